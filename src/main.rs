@@ -1,0 +1,3 @@
+//! The `lossreel` command: parses, calls the library, exits.
+
+fn main() {}
