@@ -5,6 +5,9 @@
 //! list (README has the picture).
 
 pub mod error;
+pub mod models;
+pub mod names;
+pub mod network;
 pub mod rng;
 
 pub use error::{Error, Result};

@@ -1,0 +1,30 @@
+//! LeNet-5 (LeCun et al. 1998) in today's form: max pooling, three linear layers.
+
+use super::ModelSpec;
+use super::layers::{Layers, LinearInit};
+use crate::Result;
+use crate::network::{Activation, Network};
+
+/// conv 5x5 6, pool, conv 5x5 16, pool, linear 120, 84, classes.
+pub(super) fn lenet5(spec: &ModelSpec, input: [usize; 3], classes: usize) -> Result<Network> {
+    let mut b = Layers::new(spec, input, Activation::Relu, LinearInit::Rule);
+    let mut x = b.net.input();
+    for (i, channels) in [6, 16].into_iter().enumerate() {
+        let n = i + 1;
+        let channels = b.width(channels);
+        x = b.conv(&format!("conv{n}"), x, channels, [5, 1], true)?;
+        x = b.norm(&format!("bn{n}"), x)?;
+        x = b.activation(&format!("act{n}"), x);
+        x = b.net.max_pool(&format!("pool{n}"), x, 2)?;
+    }
+    x = b.net.flatten("flatten", x);
+    for (i, units) in [120, 84].into_iter().enumerate() {
+        let n = i + 1;
+        let units = b.width(units);
+        x = b.linear(&format!("fc{n}"), x, units)?;
+        x = b.activation(&format!("act{}", n + 2), x);
+        x = b.dropout(&format!("drop{n}"), x);
+    }
+    let logits = b.linear("fc3", x, classes)?;
+    b.finish(logits)
+}

@@ -1,0 +1,327 @@
+//! Architectures: short functions from a [`ModelSpec`] to a [`Network`].
+//!
+//! The CIFAR nets follow the code of Li et al. 2018 layer by layer, in names, order and parameter
+//! counts (the tests hold them to it), so that its checkpoints and direction files fit.
+
+mod arch;
+mod densenet;
+mod layers;
+mod lenet;
+mod mlp;
+mod resnet;
+mod vgg;
+mod vit;
+
+pub use arch::Arch;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::named_enum;
+use crate::network::{Activation, Network};
+use crate::{Error, Result};
+
+named_enum! {
+    /// How a residual block carries its input past its convolutions.
+    pub enum Shortcut("shortcut") {
+        /// Identity; a 1x1 convolution and batch norm where the shape changes (Li et al. 2018).
+        Projection = "projection",
+        /// Identity; every second pixel and zero channels where the shape changes (He et al. 2016).
+        OptionA = "option_a",
+        /// No shortcut at all.
+        None = "none",
+    }
+}
+
+named_enum! {
+    /// What follows a convolution.
+    pub enum Norm("normalisation") {
+        /// Batch normalisation (Ioffe & Szegedy 2015).
+        Batch = "batch",
+        /// Nothing; the convolutions get a bias instead.
+        None = "none",
+    }
+}
+
+named_enum! {
+    /// How weights are drawn before training.
+    pub enum InitRule("initialisation") {
+        /// N(0, 2 / fan_in) (He et al. 2015); linear layers of convolutional nets N(0, 1e-3^2), as
+        /// in the code of Li et al. 2018.
+        KaimingNormal = "kaiming_normal",
+        /// U(-b, b), b = sqrt(6 / fan_in).
+        KaimingUniform = "kaiming_uniform",
+        /// N(0, 2 / (fan_in + fan_out)) (Glorot & Bengio 2010).
+        XavierNormal = "xavier_normal",
+        /// U(-b, b), b = sqrt(6 / (fan_in + fan_out)).
+        XavierUniform = "xavier_uniform",
+        /// Random orthogonal matrices, gain sqrt(2) (Saxe et al. 2014).
+        Orthogonal = "orthogonal",
+        /// N(0, init_scale^2) in every layer whatever its size: deliberately bad.
+        ConstantScale = "constant_scale",
+    }
+}
+
+/// The `[model]` table of a spec: an architecture and the tricks that can be switched on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ModelSpec {
+    /// `mlp`, `lenet5`, `vgg9` .. `vgg19`, `resnet8` .. `resnet110` (6n + 2), `resnet18`,
+    /// `wrn-D-K`, `densenet121`, `vit`.
+    pub arch: String,
+    /// Residual nets: the shortcut.
+    pub shortcut: Shortcut,
+    /// What follows a convolution.
+    pub norm: Norm,
+    /// The nonlinearity; `default` is GELU for `vit` and ReLU elsewhere.
+    pub activation: ActivationChoice,
+    /// Probability of dropout, 0 for none.
+    pub dropout: f64,
+    /// How weights are drawn.
+    pub init: InitRule,
+    /// Standard deviation of `constant_scale`.
+    pub init_scale: f64,
+    /// Multiplies every width (channels, hidden units), rounded.
+    pub width: f64,
+    /// `mlp`: units of each hidden layer.
+    pub hidden: Vec<usize>,
+    /// `vit`: side of a patch in pixels.
+    pub patch: usize,
+    /// `vit`: dimension of a token.
+    pub dim: usize,
+    /// `vit`: number of blocks.
+    pub depth: usize,
+    /// `vit`: attention heads.
+    pub heads: usize,
+}
+
+impl Default for ModelSpec {
+    fn default() -> Self {
+        Self {
+            arch: "resnet20".into(),
+            shortcut: Shortcut::Projection,
+            norm: Norm::Batch,
+            activation: ActivationChoice(None),
+            dropout: 0.0,
+            init: InitRule::KaimingNormal,
+            init_scale: 0.1,
+            width: 1.0,
+            hidden: vec![128, 128],
+            patch: 4,
+            dim: 96,
+            depth: 6,
+            heads: 3,
+        }
+    }
+}
+
+/// An activation, or the architecture's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ActivationChoice(pub Option<Activation>);
+
+impl From<ActivationChoice> for String {
+    fn from(choice: ActivationChoice) -> String {
+        choice.0.map_or("default", Activation::as_str).into()
+    }
+}
+
+impl TryFrom<String> for ActivationChoice {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        if name == "default" { Ok(Self(None)) } else { name.parse().map(|a| Self(Some(a))) }
+    }
+}
+
+impl ModelSpec {
+    /// A spec of the architecture `arch` with every option at its default.
+    pub fn of(arch: &str) -> Self {
+        Self { arch: arch.into(), ..Self::default() }
+    }
+
+    /// Builds the network for images of shape `input` (c, h, w) and `classes` classes.
+    ///
+    /// # Errors
+    /// An unknown architecture, an option out of range, or shapes that do not fit (images too
+    /// small for the poolings, heads that do not divide the dimension).
+    pub fn build(&self, input: [usize; 3], classes: usize) -> Result<Network> {
+        self.check()?;
+        if classes < 2 {
+            return Err(Error::bad_value(
+                "classes",
+                classes,
+                "too few to tell apart",
+                "use at least 2",
+            ));
+        }
+        match self.arch.parse::<Arch>()? {
+            Arch::Mlp => mlp::mlp(self, input, classes),
+            Arch::LeNet5 => lenet::lenet5(self, input, classes),
+            Arch::Vgg { depth } => vgg::vgg(self, depth, input, classes),
+            Arch::ResNet { depth, widen } => {
+                resnet::resnet_cifar(self, depth, widen, input, classes)
+            }
+            Arch::ResNet18 => resnet::resnet18(self, input, classes),
+            Arch::DenseNet121 => densenet::densenet121(self, input, classes),
+            Arch::Vit => vit::vit(self, input, classes),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(Error::bad_value(
+                "model.dropout",
+                self.dropout,
+                "not a probability below 1",
+                "use a value from 0 up to but not including 1",
+            ));
+        }
+        if !(self.width.is_finite() && self.width > 0.0 && self.width <= 64.0) {
+            return Err(Error::bad_value(
+                "model.width",
+                self.width,
+                "not a factor from 0 to 64",
+                "1 is the published width",
+            ));
+        }
+        if !(self.init_scale.is_finite() && self.init_scale >= 0.0) {
+            return Err(Error::bad_value(
+                "model.init_scale",
+                self.init_scale,
+                "not a standard deviation",
+                "use a value of 0 or more",
+            ));
+        }
+        if self.hidden.contains(&0) {
+            return Err(Error::bad_value(
+                "model.hidden",
+                format!("{:?}", self.hidden),
+                "has an empty layer",
+                "give every layer at least one unit",
+            ));
+        }
+        for (key, value) in
+            [("patch", self.patch), ("dim", self.dim), ("depth", self.depth), ("heads", self.heads)]
+        {
+            if value == 0 {
+                return Err(Error::bad_value(
+                    format!("model.{key}"),
+                    value,
+                    "nothing to build",
+                    "use at least 1",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The architecture's name with every option that differs from its default.
+    fn describe(&self) -> String {
+        let default = Self::default();
+        let mut options = Vec::new();
+        let mut note = |differs: bool, text: String| {
+            if differs {
+                options.push(text);
+            }
+        };
+        note(self.shortcut != default.shortcut, format!("shortcut {}", self.shortcut));
+        note(self.norm != default.norm, format!("norm {}", self.norm));
+        note(self.activation != default.activation, String::from(self.activation));
+        note(self.dropout != default.dropout, format!("dropout {}", self.dropout));
+        note(self.init != default.init, format!("init {}", self.init));
+        note(self.width != default.width, format!("width {}", self.width));
+        if options.is_empty() {
+            self.arch.clone()
+        } else {
+            format!("{} ({})", self.arch, options.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(arch: &str, shortcut: Shortcut) -> (usize, usize) {
+        let net = ModelSpec { shortcut, ..ModelSpec::of(arch) }.build([3, 32, 32], 10).unwrap();
+        (net.layout.dim(), net.layout.params.len())
+    }
+
+    #[test]
+    fn parameter_counts_are_those_of_the_papers_code() {
+        for (arch, with, without) in [
+            ("resnet20", 272_474, 269_722),
+            ("resnet56", 855_770, 853_018),
+            ("resnet110", 1_730_714, 1_727_962),
+            ("wrn-56-2", 3_412_394, 3_401_770),
+            ("wrn-56-4", 13_628_234, 13_586_506),
+            ("wrn-56-8", 54_470_282, 54_304_906),
+        ] {
+            assert_eq!(counts(arch, Shortcut::Projection).0, with, "{arch}");
+            assert_eq!(counts(arch, Shortcut::None).0, without, "{arch} without shortcuts");
+        }
+        assert_eq!(counts("resnet56", Shortcut::Projection).1, 173);
+        assert_eq!(counts("resnet56", Shortcut::None).1, 167);
+        assert_eq!(counts("vgg9", Shortcut::Projection), (2_789_706, 34));
+        assert_eq!(counts("densenet121", Shortcut::Projection).0, 6_956_298);
+        assert_eq!(counts("resnet18", Shortcut::Projection).0, 11_173_962);
+        // Option A has no parameters of its own.
+        assert_eq!(counts("resnet20", Shortcut::OptionA).0, 269_722);
+    }
+
+    #[test]
+    fn every_architecture_builds_with_every_trick() {
+        for arch in [
+            "mlp",
+            "lenet5",
+            "vgg9",
+            "vgg11",
+            "vgg13",
+            "vgg16",
+            "vgg19",
+            "resnet20",
+            "wrn-16-2",
+            "resnet18",
+            "densenet121",
+            "vit",
+        ] {
+            for norm in [Norm::Batch, Norm::None] {
+                let spec =
+                    ModelSpec { norm, dropout: 0.2, width: 0.5, dim: 96, ..ModelSpec::of(arch) };
+                // VGG-11 and deeper halve the picture five times: 32 pixels are just enough.
+                let net = spec.build([3, 32, 32], 10).unwrap();
+                assert_eq!(net.classes, 10);
+                let has_dropout =
+                    net.nodes.iter().any(|n| matches!(n.op, crate::network::Op::Dropout { .. }));
+                assert!(has_dropout, "{arch} ignores dropout");
+                let has_norm =
+                    net.nodes.iter().any(|n| matches!(n.op, crate::network::Op::BatchNorm { .. }));
+                assert!(norm == Norm::Batch || !has_norm, "{arch} ignores norm = none");
+            }
+        }
+    }
+
+    #[test]
+    fn impossible_shapes_are_errors_that_name_the_layer() {
+        let err = ModelSpec::of("vgg16").build([1, 8, 8], 10).unwrap_err().to_string();
+        assert!(err.contains("features."), "{err}");
+        let err =
+            ModelSpec { heads: 5, ..ModelSpec::of("vit") }.build([3, 32, 32], 10).unwrap_err();
+        assert!(err.to_string().contains("model.heads"), "{err}");
+        let err = ModelSpec::of("resnet21").build([3, 32, 32], 10).unwrap_err().to_string();
+        assert!(err.contains("6n + 2"), "{err}");
+        let err = ModelSpec::of("resnte20").build([3, 32, 32], 10).unwrap_err().to_string();
+        assert!(err.contains("did you mean `resnet20`"), "{err}");
+        let err =
+            ModelSpec { dropout: 1.0, ..ModelSpec::default() }.build([3, 32, 32], 10).unwrap_err();
+        assert!(err.to_string().contains("model.dropout"), "{err}");
+    }
+
+    #[test]
+    fn the_layout_digest_tells_networks_apart() {
+        let digest =
+            |arch: &str| ModelSpec::of(arch).build([3, 32, 32], 10).unwrap().layout.digest();
+        assert_eq!(digest("resnet20"), digest("resnet20"));
+        assert_ne!(digest("resnet20"), digest("resnet32"));
+    }
+}
