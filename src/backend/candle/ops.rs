@@ -1,0 +1,244 @@
+//! The nodes, in candle's operations.
+
+use candle_core::{D, IndexOp, Result, Tensor};
+
+use crate::Error;
+use crate::network::{Activation, BufferId, LEAKY_SLOPE, Network, Node, Op};
+use crate::rng::Streams;
+
+/// How BatchNorm and dropout behave.
+pub(super) enum Mode {
+    /// Batch statistics, dropout from the stream `dropout/NODE` at the step.
+    Train { streams: Streams, step: u64 },
+    /// Running statistics, no dropout.
+    Eval,
+}
+
+/// For each BatchNorm met in train mode: ids of its running mean and variance, the batch's mean
+/// and unbiased variance (c), and the momentum.
+pub(super) type BatchStats = Vec<(BufferId, BufferId, Tensor, Tensor, f64)>;
+
+/// One forward pass.
+pub(super) struct Forward<'a> {
+    network: &'a Network,
+    params: &'a [Tensor],
+    buffers: &'a [Tensor],
+    mode: Mode,
+    stats: BatchStats,
+}
+
+impl<'a> Forward<'a> {
+    pub(super) fn new(
+        network: &'a Network,
+        params: &'a [Tensor],
+        buffers: &'a [Tensor],
+        mode: Mode,
+    ) -> Self {
+        Self { network, params, buffers, mode, stats: Vec::new() }
+    }
+
+    /// Logits (n, classes) of images (n, c, h, w).
+    pub(super) fn run(&mut self, images: Tensor) -> crate::Result<Tensor> {
+        let mut left = self.network.consumers();
+        let mut values: Vec<Option<Tensor>> = vec![None; self.network.nodes.len()];
+        let mut last = images;
+        for (id, node) in self.network.nodes.iter().enumerate() {
+            if id > 0 {
+                let inputs: Vec<Tensor> = node
+                    .inputs
+                    .iter()
+                    .map(|&i| {
+                        left[i] -= 1;
+                        // A value nobody will read again is let go, so memory follows the widest cut.
+                        let value = if left[i] == 0 { values[i].take() } else { values[i].clone() };
+                        value.expect("nodes read earlier nodes only")
+                    })
+                    .collect();
+                last =
+                    self.node(id, node, &inputs).map_err(Error::candle("run the forward pass"))?;
+            }
+            values[id] = Some(last.clone());
+        }
+        Ok(last)
+    }
+
+    pub(super) fn into_stats(self) -> BatchStats {
+        self.stats
+    }
+
+    fn node(&mut self, id: usize, node: &Node, inputs: &[Tensor]) -> Result<Tensor> {
+        let x = &inputs[0];
+        match node.op {
+            Op::Input => Ok(x.clone()),
+            Op::Conv2d { weight, bias, stride, padding } => {
+                let y = conv2d(x, &self.params[weight], stride, padding)?;
+                match bias {
+                    Some(b) => y.broadcast_add(&channels(&self.params[b], &y)?),
+                    None => Ok(y),
+                }
+            }
+            Op::BatchNorm { weight, bias, mean, var, eps, momentum } => {
+                let (w, b) = (&self.params[weight], &self.params[bias]);
+                match self.mode {
+                    Mode::Train { .. } => {
+                        let (y, batch_mean, batch_var) = batch_norm(x, w, b, eps)?;
+                        self.stats.push((mean, var, batch_mean, batch_var, momentum));
+                        Ok(y)
+                    }
+                    Mode::Eval => {
+                        let scale = (w / (&self.buffers[var] + eps)?.sqrt()?)?;
+                        let shift = (b - (&self.buffers[mean] * &scale)?)?;
+                        x.broadcast_mul(&channels(&scale, x)?)?.broadcast_add(&channels(&shift, x)?)
+                    }
+                }
+            }
+            Op::LayerNorm { weight, bias, eps } => {
+                let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+                let var = centred.sqr()?.mean_keepdim(D::Minus1)?;
+                centred
+                    .broadcast_div(&(var + eps)?.sqrt()?)?
+                    .broadcast_mul(&self.params[weight])?
+                    .broadcast_add(&self.params[bias])
+            }
+            Op::Activation(activation) => activate(x, activation),
+            Op::Add => x + &inputs[1],
+            Op::Concat => Tensor::cat(inputs, 1),
+            Op::MaxPool { kernel, stride } => max_pool(x, kernel, stride),
+            Op::AvgPool { kernel, stride } => {
+                crop(x, kernel, stride)?.avg_pool2d_with_stride(kernel, stride)
+            }
+            Op::GlobalAvgPool => x.mean((2, 3)),
+            Op::Flatten => x.flatten_from(1),
+            Op::Linear { weight, bias } => {
+                let w = self.params[weight].t()?;
+                let y = match *x.dims() {
+                    [n, t, d] => x.reshape((n * t, d))?.matmul(&w)?.reshape((n, t, ()))?,
+                    _ => x.matmul(&w)?,
+                };
+                match bias {
+                    Some(b) => y.broadcast_add(&self.params[b]),
+                    None => Ok(y),
+                }
+            }
+            Op::Dropout { p } => match self.mode {
+                Mode::Train { streams, step } => {
+                    let mut rng = streams.stream(&format!("dropout/{id}"), step);
+                    let keep = (1.0 / (1.0 - p)) as f32;
+                    let mask: Vec<f32> = (0..x.elem_count())
+                        .map(|_| if rng.bernoulli(p) { 0.0 } else { keep })
+                        .collect();
+                    x * Tensor::from_vec(mask, x.dims(), x.device())?
+                }
+                Mode::Eval => Ok(x.clone()),
+            },
+            Op::PadShortcut { stride, before, after } => {
+                subsample(x, stride)?.pad_with_zeros(1, before, after)
+            }
+            Op::ToTokens => x.flatten_from(2)?.transpose(1, 2)?.contiguous(),
+            Op::ClassToken { token } => {
+                let (n, _, d) = x.dims3()?;
+                Tensor::cat(&[&self.params[token].broadcast_as((n, 1, d))?.contiguous()?, x], 1)
+            }
+            Op::PositionEmbedding { embedding } => x.broadcast_add(&self.params[embedding]),
+            Op::Attention { heads } => attention(x, heads),
+            Op::FirstToken => x.i((.., 0, ..)),
+        }
+    }
+}
+
+/// A per-channel vector (c) shaped to broadcast over `like`: (1, c, 1, 1) or (1, c).
+fn channels(v: &Tensor, like: &Tensor) -> Result<Tensor> {
+    match like.rank() {
+        4 => v.reshape((1, (), 1, 1)),
+        _ => v.reshape((1, ())),
+    }
+}
+
+/// Cross-correlation. A strided 1x1 kernel reads every `stride`-th pixel only, which candle's own
+/// path does not exploit.
+fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
+    if weight.dim(2)? == 1 && stride > 1 && padding == 0 {
+        return subsample(x, stride)?.conv2d(weight, 0, 1, 1, 1);
+    }
+    x.conv2d(weight, padding, stride, 1, 1)
+}
+
+/// BatchNorm with the batch's own statistics. Returns y, the mean (c) and the unbiased variance (c).
+fn batch_norm(x: &Tensor, w: &Tensor, b: &Tensor, eps: f64) -> Result<(Tensor, Tensor, Tensor)> {
+    let c = w.dim(0)?;
+    let count = x.elem_count() / c;
+    let axes: &[usize] = if x.rank() == 4 { &[0, 2, 3] } else { &[0] };
+    let mean = x.mean_keepdim(axes)?;
+    let centred = x.broadcast_sub(&mean)?;
+    let var = centred.sqr()?.mean_keepdim(axes)?;
+    let scale = (channels(w, x)? / (&var + eps)?.sqrt()?)?;
+    let y = centred.broadcast_mul(&scale)?.broadcast_add(&channels(b, x)?)?;
+    // PyTorch keeps the unbiased variance; a batch of one value keeps the biased one.
+    let unbiased = count as f64 / (count.max(2) - 1) as f64;
+    let unbiased = (var.detach().reshape(c)? * unbiased)?;
+    Ok((y, mean.detach().reshape(c)?, unbiased))
+}
+
+fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
+    // The choice is by `x <= 0`, so the gradient at 0 is that of the lower branch, as in PyTorch
+    // (candle's own relu has 1 there), and a NaN, which is never `<= 0`, stays one.
+    let lower = |low: Tensor| x.le(0f32)?.where_cond(&low, x);
+    match activation {
+        Activation::Relu => lower(x.zeros_like()?),
+        Activation::LeakyRelu => lower((x * LEAKY_SLOPE)?),
+        Activation::Gelu => x.gelu_erf(),
+        Activation::Silu => x.silu(),
+        Activation::Tanh => x.tanh(),
+        Activation::Sigmoid => candle_nn::ops::sigmoid(x),
+    }
+}
+
+/// Every `stride`-th pixel from the first: (n, c, h, w) -> (n, c, ceil(h / stride), ceil(w / stride)).
+fn subsample(x: &Tensor, stride: usize) -> Result<Tensor> {
+    if stride == 1 {
+        return Ok(x.clone());
+    }
+    let (_, _, h, w) = x.dims4()?;
+    let pick = |side: usize| {
+        let index: Vec<u32> = (0..side as u32).step_by(stride).collect();
+        Tensor::new(index, x.device())
+    };
+    x.index_select(&pick(h)?, 2)?.index_select(&pick(w)?, 3)
+}
+
+/// Drops the rows and columns that no whole window reaches; the stock gradients want none left.
+fn crop(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
+    let (_, _, h, w) = x.dims4()?;
+    let whole = |side: usize| ((side - kernel) / stride) * stride + kernel;
+    x.narrow(2, 0, whole(h))?.narrow(3, 0, whole(w))
+}
+
+/// Max pooling with windows side by side. The gradient goes to the first largest value of each
+/// window, as in PyTorch (candle's own divides it by the window's area).
+fn max_pool(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
+    debug_assert_eq!(kernel, stride, "the builder makes no other");
+    let x = crop(x, kernel, stride)?;
+    let (n, c, h, w) = x.dims4()?;
+    let (ho, wo) = (h / kernel, w / kernel);
+    let windows = x
+        .reshape(&[n * c, ho, kernel, wo, kernel][..])?
+        .permute([0, 1, 3, 2, 4].as_slice())?
+        .contiguous()?
+        .reshape((n * c * ho * wo, kernel * kernel))?;
+    let first = windows.detach().argmax_keepdim(1)?;
+    windows.gather(&first, 1)?.reshape((n, c, ho, wo))
+}
+
+/// Multi-head softmax attention: queries, keys and values packed along the last axis,
+/// (n, t, 3 d) -> (n, t, d).
+fn attention(packed: &Tensor, heads: usize) -> Result<Tensor> {
+    let (n, t, d3) = packed.dims3()?;
+    let (d, head) = (d3 / 3, d3 / 3 / heads);
+    let part = |i: usize| {
+        packed.narrow(2, i * d, d)?.reshape((n, t, heads, head))?.transpose(1, 2)?.contiguous()
+    };
+    let (q, k, v) = (part(0)?, part(1)?, part(2)?);
+    let scores = (q.matmul(&k.t()?.contiguous()?)? / (head as f64).sqrt())?;
+    let weights = candle_nn::ops::softmax(&scores, D::Minus1)?;
+    weights.matmul(&v)?.transpose(1, 2)?.contiguous()?.reshape((n, t, d))
+}

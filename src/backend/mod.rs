@@ -1,0 +1,96 @@
+//! What executes a network: forward for logits, forward and backward for a training step.
+//!
+//! A backend is handed flat vectors and host slices and keeps no weights of its own, so whatever
+//! stands above it (trainer, surfaces) sees `theta` only and cannot leave a model displaced. Each
+//! backend is the other's test: `candle` is the reference; the native engine joins it here.
+
+pub mod candle;
+mod cross_entropy;
+#[cfg(test)]
+mod tests;
+
+pub use cross_entropy::{cross_entropy, cross_entropy_grad};
+
+use std::sync::Arc;
+
+use crate::Result;
+use crate::names::named_enum;
+use crate::network::Network;
+use crate::rng::Streams;
+
+named_enum! {
+    /// Which engine executes a network.
+    pub enum BackendName("backend") {
+        /// candle's tensors and autograd: the reference.
+        Candle = "candle",
+    }
+}
+
+/// One batch's forward and backward pass.
+#[derive(Debug)]
+pub struct TrainPass<'a> {
+    /// Parameters, in layout order.
+    pub theta: &'a [f32],
+    /// Buffers, in layout order; BatchNorm's running statistics are moved in place.
+    pub buffers: &'a mut [f32],
+    /// Normalised images, (n, c, h, w).
+    pub images: &'a [f32],
+    /// Their classes, (n).
+    pub labels: &'a [u8],
+    /// Share of the target spread evenly over all classes (Szegedy et al. 2016), 0 for none.
+    pub label_smoothing: f64,
+    /// Where dropout masks come from.
+    pub streams: &'a Streams,
+    /// Number of the step: the index of this pass's dropout masks.
+    pub step: u64,
+}
+
+/// What a training pass found on its batch, before the update.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrainLoss {
+    /// Mean cross-entropy of the batch in train mode, label smoothing included.
+    pub loss: f64,
+    /// Images whose largest logit was the right one.
+    pub correct: usize,
+}
+
+/// An engine bound to one network.
+pub trait Backend: Send + Sync {
+    /// Its name.
+    fn name(&self) -> BackendName;
+
+    /// The network it executes.
+    fn network(&self) -> &Network;
+
+    /// Forward and backward in train mode: batch statistics, dropout. Writes the mean gradient
+    /// over `grad` (layout order, the length of `theta`).
+    fn train_pass(&self, pass: TrainPass<'_>, grad: &mut [f32]) -> Result<TrainLoss>;
+
+    /// Forward and backward of the mean cross-entropy in eval mode: running statistics as they
+    /// stand in `buffers`, no dropout. Writes the gradient over `grad`.
+    fn eval_gradient(
+        &self,
+        theta: &[f32],
+        buffers: &[f32],
+        images: &[f32],
+        labels: &[u8],
+        grad: &mut [f32],
+    ) -> Result<TrainLoss>;
+
+    /// Makes one point of parameter space ready for evaluation (eval mode).
+    fn at(&self, theta: &[f32], buffers: &[f32]) -> Result<Box<dyn Point>>;
+}
+
+/// A network at one point of its parameter space, ready to evaluate in eval mode. Calls from
+/// several threads at once give the same values as calls in turn.
+pub trait Point: Send + Sync {
+    /// Logits (n, classes) of normalised images (n, c, h, w).
+    fn logits(&self, images: &[f32]) -> Result<Vec<f32>>;
+}
+
+/// The backend `name` for `network`.
+pub fn backend(name: BackendName, network: Arc<Network>) -> Result<Arc<dyn Backend>> {
+    match name {
+        BackendName::Candle => Ok(Arc::new(candle::CandleBackend::new(network))),
+    }
+}
