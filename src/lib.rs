@@ -4,6 +4,7 @@
 //! Each stage is a module that reads files and writes files, and imports point one way, down this
 //! list (README has the picture).
 
+pub mod dataset;
 pub mod error;
 pub mod rng;
 
