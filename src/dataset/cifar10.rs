@@ -23,9 +23,8 @@ const TRAIN_FILES: [&str; 5] = [
 const TEST_FILE: &str = "test_batch.bin";
 /// The folder inside the published archive.
 const ARCHIVE_FOLDER: &str = "cifar-10-batches-bin";
-pub(super) const CLASSES: [&str; 10] = [
-    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-];
+pub(super) const CLASSES: [&str; 10] =
+    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
 /// Reads the six files below `dir`, or below `datasets/cifar10` when there is none; with the
 /// feature `hub` and no `dir` and no files, downloads them.
@@ -73,7 +72,7 @@ fn read_folder(folder: &Path, records: usize) -> Result<Dataset> {
     Dataset::new("cifar10", train, test, &CLASSES, 255.0)
 }
 
-fn read_files(paths: &[PathBuf], records: usize) -> Result<Split> {
+pub(super) fn read_files(paths: &[PathBuf], records: usize) -> Result<Split> {
     let mut images = Vec::with_capacity(paths.len() * records * (RECORD - 1));
     let mut labels = Vec::with_capacity(paths.len() * records);
     for path in paths {

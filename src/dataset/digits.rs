@@ -5,8 +5,7 @@
 //! and the script that made it).
 //!
 //! The split is fixed: of each class the last 36 images in file order are the test split (360), the
-//! rest the training split (1,437). The file goes writer by writer, so most test digits are by
-//! writers who are not in the training split.
+//! rest the training split (1,437).
 
 use std::io::Read;
 
@@ -22,10 +21,9 @@ const CLASSES: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
 pub(super) fn load() -> Result<Dataset> {
     let mut records = Vec::with_capacity(COUNT * RECORD);
-    flate2::read::GzDecoder::new(FILE).read_to_end(&mut records).map_err(Error::io(
-        "unpack the embedded digits",
-        "assets/digits/digits.bin.gz",
-    ))?;
+    flate2::read::GzDecoder::new(FILE)
+        .read_to_end(&mut records)
+        .map_err(Error::io("unpack the embedded digits", "assets/digits/digits.bin.gz"))?;
     let mut images = Vec::with_capacity(COUNT * (RECORD - 1));
     let mut labels = Vec::with_capacity(COUNT);
     for record in records.chunks_exact(RECORD) {

@@ -146,12 +146,15 @@ pub(crate) mod test_data {
 
     /// A folder of the real data sets that tests may use, or `None` (and a word on stderr).
     pub(crate) fn folder(name: &str) -> Option<PathBuf> {
-        let root = std::env::var_os("LOSSREEL_DATA").map(PathBuf::from).unwrap_or_else(|| {
-            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data")
-        });
+        let root = std::env::var_os("LOSSREEL_DATA")
+            .map(PathBuf::from)
+            .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"));
         let dir = root.join(name);
         if !dir.is_dir() {
-            eprintln!("skipped: no {} (set LOSSREEL_DATA to the folder of data sets)", dir.display());
+            eprintln!(
+                "skipped: no {} (set LOSSREEL_DATA to the folder of data sets)",
+                dir.display()
+            );
             return None;
         }
         Some(dir)

@@ -75,10 +75,7 @@ impl NormStats {
             return Err(Error::bad_value(
                 "norm-stats",
                 choice,
-                format!(
-                    "which has three channels, but images of {} have {channels}",
-                    dataset.name
-                ),
+                format!("which has three channels, but images of {} have {channels}", dataset.name),
                 "use `dataset`, computed from its training split",
             ));
         }
@@ -110,7 +107,11 @@ impl NormStats {
         let (mut mean, mut std) = (Vec::new(), Vec::new());
         for histogram in &counts {
             let moment = |f: &dyn Fn(f64) -> f64| {
-                histogram.iter().enumerate().map(|(v, &n)| n as f64 * f(v as f64 / max)).sum::<f64>()
+                histogram
+                    .iter()
+                    .enumerate()
+                    .map(|(v, &n)| n as f64 * f(v as f64 / max))
+                    .sum::<f64>()
                     / total
             };
             let m = moment(&|x| x);

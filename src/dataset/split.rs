@@ -192,7 +192,8 @@ mod tests {
 
     #[test]
     fn labels_beyond_the_class_names_and_unequal_shapes_are_errors() {
-        let err = Dataset::new("tiny", split(&[0, 2]), split(&[0]), &["a", "b"], 255.0).unwrap_err();
+        let err =
+            Dataset::new("tiny", split(&[0, 2]), split(&[0]), &["a", "b"], 255.0).unwrap_err();
         assert!(err.to_string().contains("training image 1 of tiny has label 2"), "{err}");
         let mut other = split(&[0]);
         other.shape = [1, 3, 2];

@@ -130,9 +130,8 @@ mod tests {
 
     #[test]
     fn the_draw_follows_the_seed_and_a_smaller_one_is_contained_in_a_larger() {
-        let draw = |n, seed| {
-            choose(&labels(), n, SampleOrder::Balanced, &Streams::new(seed)).unwrap()
-        };
+        let draw =
+            |n, seed| choose(&labels(), n, SampleOrder::Balanced, &Streams::new(seed)).unwrap();
         assert_eq!(draw(30, 1), draw(30, 1));
         assert_ne!(draw(30, 1), draw(30, 2));
         let larger = draw(77, 1);
