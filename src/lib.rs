@@ -5,6 +5,7 @@
 //! list (README has the picture).
 
 pub mod backend;
+pub mod dataset;
 pub mod error;
 pub mod models;
 pub mod names;

@@ -1,0 +1,177 @@
+//! Labelled images: where they come from and how they become batches.
+//!
+//! A data set is two splits of 8-bit images in memory ([`Dataset`], [`Split`]). [`load`] reads one
+//! by name: `cifar10`, `mnist` and `fashion_mnist` from their published files, `digits` from the
+//! binary itself, `synthetic` from a seed. From there on nothing depends on the source: a
+//! [`subset`] is a list of indices, [`normalise`] turns bytes into floats, [`augment`] moves
+//! pixels, and [`batches`] cuts an epoch into mini-batches and fills the caller's buffers.
+//!
+//! Whatever is drawn here comes from an address (epoch, index in the split), never from the order
+//! of work, so the bytes are the same for any batch size and any number of threads.
+
+pub mod augment;
+pub mod batches;
+mod cifar10;
+mod digits;
+#[cfg(feature = "hub")]
+mod hub;
+mod mnist;
+pub mod normalise;
+mod split;
+pub mod subset;
+mod synthetic;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+
+pub use augment::{Augment, Augmentation};
+pub use batches::{Batcher, LastBatch, batches, epoch_order};
+pub use normalise::{NormChoice, NormStats};
+pub use split::{Dataset, Split};
+pub use subset::{SampleOrder, choose};
+
+/// The data sets this crate knows by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DataSet {
+    /// 50,000 + 10,000 colour photographs of 32x32 in 10 classes (Krizhevsky 2009).
+    Cifar10,
+    /// 60,000 + 10,000 grey handwritten digits of 28x28 (LeCun et al. 1998).
+    Mnist,
+    /// 60,000 + 10,000 grey pictures of clothes of 28x28 (Xiao et al. 2017).
+    FashionMnist,
+    /// 1,437 + 360 grey handwritten digits of 8x8, embedded in the binary (Alpaydin & Kaynak 1998).
+    Digits,
+    /// Procedural colour shapes of 32x32 in 10 classes, any number of them, from a seed.
+    Synthetic,
+}
+
+const DATA_SETS: [(&str, DataSet); 5] = [
+    ("cifar10", DataSet::Cifar10),
+    ("mnist", DataSet::Mnist),
+    ("fashion_mnist", DataSet::FashionMnist),
+    ("digits", DataSet::Digits),
+    ("synthetic", DataSet::Synthetic),
+];
+
+impl DataSet {
+    /// Every data set, in the order in which they are listed to people.
+    pub fn all() -> impl Iterator<Item = DataSet> {
+        DATA_SETS.iter().map(|(_, set)| *set)
+    }
+
+    /// The name a spec uses.
+    pub fn name(self) -> &'static str {
+        name_in(&DATA_SETS, self)
+    }
+}
+
+impl FromStr for DataSet {
+    type Err = Error;
+
+    /// Reads a name; [`Error::UnknownName`] names the nearest known one.
+    fn from_str(text: &str) -> Result<Self> {
+        by_name("data set", text, &DATA_SETS)
+    }
+}
+
+impl fmt::Display for DataSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where a data set's files are, and how much of a procedural one to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// The folder with the files; `None` is `datasets/NAME` below the current folder. A folder
+    /// named here is never completed by a download.
+    pub dir: Option<PathBuf>,
+    /// The seed of `synthetic`.
+    pub seed: u64,
+    /// How many training images `synthetic` makes. The other sets have the size they have: take
+    /// fewer with [`choose`].
+    pub synthetic_train: usize,
+    /// How many test images `synthetic` makes.
+    pub synthetic_test: usize,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { dir: None, seed: 0, synthetic_train: 10_000, synthetic_test: 2_000 }
+    }
+}
+
+/// Reads (or makes) a whole data set.
+///
+/// Errors: [`Error::Data`] when files are missing, [`Error::BadFile`] when one is truncated or
+/// corrupt (it names the file, the size expected and found, and the remedy), [`Error::Io`] when
+/// one cannot be read, [`Error::BadValue`] for a synthetic set of no images.
+pub fn load(set: DataSet, options: &LoadOptions) -> Result<Dataset> {
+    match set {
+        DataSet::Cifar10 => cifar10::load(options.dir.as_deref()),
+        DataSet::Mnist | DataSet::FashionMnist => mnist::load(set, options.dir.as_deref()),
+        DataSet::Digits => digits::load(),
+        DataSet::Synthetic => {
+            synthetic::load(options.seed, options.synthetic_train, options.synthetic_test)
+        }
+    }
+}
+
+/// What an error about missing files adds about downloading.
+const HUB_HINT: &str = if cfg!(feature = "hub") {
+    ""
+} else {
+    ", or build with `--features hub` to have them downloaded"
+};
+
+/// The value that `text` names in a table of names.
+fn by_name<T: Copy>(what: &'static str, text: &str, table: &[(&str, T)]) -> Result<T> {
+    table.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
+        let known: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
+        Error::unknown_name(what, text, &known)
+    })
+}
+
+/// The name of `value` in a table that holds every value.
+fn name_in<T: Copy + PartialEq>(table: &[(&'static str, T)], value: T) -> &'static str {
+    table.iter().find(|(_, v)| *v == value).expect("the table holds every value").0
+}
+
+#[cfg(test)]
+pub(crate) mod test_data {
+    use std::path::PathBuf;
+
+    /// A folder of the real data sets that tests may use, or `None` (and a word on stderr).
+    pub(crate) fn folder(name: &str) -> Option<PathBuf> {
+        let root = std::env::var_os("LOSSREEL_DATA")
+            .map(PathBuf::from)
+            .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"));
+        let dir = root.join(name);
+        if !dir.is_dir() {
+            eprintln!(
+                "skipped: no {} (set LOSSREEL_DATA to the folder of data sets)",
+                dir.display()
+            );
+            return None;
+        }
+        Some(dir)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_data_set_is_found_by_its_own_name_and_a_misspelt_one_is_corrected() {
+        for set in DataSet::all() {
+            assert_eq!(set.name().parse::<DataSet>().unwrap(), set);
+        }
+        let err = "cifar".parse::<DataSet>().unwrap_err().to_string();
+        assert!(err.contains("did you mean `cifar10`?"), "{err}");
+        assert!(err.contains("fashion_mnist"), "{err}");
+    }
+}
