@@ -6,5 +6,6 @@
 
 pub mod error;
 pub mod rng;
+pub mod weights;
 
 pub use error::{Error, Result};
