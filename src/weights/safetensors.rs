@@ -16,7 +16,7 @@ use crate::error::Result;
 pub fn write_safetensors(
     path: impl AsRef<Path>,
     tensors: &[(&str, &[usize], &[f32])],
-    metadata: &[(&str, &str)],
+    metadata: &[(String, String)],
 ) -> Result<()> {
     let _ = (tensors, metadata);
     Err(bad_file(path.as_ref(), "unknown", "unknown"))
@@ -65,7 +65,7 @@ impl SafetensorsFile {
     /// [`Error::Io`](crate::Error::Io), or [`Error::BadFile`](crate::Error::BadFile) when there is
     /// no tensor of that name.
     pub fn read(&mut self, name: &str) -> Result<NamedTensor> {
-        let _ = (name, bad_file);
+        let _ = name;
         unreachable!("commit of signatures")
     }
 
