@@ -21,6 +21,7 @@ pub mod hdf5;
 pub mod names;
 mod pickle;
 pub mod safetensors;
+mod state_dict;
 mod torch;
 
 pub use assign::assign;
@@ -85,8 +86,65 @@ pub fn read(path: impl AsRef<Path>) -> Result<Checkpoint> {
 
 /// [`read`] on bytes in memory; `path` is for messages.
 fn read_bytes(bytes: &[u8], path: &Path) -> Result<Checkpoint> {
-    let _ = (bytes, path);
-    Err(bad_file(path, "unknown", "unknown"))
+    let kind = Kind::sniff(bytes);
+    let parsed = match kind {
+        Kind::TorchZip => torch::read_zip(bytes),
+        Kind::TorchLegacy => torch::read_legacy(bytes),
+        Kind::Safetensors => safetensors::read_bytes(bytes),
+        Kind::Other(what) => Err(what.to_string()),
+    };
+    parsed.map_err(|problem| bad_file(path, problem, kind.remedy()))
+}
+
+/// What a file seems to be, from its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    TorchZip,
+    TorchLegacy,
+    Safetensors,
+    /// Nothing we read, and what it looks like instead.
+    Other(&'static str),
+}
+
+impl Kind {
+    fn sniff(bytes: &[u8]) -> Kind {
+        // A safetensors header is JSON after its length, which is below 10^8: eight bytes of which
+        // the upper four are zero.
+        if bytes.len() > 8 && bytes[4..9] == *b"\0\0\0\0{" {
+            return Kind::Safetensors;
+        }
+        match bytes {
+            [] => Kind::Other("the file is empty"),
+            [b'P', b'K', 3 | 5, 4 | 6, ..] => Kind::TorchZip,
+            [0x80, 0..=5, ..] => Kind::TorchLegacy,
+            [0x89, b'H', b'D', b'F', ..] => {
+                Kind::Other("it is an HDF5 file (a direction or a surface?), not weights")
+            }
+            [b'v', b'e', b'r', b's', b'i', b'o', b'n', b' ', b'h', b't', b't', b'p', ..] => {
+                Kind::Other("it is a Git LFS pointer, not the file it stands for")
+            }
+            [b'<', ..] => Kind::Other("it is a web page, not weights"),
+            [0x1f, 0x8b, ..] => Kind::Other("it is compressed with gzip"),
+            _ if bytes.get(257..262) == Some(b"ustar") => Kind::Other(
+                "it is a tar archive, as torch.save wrote before PyTorch 0.1.10, which is not \
+                 supported",
+            ),
+            _ => Kind::Other("it is no weights file of a known kind"),
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Kind::TorchZip | Kind::TorchLegacy => {
+                "if the file may be damaged, copy or download it again; else save the state dict \
+                 anew with `torch.save(model.state_dict(), path)` or as safetensors"
+            }
+            Kind::Safetensors => "copy or download it again, or write it anew",
+            Kind::Other(_) => {
+                "give a file of `torch.save(model.state_dict(), path)` or a safetensors file"
+            }
+        }
+    }
 }
 
 fn bad_file(path: &Path, what: impl Into<String>, remedy: impl Into<String>) -> Error {
