@@ -11,5 +11,6 @@ pub mod models;
 pub mod names;
 pub mod network;
 pub mod rng;
+pub mod weights;
 
 pub use error::{Error, Result};

@@ -1,0 +1,152 @@
+//! Weights in files: what other tools wrote, and what they can read of ours.
+//!
+//! [`read`] takes a PyTorch checkpoint (the zip archive of today or the legacy pickle of `.t7` and
+//! `.th` files) or a safetensors file, told apart by content, and gives its tensors as `f32` with
+//! the names the file has. [`assign`] fits them to the entries a network wants, over the
+//! differences in naming that [`names`] knows. [`hdf5`] reads and writes the direction and surface
+//! files of Li et al.'s code, and [`safetensors`] writes what `safetensors.torch.load_file` reads.
+//!
+//! A checkpoint is somebody else's file: nothing in it is executed, every size in it is checked
+//! against the bytes that are there, and a hostile or damaged one is an error.
+
+use std::fs;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+mod assign;
+mod atomic;
+mod element;
+pub mod hdf5;
+pub mod names;
+mod pickle;
+pub mod safetensors;
+mod state_dict;
+mod torch;
+
+pub use assign::assign;
+pub use safetensors::{SafetensorsFile, write_safetensors};
+
+/// A tensor with its name: row-major (C order) data of the given shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor {
+    /// The name, as the file has it unless stated otherwise.
+    pub name: String,
+    /// The dimensions; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// The elements, `shape.iter().product()` of them. Other types are converted to `f32`.
+    pub data: Vec<f32>,
+}
+
+/// What kind of file a [`Checkpoint`] was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `torch.save` since PyTorch 1.6: a zip archive.
+    TorchZip,
+    /// `torch.save` before PyTorch 1.6: a sequence of pickles, then raw storages.
+    TorchLegacy,
+    /// safetensors.
+    Safetensors,
+}
+
+/// The weights of one network, as read from a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// The tensors in the file's order, parameters and buffers alike, under the file's names.
+    pub tensors: Vec<NamedTensor>,
+    /// Scalars beside the tensors (`epoch`, `acc`, `best_prec1`), nested ones as `outer.inner`;
+    /// floats in their shortest exact decimal form.
+    pub metadata: Vec<(String, String)>,
+    /// Python objects in the file that are not understood here and were left out, by class or
+    /// function name, sorted. None of them was executed. Empty for most files.
+    pub ignored: Vec<String>,
+    /// The kind of file.
+    pub format: Format,
+}
+
+impl Checkpoint {
+    /// The value of a metadata key, if the file has it.
+    pub fn meta(&self, key: &str) -> Option<&str> {
+        self.metadata.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
+    }
+}
+
+/// Reads the checkpoint at `path`, whatever its extension says.
+///
+/// Memory: the file and its tensors as `f32`, at most.
+///
+/// # Errors
+/// [`Error::Io`] when the file cannot be read; [`Error::BadFile`] when it is of no known kind,
+/// truncated, corrupt or hostile, or holds no state dict.
+pub fn read(path: impl AsRef<Path>) -> Result<Checkpoint> {
+    let path = path.as_ref();
+    let bytes = fs::read(path).map_err(Error::io("read the weights", path))?;
+    read_bytes(&bytes, path)
+}
+
+/// [`read`] on bytes in memory; `path` is for messages.
+fn read_bytes(bytes: &[u8], path: &Path) -> Result<Checkpoint> {
+    let kind = Kind::sniff(bytes);
+    let parsed = match kind {
+        Kind::TorchZip => torch::read_zip(bytes),
+        Kind::TorchLegacy => torch::read_legacy(bytes),
+        Kind::Safetensors => safetensors::read_bytes(bytes),
+        Kind::Other(what) => Err(what.to_string()),
+    };
+    parsed.map_err(|problem| bad_file(path, problem, kind.remedy()))
+}
+
+/// What a file seems to be, from its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    TorchZip,
+    TorchLegacy,
+    Safetensors,
+    /// Nothing we read, and what it looks like instead.
+    Other(&'static str),
+}
+
+impl Kind {
+    fn sniff(bytes: &[u8]) -> Kind {
+        // A safetensors header is JSON after its length, which is below 10^8: eight bytes of which
+        // the upper four are zero.
+        if bytes.len() > 8 && bytes[4..9] == *b"\0\0\0\0{" {
+            return Kind::Safetensors;
+        }
+        match bytes {
+            [] => Kind::Other("the file is empty"),
+            [b'P', b'K', 3 | 5, 4 | 6, ..] => Kind::TorchZip,
+            [0x80, 0..=5, ..] => Kind::TorchLegacy,
+            [0x89, b'H', b'D', b'F', ..] => {
+                Kind::Other("it is an HDF5 file (a direction or a surface?), not weights")
+            }
+            [b'v', b'e', b'r', b's', b'i', b'o', b'n', b' ', b'h', b't', b't', b'p', ..] => {
+                Kind::Other("it is a Git LFS pointer, not the file it stands for")
+            }
+            [b'<', ..] => Kind::Other("it is a web page, not weights"),
+            [0x1f, 0x8b, ..] => Kind::Other("it is compressed with gzip"),
+            _ if bytes.get(257..262) == Some(b"ustar") => Kind::Other(
+                "it is a tar archive, as torch.save wrote before PyTorch 0.1.10, which is not \
+                 supported",
+            ),
+            _ => Kind::Other("it is no weights file of a known kind"),
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Kind::TorchZip | Kind::TorchLegacy => {
+                "if the file may be damaged, copy or download it again; else save the state dict \
+                 anew with `torch.save(model.state_dict(), path)` or as safetensors"
+            }
+            Kind::Safetensors => "copy or download it again, or write it anew",
+            Kind::Other(_) => {
+                "give a file of `torch.save(model.state_dict(), path)` or a safetensors file"
+            }
+        }
+    }
+}
+
+fn bad_file(path: &Path, what: impl Into<String>, remedy: impl Into<String>) -> Error {
+    Error::BadFile { what: what.into(), remedy: remedy.into(), path: path.to_path_buf() }
+}

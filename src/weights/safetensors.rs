@@ -1,0 +1,314 @@
+//! safetensors: our own files, readable by `safetensors.torch.load_file`, and other people's.
+//!
+//! The layout is eight bytes of header length, a JSON header, then the raw little-endian data.
+//! The `safetensors` crate parses and validates the header. Writing is done here, because the
+//! crate keeps metadata in a `HashMap`, whose order changes from run to run: one state must give
+//! the same bytes each time.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use ::safetensors::tensor::{Dtype, Metadata};
+
+use super::element::{ByteOrder, Element};
+use super::pickle::Parsed;
+use super::{Checkpoint, Format, Kind, NamedTensor, atomic, bad_file};
+use crate::error::{Error, Result};
+
+/// Bytes of the header's length, and the longest header the format allows.
+const LEN_BYTES: usize = 8;
+const MAX_HEADER: u64 = 100_000_000;
+
+/// Writes `tensors` (name, shape, row-major data) and `metadata` as safetensors, atomically: to a
+/// sibling temporary file, then fsync, rename, fsync of the folder. The bytes depend on the
+/// arguments only: tensors stay in the order given, metadata keys are sorted.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::BadValue`] for a name given twice, or data that are not of the given
+/// shape.
+pub fn write_safetensors(
+    path: impl AsRef<Path>,
+    tensors: &[(&str, &[usize], &[f32])],
+    metadata: &[(String, String)],
+) -> Result<()> {
+    let header = header_json(tensors, metadata)?;
+    atomic::write(path.as_ref(), |out| {
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(header.as_bytes())?;
+        for (_, _, data) in tensors {
+            write_le(out, data)?;
+        }
+        Ok(())
+    })
+}
+
+/// The header, padded with spaces so that the data begin at a multiple of 8.
+fn header_json(
+    tensors: &[(&str, &[usize], &[f32])],
+    metadata: &[(String, String)],
+) -> Result<String> {
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let mut entries = Vec::new();
+    if !metadata.is_empty() {
+        let sorted: BTreeMap<&str, &str> =
+            metadata.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        if sorted.len() < metadata.len() {
+            return Err(Error::bad_value(
+                "metadata",
+                format!("{} keys", metadata.len()),
+                "with a key given twice",
+                "give each key once",
+            ));
+        }
+        let pairs: Vec<String> =
+            sorted.iter().map(|(k, v)| format!("{}:{}", quoted(k), quoted(v))).collect();
+        entries.push(format!("\"__metadata__\":{{{}}}", pairs.join(",")));
+    }
+    let mut names = HashSet::from(["__metadata__"]);
+    let mut start = 0;
+    for (name, shape, data) in tensors {
+        if !names.insert(name) {
+            return Err(Error::bad_value(
+                "tensor name",
+                name,
+                "which is taken",
+                "give each tensor its own name",
+            ));
+        }
+        if shape.iter().product::<usize>() != data.len() {
+            return Err(Error::bad_value(
+                format!("shape of {name}"),
+                format!("{shape:?}"),
+                format!("but it has {} elements", data.len()),
+                "give the shape of the data",
+            ));
+        }
+        let end = start + 4 * data.len();
+        let name = quoted(name);
+        entries.push(format!(
+            "{name}:{{\"dtype\":\"F32\",\"shape\":{shape:?},\"data_offsets\":[{start},{end}]}}"
+        ));
+        start = end;
+    }
+    let mut header = format!("{{{}}}", entries.join(","));
+    let padding = header.len().next_multiple_of(LEN_BYTES) - header.len();
+    header.push_str(&" ".repeat(padding));
+    Ok(header)
+}
+
+fn write_le(out: &mut impl Write, data: &[f32]) -> io::Result<()> {
+    let mut bytes = Vec::with_capacity(4 * 4096);
+    for part in data.chunks(4096) {
+        bytes.clear();
+        bytes.extend(part.iter().flat_map(|v| v.to_le_bytes()));
+        out.write_all(&bytes)?;
+    }
+    Ok(())
+}
+
+/// Where a tensor lies, its start counted from the end of the header.
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    element: Element,
+    shape: Vec<usize>,
+    start: usize,
+    len: usize,
+}
+
+impl Entry {
+    fn decode_into(&self, bytes: &[u8], out: &mut [f32]) {
+        for (value, bytes) in out.iter_mut().zip(bytes.chunks_exact(self.element.size())) {
+            *value = self.element.decode(bytes, ByteOrder::Little);
+        }
+    }
+
+    fn tensor(&self, bytes: &[u8]) -> NamedTensor {
+        let mut data = vec![0.0; self.len / self.element.size()];
+        self.decode_into(bytes, &mut data);
+        NamedTensor { name: self.name.clone(), shape: self.shape.clone(), data }
+    }
+}
+
+#[derive(Debug)]
+struct Header {
+    /// In the order of their data.
+    entries: Vec<Entry>,
+    /// Sorted by key.
+    metadata: Vec<(String, String)>,
+    /// Offset of the data in the file.
+    data_start: usize,
+}
+
+/// The length of the header from the first eight bytes, checked against the file's.
+fn header_len(first: [u8; LEN_BYTES], file_len: u64) -> Parsed<usize> {
+    let len = u64::from_le_bytes(first);
+    if len > MAX_HEADER {
+        return Err(format!("it is no safetensors file (a header of {len} bytes)"));
+    }
+    if len > file_len.saturating_sub(LEN_BYTES as u64) {
+        return Err(format!("it is cut off in its header ({file_len} bytes)"));
+    }
+    Ok(len as usize)
+}
+
+impl Header {
+    fn parse(json: &[u8], file_len: u64) -> Parsed<Header> {
+        // Deserialization also checks that the tensors follow each other without holes and that
+        // each has the bytes its shape and type need.
+        let parsed: Metadata = serde_json::from_slice(json)
+            .map_err(|e| format!("its safetensors header is damaged ({e})"))?;
+        let data_start = LEN_BYTES + json.len();
+        let wanted = data_start as u64 + parsed.data_len() as u64;
+        if wanted != file_len {
+            let trouble = if wanted > file_len { "cut off" } else { "too long" };
+            return Err(format!("it is {trouble}: {wanted} bytes expected, {file_len} there"));
+        }
+        let mut entries = Vec::new();
+        for (name, info) in parsed.tensors() {
+            let element = element_of(info.dtype).ok_or_else(|| {
+                format!("its tensor {name} is of type {}, which is not supported", info.dtype)
+            })?;
+            let (start, end) = info.data_offsets;
+            let shape = info.shape.clone();
+            entries.push(Entry { name, element, shape, start, len: end - start });
+        }
+        entries.sort_by(|a, b| (a.start, a.len, &a.name).cmp(&(b.start, b.len, &b.name)));
+        let mut metadata: Vec<(String, String)> =
+            parsed.metadata().clone().unwrap_or_default().into_iter().collect();
+        metadata.sort();
+        Ok(Header { entries, metadata, data_start })
+    }
+}
+
+fn element_of(dtype: Dtype) -> Option<Element> {
+    Some(match dtype {
+        Dtype::F16 => Element::F16,
+        Dtype::BF16 => Element::BF16,
+        Dtype::F32 => Element::F32,
+        Dtype::F64 => Element::F64,
+        Dtype::I8 => Element::I8,
+        Dtype::I16 => Element::I16,
+        Dtype::I32 => Element::I32,
+        Dtype::I64 => Element::I64,
+        Dtype::U8 => Element::U8,
+        Dtype::U16 => Element::U16,
+        Dtype::U32 => Element::U32,
+        Dtype::U64 => Element::U64,
+        Dtype::BOOL => Element::Bool,
+        _ => return None,
+    })
+}
+
+/// Reads all of a file that is in memory.
+pub(super) fn read_bytes(bytes: &[u8]) -> Parsed<Checkpoint> {
+    let (first, rest) = bytes.split_first_chunk().ok_or("it is cut off in its header")?;
+    let len = header_len(*first, bytes.len() as u64)?;
+    let header = Header::parse(&rest[..len], bytes.len() as u64)?;
+    let data = &bytes[header.data_start..];
+    let tensors = header.entries.iter().map(|e| e.tensor(&data[e.start..][..e.len])).collect();
+    Ok(Checkpoint {
+        tensors,
+        metadata: header.metadata,
+        ignored: Vec::new(),
+        format: Format::Safetensors,
+    })
+}
+
+/// An open safetensors file whose tensors are read one at a time: only its header is in memory.
+#[derive(Debug)]
+pub struct SafetensorsFile {
+    path: PathBuf,
+    file: File,
+    header: Header,
+    place: HashMap<String, usize>,
+}
+
+impl SafetensorsFile {
+    /// Opens `path` and checks its header against the file's length.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::BadFile`] when the file is not safetensors, or truncated.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let io = || Error::io("read the weights", path);
+        let damaged = |problem: String| bad_file(path, problem, Kind::Safetensors.remedy());
+        let mut file = File::open(path).map_err(io())?;
+        let file_len = file.metadata().map_err(io())?.len();
+        let mut first = [0; LEN_BYTES];
+        if file_len < LEN_BYTES as u64 {
+            return Err(damaged(format!("it is cut off in its header ({file_len} bytes)")));
+        }
+        file.read_exact(&mut first).map_err(io())?;
+        let mut json = vec![0; header_len(first, file_len).map_err(damaged)?];
+        file.read_exact(&mut json).map_err(io())?;
+        let header = Header::parse(&json, file_len).map_err(damaged)?;
+        let place = header.entries.iter().enumerate().map(|(i, e)| (e.name.clone(), i)).collect();
+        Ok(Self { path: path.to_path_buf(), file, header, place })
+    }
+
+    /// The names of the tensors, in the order of their data.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.header.entries.iter().map(|e| e.name.as_str())
+    }
+
+    /// The shape of a tensor.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.place.get(name).map(|&i| self.header.entries[i].shape.as_slice())
+    }
+
+    /// The metadata, sorted by key.
+    pub fn metadata(&self) -> &[(String, String)] {
+        &self.header.metadata
+    }
+
+    /// The value of a metadata key.
+    pub fn meta(&self, key: &str) -> Option<&str> {
+        self.metadata().iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
+    }
+
+    /// Reads one tensor, converted to `f32`.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::BadFile`] when there is no tensor of that name.
+    pub fn read(&mut self, name: &str) -> Result<NamedTensor> {
+        let (index, bytes) = self.read_raw(name)?;
+        Ok(self.header.entries[index].tensor(&bytes))
+    }
+
+    /// Reads one tensor into `out`, which has its number of elements.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and [`Error::BadValue`] when `out` is of another length.
+    pub fn read_into(&mut self, name: &str, out: &mut [f32]) -> Result<()> {
+        let (index, bytes) = self.read_raw(name)?;
+        let entry = &self.header.entries[index];
+        let wanted = entry.len / entry.element.size();
+        if out.len() != wanted {
+            return Err(Error::bad_value(
+                format!("length of {name}"),
+                out.len(),
+                format!("but the file has {wanted} elements"),
+                "read it into a slice of that length",
+            ));
+        }
+        entry.decode_into(&bytes, out);
+        Ok(())
+    }
+
+    fn read_raw(&mut self, name: &str) -> Result<(usize, Vec<u8>)> {
+        let &index = self.place.get(name).ok_or_else(|| {
+            bad_file(&self.path, format!("it has no tensor `{name}`"), "see which file is meant")
+        })?;
+        let entry = &self.header.entries[index];
+        let start = (self.header.data_start + entry.start) as u64;
+        let mut bytes = vec![0; entry.len];
+        self.file
+            .seek(SeekFrom::Start(start))
+            .and_then(|_| self.file.read_exact(&mut bytes))
+            .map_err(Error::io("read the weights", &self.path))?;
+        Ok((index, bytes))
+    }
+}

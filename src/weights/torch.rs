@@ -1,0 +1,161 @@
+//! The files of `torch.save`: the zip archive and the sequence of pickles before it.
+//!
+//! Either way a pickle describes tensors as windows on storages by key. What differs is where the
+//! raw storages lie: as `NAME/data/KEY` in the archive, or one after the other at the end of a
+//! legacy file, in an order that a second pickle lists.
+
+use std::collections::HashMap;
+use std::io::Cursor;
+
+use flate2::Crc;
+use zip::{CompressionMethod, ZipArchive};
+
+use super::element::{ByteOrder, Element};
+use super::pickle::{Node, Parsed, Pickle};
+use super::state_dict;
+use super::{Checkpoint, Format};
+
+/// The first object of a legacy file.
+const LEGACY_MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
+const LEGACY_PROTOCOL: i128 = 1001;
+
+/// Raw storages by key.
+pub(super) struct Storages<'a> {
+    pub(super) order: ByteOrder,
+    pub(super) by_key: HashMap<String, &'a [u8]>,
+}
+
+/// Reads a zip archive.
+pub(super) fn read_zip(bytes: &[u8]) -> Parsed<Checkpoint> {
+    let mut archive = ZipArchive::new(Cursor::new(bytes))
+        .map_err(|e| format!("its zip directory cannot be read ({e})"))?;
+    let names: Vec<String> =
+        archive.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
+    let root = names
+        .iter()
+        .filter_map(|name| name.strip_suffix("data.pkl"))
+        .find(|root| root.is_empty() || root.ends_with('/'))
+        .ok_or("it is a zip archive, but not one of torch.save: there is no data.pkl in it")?
+        .to_string();
+    if names.iter().any(|name| *name == format!("{root}constants.pkl")) {
+        return Err("it is a TorchScript program, not a state dict".to_string());
+    }
+
+    let order = match archive.index_for_name(&format!("{root}byteorder")) {
+        None => ByteOrder::Little, // files before PyTorch 2.1
+        Some(index) => match entry(&mut archive, bytes, index)? {
+            b"little" => ByteOrder::Little,
+            b"big" => ByteOrder::Big,
+            _ => return Err("its byte order is neither little nor big".to_string()),
+        },
+    };
+    let index = archive.index_for_name(&format!("{root}data.pkl")).unwrap_or_default();
+    let pickle = Pickle::parse(entry(&mut archive, bytes, index)?)?;
+
+    let mut by_key = HashMap::new();
+    let mut total = 0;
+    for key in storage_keys(&pickle)?.keys() {
+        let index = archive
+            .index_for_name(&format!("{root}data/{key}"))
+            .ok_or_else(|| format!("its storage data/{key} is missing"))?;
+        let storage = entry(&mut archive, bytes, index)?;
+        // Entries that share bytes could make a small file cost any amount of work.
+        total += storage.len();
+        if total > bytes.len() {
+            return Err("its zip entries overlap".to_string());
+        }
+        by_key.insert(key.to_string(), storage);
+    }
+    state_dict::extract(&pickle, &Storages { order, by_key }, bytes.len(), Format::TorchZip)
+}
+
+/// The bytes of a stored entry, its checksum verified.
+fn entry<'a>(
+    archive: &mut ZipArchive<Cursor<&'a [u8]>>,
+    bytes: &'a [u8],
+    index: usize,
+) -> Parsed<&'a [u8]> {
+    let file =
+        archive.by_index_raw(index).map_err(|e| format!("a zip entry cannot be read ({e})"))?;
+    let name = String::from_utf8_lossy(file.name_raw()).into_owned();
+    if file.compression() != CompressionMethod::Stored || file.encrypted() {
+        return Err(format!("its entry {name} is compressed or encrypted, as torch.save never does"));
+    }
+    let start = file.data_start().and_then(|start| usize::try_from(start).ok());
+    let len = usize::try_from(file.size()).ok();
+    let content = start
+        .zip(len)
+        .and_then(|(start, len)| bytes.get(start..start.checked_add(len)?))
+        .ok_or_else(|| format!("its entry {name} is cut off"))?;
+    let mut crc = Crc::new();
+    crc.update(content);
+    // torch.serialization.set_crc32_options(False) leaves other values; nobody's default.
+    if crc.sum() != file.crc32() {
+        return Err(format!("its entry {name} does not match its checksum"));
+    }
+    Ok(content)
+}
+
+/// Reads a legacy file: pickles of a magic number, a version, facts about the writer's machine,
+/// the object, and the storage keys; then for each key its count (u64) and raw little-endian data.
+pub(super) fn read_legacy(bytes: &[u8]) -> Parsed<Checkpoint> {
+    let mut rest = bytes;
+    let mut next = || {
+        let pickle = Pickle::parse(rest)?;
+        rest = &rest[pickle.len..];
+        Parsed::Ok(pickle)
+    };
+    let is_int = |pickle: &Pickle, wanted: i128| matches!(pickle.node(pickle.root), Node::Int(v) if *v == wanted);
+
+    if !is_int(&next()?, LEGACY_MAGIC) {
+        return Err("it is a Python pickle, but not one of torch.save".to_string());
+    }
+    if !is_int(&next()?, LEGACY_PROTOCOL) {
+        return Err("it is of an unknown version of torch's legacy format".to_string());
+    }
+    next()?; // the writer's type sizes and byte order: the storages are little-endian regardless
+    let pickle = next()?;
+    let order = next()?;
+    let Node::List(order_ids) = order.node(order.root) else {
+        return Err("its list of storages is no list".to_string());
+    };
+
+    let stored = storage_keys(&pickle)?;
+    let mut by_key = HashMap::new();
+    for &id in order_ids {
+        let Node::Str(key) = order.node(id) else {
+            return Err("its list of storages has a key that is no string".to_string());
+        };
+        let &(element, numel) =
+            stored.get(&**key).ok_or_else(|| format!("its storage {key} belongs to no tensor"))?;
+        let (head, tail) =
+            rest.split_first_chunk::<8>().ok_or_else(|| format!("its storage {key} is missing"))?;
+        if u64::from_le_bytes(*head) != numel as u64 {
+            return Err(format!("its storage {key} has another length than its tensors say"));
+        }
+        let len = numel * element.size(); // below 2^51: an index is below 2^48
+        if len > tail.len() {
+            let left = tail.len();
+            return Err(format!("its storage {key} is cut off: {len} bytes wanted, {left} left"));
+        }
+        let (data, after) = tail.split_at(len);
+        by_key.insert(key.to_string(), data);
+        rest = after;
+    }
+    let storages = Storages { order: ByteOrder::Little, by_key };
+    state_dict::extract(&pickle, &storages, bytes.len(), Format::TorchLegacy)
+}
+
+/// Every storage that the pickle names, with its type and length, which must be the same wherever
+/// it is named.
+fn storage_keys(pickle: &Pickle) -> Parsed<HashMap<&str, (Element, usize)>> {
+    let mut keys = HashMap::new();
+    for node in pickle.nodes() {
+        let Node::Storage(storage) = node else { continue };
+        let this = (storage.element, storage.numel);
+        if *keys.entry(&*storage.key).or_insert(this) != this {
+            return Err(format!("its storage {} has two types or lengths", storage.key));
+        }
+    }
+    Ok(keys)
+}
