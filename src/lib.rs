@@ -5,6 +5,7 @@
 //! list (README has the picture).
 
 pub mod error;
+mod names;
 pub mod rng;
 
 pub use error::{Error, Result};
