@@ -6,6 +6,7 @@
 
 pub mod error;
 mod names;
+pub mod optim;
 pub mod rng;
 
 pub use error::{Error, Result};
