@@ -8,5 +8,6 @@ pub mod error;
 mod names;
 pub mod optim;
 pub mod rng;
+pub mod trajectory;
 
 pub use error::{Error, Result};
