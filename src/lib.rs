@@ -10,7 +10,10 @@ pub mod error;
 pub mod models;
 pub mod names;
 pub mod network;
+pub mod optim;
 pub mod rng;
+pub mod trajectory;
 pub mod weights;
+mod names;
 
 pub use error::{Error, Result};

@@ -1,0 +1,241 @@
+//! Principal components of a path, exactly, from its Gram matrix (Li et al. 2018, section 7).
+//!
+//! The rows of X, (T, P), are theta_i - theta_n for every snapshot, the zero row of the origin
+//! too. Centred, the components are the right singular vectors of HX, H = I - 11^T/T: with the
+//! eigenpairs (s^2, u) of H G H, the direction is v = X^T u / s, and the coordinate of snapshot i
+//! is <theta_i - theta_n, v> = (G u)_i / s, relative to the origin and not to the mean. Uncentred,
+//! the same without H. All of it is T x T work in f64.
+
+use ndarray::{Array2, Axis};
+
+use super::Snapshots;
+use super::eigen::eigen_symmetric;
+use super::gram::{Gram, MEMORY_BYTES, gram};
+use crate::error::{Error, Result};
+use crate::names::named_enum;
+use crate::rng::Streams;
+
+named_enum! {
+    /// Whether the mean of the displacements is taken off before the decomposition.
+    #[derive(Default)]
+    pub enum Centring("centring") {
+        /// Columns centred: the principal components proper, and the paper's.
+        #[default]
+        Centred = "centred",
+        /// As they are: the best fit through the origin.
+        Uncentred = "uncentred",
+    }
+}
+
+named_enum! {
+    /// Where an axis comes from.
+    pub enum AxisKind("kind of axis") {
+        /// A principal component of the path.
+        Principal = "principal",
+        /// Random, orthogonal to the axes before it: the path does not extend this far.
+        Random = "random",
+    }
+}
+
+/// What [`pca()`] is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PcaConfig {
+    /// Whether columns are centred.
+    pub centring: Centring,
+    /// How many axes, usually 2.
+    pub components: usize,
+    /// The snapshot at (0, 0); `None` for the last finite one.
+    pub origin: Option<usize>,
+    /// The root seed of random axes (stream `direction`, the axis's number the index).
+    pub seed: u64,
+    /// What may be held in memory while snapshots stream by.
+    pub memory_bytes: usize,
+}
+
+impl Default for PcaConfig {
+    fn default() -> Self {
+        Self {
+            centring: Centring::Centred,
+            components: 2,
+            origin: None,
+            seed: 0,
+            memory_bytes: MEMORY_BYTES,
+        }
+    }
+}
+
+/// The principal components of a path. T counts the snapshots used, k the axes asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pca {
+    /// The Gram matrix of the displacements, not centred, and which snapshots it has.
+    pub gram: Gram,
+    /// Whether columns were centred.
+    pub centring: Centring,
+    /// All squared singular values, falling, (T,).
+    pub spectrum: Vec<f64>,
+    /// The part of the whole spectrum (the trace) that each axis holds, (k,). All zero for a path
+    /// that does not move; 0 for a random axis.
+    pub explained_variance: Vec<f64>,
+    /// Where each axis comes from, (k,).
+    pub axes: Vec<AxisKind>,
+    /// Coordinates `[snapshot used][axis]` of theta_i - theta_n, (T, k), in units of theta.
+    ///
+    /// Signs: on each axis the snapshot farthest out (the earliest of those within 1e-9 of it)
+    /// lies on the negative side, so that a path that heads for its end comes from the lower left.
+    pub coords: Vec<Vec<f64>>,
+    /// (T, k): axis a is the sum over i of `mixing[i][a] (theta_i - theta_n)`; zero for random axes.
+    mixing: Array2<f64>,
+    seed: u64,
+    memory_bytes: usize,
+}
+
+/// The principal components of `snapshots`. Where the path spans fewer dimensions than asked for
+/// (one snapshot, all alike, a straight line), the axes beyond are random and flagged so.
+///
+/// # Errors
+/// Those of [`gram()`].
+pub fn pca(snapshots: &(impl Snapshots + ?Sized), config: &PcaConfig) -> Result<Pca> {
+    let gram = gram(snapshots, config.origin, config.memory_bytes)?;
+    let count = gram.used.len();
+    let mut centred = gram.products.clone();
+    if config.centring == Centring::Centred {
+        centre(&mut centred);
+    }
+    let trace = centred.diag().sum();
+    let (mut spectrum, vectors) = eigen_symmetric(centred);
+    spectrum.iter_mut().for_each(|v| *v = v.max(0.0));
+
+    // Below this an eigenvalue is the rounding of the others. The origin's displacement from the
+    // mean counts too: what is left of it by centring has been rounded at its size.
+    let largest = gram.products.diag().iter().fold(0.0, |a: f64, &b| a.max(b));
+    let floor = largest * count as f64 * 64.0 * f64::EPSILON;
+    let axes: Vec<AxisKind> = (0..config.components)
+        .map(|k| match spectrum.get(k) {
+            Some(&value) if value > floor => AxisKind::Principal,
+            _ => AxisKind::Random,
+        })
+        .collect();
+
+    let mut mixing = Array2::zeros((count, axes.len()));
+    for (k, _) in axes.iter().enumerate().filter(|(_, kind)| **kind == AxisKind::Principal) {
+        let scaled = &vectors.column(k) / spectrum[k].sqrt();
+        mixing.column_mut(k).assign(&scaled);
+    }
+    let mut coords = gram.products.dot(&mixing); // (T, T) (T, k)
+    for k in 0..axes.len() {
+        if farthest(coords.column(k).iter()) > 0.0 {
+            coords.column_mut(k).mapv_inplace(|c| -c);
+            mixing.column_mut(k).mapv_inplace(|m| -m);
+        }
+    }
+    let explained = |k: usize| match axes[k] {
+        AxisKind::Principal => spectrum[k] / trace,
+        AxisKind::Random => 0.0,
+    };
+    Ok(Pca {
+        explained_variance: (0..axes.len()).map(explained).collect(),
+        coords: coords.axis_iter(Axis(0)).map(|row| row.to_vec()).collect(),
+        gram,
+        centring: config.centring,
+        spectrum,
+        axes,
+        mixing,
+        seed: config.seed,
+        memory_bytes: config.memory_bytes,
+    })
+}
+
+impl Pca {
+    /// All singular values of the (centred) displacement matrix, falling, (T,).
+    pub fn singular_values(&self) -> Vec<f64> {
+        self.spectrum.iter().map(|v| v.sqrt()).collect()
+    }
+
+    /// The axes as vectors of unit length and orthogonal to each other, k times (P,), rounded to
+    /// f32 once. Streams over the same `snapshots` again; beside the result it holds the memory
+    /// the Gram matrix was allowed.
+    ///
+    /// # Errors
+    /// [`Error::Landscape`] when there are more axes than parameters. Whatever reading a snapshot
+    /// returns.
+    pub fn directions(&self, snapshots: &(impl Snapshots + ?Sized)) -> Result<Vec<Vec<f32>>> {
+        let dim = snapshots.dim();
+        if dim < self.axes.len() {
+            return Err(Error::Landscape {
+                what: format!("{dim} parameters do not span {} axes", self.axes.len()),
+                remedy: "ask for fewer axes".to_string(),
+            });
+        }
+        let mut directions = self.principal(snapshots)?;
+        for k in 0..directions.len() {
+            let (before, rest) = directions.split_at_mut(k);
+            let direction = &mut rest[0];
+            if self.axes[k] == AxisKind::Random {
+                let mut rng = Streams::new(self.seed).stream("direction", k as u64);
+                direction.iter_mut().for_each(|d| *d = rng.normal() as f32);
+            }
+            // Twice is enough (Parlett 1980): the second pass takes off what the first rounded.
+            for _ in 0..2 {
+                for other in before.iter() {
+                    let along = dot(direction, other);
+                    for (d, &o) in direction.iter_mut().zip(other) {
+                        *d = (f64::from(*d) - along * f64::from(o)) as f32;
+                    }
+                }
+                let norm = dot(direction, direction).sqrt();
+                direction.iter_mut().for_each(|d| *d = (f64::from(*d) / norm) as f32);
+            }
+        }
+        Ok(directions)
+    }
+
+    /// X^T mixing, (k, P), zero where the axis is random.
+    fn principal(&self, snapshots: &(impl Snapshots + ?Sized)) -> Result<Vec<Vec<f32>>> {
+        let (dim, axes) = (snapshots.dim(), self.axes.len());
+        let mut directions = vec![vec![0.0f32; dim]; axes];
+        // f64 sums for each axis, and two rows in f32.
+        let stretch = (self.memory_bytes / (8 * (axes + 1))).max(64).min(dim.max(1));
+        let (mut row, mut from) = (vec![0.0f32; stretch], vec![0.0f32; stretch]);
+        let mut sums = vec![vec![0.0f64; stretch]; axes];
+        for start in (0..dim).step_by(stretch) {
+            let width = stretch.min(dim - start);
+            let (row, from) = (&mut row[..width], &mut from[..width]);
+            snapshots.read_range(self.gram.origin, start, from)?;
+            sums.iter_mut().for_each(|sum| sum.fill(0.0));
+            for (i, &snapshot) in self.gram.used.iter().enumerate() {
+                snapshots.read_range(snapshot, start, row)?;
+                for (sum, &m) in sums.iter_mut().zip(self.mixing.row(i)) {
+                    for ((s, &w), &o) in sum.iter_mut().zip(row.iter()).zip(from.iter()) {
+                        *s += m * (f64::from(w) - f64::from(o));
+                    }
+                }
+            }
+            for (direction, sum) in directions.iter_mut().zip(&sums) {
+                let out = direction[start..start + width].iter_mut();
+                out.zip(sum).for_each(|(d, &s)| *d = s as f32);
+            }
+        }
+        Ok(directions)
+    }
+}
+
+/// H G H with H = I - 11^T/T: the Gram matrix of the rows less their mean.
+pub(super) fn centre(gram: &mut Array2<f64>) {
+    let Some(means) = gram.mean_axis(Axis(0)) else { return };
+    let Some(mean) = means.mean() else { return };
+    for ((i, j), g) in gram.indexed_iter_mut() {
+        // Symmetric in i and j to the last bit.
+        *g = (*g - (means[i] + means[j])) + mean;
+    }
+}
+
+/// The value farthest from zero; of several within 1e-9 of it, the first.
+fn farthest<'a>(values: impl Iterator<Item = &'a f64> + Clone) -> f64 {
+    let reach = values.clone().fold(0.0, |a: f64, &b| a.max(b.abs()));
+    values.copied().find(|v| v.abs() >= reach * (1.0 - 1e-9)).unwrap_or(0.0)
+}
+
+/// The inner product in f64, summed in order.
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+}
