@@ -14,6 +14,5 @@ pub mod optim;
 pub mod rng;
 pub mod trajectory;
 pub mod weights;
-mod names;
 
 pub use error::{Error, Result};

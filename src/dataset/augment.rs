@@ -4,50 +4,23 @@
 //! raw 0, normalised afterwards like any other pixel; so it is here. Each image's draw is
 //! addressed by (epoch, index in the split).
 
-use std::fmt;
-use std::str::FromStr;
-
-use super::{by_name, name_in};
-use crate::error::{Error, Result};
+use crate::names::named_enum;
 use crate::rng::Streams;
 
-/// How training images are moved about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Augment {
-    /// Not at all.
-    None,
-    /// Pad by 4 pixels, crop at random: for digits, which a flip would spoil.
-    Crop,
-    /// Pad by 4 pixels, crop at random, flip half of them: the paper's, for CIFAR.
-    CropFlip,
+named_enum! {
+    /// How training images are moved about.
+    pub enum Augment("augmentation") {
+        /// Not at all.
+        None = "none",
+        /// Pad by 4 pixels, crop at random: for digits, which a flip would spoil.
+        Crop = "crop",
+        /// Pad by 4 pixels, crop at random, flip half of them: the paper's, for CIFAR.
+        CropFlip = "crop_flip",
+    }
 }
-
-const AUGMENTS: [(&str, Augment); 3] =
-    [("none", Augment::None), ("crop", Augment::Crop), ("crop_flip", Augment::CropFlip)];
 
 /// Black pixels added on each side before the crop.
 const PAD: usize = 4;
-
-impl Augment {
-    /// The name a spec uses: `none`, `crop` or `crop_flip`.
-    pub fn name(self) -> &'static str {
-        name_in(&AUGMENTS, self)
-    }
-}
-
-impl FromStr for Augment {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        by_name("augmentation", text, &AUGMENTS)
-    }
-}
-
-impl fmt::Display for Augment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// An epoch's augmentation: what is done, and the address its randomness comes from.
 #[derive(Debug, Clone, Copy)]

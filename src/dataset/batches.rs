@@ -104,14 +104,14 @@ impl<'a> Batcher<'a> {
         indices: &[usize],
         augmentation: Option<&Augmentation>,
         images: &mut [f32],
-        labels: &mut [u32],
+        labels: &mut [u8],
     ) {
         let [_, height, width] = self.split.shape;
         let (plane, image_len) = (height * width, self.split.image_len());
         assert_eq!(images.len(), indices.len() * image_len, "image buffer");
         assert_eq!(labels.len(), indices.len(), "label buffer");
         for (label, &index) in labels.iter_mut().zip(indices) {
-            *label = u32::from(self.split.labels[index]);
+            *label = self.split.labels[index];
         }
         // Sixteen images are some tens of microseconds: less is not worth handing to a thread.
         let work = images.par_chunks_exact_mut(image_len).zip(indices).with_min_len(16);
@@ -141,7 +141,7 @@ mod tests {
         NormStats { mean: vec![0.5, 0.25], std: vec![0.5, 0.125] }
     }
 
-    fn filled(indices: &[usize], augmentation: Option<&Augmentation>) -> (Vec<f32>, Vec<u32>) {
+    fn filled(indices: &[usize], augmentation: Option<&Augmentation>) -> (Vec<f32>, Vec<u8>) {
         let split = split(100);
         let mut images = vec![f32::NAN; indices.len() * 96];
         let mut labels = vec![99; indices.len()];

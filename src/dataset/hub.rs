@@ -28,7 +28,7 @@ pub(super) fn cifar10() -> Result<Dataset> {
 /// MNIST or Fashion-MNIST from the hub; its images come row by row, as they should.
 pub(super) fn mnist(set: DataSet) -> Result<Dataset> {
     let data = download(
-        set.name(),
+        set.as_str(),
         match set {
             DataSet::FashionMnist => candle_datasets::vision::fashion_mnist::load,
             _ => candle_datasets::vision::mnist::load,
@@ -36,7 +36,7 @@ pub(super) fn mnist(set: DataSet) -> Result<Dataset> {
     )?;
     let train = split_of(&data.train_images, &data.train_labels, [1, 28, 28])?;
     let test = split_of(&data.test_images, &data.test_labels, [1, 28, 28])?;
-    Dataset::new(set.name(), train, test, mnist::class_names(set), 255.0)
+    Dataset::new(set.as_str(), train, test, mnist::class_names(set), 255.0)
 }
 
 type Loader = fn() -> candle_core::Result<candle_datasets::vision::Dataset>;

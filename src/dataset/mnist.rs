@@ -30,7 +30,7 @@ const CLOTHES: [&str; 10] = [
 /// Reads the four files in `dir`, or in `datasets/NAME` when there is none; with the feature `hub`
 /// and no `dir` and no files, downloads them.
 pub(super) fn load(set: DataSet, dir: Option<&Path>) -> Result<Dataset> {
-    let folder = dir.map_or_else(|| Path::new("datasets").join(set.name()), Path::to_path_buf);
+    let folder = dir.map_or_else(|| Path::new("datasets").join(set.as_str()), Path::to_path_buf);
     let names = FILES.iter().flat_map(|(images, labels)| [images, labels]);
     if names.clone().any(|name| find(&folder, name).is_some()) {
         return read_folder(set, &folder, SIZES);
@@ -67,7 +67,7 @@ fn read_folder(set: DataSet, folder: &Path, sizes: [usize; 2]) -> Result<Dataset
         let labels = read_idx(folder, labels, MAGIC_LABELS, &[n])?;
         Split::new(images, labels, [1, SIDE, SIDE])
     };
-    Dataset::new(set.name(), read(0)?, read(1)?, class_names(set), 255.0)
+    Dataset::new(set.as_str(), read(0)?, read(1)?, class_names(set), 255.0)
 }
 
 /// The plain file of that name, or else the gzipped one.

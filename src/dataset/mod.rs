@@ -21,11 +21,10 @@ mod split;
 pub mod subset;
 mod synthetic;
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::names::named_enum;
 
 pub use augment::{Augment, Augmentation};
 pub use batches::{Batcher, LastBatch, batches, epoch_order};
@@ -33,53 +32,19 @@ pub use normalise::{NormChoice, NormStats};
 pub use split::{Dataset, Split};
 pub use subset::{SampleOrder, choose};
 
-/// The data sets this crate knows by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DataSet {
-    /// 50,000 + 10,000 colour photographs of 32x32 in 10 classes (Krizhevsky 2009).
-    Cifar10,
-    /// 60,000 + 10,000 grey handwritten digits of 28x28 (LeCun et al. 1998).
-    Mnist,
-    /// 60,000 + 10,000 grey pictures of clothes of 28x28 (Xiao et al. 2017).
-    FashionMnist,
-    /// 1,437 + 360 grey handwritten digits of 8x8, embedded in the binary (Alpaydin & Kaynak 1998).
-    Digits,
-    /// Procedural colour shapes of 32x32 in 10 classes, any number of them, from a seed.
-    Synthetic,
-}
-
-const DATA_SETS: [(&str, DataSet); 5] = [
-    ("cifar10", DataSet::Cifar10),
-    ("mnist", DataSet::Mnist),
-    ("fashion_mnist", DataSet::FashionMnist),
-    ("digits", DataSet::Digits),
-    ("synthetic", DataSet::Synthetic),
-];
-
-impl DataSet {
-    /// Every data set, in the order in which they are listed to people.
-    pub fn all() -> impl Iterator<Item = DataSet> {
-        DATA_SETS.iter().map(|(_, set)| *set)
-    }
-
-    /// The name a spec uses.
-    pub fn name(self) -> &'static str {
-        name_in(&DATA_SETS, self)
-    }
-}
-
-impl FromStr for DataSet {
-    type Err = Error;
-
-    /// Reads a name; [`Error::UnknownName`] names the nearest known one.
-    fn from_str(text: &str) -> Result<Self> {
-        by_name("data set", text, &DATA_SETS)
-    }
-}
-
-impl fmt::Display for DataSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+named_enum! {
+    /// The data sets this crate knows by name.
+    pub enum DataSet("data set") {
+        /// 50,000 + 10,000 colour photographs of 32x32 in 10 classes (Krizhevsky 2009).
+        Cifar10 = "cifar10",
+        /// 60,000 + 10,000 grey handwritten digits of 28x28 (LeCun et al. 1998).
+        Mnist = "mnist",
+        /// 60,000 + 10,000 grey pictures of clothes of 28x28 (Xiao et al. 2017).
+        FashionMnist = "fashion_mnist",
+        /// 1,437 + 360 grey handwritten digits of 8x8, embedded in the binary (Alpaydin & Kaynak 1998).
+        Digits = "digits",
+        /// Procedural colour shapes of 32x32 in 10 classes, any number of them, from a seed.
+        Synthetic = "synthetic",
     }
 }
 
@@ -127,19 +92,6 @@ const HUB_HINT: &str = if cfg!(feature = "hub") {
     ", or build with `--features hub` to have them downloaded"
 };
 
-/// The value that `text` names in a table of names.
-fn by_name<T: Copy>(what: &'static str, text: &str, table: &[(&str, T)]) -> Result<T> {
-    table.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
-        let known: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
-        Error::unknown_name(what, text, &known)
-    })
-}
-
-/// The name of `value` in a table that holds every value.
-fn name_in<T: Copy + PartialEq>(table: &[(&'static str, T)], value: T) -> &'static str {
-    table.iter().find(|(_, v)| *v == value).expect("the table holds every value").0
-}
-
 #[cfg(test)]
 pub(crate) mod test_data {
     use std::path::PathBuf;
@@ -167,8 +119,8 @@ mod tests {
 
     #[test]
     fn every_data_set_is_found_by_its_own_name_and_a_misspelt_one_is_corrected() {
-        for set in DataSet::all() {
-            assert_eq!(set.name().parse::<DataSet>().unwrap(), set);
+        for &set in DataSet::ALL {
+            assert_eq!(set.as_str().parse::<DataSet>().unwrap(), set);
         }
         let err = "cifar".parse::<DataSet>().unwrap_err().to_string();
         assert!(err.contains("did you mean `cifar10`?"), "{err}");

@@ -3,36 +3,23 @@
 //! The arithmetic is f32 in that order, which is what torchvision's `ToTensor` and `Normalize` do,
 //! so that a checkpoint trained there sees the same inputs here to the last bit.
 
-use std::fmt;
-use std::str::FromStr;
-
 use super::split::Dataset;
-use super::{by_name, name_in};
 use crate::error::{Error, Result};
+use crate::names::named_enum;
 
-/// Which mean and standard deviation to normalise with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum NormChoice {
-    /// Li et al. 2018's for CIFAR-10: (125.3, 123.0, 113.9)/255 and (63.0, 62.1, 66.7)/255.
-    Paper,
-    /// ImageNet's: (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225).
-    Imagenet,
-    /// Computed from the data set's own training split.
-    Dataset,
+named_enum! {
+    /// Which mean and standard deviation to normalise with.
+    pub enum NormChoice("normalisation") {
+        /// Li et al. 2018's for CIFAR-10: (125.3, 123.0, 113.9)/255 and (63.0, 62.1, 66.7)/255.
+        Paper = "paper",
+        /// ImageNet's: (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225).
+        Imagenet = "imagenet",
+        /// Computed from the data set's own training split.
+        Dataset = "dataset",
+    }
 }
 
-const CHOICES: [(&str, NormChoice); 3] = [
-    ("paper", NormChoice::Paper),
-    ("imagenet", NormChoice::Imagenet),
-    ("dataset", NormChoice::Dataset),
-];
-
 impl NormChoice {
-    /// The name a spec uses: `paper`, `imagenet` or `dataset`.
-    pub fn name(self) -> &'static str {
-        name_in(&CHOICES, self)
-    }
-
     /// What a data set is normalised with when nothing else is asked for: `paper` for `cifar10`,
     /// `dataset` for all others.
     pub fn default_for(dataset_name: &str) -> Self {
@@ -40,20 +27,6 @@ impl NormChoice {
             "cifar10" => NormChoice::Paper,
             _ => NormChoice::Dataset,
         }
-    }
-}
-
-impl FromStr for NormChoice {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        by_name("normalisation", text, &CHOICES)
-    }
-}
-
-impl fmt::Display for NormChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

@@ -1,42 +1,16 @@
 //! Which images of a split to use: the first n, or a seeded class-balanced draw.
 
-use std::fmt;
-use std::str::FromStr;
-
-use super::{by_name, name_in};
 use crate::error::{Error, Result};
+use crate::names::named_enum;
 use crate::rng::Streams;
 
-/// How a sample of a split is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SampleOrder {
-    /// The first n in file order.
-    File,
-    /// A seeded draw with as many of each class as there are, to within one.
-    Balanced,
-}
-
-const ORDERS: [(&str, SampleOrder); 2] =
-    [("file", SampleOrder::File), ("balanced", SampleOrder::Balanced)];
-
-impl SampleOrder {
-    /// The name a spec uses: `file` or `balanced`.
-    pub fn name(self) -> &'static str {
-        name_in(&ORDERS, self)
-    }
-}
-
-impl FromStr for SampleOrder {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        by_name("sample order", text, &ORDERS)
-    }
-}
-
-impl fmt::Display for SampleOrder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+named_enum! {
+    /// How a sample of a split is chosen.
+    pub enum SampleOrder("sample order") {
+        /// The first n in file order.
+        File = "file",
+        /// A seeded draw with as many of each class as there are, to within one.
+        Balanced = "balanced",
     }
 }
 

@@ -137,8 +137,7 @@ impl Traits {
 
 fn hint(wanted: &[(String, Vec<usize>)], checkpoint: &Checkpoint, missing: &[&str]) -> String {
     let net = Traits::of(wanted.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())));
-    let file =
-        Traits::of(checkpoint.tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())));
+    let file = Traits::of(checkpoint.tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())));
 
     let mut hints = Vec::new();
     if let Some(depth) = file.depth()

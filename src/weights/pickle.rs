@@ -336,7 +336,9 @@ impl<'a> Machine<'a> {
                 self.push(Node::Storage(Rc::new(storage)))
             }
 
-            other => Err(format!("it has pickle opcode {other:#04x}, which torch.save never writes")),
+            other => {
+                Err(format!("it has pickle opcode {other:#04x}, which torch.save never writes"))
+            }
         }
     }
 
