@@ -6,12 +6,16 @@
 
 pub mod backend;
 pub mod dataset;
+mod disk;
 pub mod error;
 pub mod models;
 pub mod names;
 pub mod network;
+pub mod objective;
 pub mod optim;
+pub mod record;
 pub mod rng;
+pub mod train;
 pub mod trajectory;
 pub mod weights;
 

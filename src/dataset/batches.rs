@@ -10,15 +10,17 @@ use super::augment::{Augmentation, Move, move_channel};
 use super::normalise::NormStats;
 use super::split::Split;
 use crate::error::{Error, Result};
+use crate::names::named_enum;
 use crate::rng::Streams;
 
-/// What happens to the images left over when an epoch does not divide into whole batches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LastBatch {
-    /// They make a shorter batch.
-    Keep,
-    /// They sit this epoch out.
-    Drop,
+named_enum! {
+    /// What happens to the images left over when an epoch does not divide into whole batches.
+    pub enum LastBatch("treatment of the last batch") {
+        /// They make a shorter batch.
+        Keep = "keep",
+        /// They sit this epoch out.
+        Drop = "drop",
+    }
 }
 
 /// The order in which epoch `epoch` visits `n` images: a shuffle by `shuffle` at that epoch.

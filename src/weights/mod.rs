@@ -15,7 +15,6 @@ use std::path::Path;
 use crate::error::{Error, Result};
 
 mod assign;
-mod atomic;
 mod element;
 pub mod hdf5;
 pub mod names;

@@ -14,7 +14,8 @@ use ::safetensors::tensor::{Dtype, Metadata};
 
 use super::element::{ByteOrder, Element};
 use super::pickle::Parsed;
-use super::{Checkpoint, Format, Kind, NamedTensor, atomic, bad_file};
+use super::{Checkpoint, Format, Kind, NamedTensor, bad_file};
+use crate::disk;
 use crate::error::{Error, Result};
 
 /// Bytes of the header's length, and the longest header the format allows.
@@ -34,7 +35,7 @@ pub fn write_safetensors(
     metadata: &[(String, String)],
 ) -> Result<()> {
     let header = header_json(tensors, metadata)?;
-    atomic::write(path.as_ref(), |out| {
+    disk::write(path.as_ref(), |out| {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(header.as_bytes())?;
         for (_, _, data) in tensors {

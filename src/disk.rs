@@ -1,0 +1,175 @@
+//! How files are written so that a crash leaves nothing half-done: a whole file beside its place
+//! and renamed into it, or a log of lines whose last may be torn.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+
+/// Writes `path` through `fill`: into a sibling temporary file, then fsync, rename, and fsync of
+/// the folder. When anything fails the temporary file is removed and `path` is as it was.
+pub(crate) fn write(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<()> {
+    let temporary = temporary_beside(path);
+    let result = write_and_rename(&temporary, path, fill);
+    if result.is_err() {
+        // Only tidiness: the error that brought us here is the one to report.
+        let _ = fs::remove_file(&temporary);
+    }
+    result.map_err(Error::io("write", path))
+}
+
+fn write_and_rename(
+    temporary: &Path,
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).create_new(true).open(temporary)?;
+    let mut writer = BufWriter::with_capacity(1 << 20, file);
+    fill(&mut writer)?;
+    writer.flush()?;
+    writer.get_ref().sync_all()?;
+    drop(writer);
+    fs::rename(temporary, path)?;
+    sync_folder(path)
+}
+
+/// Makes the rename itself durable. Windows has no such call.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn temporary_beside(path: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let unique = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}-{unique}.tmp", std::process::id()))
+}
+
+/// [`write`] for bytes in memory; makes the folder if it is missing.
+pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
+    }
+    write(path, |out| out.write_all(bytes))
+}
+
+/// A JSONL file as read.
+pub(crate) struct Jsonl<T> {
+    /// The whole lines.
+    pub(crate) lines: Vec<T>,
+    /// Whether a last line without its end was left out.
+    pub(crate) torn: bool,
+}
+
+/// Reads a log of one JSON value a line. A missing file is an empty log; a last line without its
+/// newline was being written when the writer died, and is left out.
+pub(crate) fn read_jsonl<T: DeserializeOwned>(path: &Path) -> Result<Jsonl<T>> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(e) => return Err(Error::io("read the log", path)(e)),
+    };
+    let whole = text.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
+    let mut lines = Vec::new();
+    for (number, line) in text[..whole].split(|&b| b == b'\n').enumerate() {
+        if line.is_empty() {
+            continue;
+        }
+        let value = serde_json::from_slice(line).map_err(|e| Error::BadFile {
+            what: format!("line {} does not parse ({e})", number + 1),
+            remedy: "remove that line, or make the file again".into(),
+            path: path.to_path_buf(),
+        })?;
+        lines.push(value);
+    }
+    Ok(Jsonl { lines, torn: whole < text.len() })
+}
+
+/// An append-only log of one JSON value a line.
+#[derive(Debug)]
+pub(crate) struct JsonlWriter {
+    path: PathBuf,
+    out: BufWriter<File>,
+}
+
+impl JsonlWriter {
+    /// Opens `path` at its end, making it if it is missing. A torn last line is cut off.
+    pub(crate) fn append(path: &Path) -> Result<Self> {
+        let io = || Error::io("write the log", path);
+        let mut file =
+            OpenOptions::new().create(true).read(true).append(true).open(path).map_err(io())?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(io())?;
+        let whole = text.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
+        file.set_len(whole as u64).map_err(io())?;
+        Ok(Self { path: path.to_path_buf(), out: BufWriter::new(file) })
+    }
+
+    /// Writes one line.
+    pub(crate) fn push(&mut self, value: &impl Serialize) -> Result<()> {
+        let mut line = serde_json::to_vec(value).expect("log lines are plain data");
+        line.push(b'\n');
+        self.out.write_all(&line).map_err(Error::io("write the log", &self.path))
+    }
+
+    /// Hands what was pushed to the system.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        self.out.flush().map_err(Error::io("write the log", &self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_no_litter() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        write(&path, |w| w.write_all(b"old")).unwrap();
+        let err = write(&path, |w| {
+            w.write_all(b"half of the new")?;
+            Err(io::Error::other("disk full"))
+        });
+        assert!(err.unwrap_err().to_string().contains("disk full"));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_write_into_a_missing_folder_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("missing").join("a.bin");
+        let err = write(&path, |w| w.write_all(b"x")).unwrap_err();
+        assert!(err.to_string().contains("a.bin"), "{err}");
+    }
+
+    #[test]
+    fn a_torn_last_line_is_left_out_and_cut_off_before_appending() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        assert!(read_jsonl::<u32>(&path).unwrap().lines.is_empty());
+        fs::write(&path, "1\n2\n3").unwrap();
+        let log = read_jsonl::<u32>(&path).unwrap();
+        assert_eq!((log.lines, log.torn), (vec![1, 2], true));
+        let mut writer = JsonlWriter::append(&path).unwrap();
+        writer.push(&4).unwrap();
+        writer.flush().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n4\n");
+        fs::write(&path, "1\nx\n3\n").unwrap();
+        let err = read_jsonl::<u32>(&path).err().unwrap().to_string();
+        assert!(err.contains("line 2"), "{err}");
+    }
+}

@@ -1,0 +1,369 @@
+//! The loss as a function of a flat `theta`: all that planes, surfaces and curvature know of a
+//! network and its data.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::backend::{Backend, cross_entropy};
+use crate::dataset::{Batcher, NormStats, Split};
+use crate::{Error, Result};
+
+/// The loss at one point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evaluation {
+    /// Mean loss over the sample; NaN or infinite where the network overflows.
+    pub loss: f64,
+    /// Standard error of that mean, sd / sqrt(n): how far the loss on all data may be. 0 for
+    /// functions that are exact, NaN for a sample of one.
+    pub loss_se: f64,
+    /// Images classified rightly.
+    pub correct: usize,
+    /// Images evaluated; 0 for functions that classify nothing.
+    pub total: usize,
+}
+
+impl Evaluation {
+    /// Share of right answers, 0..1; NaN where nothing is classified.
+    pub fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.total as f64
+    }
+}
+
+/// A scalar function of P parameters.
+pub trait Objective: Sync {
+    /// P.
+    fn dim(&self) -> usize;
+
+    /// The value at `theta`, (P,).
+    fn loss(&self, theta: &[f32]) -> Result<Evaluation>;
+
+    /// The value at `theta` and its gradient, written over `grad`, (P,).
+    fn loss_and_grad(&self, theta: &[f32], grad: &mut [f32]) -> Result<f64>;
+
+    /// The product of the Hessian at `theta` with `v`, written over `out`, all (P,).
+    ///
+    /// The default is a central difference of gradients along `v`, with a step of
+    /// `1e-3 (1 + ||theta||) / ||v||`: good to about three digits in f32. An objective that knows
+    /// better overrides it.
+    fn hvp(&self, theta: &[f32], v: &[f32], out: &mut [f32]) -> Result<()> {
+        let norm = |x: &[f32]| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+        let length = norm(v);
+        if length == 0.0 {
+            out.fill(0.0);
+            return Ok(());
+        }
+        let h = 1e-3 * (1.0 + norm(theta)) / length;
+        let moved = |sign: f64| -> Vec<f32> {
+            theta
+                .iter()
+                .zip(v)
+                .map(|(t, v)| (f64::from(*t) + sign * h * f64::from(*v)) as f32)
+                .collect()
+        };
+        let mut below = vec![0.0; theta.len()];
+        self.loss_and_grad(&moved(1.0), out)?;
+        self.loss_and_grad(&moved(-1.0), &mut below)?;
+        for (o, b) in out.iter_mut().zip(below) {
+            *o = ((f64::from(*o) - f64::from(b)) / (2.0 * h)) as f32;
+        }
+        Ok(())
+    }
+}
+
+/// Images that go through a network together while evaluating. Fixed, so that sums are cut alike
+/// whatever the number of threads.
+const PIECE: usize = 50;
+
+/// A network's mean cross-entropy on a fixed sample, in eval mode with fixed buffers.
+pub struct DatasetObjective {
+    backend: Arc<dyn Backend>,
+    buffers: Vec<f32>,
+    sample: Arc<Split>,
+    stats: NormStats,
+    max_value: f32,
+}
+
+impl DatasetObjective {
+    /// The loss of `backend`'s network with `buffers` (BatchNorm's running statistics, frozen) on
+    /// `sample`, normalised with `stats`; `max_value` is the pixel value that means 1.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for an empty sample, [`Error::BadValue`] where images, buffers or statistics
+    /// do not fit the network.
+    pub fn new(
+        backend: Arc<dyn Backend>,
+        buffers: Vec<f32>,
+        sample: Arc<Split>,
+        stats: NormStats,
+        max_value: f32,
+    ) -> Result<Self> {
+        let network = backend.network();
+        if sample.is_empty() {
+            return Err(Error::Data {
+                what: "there is no image to evaluate".into(),
+                remedy: "ask for at least one sample".into(),
+            });
+        }
+        if sample.shape != network.input {
+            return Err(Error::bad_value(
+                "dataset",
+                format!("{:?} images", sample.shape),
+                format!("but {} takes {:?}", network.arch, network.input),
+                "use the data set the network was made for",
+            ));
+        }
+        if buffers.len() != network.layout.buffer_dim() {
+            return Err(Error::bad_value(
+                "buffers",
+                buffers.len(),
+                format!("but {} has {}", network.arch, network.layout.buffer_dim()),
+                "use buffers of the same network",
+            ));
+        }
+        Batcher::new(&sample, max_value, &stats)?;
+        Ok(Self { backend, buffers, sample, stats, max_value })
+    }
+
+    /// The same sample and network with other buffers: a snapshot's own.
+    pub fn with_buffers(&self, buffers: Vec<f32>) -> Result<Self> {
+        Self::new(
+            self.backend.clone(),
+            buffers,
+            self.sample.clone(),
+            self.stats.clone(),
+            self.max_value,
+        )
+    }
+
+    /// Number of images in the sample.
+    pub fn samples(&self) -> usize {
+        self.sample.len()
+    }
+
+    fn batcher(&self) -> Result<Batcher<'_>> {
+        Batcher::new(&self.sample, self.max_value, &self.stats)
+    }
+
+    fn check(&self, theta: &[f32]) {
+        assert_eq!(theta.len(), self.dim(), "theta is not this network's");
+    }
+}
+
+impl Objective for DatasetObjective {
+    fn dim(&self) -> usize {
+        self.backend.network().layout.dim()
+    }
+
+    fn loss(&self, theta: &[f32]) -> Result<Evaluation> {
+        self.loss_with(theta, &|_| ())
+    }
+
+    fn loss_and_grad(&self, theta: &[f32], grad: &mut [f32]) -> Result<f64> {
+        self.check(theta);
+        let batcher = self.batcher()?;
+        let image = self.sample.image_len();
+        let total = self.sample.len();
+        let (mut sum, mut grads) = (0.0, vec![0f64; grad.len()]);
+        for start in (0..total).step_by(PIECE) {
+            let indices: Vec<usize> = (start..(start + PIECE).min(total)).collect();
+            let n = indices.len();
+            let (mut images, mut labels) = (vec![0.0; n * image], vec![0; n]);
+            batcher.fill(&indices, None, &mut images, &mut labels);
+            let found = self.backend.eval_gradient(theta, &self.buffers, &images, &labels, grad)?;
+            let share = n as f64 / total as f64;
+            sum += share * found.loss;
+            grads.iter_mut().zip(&*grad).for_each(|(s, g)| *s += share * f64::from(*g));
+        }
+        grad.iter_mut().zip(grads).for_each(|(g, s)| *g = s as f32);
+        Ok(sum)
+    }
+}
+
+impl DatasetObjective {
+    /// As [`Objective::loss`], telling `progress` of each piece of images that is done (from any
+    /// thread).
+    pub fn loss_with(
+        &self,
+        theta: &[f32],
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Result<Evaluation> {
+        self.check(theta);
+        let batcher = self.batcher()?;
+        let point = self.backend.at(theta, &self.buffers)?;
+        let classes = self.backend.network().classes;
+        let (image, total) = (self.sample.image_len(), self.sample.len());
+        let pieces: Vec<Sums> = (0..total.div_ceil(PIECE))
+            .into_par_iter()
+            .map(|piece| {
+                let indices: Vec<usize> =
+                    (piece * PIECE..((piece + 1) * PIECE).min(total)).collect();
+                let (mut images, mut labels) =
+                    (vec![0.0; indices.len() * image], vec![0; indices.len()]);
+                batcher.fill(&indices, None, &mut images, &mut labels);
+                let logits = point.logits(&images)?;
+                let mut sums = Sums::default();
+                for (z, label) in logits.chunks_exact(classes).zip(labels) {
+                    sums.add(cross_entropy(z, label));
+                }
+                progress(indices.len());
+                Ok(sums)
+            })
+            .collect::<Result<_>>()?;
+        Ok(Sums::total(&pieces))
+    }
+}
+
+/// Sums over one piece of the sample.
+#[derive(Default, Clone, Copy)]
+struct Sums {
+    n: usize,
+    correct: usize,
+    loss: f64,
+    loss_sq: f64,
+}
+
+impl Sums {
+    fn add(&mut self, (loss, right): (f64, bool)) {
+        self.n += 1;
+        self.correct += usize::from(right);
+        self.loss += loss;
+        self.loss_sq += loss * loss;
+    }
+
+    /// The pieces in their order, so the rounding is always the same.
+    fn total(pieces: &[Sums]) -> Evaluation {
+        let mut all = Sums::default();
+        for piece in pieces {
+            all.n += piece.n;
+            all.correct += piece.correct;
+            all.loss += piece.loss;
+            all.loss_sq += piece.loss_sq;
+        }
+        let n = all.n as f64;
+        let mean = all.loss / n;
+        // Unbiased variance; rounding can take a tiny one below zero.
+        let variance = ((all.loss_sq - n * mean * mean) / (n - 1.0)).max(0.0);
+        // f64::max drops a NaN: a NaN mean has no error either.
+        let loss_se = if mean.is_finite() && all.n > 1 { (variance / n).sqrt() } else { f64::NAN };
+        Evaluation { loss: mean, loss_se, correct: all.correct, total: all.n }
+    }
+}
+
+/// f(theta) = 1/2 sum_i curvature_i (theta_i - centre_i)^2: everything about it is known, so tests
+/// and lectures can hold a plane, a surface or a spectrum against it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quadratic {
+    /// Hessian's diagonal, (P,).
+    pub curvature: Vec<f64>,
+    /// Where the minimum is, (P,).
+    pub centre: Vec<f64>,
+}
+
+impl Objective for Quadratic {
+    fn dim(&self) -> usize {
+        self.curvature.len()
+    }
+
+    fn loss(&self, theta: &[f32]) -> Result<Evaluation> {
+        let terms = theta.iter().zip(&self.curvature).zip(&self.centre);
+        let loss = terms.map(|((t, k), c)| 0.5 * k * (f64::from(*t) - c).powi(2)).sum();
+        Ok(Evaluation { loss, loss_se: 0.0, correct: 0, total: 0 })
+    }
+
+    fn loss_and_grad(&self, theta: &[f32], grad: &mut [f32]) -> Result<f64> {
+        for (((g, t), k), c) in grad.iter_mut().zip(theta).zip(&self.curvature).zip(&self.centre) {
+            *g = (k * (f64::from(*t) - c)) as f32;
+        }
+        Ok(self.loss(theta)?.loss)
+    }
+
+    fn hvp(&self, _: &[f32], v: &[f32], out: &mut [f32]) -> Result<()> {
+        for ((o, v), k) in out.iter_mut().zip(v).zip(&self.curvature) {
+            *o = (k * f64::from(*v)) as f32;
+        }
+        Ok(())
+    }
+}
+
+/// Himmelblau's function, (x^2 + y - 11)^2 + (x + y^2 - 7)^2: four minima of value 0, at (3, 2),
+/// (-2.805, 3.131), (-3.779, -3.283) and (3.584, -1.848).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Himmelblau;
+
+impl Objective for Himmelblau {
+    fn dim(&self) -> usize {
+        2
+    }
+
+    fn loss(&self, theta: &[f32]) -> Result<Evaluation> {
+        let loss = self.loss_and_grad(theta, &mut [0.0; 2])?;
+        Ok(Evaluation { loss, loss_se: 0.0, correct: 0, total: 0 })
+    }
+
+    fn loss_and_grad(&self, theta: &[f32], grad: &mut [f32]) -> Result<f64> {
+        let (x, y) = (f64::from(theta[0]), f64::from(theta[1]));
+        let (a, b) = (x * x + y - 11.0, x + y * y - 7.0);
+        grad[0] = (4.0 * a * x + 2.0 * b) as f32;
+        grad[1] = (2.0 * a + 4.0 * b * y) as f32;
+        Ok(a * a + b * b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_hvp_finds_a_known_hessian() {
+        struct Hidden(Quadratic);
+        impl Objective for Hidden {
+            fn dim(&self) -> usize {
+                self.0.dim()
+            }
+            fn loss(&self, theta: &[f32]) -> Result<Evaluation> {
+                self.0.loss(theta)
+            }
+            fn loss_and_grad(&self, theta: &[f32], grad: &mut [f32]) -> Result<f64> {
+                self.0.loss_and_grad(theta, grad)
+            }
+        }
+        let quadratic = Quadratic { curvature: vec![3.0, -1.0, 0.5], centre: vec![1.0, 2.0, 3.0] };
+        let (theta, v) = ([0.3, 0.2, -0.4], [1.0, -2.0, 0.5]);
+        let (mut exact, mut numeric) = ([0.0; 3], [0.0; 3]);
+        quadratic.hvp(&theta, &v, &mut exact).unwrap();
+        Hidden(quadratic).hvp(&theta, &v, &mut numeric).unwrap();
+        for (e, n) in exact.iter().zip(numeric) {
+            // f32 gradients of order 1 over a step of 1e-3.
+            assert!((e - n).abs() < 1e-3, "{e} {n}");
+        }
+    }
+
+    #[test]
+    fn himmelblau_is_flat_at_its_minima() {
+        for minimum in
+            [[3.0, 2.0], [-2.805_118, 3.131_312], [-3.779_31, -3.283_186], [3.584_428, -1.848_126]]
+        {
+            let mut grad = [9.0; 2];
+            let loss = Himmelblau.loss_and_grad(&minimum, &mut grad).unwrap();
+            assert!(
+                loss < 1e-8 && grad.iter().all(|g| g.abs() < 1e-3),
+                "{minimum:?}: {loss} {grad:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_standard_error_is_that_of_the_mean_and_nan_stays_nan() {
+        let mut sums = Sums::default();
+        for loss in [1.0, 2.0, 3.0, 6.0] {
+            sums.add((loss, loss < 2.5));
+        }
+        let all = Sums::total(&[sums]);
+        assert_eq!((all.loss, all.correct, all.total), (3.0, 2, 4));
+        assert!((all.loss_se - (14.0f64 / 3.0 / 4.0).sqrt()).abs() < 1e-12);
+        sums.add((f64::NAN, false));
+        let all = Sums::total(&[sums]);
+        assert!(all.loss.is_nan() && all.loss_se.is_nan());
+    }
+}

@@ -1,0 +1,133 @@
+//! What made a run: enough for a stranger to repeat it.
+
+use serde::{Deserialize, Serialize};
+
+use super::Run;
+use crate::disk;
+use crate::train::Verdict;
+use crate::{Error, Result};
+
+/// Version of the run folder's format; a reader refuses a higher one.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// `manifest.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT_VERSION`] of the writer.
+    pub format_version: u32,
+    /// Version of lossreel.
+    pub version: String,
+    /// Commit of the source it was built from, where that is known.
+    pub git_commit: Option<String>,
+    /// Root of all randomness.
+    pub seed: u64,
+    /// The data set's name.
+    pub dataset: String,
+    /// SHA-256 over shapes, labels and pixels of both splits as loaded, before samples are drawn.
+    pub data_digest: String,
+    /// Images trained on and tested on.
+    pub samples: [usize; 2],
+    /// The architecture with its options.
+    pub arch: String,
+    /// SHA-256 of the parameters' names, shapes and roles.
+    pub layout_digest: String,
+    /// Trained values.
+    pub parameters: usize,
+    /// The engine.
+    pub backend: String,
+    /// Processor, as the system names it.
+    pub cpu: String,
+    /// Instruction sets that decide which kernels run.
+    pub cpu_features: Vec<String>,
+    /// Threads used.
+    pub threads: usize,
+    /// Operating system and processor family.
+    pub platform: String,
+    /// Seconds since 1970 at which training first began.
+    pub started_unix_secs: u64,
+    /// Seconds spent training, over all resumptions.
+    pub elapsed_secs: f64,
+    /// Where the run stands.
+    pub status: Status,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Status {
+    /// Training, or stopped without a word (a power cut): it can be resumed.
+    Unfinished,
+    /// Ended.
+    Ended {
+        /// How.
+        #[serde(flatten)]
+        verdict: Verdict,
+        /// Steps made.
+        steps: u64,
+    },
+}
+
+impl Manifest {
+    /// Name of this machine's processor and its relevant instruction sets.
+    pub fn cpu() -> (String, Vec<String>) {
+        let model = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|info| {
+            let line = info.lines().find(|l| l.starts_with("model name"))?;
+            Some(line.split_once(':')?.1.trim().to_string())
+        });
+        let mut features = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        for (name, present) in [
+            ("avx2", std::arch::is_x86_feature_detected!("avx2")),
+            ("fma", std::arch::is_x86_feature_detected!("fma")),
+            ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
+        ] {
+            if present {
+                features.push(name.to_string());
+            }
+        }
+        (model.unwrap_or_else(|| std::env::consts::ARCH.to_string()), features)
+    }
+}
+
+impl Run {
+    /// Reads `manifest.json`.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::BadFile`] when it does not parse or is of a newer format.
+    pub fn manifest(&self) -> Result<Manifest> {
+        let path = self.manifest_path();
+        let text =
+            std::fs::read_to_string(&path).map_err(Error::io("read the run's manifest", &path))?;
+        let bad = |what: String, remedy: &str| Error::BadFile {
+            what,
+            remedy: remedy.into(),
+            path: path.clone(),
+        };
+        #[derive(Deserialize)]
+        struct Version {
+            format_version: u32,
+        }
+        let version: Version = serde_json::from_str(&text).map_err(|e| {
+            bad(format!("the manifest does not parse ({e})"), "restore it, or train the run again")
+        })?;
+        if version.format_version > FORMAT_VERSION {
+            return Err(bad(
+                format!(
+                    "the run has format {}, this lossreel reads up to {FORMAT_VERSION}",
+                    version.format_version
+                ),
+                "use a newer lossreel",
+            ));
+        }
+        serde_json::from_str(&text).map_err(|e| {
+            bad(format!("the manifest does not parse ({e})"), "restore it, or train the run again")
+        })
+    }
+
+    /// Writes `manifest.json`.
+    pub fn write_manifest(&self, manifest: &Manifest) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(manifest).expect("a manifest is plain data");
+        text.push('\n');
+        disk::write_bytes(&self.manifest_path(), text.as_bytes())
+    }
+}

@@ -1,0 +1,209 @@
+//! Run folders: what a training run leaves behind, and how it is opened again.
+//!
+//! ```text
+//! NAME/
+//!   spec.toml                      the resolved spec
+//!   manifest.json                  what made the run, and how it ended
+//!   metrics.jsonl                  one object a step or epoch
+//!   snapshots/NNNNNN.safetensors   theta and buffers by name
+//!   checkpoint.safetensors         the newest resumable state
+//!   planes/  surfaces/  figures/   what later stages add
+//! ```
+
+mod checkpoint;
+mod manifest;
+mod metrics;
+mod policy;
+mod recorder;
+mod snapshots;
+
+pub use manifest::{FORMAT_VERSION, Manifest, Status};
+pub use metrics::{EpochRecord, Metrics, StepRecord};
+pub use policy::{Policy, RecordSpec};
+pub use recorder::Recorder;
+pub use snapshots::{RunSnapshots, SnapshotInfo, read_state};
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// A run folder that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    root: PathBuf,
+}
+
+/// What to do when the folder of a new run holds a run already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// Refuse.
+    Refuse,
+    /// Delete the old run's files first.
+    Replace,
+}
+
+/// Files and folders of a run: `Existing::Replace` removes these and nothing else.
+const OWN: &[&str] = &[
+    "spec.toml",
+    "manifest.json",
+    "metrics.jsonl",
+    "snapshots",
+    "checkpoint.safetensors",
+    "planes",
+    "surfaces",
+    "curves",
+    "figures",
+];
+
+impl Run {
+    /// Makes the folder of a new run with its spec in it.
+    ///
+    /// # Errors
+    /// [`Error::Run`] when it holds a run (or any other file) already and `existing` is `Refuse`,
+    /// [`Error::Io`] when it cannot be written.
+    pub fn create(root: impl Into<PathBuf>, spec_toml: &str, existing: Existing) -> Result<Self> {
+        let root = root.into();
+        let run = Self { root };
+        let occupied = fs::read_dir(&run.root).is_ok_and(|mut entries| entries.next().is_some());
+        if occupied {
+            if existing == Existing::Refuse {
+                let (what, remedy) = if run.spec_path().exists() {
+                    (
+                        "a run is there already",
+                        "continue it with --resume, replace it with --force, or choose another --out",
+                    )
+                } else {
+                    ("the folder is not empty and holds no run", "choose another --out")
+                };
+                return Err(run.error(what, remedy));
+            }
+            if !run.spec_path().exists() {
+                return Err(run.error(
+                    "the folder is not empty and holds no run, so --force will not touch it",
+                    "choose another --out",
+                ));
+            }
+            let _lock = run.lock()?;
+            for name in OWN {
+                let path = run.root.join(name);
+                let removed =
+                    if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                match removed {
+                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(Error::io("remove the old run's file", path)(e));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        fs::create_dir_all(run.snapshots_dir())
+            .map_err(Error::io("make the run folder", &run.root))?;
+        crate::disk::write_bytes(&run.spec_path(), spec_toml.as_bytes())?;
+        Ok(run)
+    }
+
+    /// Opens a run for reading, or to go on with it.
+    ///
+    /// # Errors
+    /// [`Error::Run`] when there is none, or it was written by a newer format.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        let run = Self { root: root.into() };
+        if !run.root.is_dir() {
+            return Err(run.error(
+                "there is no such run folder",
+                "train one with `lossreel train SPEC.toml --out FOLDER`",
+            ));
+        }
+        if !run.spec_path().is_file() {
+            return Err(run.error(
+                "the folder holds no spec.toml, so it is not a run",
+                "name a folder that `lossreel train` made",
+            ));
+        }
+        run.manifest()?;
+        Ok(run)
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder's own name, for titles.
+    pub fn name(&self) -> String {
+        let absolute = fs::canonicalize(&self.root).unwrap_or_else(|_| self.root.clone());
+        absolute.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The resolved spec's text.
+    pub fn spec_toml(&self) -> Result<String> {
+        fs::read_to_string(self.spec_path())
+            .map_err(Error::io("read the run's spec", self.spec_path()))
+    }
+
+    /// Where the spec is.
+    pub fn spec_path(&self) -> PathBuf {
+        self.root.join("spec.toml")
+    }
+
+    fn manifest_path(&self) -> PathBuf {
+        self.root.join("manifest.json")
+    }
+
+    fn metrics_path(&self) -> PathBuf {
+        self.root.join("metrics.jsonl")
+    }
+
+    fn snapshots_dir(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
+    fn checkpoint_path(&self) -> PathBuf {
+        self.root.join("checkpoint.safetensors")
+    }
+
+    /// `planes/NAME.safetensors`.
+    pub fn plane_path(&self, name: &str) -> PathBuf {
+        self.root.join("planes").join(format!("{name}.safetensors"))
+    }
+
+    /// `surfaces/NAME/`.
+    pub fn surface_dir(&self, name: &str) -> PathBuf {
+        self.root.join("surfaces").join(name)
+    }
+
+    /// `curves/NAME/`.
+    pub fn curve_dir(&self, name: &str) -> PathBuf {
+        self.root.join("curves").join(name)
+    }
+
+    /// `figures/`.
+    pub fn figures_dir(&self) -> PathBuf {
+        self.root.join("figures")
+    }
+
+    /// Takes the folder for writing; freed when the returned file is dropped, or the process ends.
+    ///
+    /// # Errors
+    /// [`Error::Run`] when another process has it.
+    pub fn lock(&self) -> Result<File> {
+        let path = self.root.join(".lock");
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(Error::io("lock the run folder", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(self
+                .error("another process is writing to this run", "wait for it to end, or stop it")),
+            Err(TryLockError::Error(e)) => Err(Error::io("lock the run folder", &path)(e)),
+        }
+    }
+
+    fn error(&self, what: &str, remedy: &str) -> Error {
+        Error::Run { what: what.into(), remedy: remedy.into(), path: self.root.clone() }
+    }
+}

@@ -1,0 +1,149 @@
+//! Listens to a training run and writes its folder.
+
+use std::fs::{self, File};
+
+use super::metrics::Line;
+use super::snapshots::write_state;
+use super::{Policy, Run, SnapshotInfo, Status};
+use crate::disk::{self, JsonlWriter};
+use crate::train::{Event, Setup, TrainState, Verdict};
+use crate::{Error, Result};
+
+/// Writes metrics, snapshots and checkpoints of one run as its events come.
+pub struct Recorder {
+    run: Run,
+    policy: Policy,
+    log: JsonlWriter,
+    steps_per_epoch: u64,
+    taken: usize,
+    last_taken_step: Option<u64>,
+    lr: f64,
+    batch_loss: f64,
+    elapsed_before_secs: f64,
+    started: std::time::Instant,
+    _lock: File,
+}
+
+impl Recorder {
+    /// Takes the folder for writing. `state` is where training is about to (re)start: whatever the
+    /// folder holds from beyond that step (a crash after the last checkpoint) is taken back, to be
+    /// written again.
+    ///
+    /// # Errors
+    /// [`Error::Run`] when another process writes there, [`Error::Io`].
+    pub fn new(run: &Run, policy: Policy, state: &TrainState) -> Result<Self> {
+        let lock = run.lock()?;
+        let log = disk::read_jsonl::<Line>(&run.metrics_path())?;
+        let kept: Vec<&Line> = log.lines.iter().filter(|l| l.step() <= state.step).collect();
+        if kept.len() < log.lines.len() || log.torn {
+            let mut text = Vec::new();
+            for line in kept {
+                serde_json::to_writer(&mut text, line).expect("log lines are plain data");
+                text.push(b'\n');
+            }
+            disk::write_bytes(&run.metrics_path(), &text)?;
+        }
+        let (mut taken, mut last_taken_step) = (0, None);
+        if state.step > 0 {
+            for info in run.snapshots()? {
+                if info.step > state.step || info.diverged {
+                    fs::remove_file(&info.path)
+                        .map_err(Error::io("remove a snapshot", &info.path))?;
+                } else {
+                    taken = info.index + 1;
+                    last_taken_step = Some(info.step);
+                }
+            }
+        }
+        Ok(Self {
+            run: run.clone(),
+            policy,
+            log: JsonlWriter::append(&run.metrics_path())?,
+            steps_per_epoch: 1,
+            taken,
+            last_taken_step,
+            lr: f64::NAN,
+            batch_loss: f64::NAN,
+            elapsed_before_secs: run.manifest()?.elapsed_secs,
+            started: std::time::Instant::now(),
+            _lock: lock,
+        })
+    }
+
+    /// Takes in one event.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the disk refuses: what is written up to there stays whole.
+    pub fn on(&mut self, setup: &Setup, event: &Event<'_>) -> Result<()> {
+        match event {
+            Event::Begin { state, steps_per_epoch, total_steps } => {
+                self.steps_per_epoch = *steps_per_epoch;
+                self.lr = setup.schedule.lr_at(
+                    setup.optim.lr(),
+                    state.step.saturating_sub(1),
+                    *steps_per_epoch,
+                    *total_steps,
+                );
+                if state.step == 0 {
+                    self.snapshot(setup, state, false)?;
+                    self.run.write_checkpoint(setup, state)?;
+                }
+            }
+            Event::Step { state, metrics } => {
+                (self.lr, self.batch_loss) = (metrics.lr, metrics.loss);
+                self.log.push(&Line::Step((*metrics).into()))?;
+                if metrics.loss.is_finite() && self.policy.takes(state.step, self.steps_per_epoch) {
+                    self.snapshot(setup, state, false)?;
+                }
+            }
+            Event::Epoch { state, metrics } => {
+                self.log.push(&Line::Epoch((*metrics).into()))?;
+                self.log.flush()?;
+                self.run.write_checkpoint(setup, state)?;
+            }
+            Event::End { state, verdict } => {
+                self.log.flush()?;
+                let diverged = matches!(verdict, Verdict::Diverged { .. });
+                let interrupted = *verdict == Verdict::Interrupted;
+                if !interrupted && (diverged || self.last_taken_step != Some(state.step)) {
+                    self.snapshot(setup, state, diverged)?;
+                }
+                self.run.write_checkpoint(setup, state)?;
+                let mut manifest = self.run.manifest()?;
+                manifest.elapsed_secs =
+                    self.elapsed_before_secs + self.started.elapsed().as_secs_f64();
+                manifest.status = Status::Ended { verdict: *verdict, steps: state.step };
+                self.run.write_manifest(&manifest)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self, setup: &Setup, state: &TrainState, diverged: bool) -> Result<()> {
+        let layout = &setup.backend.network().layout;
+        if self.last_taken_step == Some(state.step) && diverged {
+            // The state at which the loss overflowed was taken already: say so there.
+            self.taken -= 1;
+        }
+        let info = SnapshotInfo {
+            path: self.run.snapshot_path(self.taken),
+            index: self.taken,
+            step: state.step,
+            epoch: state.step as f64 / self.steps_per_epoch as f64,
+            lr: self.lr,
+            batch_loss: self.batch_loss,
+            diverged,
+        };
+        write_state(
+            &info.path,
+            layout,
+            &state.theta,
+            &state.buffers,
+            &[],
+            &info.metadata(&layout.digest()),
+        )?;
+        self.taken += 1;
+        self.last_taken_step = Some(state.step);
+        Ok(())
+    }
+}

@@ -1,0 +1,174 @@
+//! Snapshots: theta and buffers by name, in files that `safetensors.torch.load_file` reads.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::network::ParamLayout;
+use crate::trajectory::Snapshots;
+use crate::weights::{SafetensorsFile, write_safetensors};
+use crate::{Error, Result};
+
+use super::Run;
+
+/// What a snapshot's metadata say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SnapshotInfo {
+    /// The file.
+    pub path: PathBuf,
+    /// Its number, from 0.
+    pub index: usize,
+    /// Optimizer steps made.
+    pub step: u64,
+    /// Position in epochs.
+    pub epoch: f64,
+    /// Learning rate of the last step; that of the first for the initial state.
+    pub lr: f64,
+    /// Loss of the last batch trained on, before its update; NaN for the initial state.
+    pub batch_loss: f64,
+    /// Whether training ended here because the loss was no longer finite.
+    pub diverged: bool,
+}
+
+impl SnapshotInfo {
+    pub(super) fn metadata(&self, layout_digest: &str) -> Vec<(String, String)> {
+        [
+            ("format_version", super::FORMAT_VERSION.to_string()),
+            ("version", env!("CARGO_PKG_VERSION").to_string()),
+            ("layout_digest", layout_digest.to_string()),
+            ("step", self.step.to_string()),
+            ("epoch", self.epoch.to_string()),
+            ("lr", self.lr.to_string()),
+            ("batch_loss", self.batch_loss.to_string()),
+            ("diverged", self.diverged.to_string()),
+        ]
+        .map(|(k, v)| (k.to_string(), v))
+        .into()
+    }
+
+    fn read(path: PathBuf, index: usize) -> Result<Self> {
+        let file = SafetensorsFile::open(&path)?;
+        let field = |key: &str| {
+            file.meta(key).ok_or_else(|| Error::BadFile {
+                what: format!("the snapshot's metadata lack `{key}`"),
+                remedy: "remove the file, or train the run again".into(),
+                path: path.clone(),
+            })
+        };
+        let bad = |key: &str| Error::BadFile {
+            what: format!("the snapshot's `{key}` is not a number"),
+            remedy: "remove the file, or train the run again".into(),
+            path: path.clone(),
+        };
+        let number = |key: &str| field(key)?.parse::<f64>().map_err(|_| bad(key));
+        let step = field("step")?.parse().map_err(|_| bad("step"))?;
+        let diverged = field("diverged")? == "true";
+        let (epoch, lr, batch_loss) = (number("epoch")?, number("lr")?, number("batch_loss")?);
+        Ok(Self { path, index, step, epoch, lr, batch_loss, diverged })
+    }
+}
+
+/// Writes `theta` and `buffers` by name.
+pub(super) fn write_state(
+    path: &Path,
+    layout: &ParamLayout,
+    theta: &[f32],
+    buffers: &[f32],
+    extra: &[(&str, &[usize], &[f32])],
+    metadata: &[(String, String)],
+) -> Result<()> {
+    let params =
+        layout.params.iter().map(|p| (p.name.as_str(), p.shape.as_slice(), &theta[p.range()]));
+    let buffers =
+        layout.buffers.iter().map(|b| (b.name.as_str(), b.shape.as_slice(), &buffers[b.range()]));
+    let tensors: Vec<_> = params.chain(buffers).chain(extra.iter().copied()).collect();
+    write_safetensors(path, &tensors, metadata)
+}
+
+/// Reads `theta`, (P,), and the flat buffers of a file that [`write_state`] wrote.
+///
+/// # Errors
+/// [`Error::BadFile`] when a tensor of the layout is missing or of another size.
+pub fn read_state(
+    file: &mut SafetensorsFile,
+    layout: &ParamLayout,
+) -> Result<(Vec<f32>, Vec<f32>)> {
+    let (mut theta, mut buffers) = (vec![0.0; layout.dim()], vec![0.0; layout.buffer_dim()]);
+    for p in &layout.params {
+        file.read_into(&p.name, &mut theta[p.range()])?;
+    }
+    for b in &layout.buffers {
+        file.read_into(&b.name, &mut buffers[b.range()])?;
+    }
+    Ok((theta, buffers))
+}
+
+impl Run {
+    /// The snapshots in the order they were taken.
+    ///
+    /// # Errors
+    /// [`Error::Run`] when there is none, [`Error::BadFile`] for a damaged one.
+    pub fn snapshots(&self) -> Result<Vec<SnapshotInfo>> {
+        let folder = self.snapshots_dir();
+        let entries = fs::read_dir(&folder).map_err(Error::io("list the snapshots", &folder))?;
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(Error::io("list the snapshots", &folder))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            // Temporary files of an interrupted write begin with a dot and do not parse.
+            if let Some(index) = name.strip_suffix(".safetensors").and_then(|n| n.parse().ok()) {
+                found.push(SnapshotInfo::read(path, index)?);
+            }
+        }
+        if found.is_empty() {
+            return Err(self.error("the run has no snapshots", "train it first"));
+        }
+        found.sort_by_key(|s| s.index);
+        Ok(found)
+    }
+
+    pub(super) fn snapshot_path(&self, index: usize) -> PathBuf {
+        self.snapshots_dir().join(format!("{index:06}.safetensors"))
+    }
+}
+
+/// A run's snapshots as vectors of parameters, read from disk one at a time.
+#[derive(Debug, Clone)]
+pub struct RunSnapshots {
+    infos: Vec<SnapshotInfo>,
+    layout: ParamLayout,
+}
+
+impl RunSnapshots {
+    /// The snapshots `infos` of a network with `layout`.
+    pub fn new(infos: Vec<SnapshotInfo>, layout: ParamLayout) -> Self {
+        Self { infos, layout }
+    }
+
+    /// What their metadata say.
+    pub fn infos(&self) -> &[SnapshotInfo] {
+        &self.infos
+    }
+
+    /// Parameters and buffers of the `i`-th.
+    pub fn state(&self, i: usize) -> Result<(Vec<f32>, Vec<f32>)> {
+        read_state(&mut SafetensorsFile::open(&self.infos[i].path)?, &self.layout)
+    }
+}
+
+impl Snapshots for RunSnapshots {
+    fn len(&self) -> usize {
+        self.infos.len()
+    }
+
+    fn dim(&self) -> usize {
+        self.layout.dim()
+    }
+
+    fn read(&self, i: usize, out: &mut [f32]) -> Result<()> {
+        let mut file = SafetensorsFile::open(&self.infos[i].path)?;
+        for p in &self.layout.params {
+            file.read_into(&p.name, &mut out[p.range()])?;
+        }
+        Ok(())
+    }
+}

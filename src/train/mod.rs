@@ -1,0 +1,406 @@
+//! The training loop. It emits [`Event`]s and does not know who listens: the recorder, a progress
+//! bar, nobody. It holds no randomness of its own (every draw is addressed by epoch or step), so
+//! a [`TrainState`] at step k is all that is needed to go on as if nothing had happened.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::{Backend, BackendName, TrainPass};
+use crate::dataset::{
+    Augment, Augmentation, Batcher, Dataset, LastBatch, NormStats, batches, epoch_order,
+};
+use crate::network::Role;
+use crate::objective::{DatasetObjective, Evaluation, Objective};
+use crate::optim::{OptimConfig, Optimizer, ScheduleConfig, Segment};
+use crate::rng::Streams;
+use crate::{Error, Result};
+
+/// The `[train]` table of a spec.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrainSpec {
+    /// Passes over the training set.
+    pub epochs: u64,
+    /// Images a step.
+    pub batch_size: usize,
+    /// Root of all randomness.
+    pub seed: u64,
+    /// Share of the target spread over all classes, 0 for none.
+    pub label_smoothing: f64,
+    /// `keep` or `drop` the short batch at the end of an epoch.
+    pub last_batch: LastBatch,
+    /// Training images evaluated after each epoch (a class-balanced draw), 0 for all.
+    pub eval_samples: usize,
+    /// Epochs without a better test loss after which training stops, 0 for never.
+    pub early_stop: u64,
+    /// Which engine trains.
+    pub backend: BackendName,
+}
+
+impl Default for TrainSpec {
+    fn default() -> Self {
+        Self {
+            epochs: 300,
+            batch_size: 128,
+            seed: 0,
+            label_smoothing: 0.0,
+            last_batch: LastBatch::Keep,
+            eval_samples: 0,
+            early_stop: 0,
+            backend: BackendName::Candle,
+        }
+    }
+}
+
+impl TrainSpec {
+    /// # Errors
+    /// [`Error::BadValue`] naming the key.
+    pub fn check(&self) -> Result<()> {
+        if self.epochs == 0 {
+            return Err(Error::bad_value("train.epochs", 0, "nothing to train", "use at least 1"));
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return Err(Error::bad_value(
+                "train.label_smoothing",
+                self.label_smoothing,
+                "not a share below 1",
+                "use a value from 0 up to but not including 1",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Everything a run needs beside its state, resolved and checked.
+pub struct Setup {
+    /// The engine with the network.
+    pub backend: Arc<dyn Backend>,
+    /// Training and test images, already cut to the samples asked for.
+    pub data: Dataset,
+    /// How pixels are normalised.
+    pub stats: NormStats,
+    /// How training images are moved about.
+    pub augment: Augment,
+    /// The optimizer, resolved.
+    pub optim: OptimConfig,
+    /// The schedule, resolved.
+    pub schedule: ScheduleConfig,
+    /// The rest.
+    pub train: TrainSpec,
+}
+
+impl Setup {
+    /// Optimizer steps in an epoch.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for a batch size of 0 or larger than the data.
+    pub fn steps_per_epoch(&self) -> Result<u64> {
+        let order: Vec<usize> = (0..self.data.train.len()).collect();
+        Ok(batches(&order, self.train.batch_size, self.train.last_batch)?.len() as u64)
+    }
+
+    /// The run before its first step.
+    pub fn begin(&self) -> Result<TrainState> {
+        let network = self.backend.network();
+        let streams = Streams::new(self.train.seed);
+        let segments: Vec<Segment> = network
+            .layout
+            .params
+            .iter()
+            .map(|p| Segment { range: p.range(), decay: p.role == Role::Weight })
+            .collect();
+        Ok(TrainState {
+            theta: network.init_theta(&streams),
+            buffers: network.init_buffers(),
+            optimizer: Optimizer::new(&self.optim, network.layout.dim(), &segments)?,
+            step: 0,
+            epoch_loss: 0.0,
+            epoch_correct: 0,
+            epoch_images: 0,
+            best_test_loss: f64::INFINITY,
+            epochs_since_best: 0,
+        })
+    }
+}
+
+/// A run between two steps.
+#[derive(Debug)]
+pub struct TrainState {
+    /// Parameters, in layout order.
+    pub theta: Vec<f32>,
+    /// Buffers, in layout order.
+    pub buffers: Vec<f32>,
+    /// The rule with its state.
+    pub optimizer: Optimizer,
+    /// Steps made.
+    pub step: u64,
+    /// Sum of the running training loss over this epoch's images so far.
+    pub epoch_loss: f64,
+    /// Right answers among them.
+    pub epoch_correct: u64,
+    /// Their number.
+    pub epoch_images: u64,
+    /// Lowest test loss after any epoch.
+    pub best_test_loss: f64,
+    /// Epochs since then.
+    pub epochs_since_best: u64,
+}
+
+/// What one step saw.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepMetrics {
+    /// The step, from 1.
+    pub step: u64,
+    /// Position in epochs after it.
+    pub epoch: f64,
+    /// Learning rate it used.
+    pub lr: f64,
+    /// Mean loss of its batch, before the update, in train mode.
+    pub loss: f64,
+    /// Right answers in its batch.
+    pub correct: usize,
+    /// Images in its batch.
+    pub images: usize,
+    /// L2 norm of the gradient before clipping and decay.
+    pub grad_norm: f64,
+}
+
+/// What an epoch ended with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EpochMetrics {
+    /// Epochs done.
+    pub epoch: u64,
+    /// Steps done.
+    pub step: u64,
+    /// Learning rate of its last step.
+    pub lr: f64,
+    /// Mean over the epoch's batches as they were trained on (augmented, moving weights).
+    pub running_loss: f64,
+    /// Share of right answers among them, 0..1.
+    pub running_accuracy: f64,
+    /// Training images, not augmented, eval mode.
+    pub train: Evaluation,
+    /// Test images, eval mode.
+    pub test: Evaluation,
+    /// Seconds since this process began to train.
+    pub elapsed_secs: f64,
+}
+
+/// What the loop tells its listener. States are as after the event.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Before the first step of this process (`state.step` is 0, or where a resumed run goes on).
+    Begin {
+        /// The run.
+        state: &'a TrainState,
+        /// Steps in an epoch.
+        steps_per_epoch: u64,
+        /// Steps in the whole run.
+        total_steps: u64,
+    },
+    /// After each step.
+    Step {
+        /// The run.
+        state: &'a TrainState,
+        /// What the step saw.
+        metrics: StepMetrics,
+    },
+    /// After each epoch.
+    Epoch {
+        /// The run.
+        state: &'a TrainState,
+        /// What it ended with.
+        metrics: EpochMetrics,
+    },
+    /// After the last step of this process.
+    End {
+        /// The run.
+        state: &'a TrainState,
+        /// Why it is the last.
+        verdict: Verdict,
+    },
+}
+
+/// Why training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "verdict")]
+pub enum Verdict {
+    /// All epochs are done.
+    Finished,
+    /// The test loss did not improve for `train.early_stop` epochs.
+    EarlyStopped,
+    /// The loss of a batch was NaN or infinite; the step that would have followed was not made.
+    Diverged {
+        /// The step that could not be made, from 1.
+        step: u64,
+        /// The learning rate it would have used.
+        lr: f64,
+    },
+    /// Somebody asked to stop; the run can be resumed.
+    Interrupted,
+}
+
+/// Trains from `state` to the end. `listener` may fail (a full disk): training ends with its error.
+/// Setting `interrupt` ends it after the step in hand.
+///
+/// # Errors
+/// Those of the backend, of batches that cannot be cut, and the listener's.
+pub fn train(
+    setup: &Setup,
+    state: &mut TrainState,
+    interrupt: &AtomicBool,
+    listener: &mut dyn FnMut(Event<'_>) -> Result<()>,
+) -> Result<Verdict> {
+    let spec = &setup.train;
+    let streams = Streams::new(spec.seed);
+    let steps_per_epoch = setup.steps_per_epoch()?;
+    let total_steps = steps_per_epoch * spec.epochs;
+    let batcher = Batcher::new(&setup.data.train, setup.data.max_value, &setup.stats)?;
+    let evaluator = Evaluator::new(setup, &streams)?;
+    let image = setup.data.train.image_len();
+    let mut grad = vec![0.0; state.theta.len()];
+    let (mut images, mut labels) = (Vec::new(), Vec::new());
+    let started = Instant::now();
+
+    listener(Event::Begin { state, steps_per_epoch, total_steps })?;
+    let verdict = 'run: loop {
+        if state.step >= total_steps {
+            break Verdict::Finished;
+        }
+        let epoch = state.step / steps_per_epoch;
+        let order = epoch_order(&streams, epoch, setup.data.train.len());
+        let augmentation = Augmentation { augment: setup.augment, streams, epoch };
+        let done = (state.step % steps_per_epoch) as usize;
+        for indices in batches(&order, spec.batch_size, spec.last_batch)?.skip(done) {
+            if interrupt.load(Ordering::Relaxed) {
+                break 'run Verdict::Interrupted;
+            }
+            images.resize(indices.len() * image, 0.0);
+            labels.resize(indices.len(), 0);
+            batcher.fill(indices, Some(&augmentation), &mut images, &mut labels);
+
+            let lr =
+                setup.schedule.lr_at(setup.optim.lr(), state.step, steps_per_epoch, total_steps);
+            let found = setup.backend.train_pass(
+                TrainPass {
+                    theta: &state.theta,
+                    buffers: &mut state.buffers,
+                    images: &images,
+                    labels: &labels,
+                    label_smoothing: spec.label_smoothing,
+                    streams: &streams,
+                    step: state.step,
+                },
+                &mut grad,
+            )?;
+            let diverged = !found.loss.is_finite();
+            let grad_norm = if diverged {
+                f64::NAN
+            } else {
+                state.optimizer.step(&mut state.theta, &mut grad, lr).grad_norm
+            };
+            if !diverged {
+                state.step += 1;
+                state.epoch_loss += found.loss * indices.len() as f64;
+                state.epoch_correct += found.correct as u64;
+                state.epoch_images += indices.len() as u64;
+            }
+            let metrics = StepMetrics {
+                step: state.step + u64::from(diverged),
+                epoch: state.step as f64 / steps_per_epoch as f64,
+                lr,
+                loss: found.loss,
+                correct: found.correct,
+                images: indices.len(),
+                grad_norm,
+            };
+            listener(Event::Step { state, metrics })?;
+            if diverged {
+                break 'run Verdict::Diverged { step: metrics.step, lr };
+            }
+        }
+        if let ControlFlow::Break(verdict) =
+            evaluator.end_epoch(setup, state, steps_per_epoch, total_steps, started, listener)?
+        {
+            break verdict;
+        }
+    };
+    listener(Event::End { state, verdict })?;
+    Ok(verdict)
+}
+
+/// Loss and accuracy on both splits at the end of each epoch.
+struct Evaluator {
+    train: DatasetObjective,
+    test: DatasetObjective,
+}
+
+impl Evaluator {
+    fn new(setup: &Setup, streams: &Streams) -> Result<Self> {
+        let of = |split: &crate::dataset::Split| {
+            let buffers = setup.backend.network().init_buffers();
+            DatasetObjective::new(
+                setup.backend.clone(),
+                buffers,
+                Arc::new(split.clone()),
+                setup.stats.clone(),
+                setup.data.max_value,
+            )
+        };
+        let train = &setup.data.train;
+        let samples = setup.train.eval_samples;
+        let train = if samples == 0 || samples >= train.len() {
+            of(train)?
+        } else {
+            let order = crate::dataset::SampleOrder::Balanced;
+            of(&train.select(&crate::dataset::choose(&train.labels, samples, order, streams)?))?
+        };
+        Ok(Self { train, test: of(&setup.data.test)? })
+    }
+
+    fn end_epoch(
+        &self,
+        setup: &Setup,
+        state: &mut TrainState,
+        steps_per_epoch: u64,
+        total_steps: u64,
+        started: Instant,
+        listener: &mut dyn FnMut(Event<'_>) -> Result<()>,
+    ) -> Result<ControlFlow<Verdict>> {
+        let train = self.train.with_buffers(state.buffers.clone())?.loss(&state.theta)?;
+        let test = self.test.with_buffers(state.buffers.clone())?.loss(&state.theta)?;
+        let images = state.epoch_images as f64;
+        let metrics = EpochMetrics {
+            epoch: state.step / steps_per_epoch,
+            step: state.step,
+            lr: setup.schedule.lr_at(
+                setup.optim.lr(),
+                state.step - 1,
+                steps_per_epoch,
+                total_steps,
+            ),
+            running_loss: state.epoch_loss / images,
+            running_accuracy: state.epoch_correct as f64 / images,
+            train,
+            test,
+            elapsed_secs: started.elapsed().as_secs_f64(),
+        };
+        (state.epoch_loss, state.epoch_correct, state.epoch_images) = (0.0, 0, 0);
+        if test.loss < state.best_test_loss {
+            (state.best_test_loss, state.epochs_since_best) = (test.loss, 0);
+        } else {
+            state.epochs_since_best += 1;
+        }
+        listener(Event::Epoch { state, metrics })?;
+        let patience = setup.train.early_stop;
+        Ok(if patience > 0 && state.epochs_since_best >= patience && state.step < total_steps {
+            ControlFlow::Break(Verdict::EarlyStopped)
+        } else {
+            ControlFlow::Continue(())
+        })
+    }
+}
