@@ -130,6 +130,34 @@ impl JsonlWriter {
     }
 }
 
+/// Serde for an `f64` that may be NaN or infinite, which JSON numbers cannot be: those are the
+/// strings "NaN", "inf" and "-inf".
+pub(crate) mod float {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(crate) fn serialize<S: Serializer>(value: &f64, out: S) -> Result<S::Ok, S::Error> {
+        if value.is_finite() { out.serialize_f64(*value) } else { out.collect_str(value) }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<f64, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Value {
+            Number(f64),
+            Name(String),
+        }
+        match Value::deserialize(input)? {
+            Value::Number(value) => Ok(value),
+            Value::Name(name) => match name.as_str() {
+                "NaN" => Ok(f64::NAN),
+                "inf" => Ok(f64::INFINITY),
+                "-inf" => Ok(f64::NEG_INFINITY),
+                _ => Err(de::Error::custom(format!("`{name}` is no number"))),
+            },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ pub mod backend;
 pub mod dataset;
 mod disk;
 pub mod error;
+pub mod landscape;
 pub mod models;
 pub mod names;
 pub mod network;

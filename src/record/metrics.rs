@@ -1,4 +1,5 @@
-//! `metrics.jsonl`: one object a step or epoch. A number that is NaN or infinite is `null`.
+//! `metrics.jsonl`: one object a step or epoch. A number that is NaN or infinite is a
+//! string: "NaN", "inf" or "-inf".
 
 use serde::{Deserialize, Serialize};
 
@@ -25,12 +26,12 @@ pub struct StepRecord {
     /// Learning rate.
     pub lr: f64,
     /// Mean loss of the batch in train mode.
-    #[serde(deserialize_with = "null_is_nan")]
+    #[serde(with = "crate::disk::float")]
     pub loss: f64,
     /// Share of right answers in the batch.
     pub accuracy: f64,
     /// L2 norm of the gradient.
-    #[serde(deserialize_with = "null_is_nan")]
+    #[serde(with = "crate::disk::float")]
     pub grad_norm: f64,
 }
 
@@ -44,26 +45,22 @@ pub struct EpochRecord {
     /// Learning rate of the last step.
     pub lr: f64,
     /// Mean loss over the epoch's batches as they were trained on.
-    #[serde(deserialize_with = "null_is_nan")]
+    #[serde(with = "crate::disk::float")]
     pub running_loss: f64,
     /// Share of right answers among them.
     pub running_accuracy: f64,
     /// Loss on the training images, eval mode.
-    #[serde(deserialize_with = "null_is_nan")]
+    #[serde(with = "crate::disk::float")]
     pub train_loss: f64,
     /// Accuracy on them.
     pub train_accuracy: f64,
     /// Loss on the test images, eval mode.
-    #[serde(deserialize_with = "null_is_nan")]
+    #[serde(with = "crate::disk::float")]
     pub test_loss: f64,
     /// Accuracy on them.
     pub test_accuracy: f64,
     /// Seconds since the process that wrote this began to train.
     pub elapsed_secs: f64,
-}
-
-fn null_is_nan<'de, D: serde::Deserializer<'de>>(input: D) -> Result<f64, D::Error> {
-    Ok(Option::<f64>::deserialize(input)?.unwrap_or(f64::NAN))
 }
 
 impl From<StepMetrics> for StepRecord {

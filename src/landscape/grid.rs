@@ -1,0 +1,169 @@
+//! Where on a plane the loss is evaluated.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Evenly spaced coordinates from `min` to `max`, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Axis {
+    /// The first.
+    pub min: f64,
+    /// The last.
+    pub max: f64,
+    /// How many.
+    pub n: usize,
+}
+
+impl Axis {
+    /// The `i`-th coordinate. The ends are exact, and so is the middle of a symmetric axis.
+    pub fn at(&self, i: usize) -> f64 {
+        if self.n == 1 {
+            return 0.5 * (self.min + self.max);
+        }
+        let t = i as f64 / (self.n - 1) as f64;
+        self.min * (1.0 - t) + self.max * t
+    }
+
+    /// All coordinates.
+    pub fn values(&self) -> Vec<f64> {
+        (0..self.n).map(|i| self.at(i)).collect()
+    }
+}
+
+/// A rectangle of cells, row-major: cell k is (x of k mod nx, y of k div nx).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Grid {
+    /// Columns.
+    pub x: Axis,
+    /// Rows.
+    pub y: Axis,
+}
+
+impl Grid {
+    /// Number of cells.
+    pub fn len(&self) -> usize {
+        self.x.n * self.y.n
+    }
+
+    /// True for a grid without cells.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Plane coordinates of cell k.
+    pub fn point(&self, k: usize) -> [f64; 2] {
+        [self.x.at(k % self.x.n), self.y.at(k / self.x.n)]
+    }
+
+    /// A grid that holds all `points` (not finite ones aside) with a margin of a quarter of their
+    /// spread on each side. A spread below a fifth of the other's is widened to that, so that a
+    /// straight path does not shrink the picture to a slit; a path that does not move gets a square
+    /// of side `2 unit` around it.
+    pub fn around(points: &[[f64; 2]], [nx, ny]: [usize; 2], unit: f64) -> Self {
+        let range = |axis: usize| {
+            let finite = || points.iter().map(|p| p[axis]).filter(|v| v.is_finite());
+            let (min, max) = (
+                finite().fold(f64::INFINITY, f64::min),
+                finite().fold(f64::NEG_INFINITY, f64::max),
+            );
+            if min > max { (0.0, 0.0) } else { (min, max) }
+        };
+        let (x, y) = (range(0), range(1));
+        let widest = (x.1 - x.0).max(y.1 - y.0);
+        let axis = |(min, max): (f64, f64), n| {
+            if widest == 0.0 {
+                return Axis { min: min - unit, max: max + unit, n };
+            }
+            let spread = (max - min).max(widest / 5.0);
+            let (middle, half) = (0.5 * (min + max), 0.75 * spread);
+            Axis { min: middle - half, max: middle + half, n }
+        };
+        Self { x: axis(x, nx), y: axis(y, ny) }
+    }
+}
+
+/// Parses `51x51` (or `51`, for a square) as columns and rows.
+///
+/// # Errors
+/// [`Error::BadValue`] for anything else, or more than 4,000 a side.
+pub fn parse_size(text: &str) -> Result<[usize; 2]> {
+    let side = |s: &str| s.trim().parse::<usize>().ok().filter(|n| (1..=4000).contains(n));
+    let parsed = match text.split_once('x') {
+        Some((x, y)) => side(x).zip(side(y)),
+        None => side(text).map(|n| (n, n)),
+    };
+    parsed.map(|(x, y)| [x, y]).ok_or_else(|| {
+        Error::bad_value("grid", text, "not columns x rows from 1 to 4000", "write 51x51")
+    })
+}
+
+/// Parses `-1,1` (both axes) or `-1,1,-2,2` (x then y).
+///
+/// # Errors
+/// [`Error::BadValue`] for anything else, or a minimum that is not below its maximum.
+pub fn parse_range(text: &str) -> Result<[(f64, f64); 2]> {
+    let bad = |problem: &str| {
+        Error::bad_value("range", text, problem, "write --range=-1,1 or --range=-1,1,-2,2")
+    };
+    let numbers: Vec<f64> = text
+        .split(',')
+        .map(|n| n.trim().parse().ok().filter(|v: &f64| v.is_finite()))
+        .collect::<Option<_>>()
+        .ok_or_else(|| bad("not a list of numbers"))?;
+    let (x, y) = match numbers[..] {
+        [a, b] => ((a, b), (a, b)),
+        [a, b, c, d] => ((a, b), (c, d)),
+        _ => return Err(bad("neither two nor four numbers")),
+    };
+    if x.0 >= x.1 || y.0 >= y.1 {
+        return Err(bad("a minimum that is not below its maximum"));
+    }
+    Ok([x, y])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_axis_ends_exactly_and_is_zero_in_the_middle_of_a_symmetric_one() {
+        let axis = Axis { min: -1.0, max: 1.0, n: 51 };
+        assert_eq!((axis.at(0), axis.at(25), axis.at(50)), (-1.0, 0.0, 1.0));
+        assert_eq!(Axis { min: 2.0, max: 4.0, n: 1 }.at(0), 3.0);
+    }
+
+    #[test]
+    fn cells_run_along_x_first() {
+        let axis = |n| Axis { min: 0.0, max: (n - 1) as f64, n };
+        let grid = Grid { x: axis(3), y: axis(2) };
+        let points: Vec<[f64; 2]> = (0..grid.len()).map(|k| grid.point(k)).collect();
+        assert_eq!(points, [[0., 0.], [1., 0.], [2., 0.], [0., 1.], [1., 1.], [2., 1.]]);
+    }
+
+    #[test]
+    fn a_grid_around_a_path_holds_it_with_a_margin() {
+        let grid = Grid::around(&[[-4.0, 0.0], [0.0, 2.0], [f64::NAN, f64::NAN]], [5, 5], 1.0);
+        assert_eq!((grid.x.min, grid.x.max), (-5.0, 1.0));
+        assert_eq!((grid.y.min, grid.y.max), (-0.5, 2.5));
+        // A straight path still gets a picture.
+        let grid = Grid::around(&[[-4.0, 0.0], [0.0, 0.0]], [5, 5], 1.0);
+        assert!((grid.y.max - grid.y.min - 1.2).abs() < 1e-12);
+        let grid = Grid::around(&[[3.0, 3.0]], [5, 5], 0.5);
+        assert_eq!((grid.x.min, grid.x.max), (2.5, 3.5));
+    }
+
+    #[test]
+    fn sizes_and_ranges_parse_or_say_how_to_write_them() {
+        assert_eq!(parse_size("51x31").unwrap(), [51, 31]);
+        assert_eq!(parse_size("7").unwrap(), [7, 7]);
+        assert_eq!(parse_range("-1,1").unwrap(), [(-1.0, 1.0); 2]);
+        assert_eq!(parse_range("-1,1,0,2e3").unwrap(), [(-1.0, 1.0), (0.0, 2000.0)]);
+        for text in ["", "0x5", "axb", "5x5x5", "99999"] {
+            assert!(parse_size(text).unwrap_err().to_string().contains("51x51"), "{text}");
+        }
+        for text in ["1", "1,-1", "a,b", "1,2,3", "0,nan", "0,inf"] {
+            assert!(parse_range(text).unwrap_err().to_string().contains("--range"), "{text}");
+        }
+    }
+}

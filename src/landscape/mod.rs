@@ -1,0 +1,18 @@
+//! Planes through parameter space and the loss over them.
+//!
+//! A [`Plane`] is an origin and two directions (from a path's PCA, drawn at random and normalised,
+//! or read from a file). A surface is an [`Objective`](crate::objective::Objective) evaluated over a
+//! [`Grid`] of it: cells are appended to a [`SurfaceStore`] as they are done, a cell that is absent
+//! is not done, and evaluation takes up where it was left.
+
+mod directions;
+mod evaluate;
+mod grid;
+mod plane;
+mod store;
+
+pub use directions::{DirectionKind, Ignore, Normalisation, cosine, normalise, random_direction};
+pub use evaluate::{SurfaceReport, evaluate, theta_at};
+pub use grid::{Axis, Grid, parse_range, parse_size};
+pub use plane::{About, PathCoord, Plane, PlaneKind};
+pub use store::{Cell, Header, PathLoss, SurfaceStore};

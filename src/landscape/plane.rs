@@ -1,0 +1,155 @@
+//! A plane through parameter space, as a file.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::named_enum;
+use crate::weights::{SafetensorsFile, write_safetensors};
+use crate::{Error, Result};
+
+named_enum! {
+    /// How a plane's directions were made.
+    pub enum PlaneKind("kind of plane") {
+        /// Principal components of the path, columns centred (as in the paper's code).
+        Pca = "pca",
+        /// Principal components of the displacements from the final model, not centred.
+        PcaUncentred = "pca_uncentred",
+        /// Drawn at random and normalised.
+        Random = "random",
+        /// Read from a direction file.
+        File = "file",
+    }
+}
+
+/// One snapshot on a plane.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PathCoord {
+    /// The snapshot's number.
+    pub snapshot: usize,
+    /// Optimizer steps made.
+    pub step: u64,
+    /// Position in epochs.
+    pub epoch: f64,
+    /// Learning rate of the last step.
+    #[serde(with = "crate::disk::float")]
+    pub lr: f64,
+    /// Coordinate along x.
+    #[serde(with = "crate::disk::float")]
+    pub x: f64,
+    /// Coordinate along y.
+    #[serde(with = "crate::disk::float")]
+    pub y: f64,
+    /// ||d - Pd|| / ||d|| for the displacement d from the origin, 0..1.
+    #[serde(with = "crate::disk::float")]
+    pub off_plane_residual: f64,
+}
+
+/// Origin and two directions, each (P,), with the buffers to evaluate with and the path seen in it.
+/// A point (a, b) is `origin + a x + b y`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plane {
+    /// The point (0, 0).
+    pub origin: Vec<f32>,
+    /// The origin's buffers, frozen for the whole plane.
+    pub buffers: Vec<f32>,
+    /// First direction.
+    pub x: Vec<f32>,
+    /// Second direction.
+    pub y: Vec<f32>,
+    /// Everything else.
+    pub about: About,
+}
+
+/// What a plane's metadata say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// Version of the run folder's format.
+    pub format_version: u32,
+    /// How it was made.
+    pub kind: PlaneKind,
+    /// The same in words: normalisation, seed, file.
+    pub made: String,
+    /// Digest of the network's layout.
+    pub layout_digest: String,
+    /// Cosine of the angle between the directions.
+    pub cosine: f64,
+    /// Share of the path's whole variance that x and y hold; empty for planes that are not PCA.
+    pub explained_variance: Vec<f64>,
+    /// The same for a random walk of as many snapshots in as many dimensions: what says nothing.
+    pub null_explained_variance: Vec<f64>,
+    /// All squared singular values of the path, falling.
+    pub spectrum: Vec<f64>,
+    /// The snapshots on the plane.
+    pub path: Vec<PathCoord>,
+    /// Snapshots left out because they or their loss were not finite.
+    pub excluded: Vec<usize>,
+    /// Remarks a reader of the picture should know (an axis drawn at random because the path is a
+    /// line, ...).
+    pub notes: Vec<String>,
+}
+
+impl Plane {
+    /// Writes the plane.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
+        }
+        let (p, b) = ([self.origin.len()], [self.buffers.len()]);
+        let tensors: [(&str, &[usize], &[f32]); 4] = [
+            ("origin", &p, &self.origin),
+            ("x", &p, &self.x),
+            ("y", &p, &self.y),
+            ("buffers", &b, &self.buffers),
+        ];
+        let about = serde_json::to_string(&self.about).expect("a plane's metadata are plain data");
+        write_safetensors(path, &tensors, &[("about".to_string(), about)])
+    }
+
+    /// Reads a plane.
+    ///
+    /// # Errors
+    /// [`Error::Landscape`] when there is none, [`Error::BadFile`] for one that is damaged.
+    pub fn read(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            return Err(Error::Landscape {
+                what: format!("there is no plane {}", path.display()),
+                remedy: "make it first: lossreel plane RUN".into(),
+            });
+        }
+        let mut file = SafetensorsFile::open(path)?;
+        let about = file.meta("about").map(serde_json::from_str).transpose();
+        let about = about.ok().flatten().ok_or_else(|| Error::BadFile {
+            what: "this is not a plane of lossreel's".into(),
+            remedy: "make it again: lossreel plane RUN".into(),
+            path: path.to_path_buf(),
+        })?;
+        let mut read = |name: &str| file.read(name).map(|t| t.data);
+        let (origin, x, y, buffers) = (read("origin")?, read("x")?, read("y")?, read("buffers")?);
+        Ok(Self { origin, buffers, x, y, about })
+    }
+
+    /// SHA-256 of the vectors: tells whether a surface was computed over this plane.
+    pub fn digest(&self) -> String {
+        use sha2::{Digest, Sha256};
+        let mut hash = Sha256::new();
+        for vector in [&self.origin, &self.buffers, &self.x, &self.y] {
+            hash.update((vector.len() as u64).to_le_bytes());
+            hash.update(bytemuck::cast_slice(vector));
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Coordinates of the snapshots.
+    pub fn coords(&self) -> Vec<[f64; 2]> {
+        self.about.path.iter().map(|p| [p.x, p.y]).collect()
+    }
+
+    /// Label of an axis (0 is x), with its share of the variance where that is known.
+    pub fn axis_label(&self, axis: usize) -> String {
+        match self.about.explained_variance.get(axis) {
+            Some(share) => format!("PC{} ({:.1} %)", axis + 1, 100.0 * share),
+            None => format!("direction {}", axis + 1),
+        }
+    }
+}
