@@ -50,6 +50,12 @@ fn gradient(theta: &[f32], step: u64) -> Vec<f32> {
     (0..theta.len()).map(|i| element(i) as f32).collect()
 }
 
+/// One step on the script's gradient.
+fn advance(optimizer: &mut Optimizer, theta: &mut [f32], step: u64, lr: f64) -> StepStats {
+    let mut grad = gradient(theta, step);
+    optimizer.step(theta, &mut grad, lr)
+}
+
 fn segments() -> Vec<Segment> {
     vec![
         Segment { range: 0..WEIGHTS, decay: true },
@@ -66,7 +72,7 @@ fn every_rule_follows_pytorch_for_20_steps() {
         let mut theta = start(PARAMS);
         let mut lr = case.config.lr();
         for step in 0..20 {
-            let stats = optimizer.step(&mut theta, &mut gradient(&theta, step), lr);
+            let stats = advance(&mut optimizer, &mut theta, step, lr);
             lr *= case.lr_decay;
             if let Some(&norm) = case.norms.get(step as usize) {
                 // PyTorch sums the squares in f32.
@@ -111,7 +117,7 @@ fn a_restored_optimizer_goes_on_bit_for_bit() {
         let mut whole = Optimizer::new(&config, PARAMS, &segments()).unwrap();
         let mut theta = start(PARAMS);
         for step in 0..5 {
-            whole.step(&mut theta, &mut gradient(&theta, step), 0.02);
+            advance(&mut whole, &mut theta, step, 0.02);
         }
         let mut saved: Vec<_> = whole.slots().map(|(name, v)| (name, v.to_vec())).collect();
         saved.reverse();
@@ -119,8 +125,8 @@ fn a_restored_optimizer_goes_on_bit_for_bit() {
         resumed.restore(whole.t(), saved).unwrap();
         let mut theta_resumed = theta.clone();
         for step in 5..10 {
-            whole.step(&mut theta, &mut gradient(&theta, step), 0.02);
-            resumed.step(&mut theta_resumed, &mut gradient(&theta_resumed, step), 0.02);
+            advance(&mut whole, &mut theta, step, 0.02);
+            advance(&mut resumed, &mut theta_resumed, step, 0.02);
         }
         assert_eq!(theta, theta_resumed, "{config:?}");
     }
@@ -151,7 +157,7 @@ fn the_number_of_threads_does_not_show_in_the_result() {
                 let mut optimizer = Optimizer::new(&config, params, &[]).unwrap();
                 let mut theta = start(params);
                 for step in 0..3 {
-                    let stats = optimizer.step(&mut theta, &mut gradient(&theta, step), 0.02);
+                    let stats = advance(&mut optimizer, &mut theta, step, 0.02);
                     assert!(stats.grad_norm > 0.0);
                 }
                 theta
