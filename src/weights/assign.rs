@@ -137,15 +137,24 @@ impl Traits {
 
 fn hint(wanted: &[(String, Vec<usize>)], checkpoint: &Checkpoint, missing: &[&str]) -> String {
     let net = Traits::of(wanted.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())));
-    let file =
-        Traits::of(checkpoint.tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())));
+    let file = Traits::of(checkpoint.tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())));
 
     let mut hints = Vec::new();
     if let Some(depth) = file.depth()
         && file.convs != net.convs
     {
-        let convs = file.convs;
-        hints.push(format!("the file looks like resnet{depth} ({convs} convolutions and the head): try `--arch resnet{depth}`"));
+        hints.push(match file.stem {
+            Some(stem) if stem > 16 => format!(
+                "the file looks like a wide ResNet of depth {depth} and width factor {}: try its \
+                 `--arch`",
+                stem / 16
+            ),
+            _ => format!(
+                "the file looks like resnet{depth} ({} convolutions and the head): try `--arch \
+                 resnet{depth}`",
+                file.convs
+            ),
+        });
     }
     if let (Some(file_stem), Some(net_stem)) = (file.stem, net.stem)
         && file_stem != net_stem

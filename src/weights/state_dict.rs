@@ -32,10 +32,16 @@ pub(super) fn extract(
             Node::Tensor(tensor) => {
                 let data = gather(tensor, storages, &mut left)
                     .map_err(|problem| format!("its tensor {name} {problem}"))?;
-                tensors.push(NamedTensor { name: name.to_string(), shape: tensor.shape.clone(), data });
+                tensors.push(NamedTensor {
+                    name: name.to_string(),
+                    shape: tensor.shape.clone(),
+                    data,
+                });
             }
             Node::Opaque(class) if class.contains("_rebuild_") => {
-                return Err(format!("its tensor {name} is made by {class}, which is not supported"));
+                return Err(format!(
+                    "its tensor {name} is made by {class}, which is not supported"
+                ));
             }
             _ => {}
         }
