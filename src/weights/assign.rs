@@ -143,8 +143,18 @@ fn hint(wanted: &[(String, Vec<usize>)], checkpoint: &Checkpoint, missing: &[&st
     if let Some(depth) = file.depth()
         && file.convs != net.convs
     {
-        let convs = file.convs;
-        hints.push(format!("the file looks like resnet{depth} ({convs} convolutions and the head): try `--arch resnet{depth}`"));
+        hints.push(match file.stem {
+            Some(stem) if stem > 16 => format!(
+                "the file looks like a wide ResNet of depth {depth} and width factor {}: try its \
+                 `--arch`",
+                stem / 16
+            ),
+            _ => format!(
+                "the file looks like resnet{depth} ({} convolutions and the head): try `--arch \
+                 resnet{depth}`",
+                file.convs
+            ),
+        });
     }
     if let (Some(file_stem), Some(net_stem)) = (file.stem, net.stem)
         && file_stem != net_stem

@@ -1,9 +1,22 @@
 //! The HDF5 files of Li et al.'s code (`tomgoldstein/loss-landscape`): directions and surfaces.
+//!
+//! A direction file has a group `xdirection` and perhaps `ydirection` with the datasets `0`, `1`,
+//! ..., one a parameter. A surface file has its coordinates and, for each quantity, an array that
+//! the code allocates as (nx, ny) but fills by flat index k at x = `xs[k % nx]`,
+//! y = `ys[k / nx]`. Taken at its shape such an array is transposed; its bytes are row-major
+//! `[iy][ix]`, and that is how they are read and written here. Cells not computed yet are -1.
 
+use std::io::Write;
 use std::path::Path;
 
-use super::{NamedTensor, bad_file};
-use crate::error::Result;
+use hdf5_pure::{DType, Dataset, File, FileBuilder, Group};
+
+use super::{NamedTensor, atomic, bad_file};
+use crate::error::{Error, Result};
+
+const DAMAGED: &str = "copy or download it again, or compute it anew";
+/// How the paper's code marks a cell that it has not computed.
+const UNFILLED: f64 = -1.0;
 
 /// A direction file: one tensor for each parameter of the network, in `net.parameters()` order
 /// (buffers are not in it). The file has no names: the tensors are called `0`, `1`, ....
@@ -46,41 +59,324 @@ impl Surface {
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|f| f.name == name)
     }
+
+    /// The number of grid points.
+    fn cells(&self) -> usize {
+        self.xs.len() * self.ys.as_ref().map_or(1, Vec::len)
+    }
 }
 
 /// Reads a direction file.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io), or [`Error::BadFile`](crate::Error::BadFile) when it is not
-/// HDF5, damaged, or no direction file.
+/// [`Error::Io`], or [`Error::BadFile`] when it is not HDF5, damaged, or no direction file.
 pub fn read_directions(path: impl AsRef<Path>) -> Result<Directions> {
-    Err(bad_file(path.as_ref(), "unknown", "unknown"))
+    let path = path.as_ref();
+    let root = open(path)?.root();
+    if !names(root.groups(), path)?.iter().any(|name| name == "xdirection") {
+        return Err(bad_file(path, "it has no group `xdirection`", "give a direction file"));
+    }
+    let read = |name: &str| {
+        let group = root.group(name).map_err(damaged(path))?;
+        read_tensors(&group, name, path)
+    };
+    let has_y = names(root.groups(), path)?.iter().any(|name| name == "ydirection");
+    let ratio = "explained_variance_ratio_";
+    let has_ratio = names(root.datasets(), path)?.iter().any(|name| name == ratio);
+    Ok(Directions {
+        x: read("xdirection")?,
+        y: has_y.then(|| read("ydirection")).transpose()?,
+        explained_variance_ratio: has_ratio
+            .then(|| read_f64(&root.dataset(ratio).map_err(damaged(path))?, ratio, path))
+            .transpose()?,
+    })
+}
+
+/// The datasets `0` to `N-1` of a direction.
+fn read_tensors(group: &Group, name: &str, path: &Path) -> Result<Vec<NamedTensor>> {
+    let members = group.iter_datasets().map_err(damaged(path))?;
+    let count = members.len();
+    let mut tensors: Vec<Option<NamedTensor>> = vec![None; count];
+    for (key, dataset) in members {
+        let slot = key.parse().ok().and_then(|i: usize| tensors.get_mut(i));
+        let Some(slot) = slot else {
+            let what = format!("{name} has a dataset `{key}` among its {count}");
+            return Err(bad_file(path, what, "its datasets must be called 0, 1, ..."));
+        };
+        let shape = shape_of(&dataset, &key, path)?;
+        let data = dataset.read_f32().map_err(damaged(path))?;
+        check_len(&key, &shape, data.len(), path)?;
+        *slot = Some(NamedTensor { name: key, shape, data });
+    }
+    // As many names as slots, all different, each in its slot: none is left empty, unless two
+    // spellings of a number (`1`, `01`) took one.
+    tensors
+        .into_iter()
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| bad_file(path, format!("{name} has two datasets of one number"), DAMAGED))
 }
 
 /// Reads a surface or curve file.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io), or [`Error::BadFile`](crate::Error::BadFile) when it is not
-/// HDF5, damaged, or no surface file.
+/// [`Error::Io`], or [`Error::BadFile`] when it is not HDF5, damaged, or no surface file.
 pub fn read_surface(path: impl AsRef<Path>) -> Result<Surface> {
-    Err(bad_file(path.as_ref(), "unknown", "unknown"))
+    let path = path.as_ref();
+    let root = open(path)?.root();
+    let mut surface = Surface::default();
+    let mut arrays = Vec::new();
+    for (name, dataset) in root.iter_datasets().map_err(damaged(path))? {
+        match name.as_str() {
+            "xcoordinates" => surface.xs = read_f64(&dataset, &name, path)?,
+            "ycoordinates" => surface.ys = Some(read_f64(&dataset, &name, path)?),
+            "dir_file" => {
+                let text = dataset.read_string().map_err(damaged(path))?;
+                surface.dir_file = text.into_iter().next();
+            }
+            _ => arrays.push((name, dataset)),
+        }
+    }
+    if surface.xs.is_empty() {
+        return Err(bad_file(path, "it has no `xcoordinates`", "give a surface or curve file"));
+    }
+    let cells = surface.cells();
+    for (name, dataset) in arrays {
+        if !matches!(dataset.dtype().map_err(damaged(path))?, DType::F32 | DType::F64) {
+            continue;
+        }
+        let mut values = read_f64(&dataset, &name, path)?;
+        if values.len() != cells {
+            let what = format!("{name} has {} values for {cells} grid points", values.len());
+            return Err(bad_file(path, what, DAMAGED));
+        }
+        let mut unfilled = 0;
+        for value in values.iter_mut().filter(|value| **value == UNFILLED) {
+            *value = f64::NAN;
+            unfilled += 1;
+        }
+        surface.fields.push(Field { name, values, unfilled });
+    }
+    surface.fields.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(surface)
+}
+
+fn open(path: &Path) -> Result<File> {
+    let bytes = std::fs::read(path).map_err(Error::io("read the HDF5 file", path))?;
+    if !hdf5_pure::is_hdf5_bytes(&bytes) {
+        let what = "it is not an HDF5 file";
+        return Err(bad_file(path, what, "give a file that the paper's code wrote"));
+    }
+    File::from_bytes(bytes).map_err(damaged(path))
+}
+
+fn damaged(path: &Path) -> impl FnOnce(hdf5_pure::Error) -> Error {
+    move |e| bad_file(path, format!("its HDF5 structure is damaged or unknown ({e})"), DAMAGED)
+}
+
+fn names(
+    names: std::result::Result<Vec<String>, hdf5_pure::Error>,
+    path: &Path,
+) -> Result<Vec<String>> {
+    names.map_err(damaged(path))
+}
+
+fn shape_of(dataset: &Dataset, name: &str, path: &Path) -> Result<Vec<usize>> {
+    let shape = dataset.shape().map_err(damaged(path))?;
+    shape
+        .iter()
+        .map(|&dim| usize::try_from(dim))
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|_| bad_file(path, format!("{name} has the impossible shape {shape:?}"), DAMAGED))
+}
+
+fn read_f64(dataset: &Dataset, name: &str, path: &Path) -> Result<Vec<f64>> {
+    let shape = shape_of(dataset, name, path)?;
+    let data = dataset.read_f64().map_err(damaged(path))?;
+    check_len(name, &shape, data.len(), path)?;
+    Ok(data)
+}
+
+fn check_len(name: &str, shape: &[usize], len: usize, path: &Path) -> Result<()> {
+    let wanted = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
+    if wanted != Some(len) {
+        let what = format!("{name} has {len} values for the shape {shape:?}");
+        return Err(bad_file(path, what, DAMAGED));
+    }
+    Ok(())
 }
 
 /// Writes a direction file that Li et al.'s code reads, atomically.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io).
+/// [`Error::Io`]; [`Error::BadValue`] when a tensor's data are not of its shape.
 pub fn write_directions(path: impl AsRef<Path>, directions: &Directions) -> Result<()> {
-    let _ = directions;
-    Err(bad_file(path.as_ref(), "unknown", "unknown"))
+    let mut builder = FileBuilder::new();
+    let axes = [("xdirection", Some(&directions.x)), ("ydirection", directions.y.as_ref())];
+    for (name, tensors) in axes {
+        let Some(tensors) = tensors else { continue };
+        let mut group = builder.create_group(name);
+        for (i, tensor) in tensors.iter().enumerate() {
+            let NamedTensor { shape, data, .. } = tensor;
+            expect_len(&tensor.name, shape.iter().product(), data.len())?;
+            let shape: Vec<u64> = shape.iter().map(|&dim| dim as u64).collect();
+            group.create_dataset(&i.to_string()).with_f32_data(data).with_shape(&shape);
+        }
+        builder.add_group(group.finish());
+    }
+    if let Some(ratio) = &directions.explained_variance_ratio {
+        builder.create_dataset("explained_variance_ratio_").with_f64_data(ratio);
+    }
+    write(path.as_ref(), builder)
 }
 
 /// Writes a surface file that Li et al.'s code reads, atomically; NaN cells as unfilled (-1).
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io); [`Error::BadValue`](crate::Error::BadValue) when a field's
-/// length is not nx * ny.
+/// [`Error::Io`]; [`Error::BadValue`] when a field has not nx * ny values.
 pub fn write_surface(path: impl AsRef<Path>, surface: &Surface) -> Result<()> {
-    let _ = surface;
-    Err(bad_file(path.as_ref(), "unknown", "unknown"))
+    let mut builder = FileBuilder::new();
+    if let Some(dir_file) = &surface.dir_file {
+        builder.create_dataset("dir_file").with_vlen_strings(&[dir_file]).with_shape(&[]);
+    }
+    builder.create_dataset("xcoordinates").with_f64_data(&surface.xs);
+    if let Some(ys) = &surface.ys {
+        builder.create_dataset("ycoordinates").with_f64_data(ys);
+    }
+    // (nx, ny) on row-major [iy][ix] data: what the paper's code has.
+    let ny = surface.ys.as_ref().map(|ys| ys.len() as u64);
+    let shape: Vec<u64> = [Some(surface.xs.len() as u64), ny].into_iter().flatten().collect();
+    for Field { name, values, .. } in &surface.fields {
+        expect_len(name, surface.cells(), values.len())?;
+        let values: Vec<f64> =
+            values.iter().map(|&v| if v.is_nan() { UNFILLED } else { v }).collect();
+        builder.create_dataset(name).with_f64_data(&values).with_shape(&shape);
+    }
+    write(path.as_ref(), builder)
+}
+
+fn expect_len(name: &str, wanted: usize, len: usize) -> Result<()> {
+    if wanted == len {
+        return Ok(());
+    }
+    let problem = format!("but it needs {wanted}");
+    Err(Error::bad_value(format!("values of {name}"), len, problem, "give one for each element"))
+}
+
+fn write(path: &Path, builder: FileBuilder) -> Result<()> {
+    let bytes = builder.finish().map_err(|e| {
+        bad_file(path, format!("it cannot be made ({e})"), "use shorter or other names")
+    })?;
+    atomic::write(path, |out| out.write_all(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{fixture, shared};
+    use super::*;
+
+    #[test]
+    fn the_paper_s_surfaces_read_as_h5py_reads_them() {
+        let Some(path) = shared("li2018-resnet56/surface-2d-51x51.h5") else { return };
+        let surface = read_surface(path).unwrap();
+        assert_eq!((surface.xs.len(), surface.ys.as_ref().unwrap().len()), (51, 51));
+        assert!(surface.dir_file.as_deref().unwrap().starts_with("cifar10/trained_nets/"));
+        let names: Vec<&str> = surface.fields.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(names, ["test_loss", "train_acc", "train_loss"]);
+        // Numbers as h5py prints them, to the digits printed.
+        let value = |name: &str, k: usize| surface.field(name).unwrap().values[k];
+        let centre = 25 * 51 + 25;
+        assert!((value("train_loss", centre) - 0.000_919_58).abs() < 5e-9);
+        assert!((value("train_acc", centre) - 99.998).abs() < 1e-9);
+        assert!((value("test_loss", centre) - 0.288_304).abs() < 5e-7);
+        assert!((value("train_loss", 1) - 14.680_708_70).abs() < 5e-9);
+        assert!(surface.fields.iter().all(|f| f.unfilled == 0));
+
+        let Some(path) = shared("li2018-resnet56-noshort/surface-2d-201x201.h5") else { return };
+        let surface = read_surface(path).unwrap();
+        let loss = &surface.field("train_loss").unwrap().values;
+        assert_eq!(loss.len(), 201 * 201);
+        assert!((loss[0] - 45.048_749_68).abs() < 5e-9);
+        let highest = loss.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        assert!((highest - 153.9).abs() < 0.05, "{highest}");
+    }
+
+    #[test]
+    fn the_paper_s_curve_has_no_y() {
+        let Some(path) = shared("li2018-resnet56/curve-1d-51.h5") else { return };
+        let curve = read_surface(path).unwrap();
+        assert_eq!((curve.xs.len(), &curve.ys), (51, &None));
+        assert_eq!((curve.xs[0], curve.xs[50]), (-1.0, 1.0));
+        assert!((curve.field("train_loss").unwrap().values[0] - 4.264_160_63).abs() < 5e-9);
+    }
+
+    #[test]
+    fn the_paper_s_direction_has_one_tensor_for_each_of_173_parameters() {
+        let Some(path) = shared("li2018-resnet56/direction-1d.h5") else { return };
+        let directions = read_directions(path).unwrap();
+        assert_eq!((directions.x.len(), &directions.y), (173, &None));
+        let count: usize = directions.x.iter().map(|t| t.data.len()).sum();
+        assert_eq!(count, 855_770);
+        assert_eq!((&*directions.x[0].name, &*directions.x[0].shape), ("0", &[16, 3, 3, 3][..]));
+        assert_eq!((&*directions.x[172].name, &*directions.x[172].shape), ("172", &[10][..]));
+        // ignore=biasbn: one-dimensional tensors are zero, filters have the norm of the filters.
+        assert!(directions.x[1].data.iter().all(|&v| v == 0.0));
+        assert!(directions.x[0].data.iter().all(|&v| v != 0.0));
+    }
+
+    #[test]
+    fn a_rectangular_surface_is_not_transposed_and_unfilled_cells_are_nan() {
+        let surface = read_surface(fixture("surface-3x2.h5")).unwrap();
+        assert_eq!(surface.dir_file.as_deref(), Some("directions.h5"));
+        let field = surface.field("train_loss").unwrap();
+        // values[iy][ix] = 10 x + y + 100 for x = -1, 0, 1 and y = 0, 5.
+        assert_eq!(field.values[..5], [90.0, 100.0, 110.0, 95.0, 105.0]);
+        assert!(field.values[5].is_nan());
+        assert_eq!(field.unfilled, 1);
+    }
+
+    #[test]
+    fn surfaces_and_directions_read_back_as_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("surface.h5");
+        let surface = read_surface(fixture("surface-3x2.h5")).unwrap();
+        write_surface(&path, &surface).unwrap();
+        let again = read_surface(&path).unwrap();
+        assert_eq!((&again.xs, &again.ys), (&surface.xs, &surface.ys));
+        assert_eq!(again.dir_file, surface.dir_file);
+        assert_eq!(again.fields[0].values[..5], surface.fields[0].values[..5]);
+        assert_eq!(again.fields[0].unfilled, 1);
+
+        let tensor = |name: &str, shape: &[usize]| NamedTensor {
+            name: name.to_string(),
+            shape: shape.to_vec(),
+            data: (0..shape.iter().product()).map(|i: usize| i as f32 - 0.5).collect(),
+        };
+        let directions = Directions {
+            x: (0..12).map(|i| tensor(&i.to_string(), &[2, i + 1])).collect(),
+            y: Some(vec![tensor("0", &[3])]),
+            explained_variance_ratio: Some(vec![0.5, 0.25]),
+        };
+        write_directions(&path, &directions).unwrap();
+        assert_eq!(read_directions(&path).unwrap(), directions);
+    }
+
+    #[test]
+    fn the_wrong_kind_of_hdf5_file_and_no_hdf5_at_all_are_told_apart() {
+        let surface = fixture("surface-3x2.h5");
+        let err = read_directions(&surface).unwrap_err().to_string();
+        assert!(err.contains("no group `xdirection`") && err.ends_with("3x2.h5"), "{err}");
+        let err = read_surface(fixture("zoo.t7")).unwrap_err().to_string();
+        assert!(err.contains("not an HDF5 file"), "{err}");
+        assert!(matches!(read_surface(fixture("absent.h5")), Err(Error::Io { .. })));
+    }
+
+    #[test]
+    fn a_field_of_another_length_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let field = Field { name: "train_loss".to_string(), values: vec![1.0; 3], unfilled: 0 };
+        let surface = Surface { xs: vec![0.0, 1.0], fields: vec![field], ..Surface::default() };
+        let path = folder.path().join("surface.h5");
+        assert!(write_surface(&path, &surface).unwrap_err().to_string().contains("train_loss"));
+        assert!(!path.exists());
+    }
 }

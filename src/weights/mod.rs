@@ -23,6 +23,9 @@ pub mod safetensors;
 mod state_dict;
 mod torch;
 
+#[cfg(test)]
+mod tests;
+
 pub use assign::assign;
 pub use safetensors::{SafetensorsFile, write_safetensors};
 
@@ -72,7 +75,7 @@ impl Checkpoint {
 
 /// Reads the checkpoint at `path`, whatever its extension says.
 ///
-/// Memory: the file and its tensors as `f32`, at most.
+/// Memory: the file, its tensors as `f32`, and the few objects that name them.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be read; [`Error::BadFile`] when it is of no known kind,

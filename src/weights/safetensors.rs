@@ -313,3 +313,128 @@ impl SafetensorsFile {
         Ok((index, bytes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Written = (tempfile::TempDir, PathBuf);
+
+    fn write_two(metadata: &[(&str, &str)]) -> Written {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("two.safetensors");
+        let metadata: Vec<(String, String)> =
+            metadata.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        write_safetensors(
+            &path,
+            &[("z.weight", &[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, f32::NAN]), ("a", &[], &[-0.5])],
+            &metadata,
+        )
+        .unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn what_is_written_reads_back_in_order_whole_and_tensor_by_tensor() {
+        let (_folder, path) = write_two(&[("step", "12"), ("note", "a \"quoted\"\nline é")]);
+        let all = super::super::read(&path).unwrap();
+        assert_eq!(all.format, Format::Safetensors);
+        assert_eq!(all.meta("note"), Some("a \"quoted\"\nline é"));
+        let names: Vec<&str> = all.tensors.iter().map(|t| t.name.as_str()).collect();
+        assert_eq!(names, ["z.weight", "a"]);
+        assert_eq!(all.tensors[0].data[..5], [1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert!(all.tensors[0].data[5].is_nan());
+
+        let mut file = SafetensorsFile::open(&path).unwrap();
+        assert_eq!(file.names().collect::<Vec<_>>(), ["z.weight", "a"]);
+        assert_eq!(file.shape("z.weight"), Some(&[2, 3][..]));
+        assert_eq!(file.meta("step"), Some("12"));
+        assert_eq!(file.read("a").unwrap(), all.tensors[1]);
+        let mut out = [0.0; 6];
+        file.read_into("z.weight", &mut out).unwrap();
+        assert_eq!(out[..5], all.tensors[0].data[..5]);
+        assert!(file.read_into("z.weight", &mut out[..5]).is_err());
+        assert!(file.read("absent").unwrap_err().to_string().contains("absent"));
+    }
+
+    #[test]
+    fn the_bytes_do_not_depend_on_the_run_or_the_order_of_metadata() {
+        let keys = ["epoch", "step", "lr", "loss", "seed", "version"];
+        let forward: Vec<_> = keys.iter().map(|k| (*k, "1")).collect();
+        let backward: Vec<_> = forward.iter().rev().copied().collect();
+        let read = |metadata: &[(&str, &str)]| {
+            let (_folder, path) = write_two(metadata);
+            std::fs::read(path).unwrap()
+        };
+        let first = read(&forward);
+        for _ in 0..20 {
+            assert_eq!(read(&forward), first);
+        }
+        assert_eq!(read(&backward), first);
+    }
+
+    #[test]
+    fn the_safetensors_crate_reads_what_is_written() {
+        let (_folder, path) = write_two(&[("step", "12")]);
+        let bytes = std::fs::read(path).unwrap();
+        let parsed = ::safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let view = parsed.tensor("z.weight").unwrap();
+        assert_eq!((view.dtype(), view.shape()), (Dtype::F32, &[2, 3][..]));
+        assert_eq!(view.data()[4..8], 2f32.to_le_bytes());
+        // The data are aligned for readers that map the file.
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap());
+        assert_eq!(header % 8, 0);
+    }
+
+    #[test]
+    fn every_truncation_and_an_excess_are_errors_that_name_the_file() {
+        let (_folder, path) = write_two(&[("step", "12")]);
+        let bytes = std::fs::read(&path).unwrap();
+        for len in 0..bytes.len() {
+            std::fs::write(&path, &bytes[..len]).unwrap();
+            let err = SafetensorsFile::open(&path).unwrap_err().to_string();
+            assert!(err.ends_with("two.safetensors"), "{len}: {err}");
+            assert!(super::super::read(&path).is_err(), "{len}");
+        }
+        std::fs::write(&path, [&bytes[..], b"x"].concat()).unwrap();
+        let err = SafetensorsFile::open(&path).unwrap_err().to_string();
+        assert!(err.contains("too long"), "{err}");
+    }
+
+    #[test]
+    fn a_header_that_lies_is_an_error() {
+        let file = |json: &str, data: usize| {
+            let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
+            bytes.extend(json.bytes());
+            bytes.extend(vec![0; data]);
+            read_bytes(&bytes)
+        };
+        let tensor = |shape: &str, offsets: &str| {
+            format!(r#"{{"t":{{"dtype":"F32","shape":{shape},"data_offsets":{offsets}}}}}"#)
+        };
+        assert!(file(&tensor("[2]", "[0,8]"), 8).is_ok());
+        assert!(file(&tensor("[2]", "[0,8]"), 4).unwrap_err().contains("cut off"));
+        for (shape, offsets) in [
+            ("[3]", "[0,8]"),
+            ("[2]", "[8,16]"),
+            ("[2]", "[8,0]"),
+            ("[4611686018427387904,4]", "[0,8]"),
+            ("[-2]", "[0,8]"),
+        ] {
+            assert!(file(&tensor(shape, offsets), 8).is_err(), "{shape} {offsets}");
+        }
+        assert!(file(&tensor("[2]", "[0,8]").replace("F32", "F8_E4M3"), 8).is_err());
+        assert!(read_bytes(&[0xff; 64]).is_err());
+    }
+
+    #[test]
+    fn names_given_twice_and_wrong_shapes_are_refused_before_anything_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        let twice = write_safetensors(&path, &[("a", &[1], &[0.0]), ("a", &[1], &[0.0])], &[]);
+        assert!(twice.unwrap_err().to_string().contains("taken"));
+        assert!(write_safetensors(&path, &[("a", &[2], &[0.0])], &[]).is_err());
+        assert!(write_safetensors(&path, &[("__metadata__", &[1], &[0.0])], &[]).is_err());
+        assert!(!path.exists());
+    }
+}
