@@ -16,6 +16,7 @@ pub mod objective;
 pub mod optim;
 pub mod record;
 pub mod rng;
+pub mod spec;
 pub mod train;
 pub mod trajectory;
 pub mod weights;

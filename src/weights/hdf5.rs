@@ -11,7 +11,8 @@ use std::path::Path;
 
 use hdf5_pure::{DType, Dataset, File, FileBuilder, Group};
 
-use super::{NamedTensor, atomic, bad_file};
+use super::{NamedTensor, bad_file};
+use crate::disk;
 use crate::error::{Error, Result};
 
 const DAMAGED: &str = "copy or download it again, or compute it anew";
@@ -266,7 +267,7 @@ fn write(path: &Path, builder: FileBuilder) -> Result<()> {
     let bytes = builder.finish().map_err(|e| {
         bad_file(path, format!("it cannot be made ({e})"), "use shorter or other names")
     })?;
-    atomic::write(path, |out| out.write_all(&bytes))
+    disk::write(path, |out| out.write_all(&bytes))
 }
 
 #[cfg(test)]
