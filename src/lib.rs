@@ -17,6 +17,7 @@ pub mod optim;
 pub mod record;
 pub mod rng;
 pub mod spec;
+pub mod stages;
 pub mod train;
 pub mod trajectory;
 pub mod weights;

@@ -1,3 +1,7 @@
 //! The `lossreel` command: parses, calls the library, exits.
 
-fn main() {}
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

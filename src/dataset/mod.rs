@@ -48,6 +48,17 @@ named_enum! {
     }
 }
 
+impl DataSet {
+    /// Shape of an image (c, h, w) and number of classes, without loading anything.
+    pub fn form(self) -> ([usize; 3], usize) {
+        match self {
+            DataSet::Cifar10 | DataSet::Synthetic => ([3, 32, 32], 10),
+            DataSet::Mnist | DataSet::FashionMnist => ([1, 28, 28], 10),
+            DataSet::Digits => ([1, 8, 8], 10),
+        }
+    }
+}
+
 /// Where a data set's files are, and how much of a procedural one to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadOptions {

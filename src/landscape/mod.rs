@@ -14,5 +14,5 @@ mod store;
 pub use directions::{DirectionKind, Ignore, Normalisation, cosine, normalise, random_direction};
 pub use evaluate::{SurfaceReport, evaluate, theta_at};
 pub use grid::{Axis, Grid, parse_range, parse_size};
-pub use plane::{About, PathCoord, Plane, PlaneKind};
+pub use plane::{About, PathCoord, Plane, PlaneKind, digest_of};
 pub use store::{Cell, Header, PathLoss, SurfaceStore};

@@ -131,13 +131,7 @@ impl Plane {
 
     /// SHA-256 of the vectors: tells whether a surface was computed over this plane.
     pub fn digest(&self) -> String {
-        use sha2::{Digest, Sha256};
-        let mut hash = Sha256::new();
-        for vector in [&self.origin, &self.buffers, &self.x, &self.y] {
-            hash.update((vector.len() as u64).to_le_bytes());
-            hash.update(bytemuck::cast_slice(vector));
-        }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        digest_of(&[&self.origin, &self.buffers, &self.x, &self.y])
     }
 
     /// Coordinates of the snapshots.
@@ -152,4 +146,15 @@ impl Plane {
             None => format!("direction {}", axis + 1),
         }
     }
+}
+
+/// SHA-256 of vectors and their lengths, in hexadecimal.
+pub fn digest_of(vectors: &[&[f32]]) -> String {
+    use sha2::{Digest, Sha256};
+    let mut hash = Sha256::new();
+    for vector in vectors {
+        hash.update((vector.len() as u64).to_le_bytes());
+        hash.update(bytemuck::cast_slice::<f32, u8>(vector));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,0 +1,102 @@
+//! `lossreel curve`
+
+use std::path::PathBuf;
+
+use lossreel::landscape::{Axis, parse_range};
+use lossreel::stages::curve::{Line, compute};
+use lossreel::{Error, Result};
+
+use super::interrupt;
+use super::out::Out;
+use super::plane::Random;
+use super::progress::Follow;
+use super::target::{Sample, SplitName, Target};
+
+/// Evaluate loss and accuracy along a line, resumably.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    sample: Sample,
+    /// random, or an HDF5 direction file of the paper's code.
+    #[arg(long, default_value = "random", value_name = "random|FILE")]
+    direction: String,
+    #[command(flatten)]
+    random: Random,
+    /// First and last coordinate.
+    #[arg(long, default_value = "-1,1", value_name = "MIN,MAX", allow_hyphen_values = true)]
+    range: String,
+    /// Number of points.
+    #[arg(long, default_value_t = 51)]
+    points: usize,
+    /// Name of the curve in the run folder.
+    #[arg(long, default_value = "curve")]
+    name: String,
+    /// Folder of the curve; needed with --weights to keep and resume it.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Replace another curve of that name.
+    #[arg(long)]
+    force: bool,
+}
+
+/// All training images by default.
+pub fn run(args: Args, out: &Out) -> Result<()> {
+    if !(1..=100_000).contains(&args.points) {
+        return Err(Error::bad_value(
+            "--points",
+            args.points,
+            "not a number of points",
+            "use 1 to 100000",
+        ));
+    }
+    let [(min, max), _] = parse_range(&args.range)?;
+    let axis = Axis { min, max, n: args.points };
+    let line = match args.direction.as_str() {
+        "random" => Line::Random {
+            norm: args.random.norm,
+            ignore: args.random.ignore,
+            seed: args.random.seed,
+        },
+        file => Line::File(file.into()),
+    };
+    let run = args.target.open_run()?;
+    let subject = args.target.subject()?;
+    let sample = args.sample.choice(SplitName::Train, None);
+    // Without a place to keep it the curve lives in a temporary folder as long as this command.
+    let scratch = std::env::temp_dir().join(format!("lossreel-curve-{}", std::process::id()));
+    let folder = match (&args.out, &run) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(run)) => run.curve_dir(&args.name),
+        (None, None) => scratch.clone(),
+    };
+    let stop = interrupt::flag();
+    let bar = Follow::new(out, "curve", "points");
+    let result =
+        compute(&subject, &line, axis, sample, &folder, args.force, &stop, &|done, total| {
+            bar.on(done, total)
+        });
+    bar.finish();
+    if folder == scratch {
+        // Only tidiness; the result is in memory.
+        let _ = std::fs::remove_dir_all(&scratch);
+    }
+    let curve = result?;
+    out.result(&curve, |w| {
+        writeln!(w, "{}, {} {} images", curve.direction, curve.samples, curve.split)?;
+        writeln!(w, "{:>10} {:>14} {:>12} {:>10}", "x", "loss", "std. error", "accuracy")?;
+        for p in &curve.points {
+            writeln!(
+                w,
+                "{:>10.4} {:>14.6} {:>12.6} {:>8.2} %",
+                p.x,
+                p.loss,
+                p.loss_se,
+                100.0 * p.accuracy
+            )?;
+        }
+        Ok(())
+    });
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! `lossreel evaluate`
+
+use lossreel::Result;
+use lossreel::objective::Evaluation;
+use serde::Serialize;
+
+use super::out::{Out, duration};
+use super::progress;
+use super::target::{Sample, SplitName, Target};
+
+/// Loss and accuracy of a run's last state, or of a file of weights.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    sample: Sample,
+}
+
+#[derive(Serialize)]
+struct Report {
+    loss: f64,
+    loss_se: f64,
+    correct: usize,
+    total: usize,
+    accuracy: f64,
+    split: &'static str,
+    seconds: f64,
+}
+
+/// All test images by default.
+pub fn run(args: Args, out: &Out) -> Result<()> {
+    let subject = args.target.subject()?;
+    let choice = args.sample.choice(SplitName::Test, None);
+    let objective = subject.objective(choice)?;
+    let bar = progress::bar(out, "evaluating", "images", objective.samples() as u64);
+    let started = std::time::Instant::now();
+    let found: Evaluation = objective.loss_with(&subject.theta, &|n| bar.inc(n as u64))?;
+    bar.finish_and_clear();
+    let seconds = started.elapsed().as_secs_f64();
+    let report = Report {
+        loss: found.loss,
+        loss_se: found.loss_se,
+        correct: found.correct,
+        total: found.total,
+        accuracy: found.accuracy(),
+        split: choice.split(),
+        seconds,
+    };
+    out.result(&report, |w| {
+        writeln!(
+            w,
+            "{} on {} {} images ({})",
+            subject.title,
+            found.total,
+            choice.split(),
+            subject.data.name
+        )?;
+        writeln!(
+            w,
+            "accuracy  {:.2} %  ({} of {})",
+            100.0 * found.accuracy(),
+            found.correct,
+            found.total
+        )?;
+        writeln!(w, "loss      {:.6} ± {:.6}", found.loss, found.loss_se)?;
+        writeln!(
+            w,
+            "time      {} ({:.0} images/s)",
+            duration(seconds),
+            found.total as f64 / seconds
+        )
+    });
+    Ok(())
+}

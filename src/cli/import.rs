@@ -1,0 +1,59 @@
+//! `lossreel import`
+
+use std::path::PathBuf;
+
+use lossreel::Result;
+use lossreel::weights::{self, names::canonical};
+use serde::Serialize;
+
+use super::out::{Out, thousands};
+
+/// Convert a file of weights (PyTorch zip or legacy pickle, safetensors) to safetensors, with the
+/// names this program uses.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file.
+    file: PathBuf,
+    /// The safetensors file to write.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Report {
+    written: PathBuf,
+    tensors: usize,
+    values: usize,
+    left_out: Vec<String>,
+}
+
+/// Reads, renames, writes.
+pub fn run(args: Args, out: &Out) -> Result<()> {
+    let checkpoint = weights::read(&args.file)?;
+    let (mut named, mut left_out) = (Vec::new(), checkpoint.ignored.clone());
+    for tensor in &checkpoint.tensors {
+        match canonical(&tensor.name) {
+            Some(name) => named.push((name, tensor)),
+            None => left_out.push(tensor.name.clone()),
+        }
+    }
+    let tensors: Vec<(&str, &[usize], &[f32])> = named
+        .iter()
+        .map(|(name, t)| (name.as_str(), t.shape.as_slice(), t.data.as_slice()))
+        .collect();
+    weights::write_safetensors(&args.out, &tensors, &checkpoint.metadata)?;
+    let report = Report {
+        written: args.out,
+        tensors: tensors.len(),
+        values: named.iter().map(|(_, t)| t.data.len()).sum(),
+        left_out,
+    };
+    out.result(&report, |w| {
+        writeln!(w, "{} tensors, {} values", report.tensors, thousands(report.values))?;
+        if !report.left_out.is_empty() {
+            writeln!(w, "left out: {}", report.left_out.join(", "))?;
+        }
+        writeln!(w, "written   {}", report.written.display())
+    });
+    Ok(())
+}

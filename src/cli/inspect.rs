@@ -1,0 +1,149 @@
+//! `lossreel inspect`
+
+use std::path::PathBuf;
+
+use lossreel::dataset::DataSet;
+use lossreel::models::{ModelSpec, Shortcut};
+use lossreel::network::Summary;
+use lossreel::record::Run;
+use lossreel::spec::Spec;
+use lossreel::{Error, Result, weights};
+use serde::Serialize;
+
+use super::out::{Out, thousands};
+
+/// Print the layers of an architecture, the tensors of a file, or where a run stands.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A run folder, or a file of weights.
+    #[arg(value_name = "RUN|FILE", required_unless_present = "arch", conflicts_with = "arch")]
+    path: Option<PathBuf>,
+    /// Architecture: resnet20, vgg9, wrn-56-4, densenet121, vit, ...
+    #[arg(long, value_name = "NAME")]
+    arch: Option<String>,
+    /// Shortcut of a residual net: projection, option_a or none.
+    #[arg(long, value_name = "KIND", default_value = "projection")]
+    shortcut: Shortcut,
+    /// Any other key of the spec's [model] table, as key=value.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// The data set, for the images' shape.
+    #[arg(long, value_name = "NAME", default_value = "cifar10")]
+    dataset: DataSet,
+}
+
+#[derive(Serialize)]
+struct FileReport {
+    format: String,
+    tensors: Vec<TensorRow>,
+    parameters: usize,
+    metadata: std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct TensorRow {
+    name: String,
+    shape: Vec<usize>,
+}
+
+/// Prints the table.
+pub fn run(args: Args, out: &Out) -> Result<()> {
+    match (&args.arch, &args.path) {
+        (Some(arch), _) => {
+            let set: Vec<String> = args
+                .set
+                .iter()
+                .map(|s| if s.starts_with("model.") { s.clone() } else { format!("model.{s}") })
+                .collect();
+            let spec = Spec::parse("", &set)?;
+            let model = ModelSpec { arch: arch.clone(), shortcut: args.shortcut, ..spec.model };
+            let (shape, classes) = args.dataset.form();
+            layers(&model.build(shape, classes)?.summary(), out);
+            Ok(())
+        }
+        (None, Some(path)) if path.is_dir() => inspect_run(&Run::open(path)?, out),
+        (None, Some(path)) => inspect_file(path, out),
+        (None, None) => Err(Error::bad_value(
+            "--arch",
+            "",
+            "not given",
+            "name an architecture, a run or a file",
+        )),
+    }
+}
+
+fn layers(summary: &Summary, out: &Out) {
+    out.result(summary, |w| {
+        writeln!(w, "{}, images {:?}, {} classes", summary.arch, summary.input, summary.classes)?;
+        writeln!(w, "{:<24} {:<14} {:>16} {:>12} {:>14}", "layer", "op", "output", "parameters", "MACs")?;
+        for row in &summary.layers {
+            writeln!(w, "{:<24} {:<14} {:>16} {:>12} {:>14}", row.name, row.op, format!("{:?}", row.shape), thousands(row.parameters), thousands(row.macs as usize))?;
+        }
+        writeln!(w, "{} parameters in {} tensors, {} values in buffers, {:.1} million multiply-accumulates an image",
+            thousands(summary.parameters), summary.tensors, thousands(summary.buffers), summary.macs as f64 / 1e6)
+    });
+}
+
+fn inspect_run(run: &Run, out: &Out) -> Result<()> {
+    let manifest = run.manifest()?;
+    let metrics = run.metrics()?;
+    let snapshots = run.snapshots()?.len();
+    out.result(&manifest, |w| {
+        writeln!(
+            w,
+            "{}: {} on {} ({} training, {} test images)",
+            run.name(),
+            manifest.arch,
+            manifest.dataset,
+            manifest.samples[0],
+            manifest.samples[1]
+        )?;
+        writeln!(w, "status      {:?}", manifest.status)?;
+        writeln!(w, "parameters  {}", thousands(manifest.parameters))?;
+        writeln!(w, "snapshots   {snapshots}")?;
+        if let Some(last) = metrics.epochs.last() {
+            writeln!(
+                w,
+                "epoch {}    train loss {:.4}, accuracy {:.2} %; test loss {:.4}, accuracy {:.2} %",
+                last.epoch,
+                last.train_loss,
+                100.0 * last.train_accuracy,
+                last.test_loss,
+                100.0 * last.test_accuracy
+            )?;
+        }
+        Ok(())
+    });
+    Ok(())
+}
+
+fn inspect_file(path: &std::path::Path, out: &Out) -> Result<()> {
+    let file = weights::read(path)?;
+    let report = FileReport {
+        format: format!("{:?}", file.format),
+        parameters: file.tensors.iter().map(|t| t.data.len()).sum(),
+        tensors: file
+            .tensors
+            .iter()
+            .map(|t| TensorRow { name: t.name.clone(), shape: t.shape.clone() })
+            .collect(),
+        metadata: file.metadata.iter().cloned().collect(),
+    };
+    out.result(&report, |w| {
+        writeln!(
+            w,
+            "{}, {} tensors, {} values",
+            report.format,
+            report.tensors.len(),
+            thousands(report.parameters)
+        )?;
+        for (key, value) in &report.metadata {
+            writeln!(w, "{key} = {value}")?;
+        }
+        for tensor in &report.tensors {
+            writeln!(w, "{:<44} {:?}", tensor.name, tensor.shape)?;
+        }
+        Ok(())
+    });
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! The command line: arguments, progress, JSON, exit codes; one file a subcommand.
+//!
+//! Results go to stdout, progress and warnings to stderr. Exit codes: 0 success, 1 error, 2 usage,
+//! 130 interrupted and resumable.
+
+mod curve;
+mod datasets;
+mod evaluate;
+mod import;
+mod inspect;
+mod interrupt;
+mod out;
+mod plane;
+mod progress;
+mod surface;
+mod target;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use lossreel::{Error, Result};
+
+use out::Out;
+
+/// Train a network from scratch, record where its weights go, and film the path on the loss
+/// surface.
+#[derive(Debug, Parser)]
+#[command(name = "lossreel", version, max_term_width = 100, propagate_version = true)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+    /// Print one JSON document on stdout instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Threads to compute with; all cores by default. Results do not depend on it.
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<usize>,
+    /// No progress on stderr.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Train(train::Args),
+    Evaluate(evaluate::Args),
+    Plane(plane::Args),
+    Surface(surface::Args),
+    Curve(curve::Args),
+    Inspect(inspect::Args),
+    Import(import::Args),
+    Datasets(datasets::Args),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Parses the arguments, runs the subcommand, maps its outcome to an exit code.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    if let Err(error) = set_threads(args.threads) {
+        return fail(&error);
+    }
+    let out = Out::new(args.json, args.quiet);
+    let result = match args.command {
+        Command::Train(args) => train::run(args, &out),
+        Command::Evaluate(args) => evaluate::run(args, &out),
+        Command::Plane(args) => plane::run(args, &out),
+        Command::Surface(args) => surface::run(args, &out),
+        Command::Curve(args) => curve::run(args, &out),
+        Command::Inspect(args) => inspect::run(args, &out),
+        Command::Import(args) => import::run(args, &out),
+        Command::Datasets(args) => datasets::run(args, &out),
+        Command::Completions { shell } => {
+            use clap::CommandFactory;
+            clap_complete::generate(
+                shell,
+                &mut Args::command(),
+                "lossreel",
+                &mut std::io::stdout(),
+            );
+            Ok(())
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &Error) -> ExitCode {
+    eprintln!("lossreel: {error}");
+    ExitCode::from(if matches!(error, Error::Interrupted { .. }) { 130 } else { 1 })
+}
+
+fn set_threads(threads: Option<usize>) -> Result<()> {
+    let Some(threads) = threads else { return Ok(()) };
+    if !(1..=1024).contains(&threads) {
+        return Err(Error::bad_value(
+            "--threads",
+            threads,
+            "not a number of threads",
+            "use 1 to 1024",
+        ));
+    }
+    // candle asks this variable how finely to cut its matrix products.
+    // SAFETY: nothing else runs yet: this is the first thing the program does.
+    unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.to_string()) };
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|e| {
+        Error::bad_value("--threads", threads, format!("refused by the system ({e})"), "use fewer")
+    })
+}

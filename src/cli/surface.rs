@@ -1,0 +1,111 @@
+//! `lossreel surface`
+
+use std::path::PathBuf;
+
+use lossreel::landscape::{Plane, parse_range, parse_size};
+use lossreel::stages::plane::through_point;
+use lossreel::stages::surface::{SurfaceRequest, compute, path_losses};
+use lossreel::{Error, Result};
+
+use super::interrupt;
+use super::out::{Out, duration};
+use super::plane::{Random, directions};
+use super::progress::Follow;
+use super::target::{Sample, SplitName, Target};
+
+/// Evaluate the loss over a plane, resumably.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    sample: Sample,
+    /// Plane of the run, by name.
+    #[arg(long, default_value = "pca")]
+    plane: String,
+    /// With --weights: random, or an HDF5 direction file with two directions.
+    #[arg(long, default_value = "random", value_name = "random|FILE")]
+    directions: String,
+    #[command(flatten)]
+    random: Random,
+    /// Columns and rows.
+    #[arg(long, default_value = "51x51", value_name = "NXxNY")]
+    grid: String,
+    /// Ranges in units of the directions; holds the path with a margin by default, or -1,1.
+    #[arg(long, value_name = "XMIN,XMAX[,YMIN,YMAX]", allow_hyphen_values = true)]
+    range: Option<String>,
+    /// Name of the surface in the run folder; the plane's by default (with `-test` for test images).
+    #[arg(long)]
+    name: Option<String>,
+    /// With --weights: folder of the surface.
+    #[arg(long, required_unless_present = "run")]
+    out: Option<PathBuf>,
+    /// Replace another surface of that name.
+    #[arg(long)]
+    force: bool,
+}
+
+/// 1,000 training images by default.
+pub fn run(args: Args, out: &Out) -> Result<()> {
+    let size = parse_size(&args.grid)?;
+    let range = args.range.as_deref().map(parse_range).transpose()?;
+    let run = args.target.open_run()?;
+    let subject = args.target.subject()?;
+    let test = args.sample.split == Some(SplitName::Test);
+    let default = subject.split_len(test).min(1000);
+    let sample = args.sample.choice(SplitName::Train, Some(default));
+    let request = SurfaceRequest { size, range, sample, replace: args.force };
+    let (plane, folder) = match &run {
+        Some(run) => {
+            let suffix = if test { "-test" } else { "" };
+            let name = args.name.clone().unwrap_or(format!("{}{suffix}", args.plane));
+            (Plane::read(&run.plane_path(&args.plane))?, run.surface_dir(&name))
+        }
+        None => {
+            let (directions, _) = directions(&args.directions, Default::default(), &args.random);
+            let plane =
+                through_point(subject.network(), &subject.theta, &subject.buffers, &directions)?;
+            let folder = args.out.clone().ok_or_else(|| {
+                Error::bad_value("--out", "", "not given", "name a folder for the surface")
+            })?;
+            plane.write(&folder.join("plane.safetensors"))?;
+            (plane, folder)
+        }
+    };
+    let stop = interrupt::flag();
+    let bar = Follow::new(out, "surface", "cells");
+    let result =
+        compute(&subject, &plane, &folder, &request, &stop, &|done, total| bar.on(done, total));
+    bar.finish();
+    let (store, report) = result?;
+    if let Some(run) = &run {
+        let bar = Follow::new(out, "losses on the path", "snapshots");
+        let result = path_losses(run, &subject, &plane, &store, sample, &stop, &|done, total| {
+            bar.on(done, total)
+        });
+        bar.finish();
+        result?;
+    }
+    out.result(&report, |w| {
+        writeln!(
+            w,
+            "{} x {} cells, {} {} images each, in {}",
+            report.nx,
+            report.ny,
+            report.samples,
+            sample.split(),
+            duration(report.seconds)
+        )?;
+        if let (Some(min), Some(max)) = (report.loss_min, report.loss_max) {
+            writeln!(w, "loss                  {min:.4} to {max:.4}")?;
+        }
+        if let Some(se) = report.relative_se_max {
+            writeln!(w, "standard error        {:.1} % of a cell's loss at most", 100.0 * se)?;
+        }
+        if report.nan + report.infinite > 0 {
+            writeln!(w, "not finite            {} NaN, {} infinite", report.nan, report.infinite)?;
+        }
+        writeln!(w, "written               {}", folder.display())
+    });
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! What a command evaluates: a run, or a file of weights with an architecture and a data set.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use lossreel::backend::BackendName;
+use lossreel::dataset::{DataSet, NormChoice, SampleOrder};
+use lossreel::models::{ModelSpec, Shortcut};
+use lossreel::record::Run;
+use lossreel::spec::DataSpec;
+use lossreel::stages::{SampleChoice, Subject};
+use lossreel::{Error, Result};
+
+/// A run, or weights.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// A run folder.
+    #[arg(value_name = "RUN", required_unless_present = "weights", conflicts_with = "weights")]
+    pub run: Option<PathBuf>,
+    /// A file of weights: PyTorch (.pth, .pt, or legacy .t7, .th) or safetensors.
+    #[arg(long, value_name = "FILE", requires = "arch")]
+    pub weights: Option<PathBuf>,
+    /// Architecture of the weights: resnet20, vgg9, wrn-56-4, densenet121, ...
+    #[arg(long, value_name = "NAME", conflicts_with = "run")]
+    pub arch: Option<String>,
+    /// Shortcut of a residual net: projection, option_a or none.
+    #[arg(long, value_name = "KIND", default_value = "projection", conflicts_with = "run")]
+    pub shortcut: Shortcut,
+    /// Pixel statistics the weights were trained with: paper, imagenet or dataset.
+    #[arg(long, value_name = "NAME", conflicts_with = "run")]
+    pub norm_stats: Option<NormChoice>,
+    /// Data set: cifar10, mnist, fashion_mnist, digits or synthetic.
+    #[arg(long, value_name = "NAME", default_value = "cifar10", conflicts_with = "run")]
+    pub dataset: DataSet,
+    /// Folder with the data set's files; datasets/NAME by default.
+    #[arg(long, value_name = "DIR", conflicts_with = "run")]
+    pub data_dir: Option<PathBuf>,
+    /// A snapshot of the run by its number; its last state by default.
+    #[arg(long, value_name = "N", conflicts_with = "weights")]
+    pub snapshot: Option<usize>,
+    /// Engine: candle. The run's own by default.
+    #[arg(long, value_name = "NAME")]
+    pub backend: Option<BackendName>,
+}
+
+impl Target {
+    /// The run, where the target is one.
+    pub fn open_run(&self) -> Result<Option<Run>> {
+        self.run.as_ref().map(Run::open).transpose()
+    }
+
+    /// Loads network, weights and data.
+    pub fn subject(&self) -> Result<Subject> {
+        if let Some(run) = self.open_run()? {
+            return Subject::of_run(&run, self.snapshot, self.backend);
+        }
+        let (Some(weights), Some(arch)) = (&self.weights, &self.arch) else {
+            return Err(Error::bad_value(
+                "RUN",
+                "",
+                "not given",
+                "name a run folder, or --weights FILE --arch NAME",
+            ));
+        };
+        let model = ModelSpec { shortcut: self.shortcut, ..ModelSpec::of(arch) };
+        let data = DataSpec {
+            set: self.dataset,
+            dir: self.data_dir.clone(),
+            norm_stats: self.norm_stats,
+            ..DataSpec::default()
+        };
+        Subject::of_file(weights, &model, &data, 0, self.backend.unwrap_or(BackendName::Candle))
+    }
+}
+
+/// Which images.
+#[derive(Debug, Args)]
+pub struct Sample {
+    /// Evaluate on the training images or the test images.
+    #[arg(long, value_name = "SPLIT")]
+    pub split: Option<SplitName>,
+    /// Number of images; each command states its default.
+    #[arg(long, value_name = "N")]
+    pub samples: Option<usize>,
+    /// How they are chosen: balanced (a seeded draw with equal classes) or file (the first N).
+    #[arg(long, value_name = "ORDER", default_value = "balanced")]
+    pub sample_order: SampleOrder,
+    /// Seed of a balanced draw.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub sample_seed: u64,
+}
+
+/// A split by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SplitName {
+    /// Training images.
+    Train,
+    /// Test images.
+    Test,
+}
+
+impl Sample {
+    /// The choice; `split` and `samples` fill in what was not given.
+    pub fn choice(&self, split: SplitName, samples: Option<usize>) -> SampleChoice {
+        SampleChoice {
+            test: self.split.unwrap_or(split) == SplitName::Test,
+            samples: self.samples.or(samples),
+            order: self.sample_order,
+            seed: self.sample_seed,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! A line through parameter space: loss and accuracy along it. A curve is a surface of one row.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use serde::Serialize;
+
+use super::plane::flat_direction;
+use super::{Progress, SampleChoice, Subject};
+use crate::landscape::{
+    Axis, Grid, Header, Ignore, Normalisation, SurfaceStore, digest_of, evaluate, random_direction,
+};
+use crate::record::FORMAT_VERSION;
+use crate::rng::Streams;
+use crate::weights::hdf5;
+use crate::{Error, Result};
+
+/// Which line.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Line {
+    /// Along the `xdirection` of an HDF5 file of the paper's code.
+    File(PathBuf),
+    /// Along a random direction.
+    Random {
+        /// How it is scaled.
+        norm: Normalisation,
+        /// What it leaves alone.
+        ignore: Ignore,
+        /// Seed of the draw.
+        seed: u64,
+    },
+}
+
+/// One point of a curve.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CurvePoint {
+    /// Coordinate along the direction.
+    pub x: f64,
+    /// Mean loss (`null` where it is not finite).
+    pub loss: f64,
+    /// Share of right answers, 0..1.
+    pub accuracy: f64,
+    /// Standard error of the loss.
+    pub loss_se: f64,
+}
+
+/// A curve, with the keys scripts read.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Curve {
+    /// In order of x.
+    pub points: Vec<CurvePoint>,
+    /// Images each is evaluated on.
+    pub samples: usize,
+    /// `train` or `test`.
+    pub split: String,
+    /// The line in words.
+    pub direction: String,
+    /// Seconds this call took.
+    pub seconds: f64,
+}
+
+/// Evaluates `axis` along `line` from `subject` into `folder`, resumably.
+///
+/// # Errors
+/// Those of the direction file, of the backend and the disk; [`Error::Interrupted`].
+pub fn compute(
+    subject: &Subject,
+    line: &Line,
+    axis: Axis,
+    sample: SampleChoice,
+    folder: &Path,
+    replace: bool,
+    interrupt: &AtomicBool,
+    progress: Progress<'_>,
+) -> Result<Curve> {
+    let layout = &subject.network().layout;
+    let (made, direction) = match line {
+        Line::File(path) => {
+            let file = hdf5::read_directions(path)?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            (format!("direction of {name}"), flat_direction(layout, &file.x, path)?)
+        }
+        Line::Random { norm, ignore, seed } => (
+            format!("random direction, {norm} normalised, ignoring {ignore}, seed {seed}"),
+            random_direction(layout, &subject.theta, *norm, *ignore, &Streams::new(*seed), 0),
+        ),
+    };
+    let objective = subject.objective(sample)?;
+    let header = Header {
+        format_version: FORMAT_VERSION,
+        grid: Grid { x: axis, y: Axis { min: 0.0, max: 0.0, n: 1 } },
+        plane_digest: digest_of(&[&subject.theta, &subject.buffers, &direction]),
+        plane: made.clone(),
+        dataset: subject.data.name.clone(),
+        data_digest: subject.data_digest.clone(),
+        split: sample.split().into(),
+        samples: objective.samples(),
+        sample_order: sample.order.to_string(),
+        sample_seed: sample.seed,
+        batch_norm: "frozen".into(),
+        backend: subject.backend.name().to_string(),
+    };
+    let mut store = SurfaceStore::begin(folder, header, replace)?;
+    // The second direction has one coordinate, 0: any vector will do.
+    let plane = [subject.theta.as_slice(), &direction, &direction];
+    let report = evaluate(&mut store, plane, &objective, interrupt, progress)?;
+    Ok(curve_of(&store, report.seconds))
+}
+
+/// The curve that a finished store holds.
+pub fn curve_of(store: &SurfaceStore, seconds: f64) -> Curve {
+    let samples = store.header.samples;
+    let points = store.cells.iter().flatten().map(|cell| CurvePoint {
+        x: store.header.grid.x.at(cell.k),
+        loss: cell.loss,
+        accuracy: cell.correct as f64 / samples as f64,
+        loss_se: cell.loss_se,
+    });
+    Curve {
+        points: points.collect(),
+        samples,
+        split: store.header.split.clone(),
+        direction: store.header.plane.clone(),
+        seconds,
+    }
+}
+
+/// Opens a curve that was computed.
+///
+/// # Errors
+/// [`Error::Landscape`] when there is none.
+pub fn open(folder: &Path) -> Result<Curve> {
+    let store = SurfaceStore::open(folder)?;
+    if store.header.grid.y.n != 1 {
+        return Err(Error::Landscape {
+            what: format!("{} holds a surface, not a curve", folder.display()),
+            remedy: "name a curve's folder".into(),
+        });
+    }
+    Ok(curve_of(&store, 0.0))
+}

@@ -1,0 +1,13 @@
+//! The stages of the pipeline, one file each: read files, call the modules below, write files. The
+//! command is a thin layer over these, and whatever it does a program can do by calling them.
+
+pub mod curve;
+pub mod plane;
+pub mod subject;
+pub mod surface;
+pub mod train;
+
+pub use subject::{SampleChoice, Subject};
+
+/// How a stage tells what it has done: (done, total), from any thread.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);

@@ -1,0 +1,182 @@
+//! What evaluation stages look at: a network at some weights, with its data.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::backend::{Backend, BackendName, backend};
+use crate::dataset::{Dataset, NormChoice, NormStats, SampleOrder, Split, choose};
+use crate::models::ModelSpec;
+use crate::network::Network;
+use crate::objective::DatasetObjective;
+use crate::record::{Run, RunSnapshots};
+use crate::rng::Streams;
+use crate::spec::{DataSpec, Spec};
+use crate::weights::{NamedTensor, assign};
+use crate::{Error, Result, weights};
+
+/// A network at some weights, with the data it is evaluated on.
+pub struct Subject {
+    /// A name for titles.
+    pub title: String,
+    /// The engine with the network.
+    pub backend: Arc<dyn Backend>,
+    /// Weights, (P,).
+    pub theta: Vec<f32>,
+    /// Buffers.
+    pub buffers: Vec<f32>,
+    /// Training and test images: of a run, those it used.
+    pub data: Dataset,
+    /// Digest of the whole data set.
+    pub data_digest: String,
+    /// How pixels are normalised.
+    pub stats: NormStats,
+}
+
+/// Which images of a split a stage evaluates on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SampleChoice {
+    /// Training images, or test images.
+    pub test: bool,
+    /// How many; `None` for all.
+    pub samples: Option<usize>,
+    /// How they are chosen.
+    pub order: SampleOrder,
+    /// Seed of a drawn choice.
+    pub seed: u64,
+}
+
+impl SampleChoice {
+    /// `train` or `test`.
+    pub fn split(&self) -> &'static str {
+        if self.test { "test" } else { "train" }
+    }
+}
+
+impl Subject {
+    /// The last state of a run (the last whose loss was finite), or its snapshot `snapshot`.
+    ///
+    /// # Errors
+    /// Those of opening the run and its data; [`Error::BadValue`] for a snapshot it lacks,
+    /// [`Error::Data`] when the data are no longer those it was trained on.
+    pub fn of_run(run: &Run, snapshot: Option<usize>, engine: Option<BackendName>) -> Result<Self> {
+        let spec = Spec::parse(&run.spec_toml()?, &[])?;
+        let whole = spec.data.load(spec.train.seed)?;
+        let manifest = run.manifest()?;
+        if whole.digest != manifest.data_digest {
+            return Err(Error::Data {
+                what: format!(
+                    "the files of {} are not those that {} was trained on (their digests differ)",
+                    whole.name,
+                    run.name()
+                ),
+                remedy: "put the original files back, or train again".into(),
+            });
+        }
+        let network = spec.network(&whole)?;
+        let snapshots = run.snapshots()?;
+        let chosen = match snapshot {
+            None => snapshots.iter().rfind(|s| !s.diverged).or(snapshots.last()),
+            Some(n) => snapshots.iter().find(|s| s.index == n),
+        };
+        let chosen = chosen.cloned().ok_or_else(|| {
+            Error::bad_value(
+                "--snapshot",
+                snapshot.unwrap_or(0),
+                format!("not one of the run's {} snapshots", snapshots.len()),
+                format!("use 0 to {}", snapshots.len() - 1),
+            )
+        })?;
+        let (theta, buffers) = RunSnapshots::new(vec![chosen], network.layout.clone()).state(0)?;
+        let data = spec.data.sample(&whole, &Streams::new(spec.train.seed))?;
+        Ok(Self {
+            title: run.name(),
+            backend: backend(engine.unwrap_or(spec.train.backend), Arc::new(network))?,
+            theta,
+            buffers,
+            data_digest: whole.digest.clone(),
+            stats: NormStats::of(&whole, spec.data.norm_stats())?,
+            data,
+        })
+    }
+
+    /// A network of `model` with the weights of a file (PyTorch's, legacy or zip; safetensors).
+    ///
+    /// # Errors
+    /// Those of reading the file and the data; [`Error::Weights`] when they do not fit.
+    pub fn of_file(
+        path: &Path,
+        model: &ModelSpec,
+        data: &DataSpec,
+        seed: u64,
+        engine: BackendName,
+    ) -> Result<Self> {
+        let whole = data.load(seed)?;
+        let network = model.build(whole.shape(), whole.classes)?;
+        let (theta, buffers) = fit(&network, path)?;
+        Ok(Self {
+            title: format!(
+                "{} {}",
+                model.arch,
+                path.file_stem().unwrap_or_default().to_string_lossy()
+            ),
+            backend: backend(engine, Arc::new(network))?,
+            theta,
+            buffers,
+            data_digest: whole.digest.clone(),
+            stats: NormStats::of(
+                &whole,
+                data.norm_stats.unwrap_or(NormChoice::default_for(&whole.name)),
+            )?,
+            data: whole,
+        })
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        self.backend.network()
+    }
+
+    /// The loss on a sample of a split, with this subject's buffers.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for more samples than there are, or none.
+    pub fn objective(&self, choice: SampleChoice) -> Result<DatasetObjective> {
+        let split: &Split = if choice.test { &self.data.test } else { &self.data.train };
+        let sample = match choice.samples {
+            None => split.clone(),
+            Some(n) if n == split.len() && choice.order == SampleOrder::File => split.clone(),
+            Some(n) => {
+                split.select(&choose(&split.labels, n, choice.order, &Streams::new(choice.seed))?)
+            }
+        };
+        DatasetObjective::new(
+            self.backend.clone(),
+            self.buffers.clone(),
+            Arc::new(sample),
+            self.stats.clone(),
+            self.data.max_value,
+        )
+    }
+
+    /// How many images a split has.
+    pub fn split_len(&self, test: bool) -> usize {
+        if test { self.data.test.len() } else { self.data.train.len() }
+    }
+}
+
+/// The parameters and buffers of `network` from a file of weights.
+fn fit(network: &Network, path: &Path) -> Result<(Vec<f32>, Vec<f32>)> {
+    let checkpoint = weights::read(path)?;
+    let layout = &network.layout;
+    let wanted: Vec<(String, Vec<usize>)> = layout
+        .params
+        .iter()
+        .map(|p| (p.name.clone(), p.shape.clone()))
+        .chain(layout.buffers.iter().map(|b| (b.name.clone(), b.shape.clone())))
+        .collect();
+    let tensors = assign(&network.arch, &wanted, &checkpoint)?;
+    let (params, buffers) = tensors.split_at(layout.params.len());
+    let flat =
+        |tensors: &[NamedTensor]| tensors.iter().flat_map(|t| t.data.iter().copied()).collect();
+    Ok((flat(params), flat(buffers)))
+}

@@ -1,0 +1,148 @@
+//! Plane to surface: the loss at the cells of a grid, and at the snapshots of the path.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use super::{Progress, SampleChoice, Subject};
+use crate::landscape::{
+    Axis, Grid, Header, PathLoss, Plane, PlaneKind, SurfaceReport, SurfaceStore, evaluate, theta_at,
+};
+use crate::objective::{DatasetObjective, Objective};
+use crate::record::{FORMAT_VERSION, Run, RunSnapshots};
+use crate::{Error, Result};
+
+/// What to evaluate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SurfaceRequest {
+    /// Columns and rows.
+    pub size: [usize; 2],
+    /// Ranges of x and y in units of the directions; `None` holds the path with a margin, or is
+    /// -1..1 where there is no path.
+    pub range: Option<[(f64, f64); 2]>,
+    /// The images.
+    pub sample: SampleChoice,
+    /// Whether another surface in the folder is replaced.
+    pub replace: bool,
+}
+
+/// The grid that a request means on a plane.
+pub fn grid_of(plane: &Plane, request: &SurfaceRequest) -> Grid {
+    let [nx, ny] = request.size;
+    let axes = |[x, y]: [(f64, f64); 2]| Grid {
+        x: Axis { min: x.0, max: x.1, n: nx },
+        y: Axis { min: y.0, max: y.1, n: ny },
+    };
+    // Random directions are as long as the weights: one unit is the paper's range. PCA directions
+    // have length 1.
+    let unit = match plane.about.kind {
+        PlaneKind::Pca | PlaneKind::PcaUncentred => 0.1 * length(&plane.origin),
+        PlaneKind::Random | PlaneKind::File => 1.0,
+    };
+    match request.range {
+        Some(range) => axes(range),
+        None if matches!(plane.about.kind, PlaneKind::Pca | PlaneKind::PcaUncentred) => {
+            Grid::around(&plane.coords(), [nx, ny], unit)
+        }
+        None => axes([(-unit, unit); 2]),
+    }
+}
+
+fn length(v: &[f32]) -> f64 {
+    v.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt().max(1.0)
+}
+
+/// Evaluates the surface of `subject` over `plane` into `folder`, going on where an earlier call
+/// was interrupted.
+///
+/// # Errors
+/// [`Error::Landscape`] for a plane of another network or another surface in the folder,
+/// [`Error::Interrupted`], those of the disk.
+pub fn compute(
+    subject: &Subject,
+    plane: &Plane,
+    folder: &Path,
+    request: &SurfaceRequest,
+    interrupt: &AtomicBool,
+    progress: Progress<'_>,
+) -> Result<(SurfaceStore, SurfaceReport)> {
+    if plane.about.layout_digest != subject.network().layout.digest() {
+        return Err(Error::Landscape {
+            what: "the plane belongs to another network".into(),
+            remedy: "make it again: lossreel plane RUN".into(),
+        });
+    }
+    let objective = subject.objective(request.sample)?.with_buffers(plane.buffers.clone())?;
+    let header = header(subject, plane, request, &objective);
+    let mut store = SurfaceStore::begin(folder, header, request.replace)?;
+    let report =
+        evaluate(&mut store, [&plane.origin, &plane.x, &plane.y], &objective, interrupt, progress)?;
+    Ok((store, report))
+}
+
+fn header(
+    subject: &Subject,
+    plane: &Plane,
+    request: &SurfaceRequest,
+    objective: &DatasetObjective,
+) -> Header {
+    Header {
+        format_version: FORMAT_VERSION,
+        grid: grid_of(plane, request),
+        plane_digest: plane.digest(),
+        plane: plane.about.made.clone(),
+        dataset: subject.data.name.clone(),
+        data_digest: subject.data_digest.clone(),
+        split: request.sample.split().into(),
+        samples: objective.samples(),
+        sample_order: request.sample.order.to_string(),
+        sample_seed: request.sample.seed,
+        batch_norm: "frozen".into(),
+        backend: subject.backend.name().to_string(),
+    }
+}
+
+/// Evaluates each snapshot of the path on the surface's sample, itself and its shadow on the plane,
+/// and writes them beside the surface.
+///
+/// # Errors
+/// Those of reading snapshots, of the backend and of the disk; [`Error::Interrupted`].
+pub fn path_losses(
+    run: &Run,
+    subject: &Subject,
+    plane: &Plane,
+    store: &SurfaceStore,
+    sample: SampleChoice,
+    interrupt: &AtomicBool,
+    progress: Progress<'_>,
+) -> Result<Vec<PathLoss>> {
+    let snapshots = RunSnapshots::new(run.snapshots()?, subject.network().layout.clone());
+    let frozen = subject.objective(sample)?.with_buffers(plane.buffers.clone())?;
+    let total = plane.about.path.len();
+    let mut losses = Vec::with_capacity(total);
+    for (done, point) in plane.about.path.iter().enumerate() {
+        progress(done, total);
+        if interrupt.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(Error::Interrupted {
+                remedy: "all cells are kept: the same command goes on from there".into(),
+            });
+        }
+        let index =
+            snapshots.infos().iter().position(|s| s.index == point.snapshot).ok_or_else(|| {
+                Error::Landscape {
+                    what: format!("the plane knows snapshot {}, the run does not", point.snapshot),
+                    remedy: "make the plane again: lossreel plane RUN".into(),
+                }
+            })?;
+        let (theta, buffers) = snapshots.state(index)?;
+        let true_loss = frozen.with_buffers(buffers)?.loss(&theta)?.loss;
+        let shadow = theta_at(&plane.origin, &plane.x, &plane.y, [point.x, point.y]);
+        losses.push(PathLoss {
+            snapshot: point.snapshot,
+            true_loss,
+            plane_loss: frozen.loss(&shadow)?.loss,
+        });
+    }
+    progress(total, total);
+    store.write_path(&losses)?;
+    Ok(losses)
+}

@@ -1,0 +1,97 @@
+//! Spec to run folder: starts a run, or goes on with one.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::Result;
+use crate::dataset::Dataset;
+use crate::record::{Existing, FORMAT_VERSION, Manifest, Recorder, Run, Status};
+use crate::spec::Spec;
+use crate::train::{self, Event, Setup, TrainState, Verdict};
+
+/// A run ready to be trained.
+pub struct Prepared {
+    /// Its folder.
+    pub run: Run,
+    /// Everything training needs.
+    pub setup: Setup,
+    /// Where it starts.
+    pub state: TrainState,
+    spec: Spec,
+}
+
+/// Makes the folder of a new run of `spec`. Everything that can be refused (the spec, the data, the
+/// shapes) is refused before the folder is touched.
+///
+/// # Errors
+/// Those of the spec, the data and the folder.
+pub fn create(spec: &Spec, out: &Path, existing: Existing) -> Result<Prepared> {
+    let whole = spec.data.load(spec.train.seed)?;
+    let setup = spec.setup(&whole)?;
+    let state = setup.begin()?;
+    let run = Run::create(out, &spec.to_toml(), existing)?;
+    run.write_manifest(&manifest(spec, &setup, &whole))?;
+    Ok(Prepared { run, setup, state, spec: spec.clone() })
+}
+
+/// Opens a run to go on from its checkpoint.
+///
+/// # Errors
+/// Those of opening it, its data and its checkpoint.
+pub fn resume(out: &Path) -> Result<Prepared> {
+    let run = Run::open(out)?;
+    let spec = Spec::parse(&run.spec_toml()?, &[])?;
+    let whole = spec.data.load(spec.train.seed)?;
+    let setup = spec.setup(&whole)?;
+    let state = run.read_checkpoint(&setup)?;
+    Ok(Prepared { run, setup, state, spec })
+}
+
+impl Prepared {
+    /// Trains to the end, recording; `listener` hears each event after the recorder did.
+    ///
+    /// # Errors
+    /// Those of training and recording.
+    pub fn train(
+        &mut self,
+        interrupt: &AtomicBool,
+        listener: &mut dyn FnMut(&Event<'_>),
+    ) -> Result<Verdict> {
+        let mut recorder = Recorder::new(&self.run, self.spec.record.every, &self.state)?;
+        let mut manifest = self.run.manifest()?;
+        manifest.status = Status::Unfinished;
+        self.run.write_manifest(&manifest)?;
+        let setup = &self.setup;
+        train::train(setup, &mut self.state, interrupt, &mut |event| {
+            recorder.on(setup, &event)?;
+            listener(&event);
+            Ok(())
+        })
+    }
+}
+
+fn manifest(spec: &Spec, setup: &Setup, whole: &Dataset) -> Manifest {
+    let network = setup.backend.network();
+    let (cpu, cpu_features) = Manifest::cpu();
+    Manifest {
+        format_version: FORMAT_VERSION,
+        version: env!("CARGO_PKG_VERSION").into(),
+        git_commit: option_env!("LOSSREEL_GIT_COMMIT").map(str::to_string),
+        seed: spec.train.seed,
+        dataset: whole.name.clone(),
+        data_digest: whole.digest.clone(),
+        samples: [setup.data.train.len(), setup.data.test.len()],
+        arch: network.arch.clone(),
+        layout_digest: network.layout.digest(),
+        parameters: network.layout.dim(),
+        backend: spec.train.backend.to_string(),
+        cpu,
+        cpu_features,
+        threads: rayon::current_num_threads(),
+        platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        started_unix_secs: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+        elapsed_secs: 0.0,
+        status: Status::Unfinished,
+    }
+}
