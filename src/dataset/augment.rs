@@ -86,7 +86,7 @@ pub(super) fn move_channel(
     for (y, row) in out.chunks_exact_mut(width).enumerate() {
         row.fill(black);
         let source_y = y as isize + by.dy;
-        if (0..height as isize).contains(&source_y) {
+        if first < last && (0..height as isize).contains(&source_y) {
             let start = (source_y * width as isize + first as isize + by.dx) as usize;
             let source = &pixels[start..start + (last - first)];
             for (to, &from) in row[first..last].iter_mut().zip(source) {

@@ -129,10 +129,10 @@ mod tests {
     fn the_table_is_torchvisions_arithmetic() {
         let data = tiny([3, 1, 1], vec![1, 2, 3]);
         let tables = NormStats::of(&data, NormChoice::Paper).unwrap().tables(255.0);
-        // torch: (torch.tensor(200.)/255 - 125.3/255) / (63.0/255) = 1.1857143 (f32, exact bits
-        // may differ by one rounding of the constants, hence 2 ulp).
-        assert!((tables[0][200] - 1.185_714_3).abs() < 2.5e-7, "{}", tables[0][200]);
-        assert!((tables[2][0] - -1.707_646_2).abs() < 2.5e-7, "{}", tables[2][0]);
+        // torch: (torch.tensor(200.)/255 - torch.tensor(125.3/255)) / torch.tensor(63.0/255), and
+        // the same for a blue 0: equal to the last bit, as the module promises.
+        assert_eq!(tables[0][200], 1.185_714_4);
+        assert_eq!(tables[2][0], -1.707_646_1);
     }
 
     #[test]

@@ -88,6 +88,6 @@ mod tests {
             distance(5, 0.8 * cos, 0.8 * sin) < 0.0
         };
         let inside = (0..360).filter(|&a| at_tips(f64::from(a))).count();
-        assert!((0..5).all(|tip| at_tips(f64::from(72 * tip) - 90.0)) && inside < 180, "{inside}");
+        assert!((0..5).all(|tip| at_tips(f64::from(72 * tip) + 90.0)) && inside < 180, "{inside}");
     }
 }
