@@ -44,7 +44,7 @@ fn gradient(theta: &[f32], step: u64) -> Vec<f32> {
     let at = |i: usize| f64::from(theta[i]);
     let element = |i: usize| {
         (0.5 + 0.3 * (i % 5) as f64) * (at(i) - (i as f64 + 1.0).sin())
-            + 0.5 * (3.0 * at((i + 1) % theta.len())).sin()
+            + 0.3 * at((i + 1) % theta.len()).sin()
             + 0.2 * (0.7 * step as f64 + i as f64).cos()
     };
     (0..theta.len()).map(|i| element(i) as f32).collect()

@@ -128,8 +128,8 @@ mod tests {
     fn a_simulated_walk_in_20_000_dimensions_has_the_computed_spectrum() {
         let (snapshots, params) = (40, 20_000);
         let mut rng = Streams::new(5).stream("test", 0);
-        // Steps that grow threefold, so that only the right step lengths fit.
-        let length = |i: usize| 1.0 + 2.0 * i as f64 / snapshots as f64;
+        // Steps that grow thirtyfold, so that only the right step lengths fit.
+        let length = |i: usize| 0.1 + 3.0 * (i as f64 / snapshots as f64).powi(2);
         let mut theta = vec![0.0f32; params];
         let mut walk = vec![theta.clone()];
         for i in 1..snapshots {

@@ -3,7 +3,8 @@
     python tests/oracles/optimizers.py > tests/oracles/optimizers.json
 
 The gradient is a fixed function of theta and the step that both sides compute in f64 and round
-to f32. Parameters are f32: a weight of 5 x 6 and a bias of 7, flat in that order.
+to f32; its Jacobian is dominated by a positive diagonal, so that roundings do not grow from step to
+step (with stronger coupling PyTorch in f32 differs from PyTorch in f64 by 2e-6). Parameters are f32: a weight of 5 x 6 and a bias of 7, flat in that order.
 """
 import json
 import math
@@ -24,7 +25,7 @@ def gradient(theta, step):
     return np.array(
         [
             (0.5 + 0.3 * (i % 5)) * (t[i] - math.sin(i + 1.0))
-            + 0.5 * math.sin(3.0 * t[(i + 1) % N])
+            + 0.3 * math.sin(t[(i + 1) % N])
             + 0.2 * math.cos(0.7 * step + i)
             for i in range(N)
         ]
