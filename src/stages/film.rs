@@ -1,0 +1,202 @@
+//! Files to pictures: gathers what a run folder holds into a scene and hands it to the renderer.
+
+use std::path::Path;
+
+use crate::landscape::{Plane, PlaneKind, SurfaceStore};
+use crate::record::{Metrics, Run, Status};
+use crate::render::scene::{ContourPanel, CurveFigure, Film, Grid, PathPoint, Quantity, Series, Split, Strip};
+use crate::spec::Spec;
+use crate::stages::curve;
+use crate::train::Verdict;
+use crate::{Error, Result};
+
+/// Which run, plane and surface a panel shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PanelSource {
+    /// The run.
+    pub run: Run,
+    /// Its panel's title; the network's name without one.
+    pub title: Option<String>,
+    /// The surface's name in the run folder.
+    pub surface: String,
+    /// The plane's name in the run folder.
+    pub plane: String,
+}
+
+/// Seconds for which the last frame stands.
+const HOLD_SECS: f64 = 2.0;
+
+/// A contour film of one run, or of several side by side on one colour scale.
+///
+/// # Errors
+/// Those of reading the run folders; [`Error::Landscape`] when a surface is missing, was computed
+/// over another plane, or lacks the losses at the snapshots.
+pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
+    let several = sources.len() > 1;
+    let mut film = Film { hold_secs: HOLD_SECS, ..Film::default() };
+    let mut captions = Vec::new();
+    for (index, source) in sources.iter().enumerate() {
+        let spec = Spec::parse(&source.run.spec_toml()?, &[])?;
+        let plane = Plane::read(&source.run.plane_path(&source.plane))?;
+        let store = SurfaceStore::open(&source.run.surface_dir(&source.surface))?;
+        if store.header.plane_digest != plane.digest() {
+            return Err(Error::Landscape {
+                what: format!("surface `{}` of {} was computed over another plane than `{}` is now", source.surface, source.run.name(), source.plane),
+                remedy: "compute it again: lossreel surface RUN --force".into(),
+            });
+        }
+        let metrics = source.run.metrics()?;
+        let name = source.title.clone().unwrap_or_else(|| describe(&spec));
+        film.panels.push(panel(source, &spec, &plane, &store, &metrics, name.clone())?);
+        film.strip.series.extend(series(index, &name, several, &metrics));
+        film.value_label = format!("{} loss", if store.header.split == "test" { "test" } else { "training" });
+        captions.push(caption(&plane, &store));
+    }
+    film.title = title.map_or_else(
+        || match sources {
+            [one] => format!("The path of {} on the loss surface", one.run.name()),
+            _ => "Paths on their loss surfaces".to_string(),
+        },
+        str::to_string,
+    );
+    captions.dedup();
+    let shared = "BatchNorm frozen at the end; the point moves between snapshots (dots) by interpolation.";
+    film.caption = if several {
+        // What each panel's plane holds is in its own subtitle and axes.
+        format!("{} {shared}", captions.first().map_or("", String::as_str))
+    } else {
+        format!("{} {shared}", captions.concat())
+    };
+    Ok(film)
+}
+
+fn panel(source: &PanelSource, spec: &Spec, plane: &Plane, store: &SurfaceStore, metrics: &Metrics, title: String) -> Result<ContourPanel> {
+    let losses = store.read_path()?.unwrap_or_default();
+    let path = plane
+        .about
+        .path
+        .iter()
+        .map(|p| {
+            let loss = losses.iter().find(|l| l.snapshot == p.snapshot);
+            PathPoint {
+                step: p.step,
+                epoch: p.epoch,
+                x: p.x,
+                y: p.y,
+                true_loss: loss.map_or(f64::NAN, |l| l.true_loss),
+                plane_loss: loss.map(|l| l.plane_loss),
+                lr: p.lr,
+            }
+        })
+        .collect::<Vec<_>>();
+    if losses.is_empty() && !path.is_empty() {
+        return Err(Error::Landscape {
+            what: format!("surface `{}` of {} lacks the losses at the snapshots", source.surface, source.run.name()),
+            remedy: "finish it: run the same `lossreel surface` command again".into(),
+        });
+    }
+    let grid = store.header.grid;
+    Ok(ContourPanel {
+        title,
+        subtitle: subtitle(spec, source, metrics)?,
+        grid: Grid { xs: grid.x.values(), ys: grid.y.values(), values: store.losses(), interpolated: None },
+        path,
+        x_label: plane.axis_label(0),
+        y_label: plane.axis_label(1),
+    })
+}
+
+/// `SGD, lr 0.1, batch 128; test accuracy 91.2 %`.
+fn subtitle(spec: &Spec, source: &PanelSource, metrics: &Metrics) -> Result<String> {
+    let optim = &spec.optim;
+    let mut text = format!("{} lr {}, batch {}", optim.rule.to_string().to_uppercase(), optim.lr(), spec.train.batch_size);
+    if let Status::Ended { verdict: Verdict::Diverged { step, .. }, .. } = source.run.manifest()?.status {
+        text += &format!("; diverged at step {step}");
+    } else if let Some(last) = metrics.epochs.last() {
+        text += &format!("; test accuracy {:.1} %", 100.0 * last.test_accuracy);
+    }
+    Ok(text)
+}
+
+/// The network and its data in words.
+fn describe(spec: &Spec) -> String {
+    use crate::models::Shortcut;
+    let model = &spec.model;
+    let shortcut = match model.shortcut {
+        Shortcut::None => " without shortcuts",
+        Shortcut::OptionA => " with option A shortcuts",
+        Shortcut::Projection => "",
+    };
+    let residual = model.arch.starts_with("resnet") || model.arch.starts_with("wrn");
+    format!("{}{}", pretty(&model.arch), if residual { shortcut } else { "" })
+}
+
+fn pretty(arch: &str) -> String {
+    for (prefix, name) in [("resnet", "ResNet-"), ("vgg", "VGG-"), ("densenet", "DenseNet-"), ("lenet", "LeNet-"), ("wrn-", "WRN-")] {
+        if let Some(rest) = arch.strip_prefix(prefix) {
+            return format!("{name}{rest}");
+        }
+    }
+    arch.to_uppercase()
+}
+
+/// What the picture's numbers rest on.
+fn caption(plane: &Plane, store: &SurfaceStore) -> String {
+    let header = &store.header;
+    let done = store.cells.iter().flatten().count();
+    let split = if header.split == "test" { "Test" } else { "Training" };
+    // The median, as a cell where the network overflows has no error to speak of.
+    let mut errors: Vec<f64> =
+        store.cells.iter().flatten().map(|c| 100.0 * c.loss_se / c.loss).filter(|e| e.is_finite()).collect();
+    errors.sort_by(f64::total_cmp);
+    let error = errors.get(errors.len() / 2).map_or(String::new(), |e| format!(", standard error {e:.1} % (median cell)"));
+    let mut text = format!("{split} loss of {} {} images{error}; {done} of {} cells evaluated.", header.samples, header.dataset, store.cells.len());
+    match (&plane.about.kind, &plane.about.null_explained_variance[..]) {
+        (PlaneKind::Pca | PlaneKind::PcaUncentred, [a, b]) => {
+            text += &format!(" A random walk would put {:.0} + {:.0} % on two such axes.", 100.0 * a, 100.0 * b);
+        }
+        _ => text += &format!(" Axes: {}.", plane.about.made),
+    }
+    text
+}
+
+fn series(panel: usize, name: &str, several: bool, metrics: &Metrics) -> Vec<Series> {
+    let label = |split: &str| if several { format!("{name}, {split}") } else { split.to_string() };
+    let mut all = Vec::new();
+    for (split, of) in [("train", Split::Train), ("test", Split::Test)] {
+        for quantity in [Quantity::Loss, Quantity::Accuracy] {
+            let points = metrics.epochs.iter().map(|e| {
+                let value = match (of, quantity) {
+                    (Split::Train, Quantity::Loss) => e.train_loss,
+                    (Split::Train, _) => e.train_accuracy,
+                    (Split::Test, Quantity::Loss) => e.test_loss,
+                    (Split::Test, _) => e.test_accuracy,
+                };
+                (e.epoch as f64, value)
+            });
+            all.push(Series { name: label(split), panel, quantity, split: of, points: points.collect() });
+        }
+    }
+    all
+}
+
+/// A figure of loss and accuracy along a line, from curves of several folders.
+///
+/// # Errors
+/// Those of reading the folders.
+pub fn curves(folders: &[(String, &Path)], title: Option<&str>) -> Result<CurveFigure> {
+    let mut figure = CurveFigure { title: title.unwrap_or("Loss and accuracy along a line").into(), x_label: "distance along the direction, α".into(), ..CurveFigure::default() };
+    for (panel, (name, folder)) in folders.iter().enumerate() {
+        let found = curve::open(folder)?;
+        let split = if found.split == "test" { Split::Test } else { Split::Train };
+        for quantity in [Quantity::Loss, Quantity::Accuracy] {
+            let points = found.points.iter().map(|p| (p.x, if quantity == Quantity::Loss { p.loss } else { p.accuracy }));
+            figure.series.push(Series { name: name.clone(), panel, quantity, split, points: points.collect() });
+        }
+        if panel == 0 {
+            figure.subtitle = found.direction.clone();
+            figure.caption = format!("{} loss of {} images at each of {} points; BatchNorm frozen.", if split == Split::Test { "Test" } else { "Training" }, found.samples, found.points.len());
+        }
+    }
+    Ok(figure)
+}
