@@ -5,6 +5,7 @@
 //! list (README has the picture).
 
 pub mod error;
+pub mod render;
 pub mod rng;
 
 pub use error::{Error, Result};
