@@ -15,6 +15,7 @@ pub mod network;
 pub mod objective;
 pub mod optim;
 pub mod record;
+pub mod render;
 pub mod rng;
 pub mod spec;
 pub mod stages;

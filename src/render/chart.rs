@@ -1,0 +1,350 @@
+//! Charts of loss, accuracy or learning rate over epochs (or over a line). plotters makes the mesh
+//! and the ticks on our canvas; the curves are drawn here, because a film draws them up to now in
+//! every frame, and they are labelled at their ends, not in a legend.
+
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+use plotters::prelude::{
+    ChartBuilder, Color as _, IntoDrawingArea, IntoFont as _, LabelAreaPosition, RGBColor,
+};
+use plotters::style::{ShapeStyle, TextStyle as PlottersText};
+
+use super::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle, polyline};
+use super::color::Color;
+use super::layout::Type;
+use super::plotters_canvas::{SUB, Subpixel};
+use super::scale::{log_ticks, significant, ticks};
+use super::scene::{Quantity, Series, Split};
+use super::theme::Theme;
+use crate::error::{Error, Result};
+
+/// What the curves look like ahead of the playhead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Future {
+    /// Pale: the film draws the past over it.
+    Faint,
+    /// As strong as the past: a still figure.
+    Full,
+}
+
+/// A linear axis with given ticks, for plotters.
+struct Axis {
+    ends: [f64; 2],
+    ticks: Vec<f64>,
+}
+
+impl Ranged for Axis {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
+        let share = (value - self.ends[0]) / (self.ends[1] - self.ends[0]);
+        from + (share * f64::from(to - from)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        if hint.weight().allow_light_points() { Vec::new() } else { self.ticks.clone() }
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.ends[0]..self.ends[1]
+    }
+}
+
+/// One quantity's chart, laid out.
+pub struct Chart<'a> {
+    series: Vec<&'a Series>,
+    quantity: Quantity,
+    rect: Rect,
+    plot: Rect,
+    x: [f64; 2],
+    y: [f64; 2],
+    log: bool,
+    x_ticks: Vec<f64>,
+    y_ticks: Vec<f64>,
+    x_label: &'a str,
+    font: Type,
+    s: f32,
+}
+
+/// The quantities that occur in `series`, in the order loss, accuracy, learning rate.
+pub fn quantities(series: &[Series]) -> Vec<Quantity> {
+    let mut found: Vec<Quantity> = series
+        .iter()
+        .filter(|s| s.points.iter().any(|p| p.0.is_finite() && p.1.is_finite()))
+        .map(|s| s.quantity)
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+impl<'a> Chart<'a> {
+    /// The chart of those of `series` that have a `quantity`, in `rect`.
+    pub fn new(
+        series: &'a [Series],
+        quantity: Quantity,
+        rect: Rect,
+        x_label: &'a str,
+        font: Type,
+        s: f32,
+    ) -> Self {
+        let series: Vec<&Series> = series.iter().filter(|s| s.quantity == quantity).collect();
+        let points =
+            || series.iter().flat_map(|s| &s.points).filter(|p| p.0.is_finite() && p.1.is_finite());
+        let range = |values: &mut dyn Iterator<Item = f64>| {
+            values.fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], v| [a.min(v), b.max(v)])
+        };
+        let mut x = range(&mut points().map(|p| p.0));
+        let [low, high] = range(&mut points().map(|p| p.1));
+        if x[0] >= x[1] {
+            x = [x[0] - 0.5, x[0] + 0.5];
+        }
+        let log = quantity != Quantity::Accuracy && low > 0.0 && high > 4.0 * low;
+        let unit = |v: f64| if log { v.log10() } else { v };
+        let (mut y0, mut y1) = (unit(low), unit(high));
+        let pad = if y1 > y0 { 0.06 * (y1 - y0) } else { 0.5 * y0.abs().max(0.1) };
+        (y0, y1) = (y0 - pad, y1 + pad);
+        if quantity == Quantity::Accuracy && low >= 0.0 && high <= 1.0 {
+            (y0, y1) = (y0.max(0.0), y1.min(1.0));
+        }
+        let text = TextStyle::new(font.small, Color::hex(0));
+        let head = 1.35 * font.small;
+        let foot = 1.55 * font.small;
+        let h = (rect.h - head - foot).max(2.0);
+        let count = ((h / (1.9 * font.small)) as usize).clamp(2, 6);
+        let y_ticks = if log {
+            log_ticks(10f64.powf(y0), 10f64.powf(y1), count).iter().map(|v| v.log10()).collect()
+        } else {
+            ticks(y0, y1, count)
+        };
+        let mut chart = Self {
+            series,
+            quantity,
+            rect,
+            plot: Rect { y: rect.y + head, h, ..rect },
+            x,
+            y: [y0, y1],
+            log,
+            x_ticks: Vec::new(),
+            y_ticks,
+            x_label,
+            font,
+            s,
+        };
+        let widest = |texts: &mut dyn Iterator<Item = f32>| texts.fold(0.0, f32::max);
+        let left = widest(&mut chart.y_ticks.iter().map(|&v| text.width(&chart.y_text(v))))
+            + 0.7 * font.small;
+        let right = widest(&mut chart.series.iter().map(|s| text.width(&s.name)))
+            .max(text.width(x_label))
+            .min(0.3 * rect.w)
+            + 0.8 * font.small;
+        chart.plot.x += left;
+        chart.plot.w = (rect.w - left - right).max(2.0);
+        let count = ((chart.plot.w / (4.5 * font.small)) as usize).clamp(2, 8);
+        chart.x_ticks = ticks(x[0], x[1], count);
+        chart
+    }
+
+    fn y_text(&self, y: f64) -> String {
+        match self.quantity {
+            Quantity::Accuracy => format!("{} %", significant(100.0 * y, 6)),
+            _ if self.log => significant(10f64.powf(y), 3),
+            _ => significant(y, 6),
+        }
+    }
+
+    fn title(&self) -> &'static str {
+        match self.quantity {
+            Quantity::Loss if self.log => "Loss (log scale)",
+            Quantity::Loss => "Loss",
+            Quantity::Accuracy => "Accuracy",
+            Quantity::LearningRate => "Learning rate",
+        }
+    }
+
+    fn px(&self, x: f64, value: f64) -> Option<(f32, f32)> {
+        let y = if self.log { value.log10() } else { value };
+        if !(x.is_finite() && y.is_finite()) {
+            return None;
+        }
+        let u = (x - self.x[0]) / (self.x[1] - self.x[0]);
+        let v = (y - self.y[0]) / (self.y[1] - self.y[0]);
+        Some((self.plot.x + u as f32 * self.plot.w, self.plot.bottom() - v as f32 * self.plot.h))
+    }
+
+    /// Draws mesh, ticks, title, labels and the curves. Errors: [`Error::Render`] if plotters fails.
+    pub fn draw_static(
+        &self,
+        canvas: &mut dyn Canvas,
+        theme: &Theme,
+        future: Future,
+    ) -> Result<()> {
+        self.draw_mesh(canvas, theme).map_err(|what| Error::Render {
+            what: format!("a chart cannot be drawn: {what}"),
+            remedy: "report this with the series that were drawn".into(),
+        })?;
+        let font = self.font;
+        let title = TextStyle::new(font.small, theme.text).bold();
+        canvas.text(self.title(), self.rect.x, self.rect.y + 0.85 * font.small, &title);
+        let muted = TextStyle::new(font.small, theme.muted);
+        let below = self.plot.bottom() + 1.3 * font.small;
+        let label = muted.fit(self.x_label, self.rect.w);
+        canvas.text(&label, self.rect.right(), below, &muted.align(Align::Right));
+        let alpha = if future == Future::Full { 1.0 } else { 0.28 };
+        for series in &self.series {
+            self.draw_curve(canvas, series, f64::INFINITY, alpha, theme);
+        }
+        self.draw_labels(canvas, theme);
+        Ok(())
+    }
+
+    fn draw_mesh(&self, canvas: &mut dyn Canvas, theme: &Theme) -> Result<(), String> {
+        let (rect, plot) = (self.rect, self.plot);
+        let sub = |pixels: f32| (pixels * SUB).round() as i32;
+        let rgb = |c: Color| RGBColor(c.r, c.g, c.b);
+        let root = Subpixel::new(canvas, rect).into_drawing_area();
+        let mut chart = ChartBuilder::on(&root)
+            .margin_top(sub(plot.y - rect.y))
+            .margin_right(sub(rect.right() - plot.right()))
+            .set_label_area_size(LabelAreaPosition::Left, sub(plot.x - rect.x))
+            .set_label_area_size(LabelAreaPosition::Bottom, sub(rect.bottom() - plot.bottom()))
+            .build_cartesian_2d(
+                Axis { ends: self.x, ticks: self.x_ticks.clone() },
+                Axis { ends: self.y, ticks: self.y_ticks.clone() },
+            )
+            .map_err(|e| e.to_string())?;
+        let size = f64::from(self.font.small * SUB);
+        let color = rgb(theme.muted);
+        let text = PlottersText::from(("Inter", size).into_font()).color(&color);
+        let hair = (self.s.max(0.75) * SUB) as u32;
+        let rule = ShapeStyle::from(rgb(theme.rule)).stroke_width(hair);
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(plotters::style::TRANSPARENT)
+            .bold_line_style(rule)
+            .axis_style(ShapeStyle::from(rgb(theme.muted).mix(0.8)).stroke_width(hair))
+            .disable_y_axis()
+            .label_style(text)
+            .set_tick_mark_size(LabelAreaPosition::Bottom, sub(4.0 * self.s))
+            .set_tick_mark_size(LabelAreaPosition::Left, sub(2.0 * self.s))
+            .x_label_formatter(&|x| significant(*x, 6))
+            .y_label_formatter(&|y| self.y_text(*y))
+            .draw()
+            .map_err(|e| e.to_string())
+    }
+
+    /// Draws `series` up to `until`; more than about two points a pixel are thinned to the least
+    /// and the greatest of each half pixel column.
+    fn draw_curve(
+        &self,
+        canvas: &mut dyn Canvas,
+        series: &Series,
+        until: f64,
+        alpha: f32,
+        theme: &Theme,
+    ) {
+        let color = theme.background.mix(theme.series_color(series.panel), alpha);
+        let stroke = Stroke {
+            dash: (series.split == Split::Test).then_some([6.0 * self.s, 3.5 * self.s]),
+            cap: if series.split == Split::Test { Cap::Butt } else { Cap::Round },
+            ..Stroke::solid(color, (2.2 * self.s).max(1.0))
+        };
+        for piece in self.pieces(series, until) {
+            match piece[..] {
+                [(x, y)] => canvas.disc(x, y, (2.0 * self.s).max(1.0), color),
+                _ => {
+                    if let Some(path) = polyline(&piece) {
+                        canvas.stroke(&path, &stroke);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The unbroken pieces of a curve in pixels, up to `until`, the last one cut there.
+    fn pieces(&self, series: &Series, until: f64) -> Vec<Vec<(f32, f32)>> {
+        let mut pieces: Vec<Vec<(f32, f32)>> = vec![Vec::new()];
+        let mut previous: Option<(f64, f64)> = None;
+        for &(x, value) in &series.points {
+            let Some(here) = self.px(x, value) else {
+                pieces.push(Vec::new());
+                previous = None;
+                continue;
+            };
+            let piece = pieces.last_mut().expect("there is always a piece");
+            if x > until {
+                if let Some((x0, v0)) = previous.filter(|_| !piece.is_empty()) {
+                    // On the drawn line, which is straight in pixels.
+                    let (a, k) =
+                        (self.px(x0, v0).unwrap_or(here), ((until - x0) / (x - x0)) as f32);
+                    piece.push((a.0 + k * (here.0 - a.0), a.1 + k * (here.1 - a.1)));
+                }
+                break;
+            }
+            previous = Some((x, value));
+            // Within a quarter of a pixel column a third point only replaces the second.
+            if let [.., a, b] = piece[..]
+                && (here.0 - a.0).abs() < 0.25
+                && (b.1 - a.1) * (here.1 - b.1) >= 0.0
+            {
+                piece.pop();
+            }
+            piece.push(here);
+        }
+        pieces.retain(|p| !p.is_empty());
+        pieces
+    }
+
+    /// Each curve's name beside its last point, pushed apart where they would collide.
+    fn draw_labels(&self, canvas: &mut dyn Canvas, theme: &Theme) {
+        let size = self.font.small;
+        let gap = 1.12 * size;
+        let mut ends: Vec<(f32, &Series)> = self
+            .series
+            .iter()
+            .filter(|s| !s.name.is_empty())
+            .filter_map(|s| {
+                let end = s.points.iter().rev().find_map(|p| self.px(p.0, p.1))?;
+                Some((end.1, *s))
+            })
+            .collect();
+        ends.sort_by(|a, b| a.0.total_cmp(&b.0));
+        for i in 1..ends.len() {
+            ends[i].0 = ends[i].0.max(ends[i - 1].0 + gap);
+        }
+        // Too low: push back up from the bottom.
+        let mut floor = self.plot.bottom() - 0.1 * size;
+        for end in ends.iter_mut().rev() {
+            end.0 = end.0.min(floor);
+            floor = end.0 - gap;
+        }
+        let x = self.plot.right() + 0.6 * size;
+        for (y, series) in ends {
+            if y < self.rect.y {
+                continue; // more names than the chart is high
+            }
+            let style = TextStyle::new(size, theme.series_color(series.panel));
+            let name = style.fit(&series.name, self.rect.right() - x);
+            canvas.text(&name, x, y + 0.36 * size, &style);
+        }
+    }
+
+    /// Draws the curves up to `epoch`, the playhead, and a dot on each curve there.
+    pub fn draw_moving(&self, canvas: &mut dyn Canvas, theme: &Theme, epoch: f64) {
+        let Some((x, _)) = self.px(epoch.clamp(self.x[0], self.x[1]), 1.0) else { return };
+        let head = Stroke::solid(theme.text.alpha(0.55), (1.4 * self.s).max(0.8));
+        canvas.line(&[(x, self.plot.y - 2.0 * self.s), (x, self.plot.bottom())], &head);
+        for series in &self.series {
+            self.draw_curve(canvas, series, epoch, 1.0, theme);
+        }
+        for series in &self.series {
+            if let Some(&(x, y)) = self.pieces(series, epoch).last().and_then(|p| p.last()) {
+                canvas.disc(x, y, (4.6 * self.s).max(2.0), theme.background);
+                canvas.disc(x, y, (3.3 * self.s).max(1.4), theme.series_color(series.panel));
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! A still figure of loss and accuracy along a line, several runs in one: the paper's 1-D curves.
+
+use std::io::Write as _;
+
+use super::canvas::{Align, Canvas, Rect, TextStyle};
+use super::chart::{self, Chart, Future};
+use super::encode::svg::Svg;
+use super::encode::{Staged, png};
+use super::film::{Format, Output, RenderReport, glyph_warnings};
+use super::layout::Type;
+use super::raster::Raster;
+use super::scene::CurveFigure;
+use super::theme::Theme;
+use crate::error::{Error, Result};
+
+/// Draws `figure` and writes it to `output.path`, a PNG or an SVG; `output`'s frames and rate do
+/// not matter.
+///
+/// Errors: as [`super::film::write`]; [`Error::Render`] on a film format and on a figure without a
+/// single finite point.
+pub fn write(figure: &CurveFigure, output: &Output) -> Result<RenderReport> {
+    let (format, [width, height]) = output.check()?;
+    let theme = &output.theme;
+    let mut staged;
+    match format {
+        Format::Png => {
+            let mut raster = Raster::new(width, height, theme.background)?;
+            draw(&mut raster, figure, [width, height], theme)?;
+            staged = Staged::create(&output.path)?;
+            png::write(staged.file(), raster.rgba(), width, height)?;
+        }
+        Format::Svg => {
+            let mut svg = Svg::new(width, height, theme.background);
+            draw(&mut svg, figure, [width, height], theme)?;
+            staged = Staged::create(&output.path)?;
+            let write = staged.file().write_all(svg.finish().as_bytes());
+            write.map_err(Error::io("write the picture", &output.path))?;
+        }
+        Format::Gif | Format::Mp4 => {
+            return Err(Error::Render {
+                what: "a curve does not move".into(),
+                remedy: "write it to a .png or .svg file".into(),
+            });
+        }
+    }
+    let texts = [&figure.title, &figure.subtitle, &figure.caption, &figure.x_label];
+    let texts = texts.into_iter().chain(figure.series.iter().map(|s| &s.name));
+    Ok(RenderReport {
+        frames: 1,
+        seconds: 0.0,
+        bytes: staged.finish()?,
+        width,
+        height,
+        fps: 0,
+        warnings: glyph_warnings(texts.map(String::as_str)),
+    })
+}
+
+/// Draws `figure` on a canvas of `width` x `height` pixels. Errors: [`Error::Render`] on a figure
+/// without a single finite point.
+pub fn draw(
+    canvas: &mut dyn Canvas,
+    figure: &CurveFigure,
+    [width, height]: [u32; 2],
+    theme: &Theme,
+) -> Result<()> {
+    let quantities = chart::quantities(&figure.series);
+    if quantities.is_empty() {
+        return Err(Error::Render {
+            what: "the curves have no finite point".into(),
+            remedy: "evaluate at least one point of the line".into(),
+        });
+    }
+    let (w, h) = (width as f32, height as f32);
+    let s = (w / 1280.0).min(h / 720.0);
+    let font = Type::scaled(s);
+    let margin = (32.0 * s).max(6.0);
+    let room = w - 2.0 * margin;
+    let mut top = 0.72 * margin;
+    if !figure.title.is_empty() {
+        let style = TextStyle::new(font.title, theme.text).bold();
+        canvas.text(&style.fit(&figure.title, room), margin, top + 0.82 * font.title, &style);
+        top += 1.3 * font.title;
+    }
+    if !figure.subtitle.is_empty() {
+        let style = TextStyle::new(font.label, theme.muted);
+        canvas.text(&style.fit(&figure.subtitle, room), margin, top + 0.82 * font.label, &style);
+        top += 1.3 * font.label;
+    }
+    top += 0.5 * font.label;
+    let mut bottom = h - 0.6 * margin;
+    if !figure.caption.is_empty() {
+        let style = TextStyle::new(font.small, theme.muted);
+        canvas.text(&style.fit(&figure.caption, room), margin, bottom - 0.35 * font.small, &style);
+        bottom -= 1.7 * font.small;
+    }
+    if !figure.x_label.is_empty() {
+        let style = TextStyle::new(font.label, theme.text).align(Align::Center);
+        let label = style.fit(&figure.x_label, room);
+        canvas.text(&label, 0.5 * w, bottom - 0.2 * font.label, &style);
+        bottom -= 1.5 * font.label;
+    }
+    // The loss gets a little more than its share.
+    let shares: Vec<f32> = (0..quantities.len()).map(|k| if k == 0 { 1.35 } else { 1.0 }).collect();
+    let gap = 12.0 * s;
+    let unit = (bottom - top - gap * (quantities.len() - 1) as f32) / shares.iter().sum::<f32>();
+    for (quantity, share) in quantities.into_iter().zip(shares) {
+        let rect = Rect::new(margin, top, room, share * unit);
+        Chart::new(&figure.series, quantity, rect, "", font, s).draw_static(
+            canvas,
+            theme,
+            Future::Full,
+        )?;
+        top = rect.bottom() + gap;
+    }
+    Ok(())
+}

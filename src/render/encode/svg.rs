@@ -1,0 +1,187 @@
+//! The canvas of vectors: SVG 1.1 with text as text, for posters that are edited or printed.
+
+use std::fmt::Write;
+
+use tiny_skia::{Path, PathSegment};
+
+use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
+use crate::render::color::Color;
+use crate::render::text::Weight;
+
+/// An SVG document that is drawn on.
+pub struct Svg {
+    width: u32,
+    height: u32,
+    defs: String,
+    body: String,
+    clips: usize,
+    clipped: bool,
+}
+
+impl Svg {
+    /// A page of one colour.
+    pub fn new(width: u32, height: u32, background: Color) -> Self {
+        let mut svg = Self {
+            width,
+            height,
+            defs: String::new(),
+            body: String::new(),
+            clips: 0,
+            clipped: false,
+        };
+        svg.rect(Rect::new(0.0, 0.0, width as f32, height as f32), background);
+        svg
+    }
+
+    /// The document.
+    pub fn finish(mut self) -> String {
+        self.set_clip(None);
+        let Self { width, height, defs, body, .. } = self;
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+             viewBox=\"0 0 {width} {height}\" font-family=\"Inter, 'Helvetica Neue', Arial, \
+             sans-serif\" style=\"font-feature-settings:'tnum'\">\n<defs>{defs}</defs>\n{body}</svg>\n"
+        )
+    }
+}
+
+/// `name="#rrggbb"` with an opacity where it is not one.
+fn paint(name: &str, color: Color) -> String {
+    let Color { r, g, b, a } = color;
+    let mut attribute = format!("{name}=\"#{r:02x}{g:02x}{b:02x}\"");
+    if a < 255 {
+        let _ = write!(attribute, " {name}-opacity=\"{:.3}\"", f32::from(a) / 255.0);
+    }
+    attribute
+}
+
+/// A coordinate with two decimals, trailing zeros dropped.
+fn coordinate(v: f32) -> String {
+    let text = format!("{v:.2}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".into() } else { text.into() }
+}
+
+fn data(path: &Path) -> String {
+    let mut d = String::new();
+    let mut put = |letter: char, points: &[tiny_skia::Point]| {
+        d.push(letter);
+        for (i, p) in points.iter().enumerate() {
+            if i > 0 {
+                d.push(' ');
+            }
+            let _ = write!(d, "{} {}", coordinate(p.x), coordinate(p.y));
+        }
+    };
+    for segment in path.segments() {
+        match segment {
+            PathSegment::MoveTo(p) => put('M', &[p]),
+            PathSegment::LineTo(p) => put('L', &[p]),
+            PathSegment::QuadTo(c, p) => put('Q', &[c, p]),
+            PathSegment::CubicTo(c, e, p) => put('C', &[c, e, p]),
+            PathSegment::Close => put('Z', &[]),
+        }
+    }
+    d
+}
+
+/// Text with what XML reserves replaced.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+impl Canvas for Svg {
+    fn fill(&mut self, path: &Path, color: Color, even_odd: bool) {
+        let rule = if even_odd { " fill-rule=\"evenodd\"" } else { "" };
+        let _ = writeln!(self.body, "<path d=\"{}\" {}{rule}/>", data(path), paint("fill", color));
+    }
+
+    fn stroke(&mut self, path: &Path, stroke: &Stroke) {
+        let cap = if stroke.cap == Cap::Round { " stroke-linecap=\"round\"" } else { "" };
+        let dash = stroke.dash.map_or(String::new(), |[on, off]| {
+            format!(" stroke-dasharray=\"{} {}\"", coordinate(on), coordinate(off))
+        });
+        let _ = writeln!(
+            self.body,
+            "<path d=\"{}\" fill=\"none\" {} stroke-width=\"{}\" stroke-linejoin=\"round\"{cap}{dash}/>",
+            data(path),
+            paint("stroke", stroke.color),
+            coordinate(stroke.width),
+        );
+    }
+
+    fn text(&mut self, text: &str, x: f32, baseline: f32, style: &TextStyle) {
+        if text.is_empty() {
+            return;
+        }
+        let (x, y) = (coordinate(x), coordinate(baseline));
+        let anchor = match style.align {
+            Align::Left => "",
+            Align::Center => " text-anchor=\"middle\"",
+            Align::Right => " text-anchor=\"end\"",
+        };
+        let weight = if style.weight == Weight::SemiBold { " font-weight=\"600\"" } else { "" };
+        let turn = if style.angle == 0.0 {
+            String::new()
+        } else {
+            format!(" transform=\"rotate({:.2} {x} {y})\"", style.angle.to_degrees())
+        };
+        let halo = style.halo.map_or(String::new(), |(color, width)| {
+            format!(
+                " {} stroke-width=\"{}\" stroke-linejoin=\"round\" paint-order=\"stroke\"",
+                paint("stroke", color),
+                coordinate(2.0 * width)
+            )
+        });
+        let _ = writeln!(
+            self.body,
+            "<text x=\"{x}\" y=\"{y}\" font-size=\"{}\" {}{weight}{anchor}{turn}{halo}>{}</text>",
+            coordinate(style.size),
+            paint("fill", style.color),
+            escape(text),
+        );
+    }
+
+    fn set_clip(&mut self, clip: Option<Rect>) {
+        if self.clipped {
+            self.body.push_str("</g>\n");
+        }
+        self.clipped = clip.is_some();
+        if let Some(r) = clip {
+            self.clips += 1;
+            let id = self.clips;
+            let [x, y, w, h] = [r.x, r.y, r.w, r.h].map(coordinate);
+            let _ = write!(
+                self.defs,
+                "<clipPath id=\"clip{id}\"><rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\"/></clipPath>"
+            );
+            let _ = writeln!(self.body, "<g clip-path=\"url(#clip{id})\">");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stays_text_and_what_xml_reserves_is_escaped() {
+        let mut svg = Svg::new(100, 50, Color::hex(0xffffff));
+        svg.set_clip(Some(Rect::new(0.0, 0.0, 10.0, 10.0)));
+        svg.text("a < b & c", 5.0, 5.0, &TextStyle::new(12.0, Color::hex(0x102030).alpha(0.5)));
+        let document = svg.finish();
+        assert!(document.contains(">a &lt; b &amp; c</text>"), "{document}");
+        assert!(document.contains("fill=\"#102030\" fill-opacity=\"0.502\""), "{document}");
+        assert_eq!(document.matches("<g ").count(), document.matches("</g>").count());
+    }
+}

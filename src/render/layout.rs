@@ -1,0 +1,344 @@
+//! Where everything stands, from the size of the picture and the shapes of the domains.
+//!
+//! Lengths scale with the picture (`s` is one at 1280 x 720); type never gets smaller than can be
+//! read, so below about 640 x 360 the parts that matter least give way, in this order: the
+//! caption, the strip, the panels' subtitles, the axis labels.
+//!
+//! A frame has equal scales on both axes wherever that fills at least 40 % of its cell; otherwise
+//! it fills the cell and its x label says that the axes are not to one scale.
+
+use super::canvas::Rect;
+use super::field::Domain;
+
+/// Sizes of type in pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Type {
+    /// The headline.
+    pub title: f32,
+    /// A panel's title.
+    pub heading: f32,
+    /// Axis labels, read-out.
+    pub label: f32,
+    /// Ticks, caption, contour labels.
+    pub small: f32,
+}
+
+impl Type {
+    /// The sizes at `s` pixels a design pixel; never smaller than can be read.
+    pub fn scaled(s: f32) -> Self {
+        Self {
+            title: (29.0 * s).max(11.0),
+            heading: (19.0 * s).max(9.5),
+            label: (16.0 * s).max(8.5),
+            small: (14.5 * s).max(8.0),
+        }
+    }
+}
+
+/// Where one panel's parts stand.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PanelBox {
+    /// All of the panel.
+    pub cell: Rect,
+    /// The surface.
+    pub frame: Rect,
+    /// Whether both axes have one scale.
+    pub equal_scales: bool,
+    /// The read-out's place beside the frame; `None`: in a corner of the frame.
+    pub readout: Option<Rect>,
+}
+
+/// Where everything stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layout {
+    /// The picture.
+    pub page: Rect,
+    /// Pixels a design pixel at 1280 x 720.
+    pub s: f32,
+    /// Sizes of type.
+    pub font: Type,
+    /// The outer margin.
+    pub margin: f32,
+    /// Baseline of the headline; `None` without one.
+    pub title_baseline: Option<f32>,
+    /// Baseline of the caption; `None` without one or without room.
+    pub caption_baseline: Option<f32>,
+    /// One for each panel.
+    pub panels: Vec<PanelBox>,
+    /// Whether panels show their subtitle.
+    pub subtitles: bool,
+    /// Whether axes show their label.
+    pub axis_labels: bool,
+    /// The colour bar itself (labels go to its right); `None` without room.
+    pub colorbar: Option<Rect>,
+    /// The charts of the strip, labels and all; empty without room.
+    pub charts: Vec<Rect>,
+}
+
+/// What has to be laid out.
+pub struct Contents<'a> {
+    /// Whether there is a headline.
+    pub title: bool,
+    /// Whether there is a caption.
+    pub caption: bool,
+    /// Whether a panel has a title.
+    pub headings: bool,
+    /// Whether a panel has a subtitle.
+    pub subtitles: bool,
+    /// One for each panel.
+    pub domains: &'a [Domain],
+    /// How many charts the strip has.
+    pub charts: usize,
+    /// The widest tick label of the colour bar in ems.
+    pub colorbar_label_ems: f32,
+    /// The widest tick label of a y axis in ems.
+    pub tick_label_ems: f32,
+}
+
+impl Layout {
+    /// The layout for a picture of `width` x `height` pixels.
+    pub fn new(width: u32, height: u32, contents: &Contents) -> Self {
+        let page = Rect::new(0.0, 0.0, width as f32, height as f32);
+        let n = contents.domains.len();
+        let s =
+            (page.w / 1280.0).min(page.h / 720.0).max((page.w * page.h / 921_600.0).sqrt() * 0.7);
+        let font = Type::scaled(s);
+        let roomy = page.h >= 300.0 && page.w >= 420.0;
+        let margin = (32.0 * s).max(6.0);
+        let mut top = 0.72 * margin;
+        let title_baseline = contents.title.then(|| {
+            top += font.title;
+            top - 0.18 * font.title
+        });
+        top += if contents.title { 0.45 * font.title } else { 0.0 };
+        let mut bottom = page.h - 0.6 * margin;
+        let caption_baseline = (contents.caption && roomy).then(|| {
+            bottom -= 1.35 * font.small;
+            bottom + font.small
+        });
+        let body = Rect::new(margin, top, page.w - 2.0 * margin, bottom - top);
+        let strip = contents.charts > 0 && roomy;
+        let subtitles = contents.subtitles && page.h >= 240.0;
+        let axis_labels = page.h >= 240.0 && page.w >= 320.0;
+
+        let mut layout = Self {
+            page,
+            s,
+            font,
+            margin,
+            title_baseline,
+            caption_baseline,
+            panels: Vec::new(),
+            subtitles,
+            axis_labels,
+            colorbar: None,
+            charts: Vec::new(),
+        };
+        // A single square-ish surface on a wide page: the strip goes beside it, else below.
+        let beside = n == 1 && page.w > 1.3 * page.h && {
+            let below_height = body.h * 0.74;
+            let d = contents.domains[0];
+            (d.x[1] - d.x[0]) / (d.y[1] - d.y[0]) < f64::from(0.55 * body.w / below_height)
+        };
+        if beside {
+            layout.place_beside(body, contents, strip);
+        } else {
+            layout.place_below(body, contents, strip);
+        }
+        layout
+    }
+
+    /// What lies between a cell's edges and its frame: left, top, right, bottom.
+    fn gutters(&self, contents: &Contents) -> [f32; 4] {
+        let font = &self.font;
+        let label = if self.axis_labels { 1.6 * font.label } else { 0.0 };
+        let heading = if contents.headings { 1.5 * font.heading } else { 0.4 * font.small };
+        let subtitle = if self.subtitles { 1.45 * font.small } else { 0.0 };
+        [
+            label + contents.tick_label_ems * font.small + 9.0 * self.s,
+            heading + subtitle,
+            0.6 * font.small,
+            label + 1.3 * font.small + 7.0 * self.s,
+        ]
+    }
+
+    fn colorbar_width(&self, contents: &Contents) -> f32 {
+        16.0 * self.s + contents.colorbar_label_ems * self.font.small + 14.0 * self.s
+    }
+
+    fn readout_width(&self) -> f32 {
+        12.4 * self.font.label
+    }
+
+    fn place_below(&mut self, body: Rect, contents: &Contents, strip: bool) {
+        let n = contents.domains.len().max(1);
+        let strip_h = if strip { (0.245 * body.h).max(7.0 * self.font.small) } else { 0.0 };
+        let area = Rect { h: body.h - strip_h, ..body };
+        let bar_w = if self.page.w >= 300.0 { self.colorbar_width(contents) } else { 0.0 };
+        let bar_gap = if bar_w > 0.0 { 16.0 * self.s } else { 0.0 };
+        let cells = Rect { w: area.w - bar_w - bar_gap, ..area };
+        let columns = best_columns(n, cells);
+        let rows = n.div_ceil(columns);
+        let gap = 22.0 * self.s;
+        let cell_w = (cells.w - gap * (columns - 1) as f32) / columns as f32;
+        let cell_h = cells.h / rows as f32;
+        for (k, domain) in contents.domains.iter().enumerate() {
+            let (ix, iy) = ((k % columns) as f32, (k / columns) as f32);
+            let cell =
+                Rect::new(cells.x + ix * (cell_w + gap), cells.y + iy * cell_h, cell_w, cell_h);
+            self.panels.push(self.panel(cell, domain, contents));
+        }
+        if let (true, Some(first)) = (bar_w > 0.0, self.panels.first()) {
+            let bottom = self.panels[(rows - 1) * columns].frame.bottom();
+            let head = 1.6 * self.font.small;
+            let mut x = cells.right() + bar_gap;
+            if n == 1 {
+                // Next to the frame when the frame does not fill its cell.
+                x = first.readout.map_or(first.frame.right(), |r| r.right()) + bar_gap;
+            }
+            let y = first.frame.y + head;
+            self.colorbar = Some(Rect::new(x, y, 16.0 * self.s, (bottom - y).max(1.0)));
+        }
+        if strip {
+            let gap = 34.0 * self.s;
+            let m = contents.charts as f32;
+            let chart_w = (body.w - gap * (m - 1.0)) / m;
+            let y = area.bottom() + 6.0 * self.s;
+            self.charts = (0..contents.charts)
+                .map(|k| {
+                    Rect::new(body.x + k as f32 * (chart_w + gap), y, chart_w, body.bottom() - y)
+                })
+                .collect();
+        }
+    }
+
+    fn place_beside(&mut self, body: Rect, contents: &Contents, strip: bool) {
+        let bar_w = self.colorbar_width(contents) + 16.0 * self.s;
+        let side_min = if strip { 0.3 * body.w } else { self.readout_width() };
+        let gap = 28.0 * self.s;
+        let cell = Rect { w: body.w - bar_w - side_min - gap, ..body };
+        let mut panel = self.panel_without_readout(cell, &contents.domains[0], contents);
+        let bar_x = panel.frame.right() + 16.0 * self.s;
+        let head = 1.6 * self.font.small;
+        let bar_y = panel.frame.y + head;
+        self.colorbar =
+            Some(Rect::new(bar_x, bar_y, 16.0 * self.s, (panel.frame.bottom() - bar_y).max(1.0)));
+        let side_x = bar_x - 16.0 * self.s + bar_w + gap;
+        let side =
+            Rect::new(side_x, panel.frame.y, body.right() - side_x, body.bottom() - panel.frame.y);
+        let readout_h = 8.6 * self.font.label;
+        panel.readout = Some(Rect { h: readout_h, ..side });
+        self.panels.push(panel);
+        if strip {
+            let m = contents.charts as f32;
+            let top = side.y + readout_h + 12.0 * self.s;
+            let each = (side.bottom() - top) / m;
+            self.charts = (0..contents.charts)
+                .map(|k| Rect::new(side.x, top + k as f32 * each, side.w, each - 8.0 * self.s))
+                .collect();
+        }
+    }
+
+    fn panel_without_readout(&self, cell: Rect, domain: &Domain, contents: &Contents) -> PanelBox {
+        let [left, top, right, bottom] = self.gutters(contents);
+        let room = Rect::new(
+            cell.x + left,
+            cell.y + top,
+            (cell.w - left - right).max(4.0),
+            (cell.h - top - bottom).max(4.0),
+        );
+        let aspect = ((domain.x[1] - domain.x[0]) / (domain.y[1] - domain.y[0])) as f32;
+        let w = (room.h * aspect).min(room.w);
+        let h = (room.w / aspect).min(room.h);
+        let equal_scales = aspect.is_finite() && aspect > 0.0 && w * h >= 0.4 * room.w * room.h;
+        let frame = if equal_scales { Rect { w, h, ..room } } else { room };
+        // Whole pixels: frames are drawn with crisp edges.
+        let frame = Rect::new(frame.x.round(), frame.y.round(), frame.w.round(), frame.h.round());
+        PanelBox { cell, frame, equal_scales, readout: None }
+    }
+
+    fn panel(&self, cell: Rect, domain: &Domain, contents: &Contents) -> PanelBox {
+        let mut panel = self.panel_without_readout(cell, domain, contents);
+        let spare = cell.right() - panel.frame.right();
+        let gap = 16.0 * self.s;
+        if spare >= self.readout_width() + gap {
+            let x = panel.frame.right() + gap;
+            let h = panel.frame.h;
+            panel.readout = Some(Rect::new(x, panel.frame.y, self.readout_width(), h));
+        }
+        panel
+    }
+}
+
+/// The number of columns whose cells are nearest to a 4:3 shape.
+fn best_columns(n: usize, area: Rect) -> usize {
+    let misfit = |columns: usize| {
+        let rows = n.div_ceil(columns);
+        let aspect = (area.w / columns as f32) / (area.h / rows as f32);
+        (aspect / 1.33).ln().abs() + 0.15 * (columns * rows - n) as f32
+    };
+    (1..=n).min_by(|&a, &b| misfit(a).total_cmp(&misfit(b))).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_overlaps_or_leaves_the_page_at_any_size() {
+        let sizes = [
+            (320, 180),
+            (400, 300),
+            (640, 360),
+            (1280, 720),
+            (1920, 1080),
+            (3840, 2160),
+            (720, 1280),
+            (500, 500),
+        ];
+        let square = Domain { x: [-1.0, 1.0], y: [-1.0, 1.0] };
+        let wide = Domain { x: [-3.0, 1.0], y: [-1.0, 1.0] };
+        let flat = Domain { x: [-30.0, 1.0], y: [-1.0, 1.0] };
+        for (width, height) in sizes {
+            for domains in
+                [&[square][..], &[wide], &[flat], &[square, wide], &[square; 5], &[wide, flat]]
+            {
+                let layout = Layout::new(
+                    width,
+                    height,
+                    &Contents {
+                        title: true,
+                        caption: true,
+                        headings: true,
+                        subtitles: true,
+                        domains,
+                        charts: 2,
+                        colorbar_label_ems: 3.0,
+                        tick_label_ems: 2.5,
+                    },
+                );
+                let mut rects: Vec<Rect> = layout.panels.iter().map(|p| p.frame).collect();
+                rects.extend(layout.panels.iter().filter_map(|p| p.readout));
+                rects.extend(layout.colorbar);
+                rects.extend(&layout.charts);
+                for (i, a) in rects.iter().enumerate() {
+                    assert!(a.w >= 1.0 && a.h >= 1.0, "{width}x{height} {a:?}");
+                    assert!(
+                        a.x >= 0.0
+                            && a.y >= 0.0
+                            && a.right() <= width as f32 + 0.5
+                            && a.bottom() <= height as f32 + 0.5,
+                        "{width}x{height} {a:?} {layout:?}"
+                    );
+                    for b in &rects[..i] {
+                        let apart = a.x >= b.right() - 1.0
+                            || b.x >= a.right() - 1.0
+                            || a.y >= b.bottom() - 1.0
+                            || b.y >= a.bottom() - 1.0;
+                        assert!(apart, "{width}x{height}: {a:?} {b:?}");
+                    }
+                }
+            }
+        }
+    }
+}

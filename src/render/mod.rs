@@ -1,0 +1,33 @@
+//! Pictures and films from plain data.
+//!
+//! [`scene`] says what is drawn; [`film`] draws a surface with its path moving over it and writes
+//! it as GIF, MP4, PNG or SVG; [`curve`] draws loss and accuracy along a line. Everything is
+//! deterministic: the same scene, size and theme give the same bytes on any number of threads.
+//!
+//! Inside: a [`canvas::Canvas`] with two implementations (pixels in [`raster`], vectors in
+//! [`encode::svg`]); [`field`], [`contour`] and [`labels`] make the contour map; [`layout`] places,
+//! [`panel`], [`path`], [`chart`] draw; [`timeline`] turns frames into time; [`encode`] writes.
+
+pub mod canvas;
+pub mod chart;
+pub mod color;
+pub mod contour;
+pub mod curve;
+pub mod encode;
+pub mod field;
+pub mod film;
+#[cfg(test)]
+mod golden;
+pub mod labels;
+pub mod layout;
+pub mod panel;
+pub mod path;
+pub mod pchip;
+pub mod plotters_canvas;
+pub mod raster;
+pub mod readout;
+pub mod scale;
+pub mod scene;
+pub mod text;
+pub mod theme;
+pub mod timeline;

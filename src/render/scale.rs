@@ -1,0 +1,377 @@
+//! From values to bands: honest contour levels, round ticks, and how numbers are written.
+//!
+//! Levels are round numbers (1-2-5 a decade, finer or coarser as the data need), shared by all
+//! panels of a picture. Positive data get logarithmic levels, data with negative values linear
+//! ones. Levels cover the data from the least value to the 98th percentile (or the whole range,
+//! where that is at most ten times more); what lies beyond is clipped into the last band and
+//! marked as such on the colour bar.
+
+/// Whether equal steps on screen are equal factors or equal differences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spacing {
+    /// `log10`.
+    Log,
+    /// The value itself.
+    Linear,
+}
+
+/// Contour levels and the range they stand in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LevelScale {
+    /// Strictly increasing; never empty.
+    pub levels: Vec<f64>,
+    /// How bands are spaced on the colour bar and coloured.
+    pub spacing: Spacing,
+    /// The least value shown.
+    pub low: f64,
+    /// The greatest value shown; larger ones are clipped to it.
+    pub high: f64,
+    /// Whether some value lies below `low` (zeros on a logarithmic scale, or -inf).
+    pub clipped_low: bool,
+    /// Whether some value lies above `high` (or is +inf).
+    pub clipped_high: bool,
+}
+
+/// At most this many levels: more bands than this nobody can tell apart.
+const MAX_LEVELS: usize = 15;
+
+/// Mantissas per decade, finest first.
+const MANTISSAS: [&[f64]; 6] = [
+    &[
+        1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2.0, 2.2, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0,
+        9.0,
+    ],
+    &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0],
+    &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0],
+    &[1.0, 2.0, 5.0],
+    &[1.0, 3.0],
+    &[1.0],
+];
+
+impl LevelScale {
+    /// Levels for all of `values`; NaN and infinities do not count towards the range.
+    pub fn new(values: impl IntoIterator<Item = f64>) -> Self {
+        let values: Vec<f64> = values.into_iter().filter(|v| !v.is_nan()).collect();
+        let infinite = |sign: f64| values.contains(&(sign * f64::INFINITY));
+        let (minus_inf, plus_inf) = (infinite(-1.0), infinite(1.0));
+        let mut finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+        finite.sort_by(f64::total_cmp);
+        let spacing =
+            if finite.first().is_some_and(|&v| v < 0.0) { Spacing::Linear } else { Spacing::Log };
+        let smallest = finite.first().copied().unwrap_or(1.0);
+        if spacing == Spacing::Log {
+            finite.retain(|&v| v > 0.0);
+        }
+        let (low, largest) = match (finite.first(), finite.last()) {
+            (Some(&low), Some(&high)) => (low, high),
+            _ => (1.0, 1.0),
+        };
+        let percentile_98 = finite.get(finite.len() * 98 / 100).copied().unwrap_or(largest);
+        let high = match spacing {
+            Spacing::Log if largest > 10.0 * percentile_98 => percentile_98,
+            Spacing::Linear if largest - low > 4.0 * (percentile_98 - low) => percentile_98,
+            _ => largest,
+        };
+        let high = if high > low { high } else { largest };
+        let levels = match spacing {
+            Spacing::Log => log_levels(low, high),
+            Spacing::Linear => linear_levels(low, high),
+        };
+        let clipped_low = minus_inf || smallest < low;
+        Self { levels, spacing, low, high, clipped_low, clipped_high: plus_inf || largest > high }
+    }
+
+    /// A value's place on the scale, in `log10` or plain units; NaN stays NaN, what lies outside
+    /// is clipped to `low` and `high`.
+    pub fn position(&self, value: f64) -> f64 {
+        if value.is_nan() {
+            return f64::NAN;
+        }
+        let clipped = value.clamp(self.low, self.high);
+        match self.spacing {
+            Spacing::Log => clipped.log10(),
+            Spacing::Linear => clipped,
+        }
+    }
+
+    /// The colour-map parameter in `0..=1` of the band between levels `band - 1` and `band`.
+    pub fn band_shade(&self, band: usize) -> f64 {
+        let bands = self.levels.len() + 1;
+        let edges = self.band_edges();
+        let middle = 0.5 * (edges[band] + edges[band + 1]);
+        // From the middle of the first band to the middle of the last: all of the map is used.
+        let (first, last) = (0.5 * (edges[0] + edges[1]), 0.5 * (edges[bands - 1] + edges[bands]));
+        if last > first { (middle - first) / (last - first) } else { 0.5 }
+    }
+
+    /// Each level as text, with as many digits as it has.
+    pub fn labels(&self) -> Vec<String> {
+        self.levels.iter().map(|&level| significant(level, 9)).collect()
+    }
+
+    /// The bands' `levels.len() + 2` edges in scale units; the outer two are the ends of the colour
+    /// bar, at least a third of a typical band beyond the outer levels.
+    pub fn band_edges(&self) -> Vec<f64> {
+        let unit = |v: f64| match self.spacing {
+            Spacing::Log => v.log10(),
+            Spacing::Linear => v,
+        };
+        let inner: Vec<f64> = self.levels.iter().map(|&v| unit(v)).collect();
+        let (first, last) = (inner[0], inner[inner.len() - 1]);
+        let span = last - first;
+        let typical =
+            if span > 0.0 { span / (inner.len() - 1) as f64 } else { 0.1 * first.abs().max(1e-9) };
+        let mut edges = vec![unit(self.low).min(first - 0.34 * typical).max(first - typical)];
+        edges.extend(inner);
+        edges.push(unit(self.high).max(last + 0.34 * typical).min(last + typical));
+        edges
+    }
+}
+
+fn log_levels(low: f64, high: f64) -> Vec<f64> {
+    if high <= low * 1.3 {
+        return linear_levels(low, high);
+    }
+    let first = low.log10().floor() as i32;
+    let last = high.log10().floor() as i32;
+    for mantissas in MANTISSAS {
+        if ((last - first) as usize) * mantissas.len() > 4 * MAX_LEVELS {
+            continue;
+        }
+        let levels: Vec<f64> = (first..=last)
+            .flat_map(|e| mantissas.iter().map(move |m| power_of_ten(*m, e)))
+            .filter(|&v| v > low && v < high)
+            .collect();
+        if !levels.is_empty() && levels.len() <= MAX_LEVELS {
+            return levels;
+        }
+    }
+    // More decades than levels: every second, third, ... power of ten.
+    let stride = ((last - first) as usize).div_ceil(MAX_LEVELS).max(1);
+    let levels: Vec<f64> = (first..=last)
+        .filter(|e| e.rem_euclid(stride as i32) == 0)
+        .map(|e| power_of_ten(1.0, e))
+        .filter(|&v| v > low && v < high)
+        .collect();
+    if levels.is_empty() { vec![(low * high).sqrt()] } else { levels }
+}
+
+fn linear_levels(low: f64, high: f64) -> Vec<f64> {
+    let levels: Vec<f64> =
+        ticks(low, high, 12).into_iter().filter(|&v| v > low && v < high).collect();
+    if levels.is_empty() { vec![low] } else { levels }
+}
+
+/// `mantissa * 10^exponent`, correctly rounded as its decimal spelling is.
+fn power_of_ten(mantissa: f64, exponent: i32) -> f64 {
+    format!("{mantissa}e{exponent}").parse().unwrap_or(f64::NAN)
+}
+
+/// Round numbers (steps of 1, 2 or 5 times a power of ten) in `low..=high`, at most about `count`.
+pub fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
+    let span = high - low;
+    if !span.is_finite() || span <= 0.0 || span < 1e-12 * low.abs().max(high.abs()) {
+        return vec![low];
+    }
+    let raw = span / count.max(1) as f64;
+    let exponent = raw.log10().floor() as i32;
+    let step = [1.0, 2.0, 5.0, 10.0, 20.0]
+        .iter()
+        .map(|m| power_of_ten(*m, exponent))
+        .find(|&step| step >= raw * 0.999)
+        .unwrap_or(raw);
+    let (first, last) = ((low / step - 1e-9).ceil() as i64, (high / step + 1e-9).floor() as i64);
+    // i * step picks up rounding noise (3 * 0.1): the decimal spelling takes it out again.
+    let decimals = (-step.log10().floor()).max(0.0) as usize + 1;
+    let clean = |v: f64| {
+        if decimals < 300 { format!("{v:.decimals$}").parse().unwrap_or(v) } else { v }
+    };
+    (first..=last).map(|i| clean(i as f64 * step) + 0.0).collect()
+}
+
+/// Powers of ten (and 2 and 5 times them, where there is room) in `low..=high`, at most about
+/// `count`.
+pub fn log_ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
+    if !(low > 0.0 && high > low && high.is_finite()) {
+        return vec![low];
+    }
+    let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
+    let inside = |v: &f64| *v >= low * 0.999_999 && *v <= high * 1.000_001;
+    for mantissas in [&[1.0, 2.0, 5.0][..], &[1.0, 3.0], &[1.0]] {
+        if (last - first) as usize * mantissas.len() > 40 * count.max(1) {
+            continue;
+        }
+        let found: Vec<f64> = (first..=last)
+            .flat_map(|e| mantissas.iter().map(move |m| power_of_ten(*m, e)))
+            .filter(inside)
+            .collect();
+        if found.len() <= count {
+            return if found.len() >= 2 { found } else { ticks(low, high, count) };
+        }
+    }
+    let stride = (last - first + count.max(1) as i32 - 1) / count.max(1) as i32;
+    (first..=last)
+        .filter(|e| e.rem_euclid(stride.max(1)) == 0)
+        .map(|e| power_of_ten(1.0, e))
+        .filter(inside)
+        .collect()
+}
+
+/// A number for people: three significant digits, `1,240`, `0.041`, `2.5×10⁻⁷`, `−3`, `∞`.
+pub fn number(value: f64) -> String {
+    significant(value, 3)
+}
+
+/// A number for people with up to `digits` significant digits, trailing zeros dropped.
+pub fn significant(value: f64, digits: usize) -> String {
+    if value.is_nan() {
+        return "NaN".into();
+    }
+    let sign = if value < 0.0 { "−" } else { "" };
+    let size = value.abs();
+    if size.is_infinite() {
+        return format!("{sign}∞");
+    }
+    if size == 0.0 {
+        return "0".into();
+    }
+    let scientific = format!("{size:.*e}", digits.max(1) - 1);
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let trimmed = |s: &str| {
+        if s.contains('.') {
+            s.trim_end_matches('0').trim_end_matches('.').to_string()
+        } else {
+            s.to_string()
+        }
+    };
+    if !(-3..6).contains(&exponent) {
+        let mantissa = trimmed(mantissa);
+        let power = superscript(exponent);
+        return if mantissa == "1" {
+            format!("{sign}10{power}")
+        } else {
+            format!("{sign}{mantissa}×10{power}")
+        };
+    }
+    let decimals = (digits as i32 - 1 - exponent).max(0) as usize;
+    let plain = trimmed(&format!("{size:.decimals$}"));
+    let (whole, fraction) = plain.split_once('.').unwrap_or((&plain, ""));
+    let whole = thousands(whole);
+    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+}
+
+/// A number with exactly `decimals` decimals: for values that change while one looks.
+pub fn fixed(value: f64, decimals: usize) -> String {
+    if value.is_finite() && value.abs() < 1e6 {
+        let text = format!("{:.decimals$}", value.abs());
+        let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+        let sign = if value < 0.0 { "−" } else { "" };
+        let dot = if fraction.is_empty() { "" } else { "." };
+        format!("{sign}{}{dot}{fraction}", thousands(whole))
+    } else {
+        number(value)
+    }
+}
+
+/// Digits in groups of three.
+pub fn thousands(digits: &str) -> String {
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn superscript(exponent: i32) -> String {
+    let digit = |c: char| match c {
+        '-' => '⁻',
+        _ => ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'][c as usize - '0' as usize],
+    };
+    exponent.to_string().chars().map(digit).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_round_and_inside_the_data() {
+        let scale = LevelScale::new([0.013, 0.4, 1.0, 3.0, 40.0]);
+        assert_eq!(scale.levels, [0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0]);
+        assert_eq!(scale.spacing, Spacing::Log);
+        assert!(!scale.clipped_low && !scale.clipped_high);
+    }
+
+    #[test]
+    fn every_range_has_between_one_and_fifteen_increasing_levels() {
+        let ranges = [
+            (1e-12, 1e30),
+            (1.0, 1.0),
+            (0.0, 0.0),
+            (1e-12, 2e-12),
+            (2.301, 2.304),
+            (-3.0, 5.0),
+            (-1e-9, 1e-9),
+            (1e300, 1e308),
+            (5e-324, 1.0),
+            (0.99, 1.01),
+            (-1e30, 1e30),
+            (7.0, 13.0),
+        ];
+        for (low, high) in ranges {
+            let scale = LevelScale::new([low, high]);
+            let n = scale.levels.len();
+            assert!((1..=MAX_LEVELS).contains(&n), "{low}..{high}: {:?}", scale.levels);
+            assert!(scale.levels.windows(2).all(|w| w[0] < w[1]), "{:?}", scale.levels);
+            let edges = scale.band_edges();
+            assert!(edges.windows(2).all(|w| w[0] < w[1]), "{low}..{high}: {edges:?}");
+            assert!((0..=n).all(|b| (0.0..=1.0).contains(&scale.band_shade(b))));
+        }
+        assert_eq!(LevelScale::new([f64::NAN]).levels.len(), 1);
+    }
+
+    #[test]
+    fn a_lone_huge_value_is_clipped_and_said_so() {
+        let values = (0..1000).map(|i| 0.1 + f64::from(i) * 0.01).chain([1e30, f64::INFINITY, 0.0]);
+        let scale = LevelScale::new(values);
+        assert!(scale.high < 11.0 && scale.clipped_high && scale.clipped_low, "{scale:?}");
+        assert_eq!(scale.position(1e30), scale.high.log10());
+    }
+
+    #[test]
+    fn ticks_are_the_numbers_a_person_would_write() {
+        assert_eq!(ticks(-1.0, 1.0, 5), [-1.0, -0.5, 0.0, 0.5, 1.0]);
+        assert_eq!(ticks(0.05, 0.36, 4), [0.1, 0.2, 0.3]);
+        assert_eq!(ticks(0.0, 300.0, 4), [0.0, 100.0, 200.0, 300.0]);
+        assert_eq!(ticks(3.0, 3.0, 4), [3.0]);
+        assert_eq!(log_ticks(0.05, 3.0, 6), [0.05, 0.1, 0.2, 0.5, 1.0, 2.0]);
+        assert_eq!(log_ticks(1e-4, 10.0, 3), [1e-3, 1.0]);
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        let cases = [
+            (0.1, "0.1"),
+            (1240.0, "1,240"),
+            (123456.0, "123,000"),
+            (0.04123, "0.0412"),
+            (2.5e-7, "2.5×10⁻⁷"),
+            (1e30, "10³⁰"),
+            (-3.0, "−3"),
+            (0.0, "0"),
+            (0.9996, "1"),
+            (f64::INFINITY, "∞"),
+            (f64::NAN, "NaN"),
+            (0.001, "0.001"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(number(value), text);
+        }
+        assert_eq!(fixed(12.0, 1), "12.0");
+        assert_eq!(fixed(-1234.56, 1), "−1,234.6");
+    }
+}

@@ -1,0 +1,135 @@
+//! What is drawn, as plain data: no model, no run folder, nothing computed here.
+//!
+//! Whoever has a path and a grid fills these structs and hands them to [`super::film::write`] or
+//! [`super::curve::write`].
+
+/// A function's values on a rectangular grid of points.
+///
+/// `values` is row-major `[iy][ix]`: the value at `(xs[ix], ys[iy])` is `values[iy * xs.len() + ix]`.
+/// NaN is a hole (hatched); +inf and -inf are overflow (drawn in the extreme colour and hatched).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Grid {
+    /// Coordinates of the columns, strictly increasing.
+    pub xs: Vec<f64>,
+    /// Coordinates of the rows, strictly increasing.
+    pub ys: Vec<f64>,
+    /// `ys.len() * xs.len()` values.
+    pub values: Vec<f64>,
+    /// Which values were interpolated and not evaluated, in the order of `values`; drawn a little
+    /// dimmed. `None`: all were evaluated.
+    pub interpolated: Option<Vec<bool>>,
+}
+
+/// One snapshot of a path in the plane.
+///
+/// A point whose coordinates are not finite (a diverged run) is not drawn: the path ends before it
+/// and the read-out says so.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PathPoint {
+    /// Optimizer steps done.
+    pub step: u64,
+    /// Epochs done, with a fraction; never decreasing along a path.
+    pub epoch: f64,
+    /// Coordinate along the panel's x axis.
+    pub x: f64,
+    /// Coordinate along the panel's y axis.
+    pub y: f64,
+    /// The loss of the snapshot itself.
+    pub true_loss: f64,
+    /// The loss at the snapshot's projection into the plane, where it was evaluated.
+    pub plane_loss: Option<f64>,
+    /// Learning rate.
+    pub lr: f64,
+}
+
+/// One surface with one path over it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ContourPanel {
+    /// What this panel is ("ResNet-20 without skip connections").
+    pub title: String,
+    /// A line of detail below it; may be empty.
+    pub subtitle: String,
+    /// The surface.
+    pub grid: Grid,
+    /// The path over it, oldest first; may be empty.
+    pub path: Vec<PathPoint>,
+    /// The x axis with its share of the variance ("PC1 (63.1 %)").
+    pub x_label: String,
+    /// The y axis likewise.
+    pub y_label: String,
+}
+
+/// What a curve measures; one chart is drawn for each that occurs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Quantity {
+    /// A loss, on a logarithmic axis where all values are positive.
+    Loss,
+    /// A fraction in `0..=1`, shown in percent.
+    Accuracy,
+    /// A learning rate, on a logarithmic axis where all values are positive.
+    LearningRate,
+}
+
+/// Which data a curve was measured on: train is drawn solid, test dashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// Training data.
+    Train,
+    /// Test data.
+    Test,
+}
+
+/// One curve.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Its direct label ("train", "test", "ResNet-20 train").
+    pub name: String,
+    /// The panel (or run) whose colour it has.
+    pub panel: usize,
+    /// What is measured.
+    pub quantity: Quantity,
+    /// On which data.
+    pub split: Split,
+    /// `(epoch, value)` in a strip, `(alpha, value)` in a curve figure; a value that is not finite
+    /// breaks the line.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// The charts below the panels.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Strip {
+    /// All curves; empty means no strip.
+    pub series: Vec<Series>,
+}
+
+/// A film: surfaces side by side on one colour scale, their paths moving together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Film {
+    /// The headline.
+    pub title: String,
+    /// Where the numbers come from: sample, its error, cells evaluated.
+    pub caption: String,
+    /// What the colours mean ("training loss").
+    pub value_label: String,
+    /// One panel, two side by side, or more in small multiples.
+    pub panels: Vec<ContourPanel>,
+    /// Curves with a playhead below the panels.
+    pub strip: Strip,
+    /// How long the last picture stands, in seconds.
+    pub hold_secs: f64,
+}
+
+/// A still figure of loss and accuracy along a line `theta + alpha * d`, several runs in one.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CurveFigure {
+    /// The headline.
+    pub title: String,
+    /// A line of detail below it; may be empty.
+    pub subtitle: String,
+    /// Where the numbers come from.
+    pub caption: String,
+    /// The label of the x axis ("distance along the direction, α").
+    pub x_label: String,
+    /// The curves; [`Quantity::Loss`] on one chart, [`Quantity::Accuracy`] on another below it.
+    pub series: Vec<Series>,
+}
