@@ -12,6 +12,7 @@ mod interrupt;
 mod out;
 mod plane;
 mod progress;
+mod render;
 mod surface;
 mod target;
 mod train;
@@ -48,6 +49,7 @@ enum Command {
     Plane(plane::Args),
     Surface(surface::Args),
     Curve(curve::Args),
+    Render(render::Args),
     Inspect(inspect::Args),
     Import(import::Args),
     Datasets(datasets::Args),
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Plane(args) => plane::run(args, &out),
         Command::Surface(args) => surface::run(args, &out),
         Command::Curve(args) => curve::run(args, &out),
+        Command::Render(args) => render::run(args, &out),
         Command::Inspect(args) => inspect::run(args, &out),
         Command::Import(args) => import::run(args, &out),
         Command::Datasets(args) => datasets::run(args, &out),

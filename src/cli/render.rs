@@ -66,7 +66,12 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     let output = output(&args)?;
     let runs = args.runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
     if !args.panel_title.is_empty() && args.panel_title.len() != runs.len() {
-        return Err(Error::bad_value("--panel-title", args.panel_title.len(), format!("titles for {} runs", runs.len()), "give one for each run"));
+        return Err(Error::bad_value(
+            "--panel-title",
+            args.panel_title.len(),
+            format!("titles for {} runs", runs.len()),
+            "give one for each run",
+        ));
     }
     let bar = progress::bar(out, "rendering", "frames", 0);
     let report = match args.scene {
@@ -83,7 +88,14 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         Scene::Curve => {
             let name = args.surface.as_deref().unwrap_or("curve");
             let folders: Vec<PathBuf> = runs.iter().map(|r| r.curve_dir(name)).collect();
-            let named: Vec<_> = runs.iter().zip(&folders).enumerate().map(|(i, (r, f))| (args.panel_title.get(i).cloned().unwrap_or(r.name()), f.as_path())).collect();
+            let named: Vec<_> = runs
+                .iter()
+                .zip(&folders)
+                .enumerate()
+                .map(|(i, (r, f))| {
+                    (args.panel_title.get(i).cloned().unwrap_or(r.name()), f.as_path())
+                })
+                .collect();
             curve::write(&curves(&named, args.title.as_deref())?, &output)
         }
     };
@@ -93,7 +105,9 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
 }
 
 fn output(args: &Args) -> Result<Output> {
-    let [width, height] = parse_size(&args.size).map_err(|_| Error::bad_value("--size", &args.size, "not width x height", "write 1280x720"))?;
+    let [width, height] = parse_size(&args.size).map_err(|_| {
+        Error::bad_value("--size", &args.size, "not width x height", "write 1280x720")
+    })?;
     let mut output = Output::new(&args.out);
     (output.width, output.height) = (width as u32, height as u32);
     if let Some(fps) = args.fps {
@@ -108,7 +122,11 @@ fn output(args: &Args) -> Result<Output> {
 }
 
 /// Draws and encodes a film, showing progress.
-pub fn write(scene: &lossreel::render::scene::Film, output: &Output, bar: &ProgressBar) -> Result<RenderReport> {
+pub fn write(
+    scene: &lossreel::render::scene::Film,
+    output: &Output,
+    bar: &ProgressBar,
+) -> Result<RenderReport> {
     film::write(scene, output, &mut |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
@@ -130,9 +148,17 @@ fn print(report: &RenderReport, output: &Output, out: &Out) {
         "warnings": report.warnings,
     });
     out.result(&json, |w| {
-        let size = format!("{}x{}, {:.1} MB", report.width, report.height, report.bytes as f64 / 1e6);
+        let size =
+            format!("{}x{}, {:.1} MB", report.width, report.height, report.bytes as f64 / 1e6);
         if report.frames > 1 {
-            writeln!(w, "{}: {} frames at {} a second ({}), {size}", output.path.display(), report.frames, report.fps, duration(report.seconds))
+            writeln!(
+                w,
+                "{}: {} frames at {} a second ({}), {size}",
+                output.path.display(),
+                report.frames,
+                report.fps,
+                duration(report.seconds)
+            )
         } else {
             writeln!(w, "{}: {size}", output.path.display())
         }

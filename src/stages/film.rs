@@ -4,7 +4,9 @@ use std::path::Path;
 
 use crate::landscape::{Plane, PlaneKind, SurfaceStore};
 use crate::record::{Metrics, Run, Status};
-use crate::render::scene::{ContourPanel, CurveFigure, Film, Grid, PathPoint, Quantity, Series, Split, Strip};
+use crate::render::scene::{
+    ContourPanel, CurveFigure, Film, Grid, PathPoint, Quantity, Series, Split,
+};
 use crate::spec::Spec;
 use crate::stages::curve;
 use crate::train::Verdict;
@@ -41,7 +43,12 @@ pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
         let store = SurfaceStore::open(&source.run.surface_dir(&source.surface))?;
         if store.header.plane_digest != plane.digest() {
             return Err(Error::Landscape {
-                what: format!("surface `{}` of {} was computed over another plane than `{}` is now", source.surface, source.run.name(), source.plane),
+                what: format!(
+                    "surface `{}` of {} was computed over another plane than `{}` is now",
+                    source.surface,
+                    source.run.name(),
+                    source.plane
+                ),
                 remedy: "compute it again: lossreel surface RUN --force".into(),
             });
         }
@@ -49,7 +56,8 @@ pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
         let name = source.title.clone().unwrap_or_else(|| describe(&spec));
         film.panels.push(panel(source, &spec, &plane, &store, &metrics, name.clone())?);
         film.strip.series.extend(series(index, &name, several, &metrics));
-        film.value_label = format!("{} loss", if store.header.split == "test" { "test" } else { "training" });
+        film.value_label =
+            format!("{} loss", if store.header.split == "test" { "test" } else { "training" });
         captions.push(caption(&plane, &store));
     }
     film.title = title.map_or_else(
@@ -60,7 +68,8 @@ pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
         str::to_string,
     );
     captions.dedup();
-    let shared = "BatchNorm frozen at the end; the point moves between snapshots (dots) by interpolation.";
+    let shared =
+        "BatchNorm frozen at the end; the point moves between snapshots (dots) by interpolation.";
     film.caption = if several {
         // What each panel's plane holds is in its own subtitle and axes.
         format!("{} {shared}", captions.first().map_or("", String::as_str))
@@ -70,7 +79,14 @@ pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
     Ok(film)
 }
 
-fn panel(source: &PanelSource, spec: &Spec, plane: &Plane, store: &SurfaceStore, metrics: &Metrics, title: String) -> Result<ContourPanel> {
+fn panel(
+    source: &PanelSource,
+    spec: &Spec,
+    plane: &Plane,
+    store: &SurfaceStore,
+    metrics: &Metrics,
+    title: String,
+) -> Result<ContourPanel> {
     let losses = store.read_path()?.unwrap_or_default();
     let path = plane
         .about
@@ -91,7 +107,11 @@ fn panel(source: &PanelSource, spec: &Spec, plane: &Plane, store: &SurfaceStore,
         .collect::<Vec<_>>();
     if losses.is_empty() && !path.is_empty() {
         return Err(Error::Landscape {
-            what: format!("surface `{}` of {} lacks the losses at the snapshots", source.surface, source.run.name()),
+            what: format!(
+                "surface `{}` of {} lacks the losses at the snapshots",
+                source.surface,
+                source.run.name()
+            ),
             remedy: "finish it: run the same `lossreel surface` command again".into(),
         });
     }
@@ -99,7 +119,12 @@ fn panel(source: &PanelSource, spec: &Spec, plane: &Plane, store: &SurfaceStore,
     Ok(ContourPanel {
         title,
         subtitle: subtitle(spec, source, metrics)?,
-        grid: Grid { xs: grid.x.values(), ys: grid.y.values(), values: store.losses(), interpolated: None },
+        grid: Grid {
+            xs: grid.x.values(),
+            ys: grid.y.values(),
+            values: store.losses(),
+            interpolated: None,
+        },
         path,
         x_label: plane.axis_label(0),
         y_label: plane.axis_label(1),
@@ -109,8 +134,15 @@ fn panel(source: &PanelSource, spec: &Spec, plane: &Plane, store: &SurfaceStore,
 /// `SGD, lr 0.1, batch 128; test accuracy 91.2 %`.
 fn subtitle(spec: &Spec, source: &PanelSource, metrics: &Metrics) -> Result<String> {
     let optim = &spec.optim;
-    let mut text = format!("{} lr {}, batch {}", optim.rule.to_string().to_uppercase(), optim.lr(), spec.train.batch_size);
-    if let Status::Ended { verdict: Verdict::Diverged { step, .. }, .. } = source.run.manifest()?.status {
+    let mut text = format!(
+        "{} lr {}, batch {}",
+        optim.rule.to_string().to_uppercase(),
+        optim.lr(),
+        spec.train.batch_size
+    );
+    if let Status::Ended { verdict: Verdict::Diverged { step, .. }, .. } =
+        source.run.manifest()?.status
+    {
         text += &format!("; diverged at step {step}");
     } else if let Some(last) = metrics.epochs.last() {
         text += &format!("; test accuracy {:.1} %", 100.0 * last.test_accuracy);
@@ -132,7 +164,13 @@ fn describe(spec: &Spec) -> String {
 }
 
 fn pretty(arch: &str) -> String {
-    for (prefix, name) in [("resnet", "ResNet-"), ("vgg", "VGG-"), ("densenet", "DenseNet-"), ("lenet", "LeNet-"), ("wrn-", "WRN-")] {
+    for (prefix, name) in [
+        ("resnet", "ResNet-"),
+        ("vgg", "VGG-"),
+        ("densenet", "DenseNet-"),
+        ("lenet", "LeNet-"),
+        ("wrn-", "WRN-"),
+    ] {
         if let Some(rest) = arch.strip_prefix(prefix) {
             return format!("{name}{rest}");
         }
@@ -146,14 +184,30 @@ fn caption(plane: &Plane, store: &SurfaceStore) -> String {
     let done = store.cells.iter().flatten().count();
     let split = if header.split == "test" { "Test" } else { "Training" };
     // The median, as a cell where the network overflows has no error to speak of.
-    let mut errors: Vec<f64> =
-        store.cells.iter().flatten().map(|c| 100.0 * c.loss_se / c.loss).filter(|e| e.is_finite()).collect();
+    let mut errors: Vec<f64> = store
+        .cells
+        .iter()
+        .flatten()
+        .map(|c| 100.0 * c.loss_se / c.loss)
+        .filter(|e| e.is_finite())
+        .collect();
     errors.sort_by(f64::total_cmp);
-    let error = errors.get(errors.len() / 2).map_or(String::new(), |e| format!(", standard error {e:.1} % (median cell)"));
-    let mut text = format!("{split} loss of {} {} images{error}; {done} of {} cells evaluated.", header.samples, header.dataset, store.cells.len());
+    let error = errors
+        .get(errors.len() / 2)
+        .map_or(String::new(), |e| format!(", standard error {e:.1} % (median cell)"));
+    let mut text = format!(
+        "{split} loss of {} {} images{error}; {done} of {} cells evaluated.",
+        header.samples,
+        header.dataset,
+        store.cells.len()
+    );
     match (&plane.about.kind, &plane.about.null_explained_variance[..]) {
         (PlaneKind::Pca | PlaneKind::PcaUncentred, [a, b]) => {
-            text += &format!(" A random walk would put {:.0} + {:.0} % on two such axes.", 100.0 * a, 100.0 * b);
+            text += &format!(
+                " A random walk would put {:.0} + {:.0} % on two such axes.",
+                100.0 * a,
+                100.0 * b
+            );
         }
         _ => text += &format!(" Axes: {}.", plane.about.made),
     }
@@ -174,7 +228,13 @@ fn series(panel: usize, name: &str, several: bool, metrics: &Metrics) -> Vec<Ser
                 };
                 (e.epoch as f64, value)
             });
-            all.push(Series { name: label(split), panel, quantity, split: of, points: points.collect() });
+            all.push(Series {
+                name: label(split),
+                panel,
+                quantity,
+                split: of,
+                points: points.collect(),
+            });
         }
     }
     all
@@ -185,17 +245,35 @@ fn series(panel: usize, name: &str, several: bool, metrics: &Metrics) -> Vec<Ser
 /// # Errors
 /// Those of reading the folders.
 pub fn curves(folders: &[(String, &Path)], title: Option<&str>) -> Result<CurveFigure> {
-    let mut figure = CurveFigure { title: title.unwrap_or("Loss and accuracy along a line").into(), x_label: "distance along the direction, α".into(), ..CurveFigure::default() };
+    let mut figure = CurveFigure {
+        title: title.unwrap_or("Loss and accuracy along a line").into(),
+        x_label: "distance along the direction, α".into(),
+        ..CurveFigure::default()
+    };
     for (panel, (name, folder)) in folders.iter().enumerate() {
         let found = curve::open(folder)?;
         let split = if found.split == "test" { Split::Test } else { Split::Train };
         for quantity in [Quantity::Loss, Quantity::Accuracy] {
-            let points = found.points.iter().map(|p| (p.x, if quantity == Quantity::Loss { p.loss } else { p.accuracy }));
-            figure.series.push(Series { name: name.clone(), panel, quantity, split, points: points.collect() });
+            let points = found
+                .points
+                .iter()
+                .map(|p| (p.x, if quantity == Quantity::Loss { p.loss } else { p.accuracy }));
+            figure.series.push(Series {
+                name: name.clone(),
+                panel,
+                quantity,
+                split,
+                points: points.collect(),
+            });
         }
         if panel == 0 {
             figure.subtitle = found.direction.clone();
-            figure.caption = format!("{} loss of {} images at each of {} points; BatchNorm frozen.", if split == Split::Test { "Test" } else { "Training" }, found.samples, found.points.len());
+            figure.caption = format!(
+                "{} loss of {} images at each of {} points; BatchNorm frozen.",
+                if split == Split::Test { "Test" } else { "Training" },
+                found.samples,
+                found.points.len()
+            );
         }
     }
     Ok(figure)
