@@ -99,13 +99,12 @@ fn linfas_pca_of_the_same_path_has_the_same_components() {
     let directions = found.directions(&rows).unwrap();
     let matrix = Array2::from_shape_fn((12, 501), |(i, j)| f64::from(rows[i][j]));
     let theirs = linfa_reduction::Pca::params(2).fit(&DatasetBase::from(matrix)).unwrap();
-    for k in 0..2 {
+    for (k, direction) in directions.iter().enumerate() {
         // linfa iterates (LOBPCG) to a residual of its own choosing.
         let s = found.singular_values()[k];
         near(theirs.singular_values()[k], s, 1e-5 * s, "singular value");
         let component = theirs.components().index_axis(Axis(0), k);
-        let cosine: f64 =
-            component.iter().zip(&directions[k]).map(|(a, &b)| a * f64::from(b)).sum();
+        let cosine: f64 = component.iter().zip(direction).map(|(a, &b)| a * f64::from(b)).sum();
         near(cosine.abs(), 1.0, 1e-5, "cosine");
     }
 }
