@@ -109,11 +109,11 @@ fn damaged_torch_files_never_panic_or_allocate_without_bound() {
     // The pickle, where damage is interesting, is at the beginning: 28 and 12 kB in the large
     // files, all but the archive's directory in the small ones.
     let files = [
-        (shared("li2018-resnet56/model_300.t7"), 28_214, 200),
-        (shared("akamaster-resnet20/resnet20-12fca82f.th"), 12_018, 200),
-        (Some(fixture("zoo.t7")), usize::MAX, 2000),
-        (Some(fixture("zoo.pth")), usize::MAX, 2000),
-        (Some(fixture("zoo-protocol4.pth")), 2000, 2000),
+        (shared("li2018-resnet56/model_300.t7"), 28_214, 100),
+        (shared("akamaster-resnet20/resnet20-12fca82f.th"), 12_018, 100),
+        (Some(fixture("zoo.t7")), usize::MAX, 400),
+        (Some(fixture("zoo.pth")), usize::MAX, 400),
+        (Some(fixture("zoo-protocol4.pth")), 2000, 400),
     ];
     for (seed, (path, head, count)) in files.into_iter().enumerate() {
         let Some(path) = path else { continue };
@@ -141,8 +141,8 @@ fn an_archive_without_checksums_is_as_safe() {
         }
     }
     assert!(try_weights(&at, &bytes));
-    let accepted = damaged(&bytes, 1474, 3000, 9).filter(|copy| try_weights(&at, copy)).count();
-    assert!(accepted > 0 && accepted < 2000, "{accepted}");
+    let accepted = damaged(&bytes, 1474, 600, 9).filter(|copy| try_weights(&at, copy)).count();
+    assert!(accepted > 0 && accepted < 400, "{accepted}");
 }
 
 /// A legacy file whose object is the pickle `body`, with the storages `keys` after it.
@@ -246,7 +246,7 @@ fn damaged_safetensors_and_hdf5_files_never_panic() {
     let (a, b) = (vec![0.5; 24], vec![1.5; 8]);
     weights::write_safetensors(&at, &[("a", &[2, 3, 4], &a), ("b", &[8], &b)], &metadata).unwrap();
     let bytes = std::fs::read(&at).unwrap();
-    for copy in damaged(&bytes, 200, 3000, 20) {
+    for copy in damaged(&bytes, 200, 600, 20) {
         try_weights(&at, &copy);
         if let Ok(mut file) = SafetensorsFile::open(&at) {
             let names: Vec<String> = file.names().map(str::to_string).collect();
@@ -259,7 +259,7 @@ fn damaged_safetensors_and_hdf5_files_never_panic() {
         [Some(surface), shared("li2018-resnet56/curve-1d-51.h5")].into_iter().flatten().enumerate()
     {
         let bytes = std::fs::read(path).unwrap();
-        for copy in damaged(&bytes, 3000, 3000, 30 + seed as u64) {
+        for copy in damaged(&bytes, 3000, 600, 30 + seed as u64) {
             std::fs::write(&at, &copy).unwrap();
             let peak = peak_of(|| {
                 let _ = hdf5::read_surface(&at);

@@ -205,7 +205,7 @@ mod tests {
     /// The entries of a CIFAR ResNet with n blocks a stage.
     fn resnet(n: usize, projection: bool, classes: usize) -> Vec<(String, Vec<usize>)> {
         let mut entries = Vec::new();
-        let mut bn = |entries: &mut Vec<(String, Vec<usize>)>, name: &str, c: usize| {
+        let bn = |entries: &mut Vec<(String, Vec<usize>)>, name: &str, c: usize| {
             for part in ["weight", "bias", "running_mean", "running_var"] {
                 entries.push((format!("{name}.{part}"), vec![c]));
             }
