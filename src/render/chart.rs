@@ -110,7 +110,7 @@ impl<'a> Chart<'a> {
             (y0, y1) = (y0.max(0.0), y1.min(1.0));
         }
         let text = TextStyle::new(font.small, Color::hex(0));
-        let head = 1.35 * font.small;
+        let head = 1.8 * font.small;
         let foot = 1.55 * font.small;
         let h = (rect.h - head - foot).max(2.0);
         let count = ((h / (1.9 * font.small)) as usize).clamp(2, 6);
@@ -320,7 +320,7 @@ impl<'a> Chart<'a> {
             ends[i].0 = ends[i].0.max(ends[i - 1].0 + gap);
         }
         // Too low: push back up from the bottom.
-        let mut floor = self.plot.bottom() - 0.1 * size;
+        let mut floor = self.plot.bottom() - 0.45 * size;
         for end in ends.iter_mut().rev() {
             end.0 = end.0.min(floor);
             floor = end.0 - gap;

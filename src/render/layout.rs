@@ -279,11 +279,14 @@ impl Layout {
         let below = cell.bottom() - panel.frame.bottom() - below_axes;
         let row = |panel: &PanelBox, h: f32| {
             let y = panel.frame.bottom() + below_axes + 0.3 * font.small;
-            Rect::new(panel.frame.x, y, panel.frame.w, h)
+            Rect::new(panel.frame.x, y, cell.right() - panel.frame.x, h)
         };
         if aside >= width && panel.frame.h >= height {
             let (x, y) = (panel.frame.right() + gap, panel.frame.y);
             panel.readout = Some(Rect::new(x, y, aside.min(14.0 * font.label), height));
+        } else if aside >= 6.8 * font.small && panel.frame.h >= 14.5 * font.small {
+            let (x, y) = (panel.frame.right() + gap, panel.frame.y);
+            panel.readout = Some(Rect::new(x, y, aside, 14.5 * font.small));
         } else if below >= 3.4 * font.small && panel.frame.w >= 20.0 * font.small {
             panel.readout = Some(row(&panel, 2.9 * font.small));
         } else if below >= 1.7 * font.small {
@@ -301,7 +304,7 @@ impl Layout {
 /// Width and height of the read-out's plate in a corner of `frame`; `None` where it would hide too
 /// much.
 pub fn corner_plate(frame: Rect, font: &Type) -> Option<(f32, f32)> {
-    let (w, h) = (11.8 * font.small, 8.5 * font.small);
+    let (w, h) = (12.6 * font.small, 8.5 * font.small);
     (frame.w >= 2.2 * w && frame.h >= 1.9 * h).then_some((w, h))
 }
 

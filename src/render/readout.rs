@@ -63,8 +63,8 @@ pub fn corner(frame: Rect, layout: &Layout, path_px: &[(f32, f32)]) -> Option<Re
     Some(Rect::new(best.0, best.1, w, h))
 }
 
-/// Draws `rows` in `place`: as a list beside a frame or on a plate inside it, as columns or as one
-/// line where the place is low.
+/// Draws `rows` in `place`: as a list beside a frame or on a plate inside it, stacked where the
+/// place is narrow, as columns or as one line where it is low.
 pub fn draw(
     canvas: &mut dyn Canvas,
     place: Rect,
@@ -79,6 +79,8 @@ pub fn draw(
         draw_line(canvas, place, rows, font.small, theme);
     } else if place.h < 4.0 * font.small {
         draw_columns(canvas, place, rows, font.small, theme);
+    } else if place.w < 10.8 * font.small {
+        draw_stack(canvas, place, rows, font.small, theme);
     } else if on_plate {
         canvas.rect(place, theme.background.alpha(0.9));
         let pad = 0.7 * font.small;
@@ -113,6 +115,26 @@ fn draw_list(
         y += 1.42 * size;
         canvas.text(label, place.x, y, &name);
         canvas.text(text, place.right(), y, &value);
+    }
+}
+
+/// In a narrow place: each name over its value, the epoch large.
+fn draw_stack(
+    canvas: &mut dyn Canvas,
+    place: Rect,
+    rows: &[(&'static str, String)],
+    size: f32,
+    theme: &Theme,
+) {
+    let name = TextStyle::new(0.92 * size, theme.muted);
+    let value = TextStyle::new(1.1 * size, theme.text).bold();
+    let mut y = place.y + size;
+    for (k, (label, text)) in rows.iter().enumerate() {
+        let value = if k == 0 { TextStyle { size: 1.6 * size, ..value } } else { value };
+        canvas.text(label, place.x, y, &name);
+        y += 0.3 * size + value.size * 0.95;
+        canvas.text(text, place.x, y, &value);
+        y += 1.45 * size;
     }
 }
 
