@@ -207,9 +207,9 @@ mod tests {
             plane_loss,
             lr: 0.1,
         };
-        let path = [point(0, 0.0, 2.3026, Some(2.4)), point(1240, 10.0, f64::NAN, None)];
+        let path = [point(0, 0.0, 2.2961, Some(2.4)), point(1240, 10.0, f64::NAN, None)];
         let values = |epoch| rows(&path, epoch, 10.0).into_iter().map(|r| r.1).collect::<Vec<_>>();
-        assert_eq!(values(4.5), ["4.50", "0", "0.1", "2.303", "2.400"]);
+        assert_eq!(values(4.5), ["4.50", "0", "0.1", "2.296", "2.400"]);
         assert_eq!(values(10.0), ["10.00", "1,240", "0.1", "diverged", "–"]);
         assert_eq!(values(99.0)[0], "10.00");
         assert!(rows(&[], 0.0, 1.0).is_empty());
