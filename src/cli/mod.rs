@@ -5,6 +5,7 @@
 
 mod curve;
 mod datasets;
+mod demo;
 mod evaluate;
 mod import;
 mod inspect;
@@ -44,6 +45,7 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Train(train::Args),
     Evaluate(evaluate::Args),
     Plane(plane::Args),
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
     }
     let out = Out::new(args.json, args.quiet);
     let result = match args.command {
+        Command::Demo(args) => demo::run(args, &out),
         Command::Train(args) => train::run(args, &out),
         Command::Evaluate(args) => evaluate::run(args, &out),
         Command::Plane(args) => plane::run(args, &out),
