@@ -1,12 +1,13 @@
 //! `lossreel demo`
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use lossreel::Result;
 use lossreel::record::EpochRecord;
 use lossreel::render::film::Output;
-use lossreel::stages::demo::{Listener, PAIR, Reel, films, reel};
+use lossreel::stages::demo::{Listener, PAIR, Reel, films, reels};
 use lossreel::train::Event;
 use serde::Serialize;
 
@@ -24,30 +25,34 @@ pub struct Args {
     out: PathBuf,
 }
 
-/// Bars of the demo.
+/// Bars of the demo, one a net.
 struct Bars<'a> {
     out: &'a Out,
-    train: Option<TrainBar>,
+    train: [Mutex<TrainBar>; 2],
 }
 
 impl Listener for Bars<'_> {
-    fn trained(&mut self, title: &str, event: &Event<'_>) {
-        let bar = self.train.get_or_insert_with(|| TrainBar::new(self.out));
-        if let Event::Begin { .. } = event {
-            self.out.note(format_args!("\n{title}"));
-        }
+    fn trained(&self, net: usize, event: &Event<'_>) {
+        let mut bar = self.train[net].lock().unwrap_or_else(|e| e.into_inner());
         bar.on(event);
         if let Event::End { .. } = event {
             bar.finish();
-            self.train = None;
         }
     }
 
-    fn phase(&mut self, _: &str, what: &str, unit: &str) -> Box<dyn Fn(usize, usize) + Sync> {
-        let bar = Follow::new(self.out, what, unit);
-        Box::new(move |done, total| bar.on(done, total))
+    fn phase(&self, net: usize, what: &str, unit: &str) -> Box<dyn Fn(usize, usize) + Sync> {
+        let bar = Follow::new(self.out, &format!("{} {what}", SHORT[net]), unit);
+        Box::new(move |done, total| {
+            bar.on(done, total);
+            if done == total {
+                bar.finish();
+            }
+        })
     }
 }
+
+/// What the bars call the nets.
+const SHORT: [&str; 2] = ["with", "without"];
 
 #[derive(Serialize)]
 struct Report {
@@ -98,13 +103,10 @@ impl NetReport {
 pub fn run(args: Args, out: &Out) -> Result<()> {
     let started = Instant::now();
     let stop = interrupt::flag();
-    let mut bars = Bars { out, train: None };
-    let reels = PAIR
-        .iter()
-        .map(|&net| reel(&args.out, net, &stop, &mut bars))
-        .collect::<Result<Vec<_>>>()?;
+    let bar = |net: usize| Mutex::new(TrainBar::new(out, &format!("{} training", SHORT[net])));
+    let bars = Bars { out, train: [bar(0), bar(1)] };
+    let reels = reels(&args.out, &stop, &bars)?;
     let mut files = Vec::new();
-    out.note(format_args!("\nFilms"));
     for (stem, film) in films(&reels)? {
         for extension in ["png", "gif", "mp4"] {
             let path = args.out.join(stem.with_extension(extension));

@@ -102,19 +102,19 @@ fn fail(error: &Error) -> ExitCode {
     ExitCode::from(if matches!(error, Error::Interrupted { .. }) { 130 } else { 1 })
 }
 
+/// Makes the pool that everything computes in.
 fn set_threads(threads: Option<usize>) -> Result<()> {
-    let Some(threads) = threads else { return Ok(()) };
-    if !(1..=1024).contains(&threads) {
+    if threads.is_some_and(|n| !(1..=1024).contains(&n)) {
+        let given = threads.unwrap_or_default();
         return Err(Error::bad_value(
             "--threads",
-            threads,
+            given,
             "not a number of threads",
             "use 1 to 1024",
         ));
     }
-    // candle asks this variable how finely to cut its matrix products.
-    // SAFETY: nothing else runs yet: this is the first thing the program does.
-    unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.to_string()) };
+    let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
+    let threads = threads.unwrap_or_else(cores);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|e| {
         Error::bad_value("--threads", threads, format!("refused by the system ({e})"), "use fewer")
     })

@@ -11,6 +11,7 @@ use super::{SampleChoice, Subject, train};
 use crate::dataset::SampleOrder;
 use crate::landscape::{Plane, SurfaceReport};
 use crate::models::Shortcut;
+use crate::parallel;
 use crate::record::{Existing, Metrics, Run};
 use crate::render::scene::Film;
 use crate::spec::Spec;
@@ -45,31 +46,31 @@ pub struct Reel {
     pub surface: SurfaceReport,
 }
 
-/// Listens to the phases of the demo.
-pub trait Listener {
-    /// Training of a net tells of an event.
-    fn trained(&mut self, title: &str, event: &Event<'_>);
+/// Listens to the phases of the demo, from the threads of both nets at once.
+pub trait Listener: Sync {
+    /// Training of net `net` (its place in [`PAIR`]) tells of an event.
+    fn trained(&self, net: usize, event: &Event<'_>);
     /// A phase of a net (what, unit) begins; returns what hears (done, total), and is dropped at
     /// its end.
-    fn phase(&mut self, title: &str, what: &str, unit: &str) -> Box<dyn Fn(usize, usize) + Sync>;
+    fn phase(&self, net: usize, what: &str, unit: &str) -> Box<dyn Fn(usize, usize) + Sync>;
 }
 
-/// Trains one net of the pair into `root`, replacing an earlier demo's, and computes its plane and
-/// surface.
+/// Trains both nets of the pair into `root`, replacing an earlier demo's, and computes their planes
+/// and surfaces, the two side by side where there are two cores.
 ///
 /// # Errors
 /// Those of every stage; [`Error::Interrupted`].
-pub fn reel(
-    root: &Path,
-    (shortcut, name, title): (Shortcut, &str, &str),
-    interrupt: &AtomicBool,
-    listener: &mut dyn Listener,
-) -> Result<Reel> {
+pub fn reels(root: &Path, interrupt: &AtomicBool, listener: &dyn Listener) -> Result<Vec<Reel>> {
+    parallel::map(&[0, 1], |&net| reel(root, net, interrupt, listener))
+}
+
+fn reel(root: &Path, net: usize, interrupt: &AtomicBool, listener: &dyn Listener) -> Result<Reel> {
+    let (shortcut, name, _) = PAIR[net];
     let spec = Spec::parse(SPEC, &[format!("model.shortcut={shortcut}")])?;
     let mut prepared = train::create(&spec, &root.join(name), Existing::Replace)?;
-    let verdict = prepared.train(interrupt, &mut |event| listener.trained(title, event))?;
+    let verdict = prepared.train(interrupt, &mut |event| listener.trained(net, event))?;
     if verdict == Verdict::Interrupted {
-        return Err(Error::Interrupted { remedy: "run the demo again: it starts over".into() });
+        return Err(stopped());
     }
     let run = prepared.run;
     let plane = super::plane::of_run(&run, &Directions::Pca(Centring::Centred), "pca")?;
@@ -78,14 +79,24 @@ pub fn reel(
         SampleChoice { test: false, samples: Some(SAMPLES), order: SampleOrder::Balanced, seed: 0 };
     let request = SurfaceRequest { size: GRID, range: None, sample, replace: true };
     let (store, surface) = {
-        let on = listener.phase(title, "surface", "cells");
-        compute(&subject, &plane, &run.surface_dir("pca"), &request, interrupt, &on)?
+        let on = listener.phase(net, "surface", "cells");
+        let folder = run.surface_dir("pca");
+        compute(&subject, &plane, &folder, &request, interrupt, &on).map_err(starts_over)?
     };
     {
-        let on = listener.phase(title, "losses on the path", "snapshots");
-        path_losses(&run, &subject, &plane, &store, sample, interrupt, &on)?;
+        let on = listener.phase(net, "losses on the path", "snapshots");
+        path_losses(&run, &subject, &plane, &store, sample, interrupt, &on).map_err(starts_over)?;
     }
     Ok(Reel { metrics: run.metrics()?, run, verdict, plane, surface })
+}
+
+fn stopped() -> Error {
+    Error::Interrupted { remedy: "run the demo again: it starts over".into() }
+}
+
+/// A stage of the demo that was interrupted does not go on where it was: the demo starts over.
+fn starts_over(error: Error) -> Error {
+    if matches!(error, Error::Interrupted { .. }) { stopped() } else { error }
 }
 
 /// The films to make of the pair: each alone, then side by side, with the stem of their files.
