@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::landscape::{Plane, PlaneKind, SurfaceStore};
+use crate::landscape::{Cell, Plane, SurfaceStore};
 use crate::record::{Metrics, Run, Status};
 use crate::render::scene::{
     ContourPanel, CurveFigure, Film, Grid, PathPoint, Quantity, Series, Split,
@@ -34,7 +34,6 @@ const HOLD_SECS: f64 = 2.0;
 /// Those of reading the run folders; [`Error::Landscape`] when a surface is missing, was computed
 /// over another plane, or lacks the losses at the snapshots.
 pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
-    let several = sources.len() > 1;
     let mut film = Film { hold_secs: HOLD_SECS, ..Film::default() };
     let mut captions = Vec::new();
     for (index, source) in sources.iter().enumerate() {
@@ -54,8 +53,8 @@ pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
         }
         let metrics = source.run.metrics()?;
         let name = source.title.clone().unwrap_or_else(|| describe(&spec));
-        film.panels.push(panel(source, &spec, &plane, &store, &metrics, name.clone())?);
-        film.strip.series.extend(series(index, &name, several, &metrics));
+        film.panels.push(panel(source, &spec, &plane, &store, &metrics, name)?);
+        film.strip.series.extend(series(index, &metrics));
         film.value_label =
             format!("{} loss", if store.header.split == "test" { "test" } else { "training" });
         captions.push(caption(&plane, &store));
@@ -67,15 +66,8 @@ pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
         },
         str::to_string,
     );
-    captions.dedup();
-    let shared =
-        "BatchNorm frozen at the end; the point moves between snapshots (dots) by interpolation.";
-    film.caption = if several {
-        // What each panel's plane holds is in its own subtitle and axes.
-        format!("{} {shared}", captions.first().map_or("", String::as_str))
-    } else {
-        format!("{} {shared}", captions.concat())
-    };
+    // Side by side the captions agree in all but the standard error; the first stands for all.
+    film.caption = captions.swap_remove(0);
     Ok(film)
 }
 
@@ -178,44 +170,32 @@ fn pretty(arch: &str) -> String {
     arch.to_uppercase()
 }
 
-/// What the picture's numbers rest on.
+/// What the picture's numbers rest on, in a line.
 fn caption(plane: &Plane, store: &SurfaceStore) -> String {
     let header = &store.header;
+    let cells = store.cells.len();
     let done = store.cells.iter().flatten().count();
     let split = if header.split == "test" { "Test" } else { "Training" };
     // The median, as a cell where the network overflows has no error to speak of.
-    let mut errors: Vec<f64> = store
-        .cells
-        .iter()
-        .flatten()
-        .map(|c| 100.0 * c.loss_se / c.loss)
-        .filter(|e| e.is_finite())
-        .collect();
+    let relative = |c: &Cell| 100.0 * c.loss_se / c.loss;
+    let mut errors: Vec<f64> =
+        store.cells.iter().flatten().map(relative).filter(|e| e.is_finite()).collect();
     errors.sort_by(f64::total_cmp);
-    let error = errors
-        .get(errors.len() / 2)
-        .map_or(String::new(), |e| format!(", standard error {e:.1} % (median cell)"));
-    let mut text = format!(
-        "{split} loss of {} {} images{error}; {done} of {} cells evaluated.",
-        header.samples,
-        header.dataset,
-        store.cells.len()
-    );
-    match (&plane.about.kind, &plane.about.null_explained_variance[..]) {
-        (PlaneKind::Pca | PlaneKind::PcaUncentred, [a, b]) => {
-            text += &format!(
-                " A random walk would put {:.0} + {:.0} % on two such axes.",
-                100.0 * a,
-                100.0 * b
-            );
-        }
-        _ => text += &format!(" Axes: {}.", plane.about.made),
-    }
-    text
+    let error = errors.get(errors.len() / 2).map(|e| format!(" ± {e:.0} %")).unwrap_or_default();
+    let done =
+        if done == cells { format!("{cells} cells") } else { format!("{done} of {cells} cells") };
+    let axes = match &plane.about.null_explained_variance[..] {
+        [a, b] => format!("a random walk has {:.0} + {:.0} % on such axes", 100.0 * a, 100.0 * b),
+        _ => plane.about.made.clone(),
+    };
+    format!(
+        "{split} loss{error} (s.e.) of {} {} images, {done}; BatchNorm frozen; {axes}; dots are snapshots, between them interpolated",
+        header.samples, header.dataset,
+    )
 }
 
-fn series(panel: usize, name: &str, several: bool, metrics: &Metrics) -> Vec<Series> {
-    let label = |split: &str| if several { format!("{name}, {split}") } else { split.to_string() };
+/// The curves of one run; its panel's colour tells whose they are.
+fn series(panel: usize, metrics: &Metrics) -> Vec<Series> {
     let mut all = Vec::new();
     for (split, of) in [("train", Split::Train), ("test", Split::Test)] {
         for quantity in [Quantity::Loss, Quantity::Accuracy] {
@@ -229,7 +209,7 @@ fn series(panel: usize, name: &str, several: bool, metrics: &Metrics) -> Vec<Ser
                 (e.epoch as f64, value)
             });
             all.push(Series {
-                name: label(split),
+                name: split.to_string(),
                 panel,
                 quantity,
                 split: of,
