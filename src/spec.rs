@@ -84,13 +84,24 @@ impl DataSpec {
 
     /// The images a run uses of a loaded set: class-balanced draws of `streams`.
     pub fn sample(&self, data: &Dataset, streams: &Streams) -> Result<Dataset> {
-        let cut = |split: &dataset::Split, n: usize| {
+        let cut = |key: &str, split: &dataset::Split, n: usize| {
             if n == 0 || n == split.len() {
                 return Ok(split.clone());
             }
+            if n > split.len() {
+                return Err(Error::bad_value(
+                    key,
+                    n,
+                    format!("but {} has only {} such images", data.name, split.len()),
+                    format!("use 1 to {}, or 0 for all", split.len()),
+                ));
+            }
             Ok(split.select(&choose(&split.labels, n, SampleOrder::Balanced, streams)?))
         };
-        data.with_splits(cut(&data.train, self.train_samples)?, cut(&data.test, self.test_samples)?)
+        data.with_splits(
+            cut("data.train_samples", &data.train, self.train_samples)?,
+            cut("data.test_samples", &data.test, self.test_samples)?,
+        )
     }
 }
 
