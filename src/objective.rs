@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use crate::backend::{Backend, cross_entropy};
 use crate::dataset::{Batcher, NormStats, Split};
+use crate::parallel;
 use crate::{Error, Result};
 
 /// The loss at one point.
@@ -193,23 +192,20 @@ impl DatasetObjective {
         let point = self.backend.at(theta, &self.buffers)?;
         let classes = self.backend.network().classes;
         let (image, total) = (self.sample.image_len(), self.sample.len());
-        let pieces: Vec<Sums> = (0..total.div_ceil(PIECE))
-            .into_par_iter()
-            .map(|piece| {
-                let indices: Vec<usize> =
-                    (piece * PIECE..((piece + 1) * PIECE).min(total)).collect();
-                let (mut images, mut labels) =
-                    (vec![0.0; indices.len() * image], vec![0; indices.len()]);
-                batcher.fill(&indices, None, &mut images, &mut labels);
-                let logits = point.logits(&images)?;
-                let mut sums = Sums::default();
-                for (z, label) in logits.chunks_exact(classes).zip(labels) {
-                    sums.add(cross_entropy(z, label));
-                }
-                progress(indices.len());
-                Ok(sums)
-            })
-            .collect::<Result<_>>()?;
+        let starts: Vec<usize> = (0..total).step_by(PIECE).collect();
+        let pieces = parallel::map(&starts, |&start| {
+            let indices: Vec<usize> = (start..(start + PIECE).min(total)).collect();
+            let n = indices.len();
+            let (mut images, mut labels) = (vec![0.0; n * image], vec![0; n]);
+            batcher.fill(&indices, None, &mut images, &mut labels);
+            let logits = point.logits(&images)?;
+            let mut sums = Sums::default();
+            for (z, label) in logits.chunks_exact(classes).zip(labels) {
+                sums.add(cross_entropy(z, label));
+            }
+            progress(n);
+            Ok(sums)
+        })?;
         Ok(Sums::total(&pieces))
     }
 }

@@ -254,18 +254,35 @@ fn damaged_safetensors_and_hdf5_files_never_panic() {
         }
     }
 
-    let surface = fixture("surface-3x2.h5");
-    for (seed, path) in
-        [Some(surface), shared("li2018-resnet56/curve-1d-51.h5")].into_iter().flatten().enumerate()
-    {
+    let files = [fixture("surface-3x2.h5"), fixture("surface-chunked.h5")];
+    for (seed, path) in files.into_iter().enumerate() {
         let bytes = std::fs::read(path).unwrap();
-        for copy in damaged(&bytes, 3000, 600, 30 + seed as u64) {
-            std::fs::write(&at, &copy).unwrap();
-            let peak = peak_of(|| {
-                let _ = hdf5::read_surface(&at);
-                let _ = hdf5::read_directions(&at);
-            });
-            assert!(peak <= bound(copy.len()), "{peak} bytes of heap for {}", copy.len());
+        for copy in damaged(&bytes, 6000, 400, 30 + seed as u64) {
+            try_hdf5(&at, &copy);
         }
     }
+
+    // Three points that become 3 + 2^44: the size must be refused before it is allocated.
+    let bytes = std::fs::read(fixture("surface-3x2.h5")).unwrap();
+    let mut refused = 0;
+    for i in 0..bytes.len() - 8 {
+        if bytes[i..i + 8] == 3u64.to_le_bytes() {
+            let mut copy = bytes.clone();
+            copy[i + 5] = 16;
+            refused += usize::from(!try_hdf5(&at, &copy));
+        }
+    }
+    assert!(refused >= 2, "no dimension was found");
+}
+
+/// Reads `bytes` as an HDF5 file and checks the bound; says whether it is a surface.
+fn try_hdf5(at: &Path, bytes: &[u8]) -> bool {
+    std::fs::write(at, bytes).unwrap();
+    let mut accepted = false;
+    let peak = peak_of(|| {
+        accepted = hdf5::read_surface(at).is_ok();
+        let _ = hdf5::read_directions(at);
+    });
+    assert!(peak <= bound(bytes.len()), "{peak} bytes of heap for {} of file", bytes.len());
+    accepted
 }

@@ -5,6 +5,7 @@
 
 mod curve;
 mod datasets;
+mod demo;
 mod evaluate;
 mod import;
 mod inspect;
@@ -44,6 +45,7 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Train(train::Args),
     Evaluate(evaluate::Args),
     Plane(plane::Args),
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
     }
     let out = Out::new(args.json, args.quiet);
     let result = match args.command {
+        Command::Demo(args) => demo::run(args, &out),
         Command::Train(args) => train::run(args, &out),
         Command::Evaluate(args) => evaluate::run(args, &out),
         Command::Plane(args) => plane::run(args, &out),
@@ -97,19 +100,19 @@ fn fail(error: &Error) -> ExitCode {
     ExitCode::from(if matches!(error, Error::Interrupted { .. }) { 130 } else { 1 })
 }
 
+/// Makes the pool that everything computes in.
 fn set_threads(threads: Option<usize>) -> Result<()> {
-    let Some(threads) = threads else { return Ok(()) };
-    if !(1..=1024).contains(&threads) {
+    if threads.is_some_and(|n| !(1..=1024).contains(&n)) {
+        let given = threads.unwrap_or_default();
         return Err(Error::bad_value(
             "--threads",
-            threads,
+            given,
             "not a number of threads",
             "use 1 to 1024",
         ));
     }
-    // candle asks this variable how finely to cut its matrix products.
-    // SAFETY: nothing else runs yet: this is the first thing the program does.
-    unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.to_string()) };
+    let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
+    let threads = threads.unwrap_or_else(cores);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|e| {
         Error::bad_value("--threads", threads, format!("refused by the system ({e})"), "use fewer")
     })

@@ -3,20 +3,28 @@
 use std::fmt::Arguments;
 use std::io::{self, Write};
 
+use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
 
 /// How a subcommand speaks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Out {
     /// One JSON document on stdout instead of text.
     pub json: bool,
     /// No progress on stderr.
     pub quiet: bool,
+    /// The bars on stderr.
+    pub bars: MultiProgress,
 }
 
 impl Out {
     pub fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet }
+        let target = if quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr_with_hz(5)
+        };
+        Self { json, quiet, bars: MultiProgress::with_draw_target(target) }
     }
 
     /// Prints the result: `value` as JSON, or the lines that `text` writes.
@@ -46,7 +54,7 @@ impl Out {
     /// A remark on stderr.
     pub fn note(&self, text: Arguments<'_>) {
         if !self.quiet {
-            to_stderr(text);
+            self.bars.suspend(|| to_stderr(text));
         }
     }
 }

@@ -1,19 +1,14 @@
 //! Progress bars: done/total, rate and time left, on stderr when it is a terminal.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::out::Out;
 
 /// A bar named `what` that counts `unit`s up to `total`.
 pub fn bar(out: &Out, what: &str, unit: &str, total: u64) -> ProgressBar {
-    let target = if out.quiet {
-        ProgressDrawTarget::hidden()
-    } else {
-        ProgressDrawTarget::stderr_with_hz(5)
-    };
-    let bar = ProgressBar::with_draw_target(Some(total), target);
+    let bar = out.bars.add(ProgressBar::new(total));
     let template = format!(
-        "{{prefix:<22}} {{bar:28}} {{human_pos}}/{{human_len}} {unit}  {{per_sec}}  {{eta}} left  {{msg}}"
+        "{{prefix:<26}} {{bar:28}} {{human_pos}}/{{human_len}} {unit}  {{per_sec}}  {{eta}} left  {{msg}}"
     );
     bar.set_style(
         ProgressStyle::with_template(&template)

@@ -103,7 +103,7 @@ fn train(mut prepared: Prepared, out: &Out) -> Result<()> {
         prepared.setup.data.name,
         prepared.run.root().display(),
     ));
-    let mut bar = TrainBar::new(out);
+    let mut bar = TrainBar::new(out, "training");
     let verdict = prepared.train(&stop, &mut |event| bar.on(event));
     bar.finish();
     let verdict = verdict?;
@@ -145,12 +145,13 @@ fn train(mut prepared: Prepared, out: &Out) -> Result<()> {
 /// A bar that follows training events.
 pub struct TrainBar {
     bar: ProgressBar,
+    what: String,
     images: u64,
 }
 
 impl TrainBar {
-    pub fn new(out: &Out) -> Self {
-        Self { bar: progress::bar(out, "training", "steps", 0), images: 0 }
+    pub fn new(out: &Out, what: &str) -> Self {
+        Self { bar: progress::bar(out, what, "steps", 0), what: what.into(), images: 0 }
     }
 
     pub fn on(&mut self, event: &Event<'_>) {
@@ -168,7 +169,8 @@ impl TrainBar {
             }
             Event::Epoch { metrics, .. } => {
                 let line = format!(
-                    "epoch {:>3}  lr {:<8.5} train loss {:.4}, accuracy {:.2} %   test loss {:.4}, accuracy {:.2} %",
+                    "{}  epoch {:>3}  lr {:<8.5} train loss {:.4}, accuracy {:.2} %   test loss {:.4}, accuracy {:.2} %",
+                    self.what,
                     metrics.epoch,
                     metrics.lr,
                     metrics.train.loss,

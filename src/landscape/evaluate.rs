@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{Cell, SurfaceStore};
 use crate::objective::Objective;
+use crate::parallel;
 use crate::{Error, Result};
 
 /// Cells between two writes, for each thread: some seconds of work at most are lost in a crash.
@@ -78,15 +78,12 @@ pub fn evaluate(
                 ),
             });
         }
-        let cells: Vec<Cell> = chunk
-            .par_iter()
-            .map(|&k| {
-                let theta = theta_at(origin, x, y, grid.point(k));
-                let cell = Cell::new(k, objective.loss(&theta)?);
-                progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
-                Ok(cell)
-            })
-            .collect::<Result<_>>()?;
+        let cells = parallel::map(chunk, |&k| {
+            let theta = theta_at(origin, x, y, grid.point(k));
+            let cell = Cell::new(k, objective.loss(&theta)?);
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
+            Ok(cell)
+        })?;
         for cell in cells {
             log.push(&cell)?;
             store.cells[cell.k] = Some(cell);

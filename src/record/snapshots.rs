@@ -171,4 +171,16 @@ impl Snapshots for RunSnapshots {
         }
         Ok(())
     }
+
+    fn read_range(&self, i: usize, start: usize, out: &mut [f32]) -> Result<()> {
+        let mut file = SafetensorsFile::open(&self.infos[i].path)?;
+        let end = start + out.len();
+        for p in &self.layout.params {
+            let (from, to) = (start.max(p.offset), end.min(p.offset + p.len()));
+            if from < to {
+                file.read_part(&p.name, from - p.offset, &mut out[from - start..to - start])?;
+            }
+        }
+        Ok(())
+    }
 }

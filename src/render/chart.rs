@@ -1,5 +1,5 @@
 //! Charts of loss, accuracy or learning rate over epochs (or over a line). plotters makes the mesh
-//! and the ticks on our canvas; the curves are drawn here, because a film draws them up to now in
+//! and the x axis on our canvas; the curves are drawn here, because a film draws them up to now in
 //! every frame, and they are labelled at their ends, not in a legend.
 
 use std::ops::Range;
@@ -110,7 +110,7 @@ impl<'a> Chart<'a> {
             (y0, y1) = (y0.max(0.0), y1.min(1.0));
         }
         let text = TextStyle::new(font.small, Color::hex(0));
-        let head = 1.35 * font.small;
+        let head = 1.8 * font.small;
         let foot = 1.55 * font.small;
         let h = (rect.h - head - foot).max(2.0);
         let count = ((h / (1.9 * font.small)) as usize).clamp(2, 6);
@@ -137,7 +137,7 @@ impl<'a> Chart<'a> {
         let left = widest(&mut chart.y_ticks.iter().map(|&v| text.width(&chart.y_text(v))))
             + 0.7 * font.small;
         let right = widest(&mut chart.series.iter().map(|s| text.width(&s.name)))
-            .max(text.width(x_label))
+            .max(text.width(x_label) + 1.2 * font.small)
             .min(0.3 * rect.w)
             + 0.8 * font.small;
         chart.plot.x += left;
@@ -187,6 +187,12 @@ impl<'a> Chart<'a> {
         })?;
         let font = self.font;
         let title = TextStyle::new(font.small, theme.text).bold();
+        let tick = TextStyle::new(font.small, theme.muted).align(Align::Right);
+        for &y in &self.y_ticks {
+            let v = ((y - self.y[0]) / (self.y[1] - self.y[0])) as f32;
+            let baseline = self.plot.bottom() - v * self.plot.h + 0.36 * font.small;
+            canvas.text(&self.y_text(y), self.plot.x - 0.4 * font.small, baseline, &tick);
+        }
         canvas.text(self.title(), self.rect.x, self.rect.y + 0.85 * font.small, &title);
         let muted = TextStyle::new(font.small, theme.muted);
         let below = self.plot.bottom() + 1.3 * font.small;
@@ -229,9 +235,7 @@ impl<'a> Chart<'a> {
             .disable_y_axis()
             .label_style(text)
             .set_tick_mark_size(LabelAreaPosition::Bottom, sub(4.0 * self.s))
-            .set_tick_mark_size(LabelAreaPosition::Left, sub(2.0 * self.s))
             .x_label_formatter(&|x| significant(*x, 6))
-            .y_label_formatter(&|y| self.y_text(*y))
             .draw()
             .map_err(|e| e.to_string())
     }
@@ -316,7 +320,7 @@ impl<'a> Chart<'a> {
             ends[i].0 = ends[i].0.max(ends[i - 1].0 + gap);
         }
         // Too low: push back up from the bottom.
-        let mut floor = self.plot.bottom() - 0.1 * size;
+        let mut floor = self.plot.bottom() - 0.45 * size;
         for end in ends.iter_mut().rev() {
             end.0 = end.0.min(floor);
             floor = end.0 - gap;

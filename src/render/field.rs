@@ -166,7 +166,7 @@ fn fill_holes(mut z: Vec<f64>, nx: usize, ny: usize) -> Option<Vec<f64>> {
 }
 
 impl Marks {
-    /// The marks of `grid` in `frame`: runs of neighbouring cells in a row are one rectangle.
+    /// The marks of `grid` in `frame`: neighbouring cells are joined to rectangles.
     pub fn of(grid: &Grid, domain: Domain, frame: Rect) -> Self {
         let runs = |marked: &dyn Fn(usize) -> bool| {
             let (xs, ys) = (cell_edges(&grid.xs, domain.x), cell_edges(&grid.ys, domain.y));
@@ -185,7 +185,16 @@ impl Marks {
                     }
                     let (x0, y0) = domain.px_from_plane(frame, xs[first], ys[iy + 1]);
                     let (x1, y1) = domain.px_from_plane(frame, xs[ix], ys[iy]);
-                    rects.push(Rect::new(x0, y0, x1 - x0, y1 - y0));
+                    // On whole pixels, so that neighbours leave no seam.
+                    let (x0, y0, x1, y1) = (x0.round(), y0.round(), x1.round(), y1.round());
+                    let rect = Rect::new(x0, y0, x1 - x0, y1 - y0);
+                    // Rows go up: the run below, where it is as wide, grows by this one.
+                    match rects.iter_mut().rev().find(|r: &&mut Rect| r.x == x0 && r.y == y1) {
+                        Some(below) if below.w == rect.w => {
+                            (below.y, below.h) = (y0, below.h + rect.h);
+                        }
+                        _ => rects.push(rect),
+                    }
                 }
             }
             rects

@@ -241,10 +241,7 @@ impl<'a> Stage<'a> {
             let track = &self.tracks[k];
             let color = theme.series_color(k);
             let pen = Pen { color, theme, s: layout.s, fade: 0.22 * span };
-            let inside = self.inside(k);
-            canvas.set_clip((!inside).then_some(place.frame));
-            track.draw(canvas, epoch, &pen);
-            canvas.set_clip(None);
+            // The read-out first: should its plate reach the path, the path stays visible.
             let rows = readout::rows(&p.path, epoch, span);
             let corner = || readout::corner(place.frame, layout, &track.pixels());
             if let Some((rect, on_plate)) =
@@ -252,6 +249,9 @@ impl<'a> Stage<'a> {
             {
                 readout::draw(canvas, rect, on_plate, &rows, layout, theme);
             }
+            canvas.set_clip((!self.inside(k)).then_some(place.frame));
+            track.draw(canvas, epoch, &pen);
+            canvas.set_clip(None);
         }
         for chart in &self.charts {
             chart.draw_moving(canvas, theme, epoch);

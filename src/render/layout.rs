@@ -113,8 +113,8 @@ impl Layout {
         top += if contents.title { 0.45 * font.title } else { 0.0 };
         let mut bottom = page.h - 0.6 * margin;
         let caption_baseline = (contents.caption && roomy).then(|| {
-            bottom -= 1.35 * font.small;
-            bottom + font.small
+            bottom -= 1.9 * font.small;
+            bottom + 1.6 * font.small
         });
         let body = Rect::new(margin, top, page.w - 2.0 * margin, bottom - top);
         let strip = contents.charts > 0 && roomy;
@@ -152,7 +152,7 @@ impl Layout {
     fn gutters(&self, contents: &Contents) -> [f32; 4] {
         let font = &self.font;
         let label = if self.axis_labels { 1.6 * font.label } else { 0.0 };
-        let heading = if contents.headings { 1.5 * font.heading } else { 0.4 * font.small };
+        let heading = if contents.headings { 1.65 * font.heading } else { 0.4 * font.small };
         let subtitle = if self.subtitles { 1.45 * font.small } else { 0.0 };
         [
             label + contents.tick_label_ems * font.small + 9.0 * self.s,
@@ -166,8 +166,9 @@ impl Layout {
         16.0 * self.s + contents.colorbar_label_ems * self.font.small + 14.0 * self.s
     }
 
-    fn readout_width(&self) -> f32 {
-        12.4 * self.font.label
+    /// The least width and the height of a read-out beside a frame.
+    fn readout_size(&self) -> (f32, f32) {
+        (10.8 * self.font.small, 8.6 * self.font.label)
     }
 
     fn place_below(&mut self, body: Rect, contents: &Contents, strip: bool) {
@@ -203,10 +204,19 @@ impl Layout {
             let gap = 34.0 * self.s;
             let m = contents.charts as f32;
             let chart_w = (body.w - gap * (m - 1.0)) / m;
-            let y = area.bottom() + 6.0 * self.s;
+            // Flat frames leave room below them: the strip may have it, up to a point.
+            let below_axes = self.gutters(contents)[3];
+            let used = self
+                .panels
+                .iter()
+                .map(|p| (p.frame.bottom() + below_axes).max(p.readout.map_or(0.0, |r| r.bottom())))
+                .fold(0.0, f32::max);
+            let y = (used + 10.0 * self.s).max(body.bottom() - 0.42 * body.h);
+            let y = y.min(area.bottom() + 10.0 * self.s);
             self.charts = (0..contents.charts)
                 .map(|k| {
-                    Rect::new(body.x + k as f32 * (chart_w + gap), y, chart_w, body.bottom() - y)
+                    let x = body.x + k as f32 * (chart_w + gap);
+                    Rect::new(x, y, chart_w, body.bottom() - y)
                 })
                 .collect();
         }
@@ -214,7 +224,7 @@ impl Layout {
 
     fn place_beside(&mut self, body: Rect, contents: &Contents, strip: bool) {
         let bar_w = self.colorbar_width(contents) + 16.0 * self.s;
-        let side_min = if strip { 0.3 * body.w } else { self.readout_width() };
+        let side_min = if strip { 0.3 * body.w } else { self.readout_size().0 };
         let gap = 28.0 * self.s;
         let cell = Rect { w: body.w - bar_w - side_min - gap, ..body };
         let mut panel = self.panel_without_readout(cell, &contents.domains[0], contents);
@@ -226,8 +236,9 @@ impl Layout {
         let side_x = bar_x - 16.0 * self.s + bar_w + gap;
         let side =
             Rect::new(side_x, panel.frame.y, body.right() - side_x, body.bottom() - panel.frame.y);
-        let readout_h = 8.6 * self.font.label;
-        panel.readout = Some(Rect { h: readout_h, ..side });
+        let readout_h = self.readout_size().1;
+        let readout_w = side.w.min(17.0 * self.font.label);
+        panel.readout = Some(Rect { h: readout_h, w: readout_w, ..side });
         self.panels.push(panel);
         if strip {
             let m = contents.charts as f32;
@@ -257,17 +268,44 @@ impl Layout {
         PanelBox { cell, frame, equal_scales, readout: None }
     }
 
+    /// A panel with its read-out: beside the frame, in a row below it, in one of its corners, or,
+    /// where the frame is too small for that, in a line for which the frame gives way.
     fn panel(&self, cell: Rect, domain: &Domain, contents: &Contents) -> PanelBox {
         let mut panel = self.panel_without_readout(cell, domain, contents);
-        let spare = cell.right() - panel.frame.right();
-        let gap = 16.0 * self.s;
-        if spare >= self.readout_width() + gap {
-            let x = panel.frame.right() + gap;
-            let h = panel.frame.h;
-            panel.readout = Some(Rect::new(x, panel.frame.y, self.readout_width(), h));
+        let (font, gap) = (self.font, 12.0 * self.s);
+        let below_axes = self.gutters(contents)[3];
+        let (width, height) = self.readout_size();
+        let aside = cell.right() - panel.frame.right() - gap;
+        let below = cell.bottom() - panel.frame.bottom() - below_axes;
+        let row = |panel: &PanelBox, h: f32| {
+            let y = panel.frame.bottom() + below_axes + 0.3 * font.small;
+            Rect::new(panel.frame.x, y, cell.right() - panel.frame.x, h)
+        };
+        if aside >= width && panel.frame.h >= height {
+            let (x, y) = (panel.frame.right() + gap, panel.frame.y);
+            panel.readout = Some(Rect::new(x, y, aside.min(14.0 * font.label), height));
+        } else if aside >= 6.8 * font.small && panel.frame.h >= 14.5 * font.small {
+            let (x, y) = (panel.frame.right() + gap, panel.frame.y);
+            panel.readout = Some(Rect::new(x, y, aside, 14.5 * font.small));
+        } else if below >= 3.4 * font.small && panel.frame.w >= 20.0 * font.small {
+            panel.readout = Some(row(&panel, 2.9 * font.small));
+        } else if below >= 1.7 * font.small {
+            panel.readout = Some(row(&panel, 1.4 * font.small));
+        } else if corner_plate(panel.frame, &font).is_none() {
+            let smaller = Rect { h: cell.h - 1.7 * font.small, ..cell };
+            panel = self.panel_without_readout(smaller, domain, contents);
+            panel.cell = cell;
+            panel.readout = Some(row(&panel, 1.4 * font.small));
         }
         panel
     }
+}
+
+/// Width and height of the read-out's plate in a corner of `frame`; `None` where it would hide too
+/// much.
+pub fn corner_plate(frame: Rect, font: &Type) -> Option<(f32, f32)> {
+    let (w, h) = (12.6 * font.small, 8.5 * font.small);
+    (frame.w >= 2.2 * w && frame.h >= 1.9 * h).then_some((w, h))
 }
 
 /// The number of columns whose cells are nearest to a 4:3 shape.

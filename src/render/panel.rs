@@ -242,7 +242,7 @@ pub fn draw_heading(
 ) {
     let font = layout.font;
     let max = place.cell.w;
-    let mut baseline = place.frame.y - 0.62 * font.small;
+    let mut baseline = place.frame.y - 0.95 * font.small;
     if layout.subtitles {
         let style = TextStyle::new(font.small, theme.muted);
         canvas.text(&style.fit(&panel.subtitle, max), place.cell.x, baseline, &style);
@@ -314,6 +314,9 @@ pub fn draw_colorbar(
             canvas.text(label, bar.right() + 6.0 * s, baseline, &style);
             last_y = y;
         }
+    }
+    if layout.page.w < 480.0 {
+        return; // no room for the title beside the panels' own
     }
     let baseline = bar.y - 0.6 * font.small;
     let room = layout.page.w - 4.0 * s - bar.x;

@@ -128,11 +128,11 @@ impl Track {
         if let Some(path) = polyline(&points) {
             let casing = Stroke {
                 cap: Cap::Round,
-                ..Stroke::solid(pen.theme.casing.alpha(0.7), (4.6 * s).max(2.0))
+                ..Stroke::solid(pen.theme.casing.alpha(0.75), (5.0 * s).max(2.2))
             };
             canvas.stroke(&path, &casing);
         }
-        // The tail in pieces of one opacity each, oldest first: from 0.45 up to 1 at the head.
+        // The tail in pieces of one opacity each, oldest first: from two thirds up to 1 at the head.
         const SHADES: usize = 12;
         let now = epoch.min(line[line.len() - 1].0);
         let shade = |t: f64| {
@@ -145,8 +145,8 @@ impl Track {
             if last || shade(line[i].0) != shade(line[start].0) {
                 let k = shade(line[i].0) as f32 / (SHADES - 1) as f32;
                 // Mixed with the casing, not transparent: pieces may overlap at their joints.
-                let color = pen.theme.casing.mix(pen.color, 0.5 + 0.5 * k);
-                let width = ((2.0 + 0.9 * k) * s).max(1.1);
+                let color = pen.theme.casing.mix(pen.color, 0.66 + 0.34 * k);
+                let width = ((2.3 + 0.9 * k) * s).max(1.1);
                 let stroke = Stroke { cap: Cap::Round, ..Stroke::solid(color, width) };
                 canvas.line(&points[start..=i], &stroke);
                 start = i;
@@ -174,7 +174,7 @@ impl Track {
         let s = pen.s.max(0.4);
         let (light, dark) = (Color::hex(0xffffff), Color::hex(0x0b1219));
         if self.end().is_some_and(|end| epoch >= end) {
-            for (half, color) in [(9.6, dark), (8.4, light), (6.2, pen.color)] {
+            for (half, color) in [(8.8, dark), (7.6, light), (5.5, pen.color)] {
                 let half = half * s;
                 canvas.rect(Rect::new(x - half, y - half, 2.0 * half, 2.0 * half), color);
             }

@@ -3,7 +3,7 @@
 //! differ by what the plane leaves out; showing one alone makes readers think the other wrong.
 
 use super::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
-use super::layout::Layout;
+use super::layout::{Layout, corner_plate};
 use super::scale::{fixed, number, thousands};
 use super::scene::PathPoint;
 use super::theme::Theme;
@@ -36,43 +36,35 @@ fn loss(value: f64) -> String {
     }
 }
 
-/// The place of a read-out in a corner of `frame`: the corner farthest from the path.
+/// The place of a read-out in a corner of `frame`: the first one, from the top right, that is
+/// farthest from the path or hides least of it; `None` where the frame is too small.
 pub fn corner(frame: Rect, layout: &Layout, path_px: &[(f32, f32)]) -> Option<Rect> {
-    let size = corner_size(layout);
-    let (w, h) = (13.6 * size, 8.5 * size);
+    let (w, h) = corner_plate(frame, &layout.font)?;
     let inset = 8.0 * layout.s;
-    if frame.w < 1.6 * w || frame.h < 1.5 * h {
-        return None;
-    }
     let (left, right) = (frame.x + inset, frame.right() - w - inset);
     let (top, bottom) = (frame.y + inset, frame.bottom() - h - inset);
     let corners = [(right, top), (left, top), (right, bottom), (left, bottom)];
-    let distance = |&(x, y): &(f32, f32)| {
-        path_px
-            .iter()
-            .map(|p| {
-                let dx = (x - p.0).max(p.0 - x - w).max(0.0);
-                let dy = (y - p.1).max(p.1 - y - h).max(0.0);
-                dx.hypot(dy)
-            })
-            .fold(f32::INFINITY, f32::min)
-            .min(60.0 * layout.s)
+    let merit = |(x, y): (f32, f32)| {
+        let distance = |p: &(f32, f32)| {
+            let dx = (x - p.0).max(p.0 - x - w).max(0.0);
+            let dy = (y - p.1).max(p.1 - y - h).max(0.0);
+            dx.hypot(dy)
+        };
+        let nearest = path_px.iter().map(distance).fold(60.0 * layout.s, f32::min);
+        let hidden = path_px.iter().filter(|p| distance(p) < 12.0 * layout.s).count();
+        nearest - hidden as f32
     };
     let mut best = corners[0];
     for corner in corners {
-        // Ties go to the first: top right.
-        if distance(&corner) > distance(&best) + 0.5 {
+        if merit(corner) > merit(best) + 0.5 {
             best = corner;
         }
     }
     Some(Rect::new(best.0, best.1, w, h))
 }
 
-fn corner_size(layout: &Layout) -> f32 {
-    layout.font.small
-}
-
-/// Draws `rows` in `place`: free-standing beside a frame, or on a plate inside it.
+/// Draws `rows` in `place`: as a list beside a frame or on a plate inside it, stacked where the
+/// place is narrow, as columns or as one line where it is low.
 pub fn draw(
     canvas: &mut dyn Canvas,
     place: Rect,
@@ -81,28 +73,123 @@ pub fn draw(
     layout: &Layout,
     theme: &Theme,
 ) {
-    let Some(((_, epoch), rest)) = rows.split_first() else { return };
-    let size = if on_plate { corner_size(layout) } else { layout.font.label };
-    let mut inner = place;
-    if on_plate {
+    let font = layout.font;
+    if rows.is_empty() {
+    } else if place.h < 2.0 * font.small {
+        draw_line(canvas, place, rows, font.small, theme);
+    } else if place.h < 4.0 * font.small {
+        draw_columns(canvas, place, rows, font.small, theme);
+    } else if place.w < 10.8 * font.small {
+        draw_stack(canvas, place, rows, font.small, theme);
+    } else if on_plate {
         canvas.rect(place, theme.background.alpha(0.9));
-        let pad = 0.7 * size;
-        inner = Rect::new(place.x + pad, place.y + 0.5 * pad, place.w - 2.0 * pad, place.h - pad);
+        let pad = 0.7 * font.small;
+        let (w, h) = (place.w - 2.0 * pad, place.h - pad);
+        let inner = Rect::new(place.x + pad, place.y + 0.5 * pad, w, h);
+        draw_list(canvas, inner, rows, font.small, layout, theme);
+    } else {
+        let size = if place.w >= 12.4 * font.label { font.label } else { font.small };
+        draw_list(canvas, place, rows, size, layout, theme);
     }
+}
+
+/// One under the other, the epoch large.
+fn draw_list(
+    canvas: &mut dyn Canvas,
+    place: Rect,
+    rows: &[(&'static str, String)],
+    size: f32,
+    layout: &Layout,
+    theme: &Theme,
+) {
     let name = TextStyle::new(size, theme.muted);
     let value = TextStyle::new(size, theme.text).bold().align(Align::Right);
-    let mut y = inner.y + 1.5 * size;
     let large = TextStyle { size: 1.6 * size, ..value };
-    canvas.text("epoch", inner.x, y, &name);
-    canvas.text(epoch, inner.right(), y, &large);
+    let mut y = place.y + 1.5 * size;
+    canvas.text(rows[0].0, place.x, y, &name);
+    canvas.text(&rows[0].1, place.right(), y, &large);
     y += 0.55 * size;
     let rule = Stroke::solid(theme.rule, layout.s.max(0.75));
-    canvas.line(&[(inner.x, y), (inner.right(), y)], &rule);
-    for (label, text) in rest {
+    canvas.line(&[(place.x, y), (place.right(), y)], &rule);
+    for (label, text) in &rows[1..] {
         y += 1.42 * size;
-        canvas.text(label, inner.x, y, &name);
-        canvas.text(text, inner.right(), y, &value);
+        canvas.text(label, place.x, y, &name);
+        canvas.text(text, place.right(), y, &value);
     }
+}
+
+/// In a narrow place: each name over its value, the epoch large.
+fn draw_stack(
+    canvas: &mut dyn Canvas,
+    place: Rect,
+    rows: &[(&'static str, String)],
+    size: f32,
+    theme: &Theme,
+) {
+    let name = TextStyle::new(0.92 * size, theme.muted);
+    let value = TextStyle::new(1.1 * size, theme.text).bold();
+    let mut y = place.y + size;
+    for (k, (label, text)) in rows.iter().enumerate() {
+        let value = if k == 0 { TextStyle { size: 1.6 * size, ..value } } else { value };
+        canvas.text(label, place.x, y, &name);
+        y += 0.3 * size + value.size * 0.95;
+        canvas.text(text, place.x, y, &value);
+        y += 1.45 * size;
+    }
+}
+
+/// Side by side, the name over the value; the step and then the learning rate give way.
+fn draw_columns(
+    canvas: &mut dyn Canvas,
+    place: Rect,
+    rows: &[(&'static str, String)],
+    size: f32,
+    theme: &Theme,
+) {
+    let name = TextStyle::new(0.92 * size, theme.muted);
+    let value = TextStyle::new(1.1 * size, theme.text).bold();
+    let mut shown: Vec<&(&str, String)> = rows.iter().collect();
+    let width = |row: &(&str, String)| name.width(row.0).max(4.2 * size);
+    let total = |shown: &[&(&str, String)]| {
+        shown.iter().map(|row| width(row)).sum::<f32>() + 0.8 * size * (shown.len() - 1) as f32
+    };
+    for dropped in ["step", "learning rate"] {
+        if total(&shown) > place.w {
+            shown.retain(|row| row.0 != dropped);
+        }
+    }
+    let gaps = (shown.len().max(2) - 1) as f32;
+    let spare = (place.w - total(&shown)).max(0.0) / gaps;
+    let gap = 0.8 * size + spare.min(2.5 * size);
+    let mut x = place.x;
+    for row in shown {
+        canvas.text(row.0, x, place.y + size, &name);
+        canvas.text(&row.1, x, place.y + 2.45 * size, &value);
+        x += width(row) + gap;
+    }
+}
+
+/// In one line, as much as fits.
+fn draw_line(
+    canvas: &mut dyn Canvas,
+    place: Rect,
+    rows: &[(&'static str, String)],
+    size: f32,
+    theme: &Theme,
+) {
+    let style = TextStyle::new(size, theme.text);
+    let mut line = String::new();
+    // What a reader asks for first.
+    for k in [0, 3, 4, 2, 1] {
+        let Some((name, value)) = rows.get(k) else { continue };
+        let dot = if line.is_empty() { "" } else { "  ·  " };
+        let longer = format!("{line}{dot}{name} {value}");
+        if style.width(&longer) > place.w {
+            break;
+        }
+        line = longer;
+    }
+    canvas.text(&line, place.x, place.y + size, &style);
 }
 
 #[cfg(test)]
@@ -120,9 +207,9 @@ mod tests {
             plane_loss,
             lr: 0.1,
         };
-        let path = [point(0, 0.0, 2.3026, Some(2.4)), point(1240, 10.0, f64::NAN, None)];
+        let path = [point(0, 0.0, 2.2961, Some(2.4)), point(1240, 10.0, f64::NAN, None)];
         let values = |epoch| rows(&path, epoch, 10.0).into_iter().map(|r| r.1).collect::<Vec<_>>();
-        assert_eq!(values(4.5), ["4.50", "0", "0.1", "2.303", "2.400"]);
+        assert_eq!(values(4.5), ["4.50", "0", "0.1", "2.296", "2.400"]);
         assert_eq!(values(10.0), ["10.00", "1,240", "0.1", "diverged", "–"]);
         assert_eq!(values(99.0)[0], "10.00");
         assert!(rows(&[], 0.0, 1.0).is_empty());

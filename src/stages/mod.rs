@@ -2,6 +2,7 @@
 //! command is a thin layer over these, and whatever it does a program can do by calling them.
 
 pub mod curve;
+pub mod demo;
 pub mod film;
 pub mod plane;
 pub mod subject;

@@ -72,49 +72,24 @@ impl Surface {
 /// # Errors
 /// [`Error::Io`], or [`Error::BadFile`] when it is not HDF5, damaged, or no direction file.
 pub fn read_directions(path: impl AsRef<Path>) -> Result<Directions> {
-    let path = path.as_ref();
-    let root = open(path)?.root();
-    if !names(root.groups(), path)?.iter().any(|name| name == "xdirection") {
-        return Err(bad_file(path, "it has no group `xdirection`", "give a direction file"));
+    let source = Source::open(path.as_ref())?;
+    let groups = source.root.groups().map_err(|e| source.damaged(e))?;
+    let datasets = source.root.datasets().map_err(|e| source.damaged(e))?;
+    let has = |names: &[String], wanted: &str| names.iter().any(|name| name == wanted);
+    if !has(&groups, "xdirection") {
+        return Err(source.bad("it has no group `xdirection`", "give a direction file"));
     }
-    let read = |name: &str| {
-        let group = root.group(name).map_err(damaged(path))?;
-        read_tensors(&group, name, path)
-    };
-    let has_y = names(root.groups(), path)?.iter().any(|name| name == "ydirection");
+    let has_y = has(&groups, "ydirection");
     let ratio = "explained_variance_ratio_";
-    let has_ratio = names(root.datasets(), path)?.iter().any(|name| name == ratio);
+    let read_ratio = || {
+        let dataset = source.root.dataset(ratio).map_err(|e| source.damaged(e))?;
+        source.values(&dataset, ratio)
+    };
     Ok(Directions {
-        x: read("xdirection")?,
-        y: has_y.then(|| read("ydirection")).transpose()?,
-        explained_variance_ratio: has_ratio
-            .then(|| read_f64(&root.dataset(ratio).map_err(damaged(path))?, ratio, path))
-            .transpose()?,
+        x: source.direction("xdirection")?,
+        y: has_y.then(|| source.direction("ydirection")).transpose()?,
+        explained_variance_ratio: has(&datasets, ratio).then(read_ratio).transpose()?,
     })
-}
-
-/// The datasets `0` to `N-1` of a direction.
-fn read_tensors(group: &Group, name: &str, path: &Path) -> Result<Vec<NamedTensor>> {
-    let members = group.iter_datasets().map_err(damaged(path))?;
-    let count = members.len();
-    let mut tensors: Vec<Option<NamedTensor>> = vec![None; count];
-    for (key, dataset) in members {
-        let slot = key.parse().ok().and_then(|i: usize| tensors.get_mut(i));
-        let Some(slot) = slot else {
-            let what = format!("{name} has a dataset `{key}` among its {count}");
-            return Err(bad_file(path, what, "its datasets must be called 0, 1, ..."));
-        };
-        let shape = shape_of(&dataset, &key, path)?;
-        let data = dataset.read_f32().map_err(damaged(path))?;
-        check_len(&key, &shape, data.len(), path)?;
-        *slot = Some(NamedTensor { name: key, shape, data });
-    }
-    // As many names as slots, all different, each in its slot: none is left empty, unless two
-    // spellings of a number (`1`, `01`) took one.
-    tensors
-        .into_iter()
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| bad_file(path, format!("{name} has two datasets of one number"), DAMAGED))
 }
 
 /// Reads a surface or curve file.
@@ -122,33 +97,35 @@ fn read_tensors(group: &Group, name: &str, path: &Path) -> Result<Vec<NamedTenso
 /// # Errors
 /// [`Error::Io`], or [`Error::BadFile`] when it is not HDF5, damaged, or no surface file.
 pub fn read_surface(path: impl AsRef<Path>) -> Result<Surface> {
-    let path = path.as_ref();
-    let root = open(path)?.root();
+    let source = Source::open(path.as_ref())?;
     let mut surface = Surface::default();
     let mut arrays = Vec::new();
-    for (name, dataset) in root.iter_datasets().map_err(damaged(path))? {
+    for (name, dataset) in source.root.iter_datasets().map_err(|e| source.damaged(e))? {
         match name.as_str() {
-            "xcoordinates" => surface.xs = read_f64(&dataset, &name, path)?,
-            "ycoordinates" => surface.ys = Some(read_f64(&dataset, &name, path)?),
+            "xcoordinates" => surface.xs = source.values(&dataset, &name)?,
+            "ycoordinates" => surface.ys = Some(source.values(&dataset, &name)?),
             "dir_file" => {
-                let text = dataset.read_string().map_err(damaged(path))?;
-                surface.dir_file = text.into_iter().next();
+                if source.shape(&dataset, &name)?.iter().all(|&dim| dim == 1) {
+                    let text = dataset.read_string().map_err(|e| source.damaged(e))?;
+                    surface.dir_file = text.into_iter().next();
+                }
             }
             _ => arrays.push((name, dataset)),
         }
     }
     if surface.xs.is_empty() {
-        return Err(bad_file(path, "it has no `xcoordinates`", "give a surface or curve file"));
+        return Err(source.bad("it has no `xcoordinates`", "give a surface or curve file"));
     }
     let cells = surface.cells();
     for (name, dataset) in arrays {
-        if !matches!(dataset.dtype().map_err(damaged(path))?, DType::F32 | DType::F64) {
+        let dtype = dataset.dtype().map_err(|e| source.damaged(e))?;
+        if !matches!(dtype, DType::F32 | DType::F64) {
             continue;
         }
-        let mut values = read_f64(&dataset, &name, path)?;
+        let mut values = source.values(&dataset, &name)?;
         if values.len() != cells {
             let what = format!("{name} has {} values for {cells} grid points", values.len());
-            return Err(bad_file(path, what, DAMAGED));
+            return Err(source.bad(what, DAMAGED));
         }
         let mut unfilled = 0;
         for value in values.iter_mut().filter(|value| **value == UNFILLED) {
@@ -161,49 +138,94 @@ pub fn read_surface(path: impl AsRef<Path>) -> Result<Surface> {
     Ok(surface)
 }
 
-fn open(path: &Path) -> Result<File> {
-    let bytes = std::fs::read(path).map_err(Error::io("read the HDF5 file", path))?;
-    if !hdf5_pure::is_hdf5_bytes(&bytes) {
-        let what = "it is not an HDF5 file";
-        return Err(bad_file(path, what, "give a file that the paper's code wrote"));
+/// An open file, and what its sizes are checked against.
+struct Source<'a> {
+    path: &'a Path,
+    len: u64,
+    root: Group,
+}
+
+impl<'a> Source<'a> {
+    fn open(path: &'a Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(Error::io("read the HDF5 file", path))?;
+        if !hdf5_pure::is_hdf5_bytes(&bytes) {
+            let what = "it is not an HDF5 file";
+            return Err(bad_file(path, what, "give a file that the paper's code wrote"));
+        }
+        let len = bytes.len() as u64;
+        let file = File::from_bytes(bytes).map_err(|e| damaged(path, e))?;
+        Ok(Self { path, len, root: file.root() })
     }
-    File::from_bytes(bytes).map_err(damaged(path))
-}
 
-fn damaged(path: &Path) -> impl FnOnce(hdf5_pure::Error) -> Error {
-    move |e| bad_file(path, format!("its HDF5 structure is damaged or unknown ({e})"), DAMAGED)
-}
-
-fn names(
-    names: std::result::Result<Vec<String>, hdf5_pure::Error>,
-    path: &Path,
-) -> Result<Vec<String>> {
-    names.map_err(damaged(path))
-}
-
-fn shape_of(dataset: &Dataset, name: &str, path: &Path) -> Result<Vec<usize>> {
-    let shape = dataset.shape().map_err(damaged(path))?;
-    shape
-        .iter()
-        .map(|&dim| usize::try_from(dim))
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|_| bad_file(path, format!("{name} has the impossible shape {shape:?}"), DAMAGED))
-}
-
-fn read_f64(dataset: &Dataset, name: &str, path: &Path) -> Result<Vec<f64>> {
-    let shape = shape_of(dataset, name, path)?;
-    let data = dataset.read_f64().map_err(damaged(path))?;
-    check_len(name, &shape, data.len(), path)?;
-    Ok(data)
-}
-
-fn check_len(name: &str, shape: &[usize], len: usize, path: &Path) -> Result<()> {
-    let wanted = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
-    if wanted != Some(len) {
-        let what = format!("{name} has {len} values for the shape {shape:?}");
-        return Err(bad_file(path, what, DAMAGED));
+    fn bad(&self, what: impl Into<String>, remedy: &str) -> Error {
+        bad_file(self.path, what, remedy)
     }
-    Ok(())
+
+    fn damaged(&self, e: hdf5_pure::Error) -> Error {
+        damaged(self.path, e)
+    }
+
+    /// The datasets `0` to `N-1` of a direction.
+    fn direction(&self, name: &str) -> Result<Vec<NamedTensor>> {
+        let group = self.root.group(name).map_err(|e| self.damaged(e))?;
+        let members = group.iter_datasets().map_err(|e| self.damaged(e))?;
+        let count = members.len();
+        let mut tensors: Vec<Option<NamedTensor>> = vec![None; count];
+        for (key, dataset) in members {
+            let slot = key.parse().ok().and_then(|i: usize| tensors.get_mut(i));
+            let Some(slot) = slot else {
+                let what = format!("{name} has a dataset `{key}` among its {count}");
+                return Err(self.bad(what, "its datasets must be called 0, 1, ..."));
+            };
+            let shape = self.shape(&dataset, &key)?;
+            let data = dataset.read_f32().map_err(|e| self.damaged(e))?;
+            self.check_len(&key, &shape, data.len())?;
+            *slot = Some(NamedTensor { name: key, shape, data });
+        }
+        // As many names as slots: one is left empty only where two spellings (`1`, `01`) took one.
+        let tensors: Option<Vec<NamedTensor>> = tensors.into_iter().collect();
+        tensors.ok_or_else(|| self.bad(format!("{name} has two datasets of one number"), DAMAGED))
+    }
+
+    fn values(&self, dataset: &Dataset, name: &str) -> Result<Vec<f64>> {
+        let shape = self.shape(dataset, name)?;
+        let data = dataset.read_f64().map_err(|e| self.damaged(e))?;
+        self.check_len(name, &shape, data.len())?;
+        Ok(data)
+    }
+
+    /// The shape of a dataset, whose data lie in one piece and are no longer than the file.
+    ///
+    /// The paper's code writes no other layout, and of a damaged file hdf5-pure would allocate
+    /// whatever the shape says, and panic on chunks out of place.
+    fn shape(&self, dataset: &Dataset, name: &str) -> Result<Vec<usize>> {
+        if dataset.is_chunked() {
+            return Err(self.bad(
+                format!("{name} is stored in chunks"),
+                "rewrite it with `h5repack -f NONE -l CONTI OLD NEW`",
+            ));
+        }
+        let shape = dataset.shape().map_err(|e| self.damaged(e))?;
+        let element = dataset.element_size().map_err(|e| self.damaged(e))?.max(1);
+        let bytes = shape.iter().try_fold(element, |n, &dim| n.checked_mul(dim.max(1)));
+        if bytes.is_none_or(|bytes| bytes > self.len) {
+            let what = format!("{name} has the shape {shape:?}, more than its file holds");
+            return Err(self.bad(what, DAMAGED));
+        }
+        Ok(shape.iter().map(|&dim| dim as usize).collect())
+    }
+
+    fn check_len(&self, name: &str, shape: &[usize], len: usize) -> Result<()> {
+        if shape.iter().product::<usize>() == len {
+            return Ok(());
+        }
+        Err(self.bad(format!("{name} has {len} values for the shape {shape:?}"), DAMAGED))
+    }
+}
+
+fn damaged(path: &Path, e: hdf5_pure::Error) -> Error {
+    let what = format!("its HDF5 structure is damaged or of an unknown version ({e})");
+    bad_file(path, what, DAMAGED)
 }
 
 /// Writes a direction file that Li et al.'s code reads, atomically.
@@ -333,6 +355,15 @@ mod tests {
         assert_eq!(field.values[..5], [90.0, 100.0, 110.0, 95.0, 105.0]);
         assert!(field.values[5].is_nan());
         assert_eq!(field.unfilled, 1);
+    }
+
+    #[test]
+    fn compressed_chunks_are_refused_with_the_command_that_rewrites_them() {
+        let err = read_surface(fixture("surface-chunked.h5")).unwrap_err().to_string();
+        assert!(
+            err.contains("train_loss is stored in chunks") && err.contains("h5repack"),
+            "{err}"
+        );
     }
 
     #[test]

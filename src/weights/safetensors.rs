@@ -299,6 +299,35 @@ impl SafetensorsFile {
         Ok(())
     }
 
+    /// Reads elements `start..start + out.len()` of one tensor into `out`, seeking to them.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and [`Error::BadValue`] when the tensor has no such elements.
+    pub fn read_part(&mut self, name: &str, start: usize, out: &mut [f32]) -> Result<()> {
+        let &index = self.place.get(name).ok_or_else(|| {
+            bad_file(&self.path, format!("it has no tensor `{name}`"), "see which file is meant")
+        })?;
+        let entry = &self.header.entries[index];
+        let size = entry.element.size();
+        let wanted = entry.len / size;
+        if start + out.len() > wanted {
+            return Err(Error::bad_value(
+                format!("elements of {name}"),
+                format!("{start}..{}", start + out.len()),
+                format!("but the file has {wanted}"),
+                "read within the tensor",
+            ));
+        }
+        let at = (self.header.data_start + entry.start + start * size) as u64;
+        let mut bytes = vec![0; out.len() * size];
+        self.file
+            .seek(SeekFrom::Start(at))
+            .and_then(|_| self.file.read_exact(&mut bytes))
+            .map_err(Error::io("read the weights", &self.path))?;
+        self.header.entries[index].decode_into(&bytes, out);
+        Ok(())
+    }
+
     fn read_raw(&mut self, name: &str) -> Result<(usize, Vec<u8>)> {
         let &index = self.place.get(name).ok_or_else(|| {
             bad_file(&self.path, format!("it has no tensor `{name}`"), "see which file is meant")

@@ -92,8 +92,8 @@ impl Palette {
                 }
             });
         } else {
-            let fixed = colors.len();
-            colors.extend(clusters(&rest, room, &colors[..fixed].to_vec()));
+            let found = clusters(&rest, room, &colors);
+            colors.extend(found);
         }
         let exact = colors.iter().enumerate().rev().map(|(i, c)| ([c.r, c.g, c.b], i as u8 + 1));
         let exact = exact.collect();

@@ -38,7 +38,7 @@ impl Yuv {
     /// Converts the top left `width * height` pixels (both even) of an RGBA picture `stride` pixels
     /// wide.
     pub fn from_rgba(rgba: &[u8], stride: usize, width: usize, height: usize) -> Self {
-        debug_assert!(width % 2 == 0 && height % 2 == 0 && stride >= width);
+        debug_assert!(width.is_multiple_of(2) && height.is_multiple_of(2) && stride >= width);
         let mut yuv = Self {
             width,
             height,

@@ -72,3 +72,11 @@ with h5py.File(f"{folder}/surface-3x2.h5", "w") as file:
     for k in range(5):  # the last cell stays unfilled
         loss.ravel()[k] = 10 * grid_x.ravel()[k] + grid_y.ravel()[k] + 100
     file["train_loss"] = loss
+
+# A surface in compressed chunks, which the paper's code never writes.
+with h5py.File(f"{folder}/surface-chunked.h5", "w") as file:
+    file["xcoordinates"], file["ycoordinates"] = np.arange(10.0), np.arange(10.0)
+    loss = np.arange(100.0).reshape(10, 10)
+    file.create_dataset(
+        "train_loss", data=loss, chunks=(4, 4), compression="gzip", shuffle=True, fletcher32=True
+    )
