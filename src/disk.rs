@@ -57,6 +57,24 @@ fn temporary_beside(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.{}-{unique}.tmp", std::process::id()))
 }
 
+/// Removes what a process killed in the middle of [`write`] left in `folder`. Only for whoever holds
+/// the folder's lock: the temporary file of a living process looks the same.
+pub(crate) fn remove_temporaries(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).map_err(Error::io("list the folder", folder))? {
+        let path = entry.map_err(Error::io("list the folder", folder))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // .NAME.PID-COUNT.tmp, as `temporary_beside` makes it
+        let ours = name.strip_prefix('.').and_then(|n| n.strip_suffix(".tmp")).is_some_and(|n| {
+            let numbers = n.rsplit_once('.').and_then(|(_, n)| n.split_once('-'));
+            numbers.is_some_and(|(a, b)| a.parse::<u32>().is_ok() && b.parse::<u64>().is_ok())
+        });
+        if ours {
+            fs::remove_file(&path).map_err(Error::io("remove a left-over file", &path))?;
+        }
+    }
+    Ok(())
+}
+
 /// [`write`] for bytes in memory; makes the folder if it is missing.
 pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(folder) = path.parent() {
@@ -182,6 +200,20 @@ mod tests {
         let path = folder.path().join("missing").join("a.bin");
         let err = write(&path, |w| w.write_all(b"x")).unwrap_err();
         assert!(err.to_string().contains("a.bin"), "{err}");
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = temporary_beside(&folder.path().join("a.bin"));
+        let others = [".lock", "a.tmp", ".notes.tmp", ".a.bin.1-x.tmp", "a.bin"];
+        for name in others {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        fs::write(&left, "half").unwrap();
+        remove_temporaries(folder.path()).unwrap();
+        assert!(!left.exists());
+        assert!(others.iter().all(|name| folder.path().join(name).exists()));
     }
 
     #[test]

@@ -84,13 +84,24 @@ impl DataSpec {
 
     /// The images a run uses of a loaded set: class-balanced draws of `streams`.
     pub fn sample(&self, data: &Dataset, streams: &Streams) -> Result<Dataset> {
-        let cut = |split: &dataset::Split, n: usize| {
+        let cut = |key: &str, split: &dataset::Split, n: usize| {
             if n == 0 || n == split.len() {
                 return Ok(split.clone());
             }
+            if n > split.len() {
+                return Err(Error::bad_value(
+                    key,
+                    n,
+                    format!("but {} has only {} such images", data.name, split.len()),
+                    format!("use 1 to {}, or 0 for all", split.len()),
+                ));
+            }
             Ok(split.select(&choose(&split.labels, n, SampleOrder::Balanced, streams)?))
         };
-        data.with_splits(cut(&data.train, self.train_samples)?, cut(&data.test, self.test_samples)?)
+        data.with_splits(
+            cut("data.train_samples", &data.train, self.train_samples)?,
+            cut("data.test_samples", &data.test, self.test_samples)?,
+        )
     }
 }
 
@@ -147,9 +158,9 @@ impl Spec {
     /// # Errors
     /// [`Error::SpecSyntax`], [`Error::UnknownKey`], [`Error::BadValue`].
     pub fn parse(text: &str, set: &[String]) -> Result<Self> {
-        let mut table: toml::Table = text
-            .parse()
-            .map_err(|e: toml::de::Error| Error::SpecSyntax { message: e.to_string() })?;
+        let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+            Error::SpecSyntax { message: e.to_string().trim_end().into() }
+        })?;
         for change in set {
             apply(&mut table, change)?;
         }
@@ -157,7 +168,7 @@ impl Spec {
         let spec: Spec = serde_ignored::deserialize(table, |path| {
             unknown.get_or_insert(path.to_string());
         })
-        .map_err(|e: toml::de::Error| Error::SpecSyntax { message: e.to_string() })?;
+        .map_err(|e: toml::de::Error| Error::SpecSyntax { message: value_message(&e) })?;
         if let Some(key) = unknown {
             let known = Self::known_keys();
             return Err(Error::unknown_key(&key, known.iter().map(String::as_str)));
@@ -219,6 +230,19 @@ impl Spec {
         setup.steps_per_epoch()?;
         Ok(setup)
     }
+}
+
+/// toml's complaint about a value on one line, with the key in front (toml puts it on a line of its
+/// own) and in words for people who do not write Rust.
+fn value_message(error: &toml::de::Error) -> String {
+    let text = error.to_string();
+    let (message, key) = text.trim_end().rsplit_once("\nin ").unwrap_or((text.trim_end(), ""));
+    let message = message
+        .replace("expected u64", "expected a whole number from 0 up")
+        .replace("expected usize", "expected a whole number from 0 up")
+        .replace("expected f64", "expected a number")
+        .replace("expected a sequence", "expected a list like [1, 2]");
+    if key.is_empty() || message.contains(key) { message } else { format!("{key}: {message}") }
 }
 
 /// Applies one `key=value`. The value is TOML; what is not (a bare word) is taken as a string.
@@ -285,9 +309,10 @@ mod tests {
         assert!(message("[optim]\nrule = \"adma\"\n", &[]).contains("did you mean `adam`?"));
         assert!(message("", &["train.epoch=3"]).contains("did you mean `train.epochs`?"));
         assert!(message("", &["train.epochs=0"]).contains("train.epochs"));
-        assert!(
-            message("", &["train.epochs=many"]).contains("train.epochs")
-                || message("", &["train.epochs=many"]).contains("epochs")
+        assert_eq!(
+            message("", &["train.epochs=many"]),
+            "the spec does not parse: `train.epochs`: invalid type: string \"many\", expected a whole \
+             number from 0 up"
         );
         assert!(message("", &["epochs=3"]).contains("--set"));
         assert!(message("[train", &[]).contains("does not parse"));

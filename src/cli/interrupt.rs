@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::out::{to_stderr, warn};
+
 /// A flag that Ctrl-C (or a termination signal) sets.
 pub fn flag() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
@@ -11,10 +13,12 @@ pub fn flag() -> Arc<AtomicBool> {
         if shared.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("\nstopping after the work in hand (press Ctrl-C again to end at once)");
+        to_stderr(format_args!(
+            "\nstopping after the work in hand (press Ctrl-C again to end at once)"
+        ));
     };
     if ctrlc::set_handler(handler).is_err() {
-        eprintln!("lossreel: Ctrl-C will end the program at once: its handler could not be set");
+        warn(format_args!("Ctrl-C will end the program at once: its handler could not be set"));
     }
     flag
 }

@@ -82,12 +82,10 @@ pub fn main() -> ExitCode {
         Command::Datasets(args) => datasets::run(args, &out),
         Command::Completions { shell } => {
             use clap::CommandFactory;
-            clap_complete::generate(
-                shell,
-                &mut Args::command(),
-                "lossreel",
-                &mut std::io::stdout(),
-            );
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "lossreel", &mut script);
+            // Not straight to stdout: clap_complete panics when the reader is gone.
+            Out { json: false, ..out }.result(&(), |w| w.write_all(&script));
             Ok(())
         }
     };
@@ -98,7 +96,7 @@ pub fn main() -> ExitCode {
 }
 
 fn fail(error: &Error) -> ExitCode {
-    eprintln!("lossreel: {error}");
+    out::warn(format_args!("{error}"));
     ExitCode::from(if matches!(error, Error::Interrupted { .. }) { 130 } else { 1 })
 }
 

@@ -46,7 +46,7 @@ impl Out {
         if let Err(error) = written
             && error.kind() != io::ErrorKind::BrokenPipe
         {
-            eprintln!("lossreel: cannot write the result: {error}");
+            warn(format_args!("cannot write the result: {error}"));
             std::process::exit(1);
         }
     }
@@ -54,9 +54,20 @@ impl Out {
     /// A remark on stderr.
     pub fn note(&self, text: Arguments<'_>) {
         if !self.quiet {
-            self.bars.suspend(|| eprintln!("{text}"));
+            self.bars.suspend(|| to_stderr(text));
         }
     }
+}
+
+/// An error or a warning on stderr, quiet or not.
+pub fn warn(text: Arguments<'_>) {
+    to_stderr(format_args!("lossreel: {text}"));
+}
+
+/// A line on stderr. Nobody may be listening (`2>&1 | head`): that is no reason to stop training,
+/// and `eprintln!` would panic.
+pub fn to_stderr(text: Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// `87 s`, `4 min 10 s`, `3 h 20 min`.

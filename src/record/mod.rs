@@ -43,9 +43,9 @@ pub enum Existing {
     Replace,
 }
 
-/// Files and folders of a run: `Existing::Replace` removes these and nothing else.
+/// Files and folders of a run: `Existing::Replace` removes these and nothing else. The spec goes
+/// last: it is what tells a run from somebody's folder, should the removal be cut short.
 const OWN: &[&str] = &[
-    "spec.toml",
     "manifest.json",
     "metrics.jsonl",
     "snapshots",
@@ -54,6 +54,7 @@ const OWN: &[&str] = &[
     "surfaces",
     "curves",
     "figures",
+    "spec.toml",
 ];
 
 impl Run {
@@ -97,9 +98,10 @@ impl Run {
                 }
             }
         }
-        fs::create_dir_all(run.snapshots_dir())
-            .map_err(Error::io("make the run folder", &run.root))?;
+        fs::create_dir_all(&run.root).map_err(Error::io("make the run folder", &run.root))?;
         crate::disk::write_bytes(&run.spec_path(), spec_toml.as_bytes())?;
+        let snapshots = run.snapshots_dir();
+        fs::create_dir_all(&snapshots).map_err(Error::io("make the run folder", &snapshots))?;
         Ok(run)
     }
 

@@ -27,12 +27,14 @@ pub struct Recorder {
 impl Recorder {
     /// Takes the folder for writing. `state` is where training is about to (re)start: whatever the
     /// folder holds from beyond that step (a crash after the last checkpoint) is taken back, to be
-    /// written again.
+    /// written again, and files left half-written are removed.
     ///
     /// # Errors
     /// [`Error::Run`] when another process writes there, [`Error::Io`].
     pub fn new(run: &Run, policy: Policy, state: &TrainState) -> Result<Self> {
         let lock = run.lock()?;
+        disk::remove_temporaries(run.root())?;
+        disk::remove_temporaries(&run.snapshots_dir())?;
         let log = disk::read_jsonl::<Line>(&run.metrics_path())?;
         let kept: Vec<&Line> = log.lines.iter().filter(|l| l.step() <= state.step).collect();
         if kept.len() < log.lines.len() || log.torn {

@@ -2,7 +2,6 @@
 //! bar, nobody. It holds no randomness of its own (every draw is addressed by epoch or step), so
 //! a [`TrainState`] at step k is all that is needed to go on as if nothing had happened.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -271,6 +270,10 @@ pub fn train(
         if state.step >= total_steps {
             break Verdict::Finished;
         }
+        // Looked at here and not where the epoch ends, so that a run that stopped stays stopped.
+        if spec.early_stop > 0 && state.epochs_since_best >= spec.early_stop {
+            break Verdict::EarlyStopped;
+        }
         let epoch = state.step / steps_per_epoch;
         let order = epoch_order(&streams, epoch, setup.data.train.len());
         let augmentation = Augmentation { augment: setup.augment, streams, epoch };
@@ -323,11 +326,7 @@ pub fn train(
                 break 'run Verdict::Diverged { step: metrics.step, lr };
             }
         }
-        if let ControlFlow::Break(verdict) =
-            evaluator.end_epoch(setup, state, steps_per_epoch, total_steps, started, listener)?
-        {
-            break verdict;
-        }
+        evaluator.end_epoch(setup, state, steps_per_epoch, total_steps, started, listener)?;
     };
     listener(Event::End { state, verdict })?;
     Ok(verdict)
@@ -370,7 +369,7 @@ impl Evaluator {
         total_steps: u64,
         started: Instant,
         listener: &mut dyn FnMut(Event<'_>) -> Result<()>,
-    ) -> Result<ControlFlow<Verdict>> {
+    ) -> Result<()> {
         let train = self.train.with_buffers(state.buffers.clone())?.loss(&state.theta)?;
         let test = self.test.with_buffers(state.buffers.clone())?.loss(&state.theta)?;
         let images = state.epoch_images as f64;
@@ -395,12 +394,6 @@ impl Evaluator {
         } else {
             state.epochs_since_best += 1;
         }
-        listener(Event::Epoch { state, metrics })?;
-        let patience = setup.train.early_stop;
-        Ok(if patience > 0 && state.epochs_since_best >= patience && state.step < total_steps {
-            ControlFlow::Break(Verdict::EarlyStopped)
-        } else {
-            ControlFlow::Continue(())
-        })
+        listener(Event::Epoch { state, metrics })
     }
 }

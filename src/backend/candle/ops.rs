@@ -160,6 +160,15 @@ fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<
     if weight.dim(2)? == 1 && stride > 1 && padding == 0 {
         return subsample(x, stride)?.conv2d(weight, 0, 1, 1, 1);
     }
+    let (_, _, h, w) = x.dims4()?;
+    let kernel = weight.dim(2)?;
+    let left_over = |side: usize| (side + 2 * padding - kernel) % stride;
+    if left_over(h) != left_over(w) {
+        // candle's backward works out the rows that no window reaches and takes as many columns: a
+        // picture that differs in this is padded and cropped first, so that none are left.
+        let padded = x.pad_with_zeros(2, padding, padding)?.pad_with_zeros(3, padding, padding)?;
+        return crop(&padded, kernel, stride)?.conv2d(weight, 0, stride, 1, 1);
+    }
     x.conv2d(weight, padding, stride, 1, 1)
 }
 
