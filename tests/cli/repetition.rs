@@ -18,8 +18,8 @@ const LARGE: &[&str] = &[
     "--dataset",
     "synthetic",
     "--set=model.arch=vgg9",
-    "--set=model.width=0.25",
-    "--set=data.train_samples=64",
+    "--set=model.width=0.125",
+    "--set=data.train_samples=32",
     "--set=data.test_samples=10",
     "--set=train.batch_size=32",
     "--set=train.epochs=1",
@@ -72,7 +72,7 @@ fn count(folder: &Path) -> usize {
 fn two_runs_of_one_spec_are_identical_whatever_the_number_of_threads() {
     let place = Place::new();
     for (name, spec) in [("mlp", MLP), ("resnet", RESNET), ("vgg", LARGE)] {
-        let runs = [("first", "3"), ("second", "3"), ("alone", "1")];
+        let runs = [("first", "2"), ("second", "2"), ("alone", "1")];
         let mut first = None;
         for (run, threads) in runs {
             let run = format!("{name}-{run}");
