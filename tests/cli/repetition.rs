@@ -12,6 +12,19 @@ use serde_json::Value;
 
 use crate::{Ended, MLP, Place, RESNET, files};
 
+/// Products large enough that the library below cuts them among threads.
+const LARGE: &[&str] = &[
+    "train",
+    "--dataset",
+    "synthetic",
+    "--set=model.arch=vgg9",
+    "--set=model.width=0.125",
+    "--set=data.train_samples=32",
+    "--set=data.test_samples=10",
+    "--set=train.batch_size=32",
+    "--set=train.epochs=1",
+];
+
 /// What must not differ between two runs of a spec: snapshots and checkpoint to the byte, and the
 /// metrics but for the time they took.
 fn essence(run: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -58,7 +71,7 @@ fn count(folder: &Path) -> usize {
 #[test]
 fn two_runs_of_one_spec_are_identical_whatever_the_number_of_threads() {
     let place = Place::new();
-    for (name, spec) in [("mlp", MLP), ("resnet", RESNET)] {
+    for (name, spec) in [("mlp", MLP), ("resnet", RESNET), ("vgg", LARGE)] {
         let runs = [("first", "2"), ("second", "2"), ("alone", "1")];
         let mut first = None;
         for (run, threads) in runs {
