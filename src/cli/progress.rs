@@ -1,8 +1,11 @@
 //! Progress bars: done/total, rate and time left, on stderr when it is a terminal.
 
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::out::Out;
+use super::out::{Out, duration};
 
 /// A bar named `what` that counts `unit`s up to `total`.
 pub fn bar(out: &Out, what: &str, unit: &str, total: u64) -> ProgressBar {
@@ -19,31 +22,64 @@ pub fn bar(out: &Out, what: &str, unit: &str, total: u64) -> ProgressBar {
     bar
 }
 
-/// A bar that follows calls of (done, total).
-pub struct Follow(ProgressBar);
+/// A line that stays: above the bar on a terminal, plain on any other stderr.
+pub fn line(bar: &ProgressBar, quiet: bool, text: &str) {
+    if quiet {
+        return;
+    }
+    if bar.is_hidden() {
+        // A log has lost its reader or its disk: no reason to lose the work as well.
+        let _ = writeln!(std::io::stderr(), "{text}");
+    } else {
+        bar.println(text);
+    }
+}
+
+/// A bar that follows calls of (done, total). Where stderr is no terminal it writes a line at each
+/// tenth of the work.
+pub struct Follow {
+    bar: ProgressBar,
+    what: String,
+    unit: String,
+    quiet: bool,
+    tenths: AtomicUsize,
+}
 
 impl Follow {
     /// As [`bar`]; the total comes with the first call.
     pub fn new(out: &Out, what: &str, unit: &str) -> Self {
-        Self(bar(out, what, unit, 0))
+        Self {
+            bar: bar(out, what, unit, 0),
+            what: what.into(),
+            unit: unit.into(),
+            quiet: out.quiet,
+            tenths: AtomicUsize::new(0),
+        }
     }
 
     /// What a stage calls.
     pub fn on(&self, done: usize, total: usize) {
-        if self.0.length() != Some(total as u64) {
+        let bar = &self.bar;
+        if bar.length() != Some(total as u64) {
             // What was there before this call (a resumed surface) does not count into the rate.
-            self.0.set_length(total as u64);
-            self.0.set_position(done as u64);
-            self.0.reset_eta();
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+            bar.reset_eta();
         }
         // Calls come from several threads, not always in order.
-        if done as u64 > self.0.position() {
-            self.0.set_position(done as u64);
+        if done as u64 > bar.position() {
+            bar.set_position(done as u64);
+        }
+        let tenths = 10 * done / total.max(1);
+        if bar.is_hidden() && self.tenths.fetch_max(tenths, Ordering::Relaxed) < tenths {
+            let left = duration(bar.eta().as_secs_f64());
+            let (what, unit) = (&self.what, &self.unit);
+            line(bar, self.quiet, &format!("{what}: {done}/{total} {unit}, {left} left"));
         }
     }
 
     /// Clears the bar.
     pub fn finish(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }

@@ -146,12 +146,18 @@ fn train(mut prepared: Prepared, out: &Out) -> Result<()> {
 pub struct TrainBar {
     bar: ProgressBar,
     what: String,
+    quiet: bool,
     images: u64,
 }
 
 impl TrainBar {
     pub fn new(out: &Out, what: &str) -> Self {
-        Self { bar: progress::bar(out, what, "steps", 0), what: what.into(), images: 0 }
+        Self {
+            bar: progress::bar(out, what, "steps", 0),
+            what: what.into(),
+            quiet: out.quiet,
+            images: 0,
+        }
     }
 
     pub fn on(&mut self, event: &Event<'_>) {
@@ -178,7 +184,7 @@ impl TrainBar {
                     metrics.test.loss,
                     100.0 * metrics.test.accuracy(),
                 );
-                self.bar.println(line);
+                progress::line(&self.bar, self.quiet, &line);
             }
             Event::End { .. } => {}
         }
