@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use lossreel::landscape::{Axis, parse_range};
-use lossreel::stages::curve::{Line, compute};
+use lossreel::stages::curve::{CurveRequest, Line, compute};
 use lossreel::{Error, Result};
 
 use super::interrupt;
@@ -73,10 +73,8 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     };
     let stop = interrupt::flag();
     let bar = Follow::new(out, "curve", "points");
-    let result =
-        compute(&subject, &line, axis, sample, &folder, args.force, &stop, &|done, total| {
-            bar.on(done, total)
-        });
+    let request = CurveRequest { line, axis, sample, replace: args.force };
+    let result = compute(&subject, &folder, &request, &stop, &|done, total| bar.on(done, total));
     bar.finish();
     if folder == scratch {
         // Only tidiness; the result is in memory.

@@ -24,9 +24,9 @@ pub struct Args {
     /// Shortcut of a residual net: projection, option_a or none.
     #[arg(long, value_name = "KIND", default_value = "projection")]
     shortcut: Shortcut,
-    /// Any other key of the spec's [model] table, as key=value.
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    /// Any other key of a spec's [model] table: --model width=0.5
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "path")]
+    model: Vec<String>,
     /// The data set, for the images' shape.
     #[arg(long, value_name = "NAME", default_value = "cifar10")]
     dataset: DataSet,
@@ -50,11 +50,8 @@ struct TensorRow {
 pub fn run(args: Args, out: &Out) -> Result<()> {
     match (&args.arch, &args.path) {
         (Some(arch), _) => {
-            let set: Vec<String> = args
-                .set
-                .iter()
-                .map(|s| if s.starts_with("model.") { s.clone() } else { format!("model.{s}") })
-                .collect();
+            let set: Vec<String> =
+                args.model.iter().map(|change| format!("model.{change}")).collect();
             let spec = Spec::parse("", &set)?;
             let model = ModelSpec { arch: arch.clone(), shortcut: args.shortcut, ..spec.model };
             let (shape, classes) = args.dataset.form();

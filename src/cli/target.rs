@@ -7,7 +7,7 @@ use lossreel::backend::BackendName;
 use lossreel::dataset::{DataSet, NormChoice, SampleOrder};
 use lossreel::models::{ModelSpec, Shortcut};
 use lossreel::record::Run;
-use lossreel::spec::DataSpec;
+use lossreel::spec::{DataSpec, Spec};
 use lossreel::stages::{SampleChoice, Subject};
 use lossreel::{Error, Result};
 
@@ -26,6 +26,9 @@ pub struct Target {
     /// Shortcut of a residual net: projection, option_a or none.
     #[arg(long, value_name = "KIND", default_value = "projection", conflicts_with = "run")]
     pub shortcut: Shortcut,
+    /// Any other key of a spec's [model] table that the weights were made with: --model width=0.5
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "run")]
+    pub model: Vec<String>,
     /// Pixel statistics the weights were trained with: paper, imagenet or dataset.
     #[arg(long, value_name = "NAME", conflicts_with = "run")]
     pub norm_stats: Option<NormChoice>,
@@ -62,7 +65,9 @@ impl Target {
                 "name a run folder, or --weights FILE --arch NAME",
             ));
         };
-        let model = ModelSpec { shortcut: self.shortcut, ..ModelSpec::of(arch) };
+        let set: Vec<String> = self.model.iter().map(|change| format!("model.{change}")).collect();
+        let model = Spec::parse("", &set)?.model;
+        let model = ModelSpec { arch: arch.clone(), shortcut: self.shortcut, ..model };
         let data = DataSpec {
             set: self.dataset,
             dir: self.data_dir.clone(),

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// `model.patch`, `model.dim`, `model.depth` and `model.heads` give its form; the MLP is 4 wide.
 pub(super) fn vit(spec: &ModelSpec, input: [usize; 3], classes: usize) -> Result<Network> {
     let patch = spec.patch;
-    if input[1] % patch != 0 || input[2] % patch != 0 {
+    if !input[1].is_multiple_of(patch) || !input[2].is_multiple_of(patch) {
         let problem = format!("no divisor of the image's sides {}x{}", input[1], input[2]);
         return Err(Error::bad_value("model.patch", patch, problem, "use 4 for 32x32, 2 for 8x8"));
     }

@@ -59,20 +59,31 @@ pub struct Curve {
     pub seconds: f64,
 }
 
-/// Evaluates `axis` along `line` from `subject` into `folder`, resumably.
+/// What to evaluate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CurveRequest {
+    /// Which line.
+    pub line: Line,
+    /// Where on it, in units of the direction.
+    pub axis: Axis,
+    /// The images.
+    pub sample: SampleChoice,
+    /// Whether another curve in the folder is replaced.
+    pub replace: bool,
+}
+
+/// Evaluates `request` from `subject` into `folder`, resumably.
 ///
 /// # Errors
 /// Those of the direction file, of the backend and the disk; [`Error::Interrupted`].
 pub fn compute(
     subject: &Subject,
-    line: &Line,
-    axis: Axis,
-    sample: SampleChoice,
     folder: &Path,
-    replace: bool,
+    request: &CurveRequest,
     interrupt: &AtomicBool,
     progress: Progress<'_>,
 ) -> Result<Curve> {
+    let CurveRequest { line, axis, sample, replace } = request;
     let layout = &subject.network().layout;
     let (made, direction) = match line {
         Line::File(path) => {
@@ -85,10 +96,10 @@ pub fn compute(
             random_direction(layout, &subject.theta, *norm, *ignore, &Streams::new(*seed), 0),
         ),
     };
-    let objective = subject.objective(sample)?;
+    let objective = subject.objective(*sample)?;
     let header = Header {
         format_version: FORMAT_VERSION,
-        grid: Grid { x: axis, y: Axis { min: 0.0, max: 0.0, n: 1 } },
+        grid: Grid { x: *axis, y: Axis { min: 0.0, max: 0.0, n: 1 } },
         plane_digest: digest_of(&[&subject.theta, &subject.buffers, &direction]),
         plane: made.clone(),
         dataset: subject.data.name.clone(),
@@ -100,7 +111,7 @@ pub fn compute(
         batch_norm: "frozen".into(),
         backend: subject.backend.name().to_string(),
     };
-    let mut store = SurfaceStore::begin(folder, header, replace)?;
+    let mut store = SurfaceStore::begin(folder, header, *replace)?;
     // The second direction has one coordinate, 0: any vector will do.
     let plane = [subject.theta.as_slice(), &direction, &direction];
     let report = evaluate(&mut store, plane, &objective, interrupt, progress)?;
