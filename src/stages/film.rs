@@ -35,7 +35,7 @@ const HOLD_SECS: f64 = 2.0;
 /// over another plane, or lacks the losses at the snapshots.
 pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
     let mut film = Film { hold_secs: HOLD_SECS, ..Film::default() };
-    let mut captions = Vec::new();
+    let mut footing = Vec::new();
     for (index, source) in sources.iter().enumerate() {
         let spec = Spec::parse(&source.run.spec_toml()?, &[])?;
         let plane = Plane::read(&source.run.plane_path(&source.plane))?;
@@ -57,7 +57,7 @@ pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
         film.strip.series.extend(series(index, &metrics));
         film.value_label =
             format!("{} loss", if store.header.split == "test" { "test" } else { "training" });
-        captions.push(caption(&plane, &store));
+        footing.push((plane, store));
     }
     film.title = title.map_or_else(
         || match sources {
@@ -66,8 +66,7 @@ pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
         },
         str::to_string,
     );
-    // Side by side the captions agree in all but the standard error; the first stands for all.
-    film.caption = captions.swap_remove(0);
+    film.caption = caption(&footing);
     Ok(film)
 }
 
@@ -170,28 +169,43 @@ fn pretty(arch: &str) -> String {
     arch.to_uppercase()
 }
 
-/// What the picture's numbers rest on, in a line.
-fn caption(plane: &Plane, store: &SurfaceStore) -> String {
-    let header = &store.header;
-    let cells = store.cells.len();
-    let done = store.cells.iter().flatten().count();
-    let split = if header.split == "test" { "Test" } else { "Training" };
-    // The median, as a cell where the network overflows has no error to speak of.
-    let relative = |c: &Cell| 100.0 * c.loss_se / c.loss;
-    let mut errors: Vec<f64> =
-        store.cells.iter().flatten().map(relative).filter(|e| e.is_finite()).collect();
-    errors.sort_by(f64::total_cmp);
-    let error = errors.get(errors.len() / 2).map(|e| format!(" ± {e:.0} %")).unwrap_or_default();
-    let done =
-        if done == cells { format!("{cells} cells") } else { format!("{done} of {cells} cells") };
-    let axes = match &plane.about.null_explained_variance[..] {
+/// What the picture's numbers rest on, in a line. Panels on one footing share it, each with its own
+/// standard error; others are told apart.
+fn caption(footing: &[(Plane, SurfaceStore)]) -> String {
+    let sample = |(_, store): &(Plane, SurfaceStore)| {
+        let header = &store.header;
+        let split = if header.split == "test" { "Test" } else { "Training" };
+        let (cells, done) = (store.cells.len(), store.cells.iter().flatten().count());
+        let done = if done == cells { String::new() } else { format!("{done} of ") };
+        let of = format!("{} {} images, {done}{cells} cells", header.samples, header.dataset);
+        (split, of)
+    };
+    let axes = |(plane, _): &(Plane, SurfaceStore)| match &plane.about.null_explained_variance[..] {
         [a, b] => format!("a random walk has {:.0} + {:.0} % on such axes", 100.0 * a, 100.0 * b),
         _ => plane.about.made.clone(),
     };
-    format!(
-        "{split} loss{error} (s.e.) of {} {} images, {done}; BatchNorm frozen; {axes}; dots are snapshots, between them interpolated",
-        header.samples, header.dataset,
-    )
+    // The median, as a cell where the network overflows has no error to speak of.
+    let error = |(_, store): &(Plane, SurfaceStore)| {
+        let relative = |c: &Cell| 100.0 * c.loss_se / c.loss;
+        let cells = store.cells.iter().flatten();
+        let mut errors: Vec<f64> = cells.map(relative).filter(|e| e.is_finite()).collect();
+        errors.sort_by(f64::total_cmp);
+        errors.get(errors.len() / 2).map_or("unknown".to_string(), |e| format!("{e:.0} %"))
+    };
+    let line = |group: &[(Plane, SurfaceStore)]| {
+        let (split, of) = sample(&group[0]);
+        let errors: Vec<String> = group.iter().map(error).collect();
+        format!("{split} loss ± {} (s.e.) of {of}; {}", errors.join(" / "), axes(&group[0]))
+    };
+    let same = |a: &(Plane, SurfaceStore)| {
+        (sample(a), axes(a)) == (sample(&footing[0]), axes(&footing[0]))
+    };
+    let text = if footing.iter().all(same) {
+        line(footing)
+    } else {
+        footing.iter().map(|one| line(std::slice::from_ref(one))).collect::<Vec<_>>().join(" | ")
+    };
+    format!("{text}; BatchNorm frozen; dots are snapshots, between them interpolated")
 }
 
 /// The curves of one run; its panel's colour tells whose they are.

@@ -232,9 +232,10 @@ pub enum Verdict {
     Finished,
     /// The test loss did not improve for `train.early_stop` epochs.
     EarlyStopped,
-    /// The loss of a batch was NaN or infinite; the step that would have followed was not made.
+    /// The loss of a batch was NaN or infinite and the step that would have followed was not made;
+    /// or the loss on the training images was so after the very last step.
     Diverged {
-        /// The step that could not be made, from 1.
+        /// The step that could not be made, or the last one, from 1.
         step: u64,
         /// The learning rate it would have used.
         lr: f64,
@@ -326,7 +327,12 @@ pub fn train(
                 break 'run Verdict::Diverged { step: metrics.step, lr };
             }
         }
-        evaluator.end_epoch(setup, state, steps_per_epoch, total_steps, started, listener)?;
+        let ended =
+            evaluator.end_epoch(setup, state, steps_per_epoch, total_steps, started, listener)?;
+        if state.step >= total_steps && !ended.train.loss.is_finite() {
+            // No step follows that could notice.
+            break Verdict::Diverged { step: state.step, lr: ended.lr };
+        }
     };
     listener(Event::End { state, verdict })?;
     Ok(verdict)
@@ -369,7 +375,7 @@ impl Evaluator {
         total_steps: u64,
         started: Instant,
         listener: &mut dyn FnMut(Event<'_>) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<EpochMetrics> {
         let train = self.train.with_buffers(state.buffers.clone())?.loss(&state.theta)?;
         let test = self.test.with_buffers(state.buffers.clone())?.loss(&state.theta)?;
         let images = state.epoch_images as f64;
@@ -394,6 +400,7 @@ impl Evaluator {
         } else {
             state.epochs_since_best += 1;
         }
-        listener(Event::Epoch { state, metrics })
+        listener(Event::Epoch { state, metrics })?;
+        Ok(metrics)
     }
 }
