@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use super::out::{Out, duration};
 
@@ -11,11 +11,15 @@ use super::out::{Out, duration};
 pub fn bar(out: &Out, what: &str, unit: &str, total: u64) -> ProgressBar {
     let bar = out.bars.add(ProgressBar::new(total));
     let template = format!(
-        "{{prefix:<26}} {{bar:28}} {{human_pos}}/{{human_len}} {unit}  {{per_sec}}  {{eta}} left  {{msg}}"
+        "{{prefix:<26}} {{bar:28}} {{human_pos}}/{{human_len}} {unit}  {{rate}}/s  {{eta}} left  {{msg}}"
     );
     bar.set_style(
         ProgressStyle::with_template(&template)
             .expect("the template is fixed")
+            .with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                // A bar that cannot be written is no reason to stop the work.
+                let _ = write!(out, "{:.1}", state.per_sec());
+            })
             .progress_chars("━╸─"),
     );
     bar.set_prefix(what.to_string());
