@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use lossreel::dataset::DataSet;
 use lossreel::models::{ModelSpec, Shortcut};
 use lossreel::network::Summary;
-use lossreel::record::Run;
+use lossreel::record::{Run, Status};
 use lossreel::spec::Spec;
+use lossreel::train::Verdict;
 use lossreel::{Error, Result, weights};
 use serde::Serialize;
 
@@ -95,7 +96,7 @@ fn inspect_run(run: &Run, out: &Out) -> Result<()> {
             manifest.samples[0],
             manifest.samples[1]
         )?;
-        writeln!(w, "status      {:?}", manifest.status)?;
+        writeln!(w, "status      {}", standing(&manifest.status))?;
         writeln!(w, "parameters  {}", thousands(manifest.parameters))?;
         writeln!(w, "snapshots   {snapshots}")?;
         if let Some(last) = metrics.epochs.last() {
@@ -112,6 +113,21 @@ fn inspect_run(run: &Run, out: &Out) -> Result<()> {
         Ok(())
     });
     Ok(())
+}
+
+/// Where a run stands, in words.
+fn standing(status: &Status) -> String {
+    match *status {
+        Status::Unfinished => "unfinished: go on with lossreel train --resume".into(),
+        Status::Ended { verdict, steps } => match verdict {
+            Verdict::Finished => format!("finished after {steps} steps"),
+            Verdict::EarlyStopped => format!("stopped early after {steps} steps"),
+            Verdict::Diverged { step, lr } => format!("diverged at step {step}, lr {lr}"),
+            Verdict::Interrupted => {
+                format!("interrupted after {steps} steps: go on with lossreel train --resume")
+            }
+        },
+    }
 }
 
 fn inspect_file(path: &std::path::Path, out: &Out) -> Result<()> {
