@@ -29,7 +29,7 @@ const SAMPLES: usize = 200;
 /// One net of the pair: the shortcut, the name of its folder and files, its title.
 pub const PAIR: [(Shortcut, &str, &str); 2] = [
     (Shortcut::Projection, "with_shortcuts", "With skip connections"),
-    (Shortcut::None, "without_shortcuts", "The same net without them"),
+    (Shortcut::None, "without_shortcuts", "Without skip connections"),
 ];
 
 /// What the demo found out about one net.
