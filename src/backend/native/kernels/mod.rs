@@ -1,8 +1,8 @@
 //! The inner loops. Everything above hands them slices; `unsafe` stays in here.
 
+mod winograd;
 
-
-
+pub(super) use winograd::{Tile, Winograd};
 
 /// What happens to a convolution's sums on their way to memory.
 #[derive(Debug)]
