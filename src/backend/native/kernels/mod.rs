@@ -4,6 +4,10 @@ mod winograd;
 
 pub(super) use winograd::{Tile, Winograd};
 
+mod conv;
+
+pub(super) use conv::{Conv, ConvBackward, Form};
+
 /// What happens to a convolution's sums on their way to memory.
 #[derive(Debug)]
 pub(super) enum Epilogue<'a> {
