@@ -1,12 +1,10 @@
 //! The inner loops. Everything above hands them slices; `unsafe` stays in here.
 
+mod conv;
 mod winograd;
 
-pub(super) use winograd::{Tile, Winograd};
-
-mod conv;
-
 pub(super) use conv::{Conv, ConvBackward, Form};
+pub(super) use winograd::{Tile, Winograd};
 
 /// What happens to a convolution's sums on their way to memory.
 #[derive(Debug)]

@@ -308,7 +308,13 @@ pub(super) unsafe fn output<S: Simd, const M: usize, const A: usize>(
                         output_tile::<S, M, A>(shape, [M, M], (m, domain), (y, at), finish);
                     } else {
                         let columns = M.min(shape.w - run.x - tile * M);
-                        output_tile::<S, M, A>(shape, [rows, columns], (m, domain), (y, at), finish);
+                        output_tile::<S, M, A>(
+                            shape,
+                            [rows, columns],
+                            (m, domain),
+                            (y, at),
+                            finish,
+                        );
                     }
                     at += M * shape.stride;
                 }
@@ -402,4 +408,3 @@ pub(super) unsafe fn gradient<S: Simd, const M: usize, const A: usize>(
         }
     }
 }
-

@@ -8,6 +8,8 @@
 //! its matrices stay in the second level cache. The weights' gradient is the adjoint:
 //! dg = G^T [ sum over tiles of (B^T d B) * (A dY A^T) ] G.
 
+#![allow(clippy::needless_range_loop)] // tiles of registers are indexed along both sides
+
 mod image;
 mod product;
 #[cfg(test)]
@@ -91,13 +93,7 @@ impl Winograd {
         self.pack_turned(Turn::Backward, weight, None, packed);
     }
 
-    fn pack_turned(
-        &self,
-        turn: Turn,
-        weight: &[f32],
-        scale: Option<&[f32]>,
-        packed: &mut [f32],
-    ) {
+    fn pack_turned(&self, turn: Turn, weight: &[f32], scale: Option<&[f32]>, packed: &mut [f32]) {
         assert_eq!(weight.len(), 9 * self.input.c * self.output.c);
         assert_eq!(packed.len(), self.packed_len());
         let plan = self;

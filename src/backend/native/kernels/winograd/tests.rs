@@ -64,11 +64,7 @@ fn pixels(shape: Shape, images: usize) -> impl Iterator<Item = usize> {
 
 /// Calls `f(at in x, at in y, at in weight)` for every product of the convolution, each of a group
 /// of images.
-fn products(
-    [input, output]: [Shape; 2],
-    images: usize,
-    mut f: impl FnMut(usize, usize, usize),
-) {
+fn products([input, output]: [Shape; 2], images: usize, mut f: impl FnMut(usize, usize, usize)) {
     for (n, to) in pixels(output, images).enumerate() {
         let pixel = n % output.pixels();
         let (y, x) = ((pixel / output.w) as isize, (pixel % output.w) as isize);
@@ -268,7 +264,11 @@ fn what_lies_around_the_pictures_is_not_written() {
         let mut y = vec![7.0; case.images * output.len()];
         case.plan.forward(&x, case.images, &packed, Epilogue::Plain, &mut y, &mut case.scratch());
         for at in pixels(output, case.images) {
-            assert!(y[at + output.c..at + output.stride].iter().all(|&v| v == 0.0), "{}", case.name);
+            assert!(
+                y[at + output.c..at + output.stride].iter().all(|&v| v == 0.0),
+                "{}",
+                case.name
+            );
             y[at..at + output.stride].fill(7.0);
         }
         assert!(y.iter().all(|&v| v == 7.0), "{}", case.name);
