@@ -276,26 +276,24 @@ impl<S: Simd> Finish<S> for Stats<S> {
     }
 }
 
-/// y = A^T m A of the tiles `tiles`, for the output channels `channels`, finished.
+/// y = A^T m A of the tiles `tiles`, finished.
 ///
 /// # Safety
-/// `m` holds the tiles of these channels as `domain` says, `y` the images; what `finish` asks for.
+/// `m` holds the tiles as `domain` says, `y` has their images; what `finish` asks for.
 #[inline(always)]
 pub(super) unsafe fn output<S: Simd, const M: usize, const A: usize>(
     plan: &Winograd,
     tiles: [usize; 2],
-    channels: [usize; 2],
     (m, domain): (*const f32, Domain),
     y: *mut f32,
     finish: &mut impl Finish<S>,
 ) {
     let shape = &plan.output;
-    for channel in (channels[0]..channels[1]).step_by(S::LANES) {
-        let within = channel - channels[0];
+    for channel in (0..shape.stride).step_by(S::LANES) {
         // SAFETY: the channels lie in every tile of m and every pixel of y; the pixels are clipped
         // to the picture.
         unsafe {
-            let m = m.add(within / CHANNEL_BLOCK * domain.block + within % CHANNEL_BLOCK);
+            let m = m.add(channel / CHANNEL_BLOCK * domain.block + channel % CHANNEL_BLOCK);
             finish.begin(channel);
             for run in Runs::new(plan, tiles) {
                 let at = run.image * shape.len() + channel;

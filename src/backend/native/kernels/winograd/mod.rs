@@ -57,12 +57,43 @@ pub(in crate::backend::native) struct Winograd {
     input: Shape,
     output: Shape,
     /// Tiles in flight, at most.
-    pub(in crate::backend::native) tiles: usize,
-    /// Output channels in flight: a multiple of 32, or all.
-    pub(in crate::backend::native) channels: usize,
+    tiles: usize,
+}
+
+/// Cycles that a vector of 16 channels of a tile takes to be transformed in, and out: measured.
+const fn transform_cycles(tile: Tile) -> usize {
+    match tile {
+        Tile::F2 => 70,
+        Tile::F4 => 180,
+    }
 }
 
 impl Winograd {
+    /// The tile to use for `images` pictures at a time, or None where the direct way is as fast.
+    ///
+    /// By counting cycles of a core with AVX-512: one vector multiplication each (the direct kernels
+    /// reach 85 % of that), the transforms, and the time to fetch the weights, which a group of
+    /// images reads once. Other levels differ in all of these, but alike.
+    pub fn choose(input: Shape, output: Shape, images: usize) -> Option<Tile> {
+        let vectors = output.stride / CHANNEL_BLOCK;
+        let pairs = input.c * vectors; // vector multiplications a pixel and tap
+        let fetch = |taps: usize| {
+            let bytes = taps * pairs * CHANNEL_BLOCK * size_of::<f32>();
+            // 50 GB/s from the third level cache, half of it where they do not fit.
+            bytes / if bytes > 16 << 20 { 7 } else { 14 }
+        };
+        let direct = (images * output.pixels() * 9 * pairs * 20 / 17).max(fetch(9));
+        let cycles = |tile: Tile| {
+            let side = tile.side();
+            let tiles = images * output.h.div_ceil(side) * output.w.div_ceil(side);
+            let ends = input.stride / CHANNEL_BLOCK + vectors;
+            let each = tile.positions() * pairs + transform_cycles(tile) * ends;
+            (tiles * each).max(fetch(tile.positions()))
+        };
+        let best = [Tile::F4, Tile::F2].into_iter().min_by_key(|&tile| cycles(tile))?;
+        (cycles(best) < direct).then_some(best)
+    }
+
     /// For pictures `input` -> `output`; None where the sides differ or the input has no halo.
     pub fn new(level: Level, tile: Tile, input: Shape, output: Shape) -> Option<Self> {
         let fits = (input.h, input.w) == (output.h, output.w) && input.halo >= 1;
@@ -70,7 +101,8 @@ impl Winograd {
         if !fits || !some {
             return None;
         }
-        Some(Self { level, tile, input, output, tiles: 48, channels: output.stride })
+        let tiles = tiles_in_flight(tile, input.stride + output.stride);
+        Some(Self { level, tile, input, output, tiles })
     }
 
     /// Floats of packed weights, and of their gradient in the transform domain.
@@ -106,10 +138,18 @@ impl Winograd {
         }
     }
 
-    /// Floats of `scratch` for [`Self::forward`] and [`Self::backward_weights`].
+    /// Floats of `scratch` for [`Self::forward`].
     pub fn scratch_len(&self) -> usize {
-        let both = self.input.stride + self.output.stride;
-        let position = both * self.tiles + 2 * CHANNEL_BLOCK;
+        self.scratch_of(self.tiles)
+    }
+
+    /// Floats of `scratch` for [`Self::backward_weights`].
+    pub fn weights_scratch_len(&self) -> usize {
+        self.scratch_of(WEIGHTS_TILES)
+    }
+
+    fn scratch_of(&self, tiles: usize) -> usize {
+        let position = (self.input.stride + self.output.stride) * tiles + 2 * CHANNEL_BLOCK;
         self.tile.positions() * position + CHANNEL_BLOCK
     }
 
@@ -135,8 +175,8 @@ impl Winograd {
             }
             Epilogue::Stats { sums } => assert_eq!(sums.len(), 2 * self.output.stride),
         }
-        let scratch = self.aligned(scratch);
-        let tiles = self.blocks(images);
+        let scratch = aligned(scratch, self.scratch_len());
+        let tiles = self.blocks(images, self.tiles);
         let plan = self;
         // SAFETY: the level is available, and the lengths have just been checked.
         unsafe {
@@ -163,8 +203,8 @@ impl Winograd {
         assert_eq!(x.len(), images * self.input.len());
         assert_eq!(dz.len(), images * self.output.len());
         assert_eq!(du.len(), self.packed_len());
-        let scratch = self.aligned(scratch);
-        let tiles = self.blocks(images);
+        let scratch = aligned(scratch, self.weights_scratch_len());
+        let tiles = self.blocks(images, WEIGHTS_TILES);
         let plan = self;
         // SAFETY: the level is available, and the lengths have just been checked.
         unsafe {
@@ -196,9 +236,9 @@ impl Winograd {
     }
 
     /// How many tiles `images` have, and how many of them are in flight: blocks as even as can be.
-    fn blocks(&self, images: usize) -> Blocks {
+    fn blocks(&self, images: usize, most: usize) -> Blocks {
         let total = images * self.tiles_of_image().iter().product::<usize>();
-        let blocks = total.div_ceil(self.tiles).max(1);
+        let blocks = total.div_ceil(most).max(1);
         Blocks { total, at_once: total.div_ceil(blocks).max(1) }
     }
 
@@ -215,13 +255,28 @@ impl Winograd {
         let width = if self.output.stride - strip >= 2 * lanes { 2 * lanes } else { lanes };
         strip * self.input.c + depth * width + (out - strip)
     }
+}
 
-    /// The part of `scratch` from a cache line's start on.
-    fn aligned<'a>(&self, scratch: &'a mut [f32]) -> &'a mut [f32] {
-        assert!(scratch.len() >= self.scratch_len());
-        let skip = scratch.as_ptr().align_offset(64).min(CHANNEL_BLOCK);
-        &mut scratch[skip..]
-    }
+/// Tiles that [`Winograd::backward_weights`] has in flight: each block of them reads and writes all
+/// of the weights' gradient once.
+const WEIGHTS_TILES: usize = 48;
+
+/// Tiles that [`Winograd::forward`] has in flight: as many as fill the register tiles and leave their
+/// matrices, of `channels` in and out, in half of a second level cache of 1 MB.
+fn tiles_in_flight(tile: Tile, channels: usize) -> usize {
+    let most = match tile {
+        Tile::F2 => 48,
+        Tile::F4 => 24,
+    };
+    let bytes = tile.positions() * channels * size_of::<f32>();
+    ((512 << 10) / bytes / 12 * 12).clamp(12, most)
+}
+
+/// The first `len` floats from a cache line's start on, where there is one within 16 floats.
+fn aligned(scratch: &mut [f32], len: usize) -> &mut [f32] {
+    assert!(scratch.len() >= len);
+    let skip = scratch.as_ptr().align_offset(64).min(CHANNEL_BLOCK);
+    &mut scratch[skip..]
 }
 
 /// The tiles of a group of images, and how many go through the stages at once.
@@ -276,7 +331,7 @@ impl<const M: usize, const A: usize> Forward<'_, M, A> {
         let Self { plan, x, tiles, packed, y, scratch, .. } = self;
         let (depth, outs) = (plan.input.c, plan.output.stride);
         let v_domain = Domain::new(plan.input.stride, tiles.at_once);
-        let m_domain = Domain::new(plan.channels, tiles.at_once);
+        let m_domain = Domain::new(outs, tiles.at_once);
         let (v, m) = scratch.split_at_mut(A * A * v_domain.position);
         debug_assert!(m.len() >= A * A * m_domain.position);
         let mut block = tiles.from(0);
@@ -284,22 +339,18 @@ impl<const M: usize, const A: usize> Forward<'_, M, A> {
             // SAFETY: the tiles are those of x's and y's images; v and m have room for a block.
             unsafe {
                 image::input::<S, M, A>(plan, block, x.as_ptr(), v.as_mut_ptr(), v_domain);
-                for first in (0..outs).step_by(plan.channels) {
-                    let last = outs.min(first + plan.channels);
-                    for xi in 0..A * A {
-                        let v = v.as_ptr().add(xi * v_domain.position);
-                        let m = m.as_mut_ptr().add(xi * m_domain.position);
-                        product::multiply::<S>(
-                            [block[1] - block[0], depth, last - first],
-                            Position { start: v, block: v_domain.block },
-                            packed.as_ptr().add(xi * plan.u_position() + first * depth),
-                            Position { start: m, block: m_domain.block },
-                        );
-                    }
-                    let m = (m.as_ptr(), m_domain);
-                    let y = y.as_mut_ptr();
-                    image::output::<S, M, A>(plan, block, [first, last], m, y, &mut finish);
+                for xi in 0..A * A {
+                    let v = v.as_ptr().add(xi * v_domain.position);
+                    let m = m.as_mut_ptr().add(xi * m_domain.position);
+                    product::multiply::<S>(
+                        [block[1] - block[0], depth, outs],
+                        Position { start: v, block: v_domain.block },
+                        packed.as_ptr().add(xi * plan.u_position()),
+                        Position { start: m, block: m_domain.block },
+                    );
                 }
+                let m = (m.as_ptr(), m_domain);
+                image::output::<S, M, A>(plan, block, m, y.as_mut_ptr(), &mut finish);
             }
             block = tiles.from(block[1]);
         }

@@ -1,7 +1,8 @@
 //! Against a naive convolution in f64, at every level this processor has.
 //!
 //! Deviations are relative: the root mean square of the difference over that of the truth. Measured
-//! over all cases below and all levels: F(2x2) at most 1.6e-7 forward, F(4x4) 7e-7;
+//! over all cases and levels: F(2x2) at most 2.4e-7, 5.0e-7 for the weights' gradient (a long sum);
+//! F(4x4) at most 1.9e-6, 1.2e-6 for the weights' gradient; AVX-512 forward 1.4e-6.
 
 use super::{Tile, Winograd};
 use crate::backend::native::kernels::Epilogue;
@@ -21,7 +22,7 @@ const CASES: [[usize; 5]; 9] = [
     [32, 64, 16, 16, 3],
 ];
 
-/// What rounding may cost F(2x2) and F(4x4): the largest seen, doubled.
+/// What rounding may cost: the largest seen, doubled.
 fn bound(tile: Tile) -> f64 {
     match tile {
         Tile::F2 => 1e-6,
@@ -114,7 +115,7 @@ impl Case {
 
     fn scratch(&self) -> Vec<f32> {
         // Whatever the scratch holds, nothing of it may come out.
-        vec![f32::NAN; self.plan.scratch_len()]
+        vec![f32::NAN; self.plan.scratch_len().max(self.plan.weights_scratch_len())]
     }
 }
 
@@ -300,4 +301,21 @@ fn a_picture_without_halo_is_refused() {
     let [bare, padded] = [0, 1].map(|halo| Shape::new([16, 8, 8], halo));
     assert!(Winograd::new(Level::Portable, Tile::F4, bare, padded).is_none());
     assert!(Winograd::new(Level::Portable, Tile::F4, padded, bare).is_some());
+}
+
+#[test]
+fn the_tile_follows_from_the_shapes() {
+    let choose = |inputs, outputs, side, images| {
+        let [input, output] = [inputs, outputs].map(|c| Shape::new([c, side, side], 1));
+        Winograd::choose(input, output, images)
+    };
+    for (channels, side) in [(16, 32), (32, 16), (64, 8), (128, 16), (256, 8)] {
+        assert_eq!(choose(channels, channels, side, 1), Some(Tile::F4), "{channels}@{side}");
+    }
+    // Three channels of input are too few for the transforms to pay; a 2x2 map is all border.
+    assert_eq!(choose(3, 16, 32, 8), None);
+    assert_eq!(choose(64, 64, 2, 8), Some(Tile::F2));
+    // One tile an image: the weights' way from memory decides.
+    assert_ne!(choose(512, 512, 4, 1), Some(Tile::F4));
+    assert_eq!(choose(512, 512, 4, 16), Some(Tile::F4));
 }
