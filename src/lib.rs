@@ -15,6 +15,7 @@ pub mod network;
 pub mod objective;
 pub mod optim;
 mod parallel;
+pub mod peak;
 pub mod record;
 pub mod render;
 pub mod rng;
