@@ -98,19 +98,22 @@ fn lines(report: &BenchReport) -> Vec<String> {
             report.macs as f64 / 1e6
         ),
         format!(
-            "backend {}, {} threads, peak {:.0} GFLOP/s f32 ({})",
-            report.backend, report.threads, report.peak_gflops, report.peak_instructions
+            "backend {}, {} thread{}, peak {:.0} GFLOP/s f32 ({})",
+            report.backend,
+            report.threads,
+            if report.threads == 1 { "" } else { "s" },
+            report.peak_gflops,
+            report.peak_instructions
         ),
     ];
     let speed = |what: String, rounds: &[f64], rate: f64, gflops: f64, share: f64| {
         let (low, high) =
             rounds.iter().fold((f64::MAX, 0f64), |(low, high), &r| (low.min(r), high.max(r)));
         format!(
-            "{what:<22} {} images/s ({} to {} in {} rounds), {gflops:.1} GFLOP/s, {:.1} % of peak",
+            "{what:<22} {} images/s ({} to {}), {gflops:.1} GFLOP/s, {:.1} % of peak",
             three_digits(rate),
             three_digits(low),
             three_digits(high),
-            rounds.len(),
             100.0 * share
         )
     };
