@@ -8,6 +8,7 @@ mod curve;
 mod datasets;
 mod demo;
 mod evaluate;
+mod hvp;
 mod import;
 mod inspect;
 mod interrupt;
@@ -56,6 +57,8 @@ enum Command {
     Inspect(inspect::Args),
     Import(import::Args),
     Bench(bench::Args),
+    #[command(hide = true)]
+    Hvp(hvp::Args),
     Datasets(datasets::Args),
     /// Print a completion script for a shell.
     Completions {
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args, &out),
         Command::Import(args) => import::run(args, &out),
         Command::Bench(args) => bench::run(args, &out),
+        Command::Hvp(args) => hvp::run(args, &out),
         Command::Datasets(args) => datasets::run(args, &out),
         Command::Completions { shell } => {
             use clap::CommandFactory;
