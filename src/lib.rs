@@ -15,7 +15,6 @@ pub mod network;
 pub mod objective;
 pub mod optim;
 mod parallel;
-pub mod peak;
 pub mod record;
 pub mod render;
 pub mod rng;

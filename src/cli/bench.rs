@@ -103,7 +103,7 @@ fn lines(report: &BenchReport) -> Vec<String> {
             report.threads,
             if report.threads == 1 { "" } else { "s" },
             report.peak_gflops,
-            report.peak_instructions
+            report.peak_level
         ),
     ];
     let speed = |what: String, rounds: &[f64], rate: f64, gflops: f64, share: f64| {

@@ -11,6 +11,8 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::Progress;
+use crate::backend::native::Level;
+use crate::backend::native::peak::Peak;
 use crate::backend::{Backend, TrainPass};
 use crate::dataset::{NormStats, Split};
 use crate::landscape::theta_at;
@@ -19,7 +21,6 @@ use crate::network::Network;
 use crate::objective::{DatasetObjective, Objective};
 use crate::optim::{OptimConfig, Optimizer};
 use crate::parallel;
-use crate::peak::{self, Peak};
 use crate::rng::Streams;
 use crate::{Error, Result};
 
@@ -101,8 +102,8 @@ pub struct BenchReport {
     pub batch_size: usize,
     /// The processor's measured f32 peak on these threads, 1e9 operations a second.
     pub peak_gflops: f64,
-    /// Instructions that reached the peak.
-    pub peak_instructions: &'static str,
+    /// The instructions that reached the peak, those the native engine uses.
+    pub peak_level: Level,
     /// Training, median of the rounds.
     pub train_images_per_s: Option<f64>,
     /// Training, each round.
@@ -141,7 +142,7 @@ pub fn bench(
     request.check()?;
     let network = backend.network();
     let threads = rayon::current_num_threads();
-    let peak = peak::measure(threads);
+    let peak = Peak::measure(threads);
     let wanted = |what| request.only.is_none_or(|only| only == what);
     let measurements = if request.only.is_some() { 1 } else { 2 };
     let total = measurements * request.rounds;
@@ -187,7 +188,7 @@ fn empty_report(
         threads: peak.threads,
         batch_size: request.batch_size,
         peak_gflops: peak.gflops,
-        peak_instructions: peak.instructions,
+        peak_level: peak.level,
         train_images_per_s: None,
         train_rounds: vec![],
         train_gflops: None,
