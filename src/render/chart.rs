@@ -68,7 +68,7 @@ pub struct Chart<'a> {
     s: f32,
 }
 
-/// The quantities that occur in `series`, in the order loss, accuracy, learning rate.
+/// The quantities that occur in `series`, in the order of [`Quantity`].
 pub fn quantities(series: &[Series]) -> Vec<Quantity> {
     let mut found: Vec<Quantity> = series
         .iter()
@@ -161,6 +161,10 @@ impl<'a> Chart<'a> {
             Quantity::Loss => "Loss",
             Quantity::Accuracy => "Accuracy",
             Quantity::LearningRate => "Learning rate",
+            Quantity::GradNorm if self.log => "Gradient norm (log scale)",
+            Quantity::GradNorm => "Gradient norm",
+            Quantity::Sharpness if self.log => "Sharpness (log scale)",
+            Quantity::Sharpness => "Sharpness",
         }
     }
 
@@ -333,6 +337,16 @@ impl<'a> Chart<'a> {
             let style = TextStyle::new(size, theme.series_color(series.panel));
             let name = style.fit(&series.name, self.rect.right() - x);
             canvas.text(&name, x, y + 0.36 * size, &style);
+        }
+    }
+
+    /// Writes a few words at the right end of the title's line, where they fit beside the title.
+    pub fn draw_note(&self, canvas: &mut dyn Canvas, theme: &Theme, text: &str) {
+        let size = self.font.small;
+        let title = TextStyle::new(size, theme.text).bold().width(self.title());
+        let style = TextStyle::new(size, theme.muted).align(Align::Right);
+        if self.rect.x + title + size + style.width(text) <= self.plot.right() {
+            canvas.text(text, self.plot.right(), self.rect.y + 0.85 * size, &style);
         }
     }
 

@@ -9,7 +9,7 @@ use super::curve;
 use super::film::{Format, Output, RenderReport, write};
 use super::raster::Raster;
 use super::scene::{
-    ContourPanel, CurveFigure, Film, Grid, PathPoint, Quantity, Series, Split, Strip,
+    ContourPanel, CurveFigure, Film, Grid, Pacing, PathPoint, Quantity, Series, Split, Strip,
 };
 use super::show;
 use super::theme::Theme;
@@ -47,6 +47,7 @@ fn panel(nx: usize, ny: usize, snapshots: usize) -> ContourPanel {
         path,
         x_label: "PC1 (63.1 %)".into(),
         y_label: "PC2 (14.8 %)".into(),
+        ..ContourPanel::default()
     }
 }
 
@@ -74,6 +75,7 @@ fn film(panels: Vec<ContourPanel>) -> Film {
         strip: strip(&panels),
         panels,
         hold_secs: 0.5,
+        pacing: Pacing::default(),
     }
 }
 

@@ -20,14 +20,17 @@ pub mod field;
 pub mod film;
 #[cfg(test)]
 mod golden;
+pub mod inset;
 pub mod labels;
 pub mod layout;
+pub mod page;
 pub mod panel;
 pub mod path;
 pub mod pchip;
 pub mod plotters_canvas;
 pub mod raster;
 pub mod readout;
+pub mod relief;
 pub mod scale;
 pub mod scene;
 pub mod show;

@@ -2,10 +2,10 @@
 //! key moment, the card before the film. A scene asks for a page, draws itself in [`Page::body`],
 //! and lets the page draw the rest.
 
-use super::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
+use super::canvas::{Canvas, Rect, Stroke, TextStyle};
 use super::chart::{self, Chart, Future};
 use super::layout::Type;
-use super::scale::number;
+use super::scale::significant;
 use super::scene::{Pacing, Strip};
 use super::theme::Theme;
 use super::timeline::Timeline;
@@ -133,13 +133,10 @@ impl<'a> Page<'a> {
             chart.draw_moving(canvas, self.theme, time);
         }
         let unit = self.furniture.pacing.clock.unit();
-        draw_moment(canvas, self.furniture.pacing, timeline, frame, self.corner(), self.theme);
-        if let (Some(pace), true) = (timeline.pace(frame), !self.charts.is_empty()) {
-            let style = TextStyle::new(self.font.small, self.theme.muted).align(Align::Right);
-            let y = self.body.bottom() + 6.0 * self.s;
-            let text = pace_text(pace, unit);
-            canvas.text(&text, self.rect.w - self.margin, y, &style);
+        if let (Some(pace), Some(chart)) = (timeline.pace(frame), self.charts.first()) {
+            chart.draw_note(canvas, self.theme, &pace_text(pace, unit));
         }
+        draw_moment(canvas, self.furniture.pacing, timeline, frame, self.corner(), self.theme);
         draw_card(canvas, self.furniture.pacing, timeline, frame, self.corner(), self.theme);
     }
 
@@ -153,9 +150,9 @@ impl<'a> Page<'a> {
     }
 }
 
-/// `0.4 epochs a second of film`.
+/// `0.4 epochs a second`.
 pub fn pace_text(pace: f64, unit: &str) -> String {
-    format!("{} {unit}s a second of film", number(pace))
+    format!("{} {unit}s a second", significant(pace, 2))
 }
 
 /// What placing a label or a card on a page needs to know.

@@ -9,8 +9,9 @@ use super::contour::{self, simplify};
 use super::field::{Domain, Field, Marks};
 use super::labels::{self, Line};
 use super::layout::{Layout, PanelBox};
+use super::relief;
 use super::scale::{LevelScale, significant, ticks};
-use super::scene::ContourPanel;
+use super::scene::{Arrows, ContourPanel, Relief};
 use super::theme::Theme;
 
 /// Draws what does not move of `panel`; `path_px` is where contour labels should not be.
@@ -26,7 +27,7 @@ pub fn draw(
     let domain = Domain::of(panel);
     let frame = place.frame;
     match Field::resample(&panel.grid, domain, scale, frame, (2.2 * layout.s).max(1.0)) {
-        Some(field) => draw_contours(canvas, &field, frame, layout, scale, theme, path_px),
+        Some(field) => draw_contours(canvas, &field, panel, frame, layout, scale, theme, path_px),
         None => {
             canvas.rect(frame, theme.background);
             draw_hatch(canvas, &[frame], Lean::Right, layout, theme);
@@ -52,9 +53,11 @@ pub fn draw(
     draw_axes(canvas, panel, place, layout, theme);
 }
 
+#[allow(clippy::too_many_arguments)] // one call, and each is needed
 fn draw_contours(
     canvas: &mut dyn Canvas,
     field: &Field,
+    panel: &ContourPanel,
     frame: Rect,
     layout: &Layout,
     scale: &LevelScale,
@@ -75,6 +78,9 @@ fn draw_contours(
         for points in loops.iter().flat_map(contour::lines) {
             lines.push(Line { level: index, points });
         }
+    }
+    if panel.relief == Relief::Hillshade {
+        relief::draw_hillshade(canvas, field, frame);
     }
     let size = 0.88 * layout.font.small;
     let texts = scale.labels();
@@ -98,6 +104,16 @@ fn draw_contours(
         for line in lines.iter().filter(|line| line.level == index) {
             canvas.line(&simplify(&line.points, 0.04), &stroke);
         }
+    }
+    if panel.arrows == Arrows::Interpolant {
+        let domain = Domain::of(panel);
+        let marks = Marks::of(&panel.grid, domain, frame);
+        let skip = |x: f32, y: f32| {
+            let holes = marks.holes.iter().chain(&marks.overflow);
+            holes.into_iter().any(|r| r.contains(x, y, 0.0))
+                || labels.iter().any(|l| (l.x - x).hypot(l.y - y) < 2.2 * size)
+        };
+        relief::draw_arrows(canvas, field, domain, frame, s, theme, skip);
     }
     for label in labels {
         let (below, above) = (band_color(label.level), band_color(label.level + 1));

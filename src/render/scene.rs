@@ -42,6 +42,35 @@ pub struct PathPoint {
     pub lr: f64,
 }
 
+/// How the bands of a contour map are lit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Relief {
+    /// Not at all: a colour means a value and nothing else.
+    #[default]
+    Flat,
+    /// By the slope of the smooth interpolant, light from the upper left.
+    Hillshade,
+}
+
+/// Whether a contour map has arrows down its slope.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Arrows {
+    /// None.
+    #[default]
+    None,
+    /// The negative gradient of the smooth interpolant of the grid's values: not a measured gradient.
+    Interpolant,
+}
+
+/// A picture in the picture: the same path seen in another plane, to the same scale.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Inset {
+    /// What it is ("the same path in a random plane").
+    pub title: String,
+    /// The path there, one point for each of the panel's.
+    pub path: Vec<PathPoint>,
+}
+
 /// One surface with one path over it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ContourPanel {
@@ -57,6 +86,12 @@ pub struct ContourPanel {
     pub x_label: String,
     /// The y axis likewise.
     pub y_label: String,
+    /// How the bands are lit.
+    pub relief: Relief,
+    /// Arrows down the slope.
+    pub arrows: Arrows,
+    /// A second view of the path in a corner, where there is room.
+    pub inset: Option<Inset>,
 }
 
 /// What a curve measures; one chart is drawn for each that occurs.

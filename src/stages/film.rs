@@ -119,6 +119,7 @@ fn panel(
         path,
         x_label: plane.axis_label(0),
         y_label: plane.axis_label(1),
+        ..ContourPanel::default()
     })
 }
 
