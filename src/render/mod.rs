@@ -33,6 +33,7 @@ pub mod readout;
 pub mod relief;
 pub mod scale;
 pub mod scene;
+pub mod scenes;
 pub mod show;
 pub mod text;
 pub mod theme;

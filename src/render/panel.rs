@@ -30,13 +30,8 @@ pub fn draw(
         Some(field) => draw_contours(canvas, &field, panel, frame, layout, scale, theme, path_px),
         None => {
             canvas.rect(frame, theme.background);
-            draw_hatch(canvas, &[frame], Lean::Right, layout, theme);
-            let style = TextStyle {
-                halo: Some((theme.background, 6.0 * layout.s)),
-                ..TextStyle::new(layout.font.label, theme.text).align(Align::Center)
-            };
-            let (x, y) = (frame.x + 0.5 * frame.w, frame.y + 0.5 * frame.h);
-            canvas.text(&style.fit("no finite value", frame.w), x, y, &style);
+            draw_hatch(canvas, &[frame], Lean::Right, layout.s, theme);
+            draw_notice(canvas, frame, "no finite value", layout.s, layout.font.label, theme);
         }
     }
     let marks = Marks::of(&panel.grid, domain, frame);
@@ -44,13 +39,40 @@ pub fn draw(
         canvas.rect(*rect, theme.background.alpha(0.28));
     }
     if marks.holes.iter().map(|r| r.w * r.h).sum::<f32>() < 0.999 * frame.w * frame.h {
-        for rect in &marks.holes {
-            canvas.rect(*rect, theme.background);
-        }
-        draw_hatch(canvas, &marks.holes, Lean::Right, layout, theme);
+        draw_marks(canvas, &Marks { interpolated: Vec::new(), ..marks }, layout.s, theme);
+    } else {
+        draw_hatch(canvas, &marks.overflow, Lean::Left, layout.s, theme);
     }
-    draw_hatch(canvas, &marks.overflow, Lean::Left, layout, theme);
     draw_axes(canvas, panel, place, layout, theme);
+}
+
+/// Blanks and hatches holes, hatches overflow the other way, dims what was interpolated.
+pub fn draw_marks(canvas: &mut dyn Canvas, marks: &Marks, s: f32, theme: &Theme) {
+    for rect in &marks.interpolated {
+        canvas.rect(*rect, theme.background.alpha(0.28));
+    }
+    for rect in &marks.holes {
+        canvas.rect(*rect, theme.background);
+    }
+    draw_hatch(canvas, &marks.holes, Lean::Right, s, theme);
+    draw_hatch(canvas, &marks.overflow, Lean::Left, s, theme);
+}
+
+/// A few words in the middle of a frame that has nothing to show.
+pub fn draw_notice(
+    canvas: &mut dyn Canvas,
+    frame: Rect,
+    text: &str,
+    s: f32,
+    size: f32,
+    theme: &Theme,
+) {
+    let style = TextStyle {
+        halo: Some((theme.background, 6.0 * s)),
+        ..TextStyle::new(size, theme.text).align(Align::Center)
+    };
+    let (x, y) = (frame.x + 0.5 * frame.w, frame.y + 0.5 * frame.h);
+    canvas.text(&style.fit(text, frame.w), x, y, &style);
 }
 
 #[allow(clippy::too_many_arguments)] // one call, and each is needed
@@ -162,8 +184,8 @@ enum Lean {
 }
 
 /// Hatches rectangles with lines of one phase, so that neighbours join.
-fn draw_hatch(canvas: &mut dyn Canvas, rects: &[Rect], lean: Lean, layout: &Layout, theme: &Theme) {
-    let spacing = (9.0 * layout.s).max(4.0);
+fn draw_hatch(canvas: &mut dyn Canvas, rects: &[Rect], lean: Lean, s: f32, theme: &Theme) {
+    let spacing = (9.0 * s).max(4.0);
     let mut path = PathBuilder::new();
     for r in rects {
         // Mirrored for the left lean: u runs from the left edge or from minus the right one.
@@ -180,7 +202,7 @@ fn draw_hatch(canvas: &mut dyn Canvas, rects: &[Rect], lean: Lean, layout: &Layo
         }
     }
     if let Some(path) = path.finish() {
-        canvas.stroke(&path, &Stroke::solid(theme.hatch, (1.1 * layout.s).max(0.7)));
+        canvas.stroke(&path, &Stroke::solid(theme.hatch, (1.1 * s).max(0.7)));
     }
 }
 

@@ -5,10 +5,12 @@ use std::path::Path;
 use crate::landscape::{Cell, Plane, SurfaceStore};
 use crate::record::{Metrics, Run, Status};
 use crate::render::scene::{
-    ContourPanel, CurveFigure, Film, Grid, PathPoint, Quantity, Series, Split,
+    Arrows, ContourPanel, CurveFigure, Film, Grid, Inset, PathPoint, Quantity, Relief, Series,
+    Split,
 };
 use crate::spec::Spec;
-use crate::stages::curve;
+use crate::stages::telling::{Told, Telling};
+use crate::stages::{curve, shadow};
 use crate::train::Verdict;
 use crate::{Error, Result};
 
@@ -26,17 +28,42 @@ pub struct PanelSource {
 }
 
 /// Seconds for which the last frame stands.
-const HOLD_SECS: f64 = 2.0;
+pub(super) const HOLD_SECS: f64 = 2.0;
+
+/// What a contour map shows beside its bands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// How the bands are lit.
+    pub relief: Relief,
+    /// Arrows down the slope.
+    pub arrows: Arrows,
+    /// The same path in a random plane of this seed, in a corner.
+    pub inset: Option<u64>,
+}
+
+/// A contour film of one run, or of several side by side on one colour scale, told as films are.
+///
+/// # Errors
+/// Those of [`contour_told`].
+pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
+    contour_told(sources, title, &Telling::default(), Extras::default())
+}
 
 /// A contour film of one run, or of several side by side on one colour scale.
 ///
 /// # Errors
 /// Those of reading the run folders; [`Error::Landscape`] when a surface is missing, was computed
 /// over another plane, or lacks the losses at the snapshots.
-pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
+pub fn contour_told(
+    sources: &[PanelSource],
+    title: Option<&str>,
+    telling: &Telling,
+    extras: Extras,
+) -> Result<Film> {
     let mut film = Film { hold_secs: HOLD_SECS, ..Film::default() };
     let mut footing = Vec::new();
-    for (index, source) in sources.iter().enumerate() {
+    let mut all_metrics = Vec::new();
+    for source in sources {
         let spec = Spec::parse(&source.run.spec_toml()?, &[])?;
         let plane = Plane::read(&source.run.plane_path(&source.plane))?;
         let store = SurfaceStore::open(&source.run.surface_dir(&source.surface))?;
@@ -53,8 +80,14 @@ pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
         }
         let metrics = source.run.metrics()?;
         let name = source.title.clone().unwrap_or_else(|| describe(&spec));
-        film.panels.push(panel(source, &spec, &plane, &store, &metrics, name)?);
-        film.strip.series.extend(series(index, &metrics));
+        let mut panel = panel(source, &spec, &plane, &store, &metrics, name)?;
+        (panel.relief, panel.arrows) = (extras.relief, extras.arrows);
+        if let Some(seed) = extras.inset {
+            let path = shadow::random_path(&source.run, &spec, &plane, seed)?;
+            panel.inset = Some(Inset { title: "in a random plane, to scale".into(), path });
+        }
+        film.panels.push(panel);
+        all_metrics.push(metrics);
         film.value_label =
             format!("{} loss", if store.header.split == "test" { "test" } else { "training" });
         footing.push((plane, store));
@@ -67,10 +100,23 @@ pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
         str::to_string,
     );
     film.caption = caption(&footing);
+    if extras.relief == Relief::Hillshade {
+        film.caption += "; shaded from the upper left";
+    }
+    if extras.arrows == Arrows::Interpolant {
+        film.caption += "; arrows: −∇ of the interpolated surface";
+    }
+    let paths: Vec<&[PathPoint]> = film.panels.iter().map(|p| p.path.as_slice()).collect();
+    let clock = telling.clock.resolve(&paths);
+    let told: Vec<Told> = (film.panels.iter().zip(&all_metrics))
+        .map(|(panel, metrics)| Told { name: &panel.title, metrics })
+        .collect();
+    film.strip = telling.strip(clock, &told);
+    film.pacing = telling.pacing(clock, &film.title, &told);
     Ok(film)
 }
 
-fn panel(
+pub(super) fn panel(
     source: &PanelSource,
     spec: &Spec,
     plane: &Plane,
@@ -143,7 +189,7 @@ fn subtitle(spec: &Spec, source: &PanelSource, metrics: &Metrics) -> Result<Stri
 }
 
 /// The network and its data in words.
-fn describe(spec: &Spec) -> String {
+pub(super) fn describe(spec: &Spec) -> String {
     use crate::models::Shortcut;
     let model = &spec.model;
     let shortcut = match model.shortcut {
@@ -172,7 +218,7 @@ fn pretty(arch: &str) -> String {
 
 /// What the picture's numbers rest on, in a line. Panels on one footing share it, each with its own
 /// standard error; others are told apart.
-fn caption(footing: &[(Plane, SurfaceStore)]) -> String {
+pub(super) fn caption(footing: &[(Plane, SurfaceStore)]) -> String {
     let sample = |(_, store): &(Plane, SurfaceStore)| {
         let header = &store.header;
         let split = if header.split == "test" { "Test" } else { "Training" };
@@ -207,32 +253,6 @@ fn caption(footing: &[(Plane, SurfaceStore)]) -> String {
         footing.iter().map(|one| line(std::slice::from_ref(one))).collect::<Vec<_>>().join(" | ")
     };
     format!("{text}; BatchNorm frozen; dots are snapshots, between them interpolated")
-}
-
-/// The curves of one run; its panel's colour tells whose they are.
-fn series(panel: usize, metrics: &Metrics) -> Vec<Series> {
-    let mut all = Vec::new();
-    for (split, of) in [("train", Split::Train), ("test", Split::Test)] {
-        for quantity in [Quantity::Loss, Quantity::Accuracy] {
-            let points = metrics.epochs.iter().map(|e| {
-                let value = match (of, quantity) {
-                    (Split::Train, Quantity::Loss) => e.train_loss,
-                    (Split::Train, _) => e.train_accuracy,
-                    (Split::Test, Quantity::Loss) => e.test_loss,
-                    (Split::Test, _) => e.test_accuracy,
-                };
-                (e.epoch as f64, value)
-            });
-            all.push(Series {
-                name: split.to_string(),
-                panel,
-                quantity,
-                split: of,
-                points: points.collect(),
-            });
-        }
-    }
-    all
 }
 
 /// A figure of loss and accuracy along a line, from curves of several folders.
