@@ -195,6 +195,12 @@ impl Show for ContourFilm<'_> {
         let moments = film.pacing.moments.iter().map(|m| &m.label);
         let card = film.pacing.card.iter().flat_map(|c| std::iter::once(&c.title).chain(&c.lines));
         let own = [&film.title, &film.caption, &film.value_label].into_iter();
-        own.chain(panels).chain(names).chain(insets).chain(moments).chain(card).map(String::as_str).collect()
+        own.chain(panels)
+            .chain(names)
+            .chain(insets)
+            .chain(moments)
+            .chain(card)
+            .map(String::as_str)
+            .collect()
     }
 }

@@ -9,7 +9,8 @@ use super::curve;
 use super::film::{Format, Output, RenderReport, write};
 use super::raster::Raster;
 use super::scene::{
-    ContourPanel, CurveFigure, Film, Grid, Pacing, PathPoint, Quantity, Series, Split, Strip,
+    ContourPanel, CurveFigure, CurveStyle, Film, Grid, Pacing, PathPoint, Quantity, Series, Split,
+    Strip,
 };
 use super::show;
 use super::theme::Theme;
@@ -171,6 +172,7 @@ fn a_curve_figure_looks_as_it_did() {
         subtitle: "one filter-normalised direction for each net".into(),
         caption: "All 50,000 training images.".into(),
         x_label: "distance along the direction, α".into(),
+        style: CurveStyle::Stacked,
         series: vec![
             series("small batch", 0, Quantity::Loss, Split::Train, points(&|a| 0.01 + a * a)),
             series("large batch", 1, Quantity::Loss, Split::Train, points(&|a| 0.01 + 4.0 * a * a)),

@@ -34,16 +34,17 @@ impl<'a> InsetView<'a> {
             return None;
         }
         let style = TextStyle::new(0.92 * layout.font.small, super::color::Color::hex(0));
-        let width = side.max((style.width(&inset.title) + 1.2 * layout.font.small).min(0.6 * frame.w));
+        let width =
+            side.max((style.width(&inset.title) + 1.2 * layout.font.small).min(0.6 * frame.w));
         let gap = 8.0 * layout.s;
         let plate = readout::free_corner(frame, (width, side + head), gap, layout, path_px);
         let view = Rect::new(plate.x, plate.y + head, width, side);
         // The middle of the path in the middle of the view, units as in the frame.
         let finite = || inset.path.iter().filter(|p| p.x.is_finite() && p.y.is_finite());
         let middle = |of: fn(&super::scene::PathPoint) -> f64| {
-            let range = finite().map(of).fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], v| {
-                [a.min(v), b.max(v)]
-            });
+            let range = finite()
+                .map(of)
+                .fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], v| [a.min(v), b.max(v)]);
             (range[0] <= range[1]).then_some(0.5 * (range[0] + range[1]))
         };
         let (cx, cy) = (middle(|p| p.x)?, middle(|p| p.y)?);

@@ -38,3 +38,4 @@ pub mod show;
 pub mod text;
 pub mod theme;
 pub mod timeline;
+pub mod twin;

@@ -30,8 +30,9 @@ impl<'a> Furniture<'a> {
         let names = self.strip.series.iter().map(|s| s.name.as_str());
         let moments = self.pacing.moments.iter().map(|m| m.label.as_str());
         let card = self.pacing.card.iter();
-        let card =
-            card.flat_map(|c| std::iter::once(c.title.as_str()).chain(c.lines.iter().map(|l| l.as_str())));
+        let card = card.flat_map(|c| {
+            std::iter::once(c.title.as_str()).chain(c.lines.iter().map(|l| l.as_str()))
+        });
         [self.title, self.caption].into_iter().chain(names).chain(moments).chain(card).collect()
     }
 }
@@ -59,9 +60,8 @@ impl<'a> Page<'a> {
     /// and the caption give way.
     pub fn new([width, height]: [u32; 2], furniture: Furniture<'a>, theme: &'a Theme) -> Self {
         let rect = Rect::new(0.0, 0.0, width as f32, height as f32);
-        let s = (rect.w / 1280.0)
-            .min(rect.h / 720.0)
-            .max((rect.w * rect.h / 921_600.0).sqrt() * 0.7);
+        let s =
+            (rect.w / 1280.0).min(rect.h / 720.0).max((rect.w * rect.h / 921_600.0).sqrt() * 0.7);
         let font = Type::scaled(s);
         let margin = (32.0 * s).max(6.0);
         let roomy = rect.h >= 300.0 && rect.w >= 420.0;
@@ -88,12 +88,7 @@ impl<'a> Page<'a> {
             let n = quantities.len() as f32;
             let w = (room - gap * (n - 1.0)) / n;
             for (k, quantity) in quantities.into_iter().enumerate() {
-                let chart = Rect::new(
-                    margin + k as f32 * (w + gap),
-                    bottom - strip_h,
-                    w,
-                    strip_h,
-                );
+                let chart = Rect::new(margin + k as f32 * (w + gap), bottom - strip_h, w, strip_h);
                 let unit = furniture.pacing.clock.unit();
                 charts.push(Chart::new(&furniture.strip.series, quantity, chart, unit, font, s));
             }

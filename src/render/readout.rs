@@ -10,12 +10,7 @@ use super::theme::Theme;
 
 /// The lines of a read-out: name and value, the epoch first. `time` and `span` are in the unit of
 /// `clock`.
-pub fn rows(
-    path: &[PathPoint],
-    clock: Clock,
-    time: f64,
-    span: f64,
-) -> Vec<(&'static str, String)> {
+pub fn rows(path: &[PathPoint], clock: Clock, time: f64, span: f64) -> Vec<(&'static str, String)> {
     let passed = path.partition_point(|p| clock.time(p) <= time).max(1);
     let Some(snapshot) = path.get(passed - 1) else { return Vec::new() };
     // A run that ended earlier shows its own last epoch.

@@ -173,7 +173,8 @@ mod tests {
     }
 
     fn shaded(field: &Field) -> Raster {
-        let mut raster = Raster::new(100, 100, Theme::light().text.mix(Theme::light().background, 0.5)).unwrap();
+        let mut raster =
+            Raster::new(100, 100, Theme::light().text.mix(Theme::light().background, 0.5)).unwrap();
         draw_hillshade(&mut raster, field, FRAME);
         raster
     }

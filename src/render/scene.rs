@@ -223,6 +223,17 @@ pub struct Film {
     pub pacing: Pacing,
 }
 
+/// How a curve figure puts loss and accuracy together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CurveStyle {
+    /// One chart below the other.
+    #[default]
+    Stacked,
+    /// In one plot, loss (solid) on the left axis and accuracy (dashed) on the right one, as in the
+    /// paper of Li et al. 2018.
+    Twin,
+}
+
 /// A still figure of loss and accuracy along a line `theta + alpha * d`, several runs in one.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CurveFigure {
@@ -236,4 +247,6 @@ pub struct CurveFigure {
     pub x_label: String,
     /// The curves; [`Quantity::Loss`] on one chart, [`Quantity::Accuracy`] on another below it.
     pub series: Vec<Series>,
+    /// How the two go together.
+    pub style: CurveStyle,
 }

@@ -1,9 +1,9 @@
 //! A run on points of the plane to its decision boundary at each snapshot, beside its path.
 
+use super::Subject;
 use super::film::{Extras, HOLD_SECS, PanelSource, contour_told, describe};
 use super::histograms::spread;
 use super::telling::{Telling, Told};
-use super::Subject;
 use crate::dataset::planar;
 use crate::landscape::Plane;
 use crate::parallel;
@@ -25,7 +25,11 @@ const BATCH: usize = 2187;
 ///
 /// # Errors
 /// [`Error::Data`] for a run on pictures; those of reading run and plane, and of the backend.
-pub fn gather(source: &PanelSource, title: Option<&str>, telling: &Telling) -> Result<BoundaryFilm> {
+pub fn gather(
+    source: &PanelSource,
+    title: Option<&str>,
+    telling: &Telling,
+) -> Result<BoundaryFilm> {
     let run = &source.run;
     let spec = Spec::parse(&run.spec_toml()?, &[])?;
     if spec.data.set.form().0 != planar::SHAPE {
@@ -55,10 +59,8 @@ pub fn gather(source: &PanelSource, title: Option<&str>, telling: &Telling) -> R
     let clock = telling.clock.resolve(&[&panel.path]);
     let times = points.iter().map(|p| clock.time(p)).collect();
     let told = [Told { name: &describe(&spec), metrics: &metrics }];
-    let title = title.map_or_else(
-        || format!("A net learns to tell {} apart", spec.data.set),
-        str::to_string,
-    );
+    let title = title
+        .map_or_else(|| format!("A net learns to tell {} apart", spec.data.set), str::to_string);
     let (evaluated, all) = (points.len(), plane.about.path.len());
     let of = if evaluated < all { format!("{evaluated} of {all}") } else { all.to_string() };
     Ok(BoundaryFilm {
@@ -148,7 +150,8 @@ fn answers(run: &Run, subject: &Subject, plane: &Plane) -> Result<(InputSpace, V
 /// The lattice of inputs as normalised images, (GRID * GRID, 2), rows from the bottom up.
 fn inputs_of(stats: &crate::dataset::NormStats) -> Vec<f32> {
     let at = |i: usize| i as f32 / (GRID - 1) as f32; // of -1..=1, in units of the largest pixel
-    let normalised = |value: f32, channel: usize| (value - stats.mean[channel]) / stats.std[channel];
+    let normalised =
+        |value: f32, channel: usize| (value - stats.mean[channel]) / stats.std[channel];
     (0..GRID * GRID)
         .flat_map(|k| [normalised(at(k % GRID), 0), normalised(at(k / GRID), 1)])
         .collect()

@@ -9,9 +9,10 @@ use crate::render::scene::{
     Split,
 };
 use crate::spec::Spec;
-use crate::stages::telling::{Told, Telling};
+use crate::stages::telling::{Telling, Told};
 use crate::stages::{curve, shadow};
 use crate::train::Verdict;
+use crate::weights::hdf5;
 use crate::{Error, Result};
 
 /// Which run, plane and surface a panel shows.
@@ -291,5 +292,54 @@ pub fn curves(folders: &[(String, &Path)], title: Option<&str>) -> Result<CurveF
             );
         }
     }
+    Ok(figure)
+}
+
+/// A figure of loss and accuracy along a line, from HDF5 files of the paper's code, each with its
+/// name: all of `train_loss`, `train_acc`, `test_loss`, `test_acc` that it has.
+///
+/// # Errors
+/// Those of reading the files; [`Error::BadFile`] for one that holds a surface, or no curve.
+pub fn curves_of_files(files: &[(String, &Path)], title: Option<&str>) -> Result<CurveFigure> {
+    let mut figure = CurveFigure {
+        title: title.unwrap_or("Loss and accuracy along a line").into(),
+        x_label: "distance along the direction, α".into(),
+        ..CurveFigure::default()
+    };
+    let mut captions = Vec::new();
+    for (panel, (name, path)) in files.iter().enumerate() {
+        let file = hdf5::read_surface(path)?;
+        let bad = |what: &str, remedy: &str| Error::BadFile {
+            what: what.into(),
+            remedy: remedy.into(),
+            path: path.to_path_buf(),
+        };
+        if file.ys.is_some() {
+            return Err(bad("it holds a surface, not a curve", "give a file with one direction"));
+        }
+        let before = figure.series.len();
+        for (key, quantity, split, unit) in [
+            ("train_loss", Quantity::Loss, Split::Train, 1.0),
+            ("train_acc", Quantity::Accuracy, Split::Train, 0.01), // percent in the file
+            ("test_loss", Quantity::Loss, Split::Test, 1.0),
+            ("test_acc", Quantity::Accuracy, Split::Test, 0.01),
+        ] {
+            if let Some(field) = file.field(key) {
+                let points = file.xs.iter().zip(&field.values).map(|(x, v)| (*x, unit * v));
+                let points = points.collect();
+                figure.series.push(Series { name: name.clone(), panel, quantity, split, points });
+            }
+        }
+        if figure.series.len() == before {
+            let remedy = "give a curve file of the paper's code";
+            return Err(bad(
+                "it has neither train_loss, train_acc, test_loss nor test_acc",
+                remedy,
+            ));
+        }
+        let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+        captions.push(format!("{file_name}, {} points", file.xs.len()));
+    }
+    figure.caption = format!("From {}.", captions.join("; "));
     Ok(figure)
 }

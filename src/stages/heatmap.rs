@@ -1,12 +1,12 @@
 //! A surface's cells to a heat map of any of their quantities.
 
-use super::film::{HOLD_SECS, PanelSource, caption, contour_told, Extras};
+use super::film::{Extras, HOLD_SECS, PanelSource, caption, contour_told};
 use super::telling::Telling;
+use crate::Result;
 use crate::landscape::{Cell, Plane, SurfaceStore};
 use crate::names::named_enum;
 use crate::render::scene::Grid;
 use crate::render::scenes::heatmap::{Heatmap, Scaling};
-use crate::Result;
 
 named_enum! {
     /// What a heat map shows of each cell.
@@ -73,9 +73,10 @@ pub fn gather(
     let done = (0..store.cells.len()).filter(|k| store.cells[*k].is_some());
     let origin = done.min_by(|a, b| nearest(a).total_cmp(&nearest(b)));
     let origin = origin.and_then(|k| store.cells[k]).map_or(f64::NAN, |c| c.loss);
-    let values = store.cells.iter().map(|cell| {
-        cell.as_ref().map_or(f64::NAN, |cell| quantity.of(cell, samples, origin))
-    });
+    let values = store
+        .cells
+        .iter()
+        .map(|cell| cell.as_ref().map_or(f64::NAN, |cell| quantity.of(cell, samples, origin)));
     let grid = Grid { values: values.collect(), ..panel.grid };
     let split = if store.header.split == "test" { "test" } else { "training" };
     let title = title.map_or_else(

@@ -3,13 +3,13 @@
 
 use super::film::{HOLD_SECS, describe};
 use super::telling::{Telling, Told};
+use crate::Result;
 use crate::names::named_enum;
 use crate::network::{ParamLayout, Role};
 use crate::record::{Run, RunSnapshots};
 use crate::render::scene::PathPoint;
 use crate::render::scenes::histograms::{HistogramFilm, LayerHistogram};
 use crate::spec::Spec;
-use crate::Result;
 
 named_enum! {
     /// Which weights a histogram counts.

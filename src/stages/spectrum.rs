@@ -32,8 +32,10 @@ pub fn gather(runs: &[(String, Run)], plane: &str, title: Option<&str>) -> Resul
         };
         let snapshots = about.path.len();
         // A rounding error is no component.
-        let rank = (snapshots - usize::from(centring == Centring::Centred)).min(about.spectrum.len());
-        let explained: Vec<f64> = about.spectrum.iter().take(rank.max(1)).map(|v| v / total).collect();
+        let rank =
+            (snapshots - usize::from(centring == Centring::Centred)).min(about.spectrum.len());
+        let explained: Vec<f64> =
+            about.spectrum.iter().take(rank.max(1)).map(|v| v / total).collect();
         let null = null_explained_variance(snapshots, explained.len(), centring);
         captions.push(format!("{snapshots} snapshots"));
         figure.paths.push(PathSpectrum { name: name.clone(), explained, null });

@@ -3,7 +3,9 @@
 
 use crate::names::named_enum;
 use crate::record::Metrics;
-use crate::render::scene::{Card, Clock, Moment, Pacing, PathPoint, Quantity, Series, Split, Strip};
+use crate::render::scene::{
+    Card, Clock, Moment, Pacing, PathPoint, Quantity, Series, Split, Strip,
+};
 use crate::{Error, Result};
 
 named_enum! {

@@ -106,14 +106,16 @@ impl<'a> BoundaryShow<'a> {
         let sized = inputs.probabilities.iter().all(|p| p.len() == k * nx * ny);
         let spans = |d: [f64; 2]| d[0] < d[1] && d[0].is_finite() && d[1].is_finite();
         let counted = inputs.probabilities.len() == film.times.len() && !film.times.is_empty();
-        if !(sized && counted && k >= 2 && nx >= 2 && ny >= 2 && spans(inputs.x) && spans(inputs.y)) {
+        if !(sized && counted && k >= 2 && nx >= 2 && ny >= 2 && spans(inputs.x) && spans(inputs.y))
+        {
             return Err(Error::Render {
                 what: format!(
                     "{} answers of {k} classes on {nx} x {ny} inputs for {} snapshots cannot be drawn",
                     inputs.probabilities.len(),
                     film.times.len()
                 ),
-                remedy: "give one probability for each class at each input, for every snapshot".into(),
+                remedy: "give one probability for each class at each input, for every snapshot"
+                    .into(),
             });
         }
         let furniture = Furniture {
@@ -253,13 +255,17 @@ impl<'a> BoundaryShow<'a> {
                 // From a guess (1 / classes) to certainty.
                 let guess = 1.0 / classes as f32;
                 let sure = ((top - guess) / (1.0 - guess)).clamp(0.0, 1.0);
-                let color =
-                    if sum_bad { theme.hatch } else { shades[best][(63.0 * sure).round() as usize] };
+                let color = if sum_bad {
+                    theme.hatch
+                } else {
+                    shades[best][(63.0 * sure).round() as usize]
+                };
                 rgba.extend([color.r, color.g, color.b, 255]);
             }
         }
         canvas.image(&rgba, width as u32, height as u32, rect);
-        let line = Stroke { cap: Cap::Round, ..Stroke::solid(theme.text, (2.0 * self.page.s).max(1.1)) };
+        let line =
+            Stroke { cap: Cap::Round, ..Stroke::solid(theme.text, (2.0 * self.page.s).max(1.1)) };
         // With two classes the boundary of one is that of the other.
         for class in 0..if classes == 2 { 1 } else { classes } {
             let margin = |k: usize| {
@@ -342,8 +348,8 @@ fn draw_mark(canvas: &mut dyn Canvas, x: f32, y: f32, r: f32, class: usize, colo
 fn around(panel: &ContourPanel) -> Domain {
     let along = |of: fn(&crate::render::scene::PathPoint) -> f64| {
         let finite = panel.path.iter().filter(|p| p.x.is_finite() && p.y.is_finite()).map(of);
-        let [a, b] = finite
-            .fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], v| [a.min(v), b.max(v)]);
+        let [a, b] =
+            finite.fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], v| [a.min(v), b.max(v)]);
         if a < b { (0.5 * a + 0.5 * b, 0.6 * (b - a)) } else { (if a == b { a } else { 0.0 }, 0.5) }
     };
     let ((cx, rx), (cy, ry)) = (along(|p| p.x), along(|p| p.y));
@@ -388,7 +394,14 @@ impl Show for BoundaryShow<'_> {
             let place = PanelBox { cell, ..self.place };
             panel::draw(canvas, &film.panel, &place, &self.layout, &self.scale, theme, &px);
             if let Some(bar) = self.layout.colorbar {
-                panel::draw_colorbar(canvas, bar, &film.value_label, &self.layout, &self.scale, theme);
+                panel::draw_colorbar(
+                    canvas,
+                    bar,
+                    &film.value_label,
+                    &self.layout,
+                    &self.scale,
+                    theme,
+                );
             }
         }
         Ok(())
@@ -427,7 +440,8 @@ impl Show for BoundaryShow<'_> {
 
     fn texts(&self) -> Vec<&str> {
         let (film, panel, inputs) = (self.film, &self.film.panel, &self.film.inputs);
-        let own = [&film.value_label, &panel.title, &panel.subtitle, &panel.x_label, &panel.y_label];
+        let own =
+            [&film.value_label, &panel.title, &panel.subtitle, &panel.x_label, &panel.y_label];
         let own = own.into_iter().chain([&inputs.title, &inputs.subtitle]);
         let furniture = Furniture {
             title: &film.title,

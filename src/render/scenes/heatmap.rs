@@ -167,7 +167,8 @@ impl<'a> HeatmapShow<'a> {
         let times = map.path.iter().map(|p| map.pacing.clock.time(p));
         let timeline = Timeline::over(times, &map.pacing, map.hold_secs, frames, f64::from(fps));
         let scale = ColorScale::new(&map.grid.values, map.scaling, map.range, theme);
-        let panel = ContourPanel { grid: map.grid.clone(), path: map.path.clone(), ..Default::default() };
+        let panel =
+            ContourPanel { grid: map.grid.clone(), path: map.path.clone(), ..Default::default() };
         let domain = Domain::of(&panel);
         let (font, s) = (page.font, page.s);
         let roomy = page.rect.h >= 240.0;
@@ -267,7 +268,12 @@ impl<'a> HeatmapShow<'a> {
         }
         let title = TextStyle::new(font.small, theme.text);
         let room = self.page.rect.w - 0.5 * self.page.margin - bar.x;
-        canvas.text(&title.fit(&self.map.value_label, room), bar.x, bar.y - 0.6 * font.small, &title);
+        canvas.text(
+            &title.fit(&self.map.value_label, room),
+            bar.x,
+            bar.y - 0.6 * font.small,
+            &title,
+        );
     }
 }
 
@@ -333,12 +339,8 @@ impl Show for HeatmapShow<'_> {
     fn texts(&self) -> Vec<&str> {
         let m = self.map;
         let own = [&m.heading, &m.subtitle, &m.value_label, &m.x_label, &m.y_label];
-        let furniture = Furniture {
-            title: &m.title,
-            caption: &m.caption,
-            strip: &m.strip,
-            pacing: &m.pacing,
-        };
+        let furniture =
+            Furniture { title: &m.title, caption: &m.caption, strip: &m.strip, pacing: &m.pacing };
         own.into_iter().map(String::as_str).chain(furniture.texts()).collect()
     }
 }

@@ -120,7 +120,8 @@ impl<'a> HistogramShow<'a> {
         if n == 0 || !(1..=24).contains(&film.layers.len()) || !film.layers.iter().all(fits) {
             return Err(Error::Render {
                 what: format!("{} layers over {n} snapshots cannot be drawn", film.layers.len()),
-                remedy: "give 1 to 24 layers a histogram of at least two bins for each snapshot".into(),
+                remedy: "give 1 to 24 layers a histogram of at least two bins for each snapshot"
+                    .into(),
             });
         }
         let furniture = Furniture {
@@ -131,8 +132,13 @@ impl<'a> HistogramShow<'a> {
         };
         let page = Page::new(size, furniture, theme);
         let times: Vec<f64> = film.snapshots.iter().map(|p| film.pacing.clock.time(p)).collect();
-        let timeline =
-            Timeline::over(times.iter().copied(), &film.pacing, film.hold_secs, frames, f64::from(fps));
+        let timeline = Timeline::over(
+            times.iter().copied(),
+            &film.pacing,
+            film.hold_secs,
+            frames,
+            f64::from(fps),
+        );
         let count = film.layers.len();
         let body = page.body;
         let font = page.font;

@@ -73,8 +73,8 @@ pub struct ShadowShow<'a> {
 fn extent(path: &[PathPoint]) -> Option<([f64; 2], [f64; 2])> {
     let along = |of: fn(&PathPoint) -> f64| {
         let finite = path.iter().filter(|p| p.x.is_finite() && p.y.is_finite()).map(of);
-        let [a, b] = finite
-            .fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], v| [a.min(v), b.max(v)]);
+        let [a, b] =
+            finite.fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], v| [a.min(v), b.max(v)]);
         (a <= b).then_some((0.5 * a + 0.5 * b, 0.5 * b - 0.5 * a))
     };
     let ((cx, rx), (cy, ry)) = (along(|p| p.x)?, along(|p| p.y)?);
@@ -97,7 +97,8 @@ impl<'a> ShadowShow<'a> {
         if !(1..=4).contains(&extents.len()) || extents.iter().all(Option::is_none) {
             return Err(Error::Render {
                 what: format!("{} views of a path, or none with a finite point", extents.len()),
-                remedy: "show a path with at least one finite snapshot in one to four planes".into(),
+                remedy: "show a path with at least one finite snapshot in one to four planes"
+                    .into(),
             });
         }
         let furniture = Furniture {
@@ -111,7 +112,8 @@ impl<'a> ShadowShow<'a> {
         let times = film.views.iter().flat_map(|v| &v.path).map(|p| clock.time(p));
         let timeline = Timeline::over(times, &film.pacing, film.hold_secs, frames, f64::from(fps));
         let n = film.views.len();
-        let columns = if page.body.w > 1.2 * page.body.h { n.min(if n == 4 { 2 } else { 3 }) } else { 1 };
+        let columns =
+            if page.body.w > 1.2 * page.body.h { n.min(if n == 4 { 2 } else { 3 }) } else { 1 };
         let rows = n.div_ceil(columns);
         let gap = 26.0 * page.s;
         let cell_w = (page.body.w - gap * (columns - 1) as f32) / columns as f32;
@@ -124,9 +126,8 @@ impl<'a> ShadowShow<'a> {
         );
         let roomy = page.rect.h >= 240.0;
         // One half-extent for all: the widest, with a margin; in the shape of the cells.
-        let reach = |axis: usize| {
-            extents.iter().flatten().map(|(_, r)| r[axis]).fold(0.0, f64::max)
-        };
+        let reach =
+            |axis: usize| extents.iter().flatten().map(|(_, r)| r[axis]).fold(0.0, f64::max);
         let (rx, ry) = (reach(0), reach(1));
         let around = gutters(&font, s, [-10.0, 10.0], [roomy; 2], heading);
         let shape = f64::from((cell_w - around[0] - around[2]) / (cell_h - around[1] - around[3]));
@@ -141,16 +142,15 @@ impl<'a> ShadowShow<'a> {
                 cell_h - if k / columns + 1 < rows { 10.0 * s } else { 0.0 },
             );
             let ([cx, cy], [vx, vy]) = extents[k].unwrap_or_default();
-            let own = Domain {
-                x: [cx - half * shape, cx + half * shape],
-                y: [cy - half, cy + half],
-            };
+            let own =
+                Domain { x: [cx - half * shape, cx + half * shape], y: [cy - half, cy + half] };
             let around = gutters(&font, s, own.y, [roomy; 2], heading);
             let frame = frame_in(cell, around, &own, true);
             let track = Track::with_clock(&view.path, clock, own, frame, s);
             // A lens where the shadow would be smaller than the ball that shows it.
             let short = vx.max(vy * shape) < 0.06 * half * shape && vx.max(vy) > 0.0;
-            let lens = short.then(|| Lens::new(view, [cx, cy], [vx, vy], own, frame, &film.pacing, s));
+            let lens =
+                short.then(|| Lens::new(view, [cx, cy], [vx, vy], own, frame, &film.pacing, s));
             views.push(View { frame, domain: own, track, lens });
         }
         Ok(Self { film, page, timeline, views })

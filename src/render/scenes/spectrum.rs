@@ -66,7 +66,11 @@ impl Figure for SpectrumFigure {
         let mut body = page.body;
         if self.paths.len() > 1 {
             self.draw_key(canvas, &page, body, theme);
-            body = Rect { y: body.y + 1.7 * page.font.label, h: body.h - 1.7 * page.font.label, ..body };
+            body = Rect {
+                y: body.y + 1.7 * page.font.label,
+                h: body.h - 1.7 * page.font.label,
+                ..body
+            };
         }
         let tall = body.h > 1.2 * body.w;
         let gap = 40.0 * page.s;
@@ -112,9 +116,11 @@ impl SpectrumFigure {
             .iter()
             .flat_map(|p| [p.explained[0], p.null.first().copied().unwrap_or(0.0)])
             .fold(0.0, f64::max);
-        let domain = Domain { x: [0.5, bars as f64 + 0.5], y: [0.0, 100.0 * highest.max(0.01) * 1.12] };
+        let domain =
+            Domain { x: [0.5, bars as f64 + 0.5], y: [0.0, 100.0 * highest.max(0.01) * 1.12] };
         let heading = heading_height(&font, true, true);
-        let frame = frame_in(cell, gutters(&font, page.s, domain.y, [true, true], heading), &domain, false);
+        let frame =
+            frame_in(cell, gutters(&font, page.s, domain.y, [true, true], heading), &domain, false);
         let axes = Axes {
             frame,
             domain,
@@ -123,7 +129,8 @@ impl SpectrumFigure {
             font,
             s: page.s,
         };
-        let texts = ["Each component", "bars: the path · lines: a random walk of as many snapshots"];
+        let texts =
+            ["Each component", "bars: the path · lines: a random walk of as many snapshots"];
         draw_heading(canvas, texts, frame, cell.right() - frame.x, &font, theme);
         axes.draw_mesh(canvas, theme);
         let slot = frame.w / bars as f32;
@@ -148,10 +155,22 @@ impl SpectrumFigure {
                 canvas.line(&ends, &line);
                 if width >= 2.2 * small.size {
                     // Above whichever is higher, bar or line.
-                    let text = format!("{} %", significant(100.0 * share, if share < 0.1 { 2 } else { 3 }));
-                    let style = if small.width(&text) > 1.25 * width { small.align(Align::Center) } else { small };
+                    let text = format!(
+                        "{} %",
+                        significant(100.0 * share, if share < 0.1 { 2 } else { 3 })
+                    );
+                    let style = if small.width(&text) > 1.25 * width {
+                        small.align(Align::Center)
+                    } else {
+                        small
+                    };
                     if small.width(&text) <= slot {
-                        canvas.text(&text, x + 0.5 * bar.w, top.min(y) - 0.55 * small.size, &style.bold());
+                        canvas.text(
+                            &text,
+                            x + 0.5 * bar.w,
+                            top.min(y) - 0.55 * small.size,
+                            &style.bold(),
+                        );
                     }
                 }
             }
@@ -165,7 +184,12 @@ impl SpectrumFigure {
         let last = longest.clamp(2, SUMS);
         let domain = Domain { x: [0.0, last as f64], y: [0.0, 105.0] };
         let heading = heading_height(&font, true, true);
-        let frame = frame_in(cell, gutters(&font, page.s, domain.y, [true, false], heading), &domain, false);
+        let frame = frame_in(
+            cell,
+            gutters(&font, page.s, domain.y, [true, false], heading),
+            &domain,
+            false,
+        );
         let axes = Axes { frame, domain, x_label: "components", y_label: "", font, s: page.s };
         let texts = ["Together, %", "solid: the path · dashed: a random walk"];
         draw_heading(canvas, texts, frame, cell.right() - frame.x, &font, theme);
@@ -192,7 +216,8 @@ impl SpectrumFigure {
             }
             let color = theme.series_color(k);
             let points = line(&path.explained);
-            let stroke = Stroke { cap: Cap::Round, ..Stroke::solid(color, (2.4 * page.s).max(1.2)) };
+            let stroke =
+                Stroke { cap: Cap::Round, ..Stroke::solid(color, (2.4 * page.s).max(1.2)) };
             canvas.line(&points, &stroke);
             for &(x, y) in points.iter().skip(1) {
                 canvas.disc(x, y, (3.4 * page.s).max(1.6), color);
