@@ -142,9 +142,19 @@ impl<'a> Chart<'a> {
             + 0.8 * font.small;
         chart.plot.x += left;
         chart.plot.w = (rect.w - left - right).max(2.0);
-        let count = ((chart.plot.w / (4.5 * font.small)) as usize).clamp(2, 8);
-        chart.x_ticks = ticks(x[0], x[1], count);
-        chart
+        chart.spanning(x)
+    }
+
+    /// The chart with an x axis that holds `span`, too: charts below one film have one axis, from
+    /// the film's first moment to its last, whatever each of them has points for.
+    pub fn spanning(mut self, span: [f64; 2]) -> Self {
+        let wider = [self.x[0].min(span[0]), self.x[1].max(span[1])];
+        if wider[0] < wider[1] && wider.iter().all(|x| x.is_finite()) {
+            self.x = wider;
+        }
+        let count = ((self.plot.w / (4.5 * self.font.small)) as usize).clamp(2, 8);
+        self.x_ticks = ticks(self.x[0], self.x[1], count);
+        self
     }
 
     fn y_text(&self, y: f64) -> String {

@@ -23,6 +23,7 @@ pub struct ContourFilm<'a> {
     film: &'a Film,
     theme: &'a Theme,
     layout: Layout,
+    caption: Vec<String>,
     scale: LevelScale,
     tracks: Vec<Track>,
     insets: Vec<Option<InsetView<'a>>>,
@@ -64,7 +65,15 @@ impl<'a> ContourFilm<'a> {
             colorbar_label_ems: scale.labels().iter().map(|l| ems(l)).fold(2.0, f32::max),
             tick_label_ems: y_ticks.map(|y| ems(&significant(y, 6))).fold(1.5, f32::max),
         };
-        let layout = Layout::new(width, height, &contents);
+        // A caption that is too long for one line takes a second one off everything else.
+        let mut layout = Layout::new(width, height, &contents);
+        let mut caption = caption_lines(film, &layout, theme);
+        if caption.len() > 1 {
+            let line = (1.35 * layout.font.small).round() as u32;
+            layout = Layout::new(width, height.saturating_sub(line).max(1), &contents);
+            layout.page.h = height as f32;
+            caption = caption_lines(film, &layout, theme);
+        }
         let tracks: Vec<Track> = film
             .panels
             .iter()
@@ -88,9 +97,10 @@ impl<'a> ContourFilm<'a> {
             .map(|(quantity, rect)| {
                 let x_label = film.pacing.clock.unit();
                 Chart::new(&film.strip.series, quantity, *rect, x_label, layout.font, layout.s)
+                    .spanning([timeline.start, timeline.end])
             })
             .collect();
-        Ok(Self { film, theme, layout, scale, tracks, insets, charts, timeline })
+        Ok(Self { film, theme, layout, caption, scale, tracks, insets, charts, timeline })
     }
 
     /// The timeline of the frames.
@@ -103,6 +113,13 @@ impl<'a> ContourFilm<'a> {
         let frame = self.layout.panels[k].frame;
         self.tracks[k].pixels().iter().all(|p| frame.contains(p.0, p.1, -0.5))
     }
+}
+
+/// The caption in one line or two; none where the layout has no room for it.
+fn caption_lines(film: &Film, layout: &Layout, theme: &Theme) -> Vec<String> {
+    let style = TextStyle::new(layout.font.small, theme.muted);
+    let room = layout.page.w - 2.0 * layout.margin;
+    layout.caption_baseline.map_or_else(Vec::new, |_| page::wrap(&film.caption, room, 2, &style))
 }
 
 impl Show for ContourFilm<'_> {
@@ -121,9 +138,11 @@ impl Show for ContourFilm<'_> {
             let style = TextStyle::new(layout.font.title, theme.text).bold();
             canvas.text(&style.fit(&self.film.title, room), layout.margin, baseline, &style);
         }
-        if let Some(baseline) = layout.caption_baseline {
-            let style = TextStyle::new(layout.font.small, theme.muted);
-            canvas.text(&style.fit(&self.film.caption, room), layout.margin, baseline, &style);
+        let style = TextStyle::new(layout.font.small, theme.muted);
+        for (i, line) in self.caption.iter().enumerate() {
+            let baseline = layout.caption_baseline.unwrap_or(0.0);
+            let below = 1.35 * layout.font.small * i as f32;
+            canvas.text(line, layout.margin, baseline + below, &style);
         }
         for (k, (p, place)) in self.film.panels.iter().zip(&layout.panels).enumerate() {
             let keep_clear = self.tracks[k].pixels();
@@ -154,7 +173,7 @@ impl Show for ContourFilm<'_> {
             let color = theme.series_color(k);
             let pen = Pen { color, theme, s: layout.s, fade: 0.22 * span };
             // The read-out first: should its plate reach the path, the path stays visible.
-            let rows = readout::rows(&p.path, self.film.pacing.clock, epoch, span);
+            let rows = readout::rows_at(&p.path, self.film.pacing.clock, epoch, span);
             let corner = || readout::corner(place.frame, layout, &track.pixels());
             if let Some((rect, on_plate)) =
                 place.readout.map(|r| (r, false)).or_else(|| corner().map(|r| (r, true)))

@@ -16,7 +16,7 @@ use super::show;
 use super::theme::Theme;
 
 /// Two wells, and a path that spirals into the left one.
-fn panel(nx: usize, ny: usize, snapshots: usize) -> ContourPanel {
+pub(super) fn panel(nx: usize, ny: usize, snapshots: usize) -> ContourPanel {
     let along = |n: usize, reach: f64| -> Vec<f64> {
         (0..n).map(|i| reach * (2.0 * i as f64 / (n - 1).max(1) as f64 - 1.0)).collect()
     };
@@ -52,7 +52,7 @@ fn panel(nx: usize, ny: usize, snapshots: usize) -> ContourPanel {
     }
 }
 
-fn strip(panels: &[ContourPanel]) -> Strip {
+pub(super) fn strip(panels: &[ContourPanel]) -> Strip {
     let mut series = Vec::new();
     for (k, panel) in panels.iter().enumerate() {
         for (name, split, factor) in [("train", Split::Train, 1.0), ("test", Split::Test, 1.3)] {
@@ -143,6 +143,17 @@ fn golden_frame(name: &str, film: &Film, theme: Theme, size: [u32; 2], frame: us
     let picture = show::frame(&scene, &show::backdrop(&scene).unwrap(), frame).unwrap();
     let file = std::fs::File::create(&path).unwrap();
     super::encode::png::write(file, picture.rgba(), size[0], size[1]).unwrap();
+    assert_golden(name, &path);
+}
+
+/// Compares frame `frame` of any show with `tests/golden/NAME.png`.
+pub(super) fn assert_golden_show(name: &str, show: &dyn show::Show, frame: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frame.png");
+    let picture = show::frame(show, &show::backdrop(show).unwrap(), frame).unwrap();
+    let [width, height] = show.size();
+    let file = std::fs::File::create(&path).unwrap();
+    super::encode::png::write(file, picture.rgba(), width, height).unwrap();
     assert_golden(name, &path);
 }
 

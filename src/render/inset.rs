@@ -57,7 +57,7 @@ impl<'a> InsetView<'a> {
 
     /// The plate.
     pub fn draw_static(&self, canvas: &mut dyn Canvas, layout: &Layout, theme: &Theme) {
-        canvas.rect(self.plate, theme.background.alpha(0.93));
+        canvas.rect(self.plate, theme.background);
         let (p, v) = (self.plate, self.view);
         let corners =
             [(p.x, p.y), (p.right(), p.y), (p.right(), v.bottom()), (p.x, v.bottom()), (p.x, p.y)];

@@ -56,9 +56,14 @@ pub struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// The page of `width` x `height` pixels. Below 300 pixels of height or 420 of width the strip
-    /// and the caption give way.
-    pub fn new([width, height]: [u32; 2], furniture: Furniture<'a>, theme: &'a Theme) -> Self {
+    /// The page of `width` x `height` pixels, its charts over `span` (the first and the last moment
+    /// of the film). Below 300 pixels of height or 420 of width the strip and the caption give way.
+    pub fn new(
+        [width, height]: [u32; 2],
+        furniture: Furniture<'a>,
+        span: [f64; 2],
+        theme: &'a Theme,
+    ) -> Self {
         let rect = Rect::new(0.0, 0.0, width as f32, height as f32);
         let s =
             (rect.w / 1280.0).min(rect.h / 720.0).max((rect.w * rect.h / 921_600.0).sqrt() * 0.7);
@@ -90,7 +95,8 @@ impl<'a> Page<'a> {
             for (k, quantity) in quantities.into_iter().enumerate() {
                 let chart = Rect::new(margin + k as f32 * (w + gap), bottom - strip_h, w, strip_h);
                 let unit = furniture.pacing.clock.unit();
-                charts.push(Chart::new(&furniture.strip.series, quantity, chart, unit, font, s));
+                let chart = Chart::new(&furniture.strip.series, quantity, chart, unit, font, s);
+                charts.push(chart.spanning(span));
             }
             bottom -= strip_h + 14.0 * s;
         }

@@ -135,7 +135,11 @@ fn draw_contours(
             holes.into_iter().any(|r| r.contains(x, y, 0.0))
                 || labels.iter().any(|l| (l.x - x).hypot(l.y - y) < 2.2 * size)
         };
-        relief::draw_arrows(canvas, field, domain, frame, s, theme, skip);
+        let ground = |x: f32, y: f32| {
+            let z = field.at(frame, x, y);
+            band_color(levels.partition_point(|&level| level <= z))
+        };
+        relief::draw_arrows(canvas, field, domain, frame, s, ground, skip);
     }
     for label in labels {
         let (below, above) = (band_color(label.level), band_color(label.level + 1));

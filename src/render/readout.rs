@@ -8,9 +8,18 @@ use super::scale::{fixed, number, thousands};
 use super::scene::{Clock, PathPoint};
 use super::theme::Theme;
 
-/// The lines of a read-out: name and value, the epoch first. `time` and `span` are in the unit of
-/// `clock`.
-pub fn rows(path: &[PathPoint], clock: Clock, time: f64, span: f64) -> Vec<(&'static str, String)> {
+/// The lines of a read-out: name and value, the epoch first.
+pub fn rows(path: &[PathPoint], epoch: f64, span: f64) -> Vec<(&'static str, String)> {
+    rows_at(path, Clock::Epoch, epoch, span)
+}
+
+/// The same by another clock: `time` and `span` are in its unit.
+pub fn rows_at(
+    path: &[PathPoint],
+    clock: Clock,
+    time: f64,
+    span: f64,
+) -> Vec<(&'static str, String)> {
     let passed = path.partition_point(|p| clock.time(p) <= time).max(1);
     let Some(snapshot) = path.get(passed - 1) else { return Vec::new() };
     // A run that ended earlier shows its own last epoch.
@@ -107,22 +116,25 @@ pub fn draw(
         let pad = 0.7 * font.small;
         let (w, h) = (place.w - 2.0 * pad, place.h - pad);
         let inner = Rect::new(place.x + pad, place.y + 0.5 * pad, w, h);
-        draw_list(canvas, inner, rows, font.small, layout, theme);
+        draw_list(canvas, inner, rows, font.small, layout.s, theme);
     } else {
         let size = if place.w >= 12.4 * font.label { font.label } else { font.small };
-        draw_list(canvas, place, rows, size, layout, theme);
+        draw_list(canvas, place, rows, size, layout.s, theme);
     }
 }
 
-/// One under the other, the epoch large.
-fn draw_list(
+/// One under the other in type of `size` pixels, the epoch large; `s` pixels a design pixel.
+pub fn draw_list(
     canvas: &mut dyn Canvas,
     place: Rect,
     rows: &[(&'static str, String)],
     size: f32,
-    layout: &Layout,
+    s: f32,
     theme: &Theme,
 ) {
+    if rows.is_empty() {
+        return;
+    }
     let name = TextStyle::new(size, theme.muted);
     let value = TextStyle::new(size, theme.text).bold().align(Align::Right);
     let large = TextStyle { size: 1.6 * size, ..value };
@@ -130,7 +142,7 @@ fn draw_list(
     canvas.text(rows[0].0, place.x, y, &name);
     canvas.text(&rows[0].1, place.right(), y, &large);
     y += 0.55 * size;
-    let rule = Stroke::solid(theme.rule, layout.s.max(0.75));
+    let rule = Stroke::solid(theme.rule, s.max(0.75));
     canvas.line(&[(place.x, y), (place.right(), y)], &rule);
     for (label, text) in &rows[1..] {
         y += 1.42 * size;
@@ -230,15 +242,15 @@ mod tests {
         };
         let path = [point(0, 0.0, 2.2961, Some(2.4)), point(1240, 10.0, f64::NAN, None)];
         let values = |epoch| {
-            let rows = rows(&path, Clock::Epoch, epoch, 10.0);
+            let rows = rows(&path, epoch, 10.0);
             rows.into_iter().map(|r| r.1).collect::<Vec<_>>()
         };
         assert_eq!(values(4.5), ["4.50", "0", "0.1", "2.296", "2.400"]);
         assert_eq!(values(10.0), ["10.00", "1,240", "0.1", "diverged", "–"]);
         assert_eq!(values(99.0)[0], "10.00");
-        assert!(rows(&[], Clock::Epoch, 0.0, 1.0).is_empty());
+        assert!(rows(&[], 0.0, 1.0).is_empty());
         // Half-way in steps is half-way in epochs.
-        assert_eq!(rows(&path, Clock::Step, 620.0, 1240.0)[0].1, "5.00");
-        assert_eq!(rows(&path, Clock::Step, 9999.0, 1240.0)[0].1, "10.00");
+        assert_eq!(rows_at(&path, Clock::Step, 620.0, 1240.0)[0].1, "5.00");
+        assert_eq!(rows_at(&path, Clock::Step, 9999.0, 1240.0)[0].1, "10.00");
     }
 }

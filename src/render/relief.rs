@@ -4,16 +4,16 @@
 use tiny_skia::PathBuilder;
 
 use super::canvas::{Canvas, Cap, Rect, Stroke};
+use super::color::Color;
 use super::field::{Domain, Field};
-use super::theme::Theme;
 
 /// Light from the upper left at this height above the page, radians: cartography's habit, as eyes
 /// read relief lit from below inside out (E. Imhof, "Cartographic Relief Presentation", 1982).
 const ALTITUDE: f32 = 0.85;
 
 /// How dark a slope turned away gets and how bright one turned towards the light, as alpha.
-const SHADOW: f32 = 0.42;
-const LIGHT: f32 = 0.34;
+const SHADOW: f32 = 0.38;
+const LIGHT: f32 = 0.24;
 
 /// Shades `frame` by the slope of `field`: a translucent picture of black and white over the bands.
 /// Slopes are taken in the units of the colour scale (a logarithm for positive data) and exaggerated
@@ -95,14 +95,15 @@ fn at(
 
 /// Draws arrows down the slope of `field` on an even lattice of `frame`: they point along the
 /// negative gradient in the plane's coordinates, and the longer the steeper, on a logarithmic scale
-/// over a factor of a hundred. `skip` tells pixels that get none (holes).
+/// over a factor of a hundred. `ground` tells the colour under a pixel, so that they stand out on it;
+/// `skip` tells pixels that get none (holes).
 pub fn draw_arrows(
     canvas: &mut dyn Canvas,
     field: &Field,
     domain: Domain,
     frame: Rect,
     s: f32,
-    theme: &Theme,
+    ground: impl Fn(f32, f32) -> Color,
     skip: impl Fn(f32, f32) -> bool,
 ) {
     let slopes = slopes(field, frame);
@@ -131,32 +132,45 @@ pub fn draw_arrows(
         }
     }
     let Some(steepest) = found.iter().map(|a| a.4).reduce(f64::max) else { return };
-    let (mut shafts, mut heads) = (PathBuilder::new(), PathBuilder::new());
+    // Dark arrows on light ground, light ones on dark ground.
+    let mut inks = [(Color::hex(0x10202c), Ink::default()), (Color::hex(0xf4f7f8), Ink::default())];
     for (x, y, dx, dy, steepness) in found {
         let share = 1.0 + 0.5 * (steepness / steepest).log10();
         if share <= 0.0 {
             continue; // flatter than a hundredth of the steepest
         }
-        let length = spacing * (0.22 + 0.5 * share as f32);
-        let (dx, dy) = (dx as f32, dy as f32);
-        let tip = (x + 0.5 * length * dx, y + 0.5 * length * dy);
-        let head = (0.13 * spacing).max(2.5);
-        let neck = (tip.0 - head * dx, tip.1 - head * dy);
-        shafts.move_to(x - 0.5 * length * dx, y - 0.5 * length * dy);
-        shafts.line_to(neck.0, neck.1);
-        heads.move_to(tip.0, tip.1);
-        heads.line_to(neck.0 - 0.55 * head * dy, neck.1 + 0.55 * head * dx);
-        heads.line_to(neck.0 + 0.55 * head * dy, neck.1 - 0.55 * head * dx);
-        heads.close();
+        let color = super::panel::ink_on(ground(x, y));
+        let ink = usize::from(color.oklab()[0] > 0.5);
+        let length = spacing * (0.24 + 0.5 * share as f32);
+        inks[ink].1.add((x, y), (dx as f32, dy as f32), length, (0.17 * spacing).max(3.5));
     }
-    let (ink, casing) = (theme.text, theme.casing.alpha(0.55));
-    let stroke = |color, width: f32| Stroke { cap: Cap::Round, ..Stroke::solid(color, width) };
-    let width = (1.3 * s).max(0.8);
-    if let (Some(shafts), Some(heads)) = (shafts.finish(), heads.finish()) {
-        canvas.stroke(&shafts, &stroke(casing, 2.6 * width));
-        canvas.stroke(&heads, &stroke(casing, 1.6 * width));
-        canvas.stroke(&shafts, &stroke(ink, width));
-        canvas.fill(&heads, ink, false);
+    for (color, ink) in inks {
+        let width = (1.3 * s).max(0.9);
+        if let (Some(shafts), Some(heads)) = (ink.shafts.finish(), ink.heads.finish()) {
+            canvas.stroke(&shafts, &Stroke { cap: Cap::Round, ..Stroke::solid(color, width) });
+            canvas.fill(&heads, color, false);
+        }
+    }
+}
+
+/// Arrows of one colour.
+#[derive(Default)]
+struct Ink {
+    shafts: PathBuilder,
+    heads: PathBuilder,
+}
+
+impl Ink {
+    /// An arrow of `length` pixels centred at a pixel, along the unit vector `(dx, dy)`.
+    fn add(&mut self, (x, y): (f32, f32), (dx, dy): (f32, f32), length: f32, head: f32) {
+        let tip = (x + 0.5 * length * dx, y + 0.5 * length * dy);
+        let neck = (tip.0 - head * dx, tip.1 - head * dy);
+        self.shafts.move_to(x - 0.5 * length * dx, y - 0.5 * length * dy);
+        self.shafts.line_to(neck.0, neck.1);
+        self.heads.move_to(tip.0, tip.1);
+        self.heads.line_to(neck.0 - 0.5 * head * dy, neck.1 + 0.5 * head * dx);
+        self.heads.line_to(neck.0 + 0.5 * head * dy, neck.1 - 0.5 * head * dx);
+        self.heads.close();
     }
 }
 
@@ -164,6 +178,7 @@ pub fn draw_arrows(
 mod tests {
     use super::*;
     use crate::render::raster::Raster;
+    use crate::render::theme::Theme;
 
     const FRAME: Rect = Rect { x: 0.0, y: 0.0, w: 100.0, h: 100.0 };
 
@@ -218,7 +233,8 @@ mod tests {
         let field = tent(41, |u, v| 10.0 * u + v);
         let domain = Domain { x: [-10.0, 10.0], y: [-1.0, 1.0] };
         let mut shafts = Shafts(Vec::new());
-        draw_arrows(&mut shafts, &field, domain, FRAME, 1.0, &Theme::light(), |_, _| false);
+        let white = |_, _| Color::hex(0xffffff);
+        draw_arrows(&mut shafts, &field, domain, FRAME, 1.0, white, |_, _| false);
         assert!(shafts.0.len() >= 8, "{:?}", shafts.0);
         for pair in shafts.0.chunks_exact(2) {
             let (dx, dy) = (pair[1].0 - pair[0].0, pair[1].1 - pair[0].1);

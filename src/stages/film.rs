@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use crate::dataset::{DataSet, planar};
 use crate::landscape::{Cell, Plane, SurfaceStore};
+use crate::optim::RuleName;
 use crate::record::{Metrics, Run, Status};
 use crate::render::scene::{
     Arrows, ContourPanel, CurveFigure, Film, Grid, Inset, PathPoint, Quantity, Relief, Series,
@@ -173,12 +175,8 @@ pub(super) fn panel(
 /// `SGD, lr 0.1, batch 128; test accuracy 91.2 %`.
 fn subtitle(spec: &Spec, source: &PanelSource, metrics: &Metrics) -> Result<String> {
     let optim = &spec.optim;
-    let mut text = format!(
-        "{} lr {}, batch {}",
-        optim.rule.to_string().to_uppercase(),
-        optim.lr(),
-        spec.train.batch_size
-    );
+    let mut text =
+        format!("{} lr {}, batch {}", rule_name(optim.rule), optim.lr(), spec.train.batch_size);
     if let Status::Ended { verdict: Verdict::Diverged { step, .. }, .. } =
         source.run.manifest()?.status
     {
@@ -187,6 +185,16 @@ fn subtitle(spec: &Spec, source: &PanelSource, metrics: &Metrics) -> Result<Stri
         text += &format!("; test accuracy {:.1} %", 100.0 * last.test_accuracy);
     }
     Ok(text)
+}
+
+/// An update rule as people write it.
+fn rule_name(rule: RuleName) -> &'static str {
+    match rule {
+        RuleName::Sgd => "SGD",
+        RuleName::Adam => "Adam",
+        RuleName::AdamW => "AdamW",
+        RuleName::RmsProp => "RMSprop",
+    }
 }
 
 /// The network and its data in words.
@@ -225,7 +233,10 @@ pub(super) fn caption(footing: &[(Plane, SurfaceStore)]) -> String {
         let split = if header.split == "test" { "Test" } else { "Training" };
         let (cells, done) = (store.cells.len(), store.cells.iter().flatten().count());
         let done = if done == cells { String::new() } else { format!("{done} of ") };
-        let of = format!("{} {} images, {done}{cells} cells", header.samples, header.dataset);
+        let planar =
+            header.dataset.parse::<DataSet>().is_ok_and(|set| set.form().0 == planar::SHAPE);
+        let things = if planar { "points" } else { "images" };
+        let of = format!("{} {} {things}, {done}{cells} cells", header.samples, header.dataset);
         (split, of)
     };
     let axes = |(plane, _): &(Plane, SurfaceStore)| match &plane.about.null_explained_variance[..] {

@@ -43,7 +43,19 @@ impl CellQuantity {
             Self::Accuracy => "accuracy, %",
             Self::LossSe => "s.e. of the loss",
             Self::RelativeSe => "s.e., % of the loss",
-            Self::LossDifference => "loss above the end's",
+            Self::LossDifference => "loss − final loss",
+        }
+    }
+
+    /// A headline; `split` is "training" or "test".
+    fn headline(self, split: &str) -> String {
+        match self {
+            Self::Loss => format!("The {split} loss, cell by cell"),
+            Self::Accuracy => format!("The {split} accuracy, cell by cell"),
+            Self::LossSe | Self::RelativeSe => {
+                format!("How sure the {split} loss is, cell by cell")
+            }
+            Self::LossDifference => format!("The {split} loss against the final model's"),
         }
     }
 }
@@ -79,10 +91,7 @@ pub fn gather(
         .map(|cell| cell.as_ref().map_or(f64::NAN, |cell| quantity.of(cell, samples, origin)));
     let grid = Grid { values: values.collect(), ..panel.grid };
     let split = if store.header.split == "test" { "test" } else { "training" };
-    let title = title.map_or_else(
-        || format!("{}, cell by cell", capital(&format!("{split} {}", quantity.label()))),
-        str::to_string,
-    );
+    let title = title.map_or_else(|| quantity.headline(split), str::to_string);
     film.pacing.card.iter_mut().for_each(|card| card.title.clone_from(&title));
     Ok(Heatmap {
         title,
@@ -104,9 +113,4 @@ pub fn gather(
         pacing: film.pacing,
         hold_secs: HOLD_SECS,
     })
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }

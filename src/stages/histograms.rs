@@ -23,10 +23,15 @@ named_enum! {
     }
 }
 
-/// Layers shown at most, bins of each, snapshots read at most.
+/// Layers shown at most, snapshots read at most.
 const LAYERS: usize = 12;
-const BINS: usize = 72;
 const SNAPSHOTS: usize = 240;
+
+/// Bins for a layer of `len` weights: half as many again as Rice's rule (2 n^(1/3)) has, as the
+/// range holds outliers, and an even number, so that zero is an edge.
+fn bins(len: usize) -> usize {
+    (2 * ((1.5 * (len as f64).cbrt()).round() as usize)).clamp(10, 80)
+}
 
 /// Histograms of the weights (not biases, not norms) of `run` at its snapshots.
 ///
@@ -67,7 +72,7 @@ pub fn gather(
     for i in 0..snapshots.len() {
         let theta = read.state(i)?.0;
         for (layer, (_, parts)) in found.iter_mut().zip(&wanted) {
-            layer.push(&gathered(&theta, parts), BINS);
+            layer.push(&gathered(&theta, parts), bins(layer.len));
         }
     }
     let metrics = run.metrics()?;
@@ -130,6 +135,12 @@ fn gathered<'a>(theta: &'a [f32], parts: &Parts) -> std::borrow::Cow<'a, [f32]> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bins_grow_with_the_cube_root_and_zero_is_an_edge() {
+        assert_eq!([10, 64, 1000, 1_000_000].map(bins), [10, 12, 30, 80]);
+        assert!((1..5000).all(|n| bins(n) % 2 == 0));
+    }
 
     #[test]
     fn a_spread_has_both_ends_and_no_repetition() {

@@ -40,11 +40,16 @@ pub fn gather(runs: &[(String, Run)], plane: &str, title: Option<&str>) -> Resul
         captions.push(format!("{snapshots} snapshots"));
         figure.paths.push(PathSpectrum { name: name.clone(), explained, null });
     }
+    let walk = if captions.windows(2).any(|w| w[0] != w[1]) {
+        "the random walk has as many equal steps as the first path"
+    } else {
+        "the random walk has as many equal steps"
+    };
     captions.dedup();
     figure.title = title.unwrap_or("How flat is the path?").into();
     figure.caption = format!(
-        "Principal components of the recorded weights ({}), shares of the whole variance; the random \
-         walk has as many equal steps in as many dimensions.",
+        "Principal components of the recorded weights ({}), shares of the whole variance; {walk} in as \
+         many dimensions.",
         captions.join(", ")
     );
     Ok(figure)

@@ -63,6 +63,22 @@ impl Axes<'_> {
         }
     }
 
+    /// The mesh's level lines alone.
+    pub fn draw_mesh_y(&self, canvas: &mut dyn Canvas, theme: &Theme) {
+        let stroke = Stroke::solid(theme.rule.alpha(0.8), self.s.max(0.75));
+        for y in self.y_ticks() {
+            let (_, py) = self.domain.px_from_plane(self.frame, self.domain.x[0], y);
+            canvas.line(&[(self.frame.x, py), (self.frame.right(), py)], &stroke);
+        }
+    }
+
+    /// As [`Axes::draw`], with an x axis that counts: a number for each whole one in the domain.
+    pub fn draw_counting(&self, canvas: &mut dyn Canvas, theme: &Theme) {
+        let (first, last) = (self.domain.x[0].ceil() as i64, self.domain.x[1].floor() as i64);
+        let whole: Vec<f64> = (first..=last).map(|i| i as f64).collect();
+        self.draw_with(canvas, theme, &whole);
+    }
+
     fn x_ticks(&self) -> Vec<f64> {
         let count = (self.frame.w / (5.5 * self.font.small)) as usize;
         ticks(self.domain.x[0], self.domain.x[1], count.clamp(2, 7))
@@ -75,6 +91,10 @@ impl Axes<'_> {
 
     /// Outline, ticks, numbers and labels.
     pub fn draw(&self, canvas: &mut dyn Canvas, theme: &Theme) {
+        self.draw_with(canvas, theme, &self.x_ticks());
+    }
+
+    fn draw_with(&self, canvas: &mut dyn Canvas, theme: &Theme, x_ticks: &[f64]) {
         let (f, font, s) = (self.frame, self.font, self.s);
         let corners =
             [(f.x, f.y), (f.right(), f.y), (f.right(), f.bottom()), (f.x, f.bottom()), (f.x, f.y)];
@@ -85,7 +105,7 @@ impl Axes<'_> {
         let tick = Stroke::solid(theme.muted, s.max(0.75));
         let number = TextStyle::new(font.small, theme.muted);
         let mark = 5.0 * s;
-        for x in self.x_ticks() {
+        for &x in x_ticks {
             let (px, _) = self.domain.px_from_plane(f, x, self.domain.y[0]);
             canvas.line(&[(px, f.bottom()), (px, f.bottom() + mark)], &tick);
             let baseline = f.bottom() + mark + 1.05 * font.small;

@@ -124,10 +124,11 @@ impl<'a> BoundaryShow<'a> {
             strip: &film.strip,
             pacing: &film.pacing,
         };
-        let page = Page::new(size, furniture, theme);
         let path_times = film.panel.path.iter().map(|p| film.pacing.clock.time(p));
         let times = film.times.iter().copied().chain(path_times);
         let timeline = Timeline::over(times, &film.pacing, film.hold_secs, frames, f64::from(fps));
+        let span = [timeline.start, timeline.end];
+        let page = Page::new(size, furniture, span, theme);
         let (font, s) = (page.font, page.s);
         let roomy = page.rect.h >= 240.0;
         let input_domain = Domain { x: inputs.x, y: inputs.y };

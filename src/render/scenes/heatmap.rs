@@ -7,6 +7,7 @@ use crate::render::field::{Domain, Marks};
 use crate::render::page::{Furniture, Page};
 use crate::render::panel;
 use crate::render::path::{Pen, Track};
+use crate::render::readout;
 use crate::render::scale::{log_ticks, significant, ticks};
 use crate::render::scene::{ContourPanel, Grid, Pacing, PathPoint, Strip};
 use crate::render::show::Show;
@@ -142,6 +143,7 @@ pub struct HeatmapShow<'a> {
     domain: Domain,
     frame: Rect,
     bar: Rect,
+    readout: Option<Rect>,
     track: Track,
 }
 
@@ -163,9 +165,10 @@ impl<'a> HeatmapShow<'a> {
             strip: &map.strip,
             pacing: &map.pacing,
         };
-        let page = Page::new(size, furniture, theme);
         let times = map.path.iter().map(|p| map.pacing.clock.time(p));
         let timeline = Timeline::over(times, &map.pacing, map.hold_secs, frames, f64::from(fps));
+        let span = [timeline.start, timeline.end];
+        let page = Page::new(size, furniture, span, theme);
         let scale = ColorScale::new(&map.grid.values, map.scaling, map.range, theme);
         let panel =
             ContourPanel { grid: map.grid.clone(), path: map.path.clone(), ..Default::default() };
@@ -183,14 +186,22 @@ impl<'a> HeatmapShow<'a> {
         let aspect = (domain.x[1] - domain.x[0]) / (domain.y[1] - domain.y[0]);
         let equal = (0.4..=2.5).contains(&aspect);
         let mut frame = frame_in(cell, around, &domain, equal);
-        // Near the left where a square leaves room: the colour bar follows the frame.
-        let slack = 0.5 * (cell.w - around[0] - around[2] - frame.w);
-        frame.x = (frame.x - slack.max(0.0) * 0.5).round();
+        // Frame, bar and read-out side by side, together in the middle of the page.
+        let slack = (cell.w - around[0] - around[2] - frame.w).max(0.0);
+        let readout_w = 14.0 * font.label;
+        let wanted = readout_w + 34.0 * s;
+        let beside = !map.path.is_empty() && slack >= wanted && frame.h >= 8.6 * font.label;
+        let left_over = if beside { slack - wanted } else { slack };
+        frame.x = (page.body.x + around[0] + 0.5 * left_over).round();
+        let readout = beside.then(|| {
+            let x = frame.right() + around[2] + side + 34.0 * s;
+            Rect::new(x, frame.y, readout_w, 8.6 * font.label)
+        });
         let bar_x = frame.right() + 16.0 * s;
         let bar_y = frame.y + 1.7 * font.small;
         let bar = Rect::new(bar_x, bar_y, 16.0 * s, (frame.bottom() - bar_y).max(2.0));
         let track = Track::with_clock(&map.path, map.pacing.clock, domain, frame, s);
-        Ok(Self { map, page, timeline, scale, domain, frame, bar, track })
+        Ok(Self { map, page, timeline, scale, domain, frame, bar, readout, track })
     }
 
     fn draw_cells(&self, canvas: &mut dyn Canvas) {
@@ -324,10 +335,18 @@ impl Show for HeatmapShow<'_> {
         let (theme, s) = (self.page.theme(), self.page.s);
         let time = self.timeline.epoch(frame);
         let fade = 0.22 * (self.timeline.end - self.timeline.start);
-        let pen = Pen { color: theme.series_color(0), theme, s, fade };
+        // On a map of two colours the path has neither.
+        let two = self.map.scaling == Scaling::Diverging;
+        let color = if two { theme.text } else { theme.series_color(0) };
+        let pen = Pen { color, theme, s, fade };
         canvas.set_clip(Some(self.frame));
         self.track.draw(canvas, time, &pen);
         canvas.set_clip(None);
+        if let Some(place) = self.readout {
+            let span = self.timeline.end - self.timeline.start;
+            let rows = readout::rows_at(&self.map.path, self.map.pacing.clock, time, span);
+            readout::draw_list(canvas, place, &rows, self.page.font.label, s, theme);
+        }
         self.page.draw_moving(canvas, &self.timeline, frame);
         Ok(())
     }

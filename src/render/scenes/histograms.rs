@@ -130,7 +130,6 @@ impl<'a> HistogramShow<'a> {
             strip: &film.strip,
             pacing: &film.pacing,
         };
-        let page = Page::new(size, furniture, theme);
         let times: Vec<f64> = film.snapshots.iter().map(|p| film.pacing.clock.time(p)).collect();
         let timeline = Timeline::over(
             times.iter().copied(),
@@ -139,6 +138,8 @@ impl<'a> HistogramShow<'a> {
             frames,
             f64::from(fps),
         );
+        let span = [timeline.start, timeline.end];
+        let page = Page::new(size, furniture, span, theme);
         let count = film.layers.len();
         let body = page.body;
         let font = page.font;

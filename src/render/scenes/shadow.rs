@@ -107,10 +107,11 @@ impl<'a> ShadowShow<'a> {
             strip: &film.strip,
             pacing: &film.pacing,
         };
-        let page = Page::new(size, furniture, theme);
         let clock = film.pacing.clock;
         let times = film.views.iter().flat_map(|v| &v.path).map(|p| clock.time(p));
         let timeline = Timeline::over(times, &film.pacing, film.hold_secs, frames, f64::from(fps));
+        let span = [timeline.start, timeline.end];
+        let page = Page::new(size, furniture, span, theme);
         let n = film.views.len();
         let columns =
             if page.body.w > 1.2 * page.body.h { n.min(if n == 4 { 2 } else { 3 }) } else { 1 };

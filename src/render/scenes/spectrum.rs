@@ -37,7 +37,7 @@ pub struct SpectrumFigure {
 }
 
 /// Components shown as bars.
-const BARS: usize = 8;
+const BARS: usize = 6;
 /// Components on the axis of the sums.
 const SUMS: usize = 24;
 
@@ -61,7 +61,7 @@ impl Figure for SpectrumFigure {
         let (strip, pacing) = (Strip::default(), Pacing::default());
         let (title, caption) = (self.title.as_str(), self.caption.as_str());
         let furniture = Furniture { title, caption, strip: &strip, pacing: &pacing };
-        let page = Page::new(size, furniture, theme);
+        let page = Page::new(size, furniture, [0.0; 2], theme);
         page.draw_static(canvas)?;
         let mut body = page.body;
         if self.paths.len() > 1 {
@@ -109,88 +109,60 @@ impl SpectrumFigure {
     }
 
     fn draw_bars(&self, canvas: &mut dyn Canvas, page: &Page, cell: Rect, theme: &Theme) {
-        let font = page.font;
+        let (font, s) = (page.font, page.s);
         let bars = self.paths.iter().map(|p| p.explained.len()).max().unwrap_or(1).min(BARS);
-        let highest = self
-            .paths
-            .iter()
-            .flat_map(|p| [p.explained[0], p.null.first().copied().unwrap_or(0.0)])
-            .fold(0.0, f64::max);
-        let domain =
-            Domain { x: [0.5, bars as f64 + 0.5], y: [0.0, 100.0 * highest.max(0.01) * 1.12] };
+        let null = &self.paths[0].null;
+        let first = |shares: &[f64]| shares.first().copied().unwrap_or(0.0);
+        let highest = self.paths.iter().map(|p| first(&p.explained)).fold(first(null), f64::max);
+        let top = 100.0 * highest.max(0.01) * 1.12;
+        let domain = Domain { x: [0.5, bars as f64 + 0.5], y: [0.0, top] };
         let heading = heading_height(&font, true, true);
-        let frame =
-            frame_in(cell, gutters(&font, page.s, domain.y, [true, true], heading), &domain, false);
-        let axes = Axes {
-            frame,
-            domain,
-            x_label: "principal component",
-            y_label: "share of the variance, %",
-            font,
-            s: page.s,
-        };
-        let texts =
-            ["Each component", "bars: the path · lines: a random walk of as many snapshots"];
-        draw_heading(canvas, texts, frame, cell.right() - frame.x, &font, theme);
-        axes.draw_mesh(canvas, theme);
+        let around = gutters(&font, s, domain.y, [true, true], heading);
+        let frame = frame_in(cell, around, &domain, false);
+        let y_label = "share of the variance, %";
+        let axes = Axes { frame, domain, x_label: "principal component", y_label, font, s };
+        let detail = "coloured: the path · grey: a random walk of as many snapshots";
+        let room = cell.right() - frame.x;
+        draw_heading(canvas, ["Each component", detail], frame, room, &font, theme);
+        axes.draw_mesh_y(canvas, theme);
+        // The walk beside the paths, one slot for each.
         let slot = frame.w / bars as f32;
-        let n = self.paths.len() as f32;
-        let (width, inset) = (0.72 * slot / n, 0.14 * slot);
+        let n = self.paths.len() + 1;
+        let width = 0.8 * slot / n as f32;
         let y_of = |share: f64| domain.px_from_plane(frame, 1.0, 100.0 * share).1;
-        let small = TextStyle::new(0.92 * font.small, theme.text).align(Align::Center);
+        let size = (0.92 * font.small).min(0.62 * width).max(0.0);
+        let value = TextStyle::new(size, theme.text).align(Align::Center);
+        let grey = theme.background.mix(theme.muted, 0.45);
         for i in 0..bars {
-            for (k, path) in self.paths.iter().enumerate() {
-                let x = frame.x + i as f32 * slot + inset + k as f32 * width;
-                let Some(&share) = path.explained.get(i) else { continue };
-                let top = y_of(share);
-                let bar = Rect::new(x, top, width - page.s.min(0.15 * width), frame.bottom() - top);
-                canvas.rect(bar, theme.series_color(k));
-                let null = path.null.get(i).copied().unwrap_or(0.0);
-                let y = y_of(null);
-                let over = 0.07 * slot / n;
-                let casing = Stroke::solid(theme.background, (5.0 * page.s).max(2.0));
-                let line = Stroke::solid(theme.text, (2.2 * page.s).max(1.2));
-                let ends = [(x - over, y), (x + bar.w + over, y)];
-                canvas.line(&ends, &casing);
-                canvas.line(&ends, &line);
-                if width >= 2.2 * small.size {
-                    // Above whichever is higher, bar or line.
-                    let text = format!(
-                        "{} %",
-                        significant(100.0 * share, if share < 0.1 { 2 } else { 3 })
-                    );
-                    let style = if small.width(&text) > 1.25 * width {
-                        small.align(Align::Center)
-                    } else {
-                        small
-                    };
-                    if small.width(&text) <= slot {
-                        canvas.text(
-                            &text,
-                            x + 0.5 * bar.w,
-                            top.min(y) - 0.55 * small.size,
-                            &style.bold(),
-                        );
-                    }
+            for k in 0..n {
+                let shares = self.paths.get(k).map_or(null, |p| &p.explained);
+                let Some(&share) = shares.get(i) else { continue };
+                let x = frame.x + i as f32 * slot + 0.1 * slot + k as f32 * width;
+                let y = y_of(share);
+                let bar = Rect::new(x, y, 0.92 * width, frame.bottom() - y);
+                let path = k < self.paths.len();
+                canvas.rect(bar, if path { theme.series_color(k) } else { grey });
+                let text = significant(100.0 * share, if share < 0.1 { 2 } else { 3 });
+                if size >= 0.6 * font.small && value.bold().width(&text) <= width {
+                    let style =
+                        if path { value.bold() } else { TextStyle { color: theme.muted, ..value } };
+                    canvas.text(&text, x + 0.46 * width, y - 0.45 * size, &style);
                 }
             }
         }
-        axes.draw(canvas, theme);
+        axes.draw_counting(canvas, theme);
     }
 
     fn draw_sums(&self, canvas: &mut dyn Canvas, page: &Page, cell: Rect, theme: &Theme) {
-        let font = page.font;
+        let (font, s) = (page.font, page.s);
         let longest = self.paths.iter().map(|p| p.explained.len()).max().unwrap_or(1);
         let last = longest.clamp(2, SUMS);
-        let domain = Domain { x: [0.0, last as f64], y: [0.0, 105.0] };
+        let domain = Domain { x: [0.0, last as f64 + 0.3], y: [0.0, 104.0] };
         let heading = heading_height(&font, true, true);
-        let frame = frame_in(
-            cell,
-            gutters(&font, page.s, domain.y, [true, false], heading),
-            &domain,
-            false,
-        );
-        let axes = Axes { frame, domain, x_label: "components", y_label: "", font, s: page.s };
+        let around = gutters(&font, s, domain.y, [true, false], heading);
+        let frame = frame_in(cell, around, &domain, false);
+        let x_label = "the first so many components";
+        let axes = Axes { frame, domain, x_label, y_label: "", font, s };
         let texts = ["Together, %", "solid: the path · dashed: a random walk"];
         draw_heading(canvas, texts, frame, cell.right() - frame.x, &font, theme);
         axes.draw_mesh(canvas, theme);
@@ -206,47 +178,50 @@ impl SpectrumFigure {
                 .map(|(i, sum)| domain.px_from_plane(frame, i as f64, 100.0 * sum))
                 .collect()
         };
+        let dash = Some([6.0 * s, 4.0 * s]);
+        let null = Stroke { dash, ..Stroke::solid(theme.muted, (1.9 * s).max(1.0)) };
+        canvas.line(&line(&self.paths[0].null), &null);
         for (k, path) in self.paths.iter().enumerate() {
-            let null = Stroke {
-                dash: Some([6.0 * page.s, 4.0 * page.s]),
-                ..Stroke::solid(theme.muted, (1.8 * page.s).max(1.0))
-            };
-            if k == 0 {
-                canvas.line(&line(&path.null), &null);
-            }
             let color = theme.series_color(k);
             let points = line(&path.explained);
-            let stroke =
-                Stroke { cap: Cap::Round, ..Stroke::solid(color, (2.4 * page.s).max(1.2)) };
+            let stroke = Stroke { cap: Cap::Round, ..Stroke::solid(color, (2.4 * s).max(1.2)) };
             canvas.line(&points, &stroke);
             for &(x, y) in points.iter().skip(1) {
-                canvas.disc(x, y, (3.4 * page.s).max(1.6), color);
+                canvas.disc(x, y, (3.4 * s).max(1.6), color);
             }
         }
-        // What two components hold is what a reader asks for.
-        let held = |shares: &[f64]| shares.iter().take(2).sum::<f64>();
-        let first = &self.paths[0];
-        let texts = [
-            (held(&first.explained), theme.series_color(0), self.paths.len() == 1),
-            (held(&first.null), theme.muted, true),
-        ];
-        let style = TextStyle::new(font.label, theme.text).bold();
-        let mut floor = f32::INFINITY;
-        for (share, color, shown) in texts {
-            let (x, y) = domain.px_from_plane(frame, 2.0, 100.0 * share);
-            // Below the line's point, and below the text above.
-            let mut baseline = y + 1.5 * font.label;
-            if floor.is_finite() {
-                baseline = baseline.max(floor + 1.4 * font.label);
-            }
-            if shown && baseline < frame.bottom() - 0.3 * font.label {
-                let who = if color == theme.muted { "random walk: " } else { "" };
-                let text = format!("{who}{} % on two", significant(100.0 * share, 3));
-                let style = TextStyle { color, ..style };
-                canvas.text(&text, x + 0.6 * font.label, baseline, &style);
-                floor = baseline;
-            }
-        }
+        self.draw_verdict(canvas, frame, page, theme);
         axes.draw(canvas, theme);
+    }
+
+    /// What two components hold, in words, at the lower right where no line passes.
+    fn draw_verdict(&self, canvas: &mut dyn Canvas, frame: Rect, page: &Page, theme: &Theme) {
+        let size = page.font.label;
+        let held = |shares: &[f64]| shares.iter().take(2).sum::<f64>();
+        let mut lines = vec![("Two components hold".to_string(), theme.text)];
+        for (k, path) in self.paths.iter().enumerate() {
+            let of = if self.paths.len() == 1 { "the path" } else { path.name.as_str() };
+            let share = significant(100.0 * held(&path.explained), 3);
+            lines.push((format!("{share} % of {of}"), theme.series_color(k)));
+        }
+        let share = significant(100.0 * held(&self.paths[0].null), 3);
+        lines.push((format!("{share} % of a random walk"), theme.muted));
+        let height = 1.45 * size * lines.len() as f32;
+        if height > 0.6 * frame.h {
+            return;
+        }
+        let x = frame.x + 0.36 * frame.w;
+        let mut y = frame.bottom() - 0.9 * size - height;
+        let style = TextStyle::new(size, theme.text);
+        let widest = lines.iter().map(|l| style.bold().width(&l.0)).fold(0.0, f32::max);
+        let room = (frame.right() - x - 0.6 * size).min(widest);
+        // A plate, so that the mesh does not run through the words.
+        let plate = Rect::new(x - 0.4 * size, y, room + 0.8 * size, height + 0.5 * size);
+        canvas.rect(plate, theme.background);
+        for (i, (text, color)) in lines.iter().enumerate() {
+            y += 1.45 * size;
+            let style = TextStyle { color: *color, ..if i == 0 { style } else { style.bold() } };
+            canvas.text(&style.fit(text, room + 0.3 * size), x, y, &style);
+        }
     }
 }
