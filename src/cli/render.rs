@@ -6,8 +6,8 @@ use indicatif::ProgressBar;
 use lossreel::landscape::parse_size;
 use lossreel::record::Run;
 use lossreel::render::film::{self, Output, RenderReport};
+use lossreel::render::show::Show;
 use lossreel::render::theme::Theme;
-use lossreel::stages::film::contour_told;
 use lossreel::{Error, Result};
 
 use super::out::{Out, duration};
@@ -90,7 +90,6 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
             "give one for each run",
         ));
     }
-    let bar = progress::bar(out, "rendering", "frames", 0);
     let request = Request {
         runs: &runs,
         plane: &args.plane,
@@ -102,25 +101,29 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     if runs.is_empty() && args.scene != Scene::Curve {
         return Err(Error::bad_value("--as", "a scene", "without a run", "name a run folder"));
     }
-    let report = match args.scene {
-        Scene::Contour => {
-            let film = contour_told(
-                &request.sources(),
-                request.title,
-                &scenes.telling()?,
-                scenes.extras(),
-            )?;
-            write(&film, &output, &bar)
-        }
-        Scene::Curve => scenes.curve(&request, &output),
-        Scene::Spectrum => scenes.spectrum(&request, &output),
-        Scene::Heatmap => scenes.heatmap(&request, &output, &bar),
-        Scene::Histograms => scenes.histograms(&request, &output, &bar),
-        Scene::Shadow => scenes.shadow(&request, &output, &bar),
-        Scene::Boundary => scenes.boundary(&request, &output, &bar),
+    let bar = progress::bar(out, "rendering", "frames", 0);
+    let mut report = None;
+    let mut deliver = |show: &dyn Show| {
+        report = Some(film::write_show(show, &output, &mut |done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        })?);
+        Ok(())
+    };
+    let delivered = match args.scene {
+        Scene::Contour => scenes.contour(&request, &output, &mut deliver),
+        Scene::Curve => scenes.curve(&request, &output, &mut deliver),
+        Scene::Spectrum => scenes.spectrum(&request, &output, &mut deliver),
+        Scene::Heatmap => scenes.heatmap(&request, &output, &mut deliver),
+        Scene::Histograms => scenes.histograms(&request, &output, &mut deliver),
+        Scene::Shadow => scenes.shadow(&request, &output, &mut deliver),
+        Scene::Boundary => scenes.boundary(&request, &output, &mut deliver),
     };
     bar.finish_and_clear();
-    print(&report?, &output, out);
+    delivered?;
+    if let Some(report) = report {
+        print(&report, &output, out);
+    }
     Ok(())
 }
 

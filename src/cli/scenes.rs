@@ -3,18 +3,17 @@
 
 use std::path::PathBuf;
 
-use indicatif::ProgressBar;
 use lossreel::record::Run;
-use lossreel::render::curve;
-use lossreel::render::film::{self, Output, RenderReport};
+use lossreel::render::contour_film::ContourFilm;
+use lossreel::render::film::Output;
 use lossreel::render::scene::{Arrows, CurveStyle, Relief};
 use lossreel::render::scenes::boundary::BoundaryShow;
 use lossreel::render::scenes::heatmap::{Heatmap, HeatmapShow};
 use lossreel::render::scenes::histograms::HistogramShow;
 use lossreel::render::scenes::shadow::ShadowShow;
-use lossreel::render::scenes::still;
+use lossreel::render::scenes::still::Still;
 use lossreel::render::show::Show;
-use lossreel::stages::film::{Extras, PanelSource, curves, curves_of_files};
+use lossreel::stages::film::{Extras, PanelSource, contour_told, curves, curves_of_files};
 use lossreel::stages::heatmap::CellQuantity;
 use lossreel::stages::histograms::LayerChoice;
 use lossreel::stages::telling::{ClockChoice, StripChart, Telling, seconds};
@@ -82,6 +81,9 @@ pub struct Request<'a> {
     pub panel_titles: &'a [String],
 }
 
+/// What takes a scene that is ready, to write it.
+pub type Deliver<'a> = &'a mut dyn FnMut(&dyn Show) -> Result<()>;
+
 impl Request<'_> {
     /// The runs as panels of a film.
     pub fn sources(&self) -> Vec<PanelSource> {
@@ -132,8 +134,16 @@ impl Options {
         }
     }
 
+    /// Contours with the path moving over them.
+    pub fn contour(&self, request: &Request, output: &Output, deliver: Deliver) -> Result<()> {
+        let (sources, telling) = (request.sources(), self.telling()?);
+        let film = contour_told(&sources, request.title, &telling, self.extras())?;
+        let (_, size) = output.check()?;
+        deliver(&ContourFilm::new(&film, &output.theme, size, output.frames, output.fps)?)
+    }
+
     /// Loss and accuracy along a line, of runs or of files.
-    pub fn curve(&self, request: &Request, output: &Output) -> Result<RenderReport> {
+    pub fn curve(&self, request: &Request, output: &Output, deliver: Deliver) -> Result<()> {
         let mut figure = if self.curve_file.is_empty() {
             let name = request.surface.unwrap_or("curve");
             let folders: Vec<PathBuf> = request.runs.iter().map(|r| r.curve_dir(name)).collect();
@@ -147,81 +157,51 @@ impl Options {
             curves_of_files(&named.collect::<Vec<_>>(), request.title)?
         };
         figure.style = if self.twin { CurveStyle::Twin } else { CurveStyle::Stacked };
-        curve::write(&figure, output)
+        deliver(&Still::for_output(&figure, output)?)
     }
 
     /// The spectra of the paths.
-    pub fn spectrum(&self, request: &Request, output: &Output) -> Result<RenderReport> {
+    pub fn spectrum(&self, request: &Request, output: &Output, deliver: Deliver) -> Result<()> {
         let runs: Vec<(String, Run)> =
             request.runs.iter().enumerate().map(|(i, r)| (request.name(i), r.clone())).collect();
-        still::write(&spectrum::gather(&runs, request.plane, request.title)?, output)
+        let figure = spectrum::gather(&runs, request.plane, request.title)?;
+        deliver(&Still::for_output(&figure, output)?)
     }
 
     /// A quantity of a surface's cells.
-    pub fn heatmap(
-        &self,
-        request: &Request,
-        output: &Output,
-        bar: &ProgressBar,
-    ) -> Result<RenderReport> {
+    pub fn heatmap(&self, request: &Request, output: &Output, deliver: Deliver) -> Result<()> {
         let range = self.values.as_deref().map(ends).transpose()?;
         let source = request.only("heatmap")?;
         let map = heatmap::gather(&source, self.quantity, range, request.title, &self.telling()?)?;
         let (_, size) = output.check()?;
-        let show = HeatmapShow::new(&map, &output.theme, size, output.frames, output.fps)?;
-        write(&show, output, bar)
+        deliver(&HeatmapShow::new(&map, &output.theme, size, output.frames, output.fps)?)
     }
 
     /// The weights of the layers.
-    pub fn histograms(
-        &self,
-        request: &Request,
-        output: &Output,
-        bar: &ProgressBar,
-    ) -> Result<RenderReport> {
+    pub fn histograms(&self, request: &Request, output: &Output, deliver: Deliver) -> Result<()> {
         let source = request.only("histograms")?;
         let film = histograms::gather(&source.run, self.layers, request.title, &self.telling()?)?;
         let (_, size) = output.check()?;
-        let show = HistogramShow::new(&film, &output.theme, size, output.frames, output.fps)?;
-        write(&show, output, bar)
+        deliver(&HistogramShow::new(&film, &output.theme, size, output.frames, output.fps)?)
     }
 
     /// One path in a random plane and in its own.
-    pub fn shadow(
-        &self,
-        request: &Request,
-        output: &Output,
-        bar: &ProgressBar,
-    ) -> Result<RenderReport> {
+    pub fn shadow(&self, request: &Request, output: &Output, deliver: Deliver) -> Result<()> {
         let source = request.only("shadow")?;
         let telling = self.telling()?;
         let seed = self.plane_seed;
         let film = shadow::gather(&source.run, request.plane, seed, request.title, &telling)?;
         let (_, size) = output.check()?;
-        let show = ShadowShow::new(&film, &output.theme, size, output.frames, output.fps)?;
-        write(&show, output, bar)
+        deliver(&ShadowShow::new(&film, &output.theme, size, output.frames, output.fps)?)
     }
 
     /// The decision boundary beside the path.
-    pub fn boundary(
-        &self,
-        request: &Request,
-        output: &Output,
-        bar: &ProgressBar,
-    ) -> Result<RenderReport> {
+    pub fn boundary(&self, request: &Request, output: &Output, deliver: Deliver) -> Result<()> {
         let source = request.only("boundary")?;
         let film = boundary::gather(&source, request.title, &self.telling()?)?;
         let (_, size) = output.check()?;
-        let show = BoundaryShow::new(&film, &output.theme, size, output.frames, output.fps)?;
-        write(&show, output, bar)
+        deliver(&BoundaryShow::new(&film, &output.theme, size, output.frames, output.fps)?)
     }
-}
-
-fn write(show: &dyn Show, output: &Output, bar: &ProgressBar) -> Result<RenderReport> {
-    film::write_show(show, output, &mut |done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-    })
 }
 
 fn ends(text: &str) -> Result<[f64; 2]> {

@@ -24,7 +24,7 @@ impl Colormap {
 
     /// Deep blue through teal to pale sand: low loss is deep, high loss recedes into the page.
     /// Anchors are computed in OKLCh: even steps of lightness.
-    fn lagoon() -> Self {
+    pub(super) fn lagoon() -> Self {
         let lch = [
             (0.270, 0.085, 266.0),
             (0.370, 0.100, 256.0),
@@ -51,7 +51,7 @@ impl Colormap {
 
     /// From blue through a pale middle to red, for signed data: the middle is zero. Lightness rises
     /// to the middle and falls again, alike on both sides.
-    fn blue_to_red(middle: f32) -> Self {
+    pub(super) fn blue_to_red(middle: f32) -> Self {
         let end = if middle > 0.5 { 0.36 } else { 0.82 };
         let steps = (-4..=4).map(|i: i32| {
             let t = (i.abs() as f32) / 4.0;
@@ -62,7 +62,7 @@ impl Colormap {
     }
 
     /// Greys for paper, dark valley to white heights.
-    fn greys() -> Self {
+    pub(super) fn greys() -> Self {
         let steps = (0..9).map(|i| Color::from_oklch(0.42 + 0.07 * i as f32, 0.0, 0.0));
         Self { anchors: steps.collect() }
     }

@@ -9,9 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 use rayon::prelude::*;
 
 use super::graph::{BatchNorm, Graph, Layer, NormId, Unit};
-use super::kernels::{
-    self, Conv, ConvBackward, Epilogue, Reduction, Tensor, Term,
-};
+use super::kernels::{self, Conv, ConvBackward, Epilogue, Reduction, Tensor, Term};
 use super::layers;
 use super::plan::{Finish, Memory, Phase, Plan, Slot, SlotId, Step};
 use super::shape::Shape;
@@ -265,7 +263,13 @@ impl Pass {
         Shape::new(self.graph.values[norm.input], 0)
     }
 
-    fn set_norm_from_buffers(&mut self, network: &Network, theta: &[f32], buffers: &[f32], id: NormId) {
+    fn set_norm_from_buffers(
+        &mut self,
+        network: &Network,
+        theta: &[f32],
+        buffers: &[f32],
+        id: NormId,
+    ) {
         let norm = self.graph.norms[id];
         let layout = &network.layout;
         let mean = &buffers[layout.buffers[norm.mean].range()];
@@ -276,7 +280,14 @@ impl Pass {
     }
 
     /// scale = weight / sqrt(var + eps), shift = bias - mean scale.
-    fn set_norm(&mut self, network: &Network, theta: &[f32], id: NormId, mean: &[f64], var: &[f64]) {
+    fn set_norm(
+        &mut self,
+        network: &Network,
+        theta: &[f32],
+        id: NormId,
+        mean: &[f64],
+        var: &[f64],
+    ) {
         let norm = self.graph.norms[id];
         let stride = self.norm_shape(&norm).stride;
         let params = &network.layout.params;
@@ -404,7 +415,8 @@ impl Pass {
             else {
                 continue;
             };
-            conv.forward.unpack_add(&self.total[conv.dw.clone()], &mut grad[params[*weight].range()]);
+            conv.forward
+                .unpack_add(&self.total[conv.dw.clone()], &mut grad[params[*weight].range()]);
             if let Some(bias) = bias {
                 let grad = &mut grad[params[*bias].range()];
                 grad.iter_mut().zip(&self.total[conv.db.clone()]).for_each(|(g, t)| *g = *t);
@@ -569,7 +581,8 @@ impl Run<'_> {
                 let (losses, correct) = self.write(*gradient, group, |run, g, shape| {
                     let z = run.view(*logits, group);
                     let mut found = (0.0, 0);
-                    let pixels = z.data.chunks_exact(z.shape.len()).zip(g.chunks_exact_mut(shape.len()));
+                    let pixels =
+                        z.data.chunks_exact(z.shape.len()).zip(g.chunks_exact_mut(shape.len()));
                     for (k, (z, g)) in pixels.enumerate() {
                         let (from, to) = (pixel(run.pass.plan.slots[*logits].shape), pixel(*shape));
                         let label = &batch.labels[first + k..][..1];
@@ -613,7 +626,13 @@ impl Run<'_> {
                 let Some(conv) = &pass.convs[*unit] else { return };
                 let mut dw = std::mem::take(&mut self.piece.dw);
                 let (x, dz) = (self.view(*x, group), self.view(*dz, group));
-                conv.forward.backward_weights(x.data, dz.data, dz.shape, n, &mut dw[conv.dw.clone()]);
+                conv.forward.backward_weights(
+                    x.data,
+                    dz.data,
+                    dz.shape,
+                    n,
+                    &mut dw[conv.dw.clone()],
+                );
                 if !conv.db.is_empty() {
                     let db = &mut dw[conv.db.clone()];
                     for image in dz.data.chunks_exact(dz.shape.len()) {

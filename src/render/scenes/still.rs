@@ -31,6 +31,20 @@ impl<'a> Still<'a> {
     pub fn new(figure: &'a dyn Figure, theme: &'a Theme, size: [u32; 2]) -> Self {
         Self { figure, size, theme }
     }
+
+    /// `figure` in the theme of `output` and at the size that it will have.
+    ///
+    /// Errors: those of [`Output::check`]; [`Error::Render`] where `output` is a film.
+    pub fn for_output(figure: &'a dyn Figure, output: &'a Output) -> Result<Self> {
+        let (format, size) = output.check()?;
+        if matches!(format, Format::Gif | Format::Mp4) {
+            return Err(Error::Render {
+                what: format!("{} does not move", figure.name()),
+                remedy: "write it to a .png or .svg file".into(),
+            });
+        }
+        Ok(Self::new(figure, &output.theme, size))
+    }
 }
 
 impl Show for Still<'_> {
@@ -64,12 +78,5 @@ impl Show for Still<'_> {
 ///
 /// Errors: those of [`film::write_show`]; [`Error::Render`] on the extension of a film.
 pub fn write(figure: &dyn Figure, output: &Output) -> Result<RenderReport> {
-    let (format, size) = output.check()?;
-    if matches!(format, Format::Gif | Format::Mp4) {
-        return Err(Error::Render {
-            what: format!("{} does not move", figure.name()),
-            remedy: "write it to a .png or .svg file".into(),
-        });
-    }
-    film::write_show(&Still::new(figure, &output.theme, size), output, &mut |_, _| {})
+    film::write_show(&Still::for_output(figure, output)?, output, &mut |_, _| {})
 }

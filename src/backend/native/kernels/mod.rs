@@ -1,6 +1,5 @@
 //! The inner loops. Everything above hands them slices; `unsafe` stays in here.
 
-
 mod conv;
 mod join;
 pub(super) mod plain;
