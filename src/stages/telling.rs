@@ -207,15 +207,16 @@ fn chart_series(chart: StripChart, panel: usize, clock: Clock, metrics: &Metrics
 }
 
 /// Drops of the learning rate by more than a third from one step to the next (the first four), and
-/// the best test accuracy.
+/// the best test accuracy. Before a drop the rate stood still: the end of a cosine is none.
 fn key_moments(clock: Clock, metrics: &Metrics, whose: &str, pause_secs: f64) -> Vec<Moment> {
     let at = |epoch: f64, step: u64| if clock == Clock::Step { step as f64 } else { epoch };
     let number = crate::render::scale::number;
-    let drops = metrics.steps.windows(2).filter(|w| w[1].lr < 0.67 * w[0].lr).take(4);
+    let dropped = |w: &&[crate::record::StepRecord]| w[0].lr == w[1].lr && w[2].lr < 0.67 * w[1].lr;
+    let drops = metrics.steps.windows(3).filter(dropped).take(4);
     let mut moments: Vec<Moment> = drops
         .map(|w| Moment {
-            time: at(w[0].epoch, w[0].step),
-            label: format!("{whose}learning rate drops to {}", number(w[1].lr)),
+            time: at(w[1].epoch, w[1].step),
+            label: format!("{whose}learning rate drops to {}", number(w[2].lr)),
             pause_secs,
         })
         .collect();
@@ -291,6 +292,12 @@ mod tests {
         let moments = Telling::default().pacing(Clock::Epoch, "t", &two).moments;
         assert_eq!(moments.len(), 2, "{moments:?}");
         assert!(moments[0].label.contains("a: ") && moments[0].label.contains("b: "));
+        let mut cosine = metrics.clone();
+        for (i, step) in cosine.steps.iter_mut().enumerate() {
+            step.lr = 0.1 * (i as f64 * std::f64::consts::PI / 500.0).cos() + 0.1;
+        }
+        let one = [Told { name: "a", metrics: &cosine }];
+        assert_eq!(Telling::default().pacing(Clock::Epoch, "t", &one).moments.len(), 1);
         let quiet = Telling { pause_secs: 0.0, ..Telling::default() };
         assert!(quiet.pacing(Clock::Epoch, "t", &runs).moments.is_empty());
     }
