@@ -9,13 +9,9 @@ use std::sync::{Mutex, MutexGuard};
 use rayon::prelude::*;
 
 use super::graph::{BatchNorm, Graph, Layer, NormId, Unit};
-<<<<<<< HEAD
-use super::kernels::{self, Conv, ConvBackward, Epilogue, Reduction, Tensor, Term};
-=======
 use super::kernels::{
     self, Data, Epilogue, Forward, Reduction, Tensor, Term, Weights,
 };
->>>>>>> main
 use super::layers;
 use super::plan::{Finish, Memory, Phase, Plan, Slot, SlotId, Step};
 use super::shape::Shape;
@@ -279,13 +275,7 @@ impl Pass {
         Shape::new(self.graph.values[norm.input], 0)
     }
 
-    fn set_norm_from_buffers(
-        &mut self,
-        network: &Network,
-        theta: &[f32],
-        buffers: &[f32],
-        id: NormId,
-    ) {
+    fn set_norm_from_buffers(&mut self, network: &Network, theta: &[f32], buffers: &[f32], id: NormId) {
         let norm = self.graph.norms[id];
         let layout = &network.layout;
         let mean = &buffers[layout.buffers[norm.mean].range()];
@@ -296,14 +286,7 @@ impl Pass {
     }
 
     /// scale = weight / sqrt(var + eps), shift = bias - mean scale.
-    fn set_norm(
-        &mut self,
-        network: &Network,
-        theta: &[f32],
-        id: NormId,
-        mean: &[f64],
-        var: &[f64],
-    ) {
+    fn set_norm(&mut self, network: &Network, theta: &[f32], id: NormId, mean: &[f64], var: &[f64]) {
         let norm = self.graph.norms[id];
         let stride = self.norm_shape(&norm).stride;
         let params = &network.layout.params;
@@ -431,12 +414,7 @@ impl Pass {
             else {
                 continue;
             };
-<<<<<<< HEAD
-            conv.forward
-                .unpack_add(&self.total[conv.dw.clone()], &mut grad[params[*weight].range()]);
-=======
             conv.weights.finish(&self.total[conv.dw.clone()], &mut grad[params[*weight].range()]);
->>>>>>> main
             if let Some(bias) = bias {
                 let grad = &mut grad[params[*bias].range()];
                 grad.iter_mut().zip(&self.total[conv.db.clone()]).for_each(|(g, t)| *g = *t);
@@ -603,8 +581,7 @@ impl Run<'_> {
                 let (losses, correct) = self.write(*gradient, group, |run, g, shape| {
                     let z = run.view(*logits, group);
                     let mut found = (0.0, 0);
-                    let pixels =
-                        z.data.chunks_exact(z.shape.len()).zip(g.chunks_exact_mut(shape.len()));
+                    let pixels = z.data.chunks_exact(z.shape.len()).zip(g.chunks_exact_mut(shape.len()));
                     for (k, (z, g)) in pixels.enumerate() {
                         let (from, to) = (pixel(run.pass.plan.slots[*logits].shape), pixel(*shape));
                         let label = &batch.labels[first + k..][..1];
@@ -649,17 +626,7 @@ impl Run<'_> {
                 let mut dw = std::mem::take(&mut self.piece.dw);
                 let mut kernel = std::mem::take(&mut self.worker.kernel);
                 let (x, dz) = (self.view(*x, group), self.view(*dz, group));
-<<<<<<< HEAD
-                conv.forward.backward_weights(
-                    x.data,
-                    dz.data,
-                    dz.shape,
-                    n,
-                    &mut dw[conv.dw.clone()],
-                );
-=======
                 conv.weights.run(x.data, dz.data, n, &mut dw[conv.dw.clone()], &mut kernel);
->>>>>>> main
                 if !conv.db.is_empty() {
                     let db = &mut dw[conv.db.clone()];
                     for image in dz.data.chunks_exact(dz.shape.len()) {

@@ -261,13 +261,7 @@ impl NativePoint {
             }
             Step::Plain { unit, inputs, .. } => {
                 let inputs: Vec<Tensor> = inputs.iter().map(|&x| view(x)).collect();
-                layers::forward(
-                    &compiled.graph.units[*unit].layer,
-                    &inputs,
-                    &|_, _| None,
-                    y,
-                    shape,
-                );
+                layers::forward(&compiled.graph.units[*unit].layer, &inputs, &|_, _| None, y, shape);
             }
             _ => unreachable!("evaluation has no other steps"),
         }
