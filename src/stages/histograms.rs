@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn bins_grow_with_the_cube_root_and_zero_is_an_edge() {
         assert_eq!([10, 64, 1000, 1_000_000].map(bins), [10, 12, 30, 80]);
-        assert!((1..5000).all(|n| bins(n) % 2 == 0));
+        assert!((1..5000).all(|n| bins(n).is_multiple_of(2)));
     }
 
     #[test]

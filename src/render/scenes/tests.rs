@@ -434,7 +434,7 @@ fn frames_repeat_themselves_and_still_parts_stand_still() {
     let frame = |k| show::frame(&show, &backdrop, k).unwrap();
     assert!(frame(25).rgba() == frame(25).rgba());
     // During the pause nothing moves but the label, which comes before it and stays after it.
-    let label = show.texts().iter().any(|t| *t == "learning rate drops");
+    let label = show.texts().contains(&"learning rate drops");
     assert!(label);
     let changed = |a: usize, b: usize| {
         let (a, b) = (frame(a), frame(b));
