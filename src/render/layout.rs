@@ -202,7 +202,9 @@ impl Layout {
             let right = self.panels[0].frame.right();
             let beside = self.panels[0].readout.as_mut().filter(|r| n == 1 && r.x >= right);
             if let Some(readout) = beside {
+                // Below the bar's title, which is wider than the bar.
                 readout.x += bar_w + bar_gap;
+                readout.y += head;
             }
         }
         if strip {
