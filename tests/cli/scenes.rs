@@ -77,7 +77,7 @@ fn scenes_that_do_not_fit_a_run_are_refused() {
     };
     refused(&["--as", "boundary"], &["digits", "not points of a plane", "spirals"]);
     refused(&["--as", "heatmap"], &["no surface", "lossreel surface"]);
-    refused(&["--as", "shadow", "--pause", "-1"], &["--pause", "0 to 60 seconds"]);
+    refused(&["--as", "shadow", "--pause", "99"], &["--pause", "0 to 60 seconds"]);
     refused(&["--as", "shadow", "--strip", "losss"], &["did you mean `loss`?"]);
     place.ok(&["plane", "run", "--directions", "random", "--name", "drawn"]);
     refused(&["--as", "shadow", "--plane", "drawn"], &["not of principal components"]);
