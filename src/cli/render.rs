@@ -5,20 +5,20 @@ use std::path::PathBuf;
 use indicatif::ProgressBar;
 use lossreel::landscape::parse_size;
 use lossreel::record::Run;
-use lossreel::render::film::{Output, RenderReport};
+use lossreel::render::film::{self, Output, RenderReport};
+use lossreel::render::show::Show;
 use lossreel::render::theme::Theme;
-use lossreel::render::{curve, film};
-use lossreel::stages::film::{PanelSource, contour, curves};
 use lossreel::{Error, Result};
 
 use super::out::{Out, duration};
 use super::progress;
+use super::scenes::{Options, Request};
 
 /// Make a picture or a film of one run, or of several side by side.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run folders.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "curve_file")]
     runs: Vec<PathBuf>,
     /// What to draw.
     #[arg(long = "as", value_name = "SCENE", default_value = "contour")]
@@ -50,6 +50,8 @@ pub struct Args {
     /// light, dark (projector) or print.
     #[arg(long, default_value = "light")]
     theme: String,
+    #[command(flatten)]
+    scenes: Options,
 }
 
 /// A scene by name.
@@ -59,48 +61,69 @@ enum Scene {
     Contour,
     /// Loss and accuracy along a line.
     Curve,
+    /// Explained variance of the path beside a random walk's.
+    Spectrum,
+    /// A quantity of the surface's cells, not interpolated.
+    Heatmap,
+    /// The weights of each layer.
+    Histograms,
+    /// One path in a random plane and in its principal plane, to one scale.
+    Shadow,
+    /// The decision boundary of a net on points of the plane, beside its path.
+    Boundary,
 }
 
 /// Gathers the scene, draws, encodes.
 pub fn run(args: Args, out: &Out) -> Result<()> {
     let output = output(&args)?;
     let runs = args.runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
-    if !args.panel_title.is_empty() && args.panel_title.len() != runs.len() {
+    let panels = if args.scenes.curve_file.is_empty() || args.scene != Scene::Curve {
+        runs.len()
+    } else {
+        args.scenes.curve_file.len()
+    };
+    if !args.panel_title.is_empty() && args.panel_title.len() != panels {
         return Err(Error::bad_value(
             "--panel-title",
             args.panel_title.len(),
-            format!("titles for {} runs", runs.len()),
+            format!("titles for {panels} runs"),
             "give one for each run",
         ));
     }
+    let request = Request {
+        runs: &runs,
+        plane: &args.plane,
+        surface: args.surface.as_deref(),
+        title: args.title.as_deref(),
+        panel_titles: &args.panel_title,
+    };
+    let scenes = &args.scenes;
+    if runs.is_empty() && args.scene != Scene::Curve {
+        return Err(Error::bad_value("--as", "a scene", "without a run", "name a run folder"));
+    }
     let bar = progress::bar(out, "rendering", "frames", 0);
-    let report = match args.scene {
-        Scene::Contour => {
-            let source = |(i, run): (usize, &Run)| PanelSource {
-                run: run.clone(),
-                title: args.panel_title.get(i).cloned(),
-                surface: args.surface.clone().unwrap_or(args.plane.clone()),
-                plane: args.plane.clone(),
-            };
-            let sources: Vec<_> = runs.iter().enumerate().map(source).collect();
-            write(&contour(&sources, args.title.as_deref())?, &output, &bar)
-        }
-        Scene::Curve => {
-            let name = args.surface.as_deref().unwrap_or("curve");
-            let folders: Vec<PathBuf> = runs.iter().map(|r| r.curve_dir(name)).collect();
-            let named: Vec<_> = runs
-                .iter()
-                .zip(&folders)
-                .enumerate()
-                .map(|(i, (r, f))| {
-                    (args.panel_title.get(i).cloned().unwrap_or(r.name()), f.as_path())
-                })
-                .collect();
-            curve::write(&curves(&named, args.title.as_deref())?, &output)
-        }
+    let mut report = None;
+    let mut deliver = |show: &dyn Show| {
+        report = Some(film::write_show(show, &output, &mut |done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        })?);
+        Ok(())
+    };
+    let delivered = match args.scene {
+        Scene::Contour => scenes.contour(&request, &output, &mut deliver),
+        Scene::Curve => scenes.curve(&request, &output, &mut deliver),
+        Scene::Spectrum => scenes.spectrum(&request, &output, &mut deliver),
+        Scene::Heatmap => scenes.heatmap(&request, &output, &mut deliver),
+        Scene::Histograms => scenes.histograms(&request, &output, &mut deliver),
+        Scene::Shadow => scenes.shadow(&request, &output, &mut deliver),
+        Scene::Boundary => scenes.boundary(&request, &output, &mut deliver),
     };
     bar.finish_and_clear();
-    print(&report?, &output, out);
+    delivered?;
+    if let Some(report) = report {
+        print(&report, &output, out);
+    }
     Ok(())
 }
 
