@@ -146,6 +146,10 @@ pub trait Canvas {
     /// Writes `text` with its anchor at `(x, baseline)`.
     fn text(&mut self, text: &str, x: f32, baseline: f32, style: &TextStyle);
 
+    /// Draws a picture of `width * height` pixels (RGBA, straight alpha, row by row) into `dest`:
+    /// pixels are copied where it fits the grid of the canvas, and resampled elsewhere.
+    fn image(&mut self, rgba: &[u8], width: u32, height: u32, dest: Rect);
+
     /// Restricts drawing to `clip`, or lifts the restriction.
     fn set_clip(&mut self, clip: Option<Rect>);
 

@@ -4,12 +4,14 @@
 
 use std::path::{Path, PathBuf};
 
+use super::contour_film::ContourFilm;
 use super::curve;
-use super::film::{Format, Output, RenderReport, Stage, write};
+use super::film::{Format, Output, RenderReport, write};
 use super::raster::Raster;
 use super::scene::{
     ContourPanel, CurveFigure, Film, Grid, PathPoint, Quantity, Series, Split, Strip,
 };
+use super::show;
 use super::theme::Theme;
 
 /// Two wells, and a path that spirals into the left one.
@@ -134,8 +136,8 @@ fn assert_golden(name: &str, picture: &Path) {
 fn golden_frame(name: &str, film: &Film, theme: Theme, size: [u32; 2], frame: usize) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frame.png");
-    let stage = Stage::new(film, &theme, size, 60, 30).unwrap();
-    let picture = stage.frame(&stage.backdrop().unwrap(), frame);
+    let scene = ContourFilm::new(film, &theme, size, 60, 30).unwrap();
+    let picture = show::frame(&scene, &show::backdrop(&scene).unwrap(), frame).unwrap();
     let file = std::fs::File::create(&path).unwrap();
     super::encode::png::write(file, picture.rgba(), size[0], size[1]).unwrap();
     assert_golden(name, &path);
@@ -262,9 +264,13 @@ fn characters_that_the_font_lacks_are_named() {
 /// All pixels of a poster, to see that it has ink and no panic.
 fn poster(film: &Film, size: [u32; 2]) -> Raster {
     let theme = Theme::light();
-    let stage = Stage::new(film, &theme, size, 30, 30).unwrap();
-    let backdrop = stage.backdrop().unwrap();
-    [0, 11, 29].map(|frame| stage.frame(&backdrop, frame)).into_iter().next_back().unwrap()
+    let scene = ContourFilm::new(film, &theme, size, 30, 30).unwrap();
+    let backdrop = show::backdrop(&scene).unwrap();
+    [0, 11, 29]
+        .map(|frame| show::frame(&scene, &backdrop, frame).unwrap())
+        .into_iter()
+        .next_back()
+        .unwrap()
 }
 
 #[test]
@@ -327,11 +333,12 @@ fn strange_data_are_drawn_and_nothing_panics() {
 fn the_static_layer_and_the_unmoved_pixels_do_not_change() {
     let film = two_panels();
     let theme = Theme::light();
-    let stage = Stage::new(&film, &theme, [640, 360], 60, 30).unwrap();
-    let backdrop = stage.backdrop().unwrap();
-    let (a, b) = (stage.frame(&backdrop, 50), stage.frame(&backdrop, 59));
+    let scene = ContourFilm::new(&film, &theme, [640, 360], 60, 30).unwrap();
+    let backdrop = show::backdrop(&scene).unwrap();
+    let (a, b) =
+        (show::frame(&scene, &backdrop, 50).unwrap(), show::frame(&scene, &backdrop, 59).unwrap());
     assert!(a.rgba() == b.rgba(), "the last frames stand still");
-    let c = stage.frame(&backdrop, 20);
+    let c = show::frame(&scene, &backdrop, 20).unwrap();
     let changed = a.rgba().chunks_exact(4).zip(c.rgba().chunks_exact(4)).filter(|(x, y)| x != y);
     let share = changed.count() as f64 / (640.0 * 360.0);
     assert!(share > 0.002 && share < 0.25, "{share} of the pixels changed");

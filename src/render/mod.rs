@@ -1,8 +1,9 @@
 //! Pictures and films from plain data.
 //!
-//! [`scene`] says what is drawn; [`film`] draws a surface with its path moving over it and writes
-//! it as GIF, MP4, PNG or SVG; [`curve`] draws loss and accuracy along a line. Everything is
-//! deterministic: the same scene, size and theme give the same bytes on any number of threads.
+//! [`scene`] says what is drawn. A scene made ready is a [`show::Show`]; [`film`] writes any show as
+//! PNG, SVG, GIF or MP4. [`contour_film`] is a surface with its path moving over it, [`curve`] loss
+//! and accuracy along a line. Everything is deterministic: the same scene, size and theme give the
+//! same bytes on any number of threads.
 //!
 //! Inside: a [`canvas::Canvas`] with two implementations (pixels in [`raster`], vectors in
 //! [`encode::svg`]); [`field`], [`contour`] and [`labels`] make the contour map; [`layout`] places,
@@ -12,6 +13,7 @@ pub mod canvas;
 pub mod chart;
 pub mod color;
 pub mod contour;
+pub mod contour_film;
 pub mod curve;
 pub mod encode;
 pub mod field;
@@ -28,6 +30,7 @@ pub mod raster;
 pub mod readout;
 pub mod scale;
 pub mod scene;
+pub mod show;
 pub mod text;
 pub mod theme;
 pub mod timeline;

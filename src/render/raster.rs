@@ -1,6 +1,9 @@
 //! The canvas of pixels: tiny-skia, anti-aliased, always opaque.
 
-use tiny_skia::{FillRule, LineCap, LineJoin, Mask, Paint, Path, Pixmap, StrokeDash, Transform};
+use tiny_skia::{
+    FillRule, FilterQuality, IntSize, LineCap, LineJoin, Mask, Paint, Path, Pixmap, PixmapPaint,
+    StrokeDash, Transform,
+};
 
 use super::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
 use super::color::Color;
@@ -90,6 +93,27 @@ impl Canvas for Raster {
         self.fill(&outline, style.color, false);
     }
 
+    fn image(&mut self, rgba: &[u8], width: u32, height: u32, dest: Rect) {
+        let Some(size) = IntSize::from_wh(width, height) else { return };
+        let mut bytes = rgba.to_vec();
+        for p in bytes.chunks_exact_mut(4).filter(|p| p[3] < 255) {
+            let alpha = u16::from(p[3]);
+            p[..3].iter_mut().for_each(|c| *c = ((u16::from(*c) * alpha + 127) / 255) as u8);
+        }
+        // None when there are not `width * height` pixels: nothing to draw.
+        let Some(picture) = Pixmap::from_vec(bytes, size) else { return };
+        let (sx, sy) = (dest.w / width as f32, dest.h / height as f32);
+        let exact = [dest.x, dest.y].iter().all(|v| v.fract() == 0.0) && sx == 1.0 && sy == 1.0;
+        let look = PixmapPaint {
+            quality: if exact { FilterQuality::Nearest } else { FilterQuality::Bilinear },
+            ..PixmapPaint::default()
+        };
+        let place = Transform::from_row(sx, 0.0, 0.0, sy, dest.x, dest.y);
+        let clip = self.clip.clone();
+        let mask = clip.as_ref().map(|(_, mask)| mask.as_ref());
+        self.pixmap.draw_pixmap(0, 0, picture.as_ref(), &look, place, mask);
+    }
+
     fn set_clip(&mut self, clip: Option<Rect>) {
         if self.clip.as_ref().map(|(rect, _)| *rect) == clip {
             return;
@@ -99,5 +123,31 @@ impl Canvas for Raster {
             mask.fill_path(&rect.path()?, FillRule::Winding, true, Transform::identity());
             Some((rect, std::sync::Arc::new(mask)))
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_copied_pixel_by_pixel_where_it_fits_and_blends_where_it_is_clear() {
+        let mut raster = Raster::new(6, 4, Color::hex(0x000000)).unwrap();
+        let image: Vec<u8> = (0..6u8).flat_map(|i| [40 * i, 7, 200, 255]).collect();
+        raster.image(&image, 3, 2, Rect::new(2.0, 1.0, 3.0, 2.0));
+        let pixel = |r: &Raster, x: usize, y: usize| r.rgba()[4 * (6 * y + x)..][..4].to_vec();
+        for i in 0..6 {
+            assert_eq!(pixel(&raster, 2 + i % 3, 1 + i / 3), image[4 * i..4 * i + 4]);
+        }
+        assert_eq!(pixel(&raster, 1, 1), [0, 0, 0, 255]);
+        assert_eq!(pixel(&raster, 5, 1), [0, 0, 0, 255]);
+        raster.image(&[255, 255, 255, 128], 1, 1, Rect::new(0.0, 0.0, 1.0, 1.0));
+        assert_eq!(pixel(&raster, 0, 0), [128, 128, 128, 255]);
+        // Twice as large: flat colour stays flat.
+        raster.image(&[9, 90, 180, 255].repeat(4), 2, 2, Rect::new(0.0, 0.0, 4.0, 4.0));
+        assert_eq!(pixel(&raster, 2, 2), [9, 90, 180, 255]);
+        // Too few bytes: nothing is drawn, nothing panics.
+        raster.image(&[1, 2, 3, 255], 2, 2, Rect::new(0.0, 0.0, 4.0, 4.0));
+        assert_eq!(pixel(&raster, 2, 2), [9, 90, 180, 255]);
     }
 }

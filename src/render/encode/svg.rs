@@ -8,6 +8,8 @@ use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
 use crate::render::color::Color;
 use crate::render::text::Weight;
 
+use super::png;
+
 /// An SVG document that is drawn on.
 pub struct Svg {
     width: u32,
@@ -38,7 +40,8 @@ impl Svg {
         self.set_clip(None);
         let Self { width, height, defs, body, .. } = self;
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" \
+             xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{width}\" height=\"{height}\" \
              viewBox=\"0 0 {width} {height}\" font-family=\"Inter, 'Helvetica Neue', Arial, \
              sans-serif\" style=\"font-feature-settings:'tnum'\">\n<defs>{defs}</defs>\n{body}</svg>\n"
         )
@@ -100,6 +103,21 @@ fn escape(text: &str) -> String {
     out
 }
 
+/// RFC 4648, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let word = three.iter().fold(0u32, |w, &b| (w << 8) | u32::from(b));
+        let word = word << (8 * (3 - three.len()));
+        for i in 0..4 {
+            let letter = LETTERS[((word >> (18 - 6 * i)) & 63) as usize] as char;
+            out.push(if i <= three.len() { letter } else { '=' });
+        }
+    }
+    out
+}
+
 impl Canvas for Svg {
     fn fill(&mut self, path: &Path, color: Color, even_odd: bool) {
         let rule = if even_odd { " fill-rule=\"evenodd\"" } else { "" };
@@ -152,6 +170,21 @@ impl Canvas for Svg {
         );
     }
 
+    fn image(&mut self, rgba: &[u8], width: u32, height: u32, dest: Rect) {
+        let mut file = Vec::new();
+        // Fails on a wrong number of pixels only: nothing to draw.
+        if png::write_rgba(&mut file, rgba, width, height).is_err() {
+            return;
+        }
+        let [x, y, w, h] = [dest.x, dest.y, dest.w, dest.h].map(coordinate);
+        let _ = writeln!(
+            self.body,
+            "<image x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" \
+             preserveAspectRatio=\"none\" xlink:href=\"data:image/png;base64,{}\"/>",
+            base64(&file),
+        );
+    }
+
     fn set_clip(&mut self, clip: Option<Rect>) {
         if self.clipped {
             self.body.push_str("</g>\n");
@@ -183,5 +216,22 @@ mod tests {
         assert!(document.contains(">a &lt; b &amp; c</text>"), "{document}");
         assert!(document.contains("fill=\"#102030\" fill-opacity=\"0.502\""), "{document}");
         assert_eq!(document.matches("<g ").count(), document.matches("</g>").count());
+    }
+
+    #[test]
+    fn pixels_are_embedded_as_a_png() {
+        // RFC 4648, section 10.
+        for (plain, coded) in [("f", "Zg=="), ("fo", "Zm8="), ("foobar", "Zm9vYmFy")] {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+        let mut svg = Svg::new(100, 50, Color::hex(0xffffff));
+        svg.image(&[1, 2, 3, 255].repeat(6), 3, 2, Rect::new(4.0, 5.0, 30.0, 20.0));
+        let document = svg.finish();
+        // The signature of a PNG, in base64.
+        assert!(
+            document.contains("<image x=\"4\" y=\"5\" width=\"30\" height=\"20\""),
+            "{document}"
+        );
+        assert!(document.contains("data:image/png;base64,iVBORw0KGgo"), "{document}");
     }
 }

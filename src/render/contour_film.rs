@@ -1,0 +1,170 @@
+//! The contour film: filled contours of one surface or several, their paths moving over them, and
+//! charts with a playhead below.
+
+use super::canvas::{Canvas, TextStyle};
+use super::chart::{self, Chart};
+use super::field::Domain;
+use super::layout::{Contents, Layout};
+use super::panel;
+use super::path::{Pen, Track};
+use super::readout;
+use super::scale::{LevelScale, significant, ticks};
+use super::scene::Film;
+use super::show::Show;
+use super::text;
+use super::theme::Theme;
+use super::timeline::Timeline;
+use crate::error::{Error, Result};
+
+/// A film made ready: laid out, scaled, its tracks computed. Draws any frame on any canvas.
+pub struct ContourFilm<'a> {
+    film: &'a Film,
+    theme: &'a Theme,
+    layout: Layout,
+    scale: LevelScale,
+    tracks: Vec<Track>,
+    charts: Vec<Chart<'a>>,
+    timeline: Timeline,
+}
+
+impl<'a> ContourFilm<'a> {
+    /// Makes `film` ready for a picture of `width` x `height` in `frames` frames.
+    ///
+    /// Errors: [`Error::Render`] on a film without panels or with a grid that cannot be drawn.
+    pub fn new(
+        film: &'a Film,
+        theme: &'a Theme,
+        [width, height]: [u32; 2],
+        frames: usize,
+        fps: u32,
+    ) -> Result<Self> {
+        if film.panels.is_empty() {
+            return Err(Error::Render {
+                what: "the film has no panel".into(),
+                remedy: "give it at least one surface".into(),
+            });
+        }
+        film.panels.iter().try_for_each(|p| p.grid.check())?;
+        let scale = LevelScale::new(film.panels.iter().flat_map(|p| p.grid.values.iter().copied()));
+        let domains: Vec<Domain> = film.panels.iter().map(Domain::of).collect();
+        let timeline = Timeline::new(film, frames, f64::from(fps));
+        let quantities = chart::quantities(&film.strip.series);
+        let ems = |text: &str| text::width(text, 1.0, text::Weight::Regular);
+        let y_ticks = domains.iter().flat_map(|d| ticks(d.y[0], d.y[1], 5));
+        let contents = Contents {
+            title: !film.title.is_empty(),
+            caption: !film.caption.is_empty(),
+            headings: film.panels.iter().any(|p| !p.title.is_empty()),
+            subtitles: film.panels.iter().any(|p| !p.subtitle.is_empty()),
+            domains: &domains,
+            charts: quantities.len(),
+            colorbar_label_ems: scale.labels().iter().map(|l| ems(l)).fold(2.0, f32::max),
+            tick_label_ems: y_ticks.map(|y| ems(&significant(y, 6))).fold(1.5, f32::max),
+        };
+        let layout = Layout::new(width, height, &contents);
+        let tracks = film
+            .panels
+            .iter()
+            .zip(&domains)
+            .zip(&layout.panels)
+            .map(|((p, d), place)| Track::new(&p.path, *d, place.frame, layout.s))
+            .collect();
+        let charts = quantities
+            .into_iter()
+            .zip(&layout.charts)
+            .map(|(quantity, rect)| {
+                let x_label = "epoch";
+                Chart::new(&film.strip.series, quantity, *rect, x_label, layout.font, layout.s)
+            })
+            .collect();
+        Ok(Self { film, theme, layout, scale, tracks, charts, timeline })
+    }
+
+    /// The timeline of the frames.
+    pub fn timeline(&self) -> Timeline {
+        self.timeline
+    }
+
+    /// Whether panel `k`'s track stays in its frame, so that drawing it needs no clip.
+    fn inside(&self, k: usize) -> bool {
+        let frame = self.layout.panels[k].frame;
+        self.tracks[k].pixels().iter().all(|p| frame.contains(p.0, p.1, -0.5))
+    }
+}
+
+impl Show for ContourFilm<'_> {
+    fn size(&self) -> [u32; 2] {
+        [self.layout.page.w as u32, self.layout.page.h as u32]
+    }
+
+    fn frames(&self) -> usize {
+        self.timeline.frames
+    }
+
+    fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
+        let (layout, theme) = (&self.layout, self.theme);
+        let room = layout.page.w - 2.0 * layout.margin;
+        if let Some(baseline) = layout.title_baseline {
+            let style = TextStyle::new(layout.font.title, theme.text).bold();
+            canvas.text(&style.fit(&self.film.title, room), layout.margin, baseline, &style);
+        }
+        if let Some(baseline) = layout.caption_baseline {
+            let style = TextStyle::new(layout.font.small, theme.muted);
+            canvas.text(&style.fit(&self.film.caption, room), layout.margin, baseline, &style);
+        }
+        for (k, (p, place)) in self.film.panels.iter().zip(&layout.panels).enumerate() {
+            let keep_clear = self.tracks[k].pixels();
+            panel::draw(canvas, p, place, layout, &self.scale, theme, &keep_clear);
+            let key = (self.film.panels.len() > 1).then(|| theme.series_color(k));
+            panel::draw_heading(canvas, p, place, layout, theme, key);
+        }
+        if let Some(bar) = layout.colorbar {
+            let title = &self.film.value_label;
+            panel::draw_colorbar(canvas, bar, title, layout, &self.scale, theme);
+        }
+        for chart in &self.charts {
+            chart.draw_static(canvas, theme, chart::Future::Faint)?;
+        }
+        Ok(())
+    }
+
+    fn draw_moving(&self, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
+        let (layout, theme) = (&self.layout, self.theme);
+        let epoch = self.timeline.epoch(frame);
+        let span = self.timeline.end - self.timeline.start;
+        for (k, p) in self.film.panels.iter().enumerate() {
+            let place = &layout.panels[k];
+            let track = &self.tracks[k];
+            let color = theme.series_color(k);
+            let pen = Pen { color, theme, s: layout.s, fade: 0.22 * span };
+            // The read-out first: should its plate reach the path, the path stays visible.
+            let rows = readout::rows(&p.path, epoch, span);
+            let corner = || readout::corner(place.frame, layout, &track.pixels());
+            if let Some((rect, on_plate)) =
+                place.readout.map(|r| (r, false)).or_else(|| corner().map(|r| (r, true)))
+            {
+                readout::draw(canvas, rect, on_plate, &rows, layout, theme);
+            }
+            canvas.set_clip((!self.inside(k)).then_some(place.frame));
+            track.draw(canvas, epoch, &pen);
+            canvas.set_clip(None);
+        }
+        for chart in &self.charts {
+            chart.draw_moving(canvas, theme, epoch);
+        }
+        Ok(())
+    }
+
+    fn theme(&self) -> &Theme {
+        self.theme
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        let film = self.film;
+        let panels = film.panels.iter();
+        let panels = panels.flat_map(|p| [&p.title, &p.subtitle, &p.x_label, &p.y_label]);
+        let names = film.strip.series.iter().map(|s| &s.name);
+        let own = [&film.title, &film.caption, &film.value_label].into_iter();
+        own.chain(panels).chain(names).map(String::as_str).collect()
+    }
+}
