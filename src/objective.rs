@@ -135,6 +135,14 @@ impl DatasetObjective {
         )
     }
 
+    /// The same sample seen by another network, with its buffers.
+    ///
+    /// # Errors
+    /// As [`DatasetObjective::new`].
+    pub fn with_backend(&self, backend: Arc<dyn Backend>, buffers: Vec<f32>) -> Result<Self> {
+        Self::new(backend, buffers, self.sample.clone(), self.stats.clone(), self.max_value)
+    }
+
     /// Number of images in the sample.
     pub fn samples(&self) -> usize {
         self.sample.len()
