@@ -1,6 +1,10 @@
 //! The loss as a function of a flat `theta`: all that planes, surfaces and curvature know of a
 //! network and its data.
 
+mod masked;
+
+pub use masked::MaskedObjective;
+
 use std::sync::Arc;
 
 use crate::backend::{Backend, cross_entropy};

@@ -5,8 +5,8 @@
 //! backend is the other's test: `candle` is the reference; the native engine joins it here.
 
 pub mod candle;
-pub mod native;
 mod cross_entropy;
+pub mod native;
 #[cfg(test)]
 mod tests;
 

@@ -4,11 +4,14 @@ use std::path::PathBuf;
 
 use indicatif::ProgressBar;
 use lossreel::landscape::parse_size;
-use lossreel::record::Run;
+use lossreel::record::{Joint, Run};
 use lossreel::render::film::{Output, RenderReport};
+use lossreel::render::race::{RaceClock, RaceFilm, RaceLayout};
+use lossreel::render::show::Show;
 use lossreel::render::theme::Theme;
 use lossreel::render::{curve, film};
 use lossreel::stages::film::{PanelSource, contour, curves};
+use lossreel::stages::race::{RaceRequest, gather, parse_goal};
 use lossreel::{Error, Result};
 
 use super::out::{Out, duration};
@@ -17,8 +20,8 @@ use super::progress;
 /// Make a picture or a film of one run, or of several side by side.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Run folders.
-    #[arg(required = true)]
+    /// Run folders; for a race a joint folder (`lossreel plane RUN RUN --out JOINT`).
+    #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// What to draw.
     #[arg(long = "as", value_name = "SCENE", default_value = "contour")]
@@ -32,6 +35,16 @@ pub struct Args {
     /// Surface, by name; the plane's by default. With --as curve, the curve's name.
     #[arg(long)]
     surface: Option<String>,
+    /// Race: synchronise by epoch, step or wall (seconds of training).
+    #[arg(long, default_value = "epoch", value_name = "CLOCK")]
+    clock: RaceClock,
+    /// Race: all paths in one view, or small multiples.
+    #[arg(long, default_value = "one", value_name = "one|multiples")]
+    layout: RaceLayout,
+    /// Race: what wins: test_accuracy, test_loss, train_accuracy or train_loss; with a threshold the
+    /// first to reach it.
+    #[arg(long, default_value = "test_accuracy", value_name = "MEASURE[=VALUE]")]
+    goal: String,
     /// Headline.
     #[arg(long)]
     title: Option<String>,
@@ -59,11 +72,16 @@ enum Scene {
     Contour,
     /// Loss and accuracy along a line.
     Curve,
+    /// Several runs on one plane, with the finishing order.
+    Race,
 }
 
 /// Gathers the scene, draws, encodes.
 pub fn run(args: Args, out: &Out) -> Result<()> {
     let output = output(&args)?;
+    if args.scene == Scene::Race {
+        return race(&args, &output, out);
+    }
     let runs = args.runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
     if !args.panel_title.is_empty() && args.panel_title.len() != runs.len() {
         return Err(Error::bad_value(
@@ -98,9 +116,47 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
                 .collect();
             curve::write(&curves(&named, args.title.as_deref())?, &output)
         }
+        Scene::Race => unreachable!("a race is not of run folders"),
     };
     bar.finish_and_clear();
     print(&report?, &output, out);
+    Ok(())
+}
+
+/// A race on a joint plane.
+fn race(args: &Args, output: &Output, out: &Out) -> Result<()> {
+    let [folder] = &args.runs[..] else {
+        return Err(Error::bad_value(
+            "RUN",
+            format!("{} folders", args.runs.len()),
+            "but a race takes one joint folder",
+            "make it: lossreel plane RUN RUN ... --out JOINT, then lossreel surface JOINT",
+        ));
+    };
+    let request = RaceRequest {
+        plane: args.plane.clone(),
+        surface: args.surface.clone().unwrap_or(args.plane.clone()),
+        clock: args.clock,
+        layout: args.layout,
+        goal: parse_goal(&args.goal)?,
+        title: args.title.clone(),
+        names: args.panel_title.clone(),
+    };
+    let race = gather(&Joint::open(folder)?, &request)?;
+    let (_, size) = output.check()?;
+    let show = RaceFilm::new(&race, &output.theme, size, output.frames, output.fps)?;
+    write_any(&show, output, out)
+}
+
+/// Draws and encodes any scene, showing progress, and prints what was written.
+fn write_any(show: &dyn Show, output: &Output, out: &Out) -> Result<()> {
+    let bar = progress::bar(out, "rendering", "frames", 0);
+    let report = film::write_show(show, output, &mut |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    print(&report?, output, out);
     Ok(())
 }
 

@@ -151,8 +151,12 @@ impl Joint {
         for (reference, run) in joint.about.runs.iter().zip(joint.runs()?) {
             if run_digest(&run)? != reference.digest {
                 return Err(Error::Run {
-                    what: format!("run `{}` is no longer what the joint plane was made of", reference.name),
-                    remedy: "make the plane again: lossreel plane RUN RUN ... --out JOINT --force".into(),
+                    what: format!(
+                        "run `{}` is no longer what the joint plane was made of",
+                        reference.name
+                    ),
+                    remedy: "make the plane again: lossreel plane RUN RUN ... --out JOINT --force"
+                        .into(),
                     path: root.to_path_buf(),
                 });
             }
@@ -176,7 +180,10 @@ impl Joint {
             path: path.clone(),
         };
         let about: JointAbout = serde_json::from_str(&text).map_err(|e| {
-            bad(format!("the list of runs does not parse ({e})"), "make the plane again with --force")
+            bad(
+                format!("the list of runs does not parse ({e})"),
+                "make the plane again with --force",
+            )
         })?;
         if about.format_version > FORMAT_VERSION {
             let what = format!(

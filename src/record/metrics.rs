@@ -130,11 +130,8 @@ impl Metrics {
     /// logged (each step's, or in a run of an earlier version each epoch's); 0 at the start, the
     /// last time known beyond the last step logged, `None` when no time was logged.
     pub fn elapsed_secs_at(&self, step: f64) -> Option<f64> {
-        let mut known: Vec<(f64, f64)> = self
-            .steps
-            .iter()
-            .filter_map(|s| Some((s.step as f64, s.elapsed_secs?)))
-            .collect();
+        let mut known: Vec<(f64, f64)> =
+            self.steps.iter().filter_map(|s| Some((s.step as f64, s.elapsed_secs?))).collect();
         if known.is_empty() {
             known = self.epochs.iter().map(|e| (e.step as f64, e.elapsed_secs)).collect();
         }
@@ -186,10 +183,14 @@ mod tests {
         let steps = vec![step(1, Some(2.0)), step(2, Some(3.0)), step(4, Some(7.0))];
         let metrics = Metrics { steps, ..Metrics::default() };
         let at = |s| metrics.elapsed_secs_at(s).unwrap();
-        assert_eq!([at(0.0), at(0.5), at(1.0), at(2.0), at(3.0), at(9.0)], [0., 1., 2., 3., 5., 7.]);
+        assert_eq!(
+            [at(0.0), at(0.5), at(1.0), at(2.0), at(3.0), at(9.0)],
+            [0., 1., 2., 3., 5., 7.]
+        );
         assert_eq!(Metrics::default().elapsed_secs_at(1.0), None);
         // A run of an earlier version has times at its epochs only.
-        let line = r#"{"kind":"step","step":1,"epoch":0.1,"lr":0.1,"loss":1,"accuracy":0,"grad_norm":1}"#;
+        let line =
+            r#"{"kind":"step","step":1,"epoch":0.1,"lr":0.1,"loss":1,"accuracy":0,"grad_norm":1}"#;
         let Line::Step(old) = serde_json::from_str(line).unwrap() else { panic!("a step") };
         assert_eq!(old.elapsed_secs, None);
         assert_eq!(Metrics { steps: vec![old], ..Metrics::default() }.elapsed_secs_at(1.0), None);

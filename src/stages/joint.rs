@@ -131,7 +131,8 @@ fn member(run: &Run) -> Result<Member> {
     let (shape, classes) = spec.data.set.form();
     let network = spec.model.build(shape, classes)?;
     // A snapshot whose loss overflowed tells where training broke, not where the path went.
-    let (kept, diverged): (Vec<_>, Vec<_>) = run.snapshots()?.into_iter().partition(|s| !s.diverged);
+    let (kept, diverged): (Vec<_>, Vec<_>) =
+        run.snapshots()?.into_iter().partition(|s| !s.diverged);
     Ok(Member {
         name: run.name(),
         data_digest: run.manifest()?.data_digest,
@@ -166,10 +167,7 @@ fn one_network(members: &[Member]) -> Result<String> {
 }
 
 /// For each run the snapshots that were used: number among all, and number in the run.
-fn used_of_runs(
-    found: &JointPca,
-    joined: &Joined<'_, RunSnapshots>,
-) -> Vec<Vec<(usize, usize)>> {
+fn used_of_runs(found: &JointPca, joined: &Joined<'_, RunSnapshots>) -> Vec<Vec<(usize, usize)>> {
     let groups = joined.groups();
     let runs = groups.last().map_or(0, |last| last + 1);
     let mut used = vec![Vec::new(); runs];
@@ -244,7 +242,9 @@ fn about(
     }
     for (i, member) in members.iter().enumerate() {
         let twins = members[..i].iter().filter(|other| other.digest == member.digest);
-        notes.extend(twins.map(|o| format!("{} and {} are the same run twice", o.name, member.name)));
+        notes.extend(
+            twins.map(|o| format!("{} and {} are the same run twice", o.name, member.name)),
+        );
     }
     let differ = |f: &dyn Fn(&Member) -> String| members.iter().any(|m| f(m) != f(&members[0]));
     if differ(&|m| m.data_digest.clone()) {
@@ -310,7 +310,10 @@ pub fn open_plane(joint: &Joint, name: &str) -> Result<(Plane, JointPaths)> {
     let paths = JointPaths::read(&joint.paths_path(name))?;
     if paths.plane_digest != plane.digest() || paths.runs.len() != joint.names().len() {
         return Err(Error::Landscape {
-            what: format!("the paths and the plane `{name}` of {} do not belong together", joint.name()),
+            what: format!(
+                "the paths and the plane `{name}` of {} do not belong together",
+                joint.name()
+            ),
             remedy: "make the plane again: lossreel plane RUN RUN ... --out JOINT".into(),
         });
     }
@@ -361,8 +364,7 @@ pub fn path_losses(
     progress(done, total);
     for (run, path) in joint.runs()?.iter().zip(&paths.runs) {
         let own = own_objective(run, subject, &frozen)?;
-        let snapshots =
-            RunSnapshots::new(run.snapshots()?, subject.network().layout.clone());
+        let snapshots = RunSnapshots::new(run.snapshots()?, subject.network().layout.clone());
         let missing: Vec<&PathCoord> =
             path.path.iter().filter(|p| losses.get(&path.name, p.snapshot).is_none()).collect();
         for chunk in missing.chunks(2 * rayon::current_num_threads()) {

@@ -6,6 +6,8 @@ pub mod demo;
 pub mod film;
 pub mod joint;
 pub mod plane;
+pub mod race;
+pub mod stack;
 pub mod subject;
 pub mod surface;
 pub mod train;

@@ -114,9 +114,8 @@ pub fn joint_pca<S: Snapshots>(runs: &[S], seed: u64) -> Result<JointPca> {
     }
 
     let g = &gram.products;
-    let starts = Array2::from_shape_fn((runs.len(), runs.len()), |(a, b)| {
-        g[[rows[a].start, rows[b].start]]
-    });
+    let starts =
+        Array2::from_shape_fn((runs.len(), runs.len()), |(a, b)| g[[rows[a].start, rows[b].start]]);
     let step = |i: usize| (g[[i, i]] + g[[i + 1, i + 1]] - 2.0 * g[[i, i + 1]]).max(0.0);
     let steps: Vec<Vec<f64>> =
         rows.iter().map(|rows| (rows.start..rows.end - 1).map(step).collect()).collect();
@@ -250,7 +249,8 @@ mod tests {
     fn simulated_walks_from_one_start_hold_what_the_null_says() {
         let mut rng = Streams::new(6).stream("test", 0);
         // Steps of different lengths, so that only the right lengths fit.
-        let runs = [(20, 0.1), (35, 0.3), (12, 0.2)].map(|(n, step)| walk(&mut rng, 20_000, n, step));
+        let runs =
+            [(20, 0.1), (35, 0.3), (12, 0.2)].map(|(n, step)| walk(&mut rng, 20_000, n, step));
         let found = joint_pca(&runs, 0).unwrap();
         for k in 0..2 {
             let (got, want) = (found.pca.explained_variance[k], found.null_explained_variance[k]);

@@ -1,9 +1,5 @@
 //! The inner loops. Everything above hands them slices; `unsafe` stays in here.
 
-
-
-
-
 /// What happens to a convolution's sums on their way to memory.
 #[derive(Debug)]
 pub(super) enum Epilogue<'a> {
