@@ -297,7 +297,19 @@ pub fn subject(
 pub fn grid_of(plane: &Plane, paths: &JointPaths, request: &SurfaceRequest) -> Grid {
     match request.range {
         Some(_) => super::surface::grid_of(plane, request),
-        None => grid_around(&paths.coords(), plane, request.size),
+        None => {
+            let mut grid = grid_around(&paths.coords(), plane, request.size);
+            // Nearer to a square than a single path's: there is more beside the paths to see.
+            let (x, y) = (&mut grid.x, &mut grid.y);
+            let widest = (x.max - x.min).max(y.max - y.min);
+            for axis in [x, y] {
+                let short = 0.5 * (0.85 * widest - (axis.max - axis.min));
+                if short > 0.0 {
+                    (axis.min, axis.max) = (axis.min - short, axis.max + short);
+                }
+            }
+            grid
+        }
     }
 }
 
@@ -336,7 +348,10 @@ pub fn surface(
     let objective = subject.objective(request.sample)?;
     let grid = grid_of(plane, paths, request);
     let mut header = header(subject, plane, grid, request.sample, &objective);
-    header.batch_norm = format!("frozen at the last state of {of}");
+    header.batch_norm = match subject.buffers.is_empty() {
+        true => "none in the network".into(),
+        false => format!("frozen at the last state of {of}"),
+    };
     let mut store = SurfaceStore::begin(folder, header, request.replace)?;
     let plane = [plane.origin.as_slice(), &plane.x, &plane.y];
     let report = evaluate(&mut store, plane, &objective, interrupt, progress)?;

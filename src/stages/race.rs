@@ -92,6 +92,9 @@ pub fn gather(folder: &Joint, request: &RaceRequest) -> Result<Race> {
         clock: request.clock,
         layout: request.layout,
         goal: request.goal,
+        chart_titles: shown(request.goal.measure)
+            .map(|(quantity, measure)| (quantity, capital(measure.words())))
+            .into(),
         hold_secs: HOLD_SECS,
         ..Race::default()
     };
@@ -195,21 +198,34 @@ fn record(clock: &Clock, measure: Measure) -> Result<Record> {
     Ok(Record { readings, diverged })
 }
 
-/// The curves of one run: the training loss, and the accuracy that the race is about (or that on test
-/// images).
-fn curves(clock: &Clock, index: usize, name: &str, measure: Measure) -> Result<Vec<Series>> {
-    let accuracy = if measure == Measure::TrainAccuracy { measure } else { Measure::TestAccuracy };
-    let loss = if measure == Measure::TestLoss { measure } else { Measure::TrainLoss };
+/// What the strip shows of a race about `measure`: a loss and an accuracy.
+fn shown(measure: Measure) -> [(Quantity, Measure); 2] {
+    let (loss, accuracy) = match measure {
+        Measure::TestAccuracy => (Measure::TrainLoss, Measure::TestAccuracy),
+        Measure::TestLoss => (Measure::TestLoss, Measure::TestAccuracy),
+        Measure::TrainAccuracy => (Measure::TrainLoss, Measure::TrainAccuracy),
+        Measure::TrainLoss => (Measure::TrainLoss, Measure::TestAccuracy),
+    };
     [(Quantity::Loss, loss), (Quantity::Accuracy, accuracy)]
+}
+
+fn capital(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// The curves of one run.
+fn curves(clock: &Clock, index: usize, name: &str, measure: Measure) -> Result<Vec<Series>> {
+    shown(measure)
         .into_iter()
         .map(|(quantity, measure)| {
-            let test = matches!(measure, Measure::TestLoss | Measure::TestAccuracy);
             let point = |e: &EpochRecord| Ok((clock.of_epoch(e)?, value(e, measure)));
             Ok(Series {
                 name: name.to_string(),
                 panel: index,
                 quantity,
-                split: if test { Split::Test } else { Split::Train },
+                // Solid: there is no other split on the chart to tell it from.
+                split: Split::Train,
                 points: clock.metrics.epochs.iter().map(point).collect::<Result<_>>()?,
             })
         })
@@ -255,13 +271,16 @@ fn caption(store: &SurfaceStore, null: &[f64]) -> String {
         [a, b] => format!("; random walks: {:.0} + {:.0} %", 100.0 * a, 100.0 * b),
         _ => String::new(),
     };
+    let norm = match header.batch_norm.as_str() {
+        "none in the network" => String::new(),
+        frozen => format!("; BatchNorm {frozen}"),
+    };
     format!(
-        "{} loss ± {error} (s.e.) of {} {} images, {done}{cells} cells; BatchNorm {}{walks}; dots are \
+        "{} loss ± {error} (s.e.) of {} {} images, {done}{cells} cells{norm}{walks}; dots are \
          snapshots, between them interpolated",
         split_words(store),
         header.samples,
         header.dataset,
-        header.batch_norm
     )
 }
 
