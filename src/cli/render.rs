@@ -6,10 +6,12 @@ use indicatif::ProgressBar;
 use lossreel::landscape::parse_size;
 use lossreel::record::{Joint, Run};
 use lossreel::render::film::{Output, RenderReport};
+use lossreel::render::moving::MovingFilm;
 use lossreel::render::race::{RaceClock, RaceFilm, RaceLayout};
 use lossreel::render::show::Show;
 use lossreel::render::theme::Theme;
 use lossreel::render::{curve, film};
+use lossreel::stages;
 use lossreel::stages::film::{PanelSource, contour, curves};
 use lossreel::stages::race::{RaceRequest, gather, parse_goal};
 use lossreel::{Error, Result};
@@ -72,6 +74,8 @@ enum Scene {
     Contour,
     /// Loss and accuracy along a line.
     Curve,
+    /// A surface that changes (`lossreel surface RUN --stack snapshots`).
+    Moving,
     /// Several runs on one plane, with the finishing order.
     Race,
 }
@@ -83,6 +87,9 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         return race(&args, &output, out);
     }
     let runs = args.runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
+    if args.scene == Scene::Moving {
+        return moving(&args, &runs, &output, out);
+    }
     if !args.panel_title.is_empty() && args.panel_title.len() != runs.len() {
         return Err(Error::bad_value(
             "--panel-title",
@@ -116,7 +123,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
                 .collect();
             curve::write(&curves(&named, args.title.as_deref())?, &output)
         }
-        Scene::Race => unreachable!("a race is not of run folders"),
+        Scene::Moving | Scene::Race => unreachable!("scenes of their own"),
     };
     bar.finish_and_clear();
     print(&report?, &output, out);
@@ -145,6 +152,23 @@ fn race(args: &Args, output: &Output, out: &Out) -> Result<()> {
     let race = gather(&Joint::open(folder)?, &request)?;
     let (_, size) = output.check()?;
     let show = RaceFilm::new(&race, &output.theme, size, output.frames, output.fps)?;
+    write_any(&show, output, out)
+}
+
+/// A stack of surfaces of one run.
+fn moving(args: &Args, runs: &[Run], output: &Output, out: &Out) -> Result<()> {
+    let [run] = runs else {
+        return Err(Error::bad_value(
+            "RUN",
+            format!("{} folders", runs.len()),
+            "but a moving surface is of one run",
+            "name one",
+        ));
+    };
+    let surface = args.surface.clone().unwrap_or_else(|| format!("{}-snapshots", args.plane));
+    let scene = stages::moving::gather(run, &args.plane, &surface, args.title.as_deref())?;
+    let (_, size) = output.check()?;
+    let show = MovingFilm::new(&scene, &output.theme, size, output.frames, output.fps)?;
     write_any(&show, output, out)
 }
 

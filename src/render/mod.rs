@@ -22,6 +22,7 @@ pub mod film;
 mod golden;
 pub mod labels;
 pub mod layout;
+pub mod moving;
 pub mod panel;
 pub mod path;
 pub mod pchip;

@@ -23,6 +23,32 @@ pub fn draw(
     theme: &Theme,
     path_px: &[(f32, f32)],
 ) {
+    draw_map(canvas, panel, place, layout, scale, theme, Some(path_px));
+    draw_axes(canvas, panel, place, layout, theme);
+}
+
+/// The surface alone, without axes and without labels on the contour lines: on a surface that moves
+/// they would jump about.
+pub fn draw_surface(
+    canvas: &mut dyn Canvas,
+    panel: &ContourPanel,
+    place: &PanelBox,
+    layout: &Layout,
+    scale: &LevelScale,
+    theme: &Theme,
+) {
+    draw_map(canvas, panel, place, layout, scale, theme, None);
+}
+
+fn draw_map(
+    canvas: &mut dyn Canvas,
+    panel: &ContourPanel,
+    place: &PanelBox,
+    layout: &Layout,
+    scale: &LevelScale,
+    theme: &Theme,
+    path_px: Option<&[(f32, f32)]>,
+) {
     let domain = Domain::of(panel);
     let frame = place.frame;
     match Field::resample(&panel.grid, domain, scale, frame, (2.2 * layout.s).max(1.0)) {
@@ -49,7 +75,6 @@ pub fn draw(
         draw_hatch(canvas, &marks.holes, Lean::Right, layout, theme);
     }
     draw_hatch(canvas, &marks.overflow, Lean::Left, layout, theme);
-    draw_axes(canvas, panel, place, layout, theme);
 }
 
 fn draw_contours(
@@ -59,7 +84,7 @@ fn draw_contours(
     layout: &Layout,
     scale: &LevelScale,
     theme: &Theme,
-    path_px: &[(f32, f32)],
+    path_px: Option<&[(f32, f32)]>,
 ) {
     let s = layout.s;
     let edges = scale.band_edges();
@@ -80,10 +105,11 @@ fn draw_contours(
     let texts = scale.labels();
     let widths: Vec<f32> =
         texts.iter().map(|t| TextStyle::new(size, theme.text).width(t)).collect();
-    let setting = labels::Setting { frame, field, levels, widths: &widths, size, avoid: path_px };
+    let avoid = path_px.unwrap_or_default();
+    let setting = labels::Setting { frame, field, levels, widths: &widths, size, avoid };
     // Lines so short that they are specks carry nothing; labels only where they can be read.
     lines.retain(|line| line.points.len() > 3);
-    let (labels, lines) = if frame.w.min(frame.h) >= 120.0 {
+    let (labels, lines) = if path_px.is_some() && frame.w.min(frame.h) >= 120.0 {
         labels::place(&lines, &setting)
     } else {
         (vec![], lines)
@@ -168,7 +194,8 @@ fn draw_hatch(canvas: &mut dyn Canvas, rects: &[Rect], lean: Lean, layout: &Layo
     }
 }
 
-fn draw_axes(
+/// The frame with ticks and axis labels.
+pub fn draw_axes(
     canvas: &mut dyn Canvas,
     panel: &ContourPanel,
     place: &PanelBox,

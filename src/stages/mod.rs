@@ -5,6 +5,7 @@ pub mod curve;
 pub mod demo;
 pub mod film;
 pub mod joint;
+pub mod moving;
 pub mod plane;
 pub mod race;
 pub mod stack;
