@@ -5,8 +5,8 @@
 //! backend is the other's test: `candle` is the reference; the native engine joins it here.
 
 pub mod candle;
-mod cross_entropy;
 pub mod native;
+mod cross_entropy;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +22,8 @@ use crate::rng::Streams;
 named_enum! {
     /// Which engine executes a network.
     pub enum BackendName("backend") {
+        /// The engine's own kernels: the fast one, on any CPU.
+        Native = "native",
         /// candle's tensors and autograd: the reference.
         Candle = "candle",
     }
@@ -92,6 +94,7 @@ pub trait Point: Send + Sync {
 /// The backend `name` for `network`.
 pub fn backend(name: BackendName, network: Arc<Network>) -> Result<Arc<dyn Backend>> {
     match name {
+        BackendName::Native => Ok(Arc::new(native::NativeBackend::new(network)?)),
         BackendName::Candle => Ok(Arc::new(candle::CandleBackend::new(network))),
     }
 }
