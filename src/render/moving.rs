@@ -355,3 +355,132 @@ impl Show for MovingFilm<'_> {
         own.chain(moving.layers.iter().map(|l| &l.label)).map(String::as_str).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::golden::assert_golden_frame;
+    use crate::render::scene::{Grid, PathPoint, Series, Split};
+    use crate::render::show;
+
+    /// A bowl whose bottom follows the ball, seen at four moments.
+    fn moving(ball: Ball) -> Moving {
+        let along = |n: usize, reach: f64| -> Vec<f64> {
+            (0..n).map(|i| reach * (2.0 * i as f64 / (n - 1) as f64 - 1.0)).collect()
+        };
+        let (xs, ys) = (along(33, 2.0), along(29, 1.8));
+        let place = |t: f64| (-1.4 + 2.2 * t, 1.2 * (3.0 * t).sin() - 0.4);
+        let layer = |k: usize| {
+            let (x, y) = place(k as f64 / 3.0);
+            let loss = move |a: f64, b: f64| 0.02 + (a - x).powi(2) + 2.0 * (b - y).powi(2);
+            MovingLayer {
+                label: format!("snapshot {}", 4 * k),
+                values: ys.iter().flat_map(|&b| xs.iter().map(move |&a| loss(a, b))).collect(),
+                epoch: 4.0 * k as f64,
+                true_loss: 0.02,
+                plane_loss: 0.02,
+            }
+        };
+        let layers: Vec<MovingLayer> = (0..4).map(layer).collect();
+        let path = (0..13).map(|i| {
+            let (x, y) = place(i as f64 / 12.0);
+            let (epoch, step) = (i as f64, 10 * i as u64);
+            PathPoint { step, epoch, x, y, true_loss: 0.02, plane_loss: None, lr: 0.1 }
+        });
+        Moving {
+            title: "A bowl on the move".into(),
+            caption: "A function of two variables and time.".into(),
+            value_label: "loss".into(),
+            panel: ContourPanel {
+                grid: Grid { xs: xs.clone(), ys: ys.clone(), values: vec![], interpolated: None },
+                path: path.collect(),
+                x_label: "PC1 (61.0 %)".into(),
+                y_label: "PC2 (20.0 %)".into(),
+                ..ContourPanel::default()
+            },
+            layers,
+            ball,
+            strip: Strip {
+                series: vec![Series {
+                    name: "train".into(),
+                    panel: 0,
+                    quantity: Quantity::Loss,
+                    split: Split::Train,
+                    points: (0..13).map(|e| (e as f64, 2.0 / (1.0 + e as f64))).collect(),
+                }],
+            },
+            x_label: "epoch".into(),
+            chart_titles: vec![],
+            hold_secs: 0.2,
+        }
+    }
+
+    #[test]
+    fn frames_of_a_moving_surface_look_as_they_did() {
+        let (moving, theme) = (moving(Ball::Moves), Theme::light());
+        let film = MovingFilm::new(&moving, &theme, [960, 540], 60, 30).unwrap();
+        assert!(film.position(27).share > 0.2, "{:?}", film.position(27));
+        assert_golden_frame("moving-between", &film, 27);
+        assert_golden_frame("moving-layer", &film, 59);
+    }
+
+    #[test]
+    fn every_layer_is_rested_on_and_shown_as_it_was_evaluated() {
+        let (moving, theme) = (moving(Ball::Moves), Theme::light());
+        let film = MovingFilm::new(&moving, &theme, [640, 360], 90, 30).unwrap();
+        let positions: Vec<Position> = (0..90).map(|frame| film.position(frame)).collect();
+        for layer in 0..4 {
+            let rests = positions.iter().filter(|p| **p == Position { layer, share: 0.0 }).count();
+            assert!(rests >= 5, "{layer}: {rests}");
+            let panel = film.panel(Position { layer, share: 0.0 });
+            assert_eq!(panel.grid.values, moving.layers[layer].values);
+        }
+        let way = |p: &Position| p.layer as f64 + p.share;
+        assert!(positions.windows(2).all(|w| way(&w[0]) <= way(&w[1])), "never back");
+        assert!(positions[84..].iter().all(|p| p.layer == 3), "the last frames stand");
+    }
+
+    #[test]
+    fn between_layers_values_are_interpolated_on_the_scale_and_holes_stay_holes() {
+        let (mut moving, theme) = (moving(Ball::Moves), Theme::light());
+        (moving.layers[0].values[0], moving.layers[1].values[0]) = (0.1, 10.0);
+        moving.layers[0].values[1] = f64::NAN;
+        moving.layers[1].values[2] = f64::INFINITY;
+        let film = MovingFilm::new(&moving, &theme, [640, 360], 90, 30).unwrap();
+        let values = |share| film.panel(Position { layer: 0, share }).grid.values;
+        // Half way in the logarithm, which is what the colours show.
+        assert!((values(0.5)[0] - 1.0).abs() < 1e-12);
+        assert!(values(0.5)[1].is_nan() && values(0.9)[1].is_nan());
+        assert!(values(0.3)[2].is_finite() && values(0.7)[2].is_infinite());
+    }
+
+    #[test]
+    fn small_and_strange_moving_surfaces_are_drawn() {
+        let mut cases = vec![moving(Ball::Stays)];
+        let mut single = moving(Ball::Moves);
+        single.layers.truncate(1);
+        cases.push(single);
+        let mut holes = moving(Ball::Moves);
+        holes.layers[1].values.iter_mut().for_each(|v| *v = f64::NAN);
+        cases.push(holes);
+        let mut nothing = moving(Ball::Moves);
+        nothing.layers.iter_mut().for_each(|l| l.values.iter_mut().for_each(|v| *v = f64::NAN));
+        nothing.panel.path.clear();
+        nothing.strip.series.clear();
+        cases.push(nothing);
+        for case in cases {
+            for size in [[320, 180], [640, 480], [360, 640]] {
+                let theme = Theme::print();
+                let film = MovingFilm::new(&case, &theme, size, 9, 30).unwrap();
+                let backdrop = show::backdrop(&film).unwrap();
+                [0, 3, 8].map(|k| show::frame(&film, &backdrop, k).unwrap());
+            }
+        }
+        let theme = Theme::light();
+        let none = Moving { layers: vec![], ..moving(Ball::Moves) };
+        assert!(MovingFilm::new(&none, &theme, [640, 360], 9, 30).is_err());
+        let mut short = moving(Ball::Moves);
+        short.layers[2].values.pop();
+        assert!(MovingFilm::new(&short, &theme, [640, 360], 9, 30).is_err());
+    }
+}

@@ -297,19 +297,7 @@ pub fn subject(
 pub fn grid_of(plane: &Plane, paths: &JointPaths, request: &SurfaceRequest) -> Grid {
     match request.range {
         Some(_) => super::surface::grid_of(plane, request),
-        None => {
-            let mut grid = grid_around(&paths.coords(), plane, request.size);
-            // Nearer to a square than a single path's: there is more beside the paths to see.
-            let (x, y) = (&mut grid.x, &mut grid.y);
-            let widest = (x.max - x.min).max(y.max - y.min);
-            for axis in [x, y] {
-                let short = 0.5 * (0.85 * widest - (axis.max - axis.min));
-                if short > 0.0 {
-                    (axis.min, axis.max) = (axis.min - short, axis.max + short);
-                }
-            }
-            grid
-        }
+        None => grid_around(&paths.coords(), plane, request.size).squarer(),
     }
 }
 

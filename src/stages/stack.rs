@@ -68,8 +68,8 @@ pub fn compute(
     for index in 0..count {
         let cells = request.size[0] * request.size[1];
         let hear = |done: usize, _: usize| progress(index * cells + done, count * cells);
-        let place = (stack.layer_dir(index), index);
-        let (store, took) = work.layer(&stack, &place.0, index, interrupt, &hear)?;
+        let folder = stack.layer_dir(index);
+        let (store, took) = work.layer(&stack, &folder, index, interrupt, &hear)?;
         stores.push(store);
         seconds += took;
     }
@@ -164,7 +164,10 @@ impl Work<'_> {
         let about = &stack.about;
         let ball = self.ball(about.layers[index].snapshot)?;
         let (plane, sample) = (self.plane, self.request.sample);
-        let grid = grid_of(plane, self.request);
+        let grid = match self.request.range {
+            Some(_) => grid_of(plane, self.request),
+            None => grid_of(plane, self.request).squarer(),
+        };
         let frozen = || self.subject.objective(sample)?.with_buffers(plane.buffers.clone());
         match about.kind {
             StackKind::Snapshots => {
