@@ -333,8 +333,12 @@ impl<'a> RaceFilm<'a> {
             let color = theme.series_color(racer);
             let first = top + 1.15 * font.label;
             let strong = TextStyle::new(font.label, theme.text).bold();
-            let rank =
-                if standing.diverged { "–".to_string() } else { format!("{}", standing.place) };
+            // Before anybody has a reading there is no order.
+            let ranked = standing.finished.is_some() || standing.value.is_some();
+            let rank = match ranked && !standing.diverged {
+                true => standing.place.to_string(),
+                false => "–".into(),
+            };
             canvas.text(&rank, board.x, first, &TextStyle { color: theme.muted, ..strong });
             let x = board.x + 1.1 * font.label;
             let radius = 0.34 * font.label;

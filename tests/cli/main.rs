@@ -2,6 +2,7 @@
 //! they get. Nets and data are tiny, so a command takes a second.
 
 mod divergence;
+mod joint;
 mod manners;
 mod pipeline;
 mod refusals;
