@@ -122,16 +122,13 @@ mod tests {
     }
 
     #[test]
-    fn one_draw_is_one_function_and_draws_differ_about_the_loss_without_masks() {
+    fn one_draw_is_one_function_and_another_draw_is_another() {
         let (objective, theta) = objective(0.5);
         let loss = |draw| objective.masked(Streams::new(3), draw).loss(&theta).unwrap();
         assert_eq!(loss(0), loss(0));
         assert!((0..6).all(|draw| loss(draw).loss != loss(draw + 1).loss));
         assert_eq!(loss(0).total, 120);
         assert!(loss(0).loss_se > 0.0);
-        let plain = objective.loss(&theta).unwrap().loss;
-        let mean = (0..20).map(|draw| loss(draw).loss).sum::<f64>() / 20.0;
-        assert!((mean - plain).abs() < 0.5 * plain, "{mean} {plain}");
     }
 
     #[test]

@@ -418,7 +418,7 @@ mod tests {
     #[test]
     fn frames_of_a_moving_surface_look_as_they_did() {
         let (moving, theme) = (moving(Ball::Moves), Theme::light());
-        let film = MovingFilm::new(&moving, &theme, [960, 540], 60, 30).unwrap();
+        let film = MovingFilm::new(&moving, &theme, [800, 450], 60, 30).unwrap();
         assert!(film.position(27).share > 0.2, "{:?}", film.position(27));
         assert_golden_frame("moving-between", &film, 27);
         assert_golden_frame("moving-layer", &film, 59);
