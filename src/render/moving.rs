@@ -473,7 +473,9 @@ mod tests {
                 let theme = Theme::print();
                 let film = MovingFilm::new(&case, &theme, size, 9, 30).unwrap();
                 let backdrop = show::backdrop(&film).unwrap();
-                [0, 3, 8].map(|k| show::frame(&film, &backdrop, k).unwrap());
+                for k in [0, 3, 8] {
+                    show::frame(&film, &backdrop, k).unwrap();
+                }
             }
         }
         let theme = Theme::light();

@@ -726,7 +726,9 @@ mod tests {
                     let theme = Theme::dark();
                     let film = RaceFilm::new(&case, &theme, size, 5, 30).unwrap();
                     let backdrop = show::backdrop(&film).unwrap();
-                    [0, 4].map(|k| show::frame(&film, &backdrop, k).unwrap());
+                    for k in [0, 4] {
+                        show::frame(&film, &backdrop, k).unwrap();
+                    }
                 }
             }
         }
