@@ -17,8 +17,8 @@ use super::scenes::{Options, Request};
 /// Make a picture or a film of one run, or of several side by side.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Run folders.
-    #[arg(required_unless_present = "curve_file")]
+    /// Run folders; for a race a joint folder (`lossreel plane RUN RUN --out JOINT`).
+    #[arg(required_unless_present = "curve_file", value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// What to draw.
     #[arg(long = "as", value_name = "SCENE", default_value = "contour")]
@@ -71,18 +71,25 @@ enum Scene {
     Shadow,
     /// The decision boundary of a net on points of the plane, beside its path.
     Boundary,
+    /// A surface that changes (`lossreel surface RUN --stack snapshots`).
+    Moving,
+    /// Several runs on one plane, with the finishing order.
+    Race,
 }
 
 /// Gathers the scene, draws, encodes.
 pub fn run(args: Args, out: &Out) -> Result<()> {
     let output = output(&args)?;
-    let runs = args.runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
+    // A race's folder is no run: it is opened where the race is gathered.
+    let folders = if args.scene == Scene::Race { &[][..] } else { &args.runs[..] };
+    let runs = folders.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
     let panels = if args.scenes.curve_file.is_empty() || args.scene != Scene::Curve {
         runs.len()
     } else {
         args.scenes.curve_file.len()
     };
-    if !args.panel_title.is_empty() && args.panel_title.len() != panels {
+    let titled = !args.panel_title.is_empty() && args.scene != Scene::Race;
+    if titled && args.panel_title.len() != panels {
         return Err(Error::bad_value(
             "--panel-title",
             args.panel_title.len(),
@@ -91,6 +98,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         ));
     }
     let request = Request {
+        folders: &args.runs,
         runs: &runs,
         plane: &args.plane,
         surface: args.surface.as_deref(),
@@ -98,7 +106,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         panel_titles: &args.panel_title,
     };
     let scenes = &args.scenes;
-    if runs.is_empty() && args.scene != Scene::Curve {
+    if args.runs.is_empty() && args.scene != Scene::Curve {
         return Err(Error::bad_value("--as", "a scene", "without a run", "name a run folder"));
     }
     let bar = progress::bar(out, "rendering", "frames", 0);
@@ -118,6 +126,8 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         Scene::Histograms => scenes.histograms(&request, &output, &mut deliver),
         Scene::Shadow => scenes.shadow(&request, &output, &mut deliver),
         Scene::Boundary => scenes.boundary(&request, &output, &mut deliver),
+        Scene::Moving => scenes.moving(&request, &output, &mut deliver),
+        Scene::Race => scenes.race(&request, &output, &mut deliver),
     };
     bar.finish_and_clear();
     delivered?;

@@ -137,10 +137,16 @@ fn assert_golden(name: &str, picture: &Path) {
 }
 
 fn golden_frame(name: &str, film: &Film, theme: Theme, size: [u32; 2], frame: usize) {
+    let scene = ContourFilm::new(film, &theme, size, 60, 30).unwrap();
+    assert_golden_frame(name, &scene, frame);
+}
+
+/// Compares one frame of a scene with its golden.
+pub(super) fn assert_golden_frame(name: &str, scene: &dyn show::Show, frame: usize) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frame.png");
-    let scene = ContourFilm::new(film, &theme, size, 60, 30).unwrap();
-    let picture = show::frame(&scene, &show::backdrop(&scene).unwrap(), frame).unwrap();
+    let size = scene.size();
+    let picture = show::frame(scene, &show::backdrop(scene).unwrap(), frame).unwrap();
     let file = std::fs::File::create(&path).unwrap();
     super::encode::png::write(file, picture.rgba(), size[0], size[1]).unwrap();
     assert_golden(name, &path);
