@@ -15,6 +15,7 @@ mod plane;
 mod progress;
 mod render;
 mod surface;
+mod surface_look;
 mod target;
 mod train;
 

@@ -31,6 +31,7 @@ pub mod readout;
 pub mod scale;
 pub mod scene;
 pub mod show;
+pub mod surface3d;
 pub mod text;
 pub mod theme;
 pub mod timeline;

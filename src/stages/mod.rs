@@ -4,6 +4,7 @@
 pub mod curve;
 pub mod demo;
 pub mod film;
+pub mod grid_file;
 pub mod plane;
 pub mod subject;
 pub mod surface;
