@@ -18,10 +18,10 @@ pub struct LookArgs {
     #[arg(long, value_name = "NAME|FILE", help_heading = "Surface in space")]
     camera: Option<String>,
     /// From which side, in degrees: -90 is the front of the x axis.
-    #[arg(long, default_value_t = -58.0, allow_hyphen_values = true, help_heading = "Surface in space")]
+    #[arg(long, default_value_t = -112.0, allow_hyphen_values = true, help_heading = "Surface in space")]
     azimuth: f64,
     /// From how high, in degrees: 90 is straight above.
-    #[arg(long, default_value_t = 30.0, help_heading = "Surface in space")]
+    #[arg(long, default_value_t = 27.0, help_heading = "Surface in space")]
     elevation: f64,
     /// How heights grow with values: auto (log where no value is negative), log, linear.
     #[arg(long, default_value = "auto", help_heading = "Surface in space")]
@@ -30,7 +30,7 @@ pub struct LookArgs {
     #[arg(long, value_name = "VALUE", help_heading = "Surface in space")]
     clip: Option<f64>,
     /// Height of the box; its longer side is 2.
-    #[arg(long, default_value_t = 1.0, help_heading = "Surface in space")]
+    #[arg(long, default_value_t = 1.35, help_heading = "Surface in space")]
     relief: f32,
     /// Pictures of which a frame is the mean, each with four samples a pixel; 4 for stills, 1 for
     /// films.

@@ -59,7 +59,7 @@ impl Axes {
                 .map(|x| ((2.0 * (x - a) / (b - a) - 1.0) as f32, significant(x, 6)))
                 .collect()
         };
-        let count = (0.30 * pixels / (2.2 * font.small)).clamp(2.0, 7.0) as usize;
+        let count = (0.32 * field.relief * pixels / (1.9 * font.small)).clamp(2.0, 8.0) as usize;
         let (low, high) = (scale.position(scale.low), scale.position(scale.high));
         let values = match scale.spacing {
             _ if high <= low => vec![scale.low],
@@ -95,9 +95,9 @@ impl Axes {
     pub fn room(&self, font: &Type, s: f32) -> [f32; 4] {
         let style = TextStyle::new(font.small, Color::hex(0));
         let heights = self.heights.iter().map(|h| style.width(&h.1)).fold(0.0, f32::max);
-        let left = heights + 16.0 * s;
-        let below = 1.3 * font.small + 1.5 * font.label + 12.0 * s;
-        [left, 1.9 * font.small, 1.4 * font.small, below]
+        let left = heights + 13.0 * s;
+        let below = 1.2 * font.small + 1.2 * font.label + 8.0 * s;
+        [left, 1.7 * font.small, 2.6 * font.small, below]
     }
 
     fn at(&self, x: f32, y: f32, z: f32) -> Vec3 {
@@ -190,11 +190,49 @@ impl Axes {
             put(canvas, text, a, out, mark + 4.0 * s, &small);
             widest = widest.max(small.width(text));
         }
+        self.draw_floor_label(canvas, ink, axis, widest, place);
+    }
+
+    /// The label of a floor axis, along its edge; where the edge is seen so much from its end that
+    /// the label would not fit, an upright one takes its place.
+    fn draw_floor_label(
+        &self,
+        canvas: &mut dyn Canvas,
+        ink: &Ink,
+        axis: usize,
+        widest: f32,
+        place: impl Fn(f32, f32) -> Option<[f32; 3]>,
+    ) {
+        let (font, s) = (ink.font, ink.s);
         let (Some(a), Some(b)) = (place(0.0, 0.0), place(0.0, 0.1)) else { return };
+        let (Some(p), Some(q)) = (place(-1.0, 0.0), place(1.0, 0.0)) else { return };
+        let (p, q) = if p[0] <= q[0] { (p, q) } else { (q, p) };
+        let (dx, dy) = (q[0] - p[0], q[1] - p[1]);
+        let style = TextStyle::new(font.label, ink.theme.text);
+        let text = &self.floor_labels[axis];
+        let fits = (dx.hypot(dy) / style.width(text).max(1.0) - 1.0) / 0.3;
+        let strength = ink.strength * fits.clamp(0.0, 1.0);
+        // Across the edge on the screen, away from the box.
         let out = direction(a, b);
-        let style = TextStyle::new(font.label, ink.theme.text.alpha(ink.strength)).align(Align::Center);
-        let beyond_ticks = out[0].abs() * widest + out[1].abs() * 1.05 * font.small + 18.0 * s;
-        put(canvas, &self.floor_labels[axis], a, out, beyond_ticks, &style);
+        if fits < 1.0 {
+            let color = style.color.alpha(ink.strength * (1.0 - fits.clamp(0.0, 1.0)));
+            let upright = TextStyle { color, ..style }.align(Align::Center);
+            let gap = 17.0 * s + out[0].abs() * widest + out[1].abs() * 1.05 * font.small;
+            put(canvas, text, a, out, gap, &upright);
+        }
+        if fits <= 0.0 {
+            return;
+        }
+        let along = [dx / dx.hypot(dy), dy / dx.hypot(dy)];
+        let side = if along[0] * out[1] - along[1] * out[0] >= 0.0 { 1.0 } else { -1.0 };
+        let across = [-along[1] * side, along[0] * side];
+        let ticks = across[0].abs() * widest + across[1].abs() * 1.1 * font.small;
+        let reach = 13.0 * s + ticks + 0.55 * font.label;
+        let (x, y) = (a[0] + reach * across[0], a[1] + reach * across[1]);
+        let drop = 0.5 * CAP_HEIGHT * font.label;
+        let style = TextStyle { angle: dy.atan2(dx), color: style.color.alpha(strength), ..style };
+        let style = style.align(Align::Center);
+        canvas.text(text, x - along[1] * drop, y + along[0] * drop, &style);
     }
 
     /// Heights along the box's leftmost edge, what they are above it.
@@ -219,7 +257,10 @@ impl Axes {
             }
         }
         if let Some([px, py, _]) = camera.project(self.at(x, y, self.top)) {
-            let title = TextStyle::new(font.small, ink.theme.text.alpha(ink.strength));
+            let title = TextStyle {
+                halo: Some((ink.theme.background.alpha(0.8 * ink.strength), 2.5 * s)),
+                ..TextStyle::new(font.small, ink.theme.text.alpha(ink.strength))
+            };
             let shift = (10.0 * s + 2.6 * font.small).min(0.5 * title.width(&self.height_label));
             let x = (px - shift).max(4.0 * s);
             canvas.text(&self.height_label, x, py - 0.85 * font.small, &title);

@@ -24,14 +24,19 @@ pub fn draw(
     let point = 0.9 * bar.w;
     let top = bar.y + if scale.clipped_high { point } else { 0.0 };
     let bottom = bar.bottom() - if scale.clipped_low { point } else { 0.0 };
-    let steps = ((bottom - top) as usize).clamp(2, 256);
-    let height = (bottom - top) / steps as f32;
-    for i in 0..steps {
-        let color = surface_color(theme, (i as f64 + 0.5) / steps as f64);
-        // Half a pixel of overlap: no seams.
-        let y = bottom - (i + 1) as f32 * height;
-        canvas.rect(Rect::new(bar.x, y, bar.w, (height + 0.5).min(bottom - y)), color);
-    }
+    // On whole pixels: the ramp is copied, not resampled.
+    let (x, first) = (bar.x.round(), top.round());
+    let (columns, rows) = (bar.w.round().max(1.0), (bottom.round() - first).max(1.0));
+    let rgba: Vec<u8> = (0..rows as usize)
+        .flat_map(|row| {
+            let t = 1.0 - (row as f64 + 0.5) / f64::from(rows);
+            let c = surface_color(theme, t);
+            [c.r, c.g, c.b, 255].repeat(columns as usize)
+        })
+        .collect();
+    let place = Rect::new(x, first, columns, rows);
+    canvas.image(&rgba, columns as u32, rows as u32, place);
+    let (bar, top, bottom) = (Rect { x, w: columns, ..bar }, first, place.bottom());
     let middle = bar.x + 0.5 * bar.w;
     let tip = |tip: f32, base: f32| {
         let mut path = PathBuilder::new();

@@ -34,7 +34,7 @@ pub struct Key {
 
 impl Default for Key {
     fn default() -> Self {
-        Self { at: 0.0, azimuth: -58.0, elevation: 30.0, distance: 1.0, look: 0.0, follow: 0.0 }
+        Self { at: 0.0, azimuth: -112.0, elevation: 27.0, distance: 1.0, look: 0.0, follow: 0.0 }
     }
 }
 
@@ -301,7 +301,7 @@ mod tests {
         let text = "[[key]]\nazimuth = 10\n[[key]]\nat = 1\nazimuth = 90\nelevation = 45\nfollow = 0.5";
         let path = CameraPath::parse(text).unwrap();
         let middle = path.at(0.5);
-        assert_eq!((middle.azimuth, middle.elevation, middle.follow), (50.0, 37.5, 0.25));
+        assert_eq!((middle.azimuth, middle.elevation, middle.follow), (50.0, 36.0, 0.25));
         let refusal = |text: &str| CameraPath::parse(text).unwrap_err().to_string();
         assert!(refusal("[[key]]\nat = 0.5\n[[key]]\nat = 0.5").contains("increase"));
         assert!(refusal("[[key]]\nelevation = 95").contains("3 to 89"));

@@ -24,27 +24,47 @@ pub fn blend(a: Light, b: Light, t: f32) -> Light {
     std::array::from_fn(|k| a[k] + t * (b[k] - a[k]))
 }
 
-/// The colour of the surface at `t` of the scale: the theme's map, its lightness drawn together so
-/// that there is room for light above and shade below.
+/// Deep blue through teal and sand to salmon (in the manner of Crameri's batlow): lightness rises
+/// all the way, as in the flat maps, but heights end in a warm colour and not in the page's, so
+/// that light and shade have something to work on. OKLCh, even steps.
+const MASSIF: [(f32, f32, f32); 9] = [
+    (0.310, 0.120, 264.0),
+    (0.415, 0.120, 254.0),
+    (0.515, 0.104, 242.0),
+    (0.605, 0.082, 224.0),
+    (0.685, 0.060, 190.0),
+    (0.755, 0.054, 112.0),
+    (0.808, 0.076, 74.0),
+    (0.838, 0.094, 52.0),
+    (0.860, 0.076, 34.0),
+];
+
+/// The colour of the surface at `t` of the scale. In the other themes it is the flat map's, its
+/// lightness drawn together so that there is room for light above and shade below.
 pub fn surface_color(theme: &Theme, t: f64) -> Color {
     let [low, high] = match theme.name {
         "dark" => [0.40, 0.90],
         "print" => [0.52, 0.93],
-        _ => [0.34, 0.90],
+        _ => {
+            let x = (t.clamp(0.0, 1.0) * (MASSIF.len() - 1) as f64) as f32;
+            let k = (x as usize).min(MASSIF.len() - 2);
+            let color = |k: usize| Color::from_oklch(MASSIF[k].0, MASSIF[k].1, MASSIF[k].2);
+            return color(k).mix(color(k + 1), x - k as f32);
+        }
     };
     let [lightness, a, b] = theme.colormap.at(t).oklab();
     let ends = [theme.colormap.at(0.0).oklab()[0], theme.colormap.at(1.0).oklab()[0]];
     let (from, to) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
     let place = (lightness - from) / (to - from).max(1e-6);
-    // More colour where the map is nearly grey: light and shade take some of it away.
-    let chroma = 1.18;
-    Color::from_oklab([low + place * (high - low), chroma * a, chroma * b])
+    Color::from_oklab([low + place * (high - low), a, b])
 }
 
 /// Everything that shading asks for by value.
 #[derive(Debug, Clone)]
 pub struct Paint {
     ramp: Vec<Light>,
+    /// The ramp as it is on the floor: half of it is page.
+    floor: Vec<Light>,
     /// Places of the contour lines on the scale and how strong each is.
     levels: Vec<(f32, f32)>,
     /// The level at or above each bin's start.
@@ -64,18 +84,8 @@ pub struct Paint {
 impl Paint {
     /// The colours of `theme` and the lines of `scale`.
     pub fn new(theme: &Theme, scale: &LevelScale) -> Self {
-        // Anchors in linear light and straight lines between them: no steps of 8 bits.
-        const ANCHORS: usize = 96;
-        let anchors: Vec<Light> = (0..=ANCHORS)
-            .map(|i| linear(surface_color(theme, i as f64 / ANCHORS as f64)))
-            .collect();
-        let ramp = (0..STEPS)
-            .map(|i| {
-                let x = i as f32 / (STEPS - 1) as f32 * ANCHORS as f32;
-                let k = (x as usize).min(ANCHORS - 1);
-                blend(anchors[k], anchors[k + 1], x - k as f32)
-            })
-            .collect();
+        let ramp = ramp_of(|t| surface_color(theme, t));
+        let floor = ramp_of(|t| theme.background.mix(surface_color(theme, t), 0.5));
         let (low, high) = (scale.position(scale.low), scale.position(scale.high));
         let levels: Vec<(f32, f32)> = scale
             .levels
@@ -96,6 +106,7 @@ impl Paint {
         let end = linear(surface_color(theme, 1.0));
         Self {
             ramp,
+            floor,
             levels,
             bins,
             spacing,
@@ -110,6 +121,12 @@ impl Paint {
     #[inline]
     pub fn at(&self, t: f32) -> Light {
         self.ramp[((t * (STEPS - 1) as f32 + 0.5) as usize).min(STEPS - 1)]
+    }
+
+    /// The floor's colour at `t`.
+    #[inline]
+    pub fn floor(&self, t: f32) -> Light {
+        self.floor[((t * (STEPS - 1) as f32 + 0.5) as usize).min(STEPS - 1)]
     }
 
     /// How much ink of a contour line there is at `t`, where `t` grows by `slope` a pixel and a
@@ -129,6 +146,20 @@ impl Paint {
         let apart = self.spacing / slope;
         ink * ((apart - 2.5) / 4.0).clamp(0.0, 1.0)
     }
+}
+
+/// A ramp from a colour for each place. Anchors in linear light and straight lines between them: no
+/// steps of 8 bits.
+fn ramp_of(color: impl Fn(f64) -> Color) -> Vec<Light> {
+    const ANCHORS: usize = 96;
+    let anchors: Vec<Light> =
+        (0..=ANCHORS).map(|i| linear(color(i as f64 / ANCHORS as f64))).collect();
+    let between = |i: usize| {
+        let x = i as f32 / (STEPS - 1) as f32 * ANCHORS as f32;
+        let k = (x as usize).min(ANCHORS - 1);
+        blend(anchors[k], anchors[k + 1], x - k as f32)
+    };
+    (0..STEPS).map(between).collect()
 }
 
 /// How the ball's height compares: the place of `value` on the scale; `None` when it is not finite.

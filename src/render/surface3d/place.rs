@@ -29,7 +29,15 @@ pub fn arrange(film: &Film, scale: &LevelScale, size: [u32; 2], charts: usize) -
     let headings = film.panels.iter().any(|p| !p.title.is_empty());
     let body = Rect::new(margin, top, page.w - 2.0 * margin, bottom - top);
     let strip = charts > 0 && roomy;
-    let strip_h = if strip { (0.24 * body.h).max(7.0 * font.small) } else { 0.0 };
+    let has_path = film.panels.iter().any(|p| !p.path.is_empty());
+    // A single surface on a wide page has its charts and its read-out beside it.
+    let beside = film.panels.len() == 1 && page.w > 1.3 * page.h && roomy && (strip || has_path);
+    let strip_h = if strip && !beside { (0.24 * body.h).max(7.0 * font.small) } else { 0.0 };
+    let side_w = match (beside, strip) {
+        (false, _) => 0.0,
+        (true, true) => (0.27 * body.w).max(12.0 * font.small),
+        (true, false) => 12.6 * font.small,
+    };
     let ems = |text: &String| width(text, font.small, Weight::Regular);
     let bar_w = if page.w >= 300.0 {
         let labels = scale.labels().iter().map(ems).fold(2.0 * font.small, f32::max);
@@ -38,7 +46,9 @@ pub fn arrange(film: &Film, scale: &LevelScale, size: [u32; 2], charts: usize) -
         0.0
     };
     let gap = 14.0 * s;
-    let cells = Rect { w: body.w - bar_w - gap, h: body.h - strip_h, ..body };
+    let side_gap = if beside { 24.0 * s } else { 0.0 };
+    let cells =
+        Rect { w: body.w - bar_w - gap - side_w - side_gap, h: body.h - strip_h, ..body };
     let n = film.panels.len();
     let columns = if n <= 3 && page.w >= page.h { n } else { (n as f32).sqrt().ceil() as usize };
     let rows = n.div_ceil(columns);
@@ -47,8 +57,7 @@ pub fn arrange(film: &Film, scale: &LevelScale, size: [u32; 2], charts: usize) -
     let head = if headings { 1.55 * font.heading } else { 0.0 }
         + if subtitles { 1.45 * font.small } else { 0.0 }
         + 0.4 * font.small;
-    let has_path = film.panels.iter().any(|p| !p.path.is_empty());
-    let foot = match has_path {
+    let foot = match has_path && !beside {
         true if cell_h >= 18.0 * font.small => 3.3 * font.small,
         true => 1.7 * font.small,
         false => 0.0,
@@ -63,8 +72,16 @@ pub fn arrange(film: &Film, scale: &LevelScale, size: [u32; 2], charts: usize) -
             let w = (cell.right() - x).floor().max(8.0);
             let h = (cell.bottom() - foot - y).floor().max(8.0);
             let frame = Rect::new(x, y, w, h);
+            let below = || {
+                let y = frame.bottom() + 0.2 * font.small;
+                Rect::new(cell.x, y, cell.w, foot - 0.3 * font.small)
+            };
+            let aside = || {
+                let w = side_w.min(17.0 * font.label);
+                Rect::new(body.right() - side_w, frame.y, w, 8.6 * font.label)
+            };
             let readout = (!film.panels[k].path.is_empty())
-                .then(|| Rect::new(cell.x, frame.bottom() + 0.2 * font.small, cell.w, foot - 0.3 * font.small));
+                .then(|| if beside { aside() } else { below() });
             PanelBox { cell, frame, equal_scales: true, readout }
         })
         .collect();
@@ -73,7 +90,14 @@ pub fn arrange(film: &Film, scale: &LevelScale, size: [u32; 2], charts: usize) -
         Rect::new(cells.right() + gap, y, 16.0 * s, (0.74 * cells.h - head).max(4.0))
     });
     let mut places = Vec::new();
-    if strip {
+    if strip && beside {
+        let side = Rect { x: body.right() - side_w, w: side_w, ..body };
+        let top = panels[0].readout.map_or(panels[0].frame.y, |r| r.bottom() + 12.0 * s);
+        let each = (side.bottom() - top) / charts as f32;
+        for k in 0..charts {
+            places.push(Rect::new(side.x, top + k as f32 * each, side.w, each - 8.0 * s));
+        }
+    } else if strip {
         let gap = 34.0 * s;
         let m = charts as f32;
         let w = (body.w - gap * (m - 1.0)) / m;

@@ -13,11 +13,11 @@ use super::vec3::{Vec3, add, dot, scale, sub, unit};
 /// How the key light stands to the camera, in radians: to the left, a little behind the object.
 const KEY_TURN: f32 = -1.92;
 /// How high it stands.
-const KEY_ELEVATION: f32 = 0.72;
+const KEY_ELEVATION: f32 = 0.64;
 /// Strengths.
-const KEY: f32 = 0.92;
+const KEY: f32 = 1.0;
 const FILL: f32 = 0.16;
-const SKY: f32 = 0.36;
+const SKY: f32 = 0.34;
 
 /// How a small step on the screen moves `(u, v)`: du/dx, dv/dx, du/dy, dv/dy in pixels.
 pub type Steps = [f32; 4];
@@ -81,12 +81,10 @@ impl Shader<'_> {
             }
             Mark::Plain => {}
         }
-        let [sky, key] = self.light.at(u, v);
+        // From below there is no sky but the floor's reflection, and little of the key light.
+        let [sky, key] = if above { self.light.at(u, v) } else { [0.95, 0.45] };
         let point = field.point(u, v, field.height(t));
-        let mut lit = self.lit(color, normal, point, sky, if above { key } else { 0.25 }, gloss);
-        if !above {
-            lit = scale(lit, 0.62);
-        }
+        let lit = self.lit(color, normal, point, sky, key, gloss);
         match steps {
             Some([ux, vx, uy, vy]) => {
                 // dt/du from the slopes; the cap is level in z but not in t, and has no lines.
@@ -119,7 +117,7 @@ impl Shader<'_> {
         let (tu, tv) = (2.0 * field.half[0] * dx * rise, 2.0 * field.half[1] * dy * rise);
         let [ux, vx, uy, vy] = steps;
         let (tx, ty) = (tu * ux + tv * vx, tu * uy + tv * vy);
-        let color = blend(self.paint.page, self.paint.at(t), 0.40);
+        let color = if t > 1.0 { blend(self.paint.page, self.paint.cap, 0.5) } else { self.paint.floor(t) };
         let ink = if t > 1.0 {
             0.0
         } else {
@@ -133,7 +131,7 @@ impl Shader<'_> {
     pub fn lit(&self, color: Light, normal: Vec3, point: Vec3, sky: f32, key: f32, gloss: f32) -> Light {
         let facing = dot(normal, self.lamps.key).max(0.0);
         let fill = dot(normal, self.lamps.fill).max(0.0);
-        let up = 0.62 + 0.38 * normal[2];
+        let up = if normal[2] < 0.0 { 0.62 } else { 0.62 + 0.38 * normal[2] };
         let sky = sky * up;
         // Where little sky is seen the key light's own bounces are missing, too.
         let key = KEY * key * (0.35 + 0.65 * sky);
@@ -147,7 +145,7 @@ impl Shader<'_> {
         const WARM: Light = [1.03, 1.0, 0.95];
         const COOL: Light = [0.94, 1.0, 1.08];
         std::array::from_fn(|k| {
-            let light = KEY_SHARE * key * facing * WARM[k] + SKY * sky * COOL[k] + FILL * fill * sky;
+            let light = key * facing * WARM[k] + SKY * sky * COOL[k] + FILL * fill * sky;
             color[k] * light + shine
         })
     }
@@ -181,7 +179,3 @@ impl Shader<'_> {
         blend(ground, self.paint.hatch, 0.8 * ink)
     }
 }
-
-/// The key light's part in diffuse light: with the others a level place in the open comes out at
-/// about its own colour.
-const KEY_SHARE: f32 = 0.95;

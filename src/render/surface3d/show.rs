@@ -43,7 +43,7 @@ pub struct SurfaceLook {
 impl SurfaceLook {
     /// Log heights, as high as looks natural, one picture a frame.
     pub fn new(camera: CameraPath) -> Self {
-        Self { heights: Heights::Auto, clip: None, relief: 1.0, camera, passes: 1 }
+        Self { heights: Heights::Auto, clip: None, relief: 1.35, camera, passes: 1 }
     }
 }
 
