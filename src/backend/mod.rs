@@ -22,6 +22,8 @@ use crate::rng::Streams;
 named_enum! {
     /// Which engine executes a network.
     pub enum BackendName("backend") {
+        /// The engine's own kernels: the fast one, on any CPU.
+        Native = "native",
         /// candle's tensors and autograd: the reference.
         Candle = "candle",
     }
@@ -92,6 +94,7 @@ pub trait Point: Send + Sync {
 /// The backend `name` for `network`.
 pub fn backend(name: BackendName, network: Arc<Network>) -> Result<Arc<dyn Backend>> {
     match name {
+        BackendName::Native => Ok(Arc::new(native::NativeBackend::new(network)?)),
         BackendName::Candle => Ok(Arc::new(candle::CandleBackend::new(network))),
     }
 }

@@ -1,8 +1,13 @@
 //! The inner loops. Everything above hands them slices; `unsafe` stays in here.
 
 
+mod conv;
+mod join;
+pub(super) mod plain;
 
-
+pub(super) use conv::{Conv, ConvBackward, Form};
+pub(super) use join::{Reduction, Tensor, Term, affine_backward, join, join_backward, moments};
+pub(super) use plain::Window;
 
 /// What happens to a convolution's sums on their way to memory.
 #[derive(Debug)]
