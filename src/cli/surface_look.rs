@@ -9,32 +9,35 @@ use lossreel::render::surface3d::flight::CameraPath;
 use lossreel::render::surface3d::scale::Heights;
 use lossreel::render::surface3d::show::SurfaceLook;
 
+const HEADING: &str = "Surface in space";
+
 /// How a surface is looked at; with `--as surface`.
 #[derive(Debug, clap::Args)]
 pub struct LookArgs {
     /// Camera: still, sway, orbit, fly-in, follow, or a file of [[key]] tables with at (0 to 1),
     /// azimuth, elevation, distance, look (at the ball, 0 to 1) and follow (the ball, 0 to 1).
     /// By default sway along a path, orbit without one.
-    #[arg(long, value_name = "NAME|FILE", help_heading = "Surface in space")]
+    #[arg(long, value_name = "NAME|FILE", help_heading = HEADING)]
     camera: Option<String>,
-    /// From which side, in degrees: -90 is the front of the x axis.
-    #[arg(long, default_value_t = -112.0, allow_hyphen_values = true, help_heading = "Surface in space")]
-    azimuth: f64,
-    /// From how high, in degrees: 90 is straight above.
-    #[arg(long, default_value_t = 27.0, help_heading = "Surface in space")]
-    elevation: f64,
+    /// From which side, in degrees: -90 has x to the right and y into the picture; by default the
+    /// side that shows most.
+    #[arg(long, value_name = "DEGREES", allow_hyphen_values = true, help_heading = HEADING)]
+    azimuth: Option<f64>,
+    /// From how high, in degrees: 90 is straight above; by default as high as shows most.
+    #[arg(long, value_name = "DEGREES", help_heading = HEADING)]
+    elevation: Option<f64>,
     /// How heights grow with values: auto (log where no value is negative), log, linear.
-    #[arg(long, default_value = "auto", help_heading = "Surface in space")]
+    #[arg(long, default_value = "auto", help_heading = HEADING)]
     heights: HeightsArg,
     /// Cut the surface off above this value; the cap is hatched.
-    #[arg(long, value_name = "VALUE", help_heading = "Surface in space")]
+    #[arg(long, value_name = "VALUE", help_heading = HEADING)]
     clip: Option<f64>,
     /// Height of the box; its longer side is 2.
-    #[arg(long, default_value_t = 1.35, help_heading = "Surface in space")]
+    #[arg(long, default_value_t = 1.35, help_heading = HEADING)]
     relief: f32,
     /// Pictures of which a frame is the mean, each with four samples a pixel; 4 for stills, 1 for
     /// films.
-    #[arg(long, help_heading = "Surface in space")]
+    #[arg(long, help_heading = HEADING)]
     passes: Option<usize>,
 }
 
@@ -55,11 +58,8 @@ impl LookArgs {
         let path = film.panels.iter().any(|p| !p.path.is_empty());
         let name = self.camera.as_deref().unwrap_or(if path { "sway" } else { "orbit" });
         let is_file = Path::new(name).extension().is_some() || name.contains('/');
-        let camera = if is_file {
-            CameraPath::read(Path::new(name))?
-        } else {
-            CameraPath::preset(name, self.azimuth, self.elevation)?
-        };
+        let camera =
+            if is_file { CameraPath::read(Path::new(name))? } else { CameraPath::preset(name)? };
         let still = matches!(output.check()?.0, Format::Png | Format::Svg);
         let mut look = SurfaceLook::new(camera);
         look.heights = match self.heights {
@@ -67,6 +67,7 @@ impl LookArgs {
             HeightsArg::Log => Heights::Log,
             HeightsArg::Linear => Heights::Linear,
         };
+        (look.azimuth, look.elevation) = (self.azimuth, self.elevation);
         look.clip = self.clip;
         look.relief = self.relief;
         look.passes = self.passes.unwrap_or(if still { 4 } else { 1 });

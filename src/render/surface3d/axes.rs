@@ -81,14 +81,20 @@ impl Axes {
             floor: [along(domain.x, field.half[0]), along(domain.y, field.half[1])],
             floor_labels: [format!("{}{note}", panel.x_label), panel.y_label.clone()],
             heights,
-            height_label: if value_label.is_empty() { String::new() } else { format!("{value_label}{kind}") },
+            height_label: if value_label.is_empty() {
+                String::new()
+            } else {
+                format!("{value_label}{kind}")
+            },
         }
     }
 
     /// The box's corners, for fitting it into a picture.
     pub fn corners(&self) -> Vec<Vec3> {
         let side = |k: usize, bit: usize| if k >> bit & 1 == 1 { 1.0 } else { -1.0 };
-        (0..8).map(|k| self.at(side(k, 0), side(k, 1), if k > 3 { self.top } else { 0.0 })).collect()
+        (0..8)
+            .map(|k| self.at(side(k, 0), side(k, 1), if k > 3 { self.top } else { 0.0 }))
+            .collect()
     }
 
     /// Room for labels around the fitted box: left, top, right, bottom.
@@ -142,7 +148,8 @@ impl Axes {
         for (y, _) in &self.floor[1] {
             self.line(canvas, camera, [(bx, *y, 0.0), (bx, *y, self.top)], &hair);
         }
-        let edge = Stroke::solid(ink.theme.muted.alpha(0.45 * ink.strength.max(0.3)), ink.s.max(0.75));
+        let edge =
+            Stroke::solid(ink.theme.muted.alpha(0.45 * ink.strength.max(0.3)), ink.s.max(0.75));
         for [a, b] in [
             [(bx, -1.0, 0.0), (bx, 1.0, 0.0)],
             [(-1.0, by, 0.0), (1.0, by, 0.0)],
@@ -159,7 +166,10 @@ impl Axes {
         let [bx, by] = self.behind(camera);
         let edge = Stroke {
             cap: Cap::Round,
-            ..Stroke::solid(ink.theme.muted.alpha(0.8 * ink.strength.max(0.25)), (1.1 * ink.s).max(0.75))
+            ..Stroke::solid(
+                ink.theme.muted.alpha(0.8 * ink.strength.max(0.25)),
+                (1.1 * ink.s).max(0.75),
+            )
         };
         self.line(canvas, camera, [(-bx, -1.0, 0.0), (-bx, 1.0, 0.0)], &edge);
         self.line(canvas, camera, [(-1.0, -by, 0.0), (1.0, -by, 0.0)], &edge);
@@ -172,14 +182,23 @@ impl Axes {
     }
 
     /// Ticks and labels along the floor's edge that runs along `axis`, at `side` of the other one.
-    fn draw_floor_axis(&self, canvas: &mut dyn Canvas, camera: &Camera, ink: &Ink, axis: usize, side: f32) {
+    fn draw_floor_axis(
+        &self,
+        canvas: &mut dyn Canvas,
+        camera: &Camera,
+        ink: &Ink,
+        axis: usize,
+        side: f32,
+    ) {
         let (font, s) = (ink.font, ink.s);
         let place = |along: f32, out: f32| {
             let across = side * (1.0 + out / self.half[1 - axis]);
-            let p = if axis == 0 { self.at(along, across, 0.0) } else { self.at(across, along, 0.0) };
+            let p =
+                if axis == 0 { self.at(along, across, 0.0) } else { self.at(across, along, 0.0) };
             camera.project(p)
         };
-        let small = TextStyle::new(font.small, ink.theme.muted.alpha(ink.strength)).align(Align::Center);
+        let small =
+            TextStyle::new(font.small, ink.theme.muted.alpha(ink.strength)).align(Align::Center);
         let tick = Stroke::solid(ink.theme.muted.alpha(ink.strength), s.max(0.75));
         let mut widest = 0.0f32;
         for (along, text) in &self.floor[axis] {
@@ -236,7 +255,13 @@ impl Axes {
     }
 
     /// Heights along the box's leftmost edge, what they are above it.
-    fn draw_heights(&self, canvas: &mut dyn Canvas, camera: &Camera, ink: &Ink, [bx, by]: [f32; 2]) {
+    fn draw_heights(
+        &self,
+        canvas: &mut dyn Canvas,
+        camera: &Camera,
+        ink: &Ink,
+        [bx, by]: [f32; 2],
+    ) {
         let (font, s) = (ink.font, ink.s);
         // Only edges where a wall ends: the front one would stand before the surface.
         let edges = [(bx, -by), (-bx, by), (bx, by)];
@@ -246,7 +271,8 @@ impl Axes {
         let Some(&(x, y)) = edges.iter().min_by(|a, b| foot(a).total_cmp(&foot(b))) else { return };
         let line = Stroke::solid(ink.theme.muted.alpha(0.8 * ink.strength), (1.1 * s).max(0.75));
         self.line(canvas, camera, [(x, y, 0.0), (x, y, self.top)], &line);
-        let style = TextStyle::new(font.small, ink.theme.muted.alpha(ink.strength)).align(Align::Right);
+        let style =
+            TextStyle::new(font.small, ink.theme.muted.alpha(ink.strength)).align(Align::Right);
         let mut last = f32::INFINITY;
         for (z, text) in &self.heights {
             let Some([px, py, _]) = camera.project(self.at(x, y, *z)) else { continue };
@@ -267,7 +293,13 @@ impl Axes {
         }
     }
 
-    fn line(&self, canvas: &mut dyn Canvas, camera: &Camera, ends: [(f32, f32, f32); 2], stroke: &Stroke) {
+    fn line(
+        &self,
+        canvas: &mut dyn Canvas,
+        camera: &Camera,
+        ends: [(f32, f32, f32); 2],
+        stroke: &Stroke,
+    ) {
         let [a, b] = ends.map(|(x, y, z)| self.at(x, y, z));
         if let Some(seen) = camera.project_segment(a, b) {
             // Far outside is as good as a page away, and keeps strokes finite.
@@ -286,7 +318,14 @@ fn direction(a: [f32; 3], b: [f32; 3]) -> [f32; 2] {
 
 /// Writes `text` so that its box ends `gap` pixels from `from` in the direction `out`: it slides
 /// round the point as the direction turns, and never jumps.
-fn put(canvas: &mut dyn Canvas, text: &str, from: [f32; 3], out: [f32; 2], gap: f32, style: &TextStyle) {
+fn put(
+    canvas: &mut dyn Canvas,
+    text: &str,
+    from: [f32; 3],
+    out: [f32; 2],
+    gap: f32,
+    style: &TextStyle,
+) {
     let (half_w, half_h) = (0.5 * style.width(text), 0.5 * CAP_HEIGHT * style.size);
     let reach = gap + out[0].abs() * half_w + out[1].abs() * half_h;
     let (x, y) = (from[0] + reach * out[0], from[1] + reach * out[1]);

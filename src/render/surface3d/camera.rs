@@ -99,6 +99,11 @@ impl Camera {
         add(self.forward, add(scale(self.right, a), scale(self.up, b)))
     }
 
+    /// How far apart the rays of neighbouring pixels are at depth one.
+    pub fn per_pixel(&self) -> f32 {
+        1.0 / self.focal
+    }
+
     /// Pixels that a unit takes up at `p`.
     pub fn pixels_per_unit(&self, p: Vec3) -> f32 {
         self.focal / self.local(p)[2].max(NEAR)
@@ -117,7 +122,11 @@ impl Camera {
 
 /// The focal length and the centre with which all of `points` are inside a rectangle of pixels
 /// (left, top, right, bottom) from each of `views`.
-pub fn fit(views: &[View], points: &[Vec3], [left, top, right, bottom]: [f32; 4]) -> (f32, [f32; 2]) {
+pub fn fit(
+    views: &[View],
+    points: &[Vec3],
+    [left, top, right, bottom]: [f32; 4],
+) -> (f32, [f32; 2]) {
     let (mut low, mut high) = ([f32::INFINITY; 2], [f32::NEG_INFINITY; 2]);
     for view in views {
         let camera = Camera::new(&View { lens: 1.0, ..*view }, 1.0, [0.0; 2]);
@@ -176,7 +185,8 @@ mod tests {
             }
         }
         assert!(low[0] >= 99.9 && low[1] >= 49.9 && high[0] <= 1100.1 && high[1] <= 650.1);
-        let tight = (high[0] - low[0] - 1000.0).abs() < 0.5 || (high[1] - low[1] - 600.0).abs() < 0.5;
+        let tight =
+            (high[0] - low[0] - 1000.0).abs() < 0.5 || (high[1] - low[1] - 600.0).abs() < 0.5;
         assert!(tight, "{low:?} {high:?}");
     }
 }

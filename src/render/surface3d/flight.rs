@@ -20,7 +20,7 @@ use crate::render::pchip::Pchip;
 pub struct Key {
     /// When: 0 is the first frame, 1 the last.
     pub at: f64,
-    /// From which side, in degrees: 0 from the right end of the x axis, -90 from its front.
+    /// From which side, in degrees: -90 has x to the right and y into the picture.
     pub azimuth: f64,
     /// From how high, in degrees: 90 from straight above.
     pub elevation: f64,
@@ -42,6 +42,8 @@ impl Default for Key {
 #[derive(Debug, Clone, PartialEq)]
 pub struct CameraPath {
     keys: Vec<Key>,
+    /// Whether azimuths and elevations count from a standing view that is still to be chosen.
+    relative: bool,
 }
 
 #[derive(Deserialize)]
@@ -54,21 +56,21 @@ impl CameraPath {
     /// The names that [`CameraPath::preset`] knows.
     pub const PRESETS: [&'static str; 5] = ["still", "sway", "orbit", "fly-in", "follow"];
 
-    /// A way by name, arranged around a standing view from `azimuth` and `elevation` (degrees).
+    /// A way by name, around a standing view that [`CameraPath::placed`] chooses.
     /// Errors: [`Error::UnknownName`] with the known ones.
-    pub fn preset(name: &str, azimuth: f64, elevation: f64) -> Result<Self> {
-        let base = Key { azimuth, elevation, ..Key::default() };
-        let by = |at: f64, turn: f64| Key { at, azimuth: azimuth + turn, ..base };
+    pub fn preset(name: &str) -> Result<Self> {
+        let base = Key { azimuth: 0.0, elevation: 0.0, ..Key::default() };
+        let by = |at: f64, turn: f64| Key { at, azimuth: turn, ..base };
         let keys = match name {
             "still" => vec![base],
             // Ends where the standing view is: the last picture is the poster.
             "sway" => vec![by(0.0, -34.0), by(0.12, -32.0), by(0.86, -1.0), by(1.0, 0.0)],
             "orbit" => vec![base, by(1.0, 360.0)],
             "fly-in" => vec![
-                Key { elevation: 58.0, distance: 1.45, ..by(0.0, -75.0) },
-                Key { elevation, distance: 1.0, ..by(0.5, -8.0) },
-                Key { elevation: elevation + 3.0, distance: 0.78, look: 0.6, ..by(0.85, 22.0) },
-                Key { elevation: elevation + 5.0, distance: 0.72, look: 0.8, ..by(1.0, 30.0) },
+                Key { elevation: 30.0, distance: 1.45, ..by(0.0, -75.0) },
+                by(0.5, -8.0),
+                Key { elevation: 3.0, distance: 0.78, look: 0.6, ..by(0.85, 22.0) },
+                Key { elevation: 5.0, distance: 0.72, look: 0.8, ..by(1.0, 30.0) },
             ],
             "follow" => vec![
                 by(0.0, -12.0),
@@ -79,7 +81,18 @@ impl CameraPath {
             ],
             _ => return Err(Error::unknown_name("camera", name, &Self::PRESETS)),
         };
-        Ok(Self { keys })
+        Ok(Self { keys, relative: true })
+    }
+
+    /// The same way around a view from `azimuth` and `elevation` (degrees); a way through keys of
+    /// one's own stays as it is.
+    pub fn placed(&self, azimuth: f64, elevation: f64) -> Self {
+        let mut placed = self.clone();
+        for key in placed.keys.iter_mut().filter(|_| self.relative) {
+            key.azimuth += azimuth;
+            key.elevation = (key.elevation + elevation).clamp(3.0, 89.0);
+        }
+        Self { relative: false, ..placed }
     }
 
     /// The way through `keys`.
@@ -101,7 +114,11 @@ impl CameraPath {
         let mut before = -1.0;
         for key in &keys {
             if !(key.at > before && (0.0..=1.0).contains(&key.at)) {
-                return bad("at", key.at, "times run from 0 (first frame) to 1 (last) and increase");
+                return bad(
+                    "at",
+                    key.at,
+                    "times run from 0 (first frame) to 1 (last) and increase",
+                );
             }
             before = key.at;
             if !(key.azimuth.abs() <= 36_000.0) {
@@ -119,7 +136,7 @@ impl CameraPath {
                 }
             }
         }
-        Ok(Self { keys })
+        Ok(Self { keys, relative: false })
     }
 
     /// The way written in `text`: tables `[[key]]` with `at`, `azimuth`, `elevation`, `distance`,
@@ -129,7 +146,8 @@ impl CameraPath {
     pub fn parse(text: &str) -> Result<Self> {
         let table: Table = toml::from_str(text).map_err(|e| Error::Render {
             what: format!("the camera's keys cannot be read: {}", e.message()),
-            remedy: "write tables [[key]] with at, azimuth, elevation, distance, look, follow".into(),
+            remedy: "write tables [[key]] with at, azimuth, elevation, distance, look, follow"
+                .into(),
         })?;
         Self::new(table.key)
     }
@@ -203,9 +221,7 @@ impl Flight {
         let key = &self.keys[frame.min(self.keys.len() - 1)];
         let x = (share.clamp(0.0, 1.0) * (STATIONS - 1) as f64) as f32;
         let i = (x as usize).min(STATIONS - 2);
-        let station = |k: usize| {
-            lerp(self.stations[i][k], self.stations[i + 1][k], x - i as f32)
-        };
+        let station = |k: usize| lerp(self.stations[i][k], self.stations[i + 1][k], x - i as f32);
         let target = lerp(self.middle, station(0), key.look as f32);
         let (azimuth, elevation) = (key.azimuth as f32, key.elevation as f32);
         let beside = View::around(target, azimuth, elevation, key.distance as f32);
@@ -241,41 +257,49 @@ fn stations(field: &HeightField, places: &[[f32; 2]]) -> Vec<[Vec3; 3]> {
     let mut unwrapped: Vec<f32> = angle.into_iter().flatten().collect();
     for i in 1..n {
         let turn = unwrapped[i] - unwrapped[i - 1];
-        unwrapped[i] = unwrapped[i - 1] + turn - (turn / std::f32::consts::TAU).round() * std::f32::consts::TAU;
+        unwrapped[i] = unwrapped[i - 1] + turn
+            - (turn / std::f32::consts::TAU).round() * std::f32::consts::TAU;
     }
     let heading = smooth(&unwrapped, 16.0);
     let z = smooth(&axis(2), 6.0);
-    let company: Vec<(Vec3, Vec3)> = (0..n)
+    let company: Vec<(Vec3, Vec3, f32)> = (0..n)
         .map(|i| {
             let ahead = [heading[i].cos(), heading[i].sin(), 0.0];
             let at = [x[i], y[i], z[i]];
-            let mut eye = add(add(at, scale(ahead, -0.95)), [0.0, 0.0, 0.62]);
-            // High enough to see the ball over whatever lies between.
-            for k in 2..=10 {
-                let way = k as f32 / 10.0;
-                let p = lerp(at, eye, way);
-                let (u, v) = (0.5 * (p[0] / field.half[0] + 1.0), 0.5 * (p[1] / field.half[1] + 1.0));
+            // How steeply one must look down to see the ball over whatever lies between.
+            let mut pitch = 0.55f32;
+            for k in 1..=12 {
+                let away = 0.09 * k as f32;
+                let p = add(at, scale(ahead, -away));
+                let (u, v) =
+                    (0.5 * (p[0] / field.half[0] + 1.0), 0.5 * (p[1] / field.half[1] + 1.0));
                 if (0.0..=1.0).contains(&u) && (0.0..=1.0).contains(&v) {
-                    let clear = field.surface(u, v)[2] + 0.05 + 0.12 * way;
-                    eye[2] = eye[2].max(at[2] + (clear - at[2]) / way).min(at[2] + 1.8);
+                    let clear = field.surface(u, v)[2] + 0.05 + 0.08 * away;
+                    pitch = pitch.max((clear - at[2]).atan2(away)).min(1.30);
                 }
             }
-            (eye, add(at, scale(ahead, 0.22)))
+            (at, ahead, pitch)
         })
         .collect();
-    let height: Vec<f32> = company.iter().map(|(eye, _)| eye[2]).collect();
-    // The highest of the neighbours first: smoothing may not dip into a hill.
-    let high: Vec<f32> = (0..n)
-        .map(|i| height[i.saturating_sub(8)..(i + 9).min(n)].iter().copied().fold(0.0, f32::max))
-        .collect();
-    let high = smooth(&high, 10.0);
+    // The steepest of the neighbours first: smoothing may not dip into a hill.
+    let steepest = |i: usize| {
+        let around = &company[i.saturating_sub(10)..(i + 11).min(n)];
+        around.iter().map(|c| c.2).fold(0.0, f32::max)
+    };
+    let pitch = smooth(&(0..n).map(steepest).collect::<Vec<f32>>(), 12.0);
     (0..n)
         .map(|i| {
-            let (eye, target) = company[i];
-            [ball[i], [eye[0], eye[1], high[i]], target]
+            let (at, ahead, _) = company[i];
+            let (sin, cos) = pitch[i].sin_cos();
+            let eye = add(add(at, scale(ahead, -AWAY * cos)), [0.0, 0.0, AWAY * sin]);
+            // Looking a little ahead, less so from above.
+            [ball[i], eye, add(at, scale(ahead, 0.25 * cos))]
         })
         .collect()
 }
+
+/// How far the camera that follows is from the ball.
+const AWAY: f32 = 1.25;
 
 /// A Gaussian mean over `sigma` entries; the ends count on.
 fn smooth(values: &[f32], sigma: f32) -> Vec<f32> {
@@ -298,7 +322,8 @@ mod tests {
 
     #[test]
     fn keys_are_read_and_what_is_wrong_with_them_is_said() {
-        let text = "[[key]]\nazimuth = 10\n[[key]]\nat = 1\nazimuth = 90\nelevation = 45\nfollow = 0.5";
+        let text =
+            "[[key]]\nazimuth = 10\n[[key]]\nat = 1\nazimuth = 90\nelevation = 45\nfollow = 0.5";
         let path = CameraPath::parse(text).unwrap();
         let middle = path.at(0.5);
         assert_eq!((middle.azimuth, middle.elevation, middle.follow), (50.0, 36.0, 0.25));
@@ -308,14 +333,14 @@ mod tests {
         assert!(refusal("[[key]]\ndistance = nan").contains("0.3 to 5"));
         assert!(refusal("[[key]]\nazimut = 1").contains("azimuth"));
         assert!(refusal("key = []").contains("[[key]]"));
-        let unknown = CameraPath::preset("orbti", 0.0, 30.0).unwrap_err().to_string();
+        let unknown = CameraPath::preset("orbti").unwrap_err().to_string();
         assert!(unknown.contains("did you mean `orbit`?"), "{unknown}");
     }
 
     #[test]
     fn all_presets_keep_to_the_rules_for_keys() {
         for name in CameraPath::PRESETS {
-            let preset = CameraPath::preset(name, -58.0, 30.0).unwrap();
+            let preset = CameraPath::preset(name).unwrap().placed(-58.0, 30.0);
             assert!(CameraPath::new(preset.keys).is_ok(), "{name}");
         }
     }

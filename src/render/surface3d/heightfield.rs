@@ -18,8 +18,10 @@ const GAP: f32 = 0.10;
 /// crosses it.
 const HEADROOM: f64 = 1.4;
 /// Lattice nodes an axis that are aimed at, and the most there are.
-const NODES: usize = 640;
+const NODES: usize = 600;
 const MAX_NODES: usize = 1200;
+/// Parts that a grid cell may be cut into: numbers with many divisors, for coarser meshes.
+const PARTS: [usize; 9] = [2, 4, 6, 12, 24, 60, 120, 360, 720];
 
 /// What is special about a place on the surface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +42,8 @@ pub struct HeightField {
     /// Row-major `[iy][ix]`: `t` (above 1 where clipped), dz/dx, dz/dy (of the clipped surface, in
     /// box units), and nothing.
     texels: Vec<[f32; 4]>,
-    /// Every so many nodes there is a corner of the mesh.
-    pub stride: usize,
+    /// How many nodes a grid cell is wide and high.
+    parts: [usize; 2],
     /// Half of the box's sides.
     pub half: [f32; 2],
     /// From the floor to the greatest value.
@@ -70,12 +72,12 @@ impl HeightField {
         let aspect = ((width / height) as f32).clamp(1e-6, 1e6);
         let shown = aspect.clamp(0.5, 2.0);
         let half = if shown >= 1.0 { [1.0, 1.0 / shown] } else { [shown, 1.0] };
-        let ((nx, sx), (ny, sy)) = (lattice(grid.xs.len()), lattice(grid.ys.len()));
+        let ((nx, px), (ny, py)) = (lattice(grid.xs.len()), lattice(grid.ys.len()));
         let t = resample(grid, domain, scale, [nx, ny]);
         let mut field = Self {
             nodes: [nx, ny],
             texels: t.into_iter().map(|t| [t, 0.0, 0.0, 0.0]).collect(),
-            stride: sx.min(sy),
+            parts: [px, py],
             half,
             relief,
             equal_scales: (aspect - shown).abs() < 1e-3,
@@ -111,11 +113,14 @@ impl HeightField {
         let (fx, fy) = (x - ix as f32, y - iy as f32);
         let k = iy * nx + ix;
         let (a, b) = (&self.texels[k..k + 2], &self.texels[k + nx..k + nx + 2]);
-        std::array::from_fn(|c| {
+        // Loops over fixed arrays, here and in shading: closures are not always inlined.
+        let mut mixed = [0.0; 4];
+        for c in 0..4 {
             let lower = a[0][c] + fx * (a[1][c] - a[0][c]);
             let upper = b[0][c] + fx * (b[1][c] - b[0][c]);
-            lower + fy * (upper - lower)
-        })
+            mixed[c] = lower + fy * (upper - lower);
+        }
+        mixed
     }
 
     /// The node `(ix, iy)` as `(u, v)` and its `t`.
@@ -123,6 +128,20 @@ impl HeightField {
         let [nx, ny] = self.nodes;
         let (u, v) = (ix as f32 / (nx - 1) as f32, iy as f32 / (ny - 1) as f32);
         ([u, v], self.texels[iy * nx + ix][0])
+    }
+
+    /// Every how many nodes a mesh has a corner if its quads are to be about `size` wide (box
+    /// units): a divisor of a cell's parts, so that every sample is a corner.
+    pub fn stride(&self, size: f32) -> [usize; 2] {
+        [0, 1].map(|k| {
+            let node = 2.0 * self.half[k] / (self.nodes[k] - 1) as f32;
+            let divides = |n: &usize| self.parts[k].is_multiple_of(*n);
+            (1..=self.parts[k])
+                .filter(divides)
+                .take_while(|n| *n as f32 * node <= size)
+                .last()
+                .unwrap_or(1)
+        })
     }
 
     /// Height above the floor of the place `t` on the scale, cut off at the cap.
@@ -169,14 +188,15 @@ impl HeightField {
     }
 }
 
-/// Nodes for `samples` of a grid, and the stride of the mesh: every sample is a corner of the mesh
-/// wherever there are not too many.
+/// Nodes for `samples` of a grid, and how many a cell gets. Every sample is a node wherever there
+/// are not too many.
 fn lattice(samples: usize) -> (usize, usize) {
     let cells = samples.saturating_sub(1).max(1);
-    let parts = (NODES.div_ceil(cells).max(2) + 1) & !1;
-    match cells * parts + 1 {
-        nodes if nodes <= MAX_NODES => (nodes, 2),
-        _ => ((cells + 1).min(MAX_NODES), 1),
+    let fits = |parts: &usize| cells * parts < MAX_NODES;
+    let wanted = PARTS.into_iter().find(|parts| cells * parts >= NODES).filter(fits);
+    match wanted.or_else(|| PARTS.into_iter().rev().find(fits)) {
+        Some(parts) => (cells * parts + 1, parts),
+        None => ((cells + 1).min(MAX_NODES), 1),
     }
 }
 

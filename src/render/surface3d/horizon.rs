@@ -110,11 +110,13 @@ impl LightMap {
         let (fx, fy) = (x - ix as f32, y - iy as f32);
         let k = iy * SIDE + ix;
         let (a, b) = (&self.texels[k..k + 2], &self.texels[k + SIDE..k + SIDE + 2]);
-        std::array::from_fn(|c| {
+        let mut mixed = [0.0; 2];
+        for c in 0..2 {
             let lower = a[0][c] + fx * (a[1][c] - a[0][c]);
             let upper = b[0][c] + fx * (b[1][c] - b[0][c]);
-            lower + fy * (upper - lower)
-        })
+            mixed[c] = lower + fy * (upper - lower);
+        }
+        mixed
     }
 
     /// Darkens the ground below something of `radius` (box units) that lies at `(u, v)`: contact

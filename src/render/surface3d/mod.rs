@@ -23,5 +23,6 @@ pub mod spline;
 #[cfg(test)]
 mod tests;
 pub mod trail;
+pub mod vantage;
 pub mod vec3;
 pub mod zbuffer;

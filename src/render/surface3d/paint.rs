@@ -1,5 +1,7 @@
 //! Colours in linear light: the ramp of the surface, its contour lines, and the way back to 8 bits.
 
+use std::sync::LazyLock;
+
 use super::heightfield::HeightField;
 use crate::render::color::{Color, linear_from_srgb};
 use crate::render::scale::{LevelScale, significant};
@@ -21,7 +23,7 @@ pub fn linear(color: Color) -> Light {
 /// `a` with `t` of `b`.
 #[inline]
 pub fn blend(a: Light, b: Light, t: f32) -> Light {
-    std::array::from_fn(|k| a[k] + t * (b[k] - a[k]))
+    [a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]), a[2] + t * (b[2] - a[2])]
 }
 
 /// Deep blue through teal and sand to salmon (in the manner of Crameri's batlow): lightness rises
@@ -179,9 +181,11 @@ pub struct Encoder {
 const CODES: usize = 2048;
 const BAYER: [[u8; 4]; 4] = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]];
 
+/// The one table there is.
+pub static ENCODER: LazyLock<Encoder> = LazyLock::new(Encoder::new);
+
 impl Encoder {
-    /// The table.
-    pub fn new() -> Self {
+    fn new() -> Self {
         let srgb = |c: f32| {
             let c = if c <= 0.003_130_8 { 12.92 * c } else { 1.055 * c.powf(1.0 / 2.4) - 0.055 };
             255.0 * c
@@ -194,12 +198,14 @@ impl Encoder {
     #[inline]
     pub fn encode(&self, light: Light, x: usize, y: usize) -> [u8; 3] {
         let threshold = (f32::from(BAYER[y & 3][x & 3]) + 0.5) / 16.0;
-        light.map(|c| {
+        let mut codes = [0; 3];
+        for (code, c) in codes.iter_mut().zip(light) {
             let root = c.clamp(0.0, 1.0).sqrt() * (CODES - 1) as f32;
             let k = (root as usize).min(CODES - 2);
-            let code = self.table[k] + (root - k as f32) * (self.table[k + 1] - self.table[k]);
-            (code + threshold) as u8
-        })
+            let exact = self.table[k] + (root - k as f32) * (self.table[k + 1] - self.table[k]);
+            *code = (exact + threshold) as u8;
+        }
+        codes
     }
 }
 
@@ -214,10 +220,11 @@ mod tests {
 
     #[test]
     fn eight_bits_are_right_on_the_average() {
-        let encoder = Encoder::new();
+        let encoder = &*ENCODER;
         for byte in [0u8, 1, 7, 60, 128, 200, 254, 255] {
             let c = linear_from_srgb(byte);
-            let sum: u32 = (0..16).map(|i| u32::from(encoder.encode([c; 3], i % 4, i / 4)[0])).sum();
+            let sum: u32 =
+                (0..16).map(|i| u32::from(encoder.encode([c; 3], i % 4, i / 4)[0])).sum();
             // The pattern's mean is half a code, which truncation takes off again.
             assert!((sum as f32 / 16.0 - f32::from(byte)).abs() <= 0.2, "{byte}: {sum}");
         }

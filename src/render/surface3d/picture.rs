@@ -3,7 +3,7 @@
 use super::camera::{Camera, View};
 use super::heightfield::HeightField;
 use super::horizon::LightMap;
-use super::paint::{Encoder, Light, Paint};
+use super::paint::{ENCODER, Light, Paint};
 use super::shade::{Lamps, Shader, Steps};
 use super::solids::Solids;
 use super::vec3::dot;
@@ -36,6 +36,10 @@ pub struct Scene<'a> {
     pub materials: &'a [Light],
     /// Pixels a design pixel.
     pub s: f32,
+    /// About how wide the mesh's quads are, in box units.
+    pub quad: f32,
+    /// The distance of two stripes of a hatching in box units.
+    pub stripes: f32,
 }
 
 /// A mesh of corners on the screen.
@@ -48,14 +52,13 @@ struct Mesh {
 }
 
 impl Mesh {
-    fn new(field: &HeightField, camera: &Camera) -> Self {
+    fn new(field: &HeightField, camera: &Camera, [sx, sy]: [usize; 2]) -> Self {
         let [nx, ny] = field.nodes;
-        let count = |n: usize| (n - 1) / field.stride + 1;
-        let (columns, rows) = (count(nx), count(ny));
+        let (columns, rows) = ((nx - 1) / sx + 1, (ny - 1) / sy + 1);
         let mut corners = Vec::with_capacity(columns * rows);
         for iy in 0..rows {
             for ix in 0..columns {
-                let ([u, v], t) = field.node(ix * field.stride, iy * field.stride);
+                let ([u, v], t) = field.node(ix * sx, iy * sy);
                 let point = field.point(u, v, field.height(t));
                 let seen = camera.project(point);
                 corners.push(seen.map_or(Vertex::default(), |p| Vertex::new(p, [u, v])));
@@ -109,13 +112,12 @@ impl Mesh {
 }
 
 /// The border of the sheet as a strip of small height.
-fn rim(field: &HeightField, camera: &Camera) -> Vec<[Vertex; 2]> {
+fn rim(field: &HeightField, camera: &Camera, [sx, sy]: [usize; 2]) -> Vec<[Vertex; 2]> {
     let [nx, ny] = field.nodes;
-    let s = field.stride;
-    let bottom = (0..nx).step_by(s).map(|ix| (ix, 0));
-    let right = (0..ny).step_by(s).map(|iy| (nx - 1, iy));
-    let top = (0..nx).step_by(s).rev().map(|ix| (ix, ny - 1));
-    let left = (0..ny).step_by(s).rev().map(|iy| (0, iy));
+    let bottom = (0..nx).step_by(sx).map(|ix| (ix, 0));
+    let right = (0..ny).step_by(sy).map(|iy| (nx - 1, iy));
+    let top = (0..nx).step_by(sx).rev().map(|ix| (ix, ny - 1));
+    let left = (0..ny).step_by(sy).rev().map(|iy| (0, iy));
     bottom
         .chain(right)
         .chain(top)
@@ -150,7 +152,7 @@ pub fn draw(
     [width, height]: [usize; 2],
     passes: &[[f32; 2]],
 ) -> Vec<u8> {
-    let encoder = Encoder::new();
+    let stride = scene.field.stride(scene.quad);
     let mut rgba = vec![0; 4 * width * height];
     let mut sums = vec![[0.0f32; 4]; width * ROWS];
     let lamps = Lamps::new(view);
@@ -158,8 +160,9 @@ pub fn draw(
         .iter()
         .map(|&shift| {
             let camera = camera.shifted(shift);
-            let mesh = Mesh::new(scene.field, &camera);
-            (camera, mesh, rim(scene.field, &camera), project_solids(scene.solids, &camera))
+            let mesh = Mesh::new(scene.field, &camera, stride);
+            let rim = rim(scene.field, &camera, stride);
+            (camera, mesh, rim, project_solids(scene.solids, &camera))
         })
         .collect();
     let mut band = Band::new(width, ROWS);
@@ -185,6 +188,7 @@ pub fn draw(
                 camera,
                 lamps,
                 s: scene.s,
+                stripes: scene.stripes,
             };
             let painter = Painter { shader, floor: Floor::new(scene.field, camera), scene };
             for row in 0..rows {
@@ -203,9 +207,10 @@ pub fn draw(
         for (i, sum) in sums[..rows * width].iter().enumerate() {
             if sum[3] > 0.0 {
                 let (x, y) = (i % width, top + i / width);
-                let light = [0, 1, 2].map(|k| sum[k] / sum[3]);
+                let k = 1.0 / sum[3];
+                let light = [sum[0] * k, sum[1] * k, sum[2] * k];
                 let out = &mut rgba[4 * (y * width + x)..][..4];
-                out[..3].copy_from_slice(&encoder.encode(light, x, y));
+                out[..3].copy_from_slice(&ENCODER.encode(light, x, y));
                 out[3] = (sum[3] * part * 255.0 + 0.5) as u8;
             }
         }
@@ -215,21 +220,52 @@ pub fn draw(
 
 /// From pixels to the floor: a ray and a plane.
 struct Floor {
-    eye: [f32; 3],
     half: [f32; 2],
+    /// Columns and rows of pixels outside of which there is none: left, top, right, bottom.
+    bounds: [f32; 4],
 }
 
 impl Floor {
     fn new(field: &HeightField, camera: &Camera) -> Self {
-        Self { eye: camera.eye, half: field.half }
+        let mut bounds = [f32::INFINITY, f32::INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY];
+        for (u, v) in [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)] {
+            let Some([x, y, _]) = camera.project(field.point(u, v, 0.0)) else {
+                // A corner behind the camera: no bounds.
+                bounds = [f32::NEG_INFINITY, f32::NEG_INFINITY, f32::INFINITY, f32::INFINITY];
+                break;
+            };
+            bounds = [bounds[0].min(x), bounds[1].min(y), bounds[2].max(x), bounds[3].max(y)];
+        }
+        Self { half: field.half, bounds }
     }
 
-    /// `(u, v)` where the ray through a pixel meets z = 0.
-    fn hit(&self, camera: &Camera, x: f32, y: f32) -> Option<[f32; 2]> {
+    /// `(u, v)` where the ray through the middle of a pixel meets z = 0, and how it changes from
+    /// pixel to pixel.
+    #[inline]
+    fn hit(&self, camera: &Camera, x: f32, y: f32) -> Option<([f32; 2], Steps)> {
+        let [left, top, right, bottom] = self.bounds;
+        if x < left - 1.0 || x > right + 1.0 || y < top - 1.0 || y > bottom + 1.0 {
+            return None;
+        }
         let ray = camera.ray(x, y);
-        let k = -self.eye[2] / ray[2];
-        let along = |i: usize| 0.5 * ((self.eye[i] + k * ray[i]) / self.half[i] + 1.0);
-        (ray[2] < -1e-4 && k > 0.0).then(|| [along(0), along(1)])
+        if ray[2] > -1e-4 {
+            return None;
+        }
+        // p = e + k r with k = -e_z / r_z; the camera never rolls, so that going right leaves r_z
+        // alone, and going down by one changes r by -up / focal.
+        let inverse = 1.0 / ray[2];
+        let k = -camera.eye[2] * inverse;
+        let pixel = k * camera.per_pixel();
+        let lean = camera.up[2] * inverse;
+        let [hx, hy] = self.half.map(|h| 0.5 / h);
+        let uv = [hx * (camera.eye[0] + k * ray[0]) + 0.5, hy * (camera.eye[1] + k * ray[1]) + 0.5];
+        let steps = [
+            hx * pixel * camera.right[0],
+            hy * pixel * camera.right[1],
+            -hx * pixel * (camera.up[0] - ray[0] * lean),
+            -hy * pixel * (camera.up[1] - ray[1] * lean),
+        ];
+        Some((uv, steps))
     }
 }
 
@@ -244,18 +280,12 @@ impl Painter<'_> {
     fn floor_at(&self, x: usize, y: usize) -> [f32; 4] {
         let camera = self.shader.camera;
         let (px, py) = (x as f32 + 0.5, y as f32 + 0.5);
-        let Some([u, v]) = self.floor.hit(camera, px, py) else { return [0.0; 4] };
+        let Some(([u, v], steps)) = self.floor.hit(camera, px, py) else { return [0.0; 4] };
         const MARGIN: f32 = 0.05;
         let inside = |w: f32| (-MARGIN..=1.0 + MARGIN).contains(&w);
         if !inside(u) || !inside(v) {
             return [0.0; 4];
         }
-        let (Some([ur, vr]), Some([ud, vd])) =
-            (self.floor.hit(camera, px + 1.0, py), self.floor.hit(camera, px, py + 1.0))
-        else {
-            return [0.0; 4];
-        };
-        let steps = [ur - u, vr - v, ud - u, vd - v];
         // How far inside the floor's edges, in pixels.
         let reach = |w: f32, a: f32, b: f32| {
             (w.min(1.0 - w) / (a * a + b * b).sqrt().max(1e-9) + 0.5).clamp(0.0, 1.0)

@@ -41,14 +41,14 @@ pub fn arrange(film: &Film, scale: &LevelScale, size: [u32; 2], charts: usize) -
     let ems = |text: &String| width(text, font.small, Weight::Regular);
     let bar_w = if page.w >= 300.0 {
         let labels = scale.labels().iter().map(ems).fold(2.0 * font.small, f32::max);
-        16.0 * s + labels + 8.0 * s
+        let title = ems(&film.value_label) - if beside { 0.0 } else { margin };
+        (16.0 * s + labels + 8.0 * s).max(title)
     } else {
         0.0
     };
     let gap = 14.0 * s;
     let side_gap = if beside { 24.0 * s } else { 0.0 };
-    let cells =
-        Rect { w: body.w - bar_w - gap - side_w - side_gap, h: body.h - strip_h, ..body };
+    let cells = Rect { w: body.w - bar_w - gap - side_w - side_gap, h: body.h - strip_h, ..body };
     let n = film.panels.len();
     let columns = if n <= 3 && page.w >= page.h { n } else { (n as f32).sqrt().ceil() as usize };
     let rows = n.div_ceil(columns);
@@ -80,8 +80,8 @@ pub fn arrange(film: &Film, scale: &LevelScale, size: [u32; 2], charts: usize) -
                 let w = side_w.min(17.0 * font.label);
                 Rect::new(body.right() - side_w, frame.y, w, 8.6 * font.label)
             };
-            let readout = (!film.panels[k].path.is_empty())
-                .then(|| if beside { aside() } else { below() });
+            let readout =
+                (!film.panels[k].path.is_empty()).then(|| if beside { aside() } else { below() });
             PanelBox { cell, frame, equal_scales: true, readout }
         })
         .collect();

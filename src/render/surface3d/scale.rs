@@ -91,8 +91,13 @@ mod tests {
         let auto = scale(&values, Heights::Auto, None).unwrap();
         assert_eq!((auto.spacing, auto.low, auto.high), (Spacing::Log, 0.1, 50.0));
         let linear = scale(&values, Heights::Linear, Some(20.0)).unwrap();
-        assert_eq!((linear.spacing, linear.high, linear.clipped_high), (Spacing::Linear, 20.0, true));
-        assert!(scale(&[-1.0, 1.0], Heights::Log, None).unwrap_err().to_string().contains("linear"));
+        assert_eq!(
+            (linear.spacing, linear.high, linear.clipped_high),
+            (Spacing::Linear, 20.0, true)
+        );
+        assert!(
+            scale(&[-1.0, 1.0], Heights::Log, None).unwrap_err().to_string().contains("linear")
+        );
         assert!(scale(&values, Heights::Auto, Some(0.05)).is_err());
         assert!(scale(&[f64::NAN], Heights::Linear, Some(1.0)).is_ok());
     }

@@ -56,6 +56,8 @@ pub struct Shader<'a> {
     pub lamps: Lamps,
     /// Pixels a design pixel.
     pub s: f32,
+    /// The distance of two stripes of a hatching in box units.
+    pub stripes: f32,
 }
 
 impl Shader<'_> {
@@ -70,13 +72,13 @@ impl Shader<'_> {
         let mut gloss = 1.0;
         let mark = if field.has_marks() { field.mark(u, v) } else { Mark::Plain };
         match mark {
-            Mark::Hole => return self.hatched(self.paint.page, u, v, steps, 0.030),
+            Mark::Hole => return self.hatched(self.paint.page, u, v, steps),
             Mark::Interpolated => {
                 color = blend(color, self.paint.page, 0.42);
                 gloss = 0.0;
             }
             Mark::Plain if t > 1.0 => {
-                color = self.hatched(self.paint.cap, u, v, steps, 0.022);
+                color = self.hatched(self.paint.cap, u, v, steps);
                 gloss = 0.0;
             }
             Mark::Plain => {}
@@ -111,13 +113,14 @@ impl Shader<'_> {
         let field = self.field;
         let [t, dx, dy, _] = field.at(u, v);
         if field.has_marks() && field.mark(u, v) == Mark::Hole {
-            return self.hatched(self.paint.page, u, v, Some(steps), 0.030);
+            return self.hatched(self.paint.page, u, v, Some(steps));
         }
         let rise = 1.0 / (field.height(1.0) - field.height(0.0));
         let (tu, tv) = (2.0 * field.half[0] * dx * rise, 2.0 * field.half[1] * dy * rise);
         let [ux, vx, uy, vy] = steps;
         let (tx, ty) = (tu * ux + tv * vx, tu * uy + tv * vy);
-        let color = if t > 1.0 { blend(self.paint.page, self.paint.cap, 0.5) } else { self.paint.floor(t) };
+        let color =
+            if t > 1.0 { blend(self.paint.page, self.paint.cap, 0.5) } else { self.paint.floor(t) };
         let ink = if t > 1.0 {
             0.0
         } else {
@@ -128,7 +131,15 @@ impl Shader<'_> {
 
     /// Something of `color` at `point` with `normal`, seen from the eye.
     #[inline]
-    pub fn lit(&self, color: Light, normal: Vec3, point: Vec3, sky: f32, key: f32, gloss: f32) -> Light {
+    pub fn lit(
+        &self,
+        color: Light,
+        normal: Vec3,
+        point: Vec3,
+        sky: f32,
+        key: f32,
+        gloss: f32,
+    ) -> Light {
         let facing = dot(normal, self.lamps.key).max(0.0);
         let fill = dot(normal, self.lamps.fill).max(0.0);
         let up = if normal[2] < 0.0 { 0.62 } else { 0.62 + 0.38 * normal[2] };
@@ -144,10 +155,12 @@ impl Shader<'_> {
         // A warm key light and a cool sky.
         const WARM: Light = [1.03, 1.0, 0.95];
         const COOL: Light = [0.94, 1.0, 1.08];
-        std::array::from_fn(|k| {
-            let light = key * facing * WARM[k] + SKY * sky * COOL[k] + FILL * fill * sky;
-            color[k] * light + shine
-        })
+        let (key, cool, fill) = (key * facing, SKY * sky, FILL * fill * sky);
+        let mut lit = [0.0; 3];
+        for k in 0..3 {
+            lit[k] = color[k] * (key * WARM[k] + cool * COOL[k] + fill) + shine;
+        }
+        lit
     }
 
     /// A solid of `color`: its normal from the two numbers it carries (camera right and up).
@@ -164,8 +177,9 @@ impl Shader<'_> {
         std::array::from_fn(|k| color[k] * (0.42 + 0.68 * facing) + 0.35 * glance)
     }
 
-    /// `ground` with stripes across the plane, `period` apart in box units.
-    fn hatched(&self, ground: Light, u: f32, v: f32, steps: Option<Steps>, period: f32) -> Light {
+    /// `ground` with stripes across the plane.
+    fn hatched(&self, ground: Light, u: f32, v: f32, steps: Option<Steps>) -> Light {
+        let period = self.stripes;
         let [hx, hy] = self.field.half;
         let place = (u * 2.0 * hx + v * 2.0 * hy) / period;
         let slope = steps.map_or(0.3, |[ux, vx, uy, vy]| {

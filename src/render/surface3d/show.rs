@@ -13,6 +13,7 @@ use super::place::arrange;
 use super::scale::{self, Heights};
 use super::shade::Lamps;
 use super::trail::{Drawn, Sizes, Trail, materials};
+use super::vantage;
 use crate::error::{Error, Result};
 use crate::render::canvas::{Canvas, Cap, Rect, Stroke, TextStyle};
 use crate::render::chart::{self, Chart};
@@ -36,6 +37,10 @@ pub struct SurfaceLook {
     pub relief: f32,
     /// The camera's way.
     pub camera: CameraPath,
+    /// The side that a named way stands on, in degrees; `None` chooses the one that shows most.
+    pub azimuth: Option<f64>,
+    /// How high it stands, in degrees; `None` likewise.
+    pub elevation: Option<f64>,
     /// Pictures of which a frame is the mean, each with four samples a pixel: 1 to 16.
     pub passes: usize,
 }
@@ -43,7 +48,9 @@ pub struct SurfaceLook {
 impl SurfaceLook {
     /// Log heights, as high as looks natural, one picture a frame.
     pub fn new(camera: CameraPath) -> Self {
-        Self { heights: Heights::Auto, clip: None, relief: 1.35, camera, passes: 1 }
+        let (azimuth, elevation) = (None, None);
+        let (heights, clip, relief, passes) = (Heights::Auto, None, 1.35, 1);
+        Self { heights, clip, relief, camera, azimuth, elevation, passes }
     }
 }
 
@@ -112,25 +119,33 @@ impl<'a> SurfaceFilm<'a> {
                 Chart::new(&film.strip.series, quantity, *rect, "epoch", layout.font, layout.s)
             })
             .collect();
-        let mut stands: Vec<Stand> = film
+        let surfaces: Vec<(HeightField, Trail)> = film
             .panels
             .iter()
-            .zip(&layout.panels)
-            .enumerate()
-            .map(|(k, (panel, place))| {
+            .map(|panel| {
                 let field = HeightField::new(panel, &scale, look.relief);
+                let trail = Trail::new(panel, &field, &scale);
+                (field, trail)
+            })
+            .collect();
+        let seen: Vec<_> = surfaces.iter().map(|(field, trail)| (field, trail)).collect();
+        let (azimuth, elevation) = vantage::best(&seen, look.azimuth, look.elevation);
+        let way = look.camera.placed(azimuth, elevation);
+        let mut stands: Vec<Stand> = surfaces
+            .into_iter()
+            .zip(film.panels.iter().zip(&layout.panels))
+            .enumerate()
+            .map(|(k, ((field, trail), (panel, place)))| {
                 let horizon = Horizon::new(&field);
                 let viewport = place.frame;
                 let width = 0.75 * viewport.w.min(1.6 * viewport.h);
-                let axes =
-                    Axes::new(panel, &field, &scale, &film.value_label, &layout.font, width);
-                let trail = Trail::new(panel, &field, &scale);
+                let axes = Axes::new(panel, &field, &scale, &film.value_label, &layout.font, width);
                 let lowest = field.lowest();
                 let ball = |share: f64| {
                     let frame = (share * (timeline.frames - 1) as f64).round() as usize;
                     trail.at(timeline.epoch(frame)).unwrap_or(lowest)
                 };
-                let flight = Flight::new(&look.camera, &field, timeline.frames, ball);
+                let flight = Flight::new(&way, &field, timeline.frames, ball);
                 let materials = materials(theme, theme.series_color(k));
                 let centre = [0.0; 2];
                 Stand { field, horizon, axes, trail, flight, materials, viewport, centre }
@@ -138,7 +153,7 @@ impl<'a> SurfaceFilm<'a> {
             .collect();
         // One camera: the longest lens that shows every box whole.
         let middle = [0.0, 0.0, 0.42 * look.relief];
-        let views = look.camera.overviews(middle);
+        let views = way.overviews(middle);
         let fits: Vec<(f32, [f32; 2])> = stands
             .iter()
             .map(|stand| {
@@ -221,6 +236,8 @@ impl<'a> SurfaceFilm<'a> {
             solids: &drawn.solids,
             materials: &stand.materials,
             s,
+            quad: if self.passes.len() > 1 { 1.6 } else { 2.6 } / unit,
+            stripes: (9.0 * s).max(5.0) / unit,
         };
         let v = stand.viewport;
         let local = camera.shifted([-v.x, -v.y]);
@@ -273,8 +290,8 @@ impl Show for SurfaceFilm<'_> {
             canvas.text(&style.fit(&self.film.caption, room), layout.margin, baseline, &style);
         }
         for (k, (p, place)) in self.film.panels.iter().zip(&layout.panels).enumerate() {
-            let key = (self.film.panels.len() > 1 && !p.path.is_empty())
-                .then(|| theme.series_color(k));
+            let key =
+                (self.film.panels.len() > 1 && !p.path.is_empty()).then(|| theme.series_color(k));
             panel::draw_heading(canvas, p, place, layout, theme, key);
         }
         if let Some(place) = layout.colorbar {

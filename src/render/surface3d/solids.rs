@@ -32,7 +32,10 @@ impl Solids {
             }
             let mut side = cross(tangent, up);
             if norm(side) < 1e-3 {
-                side = cross(tangent, if tangent[0].abs() < 0.7 { [1.0, 0.0, 0.0] } else { [0.0, 1.0, 0.0] });
+                side = cross(
+                    tangent,
+                    if tangent[0].abs() < 0.7 { [1.0, 0.0, 0.0] } else { [0.0, 1.0, 0.0] },
+                );
             }
             let side = unit(side);
             let over = cross(side, tangent);

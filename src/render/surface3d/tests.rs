@@ -32,8 +32,16 @@ fn picture(panel: &ContourPanel, solids: &Solids, azimuth: f32, size: [usize; 2]
     let light = Horizon::new(&field).light(0.0, 1.5);
     let paint = Paint::new(&Theme::light(), &scale);
     let materials = [[1.0, 0.0, 0.0]; 20];
-    let scene =
-        Scene { field: &field, light: &light, paint: &paint, solids, materials: &materials, s: 0.5 };
+    let scene = Scene {
+        field: &field,
+        light: &light,
+        paint: &paint,
+        solids,
+        materials: &materials,
+        s: 0.5,
+        quad: 0.01,
+        stripes: 0.1,
+    };
     let view = View::around([0.0, 0.0, 0.4], azimuth, 25.0, 1.0);
     let centre = [0.5 * size[0] as f32, 0.5 * size[1] as f32];
     let camera = Camera::new(&view, 1.6 * size[0] as f32, centre);
@@ -89,7 +97,7 @@ fn there_is_no_crack_in_the_sheet() {
 }
 
 fn look(camera: &str) -> SurfaceLook {
-    SurfaceLook::new(CameraPath::preset(camera, -112.0, 27.0).unwrap())
+    SurfaceLook::new(CameraPath::preset(camera).unwrap())
 }
 
 fn poster(film: &Film, look: &SurfaceLook, size: [u32; 2], at: usize) -> Raster {
@@ -132,7 +140,8 @@ fn films_do_not_depend_on_the_number_of_threads() {
         let path = folder.path().join(format!("{threads}-{name}"));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let output = Output { width: 320, height: 180, frames: 5, fps: 10, ..Output::new(&path) };
+            let output =
+                Output { width: 320, height: 180, frames: 5, fps: 10, ..Output::new(&path) };
             let size = output.check().unwrap().1;
             let theme = Theme::light();
             let show = SurfaceFilm::new(&scene, &look("follow"), &theme, size, 5, 10).unwrap();

@@ -73,10 +73,21 @@ impl Trail {
         self.line.is_empty()
     }
 
+    /// At most about `count` places along the path, its end the last.
+    pub fn places(&self, count: usize) -> Vec<[f32; 2]> {
+        let step = self.line.len().div_ceil(count.max(1)).max(1);
+        let inside = |p: &[f32; 2]| p.iter().all(|w| (0.0..=1.0).contains(w));
+        let mut places: Vec<_> = self.line.iter().rev().step_by(step).map(|l| l.1).collect();
+        places.reverse();
+        places.retain(inside);
+        places
+    }
+
     /// Where the point is at `epoch`.
     pub fn at(&self, epoch: f64) -> Option<[f32; 2]> {
         let i = self.line.partition_point(|(t, _)| *t <= epoch);
-        let (Some(before), Some(after)) = (self.line.get(i.wrapping_sub(1)), self.line.get(i)) else {
+        let (Some(before), Some(after)) = (self.line.get(i.wrapping_sub(1)), self.line.get(i))
+        else {
             return if i == 0 { self.line.first() } else { self.line.last() }.map(|l| l.1);
         };
         let k = ((epoch - before.0) / (after.0 - before.0)) as f32;
@@ -94,7 +105,13 @@ impl Trail {
     }
 
     /// The path until `epoch`; the ground below it is darkened in `light`.
-    pub fn draw(&self, field: &HeightField, light: &mut LightMap, epoch: f64, sizes: &Sizes) -> Drawn {
+    pub fn draw(
+        &self,
+        field: &HeightField,
+        light: &mut LightMap,
+        epoch: f64,
+        sizes: &Sizes,
+    ) -> Drawn {
         let mut drawn = Drawn::default();
         let Some(head) = self.at(epoch) else { return drawn };
         let solids = &mut drawn.solids;
@@ -112,9 +129,12 @@ impl Trail {
         };
         // Where the path leaves the box the tube ends, and begins again where it comes back.
         for run in line.split(|(_, p)| !inside(*p)).filter(|run| !run.is_empty()) {
-            let points: Vec<_> = run.iter().map(|(_, p)| on_surface(*p, 0.6 * sizes.tube)).collect();
+            let points: Vec<_> =
+                run.iter().map(|(_, p)| on_surface(*p, 1.02 * sizes.tube)).collect();
             solids.tube(&points, sizes.tube, |i| shade(run[i].0));
-            for (end, t) in [(points[0].0, run[0].0), (points[points.len() - 1].0, run[run.len() - 1].0)] {
+            for (end, t) in
+                [(points[0].0, run[0].0), (points[points.len() - 1].0, run[run.len() - 1].0)]
+            {
                 solids.ball(end, sizes.tube, 8, shade(t));
             }
             // Its way on the floor's map.
@@ -127,13 +147,13 @@ impl Trail {
             }
         }
         for &(_, p) in self.beads.iter().filter(|(t, p)| *t <= epoch && inside(*p)) {
-            solids.ball(on_surface(p, 0.75 * sizes.tube).0, 1.55 * sizes.tube, 7, BEAD);
+            solids.ball(on_surface(p, 1.3 * sizes.tube).0, 1.55 * sizes.tube, 7, BEAD);
         }
         if !inside(head) {
             return drawn;
         }
         light.touch(head, 1.9 * sizes.ball, 0.6, field.half);
-        let (centre, _) = on_surface(head, 0.8 * sizes.ball);
+        let (centre, _) = on_surface(head, 1.0 * sizes.ball);
         solids.ball(centre, sizes.ball, 18, BALL);
         let here = field.at(head[0], head[1])[0];
         if let Some(truth) = self.truth(epoch) {
@@ -159,7 +179,7 @@ pub fn materials(theme: &Theme, color: Color) -> Vec<Light> {
     let bright = Color::hex(0xffffff);
     all.push(linear(color.mix(bright, 0.72)));
     all.push(linear(color));
-    all.push(linear(theme.text));
+    all.push(linear(color));
     all.push(linear(color.mix(theme.background, 0.25)));
     all
 }

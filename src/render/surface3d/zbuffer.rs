@@ -43,6 +43,13 @@ pub struct Band {
     owner: Vec<[u32; 4]>,
 }
 
+/// The least whole number that is not less; a cast where the library would call a function.
+#[inline]
+fn ceil(x: f32) -> i32 {
+    let whole = x as i32;
+    whole + i32::from((whole as f32) < x)
+}
+
 /// A pixel's four samples.
 #[derive(Debug, Clone, Copy)]
 pub struct Pixel {
@@ -89,10 +96,10 @@ impl Band {
         let (top, bottom) = (a.y.min(b.y).min(c.y), a.y.max(b.y).max(c.y));
         let (left, right) = (a.x.min(b.x).min(c.x), a.x.max(b.x).max(c.x));
         // Samples lie 1/8 to 7/8 into a pixel.
-        let y0 = (top - 0.875).ceil().max(self.top as f32);
-        let y1 = (bottom - 0.125).floor().min((self.top + self.rows) as f32 - 1.0);
-        let x0 = (left - 0.875).ceil().max(0.0);
-        let x1 = (right - 0.125).floor().min(self.width as f32 - 1.0);
+        let y0 = ceil(top - 0.875).max(self.top as i32);
+        let y1 = (-ceil(0.125 - bottom)).min((self.top + self.rows) as i32 - 1);
+        let x0 = ceil(left - 0.875).max(0);
+        let x1 = (-ceil(0.125 - right)).min(self.width as i32 - 1);
         if y0 > y1 || x0 > x1 {
             return;
         }
@@ -105,10 +112,11 @@ impl Band {
         // Barycentric weights of b and c: linear in the pixel.
         let k = 1.0 / area;
         let (bdx, bdy, cdx, cdy) = (cy * k, -cx * k, -by * k, bx * k);
-        let offset = |dx: f32, dy: f32| -> [f32; 4] {
-            std::array::from_fn(|s| dx * SAMPLES[s][0] + dy * SAMPLES[s][1])
-        };
-        let (b_offset, c_offset) = (offset(bdx, bdy), offset(cdx, cdy));
+        let (mut b_offset, mut c_offset) = ([0.0f32; 4], [0.0f32; 4]);
+        for (s, [sx, sy]) in SAMPLES.iter().enumerate() {
+            b_offset[s] = bdx * sx + bdy * sy;
+            c_offset[s] = cdx * sx + cdy * sy;
+        }
         let depth = [a.inverse, b.inverse - a.inverse, c.inverse - a.inverse];
         let first = [a.carried[0], b.carried[0] - a.carried[0], c.carried[0] - a.carried[0]];
         let second = [a.carried[1], b.carried[1] - a.carried[1], c.carried[1] - a.carried[1]];
