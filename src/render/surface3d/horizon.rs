@@ -15,7 +15,7 @@ use super::heightfield::HeightField;
 /// Compass directions.
 const DIRECTIONS: usize = 24;
 /// Nodes a side.
-const SIDE: usize = 288;
+const SIDE: usize = 240;
 /// Half of the light's angular width: the penumbra, in radians.
 const PENUMBRA: f32 = 0.16;
 
@@ -82,13 +82,21 @@ fn horizon(heights: &[f32], [ix, iy]: [usize; 2], step: [f32; 2], per_unit: f32)
     let here = heights[iy * SIDE + ix];
     let (x, y) = (ix as f32, iy as f32);
     let last = (SIDE - 1) as f32;
+    // How far the border is: the last step ends there, so that no height along it is missed.
+    let room = |at: f32, step: f32| match step {
+        s if s > 1e-6 => (last - at) / s,
+        s if s < -1e-6 => -at / s,
+        _ => f32::INFINITY,
+    };
+    let end = room(x, step[0]).min(room(y, step[1]));
     let mut distance = 1.2 / per_unit;
     let mut steepest = 0.0f32;
+    if end < distance {
+        return 0.0;
+    }
     loop {
         let (px, py) = (x + step[0] * distance, y + step[1] * distance);
-        if px < 0.0 || py < 0.0 || px > last || py > last {
-            return steepest.atan().min(0.5 * PI);
-        }
+        let (px, py) = (px.clamp(0.0, last), py.clamp(0.0, last));
         let (kx, ky) = ((px as usize).min(SIDE - 2), (py as usize).min(SIDE - 2));
         let (fx, fy) = (px - kx as f32, py - ky as f32);
         let k = ky * SIDE + kx;
@@ -96,7 +104,10 @@ fn horizon(heights: &[f32], [ix, iy]: [usize; 2], step: [f32; 2], per_unit: f32)
         let upper = heights[k + SIDE] + fx * (heights[k + SIDE + 1] - heights[k + SIDE]);
         let there = lower + fy * (upper - lower);
         steepest = steepest.max((there - here) / distance);
-        distance *= 1.17;
+        if distance >= end {
+            return steepest.atan().min(0.5 * PI);
+        }
+        distance = (1.12 * distance).min(end);
     }
 }
 

@@ -1,6 +1,8 @@
 //! The film of surfaces: panels side by side on one scale of heights under one camera, their paths
 //! growing together, charts below.
 
+use tiny_skia::PathBuilder;
+
 use super::axes::{Axes, Ink};
 use super::bar;
 use super::camera::{Camera, OVERVIEW, View, fit};
@@ -204,7 +206,18 @@ impl<'a> SurfaceFilm<'a> {
         if let Some([from, to]) = drawn.below {
             self.draw_below(canvas, &camera, [from, to], theme.series_color(index));
         }
-        // Without a path the lowest point needs no mark; with one the ball is it.
+        // A ball behind a hill is hidden, but a reader should know where to look for it.
+        let hidden = drawn.ball.filter(|&p| !vantage::visible(&stand.field, p, view.eye));
+        if let Some([x, y, _]) = hidden.and_then(|p| camera.project(p)) {
+            let ring = PathBuilder::from_circle(x, y, (8.0 * s).max(3.0));
+            let dash = Some([3.4 * s, 3.0 * s]);
+            let line = |color, width: f32| Stroke { dash, ..Stroke::solid(color, width) };
+            if let Some(ring) = ring {
+                let color = theme.series_color(index);
+                canvas.stroke(&ring, &line(theme.casing.alpha(0.6), (3.2 * s).max(1.6)));
+                canvas.stroke(&ring, &line(color.alpha(0.9), (1.6 * s).max(0.9)));
+            }
+        }
         stand.axes.draw_before(canvas, &camera, &ink);
         canvas.set_clip(None);
     }

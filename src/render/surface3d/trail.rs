@@ -39,6 +39,8 @@ pub struct Drawn {
     /// The ball and the point of the true loss, where it lies below the surface by enough to see:
     /// drawn through the surface, as nothing that lies below it can be seen.
     pub below: Option<[Vec3; 2]>,
+    /// The ball's centre.
+    pub ball: Option<Vec3>,
 }
 
 /// Sizes in box units.
@@ -155,6 +157,7 @@ impl Trail {
         light.touch(head, 1.9 * sizes.ball, 0.6, field.half);
         let (centre, _) = on_surface(head, 1.0 * sizes.ball);
         solids.ball(centre, sizes.ball, 18, BALL);
+        drawn.ball = Some(centre);
         let here = field.at(head[0], head[1])[0];
         if let Some(truth) = self.truth(epoch) {
             let there = field.point(head[0], head[1], field.height(truth));
@@ -173,10 +176,11 @@ impl Trail {
 
 /// The colours of everything that [`Trail::draw`] makes, for a path of `color`.
 pub fn materials(theme: &Theme, color: Color) -> Vec<Light> {
+    // Older parts are darker, not paler: heights are pale.
+    let (bright, dark) = (Color::hex(0xffffff), Color::hex(0x14202b));
     let mut all: Vec<Light> = (0..SHADES)
-        .map(|k| linear(theme.casing.mix(color, 0.62 + 0.38 * k as f32 / (SHADES - 1) as f32)))
+        .map(|k| linear(dark.mix(color, 0.72 + 0.28 * k as f32 / (SHADES - 1) as f32)))
         .collect();
-    let bright = Color::hex(0xffffff);
     all.push(linear(color.mix(bright, 0.72)));
     all.push(linear(color));
     all.push(linear(color));

@@ -58,7 +58,7 @@ fn points(field: &HeightField, trail: &Trail) -> Vec<(Vec3, f32)> {
 }
 
 /// Whether nothing of the surface lies between `p` and `eye`.
-fn visible(field: &HeightField, p: Vec3, eye: Vec3) -> bool {
+pub fn visible(field: &HeightField, p: Vec3, eye: Vec3) -> bool {
     let step = scale(unit(sub(eye, p)), 0.025);
     let mut at = p;
     loop {
