@@ -9,12 +9,14 @@ mod graph;
 mod kernels;
 mod layers;
 mod pass;
+pub mod peak;
 mod plan;
 mod point;
 mod shape;
 mod simd;
 #[cfg(test)]
 mod tests;
+pub mod trial;
 
 pub use simd::Level;
 
