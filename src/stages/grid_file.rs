@@ -90,3 +90,49 @@ fn label(name: &str) -> String {
         other => other.replace('_', " "),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn surface() -> hdf5::Surface {
+        hdf5::Surface {
+            dir_file: None,
+            xs: vec![-1.0, 0.0, 1.0],
+            ys: Some(vec![0.0, 0.5]),
+            fields: vec![hdf5::Field {
+                name: "train_loss".into(),
+                values: vec![1.0, 2.0, 3.0, 4.0, 5.0, f64::NAN],
+                unfilled: 1,
+            }],
+        }
+    }
+
+    #[test]
+    fn a_files_surface_lies_the_right_way_round_and_unfilled_cells_are_holes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.h5");
+        hdf5::write_surface(&path, &surface()).unwrap();
+        let found = film(&[path.clone(), path], None, &[], None).unwrap();
+        let panel = &found.panels[1];
+        assert_eq!((panel.grid.xs.len(), panel.grid.ys.len()), (3, 2));
+        // Row by row: the value at x = 1, y = 0 is the third.
+        assert_eq!(panel.grid.values[..5], [1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert!(panel.grid.values[5].is_nan() && panel.subtitle.contains("1 of them"));
+        assert_eq!((panel.title.as_str(), found.value_label.as_str()), ("some", "training loss"));
+    }
+
+    #[test]
+    fn curves_and_missing_quantities_are_refused_with_the_names_there_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.h5");
+        hdf5::write_surface(&path, &surface()).unwrap();
+        let refusal = film(&[path.clone()], Some("min_eig"), &[], None).unwrap_err().to_string();
+        assert!(refusal.contains("train_loss"), "{refusal}");
+        let mut curve = surface();
+        curve.ys = None;
+        curve.fields[0].values.truncate(3);
+        hdf5::write_surface(&path, &curve).unwrap();
+        assert!(film(&[path], None, &[], None).unwrap_err().to_string().contains("curve"));
+    }
+}

@@ -121,7 +121,7 @@ impl CameraPath {
                 );
             }
             before = key.at;
-            if !(key.azimuth.abs() <= 36_000.0) {
+            if !(-36_000.0..=36_000.0).contains(&key.azimuth) {
                 return bad("azimuth", key.azimuth, "write degrees, at most a hundred turns");
             }
             if !(3.0..=89.0).contains(&key.elevation) {

@@ -66,13 +66,20 @@ impl HeightField {
     /// The surface of `panel` on `scale`, with a box whose longer side is 2 and whose height is
     /// `relief`. Without a single finite value it is a flat sheet of holes.
     pub fn new(panel: &ContourPanel, scale: &LevelScale, relief: f32) -> Self {
+        Self::with_nodes(panel, scale, relief, NODES)
+    }
+
+    /// The same on a lattice of at least about `nodes` (2 to 600) an axis: a small picture needs no
+    /// more, and what fits into the cache is read faster.
+    pub fn with_nodes(panel: &ContourPanel, scale: &LevelScale, relief: f32, nodes: usize) -> Self {
+        let nodes = nodes.clamp(2, NODES);
         let grid = &panel.grid;
         let domain = Domain::of(panel);
         let (width, height) = (domain.x[1] - domain.x[0], domain.y[1] - domain.y[0]);
         let aspect = ((width / height) as f32).clamp(1e-6, 1e6);
         let shown = aspect.clamp(0.5, 2.0);
         let half = if shown >= 1.0 { [1.0, 1.0 / shown] } else { [shown, 1.0] };
-        let ((nx, px), (ny, py)) = (lattice(grid.xs.len()), lattice(grid.ys.len()));
+        let ((nx, px), (ny, py)) = (lattice(grid.xs.len(), nodes), lattice(grid.ys.len(), nodes));
         let t = resample(grid, domain, scale, [nx, ny]);
         let mut field = Self {
             nodes: [nx, ny],
@@ -188,12 +195,12 @@ impl HeightField {
     }
 }
 
-/// Nodes for `samples` of a grid, and how many a cell gets. Every sample is a node wherever there
+/// Nodes for `samples` of a grid, about `aim` of them or more, and how many a cell gets. Every sample is a node wherever there
 /// are not too many.
-fn lattice(samples: usize) -> (usize, usize) {
+fn lattice(samples: usize, aim: usize) -> (usize, usize) {
     let cells = samples.saturating_sub(1).max(1);
     let fits = |parts: &usize| cells * parts < MAX_NODES;
-    let wanted = PARTS.into_iter().find(|parts| cells * parts >= NODES).filter(fits);
+    let wanted = PARTS.into_iter().find(|parts| cells * parts >= aim).filter(fits);
     match wanted.or_else(|| PARTS.into_iter().rev().find(fits)) {
         Some(parts) => (cells * parts + 1, parts),
         None => ((cells + 1).min(MAX_NODES), 1),

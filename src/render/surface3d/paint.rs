@@ -135,7 +135,7 @@ impl Paint {
     /// line is `width` pixels wide. Lines that would run together fade instead.
     #[inline]
     pub fn line(&self, t: f32, slope: f32, width: f32) -> f32 {
-        if self.levels.is_empty() || !(slope > 0.0) {
+        if self.levels.is_empty() || slope <= 0.0 || slope.is_nan() {
             return 0.0;
         }
         let bin = ((t.max(0.0) * BINS as f32) as usize).min(BINS - 1);

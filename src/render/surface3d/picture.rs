@@ -300,11 +300,10 @@ impl Painter<'_> {
 
     fn pixel(&self, pixel: &Pixel, x: usize, y: usize) -> [f32; 4] {
         let [own, ..] = pixel.owner;
-        if (own == ABOVE || own == BELOW) && pixel.owner == [own; 4] {
-            if let Some((u, v, steps)) = one_sheet(pixel) {
-                let [r, g, b] = self.shader.surface(u, v, own == ABOVE, Some(steps));
-                return [r, g, b, 1.0];
-            }
+        let sheet = (own == ABOVE || own == BELOW) && pixel.owner == [own; 4];
+        if let Some((u, v, steps)) = one_sheet(pixel).filter(|_| sheet) {
+            let [r, g, b] = self.shader.surface(u, v, own == ABOVE, Some(steps));
+            return [r, g, b, 1.0];
         }
         let mut sum = [0.0; 4];
         let mut floor = None;

@@ -32,7 +32,7 @@ pub fn scale(values: &[f64], heights: Heights, clip: Option<f64>) -> Result<Leve
     }
     let kept: Vec<f64> = match clip {
         None => values.to_vec(),
-        Some(clip) => values.iter().copied().filter(|v| !(*v > clip)).collect(),
+        Some(clip) => values.iter().copied().filter(|v| v.is_nan() || *v <= clip).collect(),
     };
     let finite = |v: &[f64]| v.iter().any(|v| v.is_finite());
     if let Some(clip) = clip.filter(|c| !c.is_finite() || (finite(values) && !finite(&kept))) {

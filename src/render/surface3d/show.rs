@@ -124,8 +124,12 @@ impl<'a> SurfaceFilm<'a> {
         let surfaces: Vec<(HeightField, Trail)> = film
             .panels
             .iter()
-            .map(|panel| {
-                let field = HeightField::new(panel, &scale, look.relief);
+            .zip(&layout.panels)
+            .map(|(panel, place)| {
+                // About a node for every one and a half pixels, more for stills.
+                let pixels = 0.75 * place.frame.w.min(1.6 * place.frame.h);
+                let nodes = (0.7 * pixels * (look.passes as f32).sqrt()) as usize;
+                let field = HeightField::with_nodes(panel, &scale, look.relief, nodes.max(200));
                 let trail = Trail::new(panel, &field, &scale);
                 (field, trail)
             })
@@ -249,7 +253,7 @@ impl<'a> SurfaceFilm<'a> {
             solids: &drawn.solids,
             materials: &stand.materials,
             s,
-            quad: if self.passes.len() > 1 { 1.6 } else { 2.6 } / unit,
+            quad: if self.passes.len() > 1 { 1.6 } else { 2.8 } / unit,
             stripes: (9.0 * s).max(5.0) / unit,
         };
         let v = stand.viewport;

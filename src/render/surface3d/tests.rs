@@ -175,7 +175,7 @@ fn strange_data_are_drawn_and_nothing_panics() {
     cases.push(("negative", with_values(&|_, v| v - 3.0)));
     cases.push(("tiny range", with_values(&|_, v| 1.0 + 1e-12 * v)));
     cases.push(("huge range", with_values(&|i, v| v * 10f64.powi(i as i32 % 42 - 12))));
-    let extremes = |i: usize, _| if i % 2 == 0 { f64::MAX } else { -f64::MAX };
+    let extremes = |i: usize, _| if i.is_multiple_of(2) { f64::MAX } else { -f64::MAX };
     cases.push(("largest numbers", with_values(&extremes)));
     let mut same = base();
     let first = same.path[0];
