@@ -18,6 +18,7 @@ mod progress;
 mod render;
 mod scenes;
 mod surface;
+mod surface_look;
 mod target;
 mod train;
 

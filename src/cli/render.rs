@@ -13,13 +13,25 @@ use lossreel::{Error, Result};
 use super::out::{Out, duration};
 use super::progress;
 use super::scenes::{Options, Request};
+use super::surface_look::LookArgs;
 
 /// Make a picture or a film of one run, or of several side by side.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run folders; for a race a joint folder (`lossreel plane RUN RUN --out JOINT`).
-    #[arg(required_unless_present = "curve_file", value_name = "RUN")]
+    #[arg(
+        required_unless_present_any = ["curve_file", "grid_file"],
+        conflicts_with = "grid_file",
+        value_name = "RUN"
+    )]
     runs: Vec<PathBuf>,
+    /// Draw the surface in a file of Li et al.'s code (HDF5) instead of a run's, as contour or
+    /// surface; repeat it for surfaces side by side.
+    #[arg(long, value_name = "FILE.h5")]
+    grid_file: Vec<PathBuf>,
+    /// Which quantity of the file: train_loss by default.
+    #[arg(long, value_name = "NAME", requires = "grid_file")]
+    file_quantity: Option<String>,
     /// What to draw.
     #[arg(long = "as", value_name = "SCENE", default_value = "contour")]
     scene: Scene,
@@ -52,6 +64,8 @@ pub struct Args {
     theme: String,
     #[command(flatten)]
     scenes: Options,
+    #[command(flatten)]
+    look: LookArgs,
 }
 
 /// A scene by name.
@@ -59,6 +73,8 @@ pub struct Args {
 enum Scene {
     /// Contours of the surface with the path moving over them.
     Contour,
+    /// The surface in space, with the path lying on it.
+    Surface,
     /// Loss and accuracy along a line.
     Curve,
     /// Explained variance of the path beside a random walk's.
@@ -83,18 +99,17 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     // A race's folder is no run: it is opened where the race is gathered.
     let folders = if args.scene == Scene::Race { &[][..] } else { &args.runs[..] };
     let runs = folders.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
-    let panels = if args.scenes.curve_file.is_empty() || args.scene != Scene::Curve {
-        runs.len()
-    } else {
-        args.scenes.curve_file.len()
+    let panels = match args.scene {
+        Scene::Curve if !args.scenes.curve_file.is_empty() => args.scenes.curve_file.len(),
+        _ => runs.len() + args.grid_file.len(),
     };
     let titled = !args.panel_title.is_empty() && args.scene != Scene::Race;
     if titled && args.panel_title.len() != panels {
         return Err(Error::bad_value(
             "--panel-title",
             args.panel_title.len(),
-            format!("titles for {panels} runs"),
-            "give one for each run",
+            format!("titles for {panels} panels"),
+            "give one for each run or file",
         ));
     }
     let request = Request {
@@ -104,9 +119,20 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         surface: args.surface.as_deref(),
         title: args.title.as_deref(),
         panel_titles: &args.panel_title,
+        grid_files: &args.grid_file,
+        file_quantity: args.file_quantity.as_deref(),
     };
     let scenes = &args.scenes;
-    if args.runs.is_empty() && args.scene != Scene::Curve {
+    let of_files = matches!(args.scene, Scene::Contour | Scene::Surface);
+    if !args.grid_file.is_empty() && !of_files {
+        return Err(Error::bad_value(
+            "--as",
+            "a scene",
+            "which a surface file does not hold",
+            "draw it --as surface or contour",
+        ));
+    }
+    if args.runs.is_empty() && args.grid_file.is_empty() && args.scene != Scene::Curve {
         return Err(Error::bad_value("--as", "a scene", "without a run", "name a run folder"));
     }
     let bar = progress::bar(out, "rendering", "frames", 0);
@@ -120,6 +146,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     };
     let delivered = match args.scene {
         Scene::Contour => scenes.contour(&request, &output, &mut deliver),
+        Scene::Surface => scenes.surface(&request, &args.look, &output, &mut deliver),
         Scene::Curve => scenes.curve(&request, &output, &mut deliver),
         Scene::Spectrum => scenes.spectrum(&request, &output, &mut deliver),
         Scene::Heatmap => scenes.heatmap(&request, &output, &mut deliver),

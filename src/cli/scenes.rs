@@ -8,20 +8,23 @@ use lossreel::render::contour_film::ContourFilm;
 use lossreel::render::film::Output;
 use lossreel::render::moving::MovingFilm;
 use lossreel::render::race::{RaceClock, RaceFilm, RaceLayout};
-use lossreel::render::scene::{Arrows, CurveStyle, Relief};
+use lossreel::render::scene::{Arrows, CurveStyle, Film, Relief};
 use lossreel::render::scenes::boundary::BoundaryShow;
 use lossreel::render::scenes::heatmap::{Heatmap, HeatmapShow};
 use lossreel::render::scenes::histograms::HistogramShow;
 use lossreel::render::scenes::shadow::ShadowShow;
 use lossreel::render::scenes::still::Still;
 use lossreel::render::show::Show;
+use lossreel::render::surface3d::show::SurfaceFilm;
 use lossreel::stages::film::{Extras, PanelSource, contour_told, curves, curves_of_files};
 use lossreel::stages::heatmap::CellQuantity;
 use lossreel::stages::histograms::LayerChoice;
 use lossreel::stages::race::{RaceRequest, parse_goal};
 use lossreel::stages::telling::{ClockChoice, StripChart, Telling, seconds};
-use lossreel::stages::{boundary, heatmap, histograms, moving, race, shadow, spectrum};
+use lossreel::stages::{boundary, grid_file, heatmap, histograms, moving, race, shadow, spectrum};
 use lossreel::{Error, Result};
+
+use super::surface_look::LookArgs;
 
 /// How a film is told and what a scene shows; each scene reads what it knows.
 #[derive(Debug, clap::Args)]
@@ -96,6 +99,10 @@ pub struct Request<'a> {
     pub title: Option<&'a str>,
     /// Titles of the panels, none or one a run.
     pub panel_titles: &'a [String],
+    /// Surfaces of the paper's code instead of runs.
+    pub grid_files: &'a [PathBuf],
+    /// Which quantity of theirs, where one was given.
+    pub file_quantity: Option<&'a str>,
 }
 
 /// What takes a scene that is ready, to write it.
@@ -159,12 +166,35 @@ impl Options {
         }
     }
 
+    /// The surfaces with their paths, of runs or of files.
+    fn film(&self, request: &Request) -> Result<Film> {
+        if !request.grid_files.is_empty() {
+            let (files, titles) = (request.grid_files, request.panel_titles);
+            return grid_file::film(files, request.file_quantity, titles, request.title);
+        }
+        contour_told(&request.sources(), request.title, &self.telling()?, self.extras())
+    }
+
     /// Contours with the path moving over them.
     pub fn contour(&self, request: &Request, output: &Output, deliver: Deliver) -> Result<()> {
-        let (sources, telling) = (request.sources(), self.telling()?);
-        let film = contour_told(&sources, request.title, &telling, self.extras())?;
+        let film = self.film(request)?;
         let (_, size) = output.check()?;
         deliver(&ContourFilm::new(&film, &output.theme, size, output.frames, output.fps)?)
+    }
+
+    /// The surface in space.
+    pub fn surface(
+        &self,
+        request: &Request,
+        look: &LookArgs,
+        output: &Output,
+        deliver: Deliver,
+    ) -> Result<()> {
+        let film = self.film(request)?;
+        let look = look.look(&film, output)?;
+        let (_, size) = output.check()?;
+        let (theme, frames, fps) = (&output.theme, output.frames, output.fps);
+        deliver(&SurfaceFilm::new(&film, &look, theme, size, frames, fps)?)
     }
 
     /// A race on a joint plane.

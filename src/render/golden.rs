@@ -68,7 +68,7 @@ pub(super) fn strip(panels: &[ContourPanel]) -> Strip {
     Strip { series }
 }
 
-fn film(panels: Vec<ContourPanel>) -> Film {
+pub(super) fn film(panels: Vec<ContourPanel>) -> Film {
     Film {
         title: "The path finds a well".into(),
         caption: "A function of two variables; cells evaluated 1,025 of 1,025.".into(),
@@ -80,7 +80,7 @@ fn film(panels: Vec<ContourPanel>) -> Film {
     }
 }
 
-fn two_panels() -> Film {
+pub(super) fn two_panels() -> Film {
     let mut second = panel(41, 25, 13);
     second.title = "Two wells, with holes".into();
     for (i, value) in second.grid.values.iter_mut().enumerate() {
@@ -114,7 +114,7 @@ fn read_png(path: &Path) -> (Vec<u8>, u32, u32) {
 /// Compares a picture with `tests/golden/NAME.png`. Rounding differs between machines at the edges
 /// of shapes, so single pixels may be off by a little: at most one in five hundred by more than
 /// 24 levels, and half a level on the average.
-fn assert_golden(name: &str, picture: &Path) {
+pub(super) fn assert_golden(name: &str, picture: &Path) {
     let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.png"));
     if std::env::var_os("BLESS").is_some() {
         std::fs::create_dir_all(golden.parent().unwrap()).unwrap();

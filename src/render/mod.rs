@@ -38,6 +38,7 @@ pub mod scene;
 pub mod scenes;
 pub mod show;
 pub mod standings;
+pub mod surface3d;
 pub mod text;
 pub mod theme;
 pub mod timeline;

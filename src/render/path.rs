@@ -106,6 +106,16 @@ impl Track {
         self.dense.iter().map(|(_, p)| *p).collect()
     }
 
+    /// The line's points with their epochs.
+    pub fn line(&self) -> &[(f64, (f32, f32))] {
+        &self.dense
+    }
+
+    /// The snapshots that are drawn, with their epochs.
+    pub fn beads(&self) -> &[(f64, (f32, f32))] {
+        &self.snapshots
+    }
+
     /// The epoch of the last snapshot drawn, which is where a diverged run stops.
     pub fn end(&self) -> Option<f64> {
         self.clock.last().copied()
