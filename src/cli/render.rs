@@ -1,13 +1,16 @@
 //! `lossreel render`
 
+use std::io;
 use std::path::PathBuf;
 
 use indicatif::ProgressBar;
-use lossreel::landscape::parse_size;
 use lossreel::record::Run;
-use lossreel::render::film::{Output, RenderReport};
-use lossreel::render::theme::Theme;
-use lossreel::render::{curve, film};
+use lossreel::render::contour_film::ContourFilm;
+use lossreel::render::curve::CurveShow;
+use lossreel::render::film::{Dither, Format, Output, RenderReport};
+use lossreel::render::show::Show;
+use lossreel::render::theme::{Colormap, Theme};
+use lossreel::render::{film, sheet};
 use lossreel::stages::film::{PanelSource, contour, curves};
 use lossreel::{Error, Result};
 
@@ -15,7 +18,13 @@ use super::out::{Out, duration};
 use super::progress;
 
 /// Make a picture or a film of one run, or of several side by side.
+///
+/// The extension of --out chooses the format: .gif, .mp4 and .y4m are films, .png and .svg stills
+/// (the frame that stands for the whole, for a path its end). A number in the name, as in
+/// frames/%05d.png, writes each frame to a file of its own; - with --format y4m or raw writes
+/// frames to stdout for another encoder.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Run folders.
     #[arg(required = true)]
@@ -23,9 +32,6 @@ pub struct Args {
     /// What to draw.
     #[arg(long = "as", value_name = "SCENE", default_value = "contour")]
     scene: Scene,
-    /// The file; .gif and .mp4 are films, .png and .svg the last frame.
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
     /// Plane, by name.
     #[arg(long, default_value = "pca")]
     plane: String,
@@ -38,18 +44,79 @@ pub struct Args {
     /// Titles of the panels, one a run.
     #[arg(long, value_name = "TITLE")]
     panel_title: Vec<String>,
-    /// Pixels across and down.
+    #[command(flatten)]
+    look: Look,
+    #[command(flatten)]
+    files: Files,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  lossreel render RUN --out film.mp4 --size 1920x1080 --fps 60 --theme dark
+  lossreel render RUN --out film.gif --size 960x540 --max-size 4MB --poster --contact-sheet
+  lossreel render RUN --out slide.mp4 --size 854x480 --scale 1.5
+  lossreel render RUN --out poster.svg --theme print
+  lossreel render RUN --out - --format y4m | ffmpeg -i - -c:v libsvtav1 film.webm";
+
+/// What the pictures are like.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Look")]
+struct Look {
+    /// Pixels across and down, 320x180 to 4096x4096; also 480p, 720p, 1080p, 1440p, 4k. MP4 and Y4M
+    /// round odd numbers down.
     #[arg(long, default_value = "1280x720", value_name = "WxH")]
     size: String,
+    /// How many times larger type, lines and markers are: 1.5 to 2 keeps a film legible that is
+    /// watched at half its size.
+    #[arg(long, default_value_t = 1.0)]
+    scale: f32,
+    /// light, dark (for a projector) or print (greys).
+    #[arg(long, default_value = "light")]
+    theme: String,
+    /// Colour map instead of the theme's: lagoon, viridis, cividis, magma, inferno, greys or
+    /// diverging; -r behind the name turns it over.
+    #[arg(long, value_name = "NAME")]
+    colormap: Option<String>,
+}
+
+/// Which files are written, and how.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Files")]
+struct Files {
+    /// The file, numbered files (frames/%05d.png), or - for stdout.
+    #[arg(long, value_name = "FILE", required_unless_present = "frames_dir")]
+    out: Option<PathBuf>,
+    /// Write each frame to DIR/00001.png and so on: short for --out DIR/%05d.png.
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    frames_dir: Option<PathBuf>,
+    /// png, svg, gif, mp4, y4m or raw (RGBA), where the name does not say it.
+    #[arg(long)]
+    format: Option<String>,
     /// Frames a second; 30, or 20 for GIF.
     #[arg(long)]
     fps: Option<u32>,
     /// Frames in all, the held ones at the end included; ten seconds' worth by default.
     #[arg(long)]
     frames: Option<usize>,
-    /// light, dark (projector) or print.
-    #[arg(long, default_value = "light")]
-    theme: String,
+    /// How good an MP4 looks, 1 to 100.
+    #[arg(long, default_value_t = 80)]
+    quality: u8,
+    /// Let a GIF mix colours that its 255 do not have, by a pattern that stands still: smoother
+    /// shading, larger file.
+    #[arg(long)]
+    dither: bool,
+    /// The most a GIF or MP4 may have, as 8MB or 500kB: frames a second, colours or quality, and
+    /// size are given up, in this order, until it fits.
+    #[arg(long, value_name = "SIZE")]
+    max_size: Option<String>,
+    /// Write a still beside the film as well: FILE, a .png or .svg; the film's name with .png
+    /// without one.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    poster: Option<Option<PathBuf>>,
+    /// Write nine frames on one page as well: FILE, a .png; the film's name with .sheet.png without
+    /// one.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    contact_sheet: Option<Option<PathBuf>>,
 }
 
 /// A scene by name.
@@ -63,7 +130,8 @@ enum Scene {
 
 /// Gathers the scene, draws, encodes.
 pub fn run(args: Args, out: &Out) -> Result<()> {
-    let output = output(&args)?;
+    let output = output(&args.look, &args.files)?;
+    let (_, size) = output.check()?;
     let runs = args.runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
     if !args.panel_title.is_empty() && args.panel_title.len() != runs.len() {
         return Err(Error::bad_value(
@@ -73,8 +141,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
             "give one for each run",
         ));
     }
-    let bar = progress::bar(out, "rendering", "frames", 0);
-    let report = match args.scene {
+    match args.scene {
         Scene::Contour => {
             let source = |(i, run): (usize, &Run)| PanelSource {
                 run: run.clone(),
@@ -83,7 +150,9 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
                 plane: args.plane.clone(),
             };
             let sources: Vec<_> = runs.iter().enumerate().map(source).collect();
-            write(&contour(&sources, args.title.as_deref())?, &output, &bar)
+            let film = contour(&sources, args.title.as_deref())?;
+            let show = ContourFilm::new(&film, &output.theme, size, output.frames, output.fps)?;
+            deliver(&show, &output, &args.files, out)
         }
         Scene::Curve => {
             let name = args.surface.as_deref().unwrap_or("curve");
@@ -96,29 +165,164 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
                     (args.panel_title.get(i).cloned().unwrap_or(r.name()), f.as_path())
                 })
                 .collect();
-            curve::write(&curves(&named, args.title.as_deref())?, &output)
+            let figure = curves(&named, args.title.as_deref())?;
+            still_only(&output, "a curve")?;
+            deliver(&CurveShow::new(&figure, &output.theme, size), &output, &args.files, out)
         }
-    };
-    bar.finish_and_clear();
-    print(&report?, &output, out);
+    }
+}
+
+/// Refuses a film of a scene that does not move.
+fn still_only(output: &Output, what: &str) -> Result<()> {
+    if output.check()?.0.moves() {
+        return Err(Error::Render {
+            what: format!("{what} does not move"),
+            remedy: "write it to a .png or .svg file".into(),
+        });
+    }
     Ok(())
 }
 
-fn output(args: &Args) -> Result<Output> {
-    let [width, height] = parse_size(&args.size).map_err(|_| {
-        Error::bad_value("--size", &args.size, "not width x height", "write 1280x720")
-    })?;
-    let mut output = Output::new(&args.out);
-    (output.width, output.height) = (width as u32, height as u32);
-    if let Some(fps) = args.fps {
+/// Writes the files that were asked for and says so.
+fn deliver(show: &dyn Show, output: &Output, files: &Files, out: &Out) -> Result<()> {
+    let bar = progress::bar(out, "rendering", "frames", 0);
+    let on = &mut |done: usize, total: usize| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    };
+    let to_stdout = output.path.as_os_str() == "-";
+    let report = if to_stdout {
+        let attempt = film::stream_show(show, output, &mut io::stdout(), on);
+        match attempt {
+            // The reader has seen enough.
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
+                bar.finish_and_clear();
+                return Ok(());
+            }
+            other => other,
+        }
+    } else {
+        film::write_show(show, output, on)
+    };
+    bar.finish_and_clear();
+    let mut report = report?;
+    let beside = |given: &Option<Option<PathBuf>>, extension: &str| -> Result<Option<PathBuf>> {
+        match given {
+            Some(None) if to_stdout || files.out.is_none() => Err(Error::bad_value(
+                extension,
+                "",
+                "no name to go by",
+                "name its file, as in --poster poster.png",
+            )),
+            given => Ok(given
+                .clone()
+                .map(|file| file.unwrap_or_else(|| output.path.with_extension(extension)))),
+        }
+    };
+    let poster = beside(&files.poster, "png")?;
+    if let Some(path) = &poster {
+        film::write_poster(show, output, path)?;
+    }
+    let contact_sheet = beside(&files.contact_sheet, "sheet.png")?;
+    if let Some(path) = &contact_sheet {
+        sheet::write(show, output, path)?;
+    }
+    for warning in report.warnings.drain(..).collect::<Vec<_>>() {
+        out.note(format_args!("lossreel: {warning}"));
+        report.warnings.push(warning);
+    }
+    if to_stdout {
+        // Nothing but frames on stdout.
+        out.note(format_args!("{}", describe(&report, output)));
+        return Ok(());
+    }
+    let json = serde_json::json!({
+        "file": output.path,
+        "frames": report.frames,
+        "seconds": report.seconds,
+        "bytes": report.bytes,
+        "width": report.width,
+        "height": report.height,
+        "fps": report.fps,
+        "poster": poster,
+        "contact_sheet": contact_sheet,
+        "warnings": report.warnings,
+    });
+    out.result(&json, |w| {
+        writeln!(w, "{}", describe(&report, output))?;
+        poster.iter().chain(&contact_sheet).try_for_each(|path| writeln!(w, "{}", path.display()))
+    });
+    Ok(())
+}
+
+fn output(look: &Look, files: &Files) -> Result<Output> {
+    let path = match (&files.out, &files.frames_dir) {
+        (Some(path), _) => path.clone(),
+        (None, Some(folder)) => folder.join("%05d.png"),
+        (None, None) => PathBuf::from("-"), // clap refuses this
+    };
+    let mut output = Output::new(path);
+    output.format = files.format.as_deref().map(Format::by_name).transpose()?;
+    if output.path.as_os_str() == "-" && output.format.is_none() {
+        let remedy = "add --format y4m or --format raw";
+        return Err(Error::bad_value("--out", "-", "a stream of unknown format", remedy));
+    }
+    [output.width, output.height] = size(&look.size)?;
+    output.scale = look.scale;
+    if let Some(fps) = files.fps {
         output.fps = fps;
         output.frames = 10 * fps as usize;
     }
-    if let Some(frames) = args.frames {
+    if let Some(frames) = files.frames {
         output.frames = frames;
     }
-    output.theme = Theme::by_name(&args.theme)?;
+    output.theme = Theme::by_name(&look.theme)?;
+    if let Some(name) = &look.colormap {
+        output.theme.colormap = Colormap::by_name(name)?;
+    }
+    output.quality = files.quality;
+    output.dither = if files.dither { Dither::Ordered } else { Dither::None };
+    output.max_bytes = files.max_size.as_deref().map(bytes).transpose()?;
     Ok(output)
+}
+
+/// `1280x720`, or a height by its name.
+fn size(text: &str) -> Result<[u32; 2]> {
+    let named = match text.to_lowercase().as_str() {
+        "480p" => Some([854, 480]),
+        "720p" => Some([1280, 720]),
+        "1080p" => Some([1920, 1080]),
+        "1440p" => Some([2560, 1440]),
+        "4k" | "2160p" => Some([3840, 2160]),
+        _ => None,
+    };
+    let given = || {
+        let (width, height) = text.split_once('x')?;
+        Some([width.trim().parse().ok()?, height.trim().parse().ok()?])
+    };
+    named.or_else(given).ok_or_else(|| {
+        Error::bad_value("--size", text, "not width x height", "write 1280x720 or 1080p")
+    })
+}
+
+/// `8MB`, `500kB`, `1.5 MiB`, `300000`: bytes.
+fn bytes(text: &str) -> Result<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let unit = match text[digits.len()..].trim().to_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "kib" => 1024.0,
+        "mib" => 1024.0 * 1024.0,
+        "gib" => 1024.0 * 1024.0 * 1024.0,
+        _ => f64::NAN,
+    };
+    let number = digits.parse::<f64>().unwrap_or(f64::NAN) * unit;
+    if number >= 1.0 && number < 1e15 {
+        return Ok(number as u64);
+    }
+    Err(Error::bad_value("--max-size", text, "not a number of bytes", "write 8MB or 500kB"))
 }
 
 /// Draws and encodes a film, showing progress.
@@ -133,34 +337,35 @@ pub fn write(
     })
 }
 
-fn print(report: &RenderReport, output: &Output, out: &Out) {
-    for warning in &report.warnings {
-        out.note(format_args!("lossreel: {warning}"));
+fn describe(report: &RenderReport, output: &Output) -> String {
+    let size = format!("{}x{}, {:.2} MB", report.width, report.height, report.bytes as f64 / 1e6);
+    let name = match output.path.as_os_str() == "-" {
+        true => "stdout".to_string(),
+        false => output.path.display().to_string(),
+    };
+    if report.frames > 1 {
+        let (frames, fps, secs) = (report.frames, report.fps, duration(report.seconds));
+        format!("{name}: {frames} frames at {fps} a second ({secs}), {size}")
+    } else {
+        format!("{name}: {size}")
     }
-    let json = serde_json::json!({
-        "file": output.path,
-        "frames": report.frames,
-        "seconds": report.seconds,
-        "bytes": report.bytes,
-        "width": report.width,
-        "height": report.height,
-        "fps": report.fps,
-        "warnings": report.warnings,
-    });
-    out.result(&json, |w| {
-        let size =
-            format!("{}x{}, {:.1} MB", report.width, report.height, report.bytes as f64 / 1e6);
-        if report.frames > 1 {
-            writeln!(
-                w,
-                "{}: {} frames at {} a second ({}), {size}",
-                output.path.display(),
-                report.frames,
-                report.fps,
-                duration(report.seconds)
-            )
-        } else {
-            writeln!(w, "{}: {size}", output.path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        let cases = [("8MB", 8_000_000), ("500kB", 500_000), ("1.5 MiB", 1_572_864), ("77", 77)];
+        for (text, want) in cases {
+            assert_eq!(bytes(text).unwrap(), want, "{text}");
         }
-    });
+        for text in ["", "MB", "-1MB", "8 bananas", "1e99GB", "0"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+        assert_eq!(size("4k").unwrap(), [3840, 2160]);
+        assert_eq!(size("640x360").unwrap(), [640, 360]);
+        assert!(size("640").is_err());
+    }
 }

@@ -1,59 +1,70 @@
 //! A still figure of loss and accuracy along a line, several runs in one: the paper's 1-D curves.
 
-use std::io::Write as _;
-
 use super::canvas::{Align, Canvas, Rect, TextStyle};
 use super::chart::{self, Chart, Future};
-use super::encode::svg::Svg;
-use super::encode::{Staged, png};
-use super::film::{Format, Output, RenderReport, glyph_warnings};
+use super::film::{Output, RenderReport, write_show};
 use super::layout::Type;
-use super::raster::Raster;
 use super::scene::CurveFigure;
+use super::show::Show;
 use super::theme::Theme;
 use crate::error::{Error, Result};
+
+/// A figure made ready for a picture of some size: a show of one frame.
+pub struct CurveShow<'a> {
+    figure: &'a CurveFigure,
+    theme: &'a Theme,
+    size: [u32; 2],
+}
+
+impl<'a> CurveShow<'a> {
+    /// `figure` in a picture of `size`.
+    pub fn new(figure: &'a CurveFigure, theme: &'a Theme, size: [u32; 2]) -> Self {
+        Self { figure, theme, size }
+    }
+}
+
+impl Show for CurveShow<'_> {
+    fn size(&self) -> [u32; 2] {
+        self.size
+    }
+
+    fn frames(&self) -> usize {
+        1
+    }
+
+    fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
+        draw(canvas, self.figure, self.size, self.theme)
+    }
+
+    fn draw_moving(&self, _: &mut dyn Canvas, _: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn theme(&self) -> &Theme {
+        self.theme
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        let figure = self.figure;
+        let own = [&figure.title, &figure.subtitle, &figure.caption, &figure.x_label];
+        own.into_iter().chain(figure.series.iter().map(|s| &s.name)).map(String::as_str).collect()
+    }
+}
 
 /// Draws `figure` and writes it to `output.path`, a PNG or an SVG; `output`'s frames and rate do
 /// not matter.
 ///
-/// Errors: as [`super::film::write`]; [`Error::Render`] on a film format and on a figure without a
-/// single finite point.
+/// Errors: as [`super::film::write_show`]; [`Error::Render`] on a film format and on a figure
+/// without a single finite point.
 pub fn write(figure: &CurveFigure, output: &Output) -> Result<RenderReport> {
-    let (format, [width, height]) = output.check()?;
-    let theme = &output.theme;
-    let mut staged;
-    match format {
-        Format::Png => {
-            let mut raster = Raster::new(width, height, theme.background)?;
-            draw(&mut raster, figure, [width, height], theme)?;
-            staged = Staged::create(&output.path)?;
-            png::write(staged.file(), raster.rgba(), width, height)?;
-        }
-        Format::Svg => {
-            let mut svg = Svg::new(width, height, theme.background);
-            draw(&mut svg, figure, [width, height], theme)?;
-            staged = Staged::create(&output.path)?;
-            let write = staged.file().write_all(svg.finish().as_bytes());
-            write.map_err(Error::io("write the picture", &output.path))?;
-        }
-        Format::Gif | Format::Mp4 => {
-            return Err(Error::Render {
-                what: "a curve does not move".into(),
-                remedy: "write it to a .png or .svg file".into(),
-            });
-        }
+    let (format, size) = output.check()?;
+    if format.moves() {
+        return Err(Error::Render {
+            what: "a curve does not move".into(),
+            remedy: "write it to a .png or .svg file".into(),
+        });
     }
-    let texts = [&figure.title, &figure.subtitle, &figure.caption, &figure.x_label];
-    let texts = texts.into_iter().chain(figure.series.iter().map(|s| &s.name));
-    Ok(RenderReport {
-        frames: 1,
-        seconds: 0.0,
-        bytes: staged.finish()?,
-        width,
-        height,
-        fps: 0,
-        warnings: glyph_warnings(texts.map(String::as_str)),
-    })
+    write_show(&CurveShow::new(figure, &output.theme, size), output, &mut |_, _| {})
 }
 
 /// Draws `figure` on a canvas of `width` x `height` pixels. Errors: [`Error::Render`] on a figure

@@ -12,16 +12,20 @@
 pub mod canvas;
 pub mod chart;
 pub mod color;
+pub mod colormaps;
 pub mod contour;
 pub mod contour_film;
 pub mod curve;
 pub mod encode;
 pub mod field;
 pub mod film;
+pub mod fit;
+pub mod frames;
 #[cfg(test)]
 mod golden;
 pub mod labels;
 pub mod layout;
+pub mod output;
 pub mod panel;
 pub mod path;
 pub mod pchip;
@@ -30,6 +34,7 @@ pub mod raster;
 pub mod readout;
 pub mod scale;
 pub mod scene;
+pub mod sheet;
 pub mod show;
 pub mod text;
 pub mod theme;

@@ -14,19 +14,29 @@ use crate::error::{Error, Result};
 #[derive(Clone)]
 pub struct Raster {
     pixmap: Pixmap,
+    /// From the units of the scene to pixels.
+    zoom: Transform,
     clip: Option<(Rect, std::sync::Arc<Mask>)>,
 }
 
 impl Raster {
     /// A picture of one colour. Errors: [`Error::Render`] on a size of zero or beyond memory.
     pub fn new(width: u32, height: u32, background: Color) -> Result<Self> {
+        Self::zoomed([width, height], [width, height], background)
+    }
+
+    /// A picture of `pixels` that is drawn on as if it were `units` large. Errors: as
+    /// [`Raster::new`].
+    pub fn zoomed(pixels: [u32; 2], units: [u32; 2], background: Color) -> Result<Self> {
+        let [width, height] = pixels;
         let mut pixmap = Pixmap::new(width, height).ok_or_else(|| Error::Render {
             what: format!("a picture of {width}x{height} pixels cannot be made"),
             remedy: "choose a size between 320x180 and 3840x2160".into(),
         })?;
         let Color { r, g, b, .. } = background;
         pixmap.fill(tiny_skia::Color::from_rgba8(r, g, b, 255));
-        Ok(Self { pixmap, clip: None })
+        let [sx, sy]: [f32; 2] = std::array::from_fn(|i| pixels[i] as f32 / units[i].max(1) as f32);
+        Ok(Self { pixmap, zoom: Transform::from_scale(sx, sy), clip: None })
     }
 
     /// Width in pixels.
@@ -57,7 +67,7 @@ impl Canvas for Raster {
         let rule = if even_odd { FillRule::EvenOdd } else { FillRule::Winding };
         let clip = self.clip.clone();
         let mask = clip.as_ref().map(|(_, mask)| mask.as_ref());
-        self.pixmap.fill_path(path, &paint(color), rule, Transform::identity(), mask);
+        self.pixmap.fill_path(path, &paint(color), rule, self.zoom, mask);
     }
 
     fn stroke(&mut self, path: &Path, stroke: &Stroke) {
@@ -73,7 +83,7 @@ impl Canvas for Raster {
         };
         let clip = self.clip.clone();
         let mask = clip.as_ref().map(|(_, mask)| mask.as_ref());
-        self.pixmap.stroke_path(path, &paint(stroke.color), &style, Transform::identity(), mask);
+        self.pixmap.stroke_path(path, &paint(stroke.color), &style, self.zoom, mask);
     }
 
     fn text(&mut self, text: &str, x: f32, baseline: f32, style: &TextStyle) {
@@ -102,16 +112,36 @@ impl Canvas for Raster {
         }
         // None when there are not `width * height` pixels: nothing to draw.
         let Some(picture) = Pixmap::from_vec(bytes, size) else { return };
-        let (sx, sy) = (dest.w / width as f32, dest.h / height as f32);
-        let exact = [dest.x, dest.y].iter().all(|v| v.fract() == 0.0) && sx == 1.0 && sy == 1.0;
+        let place = Transform::from_row(
+            dest.w / width as f32,
+            0.0,
+            0.0,
+            dest.h / height as f32,
+            dest.x,
+            dest.y,
+        );
+        let place = place.post_concat(self.zoom);
+        // A thousandth of a pixel is rounding, not a place between pixels.
+        let near = |a: f32, b: f32| (a - b).abs() < 1e-3;
+        let fits = near(place.sx * width as f32, width as f32)
+            && near(place.sy * height as f32, height as f32);
+        let exact = fits && near(place.tx, place.tx.round()) && near(place.ty, place.ty.round());
+        let place = if exact {
+            Transform::from_translate(place.tx.round(), place.ty.round())
+        } else {
+            place
+        };
         let look = PixmapPaint {
             quality: if exact { FilterQuality::Nearest } else { FilterQuality::Bilinear },
             ..PixmapPaint::default()
         };
-        let place = Transform::from_row(sx, 0.0, 0.0, sy, dest.x, dest.y);
         let clip = self.clip.clone();
         let mask = clip.as_ref().map(|(_, mask)| mask.as_ref());
         self.pixmap.draw_pixmap(0, 0, picture.as_ref(), &look, place, mask);
+    }
+
+    fn pixels_per_unit(&self) -> f32 {
+        self.zoom.sx
     }
 
     fn set_clip(&mut self, clip: Option<Rect>) {
@@ -120,7 +150,7 @@ impl Canvas for Raster {
         }
         self.clip = clip.and_then(|rect| {
             let mut mask = Mask::new(self.pixmap.width(), self.pixmap.height())?;
-            mask.fill_path(&rect.path()?, FillRule::Winding, true, Transform::identity());
+            mask.fill_path(&rect.path()?, FillRule::Winding, true, self.zoom);
             Some((rect, std::sync::Arc::new(mask)))
         });
     }

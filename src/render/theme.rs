@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// A sequential colour map: evenly spaced anchors, low values first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Colormap {
-    anchors: Vec<Color>,
+    pub(super) anchors: Vec<Color>,
 }
 
 impl Colormap {
@@ -24,7 +24,7 @@ impl Colormap {
 
     /// Deep blue through teal to pale sand: low loss is deep, high loss recedes into the page.
     /// Anchors are computed in OKLCh: even steps of lightness.
-    fn lagoon() -> Self {
+    pub(super) fn lagoon() -> Self {
         let lch = [
             (0.270, 0.085, 266.0),
             (0.370, 0.100, 256.0),
@@ -49,8 +49,20 @@ impl Colormap {
         Self { anchors: table.map(Color::hex).to_vec() }
     }
 
+    /// From blue through a pale middle to red, for signed data: the middle is zero. Lightness rises
+    /// to the middle and falls again, alike on both sides.
+    pub(super) fn blue_to_red(middle: f32) -> Self {
+        let end = if middle > 0.5 { 0.36 } else { 0.82 };
+        let steps = (-4..=4).map(|i: i32| {
+            let t = (i.abs() as f32) / 4.0;
+            let lightness = middle + (end - middle) * t;
+            Color::from_oklch(lightness, 0.15 * t.sqrt(), if i < 0 { 255.0 } else { 32.0 })
+        });
+        Self { anchors: steps.collect() }
+    }
+
     /// Greys for paper, dark valley to white heights.
-    fn greys() -> Self {
+    pub(super) fn greys() -> Self {
         let steps = (0..9).map(|i| Color::from_oklch(0.42 + 0.07 * i as f32, 0.0, 0.0));
         Self { anchors: steps.collect() }
     }
@@ -79,6 +91,9 @@ pub struct Theme {
     pub hatch: Color,
     /// From values to colours.
     pub colormap: Colormap,
+    /// From signed values to colours, zero in the middle. In print it is the grey map: which side of
+    /// zero a value lies on must survive a copier.
+    pub diverging: Colormap,
 }
 
 impl Theme {
@@ -93,11 +108,14 @@ impl Theme {
             text: Color::hex(0x14202b),
             muted: Color::hex(0x5b6873),
             rule: Color::hex(0xd5dbe0),
-            series: [0xe2401b, 0xb0178f, 0xd98200, 0x6b4ee6].map(Color::hex).to_vec(),
+            series: [0xe2401b, 0xb0178f, 0xe0a000, 0x6b4ee6, 0x612006, 0x8d90ff]
+                .map(Color::hex)
+                .to_vec(),
             casing: Color::hex(0xffffff),
             contour: Color::hex(0x0b2233),
             hatch: Color::hex(0x8a949c),
             colormap: Colormap::lagoon(),
+            diverging: Colormap::blue_to_red(0.97),
         }
     }
 
@@ -109,11 +127,14 @@ impl Theme {
             text: Color::hex(0xf2f4f5),
             muted: Color::hex(0xa3aeb8),
             rule: Color::hex(0x39434d),
-            series: [0xff6b4a, 0xff8ad8, 0xffb84d, 0x9d8cff].map(Color::hex).to_vec(),
+            series: [0xff6b4a, 0xff8ad8, 0xffd84d, 0x7978fb, 0xa26a9d, 0x8ef9ff]
+                .map(Color::hex)
+                .to_vec(),
             casing: Color::hex(0x0c1014),
             contour: Color::hex(0x050a0f),
             hatch: Color::hex(0x6b7782),
             colormap: Colormap::viridis_reversed(),
+            diverging: Colormap::blue_to_red(0.22),
         }
     }
 
@@ -125,11 +146,12 @@ impl Theme {
             text: Color::hex(0x000000),
             muted: Color::hex(0x444444),
             rule: Color::hex(0xc4c4c4),
-            series: [0xc22a0a, 0x0b5fa5, 0x8a5a00, 0x6a3d9a].map(Color::hex).to_vec(),
+            series: [0xb3220a, 0x4a90d9, 0x2b1266, 0xe6b400].map(Color::hex).to_vec(),
             casing: Color::hex(0xffffff),
             contour: Color::hex(0x222222),
             hatch: Color::hex(0x777777),
             colormap: Colormap::greys(),
+            diverging: Colormap::greys(),
         }
     }
 

@@ -12,8 +12,8 @@ use super::png;
 
 /// An SVG document that is drawn on.
 pub struct Svg {
-    width: u32,
-    height: u32,
+    pixels: [u32; 2],
+    units: [u32; 2],
     defs: String,
     body: String,
     clips: usize,
@@ -21,11 +21,12 @@ pub struct Svg {
 }
 
 impl Svg {
-    /// A page of one colour.
-    pub fn new(width: u32, height: u32, background: Color) -> Self {
+    /// A page of one colour, `pixels` large, that is drawn on as if it were `units` large.
+    pub fn new(pixels: [u32; 2], units: [u32; 2], background: Color) -> Self {
+        let [width, height] = units;
         let mut svg = Self {
-            width,
-            height,
+            pixels,
+            units,
             defs: String::new(),
             body: String::new(),
             clips: 0,
@@ -38,11 +39,11 @@ impl Svg {
     /// The document.
     pub fn finish(mut self) -> String {
         self.set_clip(None);
-        let Self { width, height, defs, body, .. } = self;
+        let Self { pixels: [width, height], units: [w, h], defs, body, .. } = self;
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" \
              xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"0 0 {width} {height}\" font-family=\"Inter, 'Helvetica Neue', Arial, \
+             viewBox=\"0 0 {w} {h}\" font-family=\"Inter, 'Helvetica Neue', Arial, \
              sans-serif\" style=\"font-feature-settings:'tnum'\">\n<defs>{defs}</defs>\n{body}</svg>\n"
         )
     }
@@ -209,7 +210,7 @@ mod tests {
 
     #[test]
     fn text_stays_text_and_what_xml_reserves_is_escaped() {
-        let mut svg = Svg::new(100, 50, Color::hex(0xffffff));
+        let mut svg = Svg::new([100, 50], [100, 50], Color::hex(0xffffff));
         svg.set_clip(Some(Rect::new(0.0, 0.0, 10.0, 10.0)));
         svg.text("a < b & c", 5.0, 5.0, &TextStyle::new(12.0, Color::hex(0x102030).alpha(0.5)));
         let document = svg.finish();
@@ -224,7 +225,7 @@ mod tests {
         for (plain, coded) in [("f", "Zg=="), ("fo", "Zm8="), ("foobar", "Zm9vYmFy")] {
             assert_eq!(base64(plain.as_bytes()), coded);
         }
-        let mut svg = Svg::new(100, 50, Color::hex(0xffffff));
+        let mut svg = Svg::new([100, 50], [100, 50], Color::hex(0xffffff));
         svg.image(&[1, 2, 3, 255].repeat(6), 3, 2, Rect::new(4.0, 5.0, 30.0, 20.0));
         let document = svg.finish();
         // The signature of a PNG, in base64.

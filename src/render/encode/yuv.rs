@@ -42,35 +42,55 @@ impl Yuv {
         let mut yuv = Self {
             width,
             height,
-            y: Vec::with_capacity(width * height),
-            u: Vec::with_capacity(width * height / 4),
-            v: Vec::with_capacity(width * height / 4),
+            y: vec![0; width * height],
+            u: vec![0; width * height / 4],
+            v: vec![0; width * height / 4],
         };
-        let row = |y: usize| &rgba[4 * y * stride..4 * (y * stride + width)];
-        let rgb = |pixel: &[u8]| [i32::from(pixel[0]), i32::from(pixel[1]), i32::from(pixel[2])];
-        for y in 0..height {
-            yuv.y.extend(
-                row(y).chunks_exact(4).map(|p| (16 + ((dot(Y_ROW, rgb(p)) + HALF) >> SHIFT)) as u8),
-            );
-        }
         for y in (0..height).step_by(2) {
-            let (top, bottom) = (row(y), row(y + 1));
-            let column = |x: usize| {
-                let (a, b) = (rgb(&top[4 * x..]), rgb(&bottom[4 * x..]));
-                [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
-            };
-            let mut left = column(0);
-            for x in (0..width).step_by(2) {
-                let (here, right) = (column(x), column(x + 1));
-                let sum: [i32; 3] = std::array::from_fn(|i| left[i] + 2 * here[i] + right[i]);
-                // Eight pixels' weight: three more bits to shift out.
-                let chroma = |row| (128 + ((dot(row, sum) + (HALF << 3)) >> (SHIFT + 3))) as u8;
-                yuv.u.push(chroma(U_ROW));
-                yuv.v.push(chroma(V_ROW));
-                left = right;
-            }
+            let row = |y: usize| &rgba[4 * y * stride..4 * (y * stride + width)];
+            yuv.convert(y, row(y), row(y + 1));
         }
         yuv
+    }
+
+    /// This picture, which `old` was converted to, changed into that of `new`: pairs of rows that
+    /// do not differ are not converted again. Both are as large as this one.
+    pub fn with_changes(&self, old: &[u8], new: &[u8]) -> Self {
+        let mut yuv = self.clone();
+        let pair = 8 * self.width;
+        let pairs = old.chunks_exact(pair).zip(new.chunks_exact(pair)).enumerate();
+        for (i, (_, rows)) in pairs.filter(|(_, (old, new))| old != new) {
+            let (top, bottom) = rows.split_at(pair / 2);
+            yuv.convert(2 * i, top, bottom);
+        }
+        yuv
+    }
+
+    /// Converts rows `y` and `y + 1`.
+    fn convert(&mut self, y: usize, top: &[u8], bottom: &[u8]) {
+        let width = self.width;
+        let rgb = |pixel: &[u8]| [i32::from(pixel[0]), i32::from(pixel[1]), i32::from(pixel[2])];
+        for (row, y) in [(top, y), (bottom, y + 1)] {
+            let luma = self.y[y * width..(y + 1) * width].iter_mut();
+            for (luma, p) in luma.zip(row.chunks_exact(4)) {
+                *luma = (16 + ((dot(Y_ROW, rgb(p)) + HALF) >> SHIFT)) as u8;
+            }
+        }
+        let column = |x: usize| {
+            let (a, b) = (rgb(&top[4 * x..]), rgb(&bottom[4 * x..]));
+            [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
+        };
+        let mut left = column(0);
+        let place = y / 2 * width / 2;
+        for (i, x) in (0..width).step_by(2).enumerate() {
+            let (here, right) = (column(x), column(x + 1));
+            let sum: [i32; 3] = std::array::from_fn(|i| left[i] + 2 * here[i] + right[i]);
+            // Eight pixels' weight: three more bits to shift out.
+            let chroma = |row| (128 + ((dot(row, sum) + (HALF << 3)) >> (SHIFT + 3))) as u8;
+            self.u[place + i] = chroma(U_ROW);
+            self.v[place + i] = chroma(V_ROW);
+            left = right;
+        }
     }
 }
 
@@ -95,5 +115,16 @@ mod tests {
             assert_eq!((yuv.y[5], yuv.u[1], yuv.v[1]), (y, u, v), "{rgb:?}");
             assert_eq!((yuv.y.len(), yuv.u.len(), yuv.v.len()), (8, 2, 2));
         }
+    }
+
+    #[test]
+    fn converting_what_changed_gives_what_converting_all_gives() {
+        let old: Vec<u8> = (0..16 * 10 * 4).map(|i| (i * 7 % 251) as u8).collect();
+        let mut new = old.clone();
+        new[4 * (16 * 3 + 5)] ^= 0x55; // the lower row of a pair
+        new[4 * (16 * 8)] ^= 0x55;
+        let changed = Yuv::from_rgba(&old, 16, 16, 10).with_changes(&old, &new);
+        assert_eq!(changed, Yuv::from_rgba(&new, 16, 16, 10));
+        assert_ne!(changed, Yuv::from_rgba(&old, 16, 16, 10));
     }
 }
