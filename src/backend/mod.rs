@@ -5,6 +5,7 @@
 //! backend is the other's test: `candle` is the reference; the native engine joins it here.
 
 pub mod candle;
+pub mod native;
 mod cross_entropy;
 #[cfg(test)]
 mod tests;

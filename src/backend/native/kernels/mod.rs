@@ -1,0 +1,31 @@
+//! The inner loops. Everything above hands them slices; `unsafe` stays in here.
+
+
+
+
+
+mod conv;
+
+pub(super) use conv::{Conv, ConvBackward, Form};
+
+/// What happens to a convolution's sums on their way to memory.
+#[derive(Debug)]
+pub(super) enum Epilogue<'a> {
+    /// They are stored.
+    Plain,
+    /// `act(sum + bias + residual)` is stored; `bias` is (stride,) with zeros behind the channels.
+    Bias {
+        /// (stride,).
+        bias: &'a [f32],
+        /// As the output in shape and number of images.
+        residual: Option<&'a [f32]>,
+        /// Whether negative values become 0.
+        relu: bool,
+    },
+    /// They are stored, and their sum and their sum of squares over all pixels and images are added
+    /// to `sums`, (2, stride).
+    Stats {
+        /// (2, stride).
+        sums: &'a mut [f32],
+    },
+}
