@@ -5,12 +5,9 @@ use std::path::PathBuf;
 
 use indicatif::ProgressBar;
 use lossreel::record::Run;
-use lossreel::render::contour_film::ContourFilm;
-use lossreel::render::curve::CurveShow;
 use lossreel::render::film::{Dither, Format, Output, RenderReport};
-use lossreel::render::show::Show;
 use lossreel::render::theme::{Colormap, Theme};
-use lossreel::render::{film, sheet};
+use lossreel::render::{curve, film};
 use lossreel::stages::film::{PanelSource, contour, curves};
 use lossreel::{Error, Result};
 
@@ -131,7 +128,6 @@ enum Scene {
 /// Gathers the scene, draws, encodes.
 pub fn run(args: Args, out: &Out) -> Result<()> {
     let output = output(&args.look, &args.files)?;
-    let (_, size) = output.check()?;
     let runs = args.runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
     if !args.panel_title.is_empty() && args.panel_title.len() != runs.len() {
         return Err(Error::bad_value(
@@ -141,7 +137,8 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
             "give one for each run",
         ));
     }
-    match args.scene {
+    let bar = progress::bar(out, "rendering", "frames", 0);
+    let report = match args.scene {
         Scene::Contour => {
             let source = |(i, run): (usize, &Run)| PanelSource {
                 run: run.clone(),
@@ -150,9 +147,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
                 plane: args.plane.clone(),
             };
             let sources: Vec<_> = runs.iter().enumerate().map(source).collect();
-            let film = contour(&sources, args.title.as_deref())?;
-            let show = ContourFilm::new(&film, &output.theme, size, output.frames, output.fps)?;
-            deliver(&show, &output, &args.files, out)
+            write(&contour(&sources, args.title.as_deref())?, &output, &bar)
         }
         Scene::Curve => {
             let name = args.surface.as_deref().unwrap_or("curve");
@@ -165,93 +160,16 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
                     (args.panel_title.get(i).cloned().unwrap_or(r.name()), f.as_path())
                 })
                 .collect();
-            let figure = curves(&named, args.title.as_deref())?;
-            still_only(&output, "a curve")?;
-            deliver(&CurveShow::new(&figure, &output.theme, size), &output, &args.files, out)
+            curve::write(&curves(&named, args.title.as_deref())?, &output)
         }
-    }
-}
-
-/// Refuses a film of a scene that does not move.
-fn still_only(output: &Output, what: &str) -> Result<()> {
-    if output.check()?.0.moves() {
-        return Err(Error::Render {
-            what: format!("{what} does not move"),
-            remedy: "write it to a .png or .svg file".into(),
-        });
-    }
-    Ok(())
-}
-
-/// Writes the files that were asked for and says so.
-fn deliver(show: &dyn Show, output: &Output, files: &Files, out: &Out) -> Result<()> {
-    let bar = progress::bar(out, "rendering", "frames", 0);
-    let on = &mut |done: usize, total: usize| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-    };
-    let to_stdout = output.path.as_os_str() == "-";
-    let report = if to_stdout {
-        let attempt = film::stream_show(show, output, &mut io::stdout(), on);
-        match attempt {
-            // The reader has seen enough.
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
-                bar.finish_and_clear();
-                return Ok(());
-            }
-            other => other,
-        }
-    } else {
-        film::write_show(show, output, on)
     };
     bar.finish_and_clear();
-    let mut report = report?;
-    let beside = |given: &Option<Option<PathBuf>>, extension: &str| -> Result<Option<PathBuf>> {
-        match given {
-            Some(None) if to_stdout || files.out.is_none() => Err(Error::bad_value(
-                extension,
-                "",
-                "no name to go by",
-                "name its file, as in --poster poster.png",
-            )),
-            given => Ok(given
-                .clone()
-                .map(|file| file.unwrap_or_else(|| output.path.with_extension(extension)))),
-        }
-    };
-    let poster = beside(&files.poster, "png")?;
-    if let Some(path) = &poster {
-        film::write_poster(show, output, path)?;
+    match report {
+        // The reader of our frames has seen enough.
+        Err(Error::Io { source, .. })
+            if output.to_stdout() && source.kind() == io::ErrorKind::BrokenPipe => {}
+        report => print(&report?, &output, out),
     }
-    let contact_sheet = beside(&files.contact_sheet, "sheet.png")?;
-    if let Some(path) = &contact_sheet {
-        sheet::write(show, output, path)?;
-    }
-    for warning in report.warnings.drain(..).collect::<Vec<_>>() {
-        out.note(format_args!("lossreel: {warning}"));
-        report.warnings.push(warning);
-    }
-    if to_stdout {
-        // Nothing but frames on stdout.
-        out.note(format_args!("{}", describe(&report, output)));
-        return Ok(());
-    }
-    let json = serde_json::json!({
-        "file": output.path,
-        "frames": report.frames,
-        "seconds": report.seconds,
-        "bytes": report.bytes,
-        "width": report.width,
-        "height": report.height,
-        "fps": report.fps,
-        "poster": poster,
-        "contact_sheet": contact_sheet,
-        "warnings": report.warnings,
-    });
-    out.result(&json, |w| {
-        writeln!(w, "{}", describe(&report, output))?;
-        poster.iter().chain(&contact_sheet).try_for_each(|path| writeln!(w, "{}", path.display()))
-    });
     Ok(())
 }
 
@@ -263,7 +181,7 @@ fn output(look: &Look, files: &Files) -> Result<Output> {
     };
     let mut output = Output::new(path);
     output.format = files.format.as_deref().map(Format::by_name).transpose()?;
-    if output.path.as_os_str() == "-" && output.format.is_none() {
+    if output.to_stdout() && output.format.is_none() {
         let remedy = "add --format y4m or --format raw";
         return Err(Error::bad_value("--out", "-", "a stream of unknown format", remedy));
     }
@@ -283,6 +201,19 @@ fn output(look: &Look, files: &Files) -> Result<Output> {
     output.quality = files.quality;
     output.dither = if files.dither { Dither::Ordered } else { Dither::None };
     output.max_bytes = files.max_size.as_deref().map(bytes).transpose()?;
+    let beside = |given: &Option<Option<PathBuf>>, flag: &str, extension: &str| match given {
+        Some(None) if output.to_stdout() || output.numbered().is_some() => {
+            let remedy = format!("name its file, as in {flag} name.png");
+            Err(Error::bad_value(flag, "", "without a film's name to go by", remedy))
+        }
+        Some(file) => {
+            Ok(Some(file.clone().unwrap_or_else(|| output.path.with_extension(extension))))
+        }
+        None => Ok(None),
+    };
+    let poster = beside(&files.poster, "--poster", "png")?;
+    let contact_sheet = beside(&files.contact_sheet, "--contact-sheet", "sheet.png")?;
+    (output.poster, output.contact_sheet) = (poster, contact_sheet);
     Ok(output)
 }
 
@@ -337,18 +268,39 @@ pub fn write(
     })
 }
 
-fn describe(report: &RenderReport, output: &Output) -> String {
-    let size = format!("{}x{}, {:.2} MB", report.width, report.height, report.bytes as f64 / 1e6);
-    let name = match output.path.as_os_str() == "-" {
-        true => "stdout".to_string(),
-        false => output.path.display().to_string(),
-    };
-    if report.frames > 1 {
-        let (frames, fps, secs) = (report.frames, report.fps, duration(report.seconds));
-        format!("{name}: {frames} frames at {fps} a second ({secs}), {size}")
-    } else {
-        format!("{name}: {size}")
+fn print(report: &RenderReport, output: &Output, out: &Out) {
+    for warning in &report.warnings {
+        out.note(format_args!("lossreel: {warning}"));
     }
+    let size = format!("{}x{}, {:.2} MB", report.width, report.height, report.bytes as f64 / 1e6);
+    let film = match report.frames {
+        1 => String::new(),
+        frames => {
+            let (fps, secs) = (report.fps, duration(report.seconds));
+            format!("{frames} frames at {fps} a second ({secs}), ")
+        }
+    };
+    if output.to_stdout() {
+        // Nothing but frames on stdout.
+        return out.note(format_args!("stdout: {film}{size}"));
+    }
+    let json = serde_json::json!({
+        "file": output.path,
+        "frames": report.frames,
+        "seconds": report.seconds,
+        "bytes": report.bytes,
+        "width": report.width,
+        "height": report.height,
+        "fps": report.fps,
+        "poster": output.poster,
+        "contact_sheet": output.contact_sheet,
+        "warnings": report.warnings,
+    });
+    out.result(&json, |w| {
+        writeln!(w, "{}: {film}{size}", output.path.display())?;
+        let more = output.poster.iter().chain(&output.contact_sheet);
+        more.into_iter().try_for_each(|path| writeln!(w, "{}", path.display()))
+    });
 }
 
 #[cfg(test)]

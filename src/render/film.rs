@@ -17,7 +17,9 @@ use super::encode::{Staged, mux, png, y4m};
 use super::fit::{self, Plan};
 use super::frames::Frames;
 pub use super::output::{Dither, Format, Output, RenderReport};
+use super::raster::Raster;
 use super::scene::Film;
+use super::sheet;
 use super::show::Show;
 use super::text;
 use crate::error::{Error, Result};
@@ -36,8 +38,8 @@ pub fn write(
 }
 
 /// Draws `show` and writes it to `output.path`; `progress` is told the frames done and all frames.
-/// The file appears when it is complete. `show` must have been made for the size that
-/// [`Output::check`] returns; it brings its own frames and theme.
+/// The file appears when it is complete; the poster and the contact sheet follow. `show` must have
+/// been made for the size that [`Output::check`] returns; it brings its own frames and theme.
 ///
 /// Errors: [`Error::UnknownName`] on an extension that no encoder has, [`Error::BadValue`] on a
 /// size or rate out of range, [`Error::Render`] when drawing or encoding fails, on a show of
@@ -48,6 +50,25 @@ pub fn write_show(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<RenderReport> {
     let format = checked(show, output)?;
+    let report = write_film(show, output, format, progress)?;
+    if let Some(path) = &output.poster {
+        write_poster(show, output, path)?;
+    }
+    if let Some(path) = &output.contact_sheet {
+        sheet::write(show, output, path)?;
+    }
+    Ok(report)
+}
+
+fn write_film(
+    show: &dyn Show,
+    output: &Output,
+    format: Format,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<RenderReport> {
+    if output.to_stdout() {
+        return stream_show(show, output, &mut std::io::stdout(), progress);
+    }
     if let Some(names) = output.numbered() {
         let path = |frame: usize| names.path(frame + 1);
         return write_numbered(show, output, format, &path, progress);
@@ -90,7 +111,8 @@ pub fn write_show(
 }
 
 /// Draws `show` into a stream, which the format of `output` must allow: all but MP4, whose index
-/// is written last and read first. `output.path` is only for messages.
+/// is written last and read first. `output.path` is only for messages, and neither a limit nor what
+/// would be written beside the film counts.
 ///
 /// Errors: as [`write_show`]; [`Error::Io`] when the stream ends before the film does.
 pub fn stream_show(
@@ -120,23 +142,15 @@ pub fn stream_show(
     report(show, output, format, &Plan::full(output), bytes)
 }
 
-/// Draws the frame of `show` that stands for the whole and writes it to `path`, a PNG or an SVG.
-/// Returns its size in bytes.
-///
-/// Errors: as [`write_show`]; [`Error::Render`] on a format that moves.
-pub fn write_poster(show: &dyn Show, output: &Output, path: &Path) -> Result<u64> {
-    let format = Format::of(path)?;
-    if format.moves() {
-        return Err(Error::Render {
-            what: format!("a poster does not move: {}", path.display()),
-            remedy: "write it to a .png or .svg file".into(),
-        });
-    }
-    let pixels = output.pixels()?;
-    let still =
-        Output { path: path.into(), format: Some(format), max_bytes: None, ..output.clone() };
-    let still = Output { width: pixels[0], height: pixels[1], ..still };
-    Ok(write_show(show, &still, &mut |_, _| {})?.bytes)
+/// The frame of `show` that stands for the whole, as a PNG or an SVG.
+fn write_poster(show: &dyn Show, output: &Output, path: &Path) -> Result<()> {
+    let mut staged = Staged::create(path)?;
+    let mut out = BufWriter::new(staged.file());
+    let frame = show.poster_frame();
+    write_still(show, Format::of(path)?, output.pixels()?, frame, None, &mut out, path)?;
+    out.flush().map_err(Error::io("write the picture", path))?;
+    drop(out);
+    staged.finish().map(drop)
 }
 
 /// The format of `output`, which must be one that `show` was made for.
@@ -207,16 +221,17 @@ fn write_gif(
     let frames = Frames::new(show, pixels, plan.stride)?;
     let count = frames.count();
     let palette = palette(&frames, plan.colors, output.dither)?;
-    let backdrop = frames.backdrop().rgba();
-    let still = palette.indices(backdrop, width, 0);
+    let still = palette.indices(frames.backdrop().rgba(), width);
     let mut writer = GifWriter::new(out, pixels, output.fps, plan.stride, &palette)?;
-    let draw = |picture: &super::raster::Raster| {
+    let draw = |picture: &Raster| {
         let mut indices = still.clone();
-        // Most rows are the backdrop's: only those that differ are looked up.
-        let rows = picture.rgba().chunks_exact(4 * width).zip(backdrop.chunks_exact(4 * width));
-        for (y, (row, _)) in rows.enumerate().filter(|(_, (row, old))| row != old) {
-            let place = y * width..(y + 1) * width;
-            indices[place].copy_from_slice(&palette.indices(row, width, y));
+        for y in 0..height {
+            // Most of the picture is the backdrop: only what was drawn on is looked up.
+            for (from, to) in picture.dirty().stretches(y..y + 1) {
+                let place = y * width + from..y * width + to;
+                let pixels = &picture.rgba()[4 * place.start..4 * place.end];
+                palette.look_up(pixels, from, y, &mut indices[place]);
+            }
         }
         indices
     };
@@ -274,9 +289,8 @@ fn write_mp4(
     let track =
         mux::Track { width: width as u16, height: height as u16, fps: output.fps, frames: count };
     let mut writer = Mp4Writer::new(out, track, plan.quality)?;
-    let backdrop = frames.backdrop().rgba();
-    let still = Yuv::from_rgba(backdrop, width, width, height);
-    let draw = |picture: &super::raster::Raster| still.with_changes(backdrop, picture.rgba());
+    let still = Yuv::from_rgba(frames.backdrop().rgba(), width, width, height);
+    let draw = |picture: &Raster| still.with_changes(picture);
     let mut ended = Attempt::Complete;
     frames.in_order(width * height * 3 / 2, draw, |first, pictures| {
         for (i, picture) in pictures.iter().enumerate() {
@@ -325,11 +339,8 @@ fn stream(
         frames.in_order(width * height * 4, |picture| picture.rgba().to_vec(), put)?;
     } else {
         put(0, vec![y4m::header(pixels, output.fps)]).map(drop)?;
-        let backdrop = frames.backdrop().rgba();
-        let still = Yuv::from_rgba(backdrop, width, width, height);
-        let draw = |picture: &super::raster::Raster| {
-            y4m::frame(&still.with_changes(backdrop, picture.rgba()))
-        };
+        let still = Yuv::from_rgba(frames.backdrop().rgba(), width, width, height);
+        let draw = |picture: &Raster| y4m::frame(&still.with_changes(picture));
         frames.in_order(width * height * 3 / 2, draw, put)?;
     }
     out.flush().map_err(broken())

@@ -15,7 +15,7 @@ use super::show;
 use super::theme::Theme;
 
 /// Two wells, and a path that spirals into the left one.
-fn panel(nx: usize, ny: usize, snapshots: usize) -> ContourPanel {
+pub(super) fn panel(nx: usize, ny: usize, snapshots: usize) -> ContourPanel {
     let along = |n: usize, reach: f64| -> Vec<f64> {
         (0..n).map(|i| reach * (2.0 * i as f64 / (n - 1).max(1) as f64 - 1.0)).collect()
     };
@@ -66,7 +66,7 @@ fn strip(panels: &[ContourPanel]) -> Strip {
     Strip { series }
 }
 
-fn film(panels: Vec<ContourPanel>) -> Film {
+pub(super) fn film(panels: Vec<ContourPanel>) -> Film {
     Film {
         title: "The path finds a well".into(),
         caption: "A function of two variables; cells evaluated 1,025 of 1,025.".into(),
@@ -77,7 +77,7 @@ fn film(panels: Vec<ContourPanel>) -> Film {
     }
 }
 
-fn two_panels() -> Film {
+pub(super) fn two_panels() -> Film {
     let mut second = panel(41, 25, 13);
     second.title = "Two wells, with holes".into();
     for (i, value) in second.grid.values.iter_mut().enumerate() {
@@ -92,15 +92,15 @@ fn two_panels() -> Film {
     film(vec![panel(41, 25, 21), second])
 }
 
-fn output(path: &Path, size: (u32, u32), frames: usize, fps: u32) -> Output {
+pub(super) fn output(path: &Path, size: (u32, u32), frames: usize, fps: u32) -> Output {
     Output { width: size.0, height: size.1, frames, fps, ..Output::new(path) }
 }
 
-fn render(film: &Film, output: &Output) -> RenderReport {
+pub(super) fn render(film: &Film, output: &Output) -> RenderReport {
     write(film, output, &mut |_, _| {}).unwrap()
 }
 
-fn read_png(path: &Path) -> (Vec<u8>, u32, u32) {
+pub(super) fn read_png(path: &Path) -> (Vec<u8>, u32, u32) {
     let file = std::io::BufReader::new(std::fs::File::open(path).unwrap());
     let mut reader = png::Decoder::new(file).read_info().unwrap();
     let mut bytes = vec![0; reader.output_buffer_size().unwrap()];

@@ -16,8 +16,11 @@ pub mod colormaps;
 pub mod contour;
 pub mod contour_film;
 pub mod curve;
+pub mod dirty;
 pub mod encode;
 pub mod field;
+#[cfg(test)]
+mod files;
 pub mod film;
 pub mod fit;
 pub mod frames;

@@ -35,6 +35,10 @@ pub struct Output {
     /// A GIF or MP4 that would be larger is made again with fewer frames a second, fewer colours or
     /// a lower quality, and at last smaller, until it fits; the report says what was done.
     pub max_bytes: Option<u64>,
+    /// A still that is written as well, `.png` or `.svg`: the frame that stands for the whole.
+    pub poster: Option<PathBuf>,
+    /// A page with nine frames that is written as well, `.png`.
+    pub contact_sheet: Option<PathBuf>,
 }
 
 /// How a GIF shows colours that its palette lacks.
@@ -112,6 +116,8 @@ impl Output {
             quality: 80,
             dither: Dither::None,
             max_bytes: None,
+            poster: None,
+            contact_sheet: None,
         }
     }
 
@@ -150,6 +156,18 @@ impl Output {
             let remedy = "ask for a .gif or .mp4, or drop the limit";
             return bad("max-size", given, "a limit for GIF and MP4 only", remedy);
         }
+        if let Some(path) = &self.poster
+            && Format::of(path)?.moves()
+        {
+            let remedy = "name a .png or .svg file";
+            return bad("poster", path.display().to_string(), "does not move", remedy);
+        }
+        if let Some(path) = &self.contact_sheet
+            && Format::of(path)? != Format::Png
+        {
+            let given = path.display().to_string();
+            return bad("contact-sheet", given, "is made of pixels", "name a .png file");
+        }
         let scene = |n: u32| (n as f32 / self.scale).round() as u32;
         let [w, h] = self.pixels_as(format);
         let [w, h] = [scene(w), scene(h)];
@@ -168,6 +186,11 @@ impl Output {
     fn pixels_as(&self, format: Format) -> [u32; 2] {
         let even = |n: u32| if matches!(format, Format::Mp4 | Format::Y4m) { n & !1 } else { n };
         [even(self.width), even(self.height)]
+    }
+
+    /// Whether the film goes to the standard output.
+    pub fn to_stdout(&self) -> bool {
+        self.path.as_os_str() == "-"
     }
 
     /// The names of the single frames (`path` with its `%05d` filled in), or `None` where `path` is

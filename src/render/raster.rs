@@ -1,12 +1,13 @@
 //! The canvas of pixels: tiny-skia, anti-aliased, always opaque.
 
 use tiny_skia::{
-    FillRule, FilterQuality, IntSize, LineCap, LineJoin, Mask, Paint, Path, Pixmap, PixmapPaint,
-    StrokeDash, Transform,
+    FillRule, FilterQuality, IntSize, LineCap, LineJoin, Mask, Paint, Path, PathSegment, Pixmap,
+    PixmapPaint, Point, StrokeDash, Transform,
 };
 
 use super::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
 use super::color::Color;
+use super::dirty::Dirty;
 use super::text;
 use crate::error::{Error, Result};
 
@@ -17,6 +18,7 @@ pub struct Raster {
     /// From the units of the scene to pixels.
     zoom: Transform,
     clip: Option<(Rect, std::sync::Arc<Mask>)>,
+    dirty: Dirty,
 }
 
 impl Raster {
@@ -35,8 +37,9 @@ impl Raster {
         })?;
         let Color { r, g, b, .. } = background;
         pixmap.fill(tiny_skia::Color::from_rgba8(r, g, b, 255));
+        let dirty = Dirty::new(width as usize, height as usize);
         let [sx, sy]: [f32; 2] = std::array::from_fn(|i| pixels[i] as f32 / units[i].max(1) as f32);
-        Ok(Self { pixmap, zoom: Transform::from_scale(sx, sy), clip: None })
+        Ok(Self { pixmap, zoom: Transform::from_scale(sx, sy), clip: None, dirty })
     }
 
     /// Width in pixels.
@@ -53,6 +56,64 @@ impl Raster {
     pub fn rgba(&self) -> &[u8] {
         self.pixmap.data()
     }
+
+    /// What has been drawn on since the picture was made or [`Raster::begin`] was called.
+    pub fn dirty(&self) -> &Dirty {
+        &self.dirty
+    }
+
+    /// From here on, drawing is noted anew.
+    pub fn begin(&mut self) {
+        self.dirty.clear();
+    }
+
+    /// Puts back the pixels of `backdrop`, which this is a copy of, where it has been drawn on.
+    pub fn restore(&mut self, backdrop: &Raster) {
+        let row = 4 * self.width();
+        let pixels = self.pixmap.data_mut();
+        for y in 0..backdrop.height() {
+            for (from, to) in self.dirty.stretches(y..y + 1) {
+                let place = y * row + 4 * from..y * row + 4 * to;
+                pixels[place.clone()].copy_from_slice(&backdrop.rgba()[place]);
+            }
+        }
+        self.dirty.clear();
+        self.clip = None;
+    }
+
+    /// Notes that what lies within `reach` of `bounds`, in units of the scene, may change.
+    fn mark(&mut self, bounds: tiny_skia::Rect, reach: f32) {
+        let Transform { sx, sy, .. } = self.zoom;
+        // One more pixel for the soft edge.
+        let (x, y) = (reach * sx + 1.0, reach * sy + 1.0);
+        let (left, top) = (bounds.left() * sx - x, bounds.top() * sy - y);
+        let (right, bottom) = (bounds.right() * sx + x, bounds.bottom() * sy + y);
+        self.dirty.mark(Rect::new(left, top, right - left, bottom - top));
+    }
+
+    /// Notes a stroke piece by piece: a long path leaves most of its bounding box alone.
+    fn mark_stroke(&mut self, path: &Path, width: f32) {
+        let mut before = Point::zero();
+        for segment in path.segments() {
+            let (points, count): ([Point; 3], usize) = match segment {
+                PathSegment::MoveTo(p) | PathSegment::LineTo(p) => ([p; 3], 1),
+                PathSegment::QuadTo(c, p) => ([c, p, p], 2),
+                PathSegment::CubicTo(c, d, p) => ([c, d, p], 3),
+                // Back to a start that may be anywhere in the path.
+                PathSegment::Close => {
+                    self.mark(path.bounds(), 0.5 * width);
+                    continue;
+                }
+            };
+            let from = if let PathSegment::MoveTo(p) = segment { p } else { before };
+            before = points[count - 1];
+            let low = points.iter().fold(from, |a, p| Point::from_xy(a.x.min(p.x), a.y.min(p.y)));
+            let high = points.iter().fold(from, |a, p| Point::from_xy(a.x.max(p.x), a.y.max(p.y)));
+            if let Some(bounds) = tiny_skia::Rect::from_ltrb(low.x, low.y, high.x, high.y) {
+                self.mark(bounds, 0.5 * width);
+            }
+        }
+    }
 }
 
 fn paint(color: Color) -> Paint<'static> {
@@ -64,6 +125,7 @@ fn paint(color: Color) -> Paint<'static> {
 
 impl Canvas for Raster {
     fn fill(&mut self, path: &Path, color: Color, even_odd: bool) {
+        self.mark(path.bounds(), 0.0);
         let rule = if even_odd { FillRule::EvenOdd } else { FillRule::Winding };
         let clip = self.clip.clone();
         let mask = clip.as_ref().map(|(_, mask)| mask.as_ref());
@@ -71,6 +133,7 @@ impl Canvas for Raster {
     }
 
     fn stroke(&mut self, path: &Path, stroke: &Stroke) {
+        self.mark_stroke(path, stroke.width);
         let style = tiny_skia::Stroke {
             width: stroke.width,
             line_cap: match stroke.cap {
@@ -121,6 +184,9 @@ impl Canvas for Raster {
             dest.y,
         );
         let place = place.post_concat(self.zoom);
+        if let Some(bounds) = tiny_skia::Rect::from_xywh(dest.x, dest.y, dest.w, dest.h) {
+            self.mark(bounds, 0.0);
+        }
         // A thousandth of a pixel is rounding, not a place between pixels.
         let near = |a: f32, b: f32| (a - b).abs() < 1e-3;
         let fits = near(place.sx * width as f32, width as f32)
@@ -179,5 +245,41 @@ mod tests {
         // Too few bytes: nothing is drawn, nothing panics.
         raster.image(&[1, 2, 3, 255], 2, 2, Rect::new(0.0, 0.0, 4.0, 4.0));
         assert_eq!(pixel(&raster, 2, 2), [9, 90, 180, 255]);
+    }
+
+    #[test]
+    fn whatever_is_drawn_is_noted_and_can_be_put_back() {
+        let backdrop = Raster::zoomed([300, 200], [200, 133], Color::hex(0x203040)).unwrap();
+        let mut raster = backdrop.clone();
+        let ink = Color::hex(0xffffff);
+        let stroke = Stroke { cap: Cap::Round, ..Stroke::solid(ink, 7.0) };
+        raster.line(&[(10.0, 10.0), (60.0, 100.0), (190.0, 90.0)], &stroke);
+        raster.disc(150.0, 30.0, 12.5, ink);
+        raster.text(
+            "Ågj",
+            90.0,
+            40.0,
+            &TextStyle { halo: Some((ink, 2.0)), ..TextStyle::new(20.0, ink) },
+        );
+        raster.image(&[9, 9, 9, 255].repeat(20), 5, 4, Rect::new(30.3, 110.7, 9.0, 9.0));
+        if let Some(ring) = tiny_skia::PathBuilder::from_circle(20.0, 120.0, 8.0) {
+            raster.stroke(&ring, &stroke);
+        }
+        let changed = |x: usize, y: usize| {
+            let at = 4 * (300 * y + x);
+            raster.rgba()[at..at + 4] != backdrop.rgba()[at..at + 4]
+        };
+        let mut ink = 0;
+        for y in 0..200 {
+            let stretches: Vec<_> = raster.dirty().stretches(y..y + 1).collect();
+            for x in (0..300).filter(|&x| changed(x, y)) {
+                ink += 1;
+                let noted = stretches.iter().any(|(from, to)| (*from..*to).contains(&x));
+                assert!(noted, "pixel {x}, {y} changed unnoticed");
+            }
+        }
+        assert!(ink > 2000);
+        raster.restore(&backdrop);
+        assert!(raster.rgba() == backdrop.rgba());
     }
 }

@@ -212,7 +212,7 @@ mod tests {
             GifWriter::new(&mut bytes, [w as u32, h as u32], fps, 1, &palette).unwrap();
         let numbers: Vec<usize> = (0..20).chain([19]).collect();
         for batch in numbers.chunks(4) {
-            let pictures = batch.iter().map(|&n| palette.indices(&picture(n), w, 0));
+            let pictures = batch.iter().map(|&n| palette.indices(&picture(n), w));
             writer.add(pictures.collect()).unwrap();
         }
         let counted = writer.bytes();

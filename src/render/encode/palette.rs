@@ -140,16 +140,6 @@ impl Palette {
         bytes
     }
 
-    /// The index for a colour at column `x` of row `y`: its own where it is in the palette, else a
-    /// near one's.
-    pub fn index(&self, rgb: [u8; 3], x: usize, y: usize) -> u8 {
-        if let Some(&index) = self.exact.get(&rgb) {
-            return index;
-        }
-        let [first, second, share] = self.mix(rgb);
-        if share > bayer(x, y) { second } else { first }
-    }
-
     /// For the cell of `rgb`: the index of the nearest colour, the index of the one to mix it with,
     /// and how many pixels of 64 the second gets (none without dithering).
     fn mix(&self, rgb: [u8; 3]) -> [u8; 3] {
@@ -187,25 +177,29 @@ impl Palette {
         mix
     }
 
-    /// The indices of RGBA pixels, `width` a row, the first row being row `top` of the picture.
-    pub fn indices(&self, rgba: &[u8], width: usize, top: usize) -> Vec<u8> {
-        let mut indices = Vec::with_capacity(rgba.len() / 4);
-        for (row, pixels) in rgba.chunks_exact(4 * width).enumerate() {
-            let mut last = [0; 3];
-            let mut known = self.exact.get(&last).copied();
-            for (x, pixel) in pixels.chunks_exact(4).enumerate() {
-                let rgb = [pixel[0], pixel[1], pixel[2]];
-                if last != rgb {
-                    last = rgb;
-                    known = self.exact.get(&rgb).copied();
-                }
-                indices.push(known.unwrap_or_else(|| {
-                    let [first, second, share] = self.mix(rgb);
-                    if share > bayer(x, top + row) { second } else { first }
-                }));
-            }
-        }
+    /// The indices of an RGBA picture `width` pixels wide.
+    pub fn indices(&self, rgba: &[u8], width: usize) -> Vec<u8> {
+        let mut indices = vec![TRANSPARENT; rgba.len() / 4];
+        let rows = rgba.chunks_exact(4 * width).zip(indices.chunks_exact_mut(width));
+        rows.enumerate().for_each(|(y, (pixels, row))| self.look_up(pixels, 0, y, row));
         indices
+    }
+
+    /// The indices of RGBA pixels in row `y` from column `from` on.
+    pub fn look_up(&self, rgba: &[u8], from: usize, y: usize, indices: &mut [u8]) {
+        let mut last = [0; 3];
+        let mut known = self.exact.get(&last).copied();
+        for (i, (pixel, index)) in rgba.chunks_exact(4).zip(indices).enumerate() {
+            let rgb = [pixel[0], pixel[1], pixel[2]];
+            if last != rgb {
+                last = rgb;
+                known = self.exact.get(&rgb).copied();
+            }
+            *index = known.unwrap_or_else(|| {
+                let [first, second, share] = self.mix(rgb);
+                if share > bayer(from + i, y) { second } else { first }
+            });
+        }
     }
 }
 
@@ -297,6 +291,10 @@ fn clusters(points: &[([f32; 3], f32)], k: usize, fixed: &[Color]) -> Vec<Color>
 mod tests {
     use super::*;
 
+    fn index(palette: &Palette, [r, g, b]: [u8; 3]) -> u8 {
+        palette.indices(&[r, g, b, 255], 1)[0]
+    }
+
     #[test]
     fn kept_and_common_colours_are_exact_and_the_rest_is_near() {
         let mut rgba = Vec::new();
@@ -312,7 +310,7 @@ mod tests {
         let palette = Palette::new(&histogram, [kept], 256, Dither::None);
         let rgb = palette.rgb();
         let back = |c: [u8; 3]| {
-            let i = 3 * usize::from(palette.index(c, 0, 0));
+            let i = 3 * usize::from(index(&palette, c));
             [rgb[i], rgb[i + 1], rgb[i + 2]]
         };
         assert_eq!(back([0x12, 0x34, 0x56]), [0x12, 0x34, 0x56]);
@@ -323,7 +321,7 @@ mod tests {
             let error = back(probe).iter().zip(probe).map(|(a, b)| a.abs_diff(b)).max().unwrap();
             assert!(error <= 32, "{probe:?} became {:?}", back(probe));
         }
-        assert!(palette.indices(&rgba, 300, 0).iter().all(|&i| i != TRANSPARENT));
+        assert!(palette.indices(&rgba, 300).iter().all(|&i| i != TRANSPARENT));
     }
 
     #[test]
@@ -334,7 +332,7 @@ mod tests {
         let palette = Palette::new(&histogram, [], 256, Dither::None);
         let rgb = palette.rgb();
         for pixel in rgba.chunks_exact(4) {
-            let i = 3 * usize::from(palette.index([pixel[0], pixel[1], pixel[2]], 0, 0));
+            let i = 3 * usize::from(index(&palette, [pixel[0], pixel[1], pixel[2]]));
             assert_eq!(rgb[i..i + 3], pixel[..3]);
         }
     }
@@ -354,7 +352,7 @@ mod tests {
         histogram.add(&picture);
         let worst = |dither| {
             let palette = Palette::new(&histogram, [], 16, dither);
-            let (rgb, indices) = (palette.rgb(), palette.indices(&picture, 512, 0));
+            let (rgb, indices) = (palette.rgb(), palette.indices(&picture, 512));
             let level = |i: usize| f64::from(rgb[3 * usize::from(indices[i])]);
             let block =
                 |b: usize| (0..64).map(|i| level((i / 8) * 512 + 8 * b + i % 8)).sum::<f64>();

@@ -1,4 +1,7 @@
 //! The canvas of vectors: SVG 1.1 with text as text, for posters that are edited or printed.
+//!
+//! The font goes with the document, in the weights that occur, so that it looks the same where
+//! Inter is not installed.
 
 use std::fmt::Write;
 
@@ -6,7 +9,7 @@ use tiny_skia::{Path, PathSegment};
 
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
 use crate::render::color::Color;
-use crate::render::text::Weight;
+use crate::render::text::{self, Weight};
 
 use super::png;
 
@@ -18,6 +21,8 @@ pub struct Svg {
     body: String,
     clips: usize,
     clipped: bool,
+    /// Whether there is text in the regular and in the bolder weight.
+    weights: [bool; 2],
 }
 
 impl Svg {
@@ -31,6 +36,7 @@ impl Svg {
             body: String::new(),
             clips: 0,
             clipped: false,
+            weights: [false; 2],
         };
         svg.rect(Rect::new(0.0, 0.0, width as f32, height as f32), background);
         svg
@@ -39,12 +45,25 @@ impl Svg {
     /// The document.
     pub fn finish(mut self) -> String {
         self.set_clip(None);
-        let Self { pixels: [width, height], units: [w, h], defs, body, .. } = self;
+        let Self { pixels: [width, height], units: [w, h], defs, body, weights, .. } = self;
+        let mut style = String::new();
+        for (weight, number) in [(Weight::Regular, 400), (Weight::SemiBold, 600)] {
+            if weights[weight as usize] {
+                let _ = write!(
+                    style,
+                    "@font-face{{font-family:Inter;font-weight:{number};\
+                     src:url(data:font/ttf;base64,{})}}",
+                    base64(text::font_file(weight)),
+                );
+            }
+        }
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" \
-             xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"0 0 {w} {h}\" font-family=\"Inter, 'Helvetica Neue', Arial, \
-             sans-serif\" style=\"font-feature-settings:'tnum'\">\n<defs>{defs}</defs>\n{body}</svg>\n"
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<svg version=\"1.1\" \
+             xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" \
+             width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {w} {h}\" \
+             font-family=\"Inter, 'Helvetica Neue', Arial, sans-serif\" \
+             style=\"font-feature-settings:'tnum'\">\n<defs><style \
+             type=\"text/css\">{style}</style>{defs}</defs>\n{body}</svg>\n"
         )
     }
 }
@@ -143,6 +162,7 @@ impl Canvas for Svg {
         if text.is_empty() {
             return;
         }
+        self.weights[style.weight as usize] = true;
         let (x, y) = (coordinate(x), coordinate(baseline));
         let anchor = match style.align {
             Align::Left => "",
@@ -157,7 +177,7 @@ impl Canvas for Svg {
         };
         let halo = style.halo.map_or(String::new(), |(color, width)| {
             format!(
-                " {} stroke-width=\"{}\" stroke-linejoin=\"round\" paint-order=\"stroke\"",
+                " {} stroke-width=\"{}\" stroke-linejoin=\"round\" style=\"paint-order:stroke\"",
                 paint("stroke", color),
                 coordinate(2.0 * width)
             )

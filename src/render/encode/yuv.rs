@@ -6,6 +6,10 @@
 //! `L` is the bracket of the first. A chroma sample sits on the left of its two columns and between
 //! its two rows, where H.264 puts it by default, so columns are weighted 1-2-1.
 
+use std::ops::Range;
+
+use crate::render::raster::Raster;
+
 /// A picture in three planes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Yuv {
@@ -48,31 +52,33 @@ impl Yuv {
         };
         for y in (0..height).step_by(2) {
             let row = |y: usize| &rgba[4 * y * stride..4 * (y * stride + width)];
-            yuv.convert(y, row(y), row(y + 1));
+            yuv.convert(y, 0..width, row(y), row(y + 1));
         }
         yuv
     }
 
-    /// This picture, which `old` was converted to, changed into that of `new`: pairs of rows that
-    /// do not differ are not converted again. Both are as large as this one.
-    pub fn with_changes(&self, old: &[u8], new: &[u8]) -> Self {
+    /// This picture, which the backdrop of `picture` was converted to, changed into `picture`:
+    /// only where it has been drawn on. Both are as large as this one.
+    pub fn with_changes(&self, picture: &Raster) -> Self {
         let mut yuv = self.clone();
-        let pair = 8 * self.width;
-        let pairs = old.chunks_exact(pair).zip(new.chunks_exact(pair)).enumerate();
-        for (i, (_, rows)) in pairs.filter(|(_, (old, new))| old != new) {
-            let (top, bottom) = rows.split_at(pair / 2);
-            yuv.convert(2 * i, top, bottom);
+        let row = |y: usize| &picture.rgba()[4 * y * self.width..4 * (y + 1) * self.width];
+        for y in (0..self.height).step_by(2) {
+            for (from, to) in picture.dirty().stretches(y..y + 2) {
+                // A chroma sample looks one pixel to its left and right.
+                let (from, to) = (from.saturating_sub(2) & !1, (to + 3).min(self.width) & !1);
+                yuv.convert(y, from..to, row(y), row(y + 1));
+            }
         }
         yuv
     }
 
-    /// Converts rows `y` and `y + 1`.
-    fn convert(&mut self, y: usize, top: &[u8], bottom: &[u8]) {
+    /// Converts `columns`, from an even one to an even one, of rows `y` and `y + 1`.
+    fn convert(&mut self, y: usize, columns: Range<usize>, top: &[u8], bottom: &[u8]) {
         let width = self.width;
         let rgb = |pixel: &[u8]| [i32::from(pixel[0]), i32::from(pixel[1]), i32::from(pixel[2])];
         for (row, y) in [(top, y), (bottom, y + 1)] {
-            let luma = self.y[y * width..(y + 1) * width].iter_mut();
-            for (luma, p) in luma.zip(row.chunks_exact(4)) {
+            let luma = self.y[y * width + columns.start..y * width + columns.end].iter_mut();
+            for (luma, p) in luma.zip(row[4 * columns.start..].chunks_exact(4)) {
                 *luma = (16 + ((dot(Y_ROW, rgb(p)) + HALF) >> SHIFT)) as u8;
             }
         }
@@ -80,15 +86,15 @@ impl Yuv {
             let (a, b) = (rgb(&top[4 * x..]), rgb(&bottom[4 * x..]));
             [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
         };
-        let mut left = column(0);
+        let mut left = column(columns.start.saturating_sub(1));
         let place = y / 2 * width / 2;
-        for (i, x) in (0..width).step_by(2).enumerate() {
+        for x in columns.step_by(2) {
             let (here, right) = (column(x), column(x + 1));
             let sum: [i32; 3] = std::array::from_fn(|i| left[i] + 2 * here[i] + right[i]);
             // Eight pixels' weight: three more bits to shift out.
             let chroma = |row| (128 + ((dot(row, sum) + (HALF << 3)) >> (SHIFT + 3))) as u8;
-            self.u[place + i] = chroma(U_ROW);
-            self.v[place + i] = chroma(V_ROW);
+            self.u[place + x / 2] = chroma(U_ROW);
+            self.v[place + x / 2] = chroma(V_ROW);
             left = right;
         }
     }
@@ -97,6 +103,8 @@ impl Yuv {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::canvas::{Canvas as _, Rect};
+    use crate::render::color::Color;
 
     #[test]
     fn primaries_have_the_codes_of_bt709() {
@@ -119,12 +127,17 @@ mod tests {
 
     #[test]
     fn converting_what_changed_gives_what_converting_all_gives() {
-        let old: Vec<u8> = (0..16 * 10 * 4).map(|i| (i * 7 % 251) as u8).collect();
-        let mut new = old.clone();
-        new[4 * (16 * 3 + 5)] ^= 0x55; // the lower row of a pair
-        new[4 * (16 * 8)] ^= 0x55;
-        let changed = Yuv::from_rgba(&old, 16, 16, 10).with_changes(&old, &new);
-        assert_eq!(changed, Yuv::from_rgba(&new, 16, 16, 10));
-        assert_ne!(changed, Yuv::from_rgba(&old, 16, 16, 10));
+        let (w, h) = (70usize, 10usize);
+        let mut backdrop = Raster::new(w as u32, h as u32, Color::hex(0x345678)).unwrap();
+        backdrop.rect(Rect::new(3.0, 2.0, 60.0, 5.0), Color::hex(0xc04080));
+        let still = Yuv::from_rgba(backdrop.rgba(), w, w, h);
+        backdrop.begin();
+        for x in [0.0, 15.0, 31.5, 64.0, 69.0] {
+            let mut picture = backdrop.clone();
+            picture.rect(Rect::new(x, 3.0, 1.0, 1.0), Color::hex(0xffffff));
+            let changed = still.with_changes(&picture);
+            assert_eq!(changed, Yuv::from_rgba(picture.rgba(), w, w, h), "at {x}");
+            assert_ne!(changed, still);
+        }
     }
 }
