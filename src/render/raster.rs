@@ -81,6 +81,25 @@ impl Raster {
         self.clip = None;
     }
 
+    /// Copies opaque pixels to a place on the grid, cut to what there is of it.
+    fn copy(&mut self, rgba: &[u8], width: usize, height: usize, x: f32, y: f32) {
+        let (left, top) = (x.round() as i64, y.round() as i64);
+        let (across, down) = (self.width() as i64, self.height() as i64);
+        let columns = (-left).clamp(0, width as i64)..(across - left).clamp(0, width as i64);
+        if rgba.len() != 4 * width * height || columns.is_empty() {
+            return;
+        }
+        let row = 4 * self.width();
+        for (i, line) in rgba.chunks_exact(4 * width).enumerate() {
+            let y = top + i as i64;
+            if (0..down).contains(&y) {
+                let line = &line[4 * columns.start as usize..4 * columns.end as usize];
+                let at = y as usize * row + 4 * (left + columns.start) as usize;
+                self.pixmap.data_mut()[at..at + line.len()].copy_from_slice(line);
+            }
+        }
+    }
+
     /// Notes that what lies within `reach` of `bounds`, in units of the scene, may change.
     fn mark(&mut self, bounds: tiny_skia::Rect, reach: f32) {
         let Transform { sx, sy, .. } = self.zoom;
@@ -167,6 +186,20 @@ impl Canvas for Raster {
     }
 
     fn image(&mut self, rgba: &[u8], width: u32, height: u32, dest: Rect) {
+        let (w, h) = (width as f32, height as f32);
+        let place = Transform::from_row(dest.w / w, 0.0, 0.0, dest.h / h, dest.x, dest.y);
+        let place = place.post_concat(self.zoom);
+        if let Some(bounds) = tiny_skia::Rect::from_xywh(dest.x, dest.y, dest.w, dest.h) {
+            self.mark(bounds, 0.0);
+        }
+        // A thousandth of a pixel is rounding, not a place between pixels.
+        let near = |a: f32, b: f32| (a - b).abs() < 1e-3;
+        let fits = near(place.sx * w, w) && near(place.sy * h, h);
+        let exact = fits && near(place.tx, place.tx.round()) && near(place.ty, place.ty.round());
+        let opaque = || rgba.chunks_exact(4).all(|p| p[3] == 255);
+        if exact && self.clip.is_none() && opaque() {
+            return self.copy(rgba, width as usize, height as usize, place.tx, place.ty);
+        }
         let Some(size) = IntSize::from_wh(width, height) else { return };
         let mut bytes = rgba.to_vec();
         for p in bytes.chunks_exact_mut(4).filter(|p| p[3] < 255) {
@@ -175,31 +208,14 @@ impl Canvas for Raster {
         }
         // None when there are not `width * height` pixels: nothing to draw.
         let Some(picture) = Pixmap::from_vec(bytes, size) else { return };
-        let place = Transform::from_row(
-            dest.w / width as f32,
-            0.0,
-            0.0,
-            dest.h / height as f32,
-            dest.x,
-            dest.y,
-        );
-        let place = place.post_concat(self.zoom);
-        if let Some(bounds) = tiny_skia::Rect::from_xywh(dest.x, dest.y, dest.w, dest.h) {
-            self.mark(bounds, 0.0);
-        }
-        // A thousandth of a pixel is rounding, not a place between pixels.
-        let near = |a: f32, b: f32| (a - b).abs() < 1e-3;
-        let fits = near(place.sx * width as f32, width as f32)
-            && near(place.sy * height as f32, height as f32);
-        let exact = fits && near(place.tx, place.tx.round()) && near(place.ty, place.ty.round());
+        let look = PixmapPaint {
+            quality: if exact { FilterQuality::Nearest } else { FilterQuality::Bilinear },
+            ..PixmapPaint::default()
+        };
         let place = if exact {
             Transform::from_translate(place.tx.round(), place.ty.round())
         } else {
             place
-        };
-        let look = PixmapPaint {
-            quality: if exact { FilterQuality::Nearest } else { FilterQuality::Bilinear },
-            ..PixmapPaint::default()
         };
         let clip = self.clip.clone();
         let mask = clip.as_ref().map(|(_, mask)| mask.as_ref());
@@ -242,6 +258,11 @@ mod tests {
         // Twice as large: flat colour stays flat.
         raster.image(&[9, 90, 180, 255].repeat(4), 2, 2, Rect::new(0.0, 0.0, 4.0, 4.0));
         assert_eq!(pixel(&raster, 2, 2), [9, 90, 180, 255]);
+        // Over the edge: what there is of it.
+        raster.image(&[5, 6, 7, 255].repeat(4), 2, 2, Rect::new(-1.0, 3.0, 2.0, 2.0));
+        assert_eq!(pixel(&raster, 0, 3), [5, 6, 7, 255]);
+        assert_ne!(pixel(&raster, 1, 3), [5, 6, 7, 255]);
+        raster.image(&[5, 6, 7, 255].repeat(4), 2, 2, Rect::new(-9.0, -9.0, 2.0, 2.0));
         // Too few bytes: nothing is drawn, nothing panics.
         raster.image(&[1, 2, 3, 255], 2, 2, Rect::new(0.0, 0.0, 4.0, 4.0));
         assert_eq!(pixel(&raster, 2, 2), [9, 90, 180, 255]);
