@@ -8,7 +8,7 @@ use crate::rng::Streams;
 
 /// How BatchNorm and dropout behave.
 pub(super) enum Mode {
-    /// Batch statistics, dropout from the stream `dropout/NODE` at the step.
+    /// Batch statistics, dropout from the stream `dropout/NODE/IMAGE` at the step.
     Train { streams: Streams, step: u64 },
     /// Running statistics, no dropout.
     Eval,
@@ -122,11 +122,14 @@ impl<'a> Forward<'a> {
             }
             Op::Dropout { p } => match self.mode {
                 Mode::Train { streams, step } => {
-                    let mut rng = streams.stream(&format!("dropout/{id}"), step);
                     let keep = (1.0 / (1.0 - p)) as f32;
-                    let mask: Vec<f32> = (0..x.elem_count())
-                        .map(|_| if rng.bernoulli(p) { 0.0 } else { keep })
-                        .collect();
+                    let images = x.dim(0)?;
+                    let each = x.elem_count() / images;
+                    let mut mask = Vec::with_capacity(x.elem_count());
+                    for image in 0..images {
+                        let mut rng = streams.stream(&format!("dropout/{id}/{image}"), step);
+                        mask.extend((0..each).map(|_| if rng.bernoulli(p) { 0.0 } else { keep }));
+                    }
                     x * Tensor::from_vec(mask, x.dims(), x.device())?
                 }
                 Mode::Eval => Ok(x.clone()),

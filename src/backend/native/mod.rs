@@ -1,7 +1,135 @@
 //! The native backend: the fast CPU engine.
+//!
+//! [`graph`] turns a network into few large units, [`plan`] into steps cut into phases, [`pass`]
+//! executes a training step of them; [`point`] compiles one point of parameter space for
+//! evaluation. The [`kernels`] work on padded NHWC pictures ([`shape`]) with the vectors of
+//! [`simd`].
 
+mod graph;
 mod kernels;
+mod layers;
+mod pass;
+pub mod peak;
+mod plan;
+mod point;
 mod shape;
 mod simd;
+#[cfg(test)]
+mod tests;
+pub mod trial;
 
 pub use simd::Level;
+
+use std::sync::{Arc, Mutex};
+
+use self::graph::{Graph, Purpose};
+use self::pass::{Batch, Mode, Pass};
+use super::{Backend, BackendName, Point, TrainLoss, TrainPass};
+use crate::network::Network;
+use crate::{Error, Result};
+
+/// Executes one network with the engine's own kernels.
+#[derive(Debug)]
+pub struct NativeBackend {
+    network: Arc<Network>,
+    level: Level,
+    /// Memory of training passes, for reuse.
+    passes: Mutex<Vec<Pass>>,
+    evaluation: Arc<point::Compiled>,
+}
+
+/// The first operation of `network` that the engine has no kernel for; the candle backend runs such
+/// a network.
+pub fn unsupported(network: &Network) -> Option<&'static str> {
+    graph::unsupported(network)
+}
+
+impl NativeBackend {
+    /// A backend for `network` with the best instructions this processor has.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for a network with an operation that the engine lacks.
+    pub fn new(network: Arc<Network>) -> Result<Self> {
+        Self::at_level(network, Level::detect())
+    }
+
+    /// The same with the instructions of `level`.
+    ///
+    /// # Errors
+    /// As [`NativeBackend::new`], and for a level that this processor lacks.
+    pub fn at_level(network: Arc<Network>, level: Level) -> Result<Self> {
+        if let Some(op) = unsupported(&network) {
+            return Err(Error::bad_value(
+                "backend",
+                "native",
+                format!("has no {op}, which {} needs", network.arch),
+                "use --backend candle",
+            ));
+        }
+        if !level.available() {
+            return Err(Error::bad_value(
+                "LOSSREEL_SIMD",
+                level,
+                "this processor has no such instructions",
+                "leave the variable unset",
+            ));
+        }
+        let evaluation = Arc::new(point::Compiled::new(level, &network));
+        Ok(Self { network, level, passes: Mutex::default(), evaluation })
+    }
+
+    fn pass(
+        &self,
+        theta: &[f32],
+        buffers: &mut [f32],
+        batch: Batch,
+        mode: Mode,
+        grad: &mut [f32],
+    ) -> TrainLoss {
+        let workers = rayon::current_num_threads();
+        let idle = self.passes.lock().unwrap_or_else(|e| e.into_inner()).pop();
+        let mut pass = idle.filter(|p| p.workers() == workers).unwrap_or_else(|| {
+            Pass::new(self.level, Graph::new(&self.network, Purpose::Train), workers)
+        });
+        let found = pass.run(&self.network, theta, buffers, batch, mode, grad);
+        self.passes.lock().unwrap_or_else(|e| e.into_inner()).push(pass);
+        found
+    }
+}
+
+impl Backend for NativeBackend {
+    fn name(&self) -> BackendName {
+        BackendName::Native
+    }
+
+    fn network(&self) -> &Network {
+        &self.network
+    }
+
+    fn train_pass(&self, pass: TrainPass<'_>, grad: &mut [f32]) -> Result<TrainLoss> {
+        let TrainPass { theta, buffers, images, labels, label_smoothing, streams, step } = pass;
+        let batch = Batch { images, labels, label_smoothing };
+        Ok(self.pass(theta, buffers, batch, Mode::Train { streams, step }, grad))
+    }
+
+    fn eval_gradient(
+        &self,
+        theta: &[f32],
+        buffers: &[f32],
+        images: &[f32],
+        labels: &[u8],
+        grad: &mut [f32],
+    ) -> Result<TrainLoss> {
+        let batch = Batch { images, labels, label_smoothing: 0.0 };
+        Ok(self.pass(theta, &mut buffers.to_vec(), batch, Mode::Eval, grad))
+    }
+
+    fn at(&self, theta: &[f32], buffers: &[f32]) -> Result<Box<dyn Point>> {
+        Ok(Box::new(point::NativePoint::new(
+            self.evaluation.clone(),
+            &self.network,
+            theta,
+            buffers,
+        )))
+    }
+}

@@ -1,12 +1,16 @@
 //! The inner loops. Everything above hands them slices; `unsafe` stays in here.
 
-
-
-
-
 mod conv;
+mod convolution;
+mod join;
+pub(super) mod plain;
+mod winograd;
 
-pub(super) use conv::{Conv, ConvBackward, Form};
+pub(super) use conv::Form;
+pub use convolution::Algorithm;
+pub(super) use convolution::{Data, Forward, Geometry, Weights};
+pub(super) use join::{Reduction, Tensor, Term, affine_backward, join, join_backward, moments};
+pub(super) use plain::Window;
 
 /// What happens to a convolution's sums on their way to memory.
 #[derive(Debug)]

@@ -1,0 +1,243 @@
+//! The network as the engine sees it: fewer, larger units.
+//!
+//! Batch normalisation, the residual sum and ReLU become one [`Layer::Join`]; a linear layer is a
+//! 1x1 convolution of a 1x1 picture; tensors of one axis are pictures of one pixel.
+
+use super::kernels::{Form, Window};
+use crate::network::{Activation, BufferId, Network, NodeId, Op, ParamId};
+
+/// Index into [`Graph::values`].
+pub(super) type ValueId = usize;
+/// Index into [`Graph::norms`].
+pub(super) type NormId = usize;
+
+/// What a unit computes.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Layer {
+    Conv {
+        weight: ParamId,
+        bias: Option<ParamId>,
+        form: Form,
+    },
+    /// Sum of its one or two inputs, each through its batch normalisation if it has one.
+    Join {
+        norms: Vec<Option<NormId>>,
+        relu: bool,
+    },
+    Activation(Activation),
+    MaxPool(Window),
+    AvgPool(Window),
+    GlobalAvgPool,
+    Concat,
+    Flatten,
+    PadShortcut {
+        stride: usize,
+        before: usize,
+    },
+    Dropout {
+        node: NodeId,
+        p: f64,
+    },
+}
+
+/// A layer, what it reads and what it makes.
+#[derive(Debug, Clone)]
+pub(super) struct Unit {
+    pub layer: Layer,
+    pub inputs: Vec<ValueId>,
+    pub output: ValueId,
+}
+
+/// A batch normalisation: its parameters, buffers and constants.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BatchNorm {
+    pub weight: ParamId,
+    pub bias: ParamId,
+    pub mean: BufferId,
+    pub var: BufferId,
+    pub eps: f64,
+    pub momentum: f64,
+    /// What it normalises.
+    pub input: ValueId,
+}
+
+/// Units in an order in which each reads earlier values only.
+#[derive(Debug, Clone)]
+pub(super) struct Graph {
+    /// (c, h, w) of each value; value 0 is the images, the last unit's output the logits.
+    pub values: Vec<[usize; 3]>,
+    pub units: Vec<Unit>,
+    pub norms: Vec<BatchNorm>,
+}
+
+/// Whether dropout acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Train,
+    Eval,
+}
+
+/// The first operation of `network` that the engine has no kernel for.
+pub(super) fn unsupported(network: &Network) -> Option<&'static str> {
+    let lacks = |op: &Op| {
+        matches!(
+            op,
+            Op::LayerNorm { .. }
+                | Op::ToTokens
+                | Op::ClassToken { .. }
+                | Op::PositionEmbedding { .. }
+                | Op::Attention { .. }
+                | Op::FirstToken
+        )
+    };
+    network.nodes.iter().find(|n| lacks(&n.op)).map(|n| n.op.name())
+}
+
+impl Graph {
+    /// The graph of a network that has no [`unsupported`] operation.
+    pub fn new(network: &Network, purpose: Purpose) -> Self {
+        let consumers = network.consumers();
+        let mut graph = Self { values: Vec::new(), units: Vec::new(), norms: Vec::new() };
+        // What holds a node's output; nothing for nodes that their only reader absorbs.
+        let mut value: Vec<Option<ValueId>> = vec![None; network.nodes.len()];
+        let last = network.nodes.len() - 1;
+        let relu = |op: &Op| matches!(op, Op::Activation(Activation::Relu));
+        let reader = |id: NodeId| {
+            let sole = consumers[id] == 1 && id != last;
+            sole.then(|| network.nodes.iter().find(|n| n.inputs.contains(&id))).flatten()
+        };
+        let absorbed = |id: NodeId| match (&network.nodes[id].op, reader(id)) {
+            (Op::BatchNorm { .. }, Some(by)) => matches!(by.op, Op::Add) || relu(&by.op),
+            (Op::Add, Some(by)) => relu(&by.op),
+            _ => false,
+        };
+        for (id, node) in network.nodes.iter().enumerate() {
+            if absorbed(id) {
+                continue;
+            }
+            let alias = match node.op {
+                Op::Dropout { .. } => purpose == Purpose::Eval,
+                Op::Flatten => {
+                    let [.., h, w] = picture(&network.nodes[node.inputs[0]].shape);
+                    h * w == 1
+                }
+                _ => false,
+            };
+            if alias {
+                value[id] = value[node.inputs[0]];
+                continue;
+            }
+            let joined = match node.op {
+                Op::BatchNorm { .. } | Op::Add => Some((id, false)),
+                Op::Activation(Activation::Relu) => Some((node.inputs[0], true)),
+                _ => None,
+            };
+            let (layer, inputs) = match joined {
+                Some((from, relu)) => {
+                    // ReLU of a value that is kept is a join of that value alone.
+                    let own = from == id || absorbed(from);
+                    let terms = match (&network.nodes[from].op, own) {
+                        (Op::Add, true) => network.nodes[from].inputs.clone(),
+                        _ => vec![from],
+                    };
+                    let (norms, inputs) = terms
+                        .into_iter()
+                        .map(|t| {
+                            let normalises = own && (t == id || absorbed(t));
+                            graph.term(network, &value, t, normalises)
+                        })
+                        .unzip();
+                    (Some(Layer::Join { norms, relu }), inputs)
+                }
+                None => {
+                    let inputs = node
+                        .inputs
+                        .iter()
+                        .map(|&i| value[i].expect("nodes read earlier nodes that are kept"))
+                        .collect();
+                    (plain(network, id), inputs)
+                }
+            };
+            let output = graph.values.len();
+            graph.values.push(picture(&node.shape));
+            value[id] = Some(output);
+            if let Some(layer) = layer {
+                graph.units.push(Unit { layer, inputs, output });
+            }
+        }
+        graph
+    }
+
+    /// A join's term: node `t` itself, or its input with its normalisation.
+    fn term(
+        &mut self,
+        network: &Network,
+        value: &[Option<ValueId>],
+        t: NodeId,
+        normalises: bool,
+    ) -> (Option<NormId>, ValueId) {
+        let held = |id: NodeId| value[id].expect("nodes read earlier nodes that are kept");
+        match network.nodes[t].op {
+            Op::BatchNorm { weight, bias, mean, var, eps, momentum } if normalises => {
+                let input = held(network.nodes[t].inputs[0]);
+                self.norms.push(BatchNorm { weight, bias, mean, var, eps, momentum, input });
+                (Some(self.norms.len() - 1), input)
+            }
+            _ => (None, held(t)),
+        }
+    }
+
+    /// The unit that makes `value`; none makes the images.
+    pub fn maker(&self, value: ValueId) -> Option<usize> {
+        self.units.iter().position(|u| u.output == value)
+    }
+
+    /// The logits.
+    pub fn logits(&self) -> ValueId {
+        self.units.last().map_or(0, |u| u.output)
+    }
+
+    /// For each value, the zero border that the convolutions reading it need.
+    pub fn halos(&self) -> Vec<usize> {
+        let mut halos = vec![0; self.values.len()];
+        for unit in &self.units {
+            if let Layer::Conv { form, .. } = unit.layer {
+                let halo = &mut halos[unit.inputs[0]];
+                *halo = form.padding.max(*halo);
+            }
+        }
+        halos
+    }
+}
+
+/// A shape without the batch axis as a picture.
+fn picture(shape: &[usize]) -> [usize; 3] {
+    match *shape {
+        [c] => [c, 1, 1],
+        [c, h, w] => [c, h, w],
+        _ => unreachable!("token shapes belong to unsupported operations"),
+    }
+}
+
+/// The layer of a node that is no join; none for the input.
+fn plain(network: &Network, id: NodeId) -> Option<Layer> {
+    Some(match network.nodes[id].op {
+        Op::Input => return None,
+        Op::Conv2d { weight, bias, stride, padding } => {
+            let form = Form { kernel: network.layout.params[weight].shape[2], stride, padding };
+            Layer::Conv { weight, bias, form }
+        }
+        Op::Linear { weight, bias } => {
+            Layer::Conv { weight, bias, form: Form { kernel: 1, stride: 1, padding: 0 } }
+        }
+        Op::Activation(kind) => Layer::Activation(kind),
+        Op::MaxPool { kernel, stride } => Layer::MaxPool(Window { kernel, stride }),
+        Op::AvgPool { kernel, stride } => Layer::AvgPool(Window { kernel, stride }),
+        Op::GlobalAvgPool => Layer::GlobalAvgPool,
+        Op::Concat => Layer::Concat,
+        Op::Flatten => Layer::Flatten,
+        Op::Dropout { p } => Layer::Dropout { node: id, p },
+        Op::PadShortcut { stride, before, .. } => Layer::PadShortcut { stride, before },
+        _ => unreachable!("joins are made elsewhere, the rest is unsupported"),
+    })
+}

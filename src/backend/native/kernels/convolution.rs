@@ -1,0 +1,225 @@
+//! A convolution's three passes, each by the kernel that is fastest for its shape.
+//!
+//! Winograd's algorithm where it applies and pays; the direct kernels everywhere else.
+//! `LOSSREEL_CONV=direct` keeps to the direct ones, the reference that the others are tested
+//! against.
+
+use std::sync::OnceLock;
+
+use super::Epilogue;
+use super::conv::{Conv, ConvBackward, Form};
+use super::winograd::Winograd;
+use crate::backend::native::shape::Shape;
+use crate::backend::native::simd::Level;
+
+/// Which kernels may be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// The direct ones alone.
+    Direct,
+    /// The fastest for the shape.
+    Fastest,
+}
+
+impl Algorithm {
+    /// The fastest, unless `LOSSREEL_CONV=direct`.
+    pub fn from_env() -> Self {
+        static DIRECT: OnceLock<bool> = OnceLock::new();
+        let direct = || std::env::var("LOSSREEL_CONV").is_ok_and(|v| v == "direct");
+        if *DIRECT.get_or_init(direct) { Self::Direct } else { Self::Fastest }
+    }
+}
+
+/// A convolution before its kernels are chosen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Geometry {
+    pub level: Level,
+    pub algorithm: Algorithm,
+    pub form: Form,
+    /// Images a call, about.
+    pub images: usize,
+}
+
+impl Geometry {
+    /// Winograd's kernel between two shapes, where it applies and pays.
+    fn winograd(&self, input: Shape, output: Shape) -> Option<Winograd> {
+        let fits = self.form == Form { kernel: 3, stride: 1, padding: 1 };
+        if self.algorithm == Algorithm::Direct || !fits {
+            return None;
+        }
+        let tile = Winograd::choose(input, output, self.images)?;
+        Winograd::new(self.level, tile, input, output)
+    }
+}
+
+/// The forward pass.
+#[derive(Debug)]
+pub(crate) enum Forward {
+    Direct(Conv),
+    Winograd(Winograd),
+}
+
+impl Forward {
+    pub fn new(geometry: &Geometry, input: Shape, output: Shape) -> Self {
+        let &Geometry { level, form, .. } = geometry;
+        match geometry.winograd(input, output) {
+            Some(kernel) => Self::Winograd(kernel),
+            None => Self::Direct(Conv::new(level, input, output, form)),
+        }
+    }
+
+    /// Floats of packed weights.
+    pub fn packed_len(&self) -> usize {
+        match self {
+            Self::Direct(kernel) => kernel.packed_len(),
+            Self::Winograd(kernel) => kernel.packed_len(),
+        }
+    }
+
+    /// Floats of scratch memory a call needs.
+    pub fn scratch_len(&self) -> usize {
+        match self {
+            Self::Direct(_) => 0,
+            Self::Winograd(kernel) => kernel.scratch_len(),
+        }
+    }
+
+    /// Packs `weight`, (out, in, k, k), each output channel times its `scale`.
+    pub fn pack(&self, weight: &[f32], scale: Option<&[f32]>, packed: &mut [f32]) {
+        match self {
+            Self::Direct(kernel) => kernel.pack(weight, scale, packed),
+            Self::Winograd(kernel) => kernel.pack(weight, scale, packed),
+        }
+    }
+
+    /// y = conv(x) for `images` images, through `epilogue`.
+    pub fn run(
+        &self,
+        x: &[f32],
+        images: usize,
+        packed: &[f32],
+        epilogue: Epilogue,
+        y: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        match self {
+            Self::Direct(kernel) => kernel.forward(x, images, packed, epilogue, y),
+            Self::Winograd(kernel) => kernel.forward(x, images, packed, epilogue, y, scratch),
+        }
+    }
+}
+
+/// The gradient to the input.
+#[derive(Debug)]
+pub(crate) enum Data {
+    Direct(ConvBackward),
+    Winograd(Winograd),
+}
+
+impl Data {
+    pub fn new(geometry: &Geometry, dz: Shape, dx: Shape) -> Self {
+        let &Geometry { level, form, .. } = geometry;
+        match geometry.winograd(dz, dx) {
+            Some(kernel) => Self::Winograd(kernel),
+            None => Self::Direct(ConvBackward::new(level, dz, dx, form)),
+        }
+    }
+
+    /// Floats of packed weights.
+    pub fn packed_len(&self) -> usize {
+        match self {
+            Self::Direct(kernel) => kernel.packed_len(),
+            Self::Winograd(kernel) => kernel.packed_len(),
+        }
+    }
+
+    /// Floats of scratch memory a call needs.
+    pub fn scratch_len(&self) -> usize {
+        match self {
+            Self::Direct(_) => 0,
+            Self::Winograd(kernel) => kernel.scratch_len(),
+        }
+    }
+
+    /// Packs `weight`, (out, in, k, k).
+    pub fn pack(&self, weight: &[f32], packed: &mut [f32]) {
+        match self {
+            Self::Direct(kernel) => kernel.pack(weight, packed),
+            Self::Winograd(kernel) => kernel.pack_backward(weight, packed),
+        }
+    }
+
+    /// Writes the gradient of `images` images over `dx`.
+    pub fn run(
+        &self,
+        dz: &[f32],
+        images: usize,
+        packed: &[f32],
+        dx: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        match self {
+            Self::Direct(kernel) => kernel.run(dz, images, packed, dx),
+            Self::Winograd(kernel) => {
+                kernel.forward(dz, images, packed, Epilogue::Plain, dx, scratch);
+            }
+        }
+    }
+}
+
+/// The gradient to the weights, gathered in the kernel's own order and unpacked once.
+#[derive(Debug)]
+pub(crate) enum Weights {
+    Direct(Conv, Shape),
+    Winograd(Winograd),
+}
+
+impl Weights {
+    /// From the shapes of the input, the output and the output's gradient.
+    pub fn new(geometry: &Geometry, input: Shape, dz: Shape) -> Self {
+        let &Geometry { level, form, .. } = geometry;
+        match geometry.winograd(input, dz) {
+            Some(kernel) => Self::Winograd(kernel),
+            None => Self::Direct(Conv::new(level, input, dz, form), dz),
+        }
+    }
+
+    /// Floats of the gathered gradient.
+    pub fn gathered_len(&self) -> usize {
+        match self {
+            Self::Direct(kernel, _) => kernel.packed_len(),
+            Self::Winograd(kernel) => kernel.packed_len(),
+        }
+    }
+
+    /// Floats of scratch memory a call needs.
+    pub fn scratch_len(&self) -> usize {
+        match self {
+            Self::Direct(..) => 0,
+            Self::Winograd(kernel) => kernel.scratch_len(),
+        }
+    }
+
+    /// Adds the gradient of `images` images to `gathered`.
+    pub fn run(
+        &self,
+        x: &[f32],
+        dz: &[f32],
+        images: usize,
+        gathered: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        match self {
+            Self::Direct(kernel, shape) => kernel.backward_weights(x, dz, shape, images, gathered),
+            Self::Winograd(kernel) => kernel.backward_weights(x, dz, images, gathered, scratch),
+        }
+    }
+
+    /// Adds a gathered gradient to `grad`, (out, in, k, k).
+    pub fn finish(&self, gathered: &[f32], grad: &mut [f32]) {
+        match self {
+            Self::Direct(kernel, _) => kernel.unpack_add(gathered, grad),
+            Self::Winograd(kernel) => kernel.finish_weights(gathered, grad),
+        }
+    }
+}

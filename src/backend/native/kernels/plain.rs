@@ -1,0 +1,269 @@
+//! The layers that cost little beside the convolutions: pooling, concatenation, option A's
+//! shortcut, the smooth activations, dropout. One image at a time, forward and backward; loops
+//! over a pixel's channels are left to the compiler's vectoriser.
+
+use crate::backend::native::shape::Shape;
+use crate::network::{Activation, LEAKY_SLOPE};
+use crate::rng::Rng;
+
+/// Rows and columns of a picture.
+fn pixels(h: usize, w: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..h).flat_map(move |y| (0..w).map(move |x| (y, x)))
+}
+
+/// The channels of pixel (y, x), padding included.
+fn pixel<'a>(image: &'a [f32], shape: &Shape, y: usize, x: usize) -> &'a [f32] {
+    let at = shape.at(y as isize, x as isize);
+    &image[at..at + shape.stride]
+}
+
+fn pixel_mut<'a>(image: &'a mut [f32], shape: &Shape, y: usize, x: usize) -> &'a mut [f32] {
+    let at = shape.at(y as isize, x as isize);
+    &mut image[at..at + shape.stride]
+}
+
+fn clear(image: &mut [f32], shape: &Shape) {
+    for y in 0..shape.h {
+        let at = shape.at(y as isize, 0);
+        image[at..at + shape.w * shape.stride].fill(0.0);
+    }
+}
+
+/// A square window's side and its step; no padding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// Side.
+    pub kernel: usize,
+    /// Step.
+    pub stride: usize,
+}
+
+/// Maximum over windows.
+pub(crate) fn max_pool(x: &[f32], xs: &Shape, window: Window, y: &mut [f32], ys: &Shape) {
+    for (oy, ox) in pixels(ys.h, ys.w) {
+        let out = pixel_mut(y, ys, oy, ox);
+        let first = pixel(x, xs, oy * window.stride, ox * window.stride);
+        out.copy_from_slice(first);
+        for (ky, kx) in pixels(window.kernel, window.kernel).skip(1) {
+            let from = pixel(x, xs, oy * window.stride + ky, ox * window.stride + kx);
+            for (o, &v) in out.iter_mut().zip(from) {
+                // A NaN among the values is the maximum, as in PyTorch.
+                *o = if v > *o || v.is_nan() { v } else { *o };
+            }
+        }
+    }
+}
+
+/// The gradient goes to the first largest value of each window.
+pub(crate) fn max_pool_backward(
+    [x, y, dy]: [(&[f32], &Shape); 3],
+    window: Window,
+    dx: &mut [f32],
+    dxs: &Shape,
+) {
+    clear(dx, dxs);
+    let mut open = vec![true; dxs.stride];
+    for (oy, ox) in pixels(y.1.h, y.1.w) {
+        let (best, g) = (pixel(y.0, y.1, oy, ox), pixel(dy.0, dy.1, oy, ox));
+        open.fill(true);
+        for (ky, kx) in pixels(window.kernel, window.kernel) {
+            let (iy, ix) = (oy * window.stride + ky, ox * window.stride + kx);
+            let from = pixel(x.0, x.1, iy, ix);
+            let to = pixel_mut(dx, dxs, iy, ix);
+            for c in 0..to.len() {
+                if open[c] && (from[c] == best[c] || from[c].is_nan()) {
+                    to[c] += g[c];
+                    open[c] = false;
+                }
+            }
+        }
+    }
+}
+
+/// Mean over windows.
+pub(crate) fn avg_pool(x: &[f32], xs: &Shape, window: Window, y: &mut [f32], ys: &Shape) {
+    let share = 1.0 / (window.kernel * window.kernel) as f32;
+    for (oy, ox) in pixels(ys.h, ys.w) {
+        let out = pixel_mut(y, ys, oy, ox);
+        out.fill(0.0);
+        for (ky, kx) in pixels(window.kernel, window.kernel) {
+            let from = pixel(x, xs, oy * window.stride + ky, ox * window.stride + kx);
+            out.iter_mut().zip(from).for_each(|(o, v)| *o += v);
+        }
+        out.iter_mut().for_each(|o| *o *= share);
+    }
+}
+
+/// The gradient is spread evenly.
+pub(crate) fn avg_pool_backward(
+    dy: &[f32],
+    ys: &Shape,
+    window: Window,
+    dx: &mut [f32],
+    dxs: &Shape,
+) {
+    clear(dx, dxs);
+    let share = 1.0 / (window.kernel * window.kernel) as f32;
+    for (oy, ox) in pixels(ys.h, ys.w) {
+        let g = pixel(dy, ys, oy, ox);
+        for (ky, kx) in pixels(window.kernel, window.kernel) {
+            let to = pixel_mut(dx, dxs, oy * window.stride + ky, ox * window.stride + kx);
+            to.iter_mut().zip(g).for_each(|(t, g)| *t += g * share);
+        }
+    }
+}
+
+/// Mean over the whole picture; `ys` is one pixel.
+pub(crate) fn global_avg_pool(x: &[f32], xs: &Shape, y: &mut [f32], ys: &Shape) {
+    let out = pixel_mut(y, ys, 0, 0);
+    out.fill(0.0);
+    for (iy, ix) in pixels(xs.h, xs.w) {
+        out.iter_mut().zip(pixel(x, xs, iy, ix)).for_each(|(o, v)| *o += v);
+    }
+    let share = 1.0 / xs.pixels() as f32;
+    out.iter_mut().for_each(|o| *o *= share);
+}
+
+/// The gradient of the mean.
+pub(crate) fn global_avg_pool_backward(dy: &[f32], ys: &Shape, dx: &mut [f32], dxs: &Shape) {
+    let g = pixel(dy, ys, 0, 0);
+    let share = 1.0 / dxs.pixels() as f32;
+    for (iy, ix) in pixels(dxs.h, dxs.w) {
+        let to = pixel_mut(dx, dxs, iy, ix);
+        to.iter_mut().zip(g).for_each(|(t, g)| *t = g * share);
+    }
+}
+
+/// Copies the channels `from..from + count` of x to `to..to + count` of y, pixel by pixel:
+/// concatenation forward and backward.
+pub(crate) fn copy_channels(
+    (x, xs, from): (&[f32], &Shape, usize),
+    count: usize,
+    (y, ys, to): (&mut [f32], &Shape, usize),
+) {
+    for (py, px) in pixels(ys.h, ys.w) {
+        let source = &pixel(x, xs, py, px)[from..from + count];
+        pixel_mut(y, ys, py, px)[to..to + count].copy_from_slice(source);
+    }
+}
+
+/// (c, h, w) -> one pixel of c h w channels, in PyTorch's order.
+pub(crate) fn flatten(x: &[f32], xs: &Shape, y: &mut [f32], ys: &Shape) {
+    let out = pixel_mut(y, ys, 0, 0);
+    for (k, (py, px)) in pixels(xs.h, xs.w).enumerate() {
+        for (c, v) in pixel(x, xs, py, px)[..xs.c].iter().enumerate() {
+            out[c * xs.pixels() + k] = *v;
+        }
+    }
+}
+
+/// The way back of [`flatten`].
+pub(crate) fn unflatten(dy: &[f32], ys: &Shape, dx: &mut [f32], dxs: &Shape) {
+    let from = pixel(dy, ys, 0, 0);
+    for (k, (py, px)) in pixels(dxs.h, dxs.w).enumerate() {
+        let to = pixel_mut(dx, dxs, py, px);
+        for (c, v) in to[..dxs.c].iter_mut().enumerate() {
+            *v = from[c * dxs.h * dxs.w + k];
+        }
+    }
+}
+
+/// Every `stride`-th pixel, its channels moved up by `before`, zeros around them.
+pub(crate) fn pad_shortcut(
+    x: &[f32],
+    xs: &Shape,
+    [stride, before]: [usize; 2],
+    y: &mut [f32],
+    ys: &Shape,
+) {
+    for (py, px) in pixels(ys.h, ys.w) {
+        let out = pixel_mut(y, ys, py, px);
+        out.fill(0.0);
+        let from = &pixel(x, xs, py * stride, px * stride)[..xs.c];
+        out[before..before + xs.c].copy_from_slice(from);
+    }
+}
+
+/// The way back of [`pad_shortcut`].
+pub(crate) fn pad_shortcut_backward(
+    dy: &[f32],
+    ys: &Shape,
+    [stride, before]: [usize; 2],
+    dx: &mut [f32],
+    dxs: &Shape,
+) {
+    clear(dx, dxs);
+    for (py, px) in pixels(ys.h, ys.w) {
+        let from = &pixel(dy, ys, py, px)[before..before + dxs.c];
+        pixel_mut(dx, dxs, py * stride, px * stride)[..dxs.c].copy_from_slice(from);
+    }
+}
+
+/// The activation and its first derivative at `x`. ReLU's is 0 at 0, as everywhere here.
+pub(crate) fn activation(kind: Activation, x: f32) -> (f32, f32) {
+    let wide = f64::from(x);
+    let sigmoid = || 1.0 / (1.0 + (-wide).exp());
+    let (value, slope) = match kind {
+        Activation::Relu if x <= 0.0 => (0.0, 0.0),
+        Activation::LeakyRelu if x <= 0.0 => (LEAKY_SLOPE * wide, LEAKY_SLOPE),
+        Activation::Relu | Activation::LeakyRelu => (wide, 1.0),
+        Activation::Gelu => {
+            // x Phi(x); Phi' is the normal density.
+            let cdf = 0.5 * (1.0 + candle_core::cpu::erf::erf_f64(wide / std::f64::consts::SQRT_2));
+            let density = (-0.5 * wide * wide).exp() / (2.0 * std::f64::consts::PI).sqrt();
+            (wide * cdf, cdf + wide * density)
+        }
+        Activation::Silu => {
+            let s = sigmoid();
+            (wide * s, s * (1.0 + wide * (1.0 - s)))
+        }
+        Activation::Tanh => {
+            let t = wide.tanh();
+            (t, 1.0 - t * t)
+        }
+        Activation::Sigmoid => {
+            let s = sigmoid();
+            (s, s * (1.0 - s))
+        }
+    };
+    (value as f32, slope as f32)
+}
+
+/// y = f(x) on the picture's channels.
+pub(crate) fn activate(kind: Activation, x: &[f32], xs: &Shape, y: &mut [f32], ys: &Shape) {
+    for (py, px) in pixels(ys.h, ys.w) {
+        let from = &pixel(x, xs, py, px)[..xs.c];
+        let to = &mut pixel_mut(y, ys, py, px)[..ys.c];
+        to.iter_mut().zip(from).for_each(|(t, &v)| *t = activation(kind, v).0);
+    }
+}
+
+/// dx = f'(x) dy.
+pub(crate) fn activate_backward(
+    kind: Activation,
+    (x, xs): (&[f32], &Shape),
+    (dy, ys): (&[f32], &Shape),
+    dx: &mut [f32],
+    dxs: &Shape,
+) {
+    for (py, px) in pixels(dxs.h, dxs.w) {
+        let (from, g) = (pixel(x, xs, py, px), pixel(dy, ys, py, px));
+        let to = &mut pixel_mut(dx, dxs, py, px)[..dxs.c];
+        for ((t, &v), g) in to.iter_mut().zip(from).zip(g) {
+            *t = activation(kind, v).1 * g;
+        }
+    }
+}
+
+/// y = x with each value zeroed with probability `p` and the rest scaled by 1 / (1 - p). Draws run
+/// over (c, h, w); the same draws serve forward and backward.
+pub(crate) fn dropout(p: f64, rng: &mut Rng, x: &[f32], xs: &Shape, y: &mut [f32], ys: &Shape) {
+    let keep = (1.0 / (1.0 - p)) as f32;
+    for c in 0..xs.c {
+        for (py, px) in pixels(xs.h, xs.w) {
+            let from = x[xs.at(py as isize, px as isize) + c];
+            let to = &mut y[ys.at(py as isize, px as isize) + c];
+            *to = if rng.bernoulli(p) { 0.0 } else { keep * from };
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! A training pass as a list of steps, cut into phases.
+//!
+//! Within a phase every image goes its own way: a worker takes a few images and runs all of the
+//! phase's steps on them while they are in its cache. A phase ends where something about the whole
+//! batch must be known: a batch normalisation's statistics (forward) or its reductions (backward).
+//! So a residual net has one phase a convolution in each direction, and in it batch normalisation,
+//! residual sum, ReLU, convolution and statistics follow one another on the same images.
+//!
+//! A slot that one phase alone touches is scratch, of which each worker has its own; the others
+//! hold the batch. Slots of one shape share memory as their lives allow (of one shape: their zero
+//! borders then stay zero).
+
+use std::collections::HashMap;
+
+use super::graph::{Graph, Layer, NormId, ValueId};
+use super::shape::Shape;
+
+/// Index into [`Plan::slots`].
+pub(super) type SlotId = usize;
+/// Index into [`Graph::units`].
+pub(super) type UnitId = usize;
+
+/// One kernel's work on a few images.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    /// Images (n, c, h, w) into padded NHWC.
+    Input { to: SlotId },
+    /// A convolution, with its output's moments where a normalisation follows.
+    Conv { unit: UnitId, x: SlotId, y: SlotId, stats: Option<NormId> },
+    /// A convolution with the join that follows it, normalisation folded into its weights.
+    Fused { unit: UnitId, x: SlotId, residual: Option<SlotId>, relu: bool, y: SlotId },
+    /// The moments of what no convolution made.
+    Moments { norm: NormId, z: SlotId },
+    /// A join.
+    Join { terms: Vec<(SlotId, Option<NormId>)>, relu: bool, y: SlotId },
+    /// Any other layer forward.
+    Plain { unit: UnitId, inputs: Vec<SlotId>, y: SlotId },
+    /// Cross-entropy and its gradient.
+    Loss { logits: SlotId, gradient: SlotId },
+    /// A join's gradient: the sum over its readers behind ReLU's mask, with the reductions of the
+    /// normalisations in it.
+    JoinBackward {
+        sources: Vec<SlotId>,
+        mask: Option<SlotId>,
+        reductions: Vec<(NormId, SlotId)>,
+        g: SlotId,
+    },
+    /// Through a normalisation.
+    NormBackward { norm: NormId, g: SlotId, z: SlotId, dz: SlotId },
+    /// A convolution's gradient to its weights and bias.
+    ConvWeights { unit: UnitId, x: SlotId, dz: SlotId },
+    /// A convolution's gradient to its input.
+    ConvData { unit: UnitId, dz: SlotId, dx: SlotId },
+    /// Any other layer backward, to its input number `input`; `saved` is what it needs of the
+    /// forward pass.
+    PlainBackward { unit: UnitId, input: usize, saved: Vec<SlotId>, dy: SlotId, dx: SlotId },
+}
+
+impl Step {
+    /// The slots it reads, and the one it writes.
+    pub fn touches(&self) -> (Vec<SlotId>, Option<SlotId>) {
+        match self {
+            Step::Input { to } => (vec![], Some(*to)),
+            Step::Conv { x, y, .. } => (vec![*x], Some(*y)),
+            Step::Fused { x, residual, y, .. } => {
+                ([*x].into_iter().chain(*residual).collect(), Some(*y))
+            }
+            Step::Moments { z, .. } => (vec![*z], None),
+            Step::Join { terms, y, .. } => (terms.iter().map(|t| t.0).collect(), Some(*y)),
+            Step::Plain { inputs, y, .. } => (inputs.clone(), Some(*y)),
+            Step::Loss { logits, gradient } => (vec![*logits], Some(*gradient)),
+            Step::JoinBackward { sources, mask, reductions, g } => {
+                let reads = sources.iter().chain(mask).chain(reductions.iter().map(|r| &r.1));
+                (reads.copied().collect(), Some(*g))
+            }
+            Step::NormBackward { g, z, dz, .. } => (vec![*g, *z], Some(*dz)),
+            Step::ConvWeights { x, dz, .. } => (vec![*x, *dz], None),
+            Step::ConvData { dz, dx, .. } => (vec![*dz], Some(*dx)),
+            Step::PlainBackward { saved, dy, dx, .. } => {
+                (saved.iter().chain([dy]).copied().collect(), Some(*dx))
+            }
+        }
+    }
+}
+
+/// What is worked out once for the whole batch between two phases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finish {
+    /// A normalisation's scale and shift from the moments.
+    Moments(NormId),
+    /// A normalisation's gradient and the factors of its backward map from the reductions.
+    Reductions(NormId),
+}
+
+/// Steps that run image by image, and what follows for the batch.
+#[derive(Debug, Default)]
+pub(super) struct Phase {
+    pub steps: Vec<Step>,
+    pub finish: Vec<Finish>,
+    /// Images that go through the steps together.
+    pub group: usize,
+}
+
+/// Where a slot's floats are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// Buffer of a piece of the batch, for all its images.
+    Batch(usize),
+    /// Buffer of a worker, for one group of images.
+    Scratch(usize),
+}
+
+/// A tensor of the pass.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot {
+    pub shape: Shape,
+    pub memory: Memory,
+}
+
+/// The whole pass.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub phases: Vec<Phase>,
+    pub slots: Vec<Slot>,
+    /// Shapes of the batch buffers.
+    pub batch: Vec<Shape>,
+    /// Shapes of the scratch buffers.
+    pub scratch: Vec<Shape>,
+    /// Images of the largest group.
+    pub largest_group: usize,
+}
+
+/// Bytes of one group's tensors: they should stay in a core's second cache with the weights.
+const GROUP_BYTES: usize = 640 << 10;
+
+/// Most images of a group.
+pub(super) const MAX_GROUP: usize = 8;
+
+impl Plan {
+    /// The pass of `graph`: forward, loss, backward to all parameters.
+    pub fn new(graph: &Graph) -> Self {
+        Emitter::new(graph).run()
+    }
+}
+
+struct Emitter<'a> {
+    graph: &'a Graph,
+    phases: Vec<Phase>,
+    shapes: Vec<Shape>,
+    /// Each value's slot.
+    held: Vec<SlotId>,
+    /// What contributes to each value's gradient, in the order in which it is made.
+    sources: Vec<Vec<SlotId>>,
+    /// For each value, the zero border that its maker's backward pass needs around its gradient.
+    needs: Vec<usize>,
+}
+
+impl<'a> Emitter<'a> {
+    fn new(graph: &'a Graph) -> Self {
+        let halos = graph.halos();
+        let shapes: Vec<Shape> =
+            graph.values.iter().zip(&halos).map(|(&v, &halo)| Shape::new(v, halo)).collect();
+        let mut needs = vec![0; graph.values.len()];
+        for unit in &graph.units {
+            // The images need no gradient, so the first convolution needs no border.
+            if let (Layer::Conv { form, .. }, true) = (&unit.layer, unit.inputs[0] != 0) {
+                let ([_, h, w], [_, ho, wo]) =
+                    (graph.values[unit.inputs[0]], graph.values[unit.output]);
+                needs[unit.output] = form.gradient_halo(h, ho).max(form.gradient_halo(w, wo));
+            }
+        }
+        Self {
+            graph,
+            phases: vec![Phase::default()],
+            held: (0..shapes.len()).collect(),
+            sources: vec![Vec::new(); shapes.len()],
+            shapes,
+            needs,
+        }
+    }
+
+    fn slot(&mut self, value: ValueId, halo: usize) -> SlotId {
+        self.shapes.push(Shape::new(self.graph.values[value], halo));
+        self.shapes.len() - 1
+    }
+
+    fn push(&mut self, step: Step) {
+        let last = self.phases.len() - 1;
+        self.phases[last].steps.push(step);
+    }
+
+    /// Notes that the phase at hand gathers what `finish` needs.
+    fn gathers(&mut self, finish: Finish) {
+        let last = self.phases.len() - 1;
+        self.phases[last].finish.push(finish);
+    }
+
+    /// Begins a new phase if the one at hand gathers what is needed now.
+    fn needs_done(&mut self, finish: Finish) {
+        if self.phases.last().is_some_and(|p| p.finish.contains(&finish)) {
+            self.phases.push(Phase::default());
+        }
+    }
+
+    fn run(mut self) -> Plan {
+        self.push(Step::Input { to: self.held[0] });
+        for unit in 0..self.graph.units.len() {
+            self.forward(unit);
+        }
+        let logits = self.graph.logits();
+        let gradient = self.slot(logits, self.needs[logits]);
+        self.push(Step::Loss { logits: self.held[logits], gradient });
+        self.sources[logits].push(gradient);
+        for unit in (0..self.graph.units.len()).rev() {
+            self.backward(unit);
+        }
+        allocate(self.phases, self.shapes)
+    }
+
+    fn forward(&mut self, id: UnitId) {
+        let graph = self.graph;
+        let unit = &graph.units[id];
+        let y = self.held[unit.output];
+        let norm = graph.norms.iter().position(|n| n.input == unit.output);
+        match &unit.layer {
+            Layer::Conv { .. } => {
+                let x = self.held[unit.inputs[0]];
+                self.push(Step::Conv { unit: id, x, y, stats: norm });
+            }
+            Layer::Join { norms, relu } => {
+                for norm in norms.iter().flatten() {
+                    self.needs_done(Finish::Moments(*norm));
+                }
+                let terms =
+                    unit.inputs.iter().map(|&v| self.held[v]).zip(norms.iter().copied()).collect();
+                self.push(Step::Join { terms, relu: *relu, y });
+            }
+            _ => {
+                let inputs = unit.inputs.iter().map(|&v| self.held[v]).collect();
+                self.push(Step::Plain { unit: id, inputs, y });
+            }
+        }
+        for (norm, n) in graph.norms.iter().enumerate() {
+            if n.input == unit.output {
+                if norm != norm_of_conv(unit, &graph.norms).unwrap_or(usize::MAX) {
+                    self.push(Step::Moments { norm, z: y });
+                }
+                self.gathers(Finish::Moments(norm));
+            }
+        }
+    }
+
+    fn backward(&mut self, id: UnitId) {
+        let graph = self.graph;
+        let unit = &graph.units[id];
+        let y = self.held[unit.output];
+        match &unit.layer {
+            Layer::Join { norms, relu } => {
+                let terms = || unit.inputs.iter().zip(norms);
+                let plain = terms().filter(|(_, n)| n.is_none()).map(|(&v, _)| self.needs[v]);
+                let g = self.slot(unit.output, plain.max().unwrap_or(0));
+                let reductions: Vec<_> =
+                    terms().filter_map(|(&v, n)| n.map(|n| (n, self.held[v]))).collect();
+                self.push(Step::JoinBackward {
+                    sources: self.sources[unit.output].clone(),
+                    mask: relu.then_some(y),
+                    reductions: reductions.clone(),
+                    g,
+                });
+                for &(norm, _) in &reductions {
+                    self.gathers(Finish::Reductions(norm));
+                }
+                for (&v, norm) in terms() {
+                    match norm {
+                        None => self.sources[v].push(g),
+                        Some(norm) => {
+                            self.needs_done(Finish::Reductions(*norm));
+                            let dz = self.slot(v, self.needs[v]);
+                            let z = self.held[v];
+                            self.push(Step::NormBackward { norm: *norm, g, z, dz });
+                            self.sources[v].push(dz);
+                        }
+                    }
+                }
+            }
+            Layer::Conv { .. } => {
+                let dz = self.gradient(unit.output);
+                let v = unit.inputs[0];
+                self.push(Step::ConvWeights { unit: id, x: self.held[v], dz });
+                if v != 0 {
+                    let dx = self.slot(v, self.needs[v]);
+                    self.push(Step::ConvData { unit: id, dz, dx });
+                    self.sources[v].push(dx);
+                }
+            }
+            layer => {
+                let dy = self.gradient(unit.output);
+                for (input, &v) in unit.inputs.iter().enumerate().filter(|(_, v)| **v != 0) {
+                    let saved = match layer {
+                        Layer::MaxPool(_) => vec![self.held[v], y],
+                        Layer::Activation(_) => vec![self.held[v]],
+                        _ => vec![],
+                    };
+                    let dx = self.slot(v, self.needs[v]);
+                    self.push(Step::PlainBackward { unit: id, input, saved, dy, dx });
+                    self.sources[v].push(dx);
+                }
+            }
+        }
+    }
+
+    /// The one slot with a value's gradient, its contributions summed up.
+    fn gradient(&mut self, value: ValueId) -> SlotId {
+        let sources = self.sources[value].clone();
+        if let [one] = sources[..]
+            && self.shapes[one].halo >= self.needs[value]
+        {
+            return one;
+        }
+        let g = self.slot(value, self.needs[value]);
+        self.push(Step::JoinBackward { sources, mask: None, reductions: vec![], g });
+        g
+    }
+}
+
+/// The normalisation whose moments the convolution itself gathers.
+fn norm_of_conv(unit: &super::graph::Unit, norms: &[super::graph::BatchNorm]) -> Option<NormId> {
+    let conv = matches!(unit.layer, Layer::Conv { .. });
+    conv.then(|| norms.iter().position(|n| n.input == unit.output)).flatten()
+}
+
+/// Gives each slot its memory.
+pub(super) fn allocate(mut phases: Vec<Phase>, shapes: Vec<Shape>) -> Plan {
+    // First and last use of each slot as (phase, step).
+    let mut first = vec![None; shapes.len()];
+    let mut last = vec![(0, 0); shapes.len()];
+    for (p, phase) in phases.iter().enumerate() {
+        for (s, step) in phase.steps.iter().enumerate() {
+            let (reads, write) = step.touches();
+            assert!(write.is_none_or(|w| !reads.contains(&w)), "a step reads what it writes");
+            for slot in reads.into_iter().chain(write) {
+                first[slot].get_or_insert((p, s));
+                last[slot] = (p, s);
+            }
+        }
+    }
+    let mut slots: Vec<Slot> =
+        shapes.iter().map(|&shape| Slot { shape, memory: Memory::Scratch(0) }).collect();
+    let (mut batch, mut scratch): (Vec<Shape>, Vec<Shape>) = Default::default();
+    let mut free: HashMap<(Shape, bool), Vec<usize>> = HashMap::new();
+    for (p, phase) in phases.iter().enumerate() {
+        for (s, step) in phase.steps.iter().enumerate() {
+            let (reads, write) = step.touches();
+            if let Some(slot) = write.filter(|&w| first[w] == Some((p, s))) {
+                let shape = shapes[slot];
+                let within = last[slot].0 == p;
+                let all = if within { &mut scratch } else { &mut batch };
+                let index = free.entry((shape, within)).or_default().pop().unwrap_or_else(|| {
+                    all.push(shape);
+                    all.len() - 1
+                });
+                slots[slot].memory =
+                    if within { Memory::Scratch(index) } else { Memory::Batch(index) };
+            }
+            let mut done: Vec<SlotId> =
+                reads.into_iter().chain(write).filter(|&slot| last[slot] == (p, s)).collect();
+            done.sort_unstable();
+            done.dedup();
+            for slot in done {
+                let (within, index) = match slots[slot].memory {
+                    Memory::Scratch(i) => (true, i),
+                    Memory::Batch(i) => (false, i),
+                };
+                free.entry((shapes[slot], within)).or_default().push(index);
+            }
+        }
+    }
+    for phase in &mut phases {
+        let mut touched: Vec<SlotId> = phase
+            .steps
+            .iter()
+            .flat_map(|s| {
+                let (reads, write) = s.touches();
+                reads.into_iter().chain(write)
+            })
+            .collect();
+        touched.sort_unstable();
+        touched.dedup();
+        let bytes: usize = touched.iter().map(|&s| 4 * shapes[s].len()).sum();
+        phase.group = (GROUP_BYTES / bytes.max(1)).clamp(1, MAX_GROUP);
+    }
+    let largest_group = phases.iter().map(|p| p.group).max().unwrap_or(1);
+    Plan { phases, slots, batch, scratch, largest_group }
+}

@@ -1,0 +1,306 @@
+//! Evaluation at one point of parameter space: batch normalisation folded into the convolutions,
+//! bias, residual and ReLU in their epilogue, a few images at a time through the whole network so
+//! that their activations stay in a core's second cache. The plan is made once for a network, the
+//! packed weights once for a point; calls run on their caller's thread alone.
+
+use std::sync::{Arc, Mutex};
+
+use super::graph::{Graph, Layer, NormId, Purpose, ValueId};
+use super::kernels::{self, Algorithm, Epilogue, Forward, Geometry, Tensor, Term};
+use super::layers;
+use super::pass::load;
+use super::plan::{Memory, Phase, Plan, Slot, SlotId, Step, UnitId, allocate};
+use super::shape::Shape;
+use super::simd::Level;
+use crate::Result;
+use crate::backend::Point;
+use crate::network::Network;
+
+/// Bytes of a group's tensors at the widest step.
+const GROUP_BYTES: usize = 900 << 10;
+
+/// A network compiled for evaluation.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    level: Level,
+    graph: Graph,
+    plan: Plan,
+    group: usize,
+    /// For each unit that is a convolution: its kernel, and the normalisation folded into it.
+    convs: Vec<Option<(Forward, Option<NormId>)>>,
+    logits: SlotId,
+    classes: usize,
+    /// Floats of an input image.
+    image: usize,
+    /// Memory for activations, one a running call, for reuse.
+    idle: Mutex<Vec<Memories>>,
+}
+
+/// A running call's memory.
+#[derive(Debug)]
+struct Memories {
+    slots: Vec<Vec<f32>>,
+    /// What a kernel needs while it runs.
+    kernel: Vec<f32>,
+}
+
+impl Compiled {
+    pub fn new(level: Level, network: &Network) -> Self {
+        let graph = Graph::new(network, Purpose::Eval);
+        // A residual lies as the sum does, so that one offset serves both.
+        let mut halos = graph.halos();
+        loop {
+            let before = halos.clone();
+            for unit in graph.units.iter().filter(|u| matches!(u.layer, Layer::Join { .. })) {
+                let all = || unit.inputs.iter().copied().chain([unit.output]);
+                let widest = all().map(|v| halos[v]).max().unwrap_or(0);
+                all().for_each(|v| halos[v] = widest);
+            }
+            if halos == before {
+                break;
+            }
+        }
+        let shapes: Vec<Shape> =
+            graph.values.iter().zip(halos).map(|(&v, halo)| Shape::new(v, halo)).collect();
+        let (steps, folded) = fuse(&graph);
+        let phase = Phase { steps, ..Phase::default() };
+        let plan = allocate(vec![phase], shapes.clone());
+        let logits = graph.logits();
+        let bytes = |step: &Step| -> usize {
+            let (reads, write) = step.touches();
+            reads.iter().chain(&write).map(|&s| 4 * shapes[s].len()).sum()
+        };
+        let widest = plan.phases[0].steps.iter().map(bytes).max().unwrap_or(1);
+        let group = (GROUP_BYTES / widest).clamp(1, 8);
+        let algorithm = Algorithm::from_env();
+        let convs = graph.units.iter().enumerate().map(|(id, unit)| {
+            let Layer::Conv { form, .. } = unit.layer else { return None };
+            let (output, norm) = folded[id];
+            let geometry = Geometry { level, algorithm, form, images: group };
+            Some((Forward::new(&geometry, shapes[unit.inputs[0]], shapes[output]), norm))
+        });
+        let convs = convs.collect();
+        Self {
+            level,
+            group,
+            logits,
+            classes: network.classes,
+            image: network.input.iter().product(),
+            convs,
+            plan,
+            graph,
+            idle: Mutex::default(),
+        }
+    }
+
+    fn view<'a>(&'a self, memory: &'a [Vec<f32>], slot: SlotId, n: usize) -> Tensor<'a> {
+        let Slot { shape, memory: at } = &self.plan.slots[slot];
+        let (Memory::Scratch(i) | Memory::Batch(i)) = *at;
+        Tensor { data: &memory[i][..n * shape.len()], shape }
+    }
+}
+
+/// The steps of an evaluation; and for each convolution the value it writes and the normalisation
+/// that is folded into it.
+fn fuse(graph: &Graph) -> (Vec<Step>, Vec<(ValueId, Option<NormId>)>) {
+    let mut readers = vec![0; graph.values.len()];
+    for unit in &graph.units {
+        unit.inputs.iter().for_each(|&v| readers[v] += 1);
+    }
+    // The convolution that a join can take over: the one its value alone comes from.
+    let sole_conv = |v: ValueId| {
+        let unit = graph.maker(v).filter(|_| readers[v] == 1)?;
+        matches!(graph.units[unit].layer, Layer::Conv { .. }).then_some(unit)
+    };
+    let mut folded: Vec<(ValueId, Option<NormId>)> =
+        graph.units.iter().map(|u| (u.output, None)).collect();
+    // Convolutions whose join executes them, with the join.
+    let mut deferred: Vec<Option<UnitId>> = vec![None; graph.units.len()];
+    let mut plain_join = vec![true; graph.units.len()];
+    for (id, unit) in graph.units.iter().enumerate() {
+        let Layer::Join { norms, .. } = &unit.layer else { continue };
+        let convs: Vec<Option<UnitId>> = unit.inputs.iter().map(|&v| sole_conv(v)).collect();
+        for (conv, norm) in convs.iter().zip(norms) {
+            if let (Some(conv), Some(norm)) = (conv, norm) {
+                folded[*conv].1 = Some(*norm);
+            }
+        }
+        // Terms whose normalisation no convolution takes keep the join.
+        let whole = convs.iter().zip(norms).all(|(conv, norm)| conv.is_some() || norm.is_none());
+        let work = |u: UnitId| match graph.units[u].layer {
+            Layer::Conv { form, .. } => {
+                graph.values[graph.units[u].inputs[0]][0] * form.kernel * form.kernel
+            }
+            _ => 0,
+        };
+        if let Some(&conv) = convs.iter().flatten().max_by_key(|&&u| work(u)).filter(|_| whole) {
+            deferred[conv] = Some(id);
+            plain_join[id] = false;
+            folded[conv].0 = unit.output;
+        }
+    }
+    let mut steps = vec![Step::Input { to: 0 }];
+    for (id, unit) in graph.units.iter().enumerate() {
+        let y = unit.output;
+        match &unit.layer {
+            Layer::Conv { .. } if deferred[id].is_some() => {}
+            Layer::Conv { .. } => {
+                let x = unit.inputs[0];
+                steps.push(Step::Fused { unit: id, x, residual: None, relu: false, y });
+            }
+            Layer::Join { relu, .. } if !plain_join[id] => {
+                let Some(conv) = deferred.iter().position(|d| *d == Some(id)) else { continue };
+                let own = graph.units[conv].output;
+                let residual = unit.inputs.iter().copied().find(|v| *v != own);
+                let x = graph.units[conv].inputs[0];
+                steps.push(Step::Fused { unit: conv, x, residual, relu: *relu, y });
+            }
+            Layer::Join { norms, relu } => {
+                let norm = |(&v, n): (&ValueId, &Option<NormId>)| {
+                    (v, n.filter(|_| sole_conv(v).is_none()))
+                };
+                let terms = unit.inputs.iter().zip(norms).map(norm).collect();
+                steps.push(Step::Join { terms, relu: *relu, y });
+            }
+            _ => steps.push(Step::Plain { unit: id, inputs: unit.inputs.clone(), y }),
+        }
+    }
+    (steps, folded)
+}
+
+/// The packed weights of one point.
+pub(super) struct NativePoint {
+    compiled: Arc<Compiled>,
+    /// For each unit: packed weights and bias.
+    convs: Vec<(Vec<f32>, Vec<f32>)>,
+    /// For each normalisation: scale and shift, (stride,).
+    norms: Vec<[Vec<f32>; 2]>,
+}
+
+impl NativePoint {
+    pub fn new(compiled: Arc<Compiled>, network: &Network, theta: &[f32], buffers: &[f32]) -> Self {
+        let layout = &network.layout;
+        let graph = &compiled.graph;
+        let norms: Vec<[Vec<f32>; 2]> = graph
+            .norms
+            .iter()
+            .map(|norm| {
+                let stride = Shape::new(graph.values[norm.input], 0).stride;
+                let of = |p: usize| &theta[layout.params[p].range()];
+                let buffer = |b: usize| &buffers[layout.buffers[b].range()];
+                let (weight, bias) = (of(norm.weight), of(norm.bias));
+                let (mean, var) = (buffer(norm.mean), buffer(norm.var));
+                let (mut scale, mut shift) = (vec![0.0; stride], vec![0.0; stride]);
+                for c in 0..weight.len() {
+                    let s = f64::from(weight[c]) / (f64::from(var[c]) + norm.eps).sqrt();
+                    scale[c] = s as f32;
+                    shift[c] = (f64::from(bias[c]) - f64::from(mean[c]) * s) as f32;
+                }
+                [scale, shift]
+            })
+            .collect();
+        let convs = graph
+            .units
+            .iter()
+            .zip(&compiled.convs)
+            .map(|(unit, conv)| {
+                let (Layer::Conv { weight, bias, .. }, Some((conv, norm))) = (&unit.layer, conv)
+                else {
+                    return Default::default();
+                };
+                let norm = norm.map(|n| &norms[n]);
+                let mut packed = vec![0.0; conv.packed_len()];
+                let weight = &theta[layout.params[*weight].range()];
+                conv.pack(weight, norm.map(|n| &n[0][..]), &mut packed);
+                let stride = Shape::new(graph.values[unit.output], 0).stride;
+                let mut folded = norm.map_or_else(|| vec![0.0; stride], |n| n[1].clone());
+                if let Some(bias) = bias {
+                    let bias = &theta[layout.params[*bias].range()];
+                    for (c, b) in bias.iter().enumerate() {
+                        folded[c] += b * norm.map_or(1.0, |n| n[0][c]);
+                    }
+                }
+                (packed, folded)
+            })
+            .collect();
+        Self { compiled, convs, norms }
+    }
+
+    fn step(&self, step: &Step, images: &[f32], memories: &mut Memories) {
+        let Memories { slots: memory, kernel } = memories;
+        let compiled = &*self.compiled;
+        let n = images.len() / compiled.image;
+        let (_, Some(to)) = step.touches() else { return };
+        let Slot { shape, memory: at } = &compiled.plan.slots[to];
+        let (Memory::Scratch(i) | Memory::Batch(i)) = *at;
+        let mut data = std::mem::take(&mut memory[i]);
+        let y = &mut data[..n * shape.len()];
+        let view = |slot: SlotId| compiled.view(memory, slot, n);
+        match step {
+            Step::Input { .. } => {
+                let images = images.chunks_exact(compiled.image);
+                images.zip(y.chunks_exact_mut(shape.len())).for_each(|(x, y)| load(x, y, shape));
+            }
+            Step::Fused { unit, x, residual, relu, .. } => {
+                let (packed, bias) = &self.convs[*unit];
+                if let Some((conv, _)) = &compiled.convs[*unit] {
+                    let residual = residual.map(|r| view(r).data);
+                    let epilogue = Epilogue::Bias { bias, residual, relu: *relu };
+                    conv.run(view(*x).data, n, packed, epilogue, y, kernel);
+                }
+            }
+            Step::Join { terms, relu, .. } => {
+                let term = |&(slot, norm): &(SlotId, Option<NormId>)| Term {
+                    tensor: view(slot),
+                    affine: norm.map(|k| self.norms[k].each_ref().map(|v| &v[..])),
+                };
+                match &terms[..] {
+                    [a] => kernels::join(compiled.level, n, &[term(a)], *relu, y, shape),
+                    [a, b] => {
+                        kernels::join(compiled.level, n, &[term(a), term(b)], *relu, y, shape);
+                    }
+                    _ => unreachable!("a join has one or two terms"),
+                }
+            }
+            Step::Plain { unit, inputs, .. } => {
+                let inputs: Vec<Tensor> = inputs.iter().map(|&x| view(x)).collect();
+                layers::forward(
+                    &compiled.graph.units[*unit].layer,
+                    &inputs,
+                    &|_, _| None,
+                    y,
+                    shape,
+                );
+            }
+            _ => unreachable!("evaluation has no other steps"),
+        }
+        memory[i] = data;
+    }
+}
+
+impl Point for NativePoint {
+    fn logits(&self, images: &[f32]) -> Result<Vec<f32>> {
+        let compiled = &*self.compiled;
+        let idle = compiled.idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
+        let mut memory = idle.unwrap_or_else(|| {
+            let buffer = |s: &Shape| vec![0.0; s.len() * compiled.group];
+            let slots = compiled.plan.scratch.iter().map(buffer).collect();
+            let convs = compiled.convs.iter().flatten();
+            let kernel = convs.map(|(conv, _)| conv.scratch_len()).max().unwrap_or(0);
+            Memories { slots, kernel: vec![0.0; kernel] }
+        });
+        let mut all = Vec::with_capacity(images.len() / compiled.image * compiled.classes);
+        for group in images.chunks(compiled.group * compiled.image) {
+            for step in &compiled.plan.phases[0].steps {
+                self.step(step, group, &mut memory);
+            }
+            let z = compiled.view(&memory.slots, compiled.logits, group.len() / compiled.image);
+            for image in z.data.chunks_exact(z.shape.len()) {
+                let at = z.shape.at(0, 0);
+                all.extend_from_slice(&image[at..at + compiled.classes]);
+            }
+        }
+        compiled.idle.lock().unwrap_or_else(|e| e.into_inner()).push(memory);
+        Ok(all)
+    }
+}
