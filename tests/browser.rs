@@ -33,9 +33,10 @@ fn bowl() -> Film {
         split: Split::Train,
         points,
     };
+    let mut strip = Strip::default();
+    strip.series.push(series);
     let panel = ContourPanel {
         title: "A bowl".into(),
-        subtitle: "longer than wide".into(),
         grid: Grid { xs, ys, values, interpolated: None },
         path,
         x_label: "PC1 (63.1 %)".into(),
@@ -47,7 +48,7 @@ fn bowl() -> Film {
         caption: "A function of two variables.".into(),
         value_label: "loss".into(),
         panels: vec![panel],
-        strip: Strip { series: vec![series], ..Strip::default() },
+        strip,
         ..Film::default()
     }
 }

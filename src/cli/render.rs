@@ -186,7 +186,6 @@ fn output(look: &Look, files: &Files) -> Result<Output> {
         return Err(Error::bad_value("--out", "-", "a stream of unknown format", remedy));
     }
     [output.width, output.height] = size(&look.size)?;
-    output.scale = look.scale;
     if let Some(fps) = files.fps {
         output.fps = fps;
         output.frames = 10 * fps as usize;
@@ -194,7 +193,7 @@ fn output(look: &Look, files: &Files) -> Result<Output> {
     if let Some(frames) = files.frames {
         output.frames = frames;
     }
-    output.theme = Theme::by_name(&look.theme)?;
+    output.theme = Theme { scale: look.scale, ..Theme::by_name(&look.theme)? };
     if let Some(name) = &look.colormap {
         output.theme.colormap = Colormap::by_name(name)?;
     }

@@ -61,7 +61,7 @@ impl<'a> ContourFilm<'a> {
             colorbar_label_ems: scale.labels().iter().map(|l| ems(l)).fold(2.0, f32::max),
             tick_label_ems: y_ticks.map(|y| ems(&significant(y, 6))).fold(1.5, f32::max),
         };
-        let layout = Layout::new(width, height, &contents);
+        let layout = Layout::scaled(width, height, theme.scale, &contents);
         let tracks = film
             .panels
             .iter()

@@ -83,7 +83,7 @@ pub fn draw(
         });
     }
     let (w, h) = (width as f32, height as f32);
-    let s = (w / 1280.0).min(h / 720.0);
+    let s = theme.scale * (w / 1280.0).min(h / 720.0);
     let font = Type::scaled(s);
     let margin = (32.0 * s).max(6.0);
     let room = w - 2.0 * margin;

@@ -8,6 +8,7 @@ use super::film::{self, Dither, Format, Output, stream_show, write_show};
 use super::golden::{film, output, panel, read_png, render, two_panels};
 use super::scene::Film;
 use super::show::{self, Show};
+use super::theme::Theme;
 
 /// The pictures of a GIF as a viewer builds them up, RGB.
 fn decode_gif(path: &Path) -> Vec<Vec<[u8; 3]>> {
@@ -137,6 +138,9 @@ fn streams_hold_the_pictures_and_a_reader_that_leaves_ends_them() {
     let error = stream_show(&show, &raw, &mut Leaving(400_000), &mut |_, _| {}).unwrap_err();
     let broken = |e: &crate::Error| matches!(e, crate::Error::Io { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe);
     assert!(broken(&error), "{error}");
+    let gif = Output { format: Some(Format::Gif), ..raw.clone() };
+    let error = stream_show(&show, &gif, &mut Leaving(9_000), &mut |_, _| {}).unwrap_err();
+    assert!(broken(&error), "{error}");
     let mp4 = Output { format: Some(Format::Mp4), ..y4m.clone() };
     let refusal = stream_show(&even, &mp4, &mut Vec::new(), &mut |_, _| {}).unwrap_err();
     assert!(refusal.to_string().contains("y4m or raw"), "{refusal}");
@@ -180,7 +184,8 @@ fn a_scaled_picture_has_the_size_asked_for_and_larger_type() {
     let folder = tempfile::tempdir().unwrap();
     let width_of_title = |scale: f32| {
         let path = folder.path().join("poster.png");
-        let out = Output { scale, ..output(&path, (960, 540), 3, 30) };
+        let theme = Theme { scale, ..Theme::light() };
+        let out = Output { theme, ..output(&path, (960, 540), 3, 30) };
         let report = render(&film, &out);
         assert_eq!((report.width, report.height), (960, 540));
         let (rgb, w, h) = read_png(&path);

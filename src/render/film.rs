@@ -2,7 +2,7 @@
 //! for each frame, on all cores, in order into an encoder.
 
 use std::fs::File;
-use std::io::{BufWriter, Seek, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -87,7 +87,7 @@ fn write_film(
                 Attempt::Complete
             }
         };
-        let written = staged.file().stream_position();
+        let written = staged.file().metadata().map(|about| about.len());
         let written = written.map_err(Error::io("write the picture", &output.path))?;
         let limit = output.max_bytes.unwrap_or(u64::MAX);
         let share = match attempt {
@@ -122,24 +122,24 @@ pub fn stream_show(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<RenderReport> {
     let format = checked(show, output)?;
-    let mut out = Counted { out, bytes: 0 };
-    match format {
+    let full = Plan::full(output);
+    let mut out = Counted { out, bytes: 0, broken: None };
+    let attempt = match format {
         Format::Mp4 => {
             return Err(Error::Render {
                 what: "an MP4 cannot be written to a stream".into(),
                 remedy: "write y4m or raw frames to it, or name a file".into(),
             });
         }
-        Format::Gif => {
-            write_gif(show, output, &Plan::full(output), &mut out, progress)?;
-        }
-        _ => {
-            let mut buffered = BufWriter::new(&mut out);
-            stream(show, output, format, &mut buffered, progress)?;
-        }
+        Format::Gif => write_gif(show, output, &full, &mut out, progress).map(drop),
+        _ => stream(show, output, format, &mut BufWriter::new(&mut out), progress),
+    };
+    // Encoders wrap what a stream reports in their own words: the kind must survive.
+    if let (Err(_), Some(kind)) = (&attempt, out.broken) {
+        return Err(Error::io("write the picture", &output.path)(kind.into()));
     }
-    let bytes = out.bytes;
-    report(show, output, format, &Plan::full(output), bytes)
+    attempt?;
+    report(show, output, format, &full, out.bytes)
 }
 
 /// The frame of `show` that stands for the whole, as a PNG or an SVG.
@@ -147,7 +147,7 @@ fn write_poster(show: &dyn Show, output: &Output, path: &Path) -> Result<()> {
     let mut staged = Staged::create(path)?;
     let mut out = BufWriter::new(staged.file());
     let frame = show.poster_frame();
-    write_still(show, Format::of(path)?, output.pixels()?, frame, None, &mut out, path)?;
+    write_still(show, Format::of(path)?, output.check()?.1, frame, None, &mut out, path)?;
     out.flush().map_err(Error::io("write the picture", path))?;
     drop(out);
     staged.finish().map(drop)
@@ -173,7 +173,7 @@ fn report(
     plan: &Plan,
     bytes: u64,
 ) -> Result<RenderReport> {
-    let [width, height] = plan.pixels(output.pixels()?);
+    let [width, height] = plan.pixels(output.check()?.1);
     let moving = format.moves();
     let all = show.frames().max(1);
     Ok(RenderReport {
@@ -216,7 +216,7 @@ fn write_gif(
     out: &mut (dyn Write + Send),
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Attempt> {
-    let pixels = plan.pixels(output.pixels()?);
+    let pixels = plan.pixels(output.check()?.1);
     let [width, height] = pixels.map(|n| n as usize);
     let frames = Frames::new(show, pixels, plan.stride)?;
     let count = frames.count();
@@ -282,7 +282,7 @@ fn write_mp4(
     out: &mut File,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Attempt> {
-    let pixels = plan.pixels(output.pixels()?);
+    let pixels = plan.pixels(output.check()?.1);
     let [width, height] = pixels.map(|n| n as usize);
     let frames = Frames::new(show, pixels, plan.stride)?;
     let count = frames.count();
@@ -317,7 +317,7 @@ fn stream(
     out: &mut dyn Write,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<()> {
-    let pixels = output.pixels()?;
+    let pixels = output.check()?.1;
     let [width, height] = pixels.map(|n| n as usize);
     let broken = || Error::io("write the picture", &output.path);
     if !format.moves() {
@@ -385,7 +385,7 @@ fn write_numbered(
             remedy: "number .png or .svg files, as in frames/%05d.png".into(),
         });
     }
-    let pixels = output.pixels()?;
+    let pixels = output.check()?.1;
     let frames = Frames::new(show, pixels, 1)?;
     let count = frames.count();
     let mut bytes = 0;
@@ -407,21 +407,22 @@ fn write_numbered(
     Ok(RenderReport { frames: count, seconds, fps: output.fps, ..report })
 }
 
-/// A stream that knows how much went into it.
+/// A stream that knows how much went into it, and why it ended if it did.
 struct Counted<'a> {
     out: &'a mut (dyn Write + Send),
     bytes: u64,
+    broken: Option<ErrorKind>,
 }
 
 impl Write for Counted<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.out.write(bytes)?;
+        let written = self.out.write(bytes).inspect_err(|e| self.broken = Some(e.kind()))?;
         self.bytes += written as u64;
         Ok(written)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.out.flush()
+        self.out.flush().inspect_err(|e| self.broken = Some(e.kind()))
     }
 }
 

@@ -19,14 +19,11 @@ pub struct Output {
     pub width: u32,
     /// Pixels down, 180 to 4096.
     pub height: u32,
-    /// How many times larger than usual type, lines and markers are, 0.25 to 4: a film that will
-    /// be watched at half its size stays legible at 1.5 to 2.
-    pub scale: f32,
     /// Frames a second, 1 to 60; a GIF counts in hundredths of a second, so at most 50.
     pub fps: u32,
     /// All frames, the held ones included; at least 1.
     pub frames: usize,
-    /// Colours.
+    /// Colours, and how large type is.
     pub theme: Theme,
     /// How good an MP4 looks, 1 to 100: the coarsest H.264 quantiser is `44 - 0.3 quality`.
     pub quality: u8,
@@ -109,7 +106,6 @@ impl Output {
             format: None,
             width: 1280,
             height: 720,
-            scale: 1.0,
             fps,
             frames,
             theme: Theme::light(),
@@ -121,7 +117,7 @@ impl Output {
         }
     }
 
-    /// The format, and the size for which a scene is to be made: [`Output::pixels`] over `scale`.
+    /// The format, and the size in pixels that will be written and a scene is to be made for.
     /// Errors: an unknown extension, numbers out of range.
     pub fn check(&self) -> Result<(Format, [u32; 2])> {
         let format = self.format.map_or_else(|| Format::of(&self.path), Ok)?;
@@ -137,8 +133,14 @@ impl Output {
         if format == Format::Mp4 && (width.max(height) > 3840 || width.min(height) > 2160) {
             return bad("size", size, "more than H.264 can hold", "choose at most 3840x2160");
         }
-        if !(0.25..=4.0).contains(&self.scale) {
-            return bad("scale", self.scale.to_string(), "out of range", "choose 0.25 to 4");
+        let scale = self.theme.scale;
+        if !(0.5..=3.0).contains(&scale) {
+            return bad("scale", scale.to_string(), "out of range", "choose 0.5 to 3");
+        }
+        let room = |n: u32| (n as f32 / scale) as u32;
+        if scale > 1.0 && too_small(room(width), room(height)) {
+            let remedy = "choose a larger size or a scale nearer to 1";
+            return bad("scale", scale.to_string(), "too much for this size", remedy);
         }
         let fastest = if format == Format::Gif { 50 } else { 60 };
         if !(1..=fastest).contains(&self.fps) {
@@ -151,10 +153,11 @@ impl Output {
         if !(1..=100).contains(&self.quality) {
             return bad("quality", self.quality.to_string(), "out of range", "choose 1 to 100");
         }
-        if self.max_bytes.is_some() && !matches!(format, Format::Gif | Format::Mp4) {
+        let limited = matches!(format, Format::Gif | Format::Mp4) && !self.to_stdout();
+        if self.max_bytes.is_some() && !limited {
             let given = self.path.display().to_string();
             let remedy = "ask for a .gif or .mp4, or drop the limit";
-            return bad("max-size", given, "a limit for GIF and MP4 only", remedy);
+            return bad("max-size", given, "a limit for files of GIF and MP4 only", remedy);
         }
         if let Some(path) = &self.poster
             && Format::of(path)?.moves()
@@ -168,24 +171,8 @@ impl Output {
             let given = path.display().to_string();
             return bad("contact-sheet", given, "is made of pixels", "name a .png file");
         }
-        let scene = |n: u32| (n as f32 / self.scale).round() as u32;
-        let [w, h] = self.pixels_as(format);
-        let [w, h] = [scene(w), scene(h)];
-        if too_small(w, h) || w.max(h) > 8192 {
-            let remedy = "choose a larger size or a scale nearer to 1";
-            return bad("scale", self.scale.to_string(), "too much for this size", remedy);
-        }
-        Ok((format, [w, h]))
-    }
-
-    /// The size in pixels that will be written. Errors: as [`Output::check`].
-    pub fn pixels(&self) -> Result<[u32; 2]> {
-        Ok(self.pixels_as(self.check()?.0))
-    }
-
-    fn pixels_as(&self, format: Format) -> [u32; 2] {
         let even = |n: u32| if matches!(format, Format::Mp4 | Format::Y4m) { n & !1 } else { n };
-        [even(self.width), even(self.height)]
+        Ok((format, [even(width), even(height)]))
     }
 
     /// Whether the film goes to the standard output.
@@ -256,16 +243,25 @@ mod tests {
     }
 
     #[test]
-    fn a_scene_is_made_smaller_where_type_is_to_be_larger() {
-        let out = Output { width: 641, height: 361, ..Output::new("a.mp4") };
-        assert_eq!((out.check().unwrap().1, out.pixels().unwrap()), ([640, 360], [640, 360]));
-        let large = Output { scale: 1.5, width: 960, height: 540, ..Output::new("a.png") };
-        assert_eq!((large.check().unwrap().1, large.pixels().unwrap()), ([640, 360], [960, 540]));
+    fn odd_sizes_are_rounded_where_they_must_be_and_what_is_out_of_range_is_refused() {
+        let size = |path: &str| {
+            let out = Output { width: 641, height: 361, ..Output::new(path) };
+            out.check().unwrap().1
+        };
+        assert_eq!(
+            (size("a.mp4"), size("a.y4m"), size("a.gif")),
+            ([640, 360], [640, 360], [641, 361])
+        );
         let refusal = |out: Output| out.check().unwrap_err().to_string();
-        assert!(refusal(Output { scale: 4.0, ..large.clone() }).contains("larger size"));
-        assert!(refusal(Output { scale: f32::NAN, ..large.clone() }).contains("0.25 to 4"));
-        assert!(refusal(Output { quality: 0, ..large.clone() }).contains("1 to 100"));
-        assert!(refusal(Output { max_bytes: Some(9), ..large }).contains("GIF and MP4 only"));
+        let scaled = |scale: f32| {
+            let theme = Theme { scale, ..Theme::light() };
+            Output { theme, width: 640, height: 360, ..Output::new("a.png") }
+        };
+        assert!(scaled(2.0).check().is_ok());
+        assert!(refusal(scaled(2.5)).contains("larger size"));
+        assert!(refusal(scaled(f32::NAN)).contains("0.5 to 3"));
+        assert!(refusal(Output { quality: 0, ..scaled(1.0) }).contains("1 to 100"));
+        assert!(refusal(Output { max_bytes: Some(9), ..scaled(1.0) }).contains("GIF and MP4 only"));
         assert!(refusal(Output::new("-")).contains("png, svg, gif, mp4, y4m, raw"));
     }
 }

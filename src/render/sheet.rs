@@ -16,7 +16,7 @@ const ROWS: usize = 3;
 ///
 /// Errors: those of [`Output::check`] and of drawing and writing.
 pub fn write(show: &dyn Show, output: &Output, path: &std::path::Path) -> Result<u64> {
-    let [width, height] = output.pixels()?.map(|n| n.div_ceil(2));
+    let [width, height] = output.check()?.1.map(|n| n.div_ceil(2));
     let frames = Frames::new(show, [width, height], 1)?;
     let theme = show.theme();
     let (w, h) = (width as f32, height as f32);

@@ -94,6 +94,9 @@ pub struct Theme {
     /// From signed values to colours, zero in the middle. In print it is the grey map: which side of
     /// zero a value lies on must survive a copier.
     pub diverging: Colormap,
+    /// How many times larger than usual type, lines and markers are, 0.5 to 3: a film that will be
+    /// watched at half its size stays legible at 1.5 to 2.
+    pub scale: f32,
 }
 
 impl Theme {
@@ -116,6 +119,7 @@ impl Theme {
             hatch: Color::hex(0x8a949c),
             colormap: Colormap::lagoon(),
             diverging: Colormap::blue_to_red(0.97),
+            scale: 1.0,
         }
     }
 
@@ -135,6 +139,7 @@ impl Theme {
             hatch: Color::hex(0x6b7782),
             colormap: Colormap::viridis_reversed(),
             diverging: Colormap::blue_to_red(0.22),
+            scale: 1.0,
         }
     }
 
@@ -152,6 +157,7 @@ impl Theme {
             hatch: Color::hex(0x777777),
             colormap: Colormap::greys(),
             diverging: Colormap::greys(),
+            scale: 1.0,
         }
     }
 
