@@ -4,6 +4,7 @@ mod conv;
 mod convolution;
 mod join;
 pub(super) mod plain;
+pub mod trial;
 mod winograd;
 
 pub(super) use conv::Form;
