@@ -1,11 +1,10 @@
 //! The convolution kernels, one thread: `cargo bench --bench kernels [FILTER]`.
 //!
 //! divan times them, with floating-point operations as its items: `180 Gitem/s` is 180 GFLOP/s, by
-//! the convolution's definition, so that Winograd can exceed the peak. A table at the end gives the
+//! the convolution's definition (so that Winograd can exceed the peak). A table at the end gives the
 //! medians as shares of the peak of one thread, measured in the same run. Images are as many as fit
 //! the cache beside the weights, as in evaluation.
 
-use std::fmt::{self, Display, Formatter};
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -40,31 +39,23 @@ const fn form(
     ConvForm { inputs, outputs, side, kernel, stride }
 }
 
-/// A layer by an algorithm.
-#[derive(Clone, Copy)]
-struct Case(&'static str, ConvForm, Algorithm);
+/// (kernel, layer, median GFLOP/s).
+static FOUND: Mutex<Vec<(&str, &str, f64)>> = Mutex::new(Vec::new());
 
-impl Display for Case {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.0, self.2)
-    }
+fn names() -> impl Iterator<Item = &'static str> {
+    LAYERS.iter().map(|layer| layer.0)
 }
 
-fn cases() -> impl Iterator<Item = Case> {
-    LAYERS.iter().flat_map(|&(name, form)| {
-        let suited = Algorithm::ALL.iter().filter(move |a| form.suits(**a));
-        suited.map(move |&algorithm| Case(name, form, algorithm))
-    })
-}
-
-/// (pass, case, median GFLOP/s).
-static FOUND: Mutex<Vec<(&str, String, f64)>> = Mutex::new(Vec::new());
-
-fn measure(bencher: Bencher, pass: &'static str, case: Case, work: fn(&mut ConvTrial)) {
-    let Case(_, form, algorithm) = case;
-    let floats = form.side * form.side * form.inputs.max(form.outputs);
-    let images = (65_536 / floats).clamp(1, 8);
-    let mut trial = ConvTrial::new(form, algorithm, images).expect("the algorithm suits");
+fn measure(
+    bencher: Bencher,
+    (kernel, algorithm): (&'static str, Algorithm),
+    layer: &'static str,
+    work: fn(&mut ConvTrial),
+) {
+    let form = LAYERS.iter().find(|l| l.0 == layer).expect("divan passes our own names").1;
+    let pixels = form.side * form.side * form.inputs.max(form.outputs);
+    let images = (65_536 / pixels).clamp(1, 8);
+    let mut trial = ConvTrial::new(form, images, algorithm);
     let flops = form.flops() * images as u64;
     // divan keeps its figures to itself; the table at the end needs them.
     let mut seconds = Vec::new();
@@ -76,23 +67,43 @@ fn measure(bencher: Bencher, pass: &'static str, case: Case, work: fn(&mut ConvT
     seconds.sort_by(f64::total_cmp);
     if let Some(median) = seconds.get(seconds.len() / 2) {
         let gflops = flops as f64 / median / 1e9;
-        FOUND.lock().unwrap_or_else(|e| e.into_inner()).push((pass, case.to_string(), gflops));
+        FOUND.lock().unwrap_or_else(|e| e.into_inner()).push((kernel, layer, gflops));
     }
 }
 
-#[divan::bench(args = cases())]
-fn forward(bencher: Bencher, case: Case) {
-    measure(bencher, "forward", case, ConvTrial::forward);
+#[divan::bench(args = names())]
+fn forward_direct(bencher: Bencher, layer: &'static str) {
+    measure(bencher, ("forward_direct", Algorithm::Direct), layer, ConvTrial::forward);
 }
 
-#[divan::bench(args = cases())]
-fn backward_data(bencher: Bencher, case: Case) {
-    measure(bencher, "backward_data", case, ConvTrial::backward_data);
+#[divan::bench(args = names())]
+fn forward(bencher: Bencher, layer: &'static str) {
+    measure(bencher, ("forward", Algorithm::Fastest), layer, ConvTrial::forward);
 }
 
-#[divan::bench(args = cases())]
-fn backward_weights(bencher: Bencher, case: Case) {
-    measure(bencher, "backward_weights", case, ConvTrial::backward_weights);
+#[divan::bench(args = names())]
+fn backward_data_direct(bencher: Bencher, layer: &'static str) {
+    measure(bencher, ("backward_data_direct", Algorithm::Direct), layer, ConvTrial::backward_data);
+}
+
+#[divan::bench(args = names())]
+fn backward_data(bencher: Bencher, layer: &'static str) {
+    measure(bencher, ("backward_data", Algorithm::Fastest), layer, ConvTrial::backward_data);
+}
+
+#[divan::bench(args = names())]
+fn backward_weights_direct(bencher: Bencher, layer: &'static str) {
+    measure(
+        bencher,
+        ("backward_weights_direct", Algorithm::Direct),
+        layer,
+        ConvTrial::backward_weights,
+    );
+}
+
+#[divan::bench(args = names())]
+fn backward_weights(bencher: Bencher, layer: &'static str) {
+    measure(bencher, ("backward_weights", Algorithm::Fastest), layer, ConvTrial::backward_weights);
 }
 
 fn main() {
@@ -103,9 +114,9 @@ fn main() {
     }
     let peak = Peak::measure(1);
     println!("\none thread, {}: peak {:.0} GFLOP/s\n", peak.level, peak.gflops);
-    println!("{:<18} {:<32} {:>8} {:>8}", "pass", "layer", "GFLOP/s", "of peak");
-    for (pass, case, gflops) in found.iter() {
+    println!("{:<24} {:<24} {:>8} {:>8}", "kernel", "layer", "GFLOP/s", "of peak");
+    for (kernel, layer, gflops) in found.iter() {
         let share = 100.0 * gflops / peak.gflops;
-        println!("{pass:<18} {case:<32} {gflops:>8.1} {share:>6.1} %");
+        println!("{kernel:<24} {layer:<24} {gflops:>8.1} {share:>6.1} %");
     }
 }

@@ -16,8 +16,8 @@ mod shape;
 mod simd;
 #[cfg(test)]
 mod tests;
+pub mod trial;
 
-pub use kernels::trial;
 pub use simd::Level;
 
 use std::sync::{Arc, Mutex};
