@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use super::graph::{Graph, Layer, NormId, Purpose, ValueId};
 use super::kernels::{self, Conv, Epilogue, Tensor, Term};
-use super::layers;
+use super::layers::{self, With};
 use super::pass::load;
 use super::plan::{Memory, Phase, Plan, Slot, SlotId, Step, UnitId, allocate};
+use super::rows::Rows;
 use super::shape::Shape;
 use super::simd::Level;
 use crate::Result;
@@ -164,6 +165,8 @@ pub(super) struct NativePoint {
     convs: Vec<(Vec<f32>, Vec<f32>)>,
     /// For each normalisation: scale and shift, (stride,).
     norms: Vec<[Vec<f32>; 2]>,
+    /// For each unit the parameters that it reads as rows.
+    rows: Vec<Vec<Rows>>,
 }
 
 impl NativePoint {
@@ -212,16 +215,27 @@ impl NativePoint {
                 (packed, folded)
             })
             .collect();
-        Self { compiled, convs, norms }
+        let rows = graph.units.iter().map(|unit| {
+            let rows = unit.layer.rows().into_iter().map(|param| {
+                let mut rows = Rows::new(layout, param, graph.values[unit.output][0], 0);
+                rows.pack(layout, theta);
+                rows
+            });
+            rows.collect()
+        });
+        let rows = rows.collect();
+        Self { compiled, convs, norms, rows }
     }
 
-    fn step(&self, step: &Step, images: &[f32], memory: &mut Vec<Vec<f32>>) {
+    fn step(&self, step: &Step, images: &[f32], memory: &mut [Vec<f32>]) {
         let compiled = &*self.compiled;
         let n = images.len() / compiled.image;
         let (_, Some(to)) = step.touches() else { return };
         let Slot { shape, memory: at } = &compiled.plan.slots[to];
         let (Memory::Scratch(i) | Memory::Batch(i)) = *at;
         let mut data = std::mem::take(&mut memory[i]);
+        // The last buffer is for what a layer works out on the way.
+        let mut work = memory.last_mut().map(std::mem::take).unwrap_or_default();
         let y = &mut data[..n * shape.len()];
         let view = |slot: SlotId| compiled.view(memory, slot, n);
         match step {
@@ -252,11 +266,17 @@ impl NativePoint {
             }
             Step::Plain { unit, inputs, .. } => {
                 let inputs: Vec<Tensor> = inputs.iter().map(|&x| view(x)).collect();
-                layers::forward(&compiled.graph.units[*unit].layer, &inputs, &|_, _| None, y, shape);
+                let layer = &compiled.graph.units[*unit].layer;
+                let (level, rows) = (compiled.level, &self.rows[*unit]);
+                let with = With { level, rows, draws: &|_, _| None, work: &mut work };
+                layers::forward(layer, &inputs, with, y, shape);
             }
             _ => unreachable!("evaluation has no other steps"),
         }
         memory[i] = data;
+        if let Some(last) = memory.last_mut() {
+            *last = work;
+        }
     }
 }
 
@@ -266,7 +286,7 @@ impl Point for NativePoint {
         let idle = compiled.idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let mut memory = idle.unwrap_or_else(|| {
             let buffer = |s: &Shape| vec![0.0; s.len() * compiled.group];
-            compiled.plan.scratch.iter().map(buffer).collect()
+            compiled.plan.scratch.iter().map(buffer).chain([Vec::new()]).collect()
         });
         let mut all = Vec::with_capacity(images.len() / compiled.image * compiled.classes);
         for group in images.chunks(compiled.group * compiled.image) {

@@ -1,9 +1,14 @@
 //! The inner loops. Everything above hands them slices; `unsafe` stays in here.
 
-
+pub(super) mod activation;
+pub(super) mod attention;
 mod conv;
 mod join;
+pub(super) mod layer_norm;
+mod math;
 pub(super) mod plain;
+mod product;
+pub(super) mod tokens;
 
 pub(super) use conv::{Conv, ConvBackward, Form};
 pub(super) use join::{Reduction, Tensor, Term, affine_backward, join, join_backward, moments};
