@@ -9,6 +9,7 @@ mod graph;
 mod kernels;
 mod layers;
 mod pass;
+pub mod peak;
 mod plan;
 mod point;
 mod rows;
@@ -16,6 +17,7 @@ mod shape;
 mod simd;
 #[cfg(test)]
 mod tests;
+pub mod trial;
 
 pub use simd::Level;
 

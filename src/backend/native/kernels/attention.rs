@@ -72,11 +72,14 @@ impl Head {
     }
 }
 
-/// Cuts `work` into cleared pieces of the given lengths.
+/// Cuts the beginning of `work`, longer if need be, into cleared pieces of the given lengths.
 fn pieces<const N: usize>(work: &mut Vec<f32>, lens: [usize; N]) -> [&mut [f32]; N] {
-    work.clear();
-    work.resize(lens.iter().sum(), 0.0);
-    let mut rest = &mut work[..];
+    let all = lens.iter().sum();
+    if work.len() < all {
+        work.resize(all, 0.0);
+    }
+    let mut rest = &mut work[..all];
+    rest.fill(0.0);
     lens.map(|len| {
         let (piece, after) = std::mem::take(&mut rest).split_at_mut(len);
         rest = after;
@@ -230,3 +233,6 @@ impl Kernel for SoftmaxBackward<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

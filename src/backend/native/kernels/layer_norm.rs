@@ -234,3 +234,6 @@ impl Kernel for Gradient<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

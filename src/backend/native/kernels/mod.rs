@@ -3,14 +3,17 @@
 pub(super) mod activation;
 pub(super) mod attention;
 mod conv;
+mod convolution;
 mod join;
 pub(super) mod layer_norm;
 mod math;
 pub(super) mod plain;
 mod product;
 pub(super) mod tokens;
+mod winograd;
 
-pub(super) use conv::{Conv, ConvBackward, Form};
+pub(super) use conv::Form;
+pub(super) use convolution::{Data, Forward, Weights};
 pub(super) use join::{Reduction, Tensor, Term, affine_backward, join, join_backward, moments};
 pub(super) use plain::Window;
 
