@@ -219,8 +219,9 @@ mod tests {
             assert!(sigmoid < 4e-7, "{level}: sigmoid {sigmoid:e}");
             let tanh = worst(level, Function::Tanh, [-9.0, 9.0], f64::tanh);
             assert!(tanh < 4e-7, "{level}: tanh {tanh:e}");
-            // x^2 / 2 is rounded before it is exponentiated: up to 4.5 (1 + 2) roundings at 3.
-            for (range, tolerance) in [([-1.0, 6.0], 3e-7), ([-3.0, -1.0], 8e-7)] {
+            // The exponential's rounding, the polynomial's, and those of x^2 / 2 before it is
+            // exponentiated, up to 4.5 of them at 3.
+            for (range, tolerance) in [([-1.0, 6.0], 5e-7), ([-3.0, -1.0], 8e-7)] {
                 let off = worst(level, Function::Cdf, range, cdf);
                 assert!(off < tolerance, "{level}: cdf on {range:?} {off:e}");
             }
