@@ -26,13 +26,7 @@ pub(super) struct With<'a> {
 }
 
 /// y = layer(inputs).
-pub(super) fn forward(
-    layer: &Layer,
-    inputs: &[Tensor],
-    with: With,
-    y: &mut [f32],
-    ys: &Shape,
-) {
+pub(super) fn forward(layer: &Layer, inputs: &[Tensor], with: With, y: &mut [f32], ys: &Shape) {
     let With { level, rows, draws, work } = with;
     let rows = |i: usize| &rows[i].values[..];
     let xs = inputs[0].shape;
@@ -67,7 +61,9 @@ pub(super) fn forward(
             Layer::Attention { heads } => {
                 attention::attention(level, heads, (x, xs), work, (y, ys));
             }
-            Layer::Conv { .. } | Layer::Join { .. } => unreachable!("they have kernels of their own"),
+            Layer::Conv { .. } | Layer::Join { .. } => {
+                unreachable!("they have kernels of their own")
+            }
         }
     }
 }
@@ -122,7 +118,9 @@ pub(super) fn backward(
                 let dy = (dy, dys);
                 attention::attention_backward(level, heads, saved(0), dy, work, (dx, dxs));
             }
-            Layer::Conv { .. } | Layer::Join { .. } => unreachable!("they have kernels of their own"),
+            Layer::Conv { .. } | Layer::Join { .. } => {
+                unreachable!("they have kernels of their own")
+            }
         }
     }
 }

@@ -88,9 +88,9 @@ impl NativeBackend {
     ) -> TrainLoss {
         let workers = rayon::current_num_threads();
         let idle = self.passes.lock().unwrap_or_else(|e| e.into_inner()).pop();
-        let mut pass = idle.filter(|p| p.workers() == workers).unwrap_or_else(|| {
-            Pass::new(self.level, &self.network, workers)
-        });
+        let mut pass = idle
+            .filter(|p| p.workers() == workers)
+            .unwrap_or_else(|| Pass::new(self.level, &self.network, workers));
         let found = pass.run(&self.network, theta, buffers, batch, mode, grad);
         self.passes.lock().unwrap_or_else(|e| e.into_inner()).push(pass);
         found

@@ -64,32 +64,64 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 
 /// Nets of every layer the engine has, on pictures that are not square, odd batches.
 fn nets() -> Vec<(Network, usize)> {
-    let small = |arch: &str| ModelSpec {
-        width: 0.25,
-        hidden: vec![20, 9],
-        ..ModelSpec::of(arch)
-    };
+    let small = |arch: &str| ModelSpec { width: 0.25, hidden: vec![20, 9], ..ModelSpec::of(arch) };
     let with = |a| ActivationChoice(Some(a));
     let vit = ModelSpec { dim: 36, depth: 2, heads: 3, patch: 2, ..ModelSpec::of("vit") };
     vec![
         (ModelSpec { dropout: 0.2, ..vit.clone() }.build([3, 6, 10], 4).unwrap(), 5),
         (small("resnet8").build([3, 8, 6], 5).unwrap(), 5),
-        (ModelSpec { shortcut: Shortcut::OptionA, ..ModelSpec::of("resnet8") }
-            .build([3, 12, 8], 10)
-            .unwrap(), 3),
-        (ModelSpec { shortcut: Shortcut::None, ..small("resnet8") }.build([1, 7, 9], 4).unwrap(), 19),
+        (
+            ModelSpec { shortcut: Shortcut::OptionA, ..ModelSpec::of("resnet8") }
+                .build([3, 12, 8], 10)
+                .unwrap(),
+            3,
+        ),
+        (
+            ModelSpec { shortcut: Shortcut::None, ..small("resnet8") }.build([1, 7, 9], 4).unwrap(),
+            19,
+        ),
         (ModelSpec { norm: Norm::None, ..small("resnet8") }.build([2, 8, 8], 3).unwrap(), 2),
         (ModelSpec { dropout: 0.3, ..small("wrn-8-2") }.build([3, 8, 8], 5).unwrap(), 4),
         (small("vgg9").build([3, 9, 8], 4).unwrap(), 4),
         (small("lenet5").build([1, 14, 10], 4).unwrap(), 1),
         (small("densenet121").build([3, 16, 16], 4).unwrap(), 12),
         (small("mlp").build([1, 5, 3], 4).unwrap(), 7),
-        (ModelSpec { activation: with(Activation::Gelu), ..small("vgg9") }.build([1, 8, 8], 3).unwrap(), 2),
-        (ModelSpec { activation: with(Activation::Silu), ..small("resnet8") }.build([1, 8, 8], 3).unwrap(), 2),
-        (ModelSpec { dim: 32, heads: 1, depth: 1, patch: 4, ..vit }.build([1, 16, 16], 3).unwrap(), 1),
-        (ModelSpec { activation: with(Activation::Tanh), ..small("mlp") }.build([1, 4, 4], 3).unwrap(), 3),
-        (ModelSpec { activation: with(Activation::Sigmoid), ..small("mlp") }.build([1, 4, 4], 3).unwrap(), 3),
-        (ModelSpec { activation: with(Activation::LeakyRelu), ..small("mlp") }.build([1, 4, 4], 3).unwrap(), 3),
+        (
+            ModelSpec { activation: with(Activation::Gelu), ..small("vgg9") }
+                .build([1, 8, 8], 3)
+                .unwrap(),
+            2,
+        ),
+        (
+            ModelSpec { activation: with(Activation::Silu), ..small("resnet8") }
+                .build([1, 8, 8], 3)
+                .unwrap(),
+            2,
+        ),
+        (
+            ModelSpec { dim: 32, heads: 1, depth: 1, patch: 4, ..vit }
+                .build([1, 16, 16], 3)
+                .unwrap(),
+            1,
+        ),
+        (
+            ModelSpec { activation: with(Activation::Tanh), ..small("mlp") }
+                .build([1, 4, 4], 3)
+                .unwrap(),
+            3,
+        ),
+        (
+            ModelSpec { activation: with(Activation::Sigmoid), ..small("mlp") }
+                .build([1, 4, 4], 3)
+                .unwrap(),
+            3,
+        ),
+        (
+            ModelSpec { activation: with(Activation::LeakyRelu), ..small("mlp") }
+                .build([1, 4, 4], 3)
+                .unwrap(),
+            3,
+        ),
     ]
 }
 
@@ -106,7 +138,8 @@ fn every_net_agrees_with_the_reference_in_train_and_in_eval_mode() {
         let reference = backend(BackendName::Candle, network.clone()).unwrap();
         let (loss, grad, buffers) = case.train(&*reference);
         let (eval_loss, eval_grad) = case.eval(&*reference);
-        let logits = reference.at(&case.theta, &case.buffers).unwrap().logits(&case.images).unwrap();
+        let logits =
+            reference.at(&case.theta, &case.buffers).unwrap().logits(&case.images).unwrap();
         for level in Level::all() {
             let native = NativeBackend::at_level(network.clone(), level).unwrap();
             let what = format!("{} at {level}", network.arch);

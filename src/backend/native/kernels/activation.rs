@@ -60,10 +60,9 @@ impl Kernel for Activate<'_> {
         // SAFETY: as Activate; all functions are arithmetic alone.
         unsafe {
             match self.kind {
-                Activation::Relu => self.each::<S>(
-                    |x| S::max(S::zero(), x),
-                    |x, g| S::keep_positive(x, g),
-                ),
+                Activation::Relu => {
+                    self.each::<S>(|x| S::max(S::zero(), x), |x, g| S::keep_positive(x, g))
+                }
                 Activation::LeakyRelu => {
                     let slope = S::splat(LEAKY_SLOPE as f32);
                     self.each::<S>(
@@ -186,9 +185,8 @@ mod tests {
                             let [f, slope] = exact(kind, f64::from(x[from + k]));
                             let slope = slope * f64::from(dy[from + k]);
                             // Some roundings of values up to about 16; tails far below 1e-6.
-                            let near = |a: f32, b: f64| {
-                                (f64::from(a) - b).abs() < 1e-6 * b.abs().max(1.0)
-                            };
+                            let near =
+                                |a: f32, b: f64| (f64::from(a) - b).abs() < 1e-6 * b.abs().max(1.0);
                             assert!(near(y[to + k], f), "{kind} at {level}: {} {f}", y[to + k]);
                             assert!(near(dx[to + k], slope), "{kind}' at {level}: {slope}");
                         }

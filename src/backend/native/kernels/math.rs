@@ -206,9 +206,7 @@ mod tests {
 
     #[test]
     fn elementary_functions_agree_with_f64() {
-        let cdf = |x: f64| {
-            0.5 * candle_core::cpu::erf::erf_f64(x / 2f64.sqrt()) + 0.5
-        };
+        let cdf = |x: f64| 0.5 * candle_core::cpu::erf::erf_f64(x / 2f64.sqrt()) + 0.5;
         let density = |x: f64| (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
         for level in Level::all() {
             let exp = worst(level, Function::Exp, [-87.0, 88.0], f64::exp);

@@ -48,10 +48,7 @@ pub(crate) fn gather_rows((x, xs): (&[f32], &Shape), rows: &mut [f32]) {
 }
 
 /// The gradient (d) of the first token, zeros for the others.
-pub(crate) fn first_token_backward(
-    (dy, dys): (&[f32], &Shape),
-    (dx, dxs): (&mut [f32], &Shape),
-) {
+pub(crate) fn first_token_backward((dy, dys): (&[f32], &Shape), (dx, dxs): (&mut [f32], &Shape)) {
     for i in 1..dxs.pixels() {
         dx[token(dxs, i)].fill(0.0);
     }
