@@ -16,6 +16,7 @@ mod out;
 mod plane;
 mod progress;
 mod render;
+mod scenes;
 mod surface;
 mod surface_look;
 mod target;

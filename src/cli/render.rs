@@ -5,32 +5,22 @@ use std::path::PathBuf;
 use indicatif::ProgressBar;
 use lossreel::landscape::parse_size;
 use lossreel::record::Run;
-use lossreel::render::film::{Output, RenderReport};
-use lossreel::render::scene::Film;
-use lossreel::render::surface3d::show::SurfaceFilm;
+use lossreel::render::film::{self, Output, RenderReport};
+use lossreel::render::show::Show;
 use lossreel::render::theme::Theme;
-use lossreel::render::{curve, film};
-use lossreel::stages::film::{PanelSource, contour, curves};
-use lossreel::stages::grid_file;
 use lossreel::{Error, Result};
 
 use super::out::{Out, duration};
 use super::progress;
+use super::scenes::{Options, Request};
 use super::surface_look::LookArgs;
 
 /// Make a picture or a film of one run, or of several side by side.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run folders.
-    #[arg(required_unless_present = "grid_file", conflicts_with = "grid_file")]
+    #[arg(required_unless_present_any = ["curve_file", "grid_file"])]
     runs: Vec<PathBuf>,
-    /// Draw the surface in a file of Li et al.'s code (HDF5) instead of a run's; repeat it for
-    /// surfaces side by side.
-    #[arg(long, value_name = "FILE.h5")]
-    grid_file: Vec<PathBuf>,
-    /// Which quantity of the file: train_loss by default.
-    #[arg(long, value_name = "NAME", requires = "grid_file")]
-    quantity: Option<String>,
     /// What to draw.
     #[arg(long = "as", value_name = "SCENE", default_value = "contour")]
     scene: Scene,
@@ -62,6 +52,8 @@ pub struct Args {
     #[arg(long, default_value = "light")]
     theme: String,
     #[command(flatten)]
+    scenes: Options,
+    #[command(flatten)]
     look: LookArgs,
 }
 
@@ -74,75 +66,84 @@ enum Scene {
     Surface,
     /// Loss and accuracy along a line.
     Curve,
+    /// Explained variance of the path beside a random walk's.
+    Spectrum,
+    /// A quantity of the surface's cells, not interpolated.
+    Heatmap,
+    /// The weights of each layer.
+    Histograms,
+    /// One path in a random plane and in its principal plane, to one scale.
+    Shadow,
+    /// The decision boundary of a net on points of the plane, beside its path.
+    Boundary,
 }
 
 /// Gathers the scene, draws, encodes.
 pub fn run(args: Args, out: &Out) -> Result<()> {
     let output = output(&args)?;
     let runs = args.runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
-    let panels = runs.len() + args.grid_file.len();
+    let look = &args.look;
+    let panels = match args.scene {
+        Scene::Curve if !args.scenes.curve_file.is_empty() => args.scenes.curve_file.len(),
+        _ if !look.grid_file.is_empty() => look.grid_file.len(),
+        _ => runs.len(),
+    };
     if !args.panel_title.is_empty() && args.panel_title.len() != panels {
         return Err(Error::bad_value(
             "--panel-title",
             args.panel_title.len(),
-            format!("titles for {panels} panels"),
-            "give one for each run or file",
+            format!("titles for {panels} runs"),
+            "give one for each run",
         ));
     }
+    let request = Request {
+        runs: &runs,
+        plane: &args.plane,
+        surface: args.surface.as_deref(),
+        title: args.title.as_deref(),
+        panel_titles: &args.panel_title,
+    };
+    let scenes = &args.scenes;
+    let in_files = matches!(args.scene, Scene::Contour | Scene::Surface);
+    if !look.grid_file.is_empty() && !(in_files && runs.is_empty()) {
+        return Err(Error::bad_value(
+            "--grid-file",
+            look.grid_file[0].display(),
+            "a surface file is a scene of its own",
+            "draw it --as surface or contour, without a run",
+        ));
+    }
+    if runs.is_empty() && args.scene != Scene::Curve && look.grid_file.is_empty() {
+        return Err(Error::bad_value("--as", "a scene", "without a run", "name a run folder"));
+    }
     let bar = progress::bar(out, "rendering", "frames", 0);
-    let report = match args.scene {
-        Scene::Contour => write(&film(&args, &runs)?, &output, &bar),
-        Scene::Surface => {
-            let film = film(&args, &runs)?;
-            let look = args.look.look(&film, &output)?;
-            let (_, size) = output.check()?;
-            let (theme, frames, fps) = (&output.theme, output.frames, output.fps);
-            let show = SurfaceFilm::new(&film, &look, theme, size, frames, fps)?;
-            film::write_show(&show, &output, &mut |done, total| {
-                bar.set_length(total as u64);
-                bar.set_position(done as u64);
-            })
+    let mut report = None;
+    let mut deliver = |show: &dyn Show| {
+        report = Some(film::write_show(show, &output, &mut |done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        })?);
+        Ok(())
+    };
+    let delivered = match args.scene {
+        Scene::Contour if !look.grid_file.is_empty() => {
+            look.contour(&request, &output, &mut deliver)
         }
-        Scene::Curve if !args.grid_file.is_empty() => Err(Error::bad_value(
-            "--as",
-            "curve",
-            "a surface file has no curve",
-            "draw it --as surface or contour",
-        )),
-        Scene::Curve => {
-            let name = args.surface.as_deref().unwrap_or("curve");
-            let folders: Vec<PathBuf> = runs.iter().map(|r| r.curve_dir(name)).collect();
-            let named: Vec<_> = runs
-                .iter()
-                .zip(&folders)
-                .enumerate()
-                .map(|(i, (r, f))| {
-                    (args.panel_title.get(i).cloned().unwrap_or(r.name()), f.as_path())
-                })
-                .collect();
-            curve::write(&curves(&named, args.title.as_deref())?, &output)
-        }
+        Scene::Contour => scenes.contour(&request, &output, &mut deliver),
+        Scene::Surface => look.surface(scenes, &request, &output, &mut deliver),
+        Scene::Curve => scenes.curve(&request, &output, &mut deliver),
+        Scene::Spectrum => scenes.spectrum(&request, &output, &mut deliver),
+        Scene::Heatmap => scenes.heatmap(&request, &output, &mut deliver),
+        Scene::Histograms => scenes.histograms(&request, &output, &mut deliver),
+        Scene::Shadow => scenes.shadow(&request, &output, &mut deliver),
+        Scene::Boundary => scenes.boundary(&request, &output, &mut deliver),
     };
     bar.finish_and_clear();
-    print(&report?, &output, out);
-    Ok(())
-}
-
-/// The surfaces, from runs or from files.
-fn film(args: &Args, runs: &[Run]) -> Result<Film> {
-    let title = args.title.as_deref();
-    if !args.grid_file.is_empty() {
-        let quantity = args.quantity.as_deref();
-        return grid_file::film(&args.grid_file, quantity, &args.panel_title, title);
+    delivered?;
+    if let Some(report) = report {
+        print(&report, &output, out);
     }
-    let source = |(i, run): (usize, &Run)| PanelSource {
-        run: run.clone(),
-        title: args.panel_title.get(i).cloned(),
-        surface: args.surface.clone().unwrap_or(args.plane.clone()),
-        plane: args.plane.clone(),
-    };
-    let sources: Vec<_> = runs.iter().enumerate().map(source).collect();
-    contour(&sources, title)
+    Ok(())
 }
 
 fn output(args: &Args) -> Result<Output> {

@@ -9,7 +9,8 @@ use super::curve;
 use super::film::{Format, Output, RenderReport, write};
 use super::raster::Raster;
 use super::scene::{
-    ContourPanel, CurveFigure, Film, Grid, PathPoint, Quantity, Series, Split, Strip,
+    ContourPanel, CurveFigure, CurveStyle, Film, Grid, Pacing, PathPoint, Quantity, Series, Split,
+    Strip,
 };
 use super::show;
 use super::theme::Theme;
@@ -47,10 +48,11 @@ pub(super) fn panel(nx: usize, ny: usize, snapshots: usize) -> ContourPanel {
         path,
         x_label: "PC1 (63.1 %)".into(),
         y_label: "PC2 (14.8 %)".into(),
+        ..ContourPanel::default()
     }
 }
 
-fn strip(panels: &[ContourPanel]) -> Strip {
+pub(super) fn strip(panels: &[ContourPanel]) -> Strip {
     let mut series = Vec::new();
     for (k, panel) in panels.iter().enumerate() {
         for (name, split, factor) in [("train", Split::Train, 1.0), ("test", Split::Test, 1.3)] {
@@ -74,6 +76,7 @@ pub(super) fn film(panels: Vec<ContourPanel>) -> Film {
         strip: strip(&panels),
         panels,
         hold_secs: 0.5,
+        pacing: Pacing::default(),
     }
 }
 
@@ -143,6 +146,17 @@ fn golden_frame(name: &str, film: &Film, theme: Theme, size: [u32; 2], frame: us
     assert_golden(name, &path);
 }
 
+/// Compares frame `frame` of any show with `tests/golden/NAME.png`.
+pub(super) fn assert_golden_show(name: &str, show: &dyn show::Show, frame: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frame.png");
+    let picture = show::frame(show, &show::backdrop(show).unwrap(), frame).unwrap();
+    let [width, height] = show.size();
+    let file = std::fs::File::create(&path).unwrap();
+    super::encode::png::write(file, picture.rgba(), width, height).unwrap();
+    assert_golden(name, &path);
+}
+
 #[test]
 fn frames_look_as_they_did() {
     let two = two_panels();
@@ -169,6 +183,7 @@ fn a_curve_figure_looks_as_it_did() {
         subtitle: "one filter-normalised direction for each net".into(),
         caption: "All 50,000 training images.".into(),
         x_label: "distance along the direction, α".into(),
+        style: CurveStyle::Stacked,
         series: vec![
             series("small batch", 0, Quantity::Loss, Split::Train, points(&|a| 0.01 + a * a)),
             series("large batch", 1, Quantity::Loss, Split::Train, points(&|a| 0.01 + 4.0 * a * a)),

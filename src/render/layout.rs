@@ -194,11 +194,18 @@ impl Layout {
             let head = 1.6 * self.font.small;
             let mut x = cells.right() + bar_gap;
             if n == 1 {
-                // Next to the frame when the frame does not fill its cell.
-                x = first.readout.map_or(first.frame.right(), |r| r.right()) + bar_gap;
+                // Next to the frame, whether that fills its cell or not; a read-out beside it moves.
+                x = first.frame.right() + bar_gap;
             }
             let y = first.frame.y + head;
             self.colorbar = Some(Rect::new(x, y, 16.0 * self.s, (bottom - y).max(1.0)));
+            let right = self.panels[0].frame.right();
+            let beside = self.panels[0].readout.as_mut().filter(|r| n == 1 && r.x >= right);
+            if let Some(readout) = beside {
+                // Below the bar's title, which is wider than the bar.
+                readout.x += bar_w + bar_gap;
+                readout.y += head;
+            }
         }
         if strip {
             let gap = 34.0 * self.s;

@@ -77,6 +77,7 @@ fn panel(
         path: Vec::new(),
         x_label: "direction δ".into(),
         y_label: "direction η".into(),
+        ..ContourPanel::default()
     };
     Ok((field.name.clone(), panel, note))
 }

@@ -2,13 +2,19 @@
 //! command is a thin layer over these, and whatever it does a program can do by calling them.
 
 pub mod bench;
+pub mod boundary;
 pub mod curve;
 pub mod demo;
 pub mod film;
 pub mod grid_file;
+pub mod heatmap;
+pub mod histograms;
 pub mod plane;
+pub mod shadow;
+pub mod spectrum;
 pub mod subject;
 pub mod surface;
+pub mod telling;
 pub mod train;
 
 pub use subject::{SampleChoice, Subject};

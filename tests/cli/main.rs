@@ -7,6 +7,7 @@ mod manners;
 mod pipeline;
 mod refusals;
 mod repetition;
+mod scenes;
 
 use std::collections::BTreeMap;
 use std::fs;
