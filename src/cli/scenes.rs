@@ -3,9 +3,11 @@
 
 use std::path::PathBuf;
 
-use lossreel::record::Run;
+use lossreel::record::{Joint, Run};
 use lossreel::render::contour_film::ContourFilm;
 use lossreel::render::film::Output;
+use lossreel::render::moving::MovingFilm;
+use lossreel::render::race::{RaceClock, RaceFilm, RaceLayout};
 use lossreel::render::scene::{Arrows, CurveStyle, Film, Relief};
 use lossreel::render::scenes::boundary::BoundaryShow;
 use lossreel::render::scenes::heatmap::{Heatmap, HeatmapShow};
@@ -13,19 +15,23 @@ use lossreel::render::scenes::histograms::HistogramShow;
 use lossreel::render::scenes::shadow::ShadowShow;
 use lossreel::render::scenes::still::Still;
 use lossreel::render::show::Show;
+use lossreel::render::surface3d::show::SurfaceFilm;
 use lossreel::stages::film::{Extras, PanelSource, contour_told, curves, curves_of_files};
 use lossreel::stages::heatmap::CellQuantity;
 use lossreel::stages::histograms::LayerChoice;
+use lossreel::stages::race::{RaceRequest, parse_goal};
 use lossreel::stages::telling::{ClockChoice, StripChart, Telling, seconds};
-use lossreel::stages::{boundary, heatmap, histograms, shadow, spectrum};
+use lossreel::stages::{boundary, grid_file, heatmap, histograms, moving, race, shadow, spectrum};
 use lossreel::{Error, Result};
+
+use super::surface_look::LookArgs;
 
 /// How a film is told and what a scene shows; each scene reads what it knows.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Films")]
 pub struct Options {
-    /// What film time is even in: auto, epoch, step or snapshot. auto is epoch, or snapshot where
-    /// snapshots crowd at the beginning.
+    /// What film time is even in: auto, epoch, step or snapshot; for a race epoch, step or wall
+    /// (seconds of training). auto is epoch, or snapshot where snapshots crowd at the beginning.
     #[arg(long, default_value = "auto", value_name = "CLOCK")]
     clock: ClockChoice,
     /// Charts below the film: loss, accuracy, lr, grad-norm, with commas between them; or none.
@@ -59,6 +65,18 @@ pub struct Options {
     /// histograms: each (a plot a layer) or all (one plot).
     #[arg(long, default_value = "each", value_name = "LAYERS", help_heading = "Scenes")]
     layers: LayerChoice,
+    /// race: all paths in one view, or small multiples.
+    #[arg(long, default_value = "one", value_name = "one|multiples", help_heading = "Scenes")]
+    layout: RaceLayout,
+    /// race: what wins: test_accuracy, test_loss, train_accuracy or train_loss; with a threshold the
+    /// first to reach it.
+    #[arg(
+        long,
+        default_value = "test_accuracy",
+        value_name = "MEASURE[=VALUE]",
+        help_heading = "Scenes"
+    )]
+    goal: String,
     /// curve: loss and accuracy in one plot with two axes, as in the paper.
     #[arg(long, help_heading = "Scenes")]
     twin: bool,
@@ -69,7 +87,9 @@ pub struct Options {
 
 /// What a scene is gathered from.
 pub struct Request<'a> {
-    /// The runs.
+    /// The folders named.
+    pub folders: &'a [PathBuf],
+    /// The runs they are; none for a race, whose folder is a joint one.
     pub runs: &'a [Run],
     /// Plane, by name.
     pub plane: &'a str,
@@ -79,6 +99,10 @@ pub struct Request<'a> {
     pub title: Option<&'a str>,
     /// Titles of the panels, none or one a run.
     pub panel_titles: &'a [String],
+    /// Surfaces of the paper's code instead of runs.
+    pub grid_files: &'a [PathBuf],
+    /// Which quantity of theirs, where one was given.
+    pub file_quantity: Option<&'a str>,
 }
 
 /// What takes a scene that is ready, to write it.
@@ -117,6 +141,14 @@ impl Request<'_> {
 impl Options {
     /// How films are told.
     pub fn telling(&self) -> Result<Telling> {
+        if self.clock == ClockChoice::Wall {
+            return Err(Error::bad_value(
+                "--clock",
+                self.clock,
+                "which only a race knows",
+                "use epoch, step or snapshot, or --as race",
+            ));
+        }
         Ok(Telling {
             clock: self.clock,
             charts: StripChart::list(&self.strip)?,
@@ -134,10 +166,13 @@ impl Options {
         }
     }
 
-    /// The runs' surfaces with their paths.
-    pub fn film(&self, request: &Request) -> Result<Film> {
-        let (sources, telling) = (request.sources(), self.telling()?);
-        contour_told(&sources, request.title, &telling, self.extras())
+    /// The surfaces with their paths, of runs or of files.
+    fn film(&self, request: &Request) -> Result<Film> {
+        if !request.grid_files.is_empty() {
+            let (files, titles) = (request.grid_files, request.panel_titles);
+            return grid_file::film(files, request.file_quantity, titles, request.title);
+        }
+        contour_told(&request.sources(), request.title, &self.telling()?, self.extras())
     }
 
     /// Contours with the path moving over them.
@@ -145,6 +180,68 @@ impl Options {
         let film = self.film(request)?;
         let (_, size) = output.check()?;
         deliver(&ContourFilm::new(&film, &output.theme, size, output.frames, output.fps)?)
+    }
+
+    /// The surface in space.
+    pub fn surface(
+        &self,
+        request: &Request,
+        look: &LookArgs,
+        output: &Output,
+        deliver: Deliver,
+    ) -> Result<()> {
+        let film = self.film(request)?;
+        let look = look.look(&film, output)?;
+        let (_, size) = output.check()?;
+        let (theme, frames, fps) = (&output.theme, output.frames, output.fps);
+        deliver(&SurfaceFilm::new(&film, &look, theme, size, frames, fps)?)
+    }
+
+    /// A race on a joint plane.
+    pub fn race(&self, request: &Request, output: &Output, deliver: Deliver) -> Result<()> {
+        let [folder] = request.folders else {
+            return Err(Error::bad_value(
+                "RUN",
+                format!("{} folders", request.folders.len()),
+                "but a race takes one joint folder",
+                "make it: lossreel plane RUN RUN ... --out JOINT, then lossreel surface JOINT",
+            ));
+        };
+        let clock = match self.clock {
+            ClockChoice::Auto | ClockChoice::Epoch => RaceClock::Epoch,
+            ClockChoice::Step => RaceClock::Step,
+            ClockChoice::Wall => RaceClock::Wall,
+            ClockChoice::Snapshot => {
+                return Err(Error::bad_value(
+                    "--clock",
+                    self.clock,
+                    "by which runs cannot race: each has its own snapshots",
+                    "use epoch, step or wall",
+                ));
+            }
+        };
+        let asked = RaceRequest {
+            plane: request.plane.into(),
+            surface: request.surface.unwrap_or(request.plane).into(),
+            clock,
+            layout: self.layout,
+            goal: parse_goal(&self.goal)?,
+            title: request.title.map(Into::into),
+            names: request.panel_titles.to_vec(),
+        };
+        let race = race::gather(&Joint::open(folder)?, &asked)?;
+        let (_, size) = output.check()?;
+        deliver(&RaceFilm::new(&race, &output.theme, size, output.frames, output.fps)?)
+    }
+
+    /// A stack of surfaces of one run.
+    pub fn moving(&self, request: &Request, output: &Output, deliver: Deliver) -> Result<()> {
+        let run = request.only("moving")?.run;
+        let stack = format!("{}-snapshots", request.plane);
+        let surface = request.surface.unwrap_or(&stack);
+        let scene = moving::gather(&run, request.plane, surface, request.title)?;
+        let (_, size) = output.check()?;
+        deliver(&MovingFilm::new(&scene, &output.theme, size, output.frames, output.fps)?)
     }
 
     /// Loss and accuracy along a line, of runs or of files.

@@ -1,30 +1,19 @@
 //! Options of the surface in space.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lossreel::Result;
-use lossreel::render::contour_film::ContourFilm;
 use lossreel::render::film::{Format, Output};
 use lossreel::render::scene::Film;
 use lossreel::render::surface3d::flight::CameraPath;
 use lossreel::render::surface3d::scale::Heights;
-use lossreel::render::surface3d::show::{SurfaceFilm, SurfaceLook};
-use lossreel::stages::grid_file;
-
-use super::scenes::{Deliver, Options, Request};
+use lossreel::render::surface3d::show::SurfaceLook;
 
 const HEADING: &str = "Surface in space";
 
 /// How a surface is looked at; with `--as surface`.
 #[derive(Debug, clap::Args)]
 pub struct LookArgs {
-    /// Draw the surface in a file of Li et al.'s code (HDF5) instead of a run's, in space or as
-    /// contours; repeat it for surfaces side by side.
-    #[arg(long, value_name = "FILE.h5", help_heading = HEADING)]
-    pub grid_file: Vec<PathBuf>,
-    /// Which quantity of the file: train_loss by default.
-    #[arg(long, value_name = "NAME", requires = "grid_file", help_heading = HEADING)]
-    field: Option<String>,
     /// Camera: still, sway, orbit, fly-in, follow, or a file of [[key]] tables with at (0 to 1),
     /// azimuth, elevation, distance, look (at the ball, 0 to 1) and follow (the ball, 0 to 1).
     /// By default sway along a path, orbit without one.
@@ -64,36 +53,8 @@ enum HeightsArg {
 }
 
 impl LookArgs {
-    /// The surfaces of the runs, or of the files, in space.
-    pub fn surface(
-        &self,
-        scenes: &Options,
-        request: &Request,
-        output: &Output,
-        deliver: Deliver,
-    ) -> Result<()> {
-        let from_files = !self.grid_file.is_empty();
-        let film = if from_files { self.film(request)? } else { scenes.film(request)? };
-        let look = self.look(&film, output)?;
-        let (_, size) = output.check()?;
-        let (theme, frames, fps) = (&output.theme, output.frames, output.fps);
-        deliver(&SurfaceFilm::new(&film, &look, theme, size, frames, fps)?)
-    }
-
-    /// The surfaces of the files as contours.
-    pub fn contour(&self, request: &Request, output: &Output, deliver: Deliver) -> Result<()> {
-        let film = self.film(request)?;
-        let (_, size) = output.check()?;
-        deliver(&ContourFilm::new(&film, &output.theme, size, output.frames, output.fps)?)
-    }
-
-    fn film(&self, request: &Request) -> Result<Film> {
-        let quantity = self.field.as_deref();
-        grid_file::film(&self.grid_file, quantity, request.panel_titles, request.title)
-    }
-
     /// The look that is asked for.
-    fn look(&self, film: &Film, output: &Output) -> Result<SurfaceLook> {
+    pub fn look(&self, film: &Film, output: &Output) -> Result<SurfaceLook> {
         let path = film.panels.iter().any(|p| !p.path.is_empty());
         let name = self.camera.as_deref().unwrap_or(if path { "sway" } else { "orbit" });
         let is_file = Path::new(name).extension().is_some() || name.contains('/');

@@ -64,6 +64,7 @@ pub struct Chart<'a> {
     x_ticks: Vec<f64>,
     y_ticks: Vec<f64>,
     x_label: &'a str,
+    title: Option<String>,
     font: Type,
     s: f32,
 }
@@ -130,6 +131,7 @@ impl<'a> Chart<'a> {
             x_ticks: Vec::new(),
             y_ticks,
             x_label,
+            title: None,
             font,
             s,
         };
@@ -165,7 +167,17 @@ impl<'a> Chart<'a> {
         }
     }
 
-    fn title(&self) -> &'static str {
+    /// With a title of its own ("Test accuracy").
+    pub fn titled(mut self, title: &str) -> Self {
+        let note = if self.log { " (log scale)" } else { "" };
+        self.title = Some(format!("{title}{note}"));
+        self
+    }
+
+    fn title(&self) -> &str {
+        if let Some(title) = &self.title {
+            return title;
+        }
         match self.quantity {
             Quantity::Loss if self.log => "Loss (log scale)",
             Quantity::Loss => "Loss",

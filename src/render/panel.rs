@@ -24,6 +24,32 @@ pub fn draw(
     theme: &Theme,
     path_px: &[(f32, f32)],
 ) {
+    draw_map(canvas, panel, place, layout, scale, theme, Some(path_px));
+    draw_axes(canvas, panel, place, layout, theme);
+}
+
+/// The surface alone, without axes and without labels on the contour lines: on a surface that moves
+/// they would jump about.
+pub fn draw_surface(
+    canvas: &mut dyn Canvas,
+    panel: &ContourPanel,
+    place: &PanelBox,
+    layout: &Layout,
+    scale: &LevelScale,
+    theme: &Theme,
+) {
+    draw_map(canvas, panel, place, layout, scale, theme, None);
+}
+
+fn draw_map(
+    canvas: &mut dyn Canvas,
+    panel: &ContourPanel,
+    place: &PanelBox,
+    layout: &Layout,
+    scale: &LevelScale,
+    theme: &Theme,
+    path_px: Option<&[(f32, f32)]>,
+) {
     let domain = Domain::of(panel);
     let frame = place.frame;
     match Field::resample(&panel.grid, domain, scale, frame, (2.2 * layout.s).max(1.0)) {
@@ -43,7 +69,6 @@ pub fn draw(
     } else {
         draw_hatch(canvas, &marks.overflow, Lean::Left, layout.s, theme);
     }
-    draw_axes(canvas, panel, place, layout, theme);
 }
 
 /// Blanks and hatches holes, hatches overflow the other way, dims what was interpolated.
@@ -84,7 +109,7 @@ fn draw_contours(
     layout: &Layout,
     scale: &LevelScale,
     theme: &Theme,
-    path_px: &[(f32, f32)],
+    path_px: Option<&[(f32, f32)]>,
 ) {
     let s = layout.s;
     let edges = scale.band_edges();
@@ -108,10 +133,11 @@ fn draw_contours(
     let texts = scale.labels();
     let widths: Vec<f32> =
         texts.iter().map(|t| TextStyle::new(size, theme.text).width(t)).collect();
-    let setting = labels::Setting { frame, field, levels, widths: &widths, size, avoid: path_px };
+    let avoid = path_px.unwrap_or_default();
+    let setting = labels::Setting { frame, field, levels, widths: &widths, size, avoid };
     // Lines so short that they are specks carry nothing; labels only where they can be read.
     lines.retain(|line| line.points.len() > 3);
-    let (labels, lines) = if frame.w.min(frame.h) >= 120.0 {
+    let (labels, lines) = if path_px.is_some() && frame.w.min(frame.h) >= 120.0 {
         labels::place(&lines, &setting)
     } else {
         (vec![], lines)
@@ -210,7 +236,8 @@ fn draw_hatch(canvas: &mut dyn Canvas, rects: &[Rect], lean: Lean, s: f32, theme
     }
 }
 
-fn draw_axes(
+/// The frame with ticks and axis labels.
+pub fn draw_axes(
     canvas: &mut dyn Canvas,
     panel: &ContourPanel,
     place: &PanelBox,

@@ -45,7 +45,8 @@ pub fn rows_at(
     rows
 }
 
-fn loss(value: f64) -> String {
+/// A loss as text.
+pub fn loss(value: f64) -> String {
     match value.abs() {
         _ if !value.is_finite() => "diverged".into(),
         v if v >= 1e6 => number(value),
@@ -171,7 +172,7 @@ fn draw_stack(
     }
 }
 
-/// Side by side, the name over the value; the step and then the learning rate give way.
+/// Side by side, the name over the value; the step, the learning rate, then the third give way.
 fn draw_columns(
     canvas: &mut dyn Canvas,
     place: Rect,
@@ -186,7 +187,7 @@ fn draw_columns(
     let total = |shown: &[&(&str, String)]| {
         shown.iter().map(|row| width(row)).sum::<f32>() + 0.8 * size * (shown.len() - 1) as f32
     };
-    for dropped in ["step", "learning rate"] {
+    for dropped in ["step", "learning rate", rows.get(2).map_or("", |row| row.0)] {
         if total(&shown) > place.w {
             shown.retain(|row| row.0 != dropped);
         }

@@ -22,6 +22,8 @@ named_enum! {
         Step = "step",
         /// Snapshots: the same time from each to the next.
         Snapshot = "snapshot",
+        /// Seconds of training; races only.
+        Wall = "wall",
     }
 }
 
@@ -30,7 +32,7 @@ impl ClockChoice {
     /// than a fifth of the mean one.
     pub fn resolve(self, paths: &[&[PathPoint]]) -> Clock {
         match self {
-            Self::Epoch => Clock::Epoch,
+            Self::Epoch | Self::Wall => Clock::Epoch,
             Self::Step => Clock::Step,
             Self::Snapshot => Clock::Snapshot,
             Self::Auto => {
@@ -257,6 +259,7 @@ mod tests {
             loss: 1.0,
             accuracy: 0.5,
             grad_norm: (i % 7) as f64,
+            elapsed_secs: Some(i as f64),
         };
         let epoch = |i: u64| EpochRecord {
             epoch: i,

@@ -3,6 +3,7 @@
 
 mod bench;
 mod divergence;
+mod joint;
 mod manners;
 mod pipeline;
 mod refusals;

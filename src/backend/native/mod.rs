@@ -12,6 +12,7 @@ mod pass;
 pub mod peak;
 mod plan;
 mod point;
+mod rows;
 mod shape;
 mod simd;
 #[cfg(test)]
@@ -22,7 +23,6 @@ pub use simd::Level;
 
 use std::sync::{Arc, Mutex};
 
-use self::graph::{Graph, Purpose};
 use self::pass::{Batch, Mode, Pass};
 use super::{Backend, BackendName, Point, TrainLoss, TrainPass};
 use crate::network::Network;
@@ -88,9 +88,9 @@ impl NativeBackend {
     ) -> TrainLoss {
         let workers = rayon::current_num_threads();
         let idle = self.passes.lock().unwrap_or_else(|e| e.into_inner()).pop();
-        let mut pass = idle.filter(|p| p.workers() == workers).unwrap_or_else(|| {
-            Pass::new(self.level, Graph::new(&self.network, Purpose::Train), workers)
-        });
+        let mut pass = idle
+            .filter(|p| p.workers() == workers)
+            .unwrap_or_else(|| Pass::new(self.level, &self.network, workers));
         let found = pass.run(&self.network, theta, buffers, batch, mode, grad);
         self.passes.lock().unwrap_or_else(|e| e.into_inner()).push(pass);
         found
