@@ -1,8 +1,8 @@
 //! The native backend: the fast CPU engine.
 //!
 //! [`graph`] turns a network into few large units, [`plan`] into steps cut into phases, [`pass`]
-//! executes a training step of them; [`point`] compiles one point of parameter space for
-//! evaluation. The [`kernels`] work on padded NHWC pictures ([`shape`]) with the vectors of
+//! executes a training step of them; [`tangent`] carries tangents through it for Hessian-vector
+//! products; [`point`] compiles one point of parameter space for evaluation. The [`kernels`] work on padded NHWC pictures ([`shape`]) with the vectors of
 //! [`simd`].
 
 mod graph;
@@ -13,6 +13,7 @@ mod plan;
 mod point;
 mod shape;
 mod simd;
+mod tangent;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex};
 
 use self::graph::{Graph, Purpose};
 use self::pass::{Batch, Mode, Pass};
+use self::tangent::{Sample, Tangents};
 use super::{Backend, BackendName, Point, TrainLoss, TrainPass};
 use crate::network::Network;
 use crate::{Error, Result};
@@ -33,6 +35,8 @@ pub struct NativeBackend {
     level: Level,
     /// Memory of training passes, for reuse.
     passes: Mutex<Vec<Pass>>,
+    /// Memory of Hessian-vector products, likewise.
+    tangents: Mutex<Vec<Tangents>>,
     evaluation: Arc<point::Compiled>,
 }
 
@@ -73,7 +77,7 @@ impl NativeBackend {
             ));
         }
         let evaluation = Arc::new(point::Compiled::new(level, &network));
-        Ok(Self { network, level, passes: Mutex::default(), evaluation })
+        Ok(Self { network, level, passes: Mutex::default(), tangents: Mutex::default(), evaluation })
     }
 
     fn pass(
@@ -120,6 +124,29 @@ impl Backend for NativeBackend {
     ) -> Result<TrainLoss> {
         let batch = Batch { images, labels, label_smoothing: 0.0 };
         Ok(self.pass(theta, &mut buffers.to_vec(), batch, Mode::Eval, grad))
+    }
+
+    fn eval_hvp(
+        &self,
+        theta: &[f32],
+        buffers: &[f32],
+        images: &[f32],
+        labels: &[u8],
+        v: &[f32],
+        out: &mut [f32],
+    ) -> Result<()> {
+        let workers = rayon::current_num_threads();
+        let idle = self.tangents.lock().unwrap_or_else(|e| e.into_inner()).pop();
+        let mut tangents = idle.filter(|t| t.workers() == workers).unwrap_or_else(|| {
+            Tangents::new(self.level, Graph::new(&self.network, Purpose::Eval), workers)
+        });
+        tangents.run(&self.network, [theta, v], buffers, Sample { images, labels }, out);
+        self.tangents.lock().unwrap_or_else(|e| e.into_inner()).push(tangents);
+        Ok(())
+    }
+
+    fn preferred_images(&self) -> usize {
+        256
     }
 
     fn at(&self, theta: &[f32], buffers: &[f32]) -> Result<Box<dyn Point>> {

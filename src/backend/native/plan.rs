@@ -139,7 +139,15 @@ pub(super) const MAX_GROUP: usize = 8;
 impl Plan {
     /// The pass of `graph`: forward, loss, backward to all parameters.
     pub fn new(graph: &Graph) -> Self {
-        Emitter::new(graph).run()
+        let (phases, shapes) = Emitter::new(graph).run();
+        allocate(phases, shapes)
+    }
+
+    /// The same as one phase: for passes that need to know nothing about the batch on their way.
+    pub fn of_one_phase(graph: &Graph) -> Self {
+        let (phases, shapes) = Emitter::new(graph).run();
+        let steps = phases.into_iter().flat_map(|p| p.steps).collect();
+        allocate(vec![Phase { steps, ..Phase::default() }], shapes)
     }
 }
 
@@ -202,7 +210,7 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    fn run(mut self) -> Plan {
+    fn run(mut self) -> (Vec<Phase>, Vec<Shape>) {
         self.push(Step::Input { to: self.held[0] });
         for unit in 0..self.graph.units.len() {
             self.forward(unit);
@@ -214,7 +222,7 @@ impl<'a> Emitter<'a> {
         for unit in (0..self.graph.units.len()).rev() {
             self.backward(unit);
         }
-        allocate(self.phases, self.shapes)
+        (self.phases, self.shapes)
     }
 
     fn forward(&mut self, id: UnitId) {

@@ -291,11 +291,23 @@ impl ConvBackward {
     }
 
     /// Writes the input's gradient of `images` images over `dx`.
-    pub fn run(&self, dz: &[f32], images: usize, mut packed: &[f32], dx: &mut [f32]) {
+    pub fn run(&self, dz: &[f32], images: usize, packed: &[f32], dx: &mut [f32]) {
+        self.run_through(dz, images, packed, || Epilogue::Plain, dx);
+    }
+
+    /// Writes the input's gradient of `images` images through an epilogue over `dx`.
+    pub fn run_through<'e>(
+        &self,
+        dz: &[f32],
+        images: usize,
+        mut packed: &[f32],
+        epilogue: impl Fn() -> Epilogue<'e>,
+        dx: &mut [f32],
+    ) {
         for windows in &self.phases {
             let (own, rest) = packed.split_at(windows.depth() * self.dx.stride);
             let shapes = [&self.dz, &self.dx];
-            sum_windows(self.level, shapes, windows, dz, images, own, Epilogue::Plain, dx);
+            sum_windows(self.level, shapes, windows, dz, images, own, epilogue(), dx);
             packed = rest;
         }
     }

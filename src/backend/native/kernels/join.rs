@@ -23,7 +23,7 @@ pub(crate) struct Term<'a> {
     pub affine: Option<[&'a [f32]; 2]>,
 }
 
-fn check(images: usize, like: &Shape, len: usize, shape: &Shape) {
+pub(super) fn check(images: usize, like: &Shape, len: usize, shape: &Shape) {
     assert_eq!(
         (shape.stride, shape.h, shape.w),
         (like.stride, like.h, like.w),

@@ -4,6 +4,7 @@
 mod conv;
 mod join;
 pub(super) mod plain;
+pub(super) mod tangent;
 
 pub(super) use conv::{Conv, ConvBackward, Form};
 pub(super) use join::{Reduction, Tensor, Term, affine_backward, join, join_backward, moments};
