@@ -2,17 +2,17 @@
 //!
 //! A backend is handed flat vectors and host slices and keeps no weights of its own, so whatever
 //! stands above it (trainer, surfaces) sees `theta` only and cannot leave a model displaced. Each
-//! backend is the other's test: `candle` is the reference; the native engine joins it here.
+//! backend is the other's test: `candle` is the reference, `native` the fast one.
 
 pub mod candle;
-pub mod native;
 mod cross_entropy;
 mod difference;
+pub mod native;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use difference::difference_hvp;
 pub use cross_entropy::{cross_entropy, cross_entropy_grad, cross_entropy_grad_tangent};
+pub(crate) use difference::difference_hvp;
 
 use std::sync::Arc;
 
@@ -24,6 +24,8 @@ use crate::rng::Streams;
 named_enum! {
     /// Which engine executes a network.
     pub enum BackendName("backend") {
+        /// `native` where it has every operation of the network, `candle` otherwise.
+        Auto = "auto",
         /// The engine's own kernels: the fast one, on any CPU.
         Native = "native",
         /// candle's tensors and autograd: the reference.
@@ -120,9 +122,21 @@ pub trait Point: Send + Sync {
     fn logits(&self, images: &[f32]) -> Result<Vec<f32>>;
 }
 
+/// What [`BackendName::Auto`] means for `network`, with the reason where it is not the fast one.
+pub fn choose(network: &Network) -> (BackendName, Option<String>) {
+    match native::unsupported(network) {
+        None => (BackendName::Native, None),
+        Some(op) => (BackendName::Candle, Some(format!("the native backend has no {op}"))),
+    }
+}
+
 /// The backend `name` for `network`.
+///
+/// # Errors
+/// [`crate::Error::BadValue`] for [`BackendName::Native`] and a network with an operation it lacks.
 pub fn backend(name: BackendName, network: Arc<Network>) -> Result<Arc<dyn Backend>> {
     match name {
+        BackendName::Auto => backend(choose(&network).0, network),
         BackendName::Native => Ok(Arc::new(native::NativeBackend::new(network)?)),
         BackendName::Candle => Ok(Arc::new(candle::CandleBackend::new(network))),
     }

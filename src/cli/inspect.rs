@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use lossreel::backend::{BackendName, choose, native};
 use lossreel::dataset::DataSet;
 use lossreel::models::{ModelSpec, Shortcut};
 use lossreel::network::Summary;
@@ -33,6 +34,18 @@ pub struct Args {
     dataset: DataSet,
 }
 
+/// An architecture, and what executes it here.
+#[derive(Serialize)]
+struct ArchReport {
+    #[serde(flatten)]
+    summary: Summary,
+    backend: BackendName,
+    /// Why it is not the fast one.
+    why: Option<String>,
+    /// The vector instructions of the native backend on this processor.
+    simd: native::Level,
+}
+
 #[derive(Serialize)]
 struct FileReport {
     format: String,
@@ -56,7 +69,11 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
             let spec = Spec::parse("", &set)?;
             let model = ModelSpec { arch: arch.clone(), shortcut: args.shortcut, ..spec.model };
             let (shape, classes) = args.dataset.form();
-            layers(&model.build(shape, classes)?.summary(), out);
+            let network = model.build(shape, classes)?;
+            let (backend, why) = choose(&network);
+            let simd = native::Level::detect();
+            let report = ArchReport { summary: network.summary(), backend, why, simd };
+            layers(&report, out);
             Ok(())
         }
         (None, Some(path)) if path.is_dir() => inspect_run(&Run::open(path)?, out),
@@ -70,15 +87,20 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     }
 }
 
-fn layers(summary: &Summary, out: &Out) {
-    out.result(summary, |w| {
+fn layers(report: &ArchReport, out: &Out) {
+    let summary = &report.summary;
+    out.result(report, |w| {
         writeln!(w, "{}, images {:?}, {} classes", summary.arch, summary.input, summary.classes)?;
         writeln!(w, "{:<24} {:<14} {:>16} {:>12} {:>14}", "layer", "op", "output", "parameters", "MACs")?;
         for row in &summary.layers {
             writeln!(w, "{:<24} {:<14} {:>16} {:>12} {:>14}", row.name, row.op, format!("{:?}", row.shape), thousands(row.parameters), thousands(row.macs as usize))?;
         }
         writeln!(w, "{} parameters in {} tensors, {} values in buffers, {:.1} million multiply-accumulates an image",
-            thousands(summary.parameters), summary.tensors, thousands(summary.buffers), summary.macs as f64 / 1e6)
+            thousands(summary.parameters), summary.tensors, thousands(summary.buffers), summary.macs as f64 / 1e6)?;
+        match &report.why {
+            None => writeln!(w, "backend: {} ({} instructions)", report.backend, report.simd),
+            Some(why) => writeln!(w, "backend: {}, as {why}", report.backend),
+        }
     });
 }
 

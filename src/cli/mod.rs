@@ -3,10 +3,12 @@
 //! Results go to stdout, progress and warnings to stderr. Exit codes: 0 success, 1 error, 2 usage,
 //! 130 interrupted and resumable.
 
+mod bench;
 mod curve;
 mod datasets;
 mod demo;
 mod evaluate;
+mod hvp;
 mod import;
 mod inspect;
 mod interrupt;
@@ -54,6 +56,9 @@ enum Command {
     Render(render::Args),
     Inspect(inspect::Args),
     Import(import::Args),
+    Bench(bench::Args),
+    #[command(hide = true)]
+    Hvp(hvp::Args),
     Datasets(datasets::Args),
     /// Print a completion script for a shell.
     Completions {
@@ -79,6 +84,8 @@ pub fn main() -> ExitCode {
         Command::Render(args) => render::run(args, &out),
         Command::Inspect(args) => inspect::run(args, &out),
         Command::Import(args) => import::run(args, &out),
+        Command::Bench(args) => bench::run(args, &out),
+        Command::Hvp(args) => hvp::run(args, &out),
         Command::Datasets(args) => datasets::run(args, &out),
         Command::Completions { shell } => {
             use clap::CommandFactory;

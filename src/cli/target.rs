@@ -41,7 +41,7 @@ pub struct Target {
     /// A snapshot of the run by its number; its last state by default.
     #[arg(long, value_name = "N", conflicts_with = "weights")]
     pub snapshot: Option<usize>,
-    /// Engine: candle. The run's own by default.
+    /// Engine: native, candle or auto. The run's own by default.
     #[arg(long, value_name = "NAME")]
     pub backend: Option<BackendName>,
 }
@@ -74,7 +74,7 @@ impl Target {
             norm_stats: self.norm_stats,
             ..DataSpec::default()
         };
-        Subject::of_file(weights, &model, &data, 0, self.backend.unwrap_or(BackendName::Candle))
+        Subject::of_file(weights, &model, &data, 0, self.backend.unwrap_or(BackendName::Auto))
     }
 }
 

@@ -50,7 +50,7 @@ impl Default for TrainSpec {
             last_batch: LastBatch::Keep,
             eval_samples: 0,
             early_stop: 0,
-            backend: BackendName::Candle,
+            backend: BackendName::Auto,
         }
     }
 }

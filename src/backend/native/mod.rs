@@ -9,6 +9,7 @@ mod graph;
 mod kernels;
 mod layers;
 mod pass;
+pub mod peak;
 mod plan;
 mod point;
 mod shape;
@@ -16,6 +17,7 @@ mod simd;
 mod tangent;
 #[cfg(test)]
 mod tests;
+pub mod trial;
 
 pub use simd::Level;
 

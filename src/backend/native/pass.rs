@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::graph::{BatchNorm, Graph, Layer, NormId, Unit};
 use super::kernels::{
-    self, Conv, ConvBackward, Epilogue, Reduction, Tensor, Term,
+    self, Data, Epilogue, Forward, Reduction, Tensor, Term, Weights,
 };
 use super::layers;
 use super::plan::{Finish, Memory, Phase, Plan, Slot, SlotId, Step};
@@ -43,8 +43,9 @@ pub(super) struct Batch<'a> {
 /// A convolution's kernels and where its weights' gradient lies in a piece's partial sums.
 #[derive(Debug)]
 struct ConvUnit {
-    forward: Conv,
-    backward: Option<ConvBackward>,
+    forward: Forward,
+    data: Option<Data>,
+    weights: Weights,
     /// Packed weights of both.
     packed: [Vec<f32>; 2],
     /// Bias, (stride,), where there is one.
@@ -81,6 +82,8 @@ struct Piece {
 struct Worker {
     slots: Vec<Vec<f32>>,
     sums: [Vec<f32>; 2],
+    /// What a kernel needs while it runs.
+    kernel: Vec<f32>,
 }
 
 /// Everything a pass needs, made once for a network and kept between steps.
@@ -112,21 +115,23 @@ impl Pass {
             for step in &phase.steps {
                 match *step {
                     Step::Conv { unit, x, y, .. } => forward[unit] = Some([x, y]),
-                    Step::ConvWeights { unit, .. } => {
+                    Step::ConvWeights { unit, dz, .. } => {
                         let Layer::Conv { form, bias, .. } = graph.units[unit].layer else {
                             unreachable!("only convolutions have weights")
                         };
                         let [x, y] = forward[unit].expect("forward comes first");
                         let shape = |slot: SlotId| plan.slots[slot].shape;
-                        let conv = Conv::new(level, shape(x), shape(y), form);
-                        let dw = at..at + conv.packed_len();
+                        let conv = Forward::new(level, shape(x), shape(y), form);
+                        let weights = Weights::new(level, shape(x), shape(dz), form);
+                        let dw = at..at + weights.gathered_len();
                         let stride = shape(y).stride;
                         let db = dw.end..dw.end + if bias.is_some() { stride } else { 0 };
                         at = db.end;
                         convs[unit] = Some(ConvUnit {
                             packed: [vec![0.0; conv.packed_len()], Vec::new()],
                             forward: conv,
-                            backward: None,
+                            data: None,
+                            weights,
                             bias: vec![0.0; if bias.is_some() { stride } else { 0 }],
                             dw,
                             db,
@@ -137,20 +142,25 @@ impl Pass {
                             unreachable!("only convolutions have weights")
                         };
                         let shape = |slot: SlotId| plan.slots[slot].shape;
-                        let back = ConvBackward::new(level, shape(dz), shape(dx), form);
+                        let data = Data::new(level, shape(dz), shape(dx), form);
                         if let Some(conv) = &mut convs[unit] {
-                            conv.packed[1] = vec![0.0; back.packed_len()];
-                            conv.backward = Some(back);
+                            conv.packed[1] = vec![0.0; data.packed_len()];
+                            conv.data = Some(data);
                         }
                     }
                     _ => {}
                 }
             }
         }
+        let scratch = |c: &ConvUnit| {
+            let data = c.data.as_ref().map_or(0, Data::scratch_len);
+            c.forward.scratch_len().max(c.weights.scratch_len()).max(data)
+        };
+        let kernel = convs.iter().flatten().map(scratch).max().unwrap_or(0);
         let worker = || {
             let slot = |s: &Shape| vec![0.0; s.len() * plan.largest_group];
             let slots = plan.scratch.iter().map(slot).collect();
-            Mutex::new(Worker { slots, ..Worker::default() })
+            Mutex::new(Worker { slots, kernel: vec![0.0; kernel], ..Worker::default() })
         };
         let workers = (0..workers).map(|_| worker()).collect();
         let norms = graph.norms.iter().map(|_| NormState::default()).collect();
@@ -250,8 +260,8 @@ impl Pass {
             if let (Some(conv), Layer::Conv { weight, bias, .. }) = (conv, &unit.layer) {
                 let weight = &theta[params[*weight].range()];
                 conv.forward.pack(weight, None, &mut conv.packed[0]);
-                if let Some(back) = &conv.backward {
-                    back.pack(weight, &mut conv.packed[1]);
+                if let Some(data) = &conv.data {
+                    data.pack(weight, &mut conv.packed[1]);
                 }
                 if let Some(bias) = bias {
                     let bias = &theta[params[*bias].range()];
@@ -404,7 +414,7 @@ impl Pass {
             else {
                 continue;
             };
-            conv.forward.unpack_add(&self.total[conv.dw.clone()], &mut grad[params[*weight].range()]);
+            conv.weights.finish(&self.total[conv.dw.clone()], &mut grad[params[*weight].range()]);
             if let Some(bias) = bias {
                 let grad = &mut grad[params[*bias].range()];
                 grad.iter_mut().zip(&self.total[conv.db.clone()]).for_each(|(g, t)| *g = *t);
@@ -521,6 +531,7 @@ impl Run<'_> {
                 let stats = stats.filter(|_| train);
                 let shape = pass.plan.slots[*y].shape;
                 let mut sums = self.take_sums(0, &shape);
+                let mut kernel = std::mem::take(&mut self.worker.kernel);
                 self.write(*y, group, |run, y, _| {
                     let epilogue = if stats.is_some() && conv.bias.is_empty() {
                         Epilogue::Stats { sums: &mut sums }
@@ -530,8 +541,9 @@ impl Run<'_> {
                         Epilogue::Bias { bias: &conv.bias, residual: None, relu: false }
                     };
                     let x = run.view(*x, group);
-                    conv.forward.forward(x.data, n, &conv.packed[0], epilogue, y);
+                    conv.forward.run(x.data, n, &conv.packed[0], epilogue, y, &mut kernel);
                 });
+                self.worker.kernel = kernel;
                 if let Some(norm) = stats {
                     if !conv.bias.is_empty() {
                         kernels::moments(level, n, self.view(*y, group), &mut sums);
@@ -612,8 +624,9 @@ impl Run<'_> {
             Step::ConvWeights { unit, x, dz } => {
                 let Some(conv) = &pass.convs[*unit] else { return };
                 let mut dw = std::mem::take(&mut self.piece.dw);
+                let mut kernel = std::mem::take(&mut self.worker.kernel);
                 let (x, dz) = (self.view(*x, group), self.view(*dz, group));
-                conv.forward.backward_weights(x.data, dz.data, dz.shape, n, &mut dw[conv.dw.clone()]);
+                conv.weights.run(x.data, dz.data, n, &mut dw[conv.dw.clone()], &mut kernel);
                 if !conv.db.is_empty() {
                     let db = &mut dw[conv.db.clone()];
                     for image in dz.data.chunks_exact(dz.shape.len()) {
@@ -624,13 +637,17 @@ impl Run<'_> {
                     }
                 }
                 self.piece.dw = dw;
+                self.worker.kernel = kernel;
             }
             Step::ConvData { unit, dz, dx } => {
                 let Some(conv) = &pass.convs[*unit] else { return };
-                let Some(back) = &conv.backward else { return };
+                let Some(data) = &conv.data else { return };
+                let mut kernel = std::mem::take(&mut self.worker.kernel);
                 self.write(*dx, group, |run, dx, _| {
-                    back.run(run.view(*dz, group).data, n, &conv.packed[1], dx);
+                    let dz = run.view(*dz, group).data;
+                    data.run(dz, n, &conv.packed[1], dx, &mut kernel);
                 });
+                self.worker.kernel = kernel;
             }
             Step::PlainBackward { unit, input, saved, dy, dx } => {
                 self.write(*dx, group, |run, dx, shape| {

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::graph::{Graph, Layer, NormId, Purpose, ValueId};
-use super::kernels::{self, Conv, Epilogue, Tensor, Term};
+use super::kernels::{self, Epilogue, Forward, Tensor, Term};
 use super::layers;
 use super::pass::load;
 use super::plan::{Memory, Phase, Plan, Slot, SlotId, Step, UnitId, allocate};
@@ -27,13 +27,21 @@ pub(super) struct Compiled {
     plan: Plan,
     group: usize,
     /// For each unit that is a convolution: its kernel, and the normalisation folded into it.
-    convs: Vec<Option<(Conv, Option<NormId>)>>,
+    convs: Vec<Option<(Forward, Option<NormId>)>>,
     logits: SlotId,
     classes: usize,
     /// Floats of an input image.
     image: usize,
     /// Memory for activations, one a running call, for reuse.
-    idle: Mutex<Vec<Vec<Vec<f32>>>>,
+    idle: Mutex<Vec<Memories>>,
+}
+
+/// A running call's memory.
+#[derive(Debug)]
+struct Memories {
+    slots: Vec<Vec<f32>>,
+    /// What a kernel needs while it runs.
+    kernel: Vec<f32>,
 }
 
 impl Compiled {
@@ -61,7 +69,7 @@ impl Compiled {
         let convs = graph.units.iter().enumerate().map(|(id, unit)| {
             let Layer::Conv { form, .. } = unit.layer else { return None };
             let (output, norm) = folded[id];
-            Some((Conv::new(level, shapes[unit.inputs[0]], shapes[output], form), norm))
+            Some((Forward::new(level, shapes[unit.inputs[0]], shapes[output], form), norm))
         });
         let convs = convs.collect();
         let bytes = |step: &Step| -> usize {
@@ -215,7 +223,8 @@ impl NativePoint {
         Self { compiled, convs, norms }
     }
 
-    fn step(&self, step: &Step, images: &[f32], memory: &mut Vec<Vec<f32>>) {
+    fn step(&self, step: &Step, images: &[f32], memories: &mut Memories) {
+        let Memories { slots: memory, kernel } = memories;
         let compiled = &*self.compiled;
         let n = images.len() / compiled.image;
         let (_, Some(to)) = step.touches() else { return };
@@ -234,7 +243,7 @@ impl NativePoint {
                 if let Some((conv, _)) = &compiled.convs[*unit] {
                     let residual = residual.map(|r| view(r).data);
                     let epilogue = Epilogue::Bias { bias, residual, relu: *relu };
-                    conv.forward(view(*x).data, n, packed, epilogue, y);
+                    conv.run(view(*x).data, n, packed, epilogue, y, kernel);
                 }
             }
             Step::Join { terms, relu, .. } => {
@@ -266,14 +275,17 @@ impl Point for NativePoint {
         let idle = compiled.idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let mut memory = idle.unwrap_or_else(|| {
             let buffer = |s: &Shape| vec![0.0; s.len() * compiled.group];
-            compiled.plan.scratch.iter().map(buffer).collect()
+            let slots = compiled.plan.scratch.iter().map(buffer).collect();
+            let convs = compiled.convs.iter().flatten();
+            let kernel = convs.map(|(conv, _)| conv.scratch_len()).max().unwrap_or(0);
+            Memories { slots, kernel: vec![0.0; kernel] }
         });
         let mut all = Vec::with_capacity(images.len() / compiled.image * compiled.classes);
         for group in images.chunks(compiled.group * compiled.image) {
             for step in &compiled.plan.phases[0].steps {
                 self.step(step, group, &mut memory);
             }
-            let z = compiled.view(&memory, compiled.logits, group.len() / compiled.image);
+            let z = compiled.view(&memory.slots, compiled.logits, group.len() / compiled.image);
             for image in z.data.chunks_exact(z.shape.len()) {
                 let at = z.shape.at(0, 0);
                 all.extend_from_slice(&image[at..at + compiled.classes]);

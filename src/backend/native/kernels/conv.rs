@@ -84,9 +84,7 @@ impl Windows {
             in_at: pixels().map(|(y, x)| input.at(y * s - p, x * s - p) as u32).collect(),
             out_at: pixels().map(|(y, x)| output.at(y, x) as u32).collect(),
             runs: runs(input, form.kernel, form.kernel),
-            taps: (0..form.kernel)
-                .flat_map(|y| (0..form.kernel).map(move |x| [y, x]))
-                .collect(),
+            taps: (0..form.kernel).flat_map(|y| (0..form.kernel).map(move |x| [y, x])).collect(),
         }
     }
 
@@ -281,22 +279,16 @@ impl ConvBackward {
         let (inputs, k) = (self.dx.c, self.form.kernel);
         for windows in &self.phases {
             let (own, rest) = packed.split_at_mut(windows.depth() * self.dx.stride);
-            let value = |i: usize, o: usize, [y, x]: [usize; 2]| {
-                weight[((o * inputs + i) * k + y) * k + x]
-            };
+            let value =
+                |i: usize, o: usize, [y, x]: [usize; 2]| weight[((o * inputs + i) * k + y) * k + x];
             let channels = [inputs, self.dz.c, self.dx.stride];
             pack(self.level, channels, &windows.taps, value, own);
             packed = rest;
         }
     }
 
-    /// Writes the input's gradient of `images` images over `dx`.
-    pub fn run(&self, dz: &[f32], images: usize, packed: &[f32], dx: &mut [f32]) {
-        self.run_through(dz, images, packed, || Epilogue::Plain, dx);
-    }
-
     /// Writes the input's gradient of `images` images through an epilogue over `dx`.
-    pub fn run_through<'e>(
+    pub fn run<'e>(
         &self,
         dz: &[f32],
         images: usize,
@@ -386,7 +378,11 @@ impl Direct<'_> {
     /// # Safety
     /// As [`Direct`]; `w` points to the block's weights.
     #[inline(always)]
-    unsafe fn block<S: Simd, const P: usize, const NV: usize>(&mut self, first: usize, w: *const f32) {
+    unsafe fn block<S: Simd, const P: usize, const NV: usize>(
+        &mut self,
+        first: usize,
+        w: *const f32,
+    ) {
         let Windows { in_at, out_at, runs, .. } = self.windows;
         let pixels = in_at.len();
         let total = pixels * self.images;

@@ -1,12 +1,14 @@
 //! The inner loops. Everything above hands them slices; `unsafe` stays in here.
 
-
 mod conv;
+mod convolution;
 mod join;
 pub(super) mod plain;
 pub(super) mod tangent;
+mod winograd;
 
-pub(super) use conv::{Conv, ConvBackward, Form};
+pub(super) use conv::Form;
+pub(super) use convolution::{Data, Forward, Weights};
 pub(super) use join::{Reduction, Tensor, Term, affine_backward, join, join_backward, moments};
 pub(super) use plain::Window;
 

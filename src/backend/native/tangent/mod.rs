@@ -20,7 +20,7 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use super::graph::{Graph, Layer};
-use super::kernels::{Conv, ConvBackward};
+use super::kernels::{Data, Forward, Weights};
 use super::plan::{Plan, Slot, SlotId, Step};
 use super::shape::Shape;
 use super::simd::Level;
@@ -45,8 +45,9 @@ type Pair = [Vec<f32>; 2];
 /// a piece's sums.
 #[derive(Debug)]
 struct ConvUnit {
-    forward: Conv,
-    backward: Option<ConvBackward>,
+    forward: Forward,
+    data: Option<Data>,
+    weights: Weights,
     /// Packed weights of the forward pass and of the way back.
     weight: Pair,
     weight_back: Pair,
@@ -83,6 +84,8 @@ struct Worker {
     slots: Vec<Pair>,
     /// The first of two summands.
     part: Vec<f32>,
+    /// What a kernel needs while it runs.
+    kernel: Vec<f32>,
     reductions: [[Vec<f32>; 2]; 2],
 }
 
@@ -116,11 +119,16 @@ impl Tangents {
         let floats: usize = plan.scratch.iter().map(Shape::len).sum();
         let group = (GROUP_BYTES / (8 * floats)).clamp(1, MAX_GROUP);
         let largest = plan.slots.iter().map(|s| s.shape.len()).max().unwrap_or(0);
+        let scratch = |c: &ConvUnit| {
+            let data = c.data.as_ref().map_or(0, Data::scratch_len);
+            c.forward.scratch_len().max(c.weights.scratch_len()).max(data)
+        };
+        let kernel = convs.iter().flatten().map(scratch).max().unwrap_or(0);
         let worker = || {
             let pair = |s: &Shape| [(); 2].map(|()| vec![0.0; s.len() * group]);
             let slots = plan.scratch.iter().map(pair).collect();
-            let part = vec![0.0; largest * group];
-            Mutex::new(Worker { slots, part, ..Worker::default() })
+            let (part, kernel) = (vec![0.0; largest * group], vec![0.0; kernel]);
+            Mutex::new(Worker { slots, part, kernel, ..Worker::default() })
         };
         let workers = (0..workers.max(1)).map(|_| worker()).collect();
         let norms = graph
@@ -153,7 +161,7 @@ impl Tangents {
         out: &mut [f32],
     ) {
         let n = sample.labels.len();
-        let len = self.convs.iter().flatten().last().map_or(0, |c| c.db.end);
+        let len = self.convs.iter().flatten().map(|c| c.db.end).max().unwrap_or(0);
         let most = (SUM_BYTES / (4 * len.max(1))).clamp(2, PIECES);
         let per_piece = n.div_ceil(most);
         let pieces = n.div_ceil(per_piece);
@@ -193,8 +201,8 @@ impl Tangents {
             for (k, point) in points.iter().enumerate() {
                 let weight = &point[params[*weight].range()];
                 conv.forward.pack(weight, None, &mut conv.weight[k]);
-                if let Some(back) = &conv.backward {
-                    back.pack(weight, &mut conv.weight_back[k]);
+                if let Some(data) = &conv.data {
+                    data.pack(weight, &mut conv.weight_back[k]);
                 }
                 if let Some(bias) = bias {
                     let bias = &point[params[*bias].range()];
@@ -239,7 +247,7 @@ impl Tangents {
         for (conv, unit) in self.convs.iter().zip(&self.graph.units) {
             if let (Some(conv), Layer::Conv { weight, bias, .. }) = (conv, &unit.layer) {
                 let weights = &mut out[params[*weight].range()];
-                conv.forward.unpack_add(&total.dw[conv.dw.clone()], weights);
+                conv.weights.finish(&total.dw[conv.dw.clone()], weights);
                 if let Some(bias) = bias {
                     let out = &mut out[params[*bias].range()];
                     out.iter_mut().zip(&total.dw[conv.db.clone()]).for_each(|(o, t)| *o = *t);
@@ -264,20 +272,28 @@ fn convs(level: Level, graph: &Graph, steps: &[Step], slots: &[Slot]) -> Vec<Opt
     let mut convs: Vec<Option<ConvUnit>> = graph.units.iter().map(|_| None).collect();
     let shape = |slot: SlotId| slots[slot].shape;
     let mut at = 0;
+    let mut forward: Vec<Option<[SlotId; 2]>> = vec![None; graph.units.len()];
     for step in steps {
         match *step {
-            Step::Conv { unit, x, y, .. } => {
-                let Layer::Conv { form, bias, .. } = graph.units[unit].layer else { continue };
-                let forward = Conv::new(level, shape(x), shape(y), form);
-                let (len, stride) = (forward.packed_len(), shape(y).stride);
-                let dw = at..at + len;
+            Step::Conv { unit, x, y, .. } => forward[unit] = Some([x, y]),
+            Step::ConvWeights { unit, dz, .. } => {
+                let (Layer::Conv { form, bias, .. }, Some([x, y])) =
+                    (&graph.units[unit].layer, forward[unit])
+                else {
+                    unreachable!("only convolutions have weights, and forward comes first")
+                };
+                let forward = Forward::new(level, shape(x), shape(y), *form);
+                let weights = Weights::new(level, shape(x), shape(dz), *form);
+                let stride = shape(y).stride;
+                let dw = at..at + weights.gathered_len();
                 let db = dw.end..dw.end + bias.map_or(0, |_| stride);
                 at = db.end;
                 let pair = |len: usize| [vec![0.0; len], vec![0.0; len]];
                 convs[unit] = Some(ConvUnit {
+                    weight: pair(forward.packed_len()),
                     forward,
-                    backward: None,
-                    weight: pair(len),
+                    data: None,
+                    weights,
                     weight_back: Pair::default(),
                     bias: pair(stride),
                     dw,
@@ -285,11 +301,12 @@ fn convs(level: Level, graph: &Graph, steps: &[Step], slots: &[Slot]) -> Vec<Opt
                 });
             }
             Step::ConvData { unit, dz, dx } => {
-                let Layer::Conv { form, .. } = graph.units[unit].layer else { continue };
-                if let Some(conv) = &mut convs[unit] {
-                    let back = ConvBackward::new(level, shape(dz), shape(dx), form);
-                    conv.weight_back = [(); 2].map(|()| vec![0.0; back.packed_len()]);
-                    conv.backward = Some(back);
+                if let (Layer::Conv { form, .. }, Some(conv)) =
+                    (&graph.units[unit].layer, &mut convs[unit])
+                {
+                    let data = Data::new(level, shape(dz), shape(dx), *form);
+                    conv.weight_back = [(); 2].map(|()| vec![0.0; data.packed_len()]);
+                    conv.data = Some(data);
                 }
             }
             _ => {}

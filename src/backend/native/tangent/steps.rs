@@ -122,6 +122,7 @@ impl Run<'_> {
         let Some(conv) = &self.pass.convs[unit] else { return };
         let still = self.still(x);
         let mut part = std::mem::take(&mut self.worker.part);
+        let mut kernel = std::mem::take(&mut self.worker.kernel);
         self.write(y, n, |run, [y, dy], shape| {
             let (x, dx) = (run.view(x, VALUE, n).data, run.view(x, TANGENT, n).data);
             let through = |k: usize, residual| Epilogue::Bias {
@@ -129,16 +130,19 @@ impl Run<'_> {
                 residual,
                 relu: false,
             };
-            conv.forward.forward(x, n, &conv.weight[0], through(VALUE, None), y);
+            let mut run = |x: &[f32], weight: usize, epilogue, y: &mut [f32]| {
+                conv.forward.run(x, n, &conv.weight[weight], epilogue, y, &mut kernel);
+            };
+            run(x, VALUE, through(VALUE, None), y);
             if still {
-                conv.forward.forward(x, n, &conv.weight[1], through(TANGENT, None), dy);
+                run(x, TANGENT, through(TANGENT, None), dy);
             } else {
                 let part = &mut part[..n * shape.len()];
-                conv.forward.forward(x, n, &conv.weight[1], Epilogue::Plain, part);
-                conv.forward.forward(dx, n, &conv.weight[0], through(TANGENT, Some(part)), dy);
+                run(x, TANGENT, Epilogue::Plain, part);
+                run(dx, VALUE, through(TANGENT, Some(part)), dy);
             }
         });
-        self.worker.part = part;
+        (self.worker.part, self.worker.kernel) = (part, kernel);
     }
 
     /// (x (*) g)' = x (*) g' + x' (*) g; the bias's is the sum of g'.
@@ -146,13 +150,12 @@ impl Run<'_> {
         let Some(conv) = &self.pass.convs[unit] else { return };
         let still = self.still(x);
         let mut sums = std::mem::take(&mut self.sums.dw);
+        let mut kernel = std::mem::take(&mut self.worker.kernel);
         let dw = &mut sums[conv.dw.clone()];
         let (g, dg) = (self.view(dz, VALUE, n), self.view(dz, TANGENT, n));
-        let x_data = self.view(x, VALUE, n).data;
-        conv.forward.backward_weights(x_data, dg.data, dg.shape, n, dw);
+        conv.weights.run(self.view(x, VALUE, n).data, dg.data, n, dw, &mut kernel);
         if !still {
-            let dx = self.view(x, TANGENT, n).data;
-            conv.forward.backward_weights(dx, g.data, g.shape, n, dw);
+            conv.weights.run(self.view(x, TANGENT, n).data, g.data, n, dw, &mut kernel);
         }
         if !conv.db.is_empty() {
             let db = &mut sums[conv.db.clone()];
@@ -162,23 +165,25 @@ impl Run<'_> {
             }
         }
         self.sums.dw = sums;
+        self.worker.kernel = kernel;
     }
 
     /// (W^T g)' = W^T g' + W'^T g.
     fn conv_data(&mut self, unit: UnitId, dz: SlotId, dx: SlotId, n: usize) {
         let Some(conv) = &self.pass.convs[unit] else { return };
-        let Some(back) = &conv.backward else { return };
+        let Some(data) = &conv.data else { return };
         let mut part = std::mem::take(&mut self.worker.part);
+        let mut kernel = std::mem::take(&mut self.worker.kernel);
         self.write(dx, n, |run, [dx, ddx], shape| {
             let (g, dg) = (run.view(dz, VALUE, n).data, run.view(dz, TANGENT, n).data);
             let part = &mut part[..n * shape.len()];
-            back.run(g, n, &conv.weight_back[0], dx);
-            back.run(g, n, &conv.weight_back[1], part);
+            data.run(g, n, &conv.weight_back[0], dx, &mut kernel);
+            data.run(g, n, &conv.weight_back[1], part, &mut kernel);
             let zeros = vec![0.0; shape.stride];
             let onto = || Epilogue::Bias { bias: &zeros, residual: Some(part), relu: false };
-            back.run_through(dg, n, &conv.weight_back[0], onto, ddx);
+            data.run_through(dg, n, &conv.weight_back[0], onto, ddx, &mut kernel);
         });
-        self.worker.part = part;
+        (self.worker.part, self.worker.kernel) = (part, kernel);
     }
 
     fn loss(&mut self, logits: SlotId, gradient: SlotId, group: Range<usize>) {

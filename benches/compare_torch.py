@@ -1,0 +1,346 @@
+#!/usr/bin/env python3
+"""lossreel beside PyTorch on this machine's CPU: training, evaluation, memory.
+
+    python benches/compare_torch.py                        # everything, some twenty minutes
+    python benches/compare_torch.py --quick --nets resnet20
+    python benches/compare_torch.py --out table.md --json rounds.json
+
+Needs `torch` in the Python that runs it (any recent version: `pip install torch --index-url
+https://download.pytorch.org/whl/cpu`); builds lossreel with cargo unless --lossreel names a binary.
+
+f32 against f32, the same nets (parameter counts are asserted), the same number of threads. Round
+after round PyTorch in NCHW, PyTorch in channels_last and lossreel take turns, so that a change of
+the machine's mood meets all of them; medians over the rounds count, and of PyTorch's two layouts
+the better one. A training step is forward, backward, SGD (Nesterov momentum 0.9, weight decay 5e-4,
+PyTorch's fused CPU implementation) on a batch in memory; evaluation is batches of 128 under
+`torch.inference_mode` against lossreel's cells of a surface. PyTorch runs eagerly, as the paper's
+code does. Every measurement lasts about --seconds, one step at least, after a warm-up. Peak memory
+is the maximum resident set of a process that does nothing else.
+
+Stock PyTorch gives its activations back to the system and faults them in again at every layer. A
+third contender, `channels_last+malloc`, has glibc told to keep them, which few people do but which
+is the most that this PyTorch can reach; its figures stand below the table.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+# (net, batch of training, measurements): the rows of the table.
+ROWS = [
+    ("resnet20", 128, ["train", "eval"]),
+    ("resnet56", 128, ["train", "eval"]),
+    ("vgg9", 128, ["train", "eval"]),
+    ("wrn-56-4", 128, ["train", "eval"]),
+    ("resnet20", 32, ["train"]),
+]
+LAYOUTS = ["nchw", "channels_last", "channels_last+malloc"]
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 32), "MALLOC_MMAP_THRESHOLD_": str(1 << 32)}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description="lossreel beside PyTorch on this CPU")
+    parser.add_argument("--nets", default="resnet20,resnet56,vgg9,wrn-56-4", help="comma-separated")
+    parser.add_argument("--only", choices=["train", "eval"], help="one measurement instead of both")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.5, help="about how long a round lasts")
+    parser.add_argument("--quick", action="store_true", help="3 rounds of half a second")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--layouts", default=",".join(LAYOUTS), help="PyTorch's, comma-separated")
+    parser.add_argument("--backend", default="", help="lossreel's; its own choice by default")
+    parser.add_argument("--candle", action="store_true", help="lossreel's candle backend as well")
+    parser.add_argument("--lossreel", type=Path, help="the binary; built with cargo by default")
+    parser.add_argument("--out", type=Path, help="write the Markdown table here, too")
+    parser.add_argument("--json", type=Path, help="write all rounds here")
+    parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.quick:
+        args.rounds, args.seconds = 3, 0.5
+    return args
+
+
+# ---- the PyTorch side: a process that measures a round each time it is told to ------------------
+
+
+def worker(arch, batch, what, layout, seconds, threads):
+    import torch
+
+    torch.set_num_threads(threads)
+    sys.path.insert(0, str(HERE))
+    import torch_nets
+
+    imported = peak_rss_mb()
+    net = torch_nets.build(arch)
+    images, labels = torch.randn(batch, 3, 32, 32), torch.randint(0, 10, (batch,))
+    if layout.startswith("channels_last"):
+        net = net.to(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=torch.channels_last)
+    if what == "train":
+        net.train()
+        optimizer = torch.optim.SGD(
+            net.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True
+        )
+        loss_of = torch.nn.functional.cross_entropy
+
+        def step():
+            optimizer.zero_grad(set_to_none=True)
+            loss_of(net(images), labels).backward()
+            optimizer.step()
+    else:
+        net.eval()
+
+        @torch.inference_mode()
+        def step():
+            net(images)
+
+    about = {"torch": torch.__version__, "parameters": sum(p.numel() for p in net.parameters())}
+    once = None
+    for _ in sys.stdin:
+        # The first step of all is never counted; a quarter of a round warms the caches up again.
+        warming = time.perf_counter()
+        while once is None or time.perf_counter() - warming < 0.25 * seconds - once:
+            started = time.perf_counter()
+            step()
+            once = time.perf_counter() - started
+        repeats = max(1, round(seconds / once))
+        started = time.perf_counter()
+        for _ in range(repeats):
+            step()
+        elapsed = time.perf_counter() - started
+        once = elapsed / repeats
+        found = {
+            "images_per_s": batch * repeats / elapsed,
+            "steps": repeats,
+            "rss_mb": peak_rss_mb(),
+            "rss_import_mb": imported,
+            **about,
+        }
+        print(json.dumps(found), flush=True)
+
+
+def peak_rss_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+class Torch:
+    """A PyTorch process for one row and layout."""
+
+    def __init__(self, args, arch, batch, what, layout):
+        self.name = f"torch {layout}"
+        command = [sys.executable, __file__, "--worker", arch, str(batch), what, layout]
+        command += ["--seconds", str(args.seconds), "--threads", str(args.threads)]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(args.threads)}
+        if layout.endswith("+malloc"):
+            environment |= KEEP_MEMORY
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+
+    def measure(self):
+        self.process.stdin.write("round\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"the process of {self.name} ended; its error stands above")
+        return json.loads(line)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Lossreel:
+    """lossreel: a fresh process each round."""
+
+    def __init__(self, args, arch, batch, what, backend):
+        self.name = f"lossreel {backend}".strip()
+        self.what = what
+        self.command = [str(args.lossreel), "bench", "--json", "--quiet", "--arch", arch]
+        self.command += ["--batch-size", str(batch), "--threads", str(args.threads)]
+        self.command += ["--only", what, "--rounds", "1", "--round-secs", str(args.seconds)]
+        if backend:
+            self.command += ["--backend", backend]
+
+    def measure(self):
+        report, rss = run(self.command)
+        report = json.loads(report)
+        return {
+            "images_per_s": report[f"{self.what}_images_per_s"],
+            "rss_mb": rss,
+            "parameters": report["parameters"],
+            "backend": report["backend"],
+            "peak_gflops": report["peak_gflops"],
+            "gflops": report[f"{self.what}_gflops"],
+        }
+
+    def close(self):
+        pass
+
+
+def run(command):
+    """Runs a command; its stdout and its own peak resident set in MB."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    text = []
+    reader = threading.Thread(target=lambda: text.append(process.stdout.read()))
+    reader.start()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    reader.join()
+    if process.returncode != 0:
+        raise SystemExit(f"{' '.join(map(str, command))} ended with {process.returncode}")
+    return text[0], usage.ru_maxrss / 1024
+
+
+# ---- rounds and the table ------------------------------------------------------------------------
+
+
+def measure_row(args, arch, batch, what):
+    """All rounds of all contenders, taking turns."""
+    contenders = [Torch(args, arch, batch, what, l) for l in args.layouts.split(",")]
+    contenders.append(Lossreel(args, arch, batch, what, args.backend))
+    if args.candle and arch == "resnet20" and batch == 128:
+        contenders.append(Lossreel(args, arch, batch, what, "candle"))
+    rounds = {c.name: [] for c in contenders}
+    try:
+        for round_ in range(args.rounds):
+            # Each round begins with another contender.
+            for i in range(len(contenders)):
+                contender = contenders[(i + round_) % len(contenders)]
+                found = contender.measure()
+                rounds[contender.name].append(found)
+                note(f"{arch} batch {batch} {what}: {contender.name} {found['images_per_s']:.1f}")
+    finally:
+        for contender in contenders:
+            contender.close()
+    counts = {found["parameters"] for all_of in rounds.values() for found in all_of}
+    if len(counts) != 1:
+        raise SystemExit(f"{arch}: the nets differ, they have {sorted(counts)} parameters")
+    return {"arch": arch, "batch": batch, "what": what, "rounds": rounds}
+
+
+def note(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def speed(row, name):
+    """Median, smallest, largest images/s."""
+    rates = [found["images_per_s"] for found in row["rounds"][name]]
+    return statistics.median(rates), min(rates), max(rates)
+
+
+def best_torch(row):
+    """The better of stock PyTorch's layouts."""
+    names = [n for n in row["rounds"] if n.startswith("torch")]
+    stock = [n for n in names if not n.endswith("+malloc")] or names
+    return max(stock, key=lambda n: speed(row, n)[0])
+
+
+def number(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def cell(measured):
+    median, low, high = measured
+    return f"{number(median)} ({number(low)}-{number(high)})"
+
+
+def table(args, rows):
+    title = {"train": "training", "eval": "evaluation"}
+    lines = [
+        "| net | | lossreel, images/s | PyTorch, images/s | layout | x PyTorch | memory, MB |",
+        "| --- | --- | ---: | ---: | --- | ---: | ---: |",
+    ]
+    for row in rows:
+        ours = f"lossreel {args.backend}".strip()
+        theirs = best_torch(row)
+        ratio = speed(row, ours)[0] / speed(row, theirs)[0]
+        rss = [max(f["rss_mb"] for f in row["rounds"][n]) for n in (ours, theirs)]
+        what = title[row["what"]] + (f", batch {row['batch']}" if row["what"] == "train" else "")
+        lines.append(
+            f"| {row['arch']} | {what} | {cell(speed(row, ours))} | {cell(speed(row, theirs))} "
+            f"| {theirs.removeprefix('torch ')} | {ratio:.2f} | {rss[0]:,.0f} against {rss[1]:,.0f} |"
+        )
+    kept = "torch channels_last+malloc"
+    for row in rows:
+        if kept in row["rounds"] and best_torch(row) != kept:
+            ours, theirs = speed(row, f"lossreel {args.backend}".strip()), speed(row, kept)
+            lines.append(
+                f"\n{row['arch']}, {title[row['what']]}, batch {row['batch']}: PyTorch with malloc "
+                f"told to keep memory {cell(theirs)} images/s, lossreel {ours[0] / theirs[0]:.2f} times that."
+            )
+    for row in rows:
+        if "lossreel candle" in row["rounds"] and args.backend != "candle":
+            ours, candle = speed(row, f"lossreel {args.backend}".strip()), speed(row, "lossreel candle")
+            lines.append(
+                f"\n{row['arch']}, {title[row['what']]}: {ours[0] / candle[0]:.1f} times lossreel's "
+                f"candle backend ({cell(candle)} images/s)."
+            )
+    first = next(iter(rows[0]["rounds"].values()))[0]
+    ours = [f for row in rows for f in row["rounds"][f"lossreel {args.backend}".strip()]]
+    peak = statistics.median(f["peak_gflops"] for f in ours)
+    lines.append(
+        f"\nMedians of {args.rounds} interleaved rounds of about {args.seconds:g} s (smallest and "
+        f"largest in brackets), {args.threads} threads of {cpu()} ({peak:.0f} GFLOP/s f32), "
+        f"PyTorch {first['torch']}, backend {ours[0]['backend']}. PyTorch's memory includes "
+        f"{first['rss_import_mb']:,.0f} MB that the import takes."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def cpu():
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+        return next(l.split(":")[1].strip() for l in text.splitlines() if l.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def built_lossreel():
+    """Builds the release binary; its path."""
+    note("building lossreel")
+    command = ["cargo", "build", "--release", "--bin", "lossreel", "--message-format=json"]
+    done = subprocess.run(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True, check=True)
+    for line in done.stdout.splitlines():
+        message = json.loads(line)
+        if message.get("executable") and message["target"]["name"] == "lossreel":
+            return Path(message["executable"])
+    raise SystemExit("cargo named no binary")
+
+
+def main():
+    args = arguments()
+    if args.worker:
+        arch, batch, what, layout = args.worker
+        worker(arch, int(batch), what, layout, args.seconds, args.threads)
+        return
+    args.lossreel = args.lossreel or built_lossreel()
+    nets = args.nets.split(",")
+    unknown = set(nets) - {arch for arch, _, _ in ROWS}
+    if unknown:
+        raise SystemExit(f"no row for {', '.join(unknown)}; known: {', '.join(dict.fromkeys(r[0] for r in ROWS))}")
+    rows = []
+    for arch, batch, measurements in ROWS:
+        for what in measurements:
+            if arch in nets and args.only in (None, what):
+                rows.append(measure_row(args, arch, batch, what))
+    text = table(args, rows)
+    print(text)
+    if args.out:
+        args.out.write_text(text)
+    if args.json:
+        about = {k: str(v) for k, v in vars(args).items()}
+        args.json.write_text(json.dumps({"cpu": cpu(), "arguments": about, "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,400 @@
+//! 3x3 convolutions of stride 1 by Winograd's minimal filtering (Lavin and Gray, arXiv:1509.09308).
+//!
+//! A tile of M x M outputs comes from a patch d of A x A inputs, A = M + 2:
+//! Y = A^T [ sum over channels of (G g G^T) * (B^T d B) ] A, * elementwise. So each of the A x A
+//! positions of the transform domain is a matrix product over channels, with 36 multiplications
+//! for 16 outputs in F(4x4), 16 for 4 in F(2x2), where the direct way takes 144 and 36. A block of
+//! tiles, from as many images as it takes, goes through all stages before the next begins, so that
+//! its matrices stay in the second level cache. The weights' gradient is the adjoint:
+//! dg = G^T [ sum over tiles of (B^T d B) * (A dY A^T) ] G.
+
+#![allow(clippy::needless_range_loop)] // tiles of registers are indexed along both sides
+
+mod image;
+mod product;
+#[cfg(test)]
+mod tests;
+mod transform;
+mod weights;
+
+use image::{Domain, Finish};
+use product::Position;
+use weights::{Pack, Turn, Unpack};
+
+use super::Epilogue;
+use crate::backend::native::shape::{CHANNEL_BLOCK, Shape};
+use crate::backend::native::simd::{Kernel, Level, Simd};
+
+/// The outputs that are worked out together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::backend::native) enum Tile {
+    /// 2 x 2: 2.25 times fewer multiplications.
+    F2,
+    /// 4 x 4: 4 times fewer.
+    F4,
+}
+
+impl Tile {
+    /// M: pixels a side.
+    const fn side(self) -> usize {
+        match self {
+            Self::F2 => 2,
+            Self::F4 => 4,
+        }
+    }
+
+    /// A * A: positions in the transform domain.
+    const fn positions(self) -> usize {
+        (self.side() + 2) * (self.side() + 2)
+    }
+}
+
+/// A 3x3 convolution of stride 1 and padding 1 on groups of images, one thread.
+#[derive(Debug, Clone)]
+pub(in crate::backend::native) struct Winograd {
+    level: Level,
+    tile: Tile,
+    input: Shape,
+    output: Shape,
+    /// Tiles in flight, at most.
+    tiles: usize,
+}
+
+/// Cycles that a vector of 16 channels of a tile takes to be transformed in, and out: measured.
+const fn transform_cycles(tile: Tile) -> usize {
+    match tile {
+        Tile::F2 => 70,
+        Tile::F4 => 180,
+    }
+}
+
+impl Winograd {
+    /// The tile to use for `images` pictures at a time, or None where the direct way is as fast.
+    ///
+    /// By counting cycles of a core with AVX-512: one vector multiplication each (the direct kernels
+    /// reach 85 % of that), the transforms, and the time to fetch the weights, which a group of
+    /// images reads once. Other levels differ in all of these, but alike.
+    pub fn choose(input: Shape, output: Shape, images: usize) -> Option<Tile> {
+        let vectors = output.stride / CHANNEL_BLOCK;
+        let pairs = input.c * vectors; // vector multiplications a pixel and tap
+        let fetch = |taps: usize| {
+            let bytes = taps * pairs * CHANNEL_BLOCK * size_of::<f32>();
+            // 50 GB/s from the third level cache, half of it where they do not fit.
+            bytes / if bytes > 16 << 20 { 7 } else { 14 }
+        };
+        let direct = (images * output.pixels() * 9 * pairs * 20 / 17).max(fetch(9));
+        let cycles = |tile: Tile| {
+            let side = tile.side();
+            let tiles = images * output.h.div_ceil(side) * output.w.div_ceil(side);
+            let ends = input.stride / CHANNEL_BLOCK + vectors;
+            let each = tile.positions() * pairs + transform_cycles(tile) * ends;
+            (tiles * each).max(fetch(tile.positions()))
+        };
+        let best = [Tile::F4, Tile::F2].into_iter().min_by_key(|&tile| cycles(tile))?;
+        (cycles(best) < direct).then_some(best)
+    }
+
+    /// For pictures `input` -> `output`; None where the sides differ or the input has no halo.
+    pub fn new(level: Level, tile: Tile, input: Shape, output: Shape) -> Option<Self> {
+        let fits = (input.h, input.w) == (output.h, output.w) && input.halo >= 1;
+        let some = input.h * input.w * input.c * output.c > 0 && level.available();
+        if !fits || !some {
+            return None;
+        }
+        let tiles = tiles_in_flight(tile, input.stride + output.stride);
+        Some(Self { level, tile, input, output, tiles })
+    }
+
+    /// Floats of packed weights, and of their gradient in the transform domain.
+    pub fn packed_len(&self) -> usize {
+        self.tile.positions() * self.u_position()
+    }
+
+    /// weight (out, in, 3, 3) -> `packed`; `scale` multiplies each output channel's.
+    ///
+    /// # Panics
+    /// If a slice has not the length it should have; so do the other functions.
+    pub fn pack(&self, weight: &[f32], scale: Option<&[f32]>, packed: &mut [f32]) {
+        assert!(scale.is_none_or(|scale| scale.len() >= self.output.c));
+        self.pack_turned(Turn::Forward, weight, scale, packed);
+    }
+
+    /// The weight (out, in, 3, 3) of a convolution whose backward this is, from the gradient of its
+    /// output (our input) to that of its input (our output).
+    pub fn pack_backward(&self, weight: &[f32], packed: &mut [f32]) {
+        self.pack_turned(Turn::Backward, weight, None, packed);
+    }
+
+    fn pack_turned(&self, turn: Turn, weight: &[f32], scale: Option<&[f32]>, packed: &mut [f32]) {
+        assert_eq!(weight.len(), 9 * self.input.c * self.output.c);
+        assert_eq!(packed.len(), self.packed_len());
+        let plan = self;
+        // SAFETY: the level is available, `new` saw to it. So below.
+        unsafe {
+            match self.tile {
+                Tile::F2 => self.level.run(Pack::<4> { plan, turn, weight, scale, packed }),
+                Tile::F4 => self.level.run(Pack::<6> { plan, turn, weight, scale, packed }),
+            }
+        }
+    }
+
+    /// Floats of `scratch` for [`Self::forward`].
+    pub fn scratch_len(&self) -> usize {
+        self.scratch_of(self.tiles)
+    }
+
+    /// Floats of `scratch` for [`Self::backward_weights`].
+    pub fn weights_scratch_len(&self) -> usize {
+        self.scratch_of(WEIGHTS_TILES)
+    }
+
+    fn scratch_of(&self, tiles: usize) -> usize {
+        let position = (self.input.stride + self.output.stride) * tiles + 2 * CHANNEL_BLOCK;
+        self.tile.positions() * position + CHANNEL_BLOCK
+    }
+
+    /// y = the convolution of x, `images` of each, finished by `epilogue`. Only pixels of y are
+    /// written, neither its halo.
+    pub fn forward(
+        &self,
+        x: &[f32],
+        images: usize,
+        packed: &[f32],
+        epilogue: Epilogue,
+        y: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        assert_eq!(x.len(), images * self.input.len());
+        assert_eq!(y.len(), images * self.output.len());
+        assert_eq!(packed.len(), self.packed_len());
+        match &epilogue {
+            Epilogue::Plain => {}
+            Epilogue::Bias { bias, residual, .. } => {
+                assert_eq!(bias.len(), self.output.stride);
+                assert!(residual.is_none_or(|residual| residual.len() == y.len()));
+            }
+            Epilogue::Stats { sums } => assert_eq!(sums.len(), 2 * self.output.stride),
+        }
+        let scratch = aligned(scratch, self.scratch_len());
+        let tiles = self.blocks(images, self.tiles);
+        let plan = self;
+        // SAFETY: the level is available, and the lengths have just been checked.
+        unsafe {
+            match self.tile {
+                Tile::F2 => {
+                    self.level.run(Forward::<2, 4> { plan, x, tiles, packed, epilogue, y, scratch })
+                }
+                Tile::F4 => {
+                    self.level.run(Forward::<4, 6> { plan, x, tiles, packed, epilogue, y, scratch })
+                }
+            }
+        }
+    }
+
+    /// du += the gradient of the packed weights, from the input x and the output's gradient dz.
+    pub fn backward_weights(
+        &self,
+        x: &[f32],
+        dz: &[f32],
+        images: usize,
+        du: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        assert_eq!(x.len(), images * self.input.len());
+        assert_eq!(dz.len(), images * self.output.len());
+        assert_eq!(du.len(), self.packed_len());
+        let scratch = aligned(scratch, self.weights_scratch_len());
+        let tiles = self.blocks(images, WEIGHTS_TILES);
+        let plan = self;
+        // SAFETY: the level is available, and the lengths have just been checked.
+        unsafe {
+            match self.tile {
+                Tile::F2 => self.level.run(Gradient::<2, 4> { plan, x, tiles, dz, du, scratch }),
+                Tile::F4 => self.level.run(Gradient::<4, 6> { plan, x, tiles, dz, du, scratch }),
+            }
+        }
+    }
+
+    /// dweight (out, in, 3, 3) += what [`Self::backward_weights`] gathered in `du`.
+    pub fn finish_weights(&self, du: &[f32], dweight: &mut [f32]) {
+        assert_eq!(dweight.len(), 9 * self.input.c * self.output.c);
+        assert_eq!(du.len(), self.packed_len());
+        let plan = self;
+        // SAFETY: the level is available.
+        unsafe {
+            match self.tile {
+                Tile::F2 => self.level.run(Unpack::<4> { plan, du, dweight }),
+                Tile::F4 => self.level.run(Unpack::<6> { plan, du, dweight }),
+            }
+        }
+    }
+
+    /// Tiles down and across an image.
+    fn tiles_of_image(&self) -> [usize; 2] {
+        let side = self.tile.side();
+        [self.output.h.div_ceil(side), self.output.w.div_ceil(side)]
+    }
+
+    /// How many tiles `images` have, and how many of them are in flight: blocks as even as can be.
+    fn blocks(&self, images: usize, most: usize) -> Blocks {
+        let total = images * self.tiles_of_image().iter().product::<usize>();
+        let blocks = total.div_ceil(most).max(1);
+        Blocks { total, at_once: total.div_ceil(blocks).max(1) }
+    }
+
+    /// Floats of packed weights from a position to the next; 16 more than the matrix takes, for the
+    /// reason [`Domain::position`] gives.
+    fn u_position(&self) -> usize {
+        self.input.c * self.output.stride + CHANNEL_BLOCK
+    }
+
+    /// Where the vector of output channels from `out` on of input channel `depth` lies within a
+    /// position: strips of two vectors, the last of one where two do not fit.
+    fn u_at(&self, lanes: usize, out: usize, depth: usize) -> usize {
+        let strip = out - out % (2 * lanes);
+        let width = if self.output.stride - strip >= 2 * lanes { 2 * lanes } else { lanes };
+        strip * self.input.c + depth * width + (out - strip)
+    }
+}
+
+/// Tiles that [`Winograd::backward_weights`] has in flight: each block of them reads and writes all
+/// of the weights' gradient once.
+const WEIGHTS_TILES: usize = 48;
+
+/// Tiles that [`Winograd::forward`] has in flight: as many as fill the register tiles and leave their
+/// matrices, of `channels` in and out, in half of a second level cache of 1 MB.
+fn tiles_in_flight(tile: Tile, channels: usize) -> usize {
+    let most = match tile {
+        Tile::F2 => 48,
+        Tile::F4 => 24,
+    };
+    let bytes = tile.positions() * channels * size_of::<f32>();
+    ((512 << 10) / bytes / 12 * 12).clamp(12, most)
+}
+
+/// The first `len` floats from a cache line's start on, where there is one within 16 floats.
+fn aligned(scratch: &mut [f32], len: usize) -> &mut [f32] {
+    assert!(scratch.len() >= len);
+    let skip = scratch.as_ptr().align_offset(64).min(CHANNEL_BLOCK);
+    &mut scratch[skip..]
+}
+
+/// The tiles of a group of images, and how many go through the stages at once.
+#[derive(Clone, Copy)]
+struct Blocks {
+    total: usize,
+    at_once: usize,
+}
+
+impl Blocks {
+    /// [first, end) of the block after `first`.
+    #[inline(always)]
+    fn from(self, first: usize) -> [usize; 2] {
+        [first, self.total.min(first + self.at_once)]
+    }
+}
+
+struct Forward<'a, const M: usize, const A: usize> {
+    plan: &'a Winograd,
+    x: &'a [f32],
+    tiles: Blocks,
+    packed: &'a [f32],
+    epilogue: Epilogue<'a>,
+    y: &'a mut [f32],
+    scratch: &'a mut [f32],
+}
+
+impl<const M: usize, const A: usize> Kernel for Forward<'_, M, A> {
+    type Out = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(mut self) {
+        // SAFETY: `Winograd::forward` checked all lengths.
+        unsafe {
+            match std::mem::replace(&mut self.epilogue, Epilogue::Plain) {
+                Epilogue::Plain => self.blocks::<S>(image::Plain),
+                Epilogue::Bias { bias, residual: None, relu } => {
+                    self.blocks::<S>(image::Bias::<S, false>::new(bias, &[], relu));
+                }
+                Epilogue::Bias { bias, residual: Some(residual), relu } => {
+                    self.blocks::<S>(image::Bias::<S, true>::new(bias, residual, relu));
+                }
+                Epilogue::Stats { sums } => self.blocks::<S>(image::Stats::<S>::new(sums)),
+            }
+        }
+    }
+}
+
+impl<const M: usize, const A: usize> Forward<'_, M, A> {
+    #[inline(always)]
+    unsafe fn blocks<S: Simd>(self, mut finish: impl Finish<S>) {
+        let Self { plan, x, tiles, packed, y, scratch, .. } = self;
+        let (depth, outs) = (plan.input.c, plan.output.stride);
+        let v_domain = Domain::new(plan.input.stride, tiles.at_once);
+        let m_domain = Domain::new(outs, tiles.at_once);
+        let (v, m) = scratch.split_at_mut(A * A * v_domain.position);
+        debug_assert!(m.len() >= A * A * m_domain.position);
+        let mut block = tiles.from(0);
+        while block[0] < tiles.total {
+            // SAFETY: the tiles are those of x's and y's images; v and m have room for a block.
+            unsafe {
+                image::input::<S, M, A>(plan, block, x.as_ptr(), v.as_mut_ptr(), v_domain);
+                for xi in 0..A * A {
+                    let v = v.as_ptr().add(xi * v_domain.position);
+                    let m = m.as_mut_ptr().add(xi * m_domain.position);
+                    product::multiply::<S>(
+                        [block[1] - block[0], depth, outs],
+                        Position { start: v, block: v_domain.block },
+                        packed.as_ptr().add(xi * plan.u_position()),
+                        Position { start: m, block: m_domain.block },
+                    );
+                }
+                let m = (m.as_ptr(), m_domain);
+                image::output::<S, M, A>(plan, block, m, y.as_mut_ptr(), &mut finish);
+            }
+            block = tiles.from(block[1]);
+        }
+    }
+}
+
+struct Gradient<'a, const M: usize, const A: usize> {
+    plan: &'a Winograd,
+    x: &'a [f32],
+    tiles: Blocks,
+    dz: &'a [f32],
+    du: &'a mut [f32],
+    scratch: &'a mut [f32],
+}
+
+impl<const M: usize, const A: usize> Kernel for Gradient<'_, M, A> {
+    type Out = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { plan, x, tiles, dz, du, scratch } = self;
+        let (depth, outs) = (plan.input.c, plan.output.stride);
+        let v_domain = Domain::new(plan.input.stride, tiles.at_once);
+        let z_domain = Domain::new(outs, tiles.at_once);
+        let (v, z) = scratch.split_at_mut(A * A * v_domain.position);
+        debug_assert!(z.len() >= A * A * z_domain.position);
+        let mut block = tiles.from(0);
+        while block[0] < tiles.total {
+            // SAFETY: the tiles are those of x's and dz's images; v and z have room for a block.
+            unsafe {
+                image::input::<S, M, A>(plan, block, x.as_ptr(), v.as_mut_ptr(), v_domain);
+                image::gradient::<S, M, A>(plan, block, dz.as_ptr(), z.as_mut_ptr(), z_domain);
+                for xi in 0..A * A {
+                    let v = v.as_ptr().add(xi * v_domain.position);
+                    let z = z.as_ptr().add(xi * z_domain.position);
+                    product::accumulate::<S>(
+                        [block[1] - block[0], depth, outs],
+                        Position { start: v, block: v_domain.block },
+                        Position { start: z, block: z_domain.block },
+                        du.as_mut_ptr().add(xi * plan.u_position()),
+                    );
+                }
+            }
+            block = tiles.from(block[1]);
+        }
+    }
+}

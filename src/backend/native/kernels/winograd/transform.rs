@@ -1,0 +1,170 @@
+//! The one-dimensional transforms of F(2,3) and F(4,3) on vectors of channels.
+//!
+//! The interpolation points are 0, 1, -1, infinity for F(2,3), and 2, -2 besides for F(4,3)
+//! (Lavin and Gray, arXiv:1509.09308, whose matrices A, B, G these are). A two-dimensional transform
+//! applies them to the columns, then to the rows. `A` is the side of a transformed tile, the `M`
+//! outputs and two more: 4 or 6.
+
+use crate::backend::native::simd::Simd;
+
+/// The rows of B^T that share their terms: the pair's two rows are worked out together.
+#[inline(always)]
+pub(super) const fn input_rows<const A: usize>(pair: usize) -> [usize; 2] {
+    match pair {
+        0 => [1, 2],
+        1 if A == 6 => [3, 4],
+        _ => [0, A - 1],
+    }
+}
+
+/// Two rows, [`input_rows`], of B^T d.
+///
+/// # Safety
+/// As all of [`Simd`]: the processor has the instruction set.
+#[inline(always)]
+pub(super) unsafe fn input_pair<S: Simd, const A: usize>(pair: usize, d: &[S::V; A]) -> [S::V; 2] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if A == 4 {
+            return match pair {
+                0 => [S::add(d[1], d[2]), S::sub(d[2], d[1])],
+                _ => [S::sub(d[0], d[2]), S::sub(d[1], d[3])],
+            };
+        }
+        let (even, odd) = (S::sub(d[4], d[2]), S::sub(d[3], d[1]));
+        match pair {
+            0 => {
+                let minus_4 = S::splat(-4.0);
+                let (a, b) = (S::fma(minus_4, d[2], d[4]), S::fma(minus_4, d[1], d[3]));
+                [S::add(a, b), S::sub(a, b)]
+            }
+            1 => [S::fma(S::splat(2.0), odd, even), S::fma(S::splat(-2.0), odd, even)],
+            _ => [
+                S::fma(S::splat(4.0), S::sub(d[0], d[2]), even),
+                S::fma(S::splat(-4.0), odd, S::sub(d[5], d[3])),
+            ],
+        }
+    }
+}
+
+/// B^T d.
+///
+/// # Safety
+/// As all of [`Simd`]: the processor has the instruction set.
+#[inline(always)]
+pub(super) unsafe fn input<S: Simd, const A: usize>(d: &[S::V; A]) -> [S::V; A] {
+    let mut out = *d;
+    let mut pair = 0;
+    while pair < A / 2 {
+        let [first, second] = input_rows::<A>(pair);
+        // SAFETY: the caller's promise.
+        [out[first], out[second]] = unsafe { input_pair::<S, A>(pair, d) };
+        pair += 1;
+    }
+    out
+}
+
+/// A^T m: the outputs of a transformed line.
+///
+/// # Safety
+/// As all of [`Simd`]: the processor has the instruction set.
+#[inline(always)]
+pub(super) unsafe fn output<S: Simd, const M: usize, const A: usize>(m: &[S::V; A]) -> [S::V; M] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut out = [S::zero(); M];
+        let (even, odd) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
+        if A == 4 {
+            out[0] = S::add(m[0], even);
+            out[1] = S::sub(odd, m[3]);
+        } else {
+            let (even_2, odd_2) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
+            out[0] = S::add(S::add(m[0], even), even_2);
+            out[1] = S::fma(S::splat(2.0), odd_2, odd);
+            out[2] = S::fma(S::splat(4.0), even_2, even);
+            out[3] = S::add(S::fma(S::splat(8.0), odd_2, odd), m[5]);
+        }
+        out
+    }
+}
+
+/// A y: the transpose of [`output`], which gradients take.
+///
+/// # Safety
+/// As all of [`Simd`]: the processor has the instruction set.
+#[inline(always)]
+pub(super) unsafe fn output_transposed<S: Simd, const M: usize, const A: usize>(
+    y: &[S::V; M],
+) -> [S::V; A] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut out = [S::zero(); A];
+        out[0] = y[0];
+        if A == 4 {
+            out[1] = S::add(y[0], y[1]);
+            out[2] = S::sub(y[0], y[1]);
+            out[3] = S::sub(S::zero(), y[1]);
+        } else {
+            let (even, odd) = (S::add(y[0], y[2]), S::add(y[1], y[3]));
+            let even_2 = S::fma(S::splat(4.0), y[2], y[0]);
+            let odd_2 = S::fma(S::splat(4.0), y[3], y[1]);
+            out[1] = S::add(even, odd);
+            out[2] = S::sub(even, odd);
+            out[3] = S::fma(S::splat(2.0), odd_2, even_2);
+            out[4] = S::fma(S::splat(-2.0), odd_2, even_2);
+            out[5] = y[3];
+        }
+        out
+    }
+}
+
+/// G g: a line of the kernel.
+///
+/// # Safety
+/// As all of [`Simd`]: the processor has the instruction set.
+#[inline(always)]
+pub(super) unsafe fn kernel<S: Simd, const A: usize>(g: &[S::V; 3]) -> [S::V; A] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut out = [S::zero(); A];
+        let ends = S::add(g[0], g[2]);
+        out[A - 1] = g[2];
+        if A == 4 {
+            out[0] = g[0];
+            out[1] = S::mul(S::splat(0.5), S::add(ends, g[1]));
+            out[2] = S::mul(S::splat(0.5), S::sub(ends, g[1]));
+        } else {
+            let far = S::fma(S::splat(4.0), g[2], g[0]);
+            out[0] = S::mul(S::splat(0.25), g[0]);
+            out[1] = S::mul(S::splat(-1.0 / 6.0), S::add(ends, g[1]));
+            out[2] = S::mul(S::splat(-1.0 / 6.0), S::sub(ends, g[1]));
+            out[3] = S::mul(S::splat(1.0 / 24.0), S::fma(S::splat(2.0), g[1], far));
+            out[4] = S::mul(S::splat(1.0 / 24.0), S::fma(S::splat(-2.0), g[1], far));
+        }
+        out
+    }
+}
+
+/// G^T u: the transpose of [`kernel`], which takes a gradient back to the kernel's line.
+///
+/// # Safety
+/// As all of [`Simd`]: the processor has the instruction set.
+#[inline(always)]
+pub(super) unsafe fn kernel_transposed<S: Simd, const A: usize>(u: &[S::V; A]) -> [S::V; 3] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (even, odd) = (S::add(u[1], u[2]), S::sub(u[1], u[2]));
+        if A == 4 {
+            let half = S::splat(0.5);
+            return [S::fma(half, even, u[0]), S::mul(half, odd), S::fma(half, even, u[3])];
+        }
+        let (even_2, odd_2) = (S::add(u[3], u[4]), S::sub(u[3], u[4]));
+        let sixth = S::splat(1.0 / 6.0);
+        let ends = S::fma(S::splat(0.25), even_2, S::sub(S::zero(), even));
+        [
+            S::fma(sixth, ends, S::mul(S::splat(0.25), u[0])),
+            S::mul(sixth, S::fma(S::splat(0.5), odd_2, S::sub(S::zero(), odd))),
+            S::fma(sixth, S::sub(even_2, even), u[5]),
+        ]
+    }
+}

@@ -1,0 +1,133 @@
+//! Weights into the transform domain and gradients back: U = G g G^T, dg = G^T dU G.
+
+use super::{Winograd, transform};
+use crate::backend::native::simd::{Kernel, Simd};
+
+/// Whose weights are packed, as seen from the convolution that will use them.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Turn {
+    /// Its own, (out, in, 3, 3).
+    Forward,
+    /// Those of the convolution whose backward it is: (in, out, 3, 3), turned by 180 degrees.
+    Backward,
+}
+
+/// weight -> U, packed `[A * A][out / 2 vectors][in][2 vectors]`.
+pub(super) struct Pack<'a, const A: usize> {
+    pub plan: &'a Winograd,
+    pub turn: Turn,
+    pub weight: &'a [f32],
+    pub scale: Option<&'a [f32]>,
+    pub packed: &'a mut [f32],
+}
+
+impl<const A: usize> Kernel for Pack<'_, A> {
+    type Out = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let (depth, outs) = (self.plan.input.c, self.plan.output.c);
+        let positions = self.plan.u_position();
+        let mut lanes = [0.0; 16];
+        for first in (0..self.plan.output.stride).step_by(S::LANES) {
+            let count = outs.saturating_sub(first).min(S::LANES);
+            if let Some(scale) = self.scale.filter(|_| count > 0) {
+                lanes[..count].copy_from_slice(&scale[first..first + count]);
+            }
+            for i in 0..depth {
+                // (3, 3) of vectors over the output channels; zero behind the last.
+                let mut taps = [[0.0f32; 16]; 9];
+                for lane in 0..count {
+                    let o = first + lane;
+                    let from = match self.turn {
+                        Turn::Forward => (o * depth + i) * 9,
+                        Turn::Backward => (i * outs + o) * 9,
+                    };
+                    let g = &self.weight[from..from + 9];
+                    for k in 0..9 {
+                        taps[k][lane] = g[if self.turn == Turn::Forward { k } else { 8 - k }];
+                    }
+                }
+                // SAFETY: the level's instruction set is there by the kernel's contract; `taps` and
+                // `lanes` are 16 floats wide; the store's place is checked by the slice.
+                unsafe {
+                    let mut half = [[S::zero(); 3]; A];
+                    for x in 0..3 {
+                        let mut g = [S::zero(); 3];
+                        for y in 0..3 {
+                            g[y] = S::load(taps[3 * y + x].as_ptr());
+                        }
+                        if self.scale.is_some() {
+                            for tap in &mut g {
+                                *tap = S::mul(*tap, S::load(lanes.as_ptr()));
+                            }
+                        }
+                        let column = transform::kernel::<S, A>(&g);
+                        for p in 0..A {
+                            half[p][x] = column[p];
+                        }
+                    }
+                    let at = self.plan.u_at(S::LANES, first, i);
+                    for p in 0..A {
+                        let row = transform::kernel::<S, A>(&half[p]);
+                        for q in 0..A {
+                            let at = (p * A + q) * positions + at;
+                            S::store(self.packed[at..at + S::LANES].as_mut_ptr(), row[q]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// dU, as [`Pack`] lays it out -> dweight (out, in, 3, 3), added.
+pub(super) struct Unpack<'a, const A: usize> {
+    pub plan: &'a Winograd,
+    pub du: &'a [f32],
+    pub dweight: &'a mut [f32],
+}
+
+impl<const A: usize> Kernel for Unpack<'_, A> {
+    type Out = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let (depth, outs) = (self.plan.input.c, self.plan.output.c);
+        let positions = self.plan.u_position();
+        for first in (0..outs).step_by(S::LANES) {
+            for i in 0..depth {
+                let at = self.plan.u_at(S::LANES, first, i);
+                let mut taps = [[0.0f32; 16]; 9];
+                // SAFETY: the level's instruction set is there by the kernel's contract; the loads'
+                // places are checked by the slice; `taps` is 16 floats wide.
+                unsafe {
+                    let mut half = [[S::zero(); A]; 3];
+                    for q in 0..A {
+                        let mut u = [S::zero(); A];
+                        for p in 0..A {
+                            let at = (p * A + q) * positions + at;
+                            u[p] = S::load(self.du[at..at + S::LANES].as_ptr());
+                        }
+                        let column = transform::kernel_transposed::<S, A>(&u);
+                        for y in 0..3 {
+                            half[y][q] = column[y];
+                        }
+                    }
+                    for y in 0..3 {
+                        let row = transform::kernel_transposed::<S, A>(&half[y]);
+                        for x in 0..3 {
+                            S::store(taps[3 * y + x].as_mut_ptr(), row[x]);
+                        }
+                    }
+                }
+                for lane in 0..S::LANES.min(outs - first) {
+                    let to = ((first + lane) * depth + i) * 9;
+                    for (k, dw) in self.dweight[to..to + 9].iter_mut().enumerate() {
+                        *dw += taps[k][lane];
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! One convolution with operands of its own, to be run again and again: what `benches/kernels.rs`
+//! measures.
+
+use super::kernels::{Conv, ConvBackward, Epilogue, Form};
+use super::shape::Shape;
+use super::simd::Level;
+use crate::rng::Streams;
+
+/// The form of a convolution of square pictures with padding kernel / 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvForm {
+    /// Channels in.
+    pub inputs: usize,
+    /// Channels out.
+    pub outputs: usize,
+    /// Side of the input picture.
+    pub side: usize,
+    /// Side of the kernel.
+    pub kernel: usize,
+    /// Step.
+    pub stride: usize,
+}
+
+impl ConvForm {
+    fn output_side(&self) -> usize {
+        (self.side + 2 * (self.kernel / 2) - self.kernel) / self.stride + 1
+    }
+
+    /// Floating-point operations of any of the three passes for one image by the definition, two a
+    /// multiply-accumulate, the border's zeros counted.
+    pub fn flops(&self) -> u64 {
+        let pixels = self.output_side() * self.output_side();
+        2 * (pixels * self.kernel * self.kernel * self.inputs * self.outputs) as u64
+    }
+}
+
+/// A convolution of some images with its operands and results in memory.
+#[derive(Debug)]
+pub struct ConvTrial {
+    images: usize,
+    conv: Conv,
+    backward: ConvBackward,
+    dz_shape: Shape,
+    packed: Vec<f32>,
+    packed_backward: Vec<f32>,
+    bias: Vec<f32>,
+    x: Vec<f32>,
+    y: Vec<f32>,
+    dz: Vec<f32>,
+    dx: Vec<f32>,
+    dw: Vec<f32>,
+}
+
+impl ConvTrial {
+    /// `images` images of noise.
+    pub fn new(form: ConvForm, images: usize) -> Self {
+        let level = Level::detect();
+        let ConvForm { inputs, outputs, side, kernel, stride } = form;
+        let padding = kernel / 2;
+        let inner = Form { kernel, stride, padding };
+        let out = form.output_side();
+        let input = Shape::new([inputs, side, side], padding);
+        let output = Shape::new([outputs, out, out], padding);
+        let dz_shape = Shape::new([outputs, out, out], inner.gradient_halo(side, out));
+        let conv = Conv::new(level, input, output, inner);
+        let backward = ConvBackward::new(level, dz_shape, input, inner);
+        let mut rng = Streams::new(0).stream("bench", 2);
+        let weight: Vec<f32> =
+            (0..outputs * inputs * kernel * kernel).map(|_| rng.normal() as f32).collect();
+        let mut packed = vec![0.0; conv.packed_len()];
+        conv.pack(&weight, None, &mut packed);
+        let mut packed_backward = vec![0.0; backward.packed_len()];
+        backward.pack(&weight, &mut packed_backward);
+        // Halos and idle channels hold noise as well: time does not depend on it.
+        let mut noise =
+            |len: usize| -> Vec<f32> { (0..len).map(|_| rng.normal() as f32).collect() };
+        Self {
+            images,
+            x: noise(images * input.len()),
+            y: vec![0.0; images * output.len()],
+            dz: noise(images * dz_shape.len()),
+            dx: vec![0.0; images * input.len()],
+            dw: vec![0.0; conv.packed_len()],
+            bias: noise(output.stride),
+            packed,
+            packed_backward,
+            conv,
+            backward,
+            dz_shape,
+        }
+    }
+
+    /// The forward pass with bias and ReLU, as evaluation has it.
+    pub fn forward(&mut self) {
+        let epilogue = Epilogue::Bias { bias: &self.bias, residual: None, relu: true };
+        self.conv.forward(&self.x, self.images, &self.packed, epilogue, &mut self.y);
+    }
+
+    /// The gradient to the input.
+    pub fn backward_data(&mut self) {
+        self.backward.run(&self.dz, self.images, &self.packed_backward, &mut self.dx);
+    }
+
+    /// The gradient to the weights.
+    pub fn backward_weights(&mut self) {
+        self.dw.fill(0.0);
+        let dz = (&self.dz, &self.dz_shape);
+        self.conv.backward_weights(&self.x, dz.0, dz.1, self.images, &mut self.dw);
+    }
+}

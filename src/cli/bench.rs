@@ -1,0 +1,155 @@
+//! `lossreel bench`
+
+use std::sync::Arc;
+
+use lossreel::backend::{BackendName, backend};
+use lossreel::models::{ModelSpec, Shortcut};
+use lossreel::spec::Spec;
+use lossreel::stages::bench::{BenchOnly, BenchReport, BenchRequest, bench};
+use lossreel::train::TrainSpec;
+use lossreel::{Error, Result};
+
+use super::out::{Out, duration, thousands};
+use super::progress::Follow;
+
+/// Measure how fast a network trains and is evaluated here, and what a surface would cost.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Architecture: resnet20, vgg9, wrn-56-4, densenet121, vit, ...
+    #[arg(long, value_name = "NAME")]
+    arch: String,
+    /// Shortcut of a residual net: projection, option_a or none.
+    #[arg(long, value_name = "KIND", default_value = "projection")]
+    shortcut: Shortcut,
+    /// Any other key of a spec's [model] table: --model width=0.5
+    #[arg(long, value_name = "KEY=VALUE")]
+    model: Vec<String>,
+    /// Shape of an image: channels, height, width.
+    #[arg(long, value_name = "CxHxW", default_value = "3x32x32")]
+    image: String,
+    /// Number of classes.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    classes: usize,
+    /// Images a training step.
+    #[arg(long, value_name = "N", default_value_t = BenchRequest::default().batch_size)]
+    batch_size: usize,
+    /// Engine; the one that trains by default.
+    #[arg(long, value_name = "NAME")]
+    backend: Option<BackendName>,
+    /// Rounds of each measurement; their median counts.
+    #[arg(long, value_name = "N", default_value_t = BenchRequest::default().rounds)]
+    rounds: usize,
+    /// About how long a round takes.
+    #[arg(long, value_name = "SECONDS", default_value_t = BenchRequest::default().round_secs)]
+    round_secs: f64,
+    /// Measure train or eval only.
+    #[arg(long, value_name = "WHAT")]
+    only: Option<BenchOnly>,
+}
+
+/// Prints the speeds.
+pub fn run(args: Args, out: &Out) -> Result<()> {
+    let set: Vec<String> = args.model.iter().map(|change| format!("model.{change}")).collect();
+    let spec = Spec::parse("", &set)?;
+    let model = ModelSpec { arch: args.arch, shortcut: args.shortcut, ..spec.model };
+    let network = model.build(parse_image(&args.image)?, args.classes)?;
+    let engine = args.backend.unwrap_or(TrainSpec::default().backend);
+    let engine = backend(engine, Arc::new(network))?;
+    let request = BenchRequest {
+        batch_size: args.batch_size,
+        rounds: args.rounds,
+        round_secs: args.round_secs,
+        only: args.only,
+    };
+    let bar = Follow::new(out, "measuring", "rounds");
+    let report = bench(&engine, &request, &|done, total| bar.on(done, total));
+    bar.finish();
+    let report = report?;
+    out.result(&report, |w| {
+        for line in lines(&report) {
+            writeln!(w, "{line}")?;
+        }
+        Ok(())
+    });
+    Ok(())
+}
+
+/// `3x32x32` as (c, h, w).
+fn parse_image(text: &str) -> Result<[usize; 3]> {
+    let parts: Option<Vec<usize>> = text.split('x').map(|n| n.parse().ok()).collect();
+    match parts.as_deref() {
+        Some(&[c, h, w]) if [c, h, w].iter().all(|n| (1..=4096).contains(n)) => Ok([c, h, w]),
+        _ => Err(Error::bad_value(
+            "--image",
+            text,
+            "not the shape of an image",
+            "give channels, height and width, as in 3x32x32",
+        )),
+    }
+}
+
+fn lines(report: &BenchReport) -> Vec<String> {
+    let [c, h, w] = report.image;
+    let mut lines = vec![
+        format!(
+            "{}, images {c}x{h}x{w}, {} parameters, {:.1} million multiply-accumulates an image",
+            report.arch,
+            thousands(report.parameters),
+            report.macs as f64 / 1e6
+        ),
+        format!(
+            "backend {}, {} thread{}, peak {:.0} GFLOP/s f32 ({})",
+            report.backend,
+            report.threads,
+            if report.threads == 1 { "" } else { "s" },
+            report.peak_gflops,
+            report.peak_level
+        ),
+    ];
+    let speed = |what: String, rounds: &[f64], rate: f64, gflops: f64, share: f64| {
+        let (low, high) =
+            rounds.iter().fold((f64::MAX, 0f64), |(low, high), &r| (low.min(r), high.max(r)));
+        format!(
+            "{what:<22} {} images/s ({} to {}), {gflops:.1} GFLOP/s, {:.1} % of peak",
+            three_digits(rate),
+            three_digits(low),
+            three_digits(high),
+            100.0 * share
+        )
+    };
+    if let (Some(rate), Some(gflops), Some(share)) =
+        (report.train_images_per_s, report.train_gflops, report.train_peak_share)
+    {
+        let what = format!("training, batch {}", report.batch_size);
+        lines.push(speed(what, &report.train_rounds, rate, gflops, share));
+    }
+    if let (Some(rate), Some(gflops), Some(share)) =
+        (report.eval_images_per_s, report.eval_gflops, report.eval_peak_share)
+    {
+        lines.push(speed("evaluation".into(), &report.eval_rounds, rate, gflops, share));
+    }
+    if let Some(seconds) = report.epoch_50000_seconds {
+        lines.push(format!("{:<34} {}", "an epoch of 50,000 images", duration(seconds)));
+    }
+    if let Some(seconds) = report.surface_51x51_seconds {
+        lines.push(format!("{:<34} {}", "a 51x51 surface of 1,000 images", duration(seconds)));
+    }
+    lines
+}
+
+/// A speed with three significant digits or all before the point: 1,652, 37.4, 0.512.
+fn three_digits(value: f64) -> String {
+    if value >= 1000.0 {
+        return thousands(value.round() as usize);
+    }
+    let decimals = if value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else if value >= 1.0 {
+        2
+    } else {
+        3
+    };
+    format!("{value:.decimals$}")
+}
