@@ -5,6 +5,7 @@
 //! products; [`point`] compiles one point of parameter space for evaluation. The [`kernels`] work on padded NHWC pictures ([`shape`]) with the vectors of
 //! [`simd`].
 
+pub mod candle_op;
 mod graph;
 mod kernels;
 mod layers;
@@ -24,7 +25,8 @@ pub use simd::Level;
 use std::sync::{Arc, Mutex};
 
 use self::graph::{Graph, Purpose};
-use self::pass::{Batch, Mode, Pass};
+use self::pass::{Batch, Goal, Mode, Pass};
+use self::plan::Cut;
 use self::tangent::{Sample, Tangents};
 use super::{Backend, BackendName, Point, TrainLoss, TrainPass};
 use crate::network::Network;
@@ -48,6 +50,27 @@ pub fn unsupported(network: &Network) -> Option<&'static str> {
     graph::unsupported(network)
 }
 
+/// Whether the engine can execute `network` with the instructions of `level`.
+fn check(network: &Network, level: Level) -> Result<()> {
+    if let Some(op) = unsupported(network) {
+        return Err(Error::bad_value(
+            "backend",
+            "native",
+            format!("has no {op}, which {} needs", network.arch),
+            "use --backend candle",
+        ));
+    }
+    if !level.available() {
+        return Err(Error::bad_value(
+            "LOSSREEL_SIMD",
+            level,
+            "this processor has no such instructions",
+            "leave the variable unset",
+        ));
+    }
+    Ok(())
+}
+
 impl NativeBackend {
     /// A backend for `network` with the best instructions this processor has.
     ///
@@ -62,22 +85,7 @@ impl NativeBackend {
     /// # Errors
     /// As [`NativeBackend::new`], and for a level that this processor lacks.
     pub fn at_level(network: Arc<Network>, level: Level) -> Result<Self> {
-        if let Some(op) = unsupported(&network) {
-            return Err(Error::bad_value(
-                "backend",
-                "native",
-                format!("has no {op}, which {} needs", network.arch),
-                "use --backend candle",
-            ));
-        }
-        if !level.available() {
-            return Err(Error::bad_value(
-                "LOSSREEL_SIMD",
-                level,
-                "this processor has no such instructions",
-                "leave the variable unset",
-            ));
-        }
+        check(&network, level)?;
         let evaluation = Arc::new(point::Compiled::new(level, &network));
         Ok(Self { network, level, passes: Mutex::default(), tangents: Mutex::default(), evaluation })
     }
@@ -93,7 +101,8 @@ impl NativeBackend {
         let workers = rayon::current_num_threads();
         let idle = self.passes.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let mut pass = idle.filter(|p| p.workers() == workers).unwrap_or_else(|| {
-            Pass::new(self.level, Graph::new(&self.network, Purpose::Train), workers)
+            let graph = Graph::new(&self.network, Purpose::Train);
+            Pass::new(self.level, graph, Cut::Nowhere, workers)
         });
         let found = pass.run(&self.network, theta, buffers, batch, mode, grad);
         self.passes.lock().unwrap_or_else(|e| e.into_inner()).push(pass);
@@ -112,7 +121,7 @@ impl Backend for NativeBackend {
 
     fn train_pass(&self, pass: TrainPass<'_>, grad: &mut [f32]) -> Result<TrainLoss> {
         let TrainPass { theta, buffers, images, labels, label_smoothing, streams, step } = pass;
-        let batch = Batch { images, labels, label_smoothing };
+        let batch = Batch { images, goal: Goal::Classes { labels, label_smoothing } };
         Ok(self.pass(theta, buffers, batch, Mode::Train { streams, step }, grad))
     }
 
@@ -124,7 +133,7 @@ impl Backend for NativeBackend {
         labels: &[u8],
         grad: &mut [f32],
     ) -> Result<TrainLoss> {
-        let batch = Batch { images, labels, label_smoothing: 0.0 };
+        let batch = Batch { images, goal: Goal::Classes { labels, label_smoothing: 0.0 } };
         Ok(self.pass(theta, &mut buffers.to_vec(), batch, Mode::Eval, grad))
     }
 

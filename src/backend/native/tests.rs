@@ -7,6 +7,7 @@ use crate::models::{ActivationChoice, ModelSpec, Norm, Shortcut};
 use crate::network::Activation;
 use crate::rng::Streams;
 
+#[derive(Clone)]
 pub(super) struct Case {
     pub theta: Vec<f32>,
     pub buffers: Vec<f32>,

@@ -94,21 +94,31 @@ impl Run<'_> {
             Step::JoinBackward { sources, mask, reductions, g } => {
                 self.join_backward(sources, *mask, reductions, *g, n);
             }
-            Step::NormBackward { norm, g, dz, .. } => self.write(*dz, n, |run, [dz, ddz], shape| {
-                // (s g)' = s g' + s' g
-                let unit = &pass.norms[*norm];
-                let (g, dg) = (run.view(*g, VALUE, n), run.view(*g, TANGENT, n));
-                let zeros = &unit.zeros[..];
-                kernels::affine_backward(level, n, g, g, [&unit.scale[0], zeros, zeros], dz, shape);
-                let k = [&unit.scale[0], &unit.scale[1], zeros];
-                kernels::affine_backward(level, n, dg, g, k, ddz, shape);
-            }),
+            Step::NormBackward { norm, g, dz, .. } => {
+                self.write(*dz, n, |run, [dz, ddz], shape| {
+                    // (s g)' = s g' + s' g
+                    let unit = &pass.norms[*norm];
+                    let (g, dg) = (run.view(*g, VALUE, n), run.view(*g, TANGENT, n));
+                    let zeros = &unit.zeros[..];
+                    kernels::affine_backward(
+                        level,
+                        n,
+                        g,
+                        g,
+                        [&unit.scale[0], zeros, zeros],
+                        dz,
+                        shape,
+                    );
+                    let k = [&unit.scale[0], &unit.scale[1], zeros];
+                    kernels::affine_backward(level, n, dg, g, k, ddz, shape);
+                })
+            }
             Step::ConvWeights { unit, x, dz } => self.conv_weights(*unit, *x, *dz, n),
             Step::ConvData { unit, dz, dx } => self.conv_data(*unit, *dz, *dx, n),
             Step::PlainBackward { unit, input, saved, dy, dx } => {
                 self.plain_backward(*unit, *input, saved, *dy, *dx, n);
             }
-            Step::Fused { .. } => unreachable!("evaluation has its own loop"),
+            Step::Fused { .. } | Step::Output { .. } => unreachable!("other passes have these"),
         }
     }
 
@@ -125,11 +135,8 @@ impl Run<'_> {
         let mut kernel = std::mem::take(&mut self.worker.kernel);
         self.write(y, n, |run, [y, dy], shape| {
             let (x, dx) = (run.view(x, VALUE, n).data, run.view(x, TANGENT, n).data);
-            let through = |k: usize, residual| Epilogue::Bias {
-                bias: &conv.bias[k],
-                residual,
-                relu: false,
-            };
+            let through =
+                |k: usize, residual| Epilogue::Bias { bias: &conv.bias[k], residual, relu: false };
             let mut run = |x: &[f32], weight: usize, epilogue, y: &mut [f32]| {
                 conv.forward.run(x, n, &conv.weight[weight], epilogue, y, &mut kernel);
             };
@@ -233,8 +240,9 @@ impl Run<'_> {
                 let mut reduced: Vec<Reduction> = reductions
                     .iter()
                     .zip(&mut found)
-                    .map(|(&(_, z), sums)| {
-                        Reduction { z: run.view(z, TANGENT - which, n), sums: &mut sums[which] }
+                    .map(|(&(_, z), sums)| Reduction {
+                        z: run.view(z, TANGENT - which, n),
+                        sums: &mut sums[which],
                     })
                     .collect();
                 kernels::join_backward(level, n, &sources, mask, &mut reduced, g, shape);
@@ -254,9 +262,8 @@ impl Run<'_> {
     fn plain(&mut self, unit: UnitId, inputs: &[SlotId], y: SlotId, n: usize) {
         let layer = &self.pass.graph.units[unit].layer;
         self.write(y, n, |run, [y, dy], shape| {
-            let of = |which| -> Vec<Tensor> {
-                inputs.iter().map(|&x| run.view(x, which, n)).collect()
-            };
+            let of =
+                |which| -> Vec<Tensor> { inputs.iter().map(|&x| run.view(x, which, n)).collect() };
             let (values, tangents) = (of(VALUE), of(TANGENT));
             layers::forward(layer, &values, &|_, _| None, y, shape);
             let (x, dx) = (values[0], tangents[0]);

@@ -56,9 +56,8 @@ fn the_hessian_is_symmetric_and_linear_at_every_level() {
 /// (diag(p) - p p')(V x + c)(x, 1)' / n.
 #[test]
 fn a_linear_net_has_the_hessian_of_the_textbook() {
-    let network = Arc::new(
-        ModelSpec { hidden: vec![], ..ModelSpec::of("mlp") }.build([1, 3, 3], 4).unwrap(),
-    );
+    let network =
+        Arc::new(ModelSpec { hidden: vec![], ..ModelSpec::of("mlp") }.build([1, 3, 3], 4).unwrap());
     let case = Case::new(&network, 50);
     let v = direction(&network, 3);
     let got = product(&NativeBackend::new(network.clone()).unwrap(), &case, &v);
