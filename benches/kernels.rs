@@ -11,7 +11,7 @@ use std::time::Instant;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use lossreel::backend::native::peak::Peak;
-use lossreel::backend::native::trial::{ConvForm, ConvTrial};
+use lossreel::backend::native::trial::{Algorithm, ConvForm, ConvTrial};
 
 /// Layers by what people call them: the stages of ResNet-20 and WRN-56-4, VGG-9's widest, the stem,
 /// the strided ones and the projection.
@@ -46,11 +46,16 @@ fn names() -> impl Iterator<Item = &'static str> {
     LAYERS.iter().map(|layer| layer.0)
 }
 
-fn measure(bencher: Bencher, kernel: &'static str, layer: &'static str, work: fn(&mut ConvTrial)) {
+fn measure(
+    bencher: Bencher,
+    (kernel, algorithm): (&'static str, Algorithm),
+    layer: &'static str,
+    work: fn(&mut ConvTrial),
+) {
     let form = LAYERS.iter().find(|l| l.0 == layer).expect("divan passes our own names").1;
     let pixels = form.side * form.side * form.inputs.max(form.outputs);
     let images = (65_536 / pixels).clamp(1, 8);
-    let mut trial = ConvTrial::new(form, images);
+    let mut trial = ConvTrial::new(form, images, algorithm);
     let flops = form.flops() * images as u64;
     // divan keeps its figures to itself; the table at the end needs them.
     let mut seconds = Vec::new();
@@ -67,18 +72,38 @@ fn measure(bencher: Bencher, kernel: &'static str, layer: &'static str, work: fn
 }
 
 #[divan::bench(args = names())]
+fn forward_direct(bencher: Bencher, layer: &'static str) {
+    measure(bencher, ("forward_direct", Algorithm::Direct), layer, ConvTrial::forward);
+}
+
+#[divan::bench(args = names())]
 fn forward(bencher: Bencher, layer: &'static str) {
-    measure(bencher, "forward", layer, ConvTrial::forward);
+    measure(bencher, ("forward", Algorithm::Fastest), layer, ConvTrial::forward);
+}
+
+#[divan::bench(args = names())]
+fn backward_data_direct(bencher: Bencher, layer: &'static str) {
+    measure(bencher, ("backward_data_direct", Algorithm::Direct), layer, ConvTrial::backward_data);
 }
 
 #[divan::bench(args = names())]
 fn backward_data(bencher: Bencher, layer: &'static str) {
-    measure(bencher, "backward_data", layer, ConvTrial::backward_data);
+    measure(bencher, ("backward_data", Algorithm::Fastest), layer, ConvTrial::backward_data);
+}
+
+#[divan::bench(args = names())]
+fn backward_weights_direct(bencher: Bencher, layer: &'static str) {
+    measure(
+        bencher,
+        ("backward_weights_direct", Algorithm::Direct),
+        layer,
+        ConvTrial::backward_weights,
+    );
 }
 
 #[divan::bench(args = names())]
 fn backward_weights(bencher: Bencher, layer: &'static str) {
-    measure(bencher, "backward_weights", layer, ConvTrial::backward_weights);
+    measure(bencher, ("backward_weights", Algorithm::Fastest), layer, ConvTrial::backward_weights);
 }
 
 fn main() {
@@ -89,9 +114,9 @@ fn main() {
     }
     let peak = Peak::measure(1);
     println!("\none thread, {}: peak {:.0} GFLOP/s\n", peak.level, peak.gflops);
-    println!("{:<18} {:<24} {:>8} {:>8}", "kernel", "layer", "GFLOP/s", "of peak");
+    println!("{:<24} {:<24} {:>8} {:>8}", "kernel", "layer", "GFLOP/s", "of peak");
     for (kernel, layer, gflops) in found.iter() {
         let share = 100.0 * gflops / peak.gflops;
-        println!("{kernel:<18} {layer:<24} {gflops:>8.1} {share:>6.1} %");
+        println!("{kernel:<24} {layer:<24} {gflops:>8.1} {share:>6.1} %");
     }
 }

@@ -128,9 +128,7 @@ impl<'a> Forward<'a> {
                     let mut mask = Vec::with_capacity(x.elem_count());
                     for image in 0..images {
                         let mut rng = streams.stream(&format!("dropout/{id}/{image}"), step);
-                        mask.extend(
-                            (0..each).map(|_| if rng.bernoulli(p) { 0.0 } else { keep }),
-                        );
+                        mask.extend((0..each).map(|_| if rng.bernoulli(p) { 0.0 } else { keep }));
                     }
                     x * Tensor::from_vec(mask, x.dims(), x.device())?
                 }

@@ -14,13 +14,7 @@ fn image<'a>(t: &Tensor<'a>, k: usize) -> &'a [f32] {
 }
 
 /// y = layer(inputs).
-pub(super) fn forward(
-    layer: &Layer,
-    inputs: &[Tensor],
-    draws: &Draws,
-    y: &mut [f32],
-    ys: &Shape,
-) {
+pub(super) fn forward(layer: &Layer, inputs: &[Tensor], draws: &Draws, y: &mut [f32], ys: &Shape) {
     let xs = inputs[0].shape;
     for (k, y) in y.chunks_exact_mut(ys.len()).enumerate() {
         let x = image(&inputs[0], k);
@@ -44,7 +38,9 @@ pub(super) fn forward(
                 Some(mut rng) => plain::dropout(p, &mut rng, x, xs, y, ys),
                 None => plain::copy_channels((x, xs, 0), xs.c, (y, ys, 0)),
             },
-            Layer::Conv { .. } | Layer::Join { .. } => unreachable!("they have kernels of their own"),
+            Layer::Conv { .. } | Layer::Join { .. } => {
+                unreachable!("they have kernels of their own")
+            }
         }
     }
 }
@@ -84,7 +80,9 @@ pub(super) fn backward(
                 Some(mut rng) => plain::dropout(p, &mut rng, dy, dys, dx, dxs),
                 None => plain::copy_channels((dy, dys, 0), dxs.c, (dx, dxs, 0)),
             },
-            Layer::Conv { .. } | Layer::Join { .. } => unreachable!("they have kernels of their own"),
+            Layer::Conv { .. } | Layer::Join { .. } => {
+                unreachable!("they have kernels of their own")
+            }
         }
     }
 }

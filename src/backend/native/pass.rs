@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::graph::{BatchNorm, Graph, Layer, NormId, Unit};
 use super::kernels::{
-    self, Data, Epilogue, Forward, Reduction, Tensor, Term, Weights,
+    self, Algorithm, Data, Epilogue, Forward, Geometry, Reduction, Tensor, Term, Weights,
 };
 use super::layers;
 use super::plan::{Cut, Finish, Memory, Phase, Plan, Slot, SlotId, Step};
@@ -128,6 +128,8 @@ impl Pass {
         let mut forward: Vec<Option<[SlotId; 2]>> = vec![None; graph.units.len()];
         for phase in &plan.phases {
             let mut at = 0;
+            let algorithm = Algorithm::from_env();
+            let geometry = |form| Geometry { level, algorithm, form, images: phase.group };
             for step in &phase.steps {
                 match *step {
                     Step::Conv { unit, x, y, .. } => forward[unit] = Some([x, y]),
@@ -137,8 +139,8 @@ impl Pass {
                         };
                         let [x, y] = forward[unit].expect("forward comes first");
                         let shape = |slot: SlotId| plan.slots[slot].shape;
-                        let conv = Forward::new(level, shape(x), shape(y), form);
-                        let weights = Weights::new(level, shape(x), shape(dz), form);
+                        let conv = Forward::new(&geometry(form), shape(x), shape(y));
+                        let weights = Weights::new(&geometry(form), shape(x), shape(dz));
                         let dw = at..at + weights.gathered_len();
                         let stride = shape(y).stride;
                         let db = dw.end..dw.end + if bias.is_some() { stride } else { 0 };
@@ -158,7 +160,7 @@ impl Pass {
                             unreachable!("only convolutions have weights")
                         };
                         let shape = |slot: SlotId| plan.slots[slot].shape;
-                        let data = Data::new(level, shape(dz), shape(dx), form);
+                        let data = Data::new(&geometry(form), shape(dz), shape(dx));
                         if let Some(conv) = &mut convs[unit] {
                             conv.packed[1] = vec![0.0; data.packed_len()];
                             conv.data = Some(data);
@@ -371,7 +373,13 @@ impl Pass {
         Shape::new(self.graph.values[norm.input], 0)
     }
 
-    fn set_norm_from_buffers(&mut self, network: &Network, theta: &[f32], buffers: &[f32], id: NormId) {
+    fn set_norm_from_buffers(
+        &mut self,
+        network: &Network,
+        theta: &[f32],
+        buffers: &[f32],
+        id: NormId,
+    ) {
         let norm = self.graph.norms[id];
         let layout = &network.layout;
         let mean = &buffers[layout.buffers[norm.mean].range()];
@@ -382,7 +390,14 @@ impl Pass {
     }
 
     /// scale = weight / sqrt(var + eps), shift = bias - mean scale.
-    fn set_norm(&mut self, network: &Network, theta: &[f32], id: NormId, mean: &[f64], var: &[f64]) {
+    fn set_norm(
+        &mut self,
+        network: &Network,
+        theta: &[f32],
+        id: NormId,
+        mean: &[f64],
+        var: &[f64],
+    ) {
         let norm = self.graph.norms[id];
         let stride = self.norm_shape(&norm).stride;
         let params = &network.layout.params;
@@ -679,7 +694,8 @@ impl Run<'_> {
                 let (losses, correct) = self.write(*gradient, group, |run, g, shape| {
                     let z = run.view(*logits, group);
                     let mut found = (0.0, 0);
-                    let pixels = z.data.chunks_exact(z.shape.len()).zip(g.chunks_exact_mut(shape.len()));
+                    let pixels =
+                        z.data.chunks_exact(z.shape.len()).zip(g.chunks_exact_mut(shape.len()));
                     for (k, (z, g)) in pixels.enumerate() {
                         let (from, to) = (pixel(run.pass.plan.slots[*logits].shape), pixel(*shape));
                         let g = &mut g[to];

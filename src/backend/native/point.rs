@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::graph::{Graph, Layer, NormId, Purpose, ValueId};
-use super::kernels::{self, Epilogue, Forward, Tensor, Term};
+use super::kernels::{self, Algorithm, Epilogue, Forward, Geometry, Tensor, Term};
 use super::layers;
 use super::pass::load;
 use super::plan::{Memory, Phase, Plan, Slot, SlotId, Step, UnitId, allocate};
@@ -66,20 +66,23 @@ impl Compiled {
         let phase = Phase { steps, ..Phase::default() };
         let plan = allocate(vec![phase], shapes.clone());
         let logits = graph.logits();
-        let convs = graph.units.iter().enumerate().map(|(id, unit)| {
-            let Layer::Conv { form, .. } = unit.layer else { return None };
-            let (output, norm) = folded[id];
-            Some((Forward::new(level, shapes[unit.inputs[0]], shapes[output], form), norm))
-        });
-        let convs = convs.collect();
         let bytes = |step: &Step| -> usize {
             let (reads, write) = step.touches();
             reads.iter().chain(&write).map(|&s| 4 * shapes[s].len()).sum()
         };
         let widest = plan.phases[0].steps.iter().map(bytes).max().unwrap_or(1);
+        let group = (GROUP_BYTES / widest).clamp(1, 8);
+        let algorithm = Algorithm::from_env();
+        let convs = graph.units.iter().enumerate().map(|(id, unit)| {
+            let Layer::Conv { form, .. } = unit.layer else { return None };
+            let (output, norm) = folded[id];
+            let geometry = Geometry { level, algorithm, form, images: group };
+            Some((Forward::new(&geometry, shapes[unit.inputs[0]], shapes[output]), norm))
+        });
+        let convs = convs.collect();
         Self {
             level,
-            group: (GROUP_BYTES / widest).clamp(1, 8),
+            group,
             logits,
             classes: network.classes,
             image: network.input.iter().product(),
@@ -261,7 +264,13 @@ impl NativePoint {
             }
             Step::Plain { unit, inputs, .. } => {
                 let inputs: Vec<Tensor> = inputs.iter().map(|&x| view(x)).collect();
-                layers::forward(&compiled.graph.units[*unit].layer, &inputs, &|_, _| None, y, shape);
+                layers::forward(
+                    &compiled.graph.units[*unit].layer,
+                    &inputs,
+                    &|_, _| None,
+                    y,
+                    shape,
+                );
             }
             _ => unreachable!("evaluation has no other steps"),
         }

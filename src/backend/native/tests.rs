@@ -65,27 +65,44 @@ pub(super) fn distance(a: &[f32], b: &[f32]) -> f64 {
 
 /// Nets of every layer the engine has, on pictures that are not square, odd batches.
 pub(super) fn nets() -> Vec<(Network, usize)> {
-    let small = |arch: &str| ModelSpec {
-        width: 0.25,
-        hidden: vec![20, 9],
-        ..ModelSpec::of(arch)
-    };
+    let small = |arch: &str| ModelSpec { width: 0.25, hidden: vec![20, 9], ..ModelSpec::of(arch) };
     let with = |a| ActivationChoice(Some(a));
     vec![
         (small("resnet8").build([3, 8, 6], 5).unwrap(), 5),
-        (ModelSpec { shortcut: Shortcut::OptionA, ..ModelSpec::of("resnet8") }
-            .build([3, 12, 8], 10)
-            .unwrap(), 3),
-        (ModelSpec { shortcut: Shortcut::None, ..small("resnet8") }.build([1, 7, 9], 4).unwrap(), 19),
+        (
+            ModelSpec { shortcut: Shortcut::OptionA, ..ModelSpec::of("resnet8") }
+                .build([3, 12, 8], 10)
+                .unwrap(),
+            3,
+        ),
+        (
+            ModelSpec { shortcut: Shortcut::None, ..small("resnet8") }.build([1, 7, 9], 4).unwrap(),
+            19,
+        ),
         (ModelSpec { norm: Norm::None, ..small("resnet8") }.build([2, 8, 8], 3).unwrap(), 2),
         (ModelSpec { dropout: 0.3, ..small("wrn-8-2") }.build([3, 8, 8], 5).unwrap(), 4),
         (small("vgg9").build([3, 9, 8], 4).unwrap(), 4),
         (small("lenet5").build([1, 14, 10], 4).unwrap(), 1),
         (small("densenet121").build([3, 16, 16], 4).unwrap(), 12),
         (small("mlp").build([1, 5, 3], 4).unwrap(), 7),
-        (ModelSpec { activation: with(Activation::Gelu), ..small("vgg9") }.build([1, 8, 8], 3).unwrap(), 2),
-        (ModelSpec { activation: with(Activation::Silu), ..small("resnet8") }.build([1, 8, 8], 3).unwrap(), 2),
-        (ModelSpec { activation: with(Activation::LeakyRelu), ..small("mlp") }.build([1, 4, 4], 3).unwrap(), 3),
+        (
+            ModelSpec { activation: with(Activation::Gelu), ..small("vgg9") }
+                .build([1, 8, 8], 3)
+                .unwrap(),
+            2,
+        ),
+        (
+            ModelSpec { activation: with(Activation::Silu), ..small("resnet8") }
+                .build([1, 8, 8], 3)
+                .unwrap(),
+            2,
+        ),
+        (
+            ModelSpec { activation: with(Activation::LeakyRelu), ..small("mlp") }
+                .build([1, 4, 4], 3)
+                .unwrap(),
+            3,
+        ),
     ]
 }
 
@@ -102,7 +119,8 @@ fn every_net_agrees_with_the_reference_in_train_and_in_eval_mode() {
         let reference = backend(BackendName::Candle, network.clone()).unwrap();
         let (loss, grad, buffers) = case.train(&*reference);
         let (eval_loss, eval_grad) = case.eval(&*reference);
-        let logits = reference.at(&case.theta, &case.buffers).unwrap().logits(&case.images).unwrap();
+        let logits =
+            reference.at(&case.theta, &case.buffers).unwrap().logits(&case.images).unwrap();
         for level in Level::all() {
             let native = NativeBackend::at_level(network.clone(), level).unwrap();
             let what = format!("{} at {level}", network.arch);

@@ -1,7 +1,8 @@
 //! One convolution with operands of its own, to be run again and again: what `benches/kernels.rs`
 //! measures.
 
-use super::kernels::{Conv, ConvBackward, Epilogue, Form};
+pub use super::kernels::Algorithm;
+use super::kernels::{Data, Epilogue, Form, Forward, Geometry, Weights};
 use super::shape::Shape;
 use super::simd::Level;
 use crate::rng::Streams;
@@ -38,9 +39,9 @@ impl ConvForm {
 #[derive(Debug)]
 pub struct ConvTrial {
     images: usize,
-    conv: Conv,
-    backward: ConvBackward,
-    dz_shape: Shape,
+    forward: Forward,
+    data: Data,
+    weights: Weights,
     packed: Vec<f32>,
     packed_backward: Vec<f32>,
     bias: Vec<f32>,
@@ -49,11 +50,12 @@ pub struct ConvTrial {
     dz: Vec<f32>,
     dx: Vec<f32>,
     dw: Vec<f32>,
+    scratch: Vec<f32>,
 }
 
 impl ConvTrial {
-    /// `images` images of noise.
-    pub fn new(form: ConvForm, images: usize) -> Self {
+    /// `images` images of noise, through the kernels that `algorithm` allows.
+    pub fn new(form: ConvForm, images: usize, algorithm: Algorithm) -> Self {
         let level = Level::detect();
         let ConvForm { inputs, outputs, side, kernel, stride } = form;
         let padding = kernel / 2;
@@ -62,8 +64,11 @@ impl ConvTrial {
         let input = Shape::new([inputs, side, side], padding);
         let output = Shape::new([outputs, out, out], padding);
         let dz_shape = Shape::new([outputs, out, out], inner.gradient_halo(side, out));
-        let conv = Conv::new(level, input, output, inner);
-        let backward = ConvBackward::new(level, dz_shape, input, inner);
+        let geometry = Geometry { level, algorithm, form: inner, images };
+        let conv = Forward::new(&geometry, input, output);
+        let backward = Data::new(&geometry, dz_shape, input);
+        let weights = Weights::new(&geometry, input, dz_shape);
+        let scratch = conv.scratch_len().max(backward.scratch_len()).max(weights.scratch_len());
         let mut rng = Streams::new(0).stream("bench", 2);
         let weight: Vec<f32> =
             (0..outputs * inputs * kernel * kernel).map(|_| rng.normal() as f32).collect();
@@ -80,31 +85,34 @@ impl ConvTrial {
             y: vec![0.0; images * output.len()],
             dz: noise(images * dz_shape.len()),
             dx: vec![0.0; images * input.len()],
-            dw: vec![0.0; conv.packed_len()],
+            dw: vec![0.0; weights.gathered_len()],
+            scratch: vec![0.0; scratch],
             bias: noise(output.stride),
             packed,
             packed_backward,
-            conv,
-            backward,
-            dz_shape,
+            forward: conv,
+            data: backward,
+            weights,
         }
     }
 
     /// The forward pass with bias and ReLU, as evaluation has it.
     pub fn forward(&mut self) {
         let epilogue = Epilogue::Bias { bias: &self.bias, residual: None, relu: true };
-        self.conv.forward(&self.x, self.images, &self.packed, epilogue, &mut self.y);
+        let (y, scratch) = (&mut self.y, &mut self.scratch);
+        self.forward.run(&self.x, self.images, &self.packed, epilogue, y, scratch);
     }
 
     /// The gradient to the input.
     pub fn backward_data(&mut self) {
-        self.backward.run(&self.dz, self.images, &self.packed_backward, &mut self.dx);
+        let packed = &self.packed_backward;
+        self.data.run(&self.dz, self.images, packed, &mut self.dx, &mut self.scratch);
     }
 
     /// The gradient to the weights.
     pub fn backward_weights(&mut self) {
         self.dw.fill(0.0);
-        let dz = (&self.dz, &self.dz_shape);
-        self.conv.backward_weights(&self.x, dz.0, dz.1, self.images, &mut self.dw);
+        let (dw, scratch) = (&mut self.dw, &mut self.scratch);
+        self.weights.run(&self.x, &self.dz, self.images, dw, scratch);
     }
 }

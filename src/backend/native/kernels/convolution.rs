@@ -6,28 +6,50 @@
 
 use std::sync::OnceLock;
 
-use super::conv::{Conv, ConvBackward, Form};
-use super::winograd::{Tile, Winograd};
 use super::Epilogue;
+use super::conv::{Conv, ConvBackward, Form};
+use super::winograd::Winograd;
 use crate::backend::native::shape::Shape;
 use crate::backend::native::simd::Level;
 
-/// Channels on both sides from which Winograd's transforms cost less than they save. Measured on
-/// ResNet-20, two AVX-512 cores: 16 channels and more against 32 and more, training 1,070 to 830
-/// images/s, evaluation 4,800 to 3,700.
-const LEAST_CHANNELS: usize = 16;
+/// Which kernels may be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// The direct ones alone.
+    Direct,
+    /// The fastest for the shape.
+    Fastest,
+}
 
-/// Winograd's kernel for a convolution between two shapes, where it pays.
-fn winograd(level: Level, input: Shape, output: Shape, form: Form) -> Option<Winograd> {
-    static DIRECT: OnceLock<bool> = OnceLock::new();
-    let direct = DIRECT.get_or_init(|| std::env::var("LOSSREEL_CONV").is_ok_and(|v| v == "direct"));
-    let fits = form == Form { kernel: 3, stride: 1, padding: 1 };
-    let pays = input.c.min(output.c) >= LEAST_CHANNELS && output.h.min(output.w) >= 4;
-    let tile = if output.h % 4 == 0 && output.w % 4 == 0 { Tile::F4 } else { Tile::F2 };
-    if *direct || !fits || !pays {
-        return None;
+impl Algorithm {
+    /// The fastest, unless `LOSSREEL_CONV=direct`.
+    pub fn from_env() -> Self {
+        static DIRECT: OnceLock<bool> = OnceLock::new();
+        let direct = || std::env::var("LOSSREEL_CONV").is_ok_and(|v| v == "direct");
+        if *DIRECT.get_or_init(direct) { Self::Direct } else { Self::Fastest }
     }
-    Winograd::new(level, tile, input, output)
+}
+
+/// A convolution before its kernels are chosen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Geometry {
+    pub level: Level,
+    pub algorithm: Algorithm,
+    pub form: Form,
+    /// Images a call, about.
+    pub images: usize,
+}
+
+impl Geometry {
+    /// Winograd's kernel between two shapes, where it applies and pays.
+    fn winograd(&self, input: Shape, output: Shape) -> Option<Winograd> {
+        let fits = self.form == Form { kernel: 3, stride: 1, padding: 1 };
+        if self.algorithm == Algorithm::Direct || !fits {
+            return None;
+        }
+        let tile = Winograd::choose(input, output, self.images)?;
+        Winograd::new(self.level, tile, input, output)
+    }
 }
 
 /// The forward pass.
@@ -38,8 +60,9 @@ pub(crate) enum Forward {
 }
 
 impl Forward {
-    pub fn new(level: Level, input: Shape, output: Shape, form: Form) -> Self {
-        match winograd(level, input, output, form) {
+    pub fn new(geometry: &Geometry, input: Shape, output: Shape) -> Self {
+        let &Geometry { level, form, .. } = geometry;
+        match geometry.winograd(input, output) {
             Some(kernel) => Self::Winograd(kernel),
             None => Self::Direct(Conv::new(level, input, output, form)),
         }
@@ -94,8 +117,9 @@ pub(crate) enum Data {
 }
 
 impl Data {
-    pub fn new(level: Level, dz: Shape, dx: Shape, form: Form) -> Self {
-        match winograd(level, dz, dx, form) {
+    pub fn new(geometry: &Geometry, dz: Shape, dx: Shape) -> Self {
+        let &Geometry { level, form, .. } = geometry;
+        match geometry.winograd(dz, dx) {
             Some(kernel) => Self::Winograd(kernel),
             None => Self::Direct(ConvBackward::new(level, dz, dx, form)),
         }
@@ -126,7 +150,14 @@ impl Data {
     }
 
     /// Writes the gradient of `images` images over `dx`.
-    pub fn run(&self, dz: &[f32], images: usize, packed: &[f32], dx: &mut [f32], scratch: &mut [f32]) {
+    pub fn run(
+        &self,
+        dz: &[f32],
+        images: usize,
+        packed: &[f32],
+        dx: &mut [f32],
+        scratch: &mut [f32],
+    ) {
         self.run_through(dz, images, packed, || Epilogue::Plain, dx, scratch);
     }
 
@@ -156,8 +187,9 @@ pub(crate) enum Weights {
 
 impl Weights {
     /// From the shapes of the input, the output and the output's gradient.
-    pub fn new(level: Level, input: Shape, dz: Shape, form: Form) -> Self {
-        match winograd(level, input, dz, form) {
+    pub fn new(geometry: &Geometry, input: Shape, dz: Shape) -> Self {
+        let &Geometry { level, form, .. } = geometry;
+        match geometry.winograd(input, dz) {
             Some(kernel) => Self::Winograd(kernel),
             None => Self::Direct(Conv::new(level, input, dz, form), dz),
         }
@@ -180,7 +212,14 @@ impl Weights {
     }
 
     /// Adds the gradient of `images` images to `gathered`.
-    pub fn run(&self, x: &[f32], dz: &[f32], images: usize, gathered: &mut [f32], scratch: &mut [f32]) {
+    pub fn run(
+        &self,
+        x: &[f32],
+        dz: &[f32],
+        images: usize,
+        gathered: &mut [f32],
+        scratch: &mut [f32],
+    ) {
         match self {
             Self::Direct(kernel, shape) => kernel.backward_weights(x, dz, shape, images, gathered),
             Self::Winograd(kernel) => kernel.backward_weights(x, dz, images, gathered, scratch),

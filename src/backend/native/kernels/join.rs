@@ -95,10 +95,9 @@ impl Join<'_> {
         unsafe {
             for channel in (0..shape.stride).step_by(S::LANES) {
                 let affine = |t: &Term| match t.affine {
-                    Some([scale, shift]) => (
-                        S::load(scale.as_ptr().add(channel)),
-                        S::load(shift.as_ptr().add(channel)),
-                    ),
+                    Some([scale, shift]) => {
+                        (S::load(scale.as_ptr().add(channel)), S::load(shift.as_ptr().add(channel)))
+                    }
                     None => (S::zero(), S::zero()),
                 };
                 let ((a1, a0), (b1, b0)) = (affine(&self.a), affine(&b));

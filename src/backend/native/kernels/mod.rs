@@ -8,7 +8,8 @@ pub(super) mod tangent;
 mod winograd;
 
 pub(super) use conv::Form;
-pub(super) use convolution::{Data, Forward, Weights};
+pub use convolution::Algorithm;
+pub(super) use convolution::{Data, Forward, Geometry, Weights};
 pub(super) use join::{Reduction, Tensor, Term, affine_backward, join, join_backward, moments};
 pub(super) use plain::Window;
 

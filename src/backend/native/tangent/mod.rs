@@ -20,7 +20,7 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use super::graph::{Graph, Layer};
-use super::kernels::{Data, Forward, Weights};
+use super::kernels::{Algorithm, Data, Forward, Geometry, Weights};
 use super::plan::{Plan, Slot, SlotId, Step};
 use super::shape::Shape;
 use super::simd::Level;
@@ -115,9 +115,9 @@ impl Tangents {
     pub fn new(level: Level, graph: Graph, workers: usize) -> Self {
         let plan = Plan::of_one_phase(&graph);
         let steps: Vec<Step> = plan.phases.into_iter().flat_map(|p| p.steps).collect();
-        let convs = convs(level, &graph, &steps, &plan.slots);
         let floats: usize = plan.scratch.iter().map(Shape::len).sum();
         let group = (GROUP_BYTES / (8 * floats)).clamp(1, MAX_GROUP);
+        let convs = convs(level, &graph, &steps, &plan.slots, group);
         let largest = plan.slots.iter().map(|s| s.shape.len()).max().unwrap_or(0);
         let scratch = |c: &ConvUnit| {
             let data = c.data.as_ref().map_or(0, Data::scratch_len);
@@ -268,7 +268,15 @@ impl Tangents {
 }
 
 /// The kernels of each unit that is a convolution, their places among the sums one after another.
-fn convs(level: Level, graph: &Graph, steps: &[Step], slots: &[Slot]) -> Vec<Option<ConvUnit>> {
+fn convs(
+    level: Level,
+    graph: &Graph,
+    steps: &[Step],
+    slots: &[Slot],
+    images: usize,
+) -> Vec<Option<ConvUnit>> {
+    let algorithm = Algorithm::from_env();
+    let geometry = |form| Geometry { level, algorithm, form, images };
     let mut convs: Vec<Option<ConvUnit>> = graph.units.iter().map(|_| None).collect();
     let shape = |slot: SlotId| slots[slot].shape;
     let mut at = 0;
@@ -282,8 +290,8 @@ fn convs(level: Level, graph: &Graph, steps: &[Step], slots: &[Slot]) -> Vec<Opt
                 else {
                     unreachable!("only convolutions have weights, and forward comes first")
                 };
-                let forward = Forward::new(level, shape(x), shape(y), *form);
-                let weights = Weights::new(level, shape(x), shape(dz), *form);
+                let forward = Forward::new(&geometry(*form), shape(x), shape(y));
+                let weights = Weights::new(&geometry(*form), shape(x), shape(dz));
                 let stride = shape(y).stride;
                 let dw = at..at + weights.gathered_len();
                 let db = dw.end..dw.end + bias.map_or(0, |_| stride);
@@ -304,7 +312,7 @@ fn convs(level: Level, graph: &Graph, steps: &[Step], slots: &[Slot]) -> Vec<Opt
                 if let (Layer::Conv { form, .. }, Some(conv)) =
                     (&graph.units[unit].layer, &mut convs[unit])
                 {
-                    let data = Data::new(level, shape(dz), shape(dx), *form);
+                    let data = Data::new(&geometry(*form), shape(dz), shape(dx));
                     conv.weight_back = [(); 2].map(|()| vec![0.0; data.packed_len()]);
                     conv.data = Some(data);
                 }
