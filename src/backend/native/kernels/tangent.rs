@@ -1,7 +1,7 @@
 //! What tangents need beyond the kernels of values: the join with its tangent in one pass over
 //! memory, the maximum's tangent, the activations' second derivatives.
 
-use super::join::{Tensor, check};
+use super::join::{Tensor, check, row_mut};
 use super::plain::{Window, activation, pixel, pixel_mut, pixels};
 use crate::backend::native::shape::Shape;
 use crate::backend::native::simd::{Kernel, Level, Simd};
@@ -70,12 +70,11 @@ impl Kernel for JoinTangent<'_> {
                 let k = [coefficients(&terms[0]), coefficients(&terms[1])];
                 for i in 0..self.images {
                     for row in 0..shape.h {
-                        let at = |s: &Shape| i * s.len() + s.at(row as isize, 0) + channel;
-                        let from = |t: &Tensor| t.data.as_ptr().add(at(t.shape));
-                        let x = [from(&terms[0].value), from(&terms[1].value)];
-                        let dx = [from(&terms[0].tangent), from(&terms[1].tangent)];
-                        let y = self.y.as_mut_ptr().add(at(shape));
-                        let dy = self.dy.as_mut_ptr().add(at(shape));
+                        let at = [i, row, channel];
+                        let x = [terms[0].value.row(at), terms[1].value.row(at)];
+                        let dx = [terms[0].tangent.row(at), terms[1].tangent.row(at)];
+                        let y = row_mut(self.y, shape, at);
+                        let dy = row_mut(self.dy, shape, at);
                         for column in 0..shape.w {
                             let o = column * shape.stride;
                             // (s x + t)' = s x' + s' x + t'
