@@ -2,6 +2,9 @@
 //! bar, nobody. It holds no randomness of its own (every draw is addressed by epoch or step), so
 //! a [`TrainState`] at step k is all that is needed to go on as if nothing had happened.
 
+mod feed;
+
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -261,13 +264,11 @@ pub fn train(
     let total_steps = steps_per_epoch * spec.epochs;
     let batcher = Batcher::new(&setup.data.train, setup.data.max_value, &setup.stats)?;
     let evaluator = Evaluator::new(setup, &streams)?;
-    let image = setup.data.train.image_len();
     let mut grad = vec![0.0; state.theta.len()];
-    let (mut images, mut labels) = (Vec::new(), Vec::new());
     let started = Instant::now();
 
     listener(Event::Begin { state, steps_per_epoch, total_steps })?;
-    let verdict = 'run: loop {
+    let verdict = loop {
         if state.step >= total_steps {
             break Verdict::Finished;
         }
@@ -279,22 +280,19 @@ pub fn train(
         let order = epoch_order(&streams, epoch, setup.data.train.len());
         let augmentation = Augmentation { augment: setup.augment, streams, epoch };
         let done = (state.step % steps_per_epoch) as usize;
-        for indices in batches(&order, spec.batch_size, spec.last_batch)?.skip(done) {
+        let chunks = batches(&order, spec.batch_size, spec.last_batch)?.skip(done);
+        let epoch = feed::each(&batcher, &augmentation, chunks, |images, labels| {
             if interrupt.load(Ordering::Relaxed) {
-                break 'run Verdict::Interrupted;
+                return Ok(ControlFlow::Break(Verdict::Interrupted));
             }
-            images.resize(indices.len() * image, 0.0);
-            labels.resize(indices.len(), 0);
-            batcher.fill(indices, Some(&augmentation), &mut images, &mut labels);
-
             let lr =
                 setup.schedule.lr_at(setup.optim.lr(), state.step, steps_per_epoch, total_steps);
             let found = setup.backend.train_pass(
                 TrainPass {
                     theta: &state.theta,
                     buffers: &mut state.buffers,
-                    images: &images,
-                    labels: &labels,
+                    images,
+                    labels,
                     label_smoothing: spec.label_smoothing,
                     streams: &streams,
                     step: state.step,
@@ -309,9 +307,9 @@ pub fn train(
             };
             if !diverged {
                 state.step += 1;
-                state.epoch_loss += found.loss * indices.len() as f64;
+                state.epoch_loss += found.loss * labels.len() as f64;
                 state.epoch_correct += found.correct as u64;
-                state.epoch_images += indices.len() as u64;
+                state.epoch_images += labels.len() as u64;
             }
             let metrics = StepMetrics {
                 step: state.step + u64::from(diverged),
@@ -319,13 +317,18 @@ pub fn train(
                 lr,
                 loss: found.loss,
                 correct: found.correct,
-                images: indices.len(),
+                images: labels.len(),
                 grad_norm,
             };
             listener(Event::Step { state, metrics })?;
-            if diverged {
-                break 'run Verdict::Diverged { step: metrics.step, lr };
-            }
+            Ok(if diverged {
+                ControlFlow::Break(Verdict::Diverged { step: metrics.step, lr })
+            } else {
+                ControlFlow::Continue(())
+            })
+        })?;
+        if let ControlFlow::Break(verdict) = epoch {
+            break verdict;
         }
         let ended =
             evaluator.end_epoch(setup, state, steps_per_epoch, total_steps, started, listener)?;

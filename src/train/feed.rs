@@ -1,0 +1,79 @@
+//! Batches are made ready (shuffled, augmented, normalised) on a thread of their own while the step
+//! before them is computed.
+
+use std::ops::ControlFlow;
+use std::sync::mpsc;
+
+use crate::Result;
+use crate::dataset::{Augmentation, Batcher};
+
+/// Calls `step` with the images and labels of each of `chunks` (indices of images) in turn, until
+/// it breaks or fails. Buffers go round: at most three are ever made.
+pub(super) fn each<'a, B>(
+    batcher: &Batcher,
+    augmentation: &Augmentation,
+    chunks: impl Iterator<Item = &'a [usize]> + Send,
+    mut step: impl FnMut(&[f32], &[u8]) -> Result<ControlFlow<B>>,
+) -> Result<ControlFlow<B>> {
+    let image = batcher.split().image_len();
+    std::thread::scope(|scope| {
+        let (ready, batches) = mpsc::sync_channel::<(Vec<f32>, Vec<u8>)>(1);
+        let (give_back, spent) = mpsc::channel::<(Vec<f32>, Vec<u8>)>();
+        scope.spawn(move || {
+            for indices in chunks {
+                let (mut images, mut labels) = spent.try_recv().unwrap_or_default();
+                images.resize(indices.len() * image, 0.0);
+                labels.resize(indices.len(), 0);
+                batcher.fill(indices, Some(augmentation), &mut images, &mut labels);
+                if ready.send((images, labels)).is_err() {
+                    return; // nobody wants another
+                }
+            }
+        });
+        for (images, labels) in batches {
+            if let ControlFlow::Break(b) = step(&images, &labels)? {
+                return Ok(ControlFlow::Break(b));
+            }
+            // The maker may be done and gone: then nobody needs the buffers.
+            let _ = give_back.send((images, labels));
+        }
+        Ok(ControlFlow::Continue(()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+    use crate::dataset::{Augment, NormStats, Split};
+    use crate::rng::Streams;
+
+    #[test]
+    fn batches_come_in_order_and_an_early_end_leaves_nothing_hanging() {
+        let labels: Vec<u8> = (0..60).map(|i| i % 10).collect();
+        let split = Split::new((0..60).collect(), labels, [1, 1, 1]).unwrap();
+        let stats = NormStats { mean: vec![0.0], std: vec![1.0] };
+        let batcher = Batcher::new(&split, 1.0, &stats).unwrap();
+        let none = Augmentation { augment: Augment::None, streams: Streams::new(0), epoch: 0 };
+        let order: Vec<usize> = (0..60).rev().collect();
+        let mut seen = Vec::new();
+        let end = each(&batcher, &none, order.chunks(7), |images, labels| {
+            assert_eq!(images.len(), labels.len());
+            seen.extend_from_slice(images);
+            Ok(ControlFlow::<()>::Continue(()))
+        });
+        assert!(end.unwrap().is_continue());
+        assert_eq!(seen, order.iter().map(|&i| i as f32).collect::<Vec<_>>());
+
+        let mut calls = 0;
+        let end = each(&batcher, &none, order.chunks(7), |_, _| {
+            calls += 1;
+            Ok(if calls == 3 { ControlFlow::Break("enough") } else { ControlFlow::Continue(()) })
+        });
+        assert_eq!(end.unwrap(), ControlFlow::Break("enough"));
+        let end = each(&batcher, &none, order.chunks(7), |_, _| {
+            Err::<ControlFlow<()>, _>(Error::bad_value("disk", "full", "no room", "make some"))
+        });
+        assert!(end.is_err());
+    }
+}
