@@ -207,7 +207,7 @@ impl Weights {
     pub fn scratch_len(&self) -> usize {
         match self {
             Self::Direct(..) => 0,
-            Self::Winograd(kernel) => kernel.scratch_len(),
+            Self::Winograd(kernel) => kernel.weights_scratch_len(),
         }
     }
 

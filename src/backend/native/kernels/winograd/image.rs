@@ -4,7 +4,8 @@
 //! Tiles are numbered through all images, row by row. The last tiles of a row or column may reach
 //! beyond the picture: what they read there is zero, what they would write is dropped.
 
-use super::{Winograd, transform};
+use super::finish::Finish;
+use super::{Winograd, load, store, transform};
 use crate::backend::native::shape::{CHANNEL_BLOCK, Shape};
 use crate::backend::native::simd::Simd;
 
@@ -23,6 +24,13 @@ impl Domain {
         let block = tiles * CHANNEL_BLOCK;
         let position = channels.div_ceil(CHANNEL_BLOCK) * block + CHANNEL_BLOCK;
         Self { block, position }
+    }
+
+    /// Where `channel` of tile `slot` lies at the first position.
+    #[inline(always)]
+    fn at(&self, channel: usize, slot: usize) -> usize {
+        let block = channel / CHANNEL_BLOCK * self.block;
+        block + channel % CHANNEL_BLOCK + slot * CHANNEL_BLOCK
     }
 }
 
@@ -82,17 +90,16 @@ impl Iterator for Runs {
 pub(super) unsafe fn input<S: Simd, const M: usize, const A: usize>(
     plan: &Winograd,
     tiles: [usize; 2],
-    x: *const f32,
-    v: *mut f32,
+    x: &[f32],
+    v: &mut [f32],
     domain: Domain,
 ) {
     for channel in (0..plan.input.c).step_by(S::LANES) {
         for run in Runs::new(plan, tiles) {
+            let x = &x[run.image * plan.input.len() + channel..];
+            let v = &mut v[domain.at(channel, run.slot)..];
             // SAFETY: the channel's vector lies in every pixel and in every tile of `v`.
             unsafe {
-                let x = x.add(run.image * plan.input.len() + channel);
-                let v = v.add(channel / CHANNEL_BLOCK * domain.block + channel % CHANNEL_BLOCK);
-                let v = v.add(run.slot * CHANNEL_BLOCK);
                 input_lines::<S, M, A, 0>(&plan.input, &run, x, v, domain);
                 input_lines::<S, M, A, 1>(&plan.input, &run, x, v, domain);
                 if A == 6 {
@@ -109,8 +116,8 @@ pub(super) unsafe fn input<S: Simd, const M: usize, const A: usize>(
 unsafe fn input_lines<S: Simd, const M: usize, const A: usize, const PAIR: usize>(
     shape: &Shape,
     run: &Run,
-    x: *const f32,
-    v: *mut f32,
+    x: &[f32],
+    v: &mut [f32],
     domain: Domain,
 ) {
     // Rows and columns behind the halo are zero as the halo is, which is read in their place.
@@ -126,19 +133,19 @@ unsafe fn input_lines<S: Simd, const M: usize, const A: usize, const PAIR: usize
     unsafe {
         let mut lines = [[S::zero(); A]; 2];
         for q in 0..2 {
-            let pair = input_column::<S, A, PAIR>(x.add(column + q * shape.stride), &rows);
-            [lines[0][q], lines[1][q]] = pair;
+            let at = column + q * shape.stride;
+            [lines[0][q], lines[1][q]] = input_column::<S, A, PAIR>(x, at, &rows);
         }
         for tile in 0..run.len {
             for q in 2..A {
                 let at = (column + q * shape.stride).min(last_column);
-                [lines[0][q], lines[1][q]] = input_column::<S, A, PAIR>(x.add(at), &rows);
+                [lines[0][q], lines[1][q]] = input_column::<S, A, PAIR>(x, at, &rows);
             }
             for l in 0..2 {
                 let line = transform::input::<S, A>(&lines[l]);
-                let v = v.add(targets[l] * A * domain.position + tile * CHANNEL_BLOCK);
+                let at = targets[l] * A * domain.position + tile * CHANNEL_BLOCK;
                 for q in 0..A {
-                    S::store(v.add(q * domain.position), line[q]);
+                    store::<S>(v, at + q * domain.position, line[q]);
                 }
                 lines[l][0] = lines[l][M];
                 lines[l][1] = lines[l][M + 1];
@@ -150,129 +157,17 @@ unsafe fn input_lines<S: Simd, const M: usize, const A: usize, const PAIR: usize
 
 #[inline(always)]
 unsafe fn input_column<S: Simd, const A: usize, const PAIR: usize>(
-    x: *const f32,
+    x: &[f32],
+    at: usize,
     rows: &[usize; A],
 ) -> [S::V; 2] {
     // SAFETY: the caller's promise. Loads that the pair does not need are not made.
     unsafe {
         let mut d = [S::zero(); A];
         for p in 0..A {
-            d[p] = S::load(x.add(rows[p]));
+            d[p] = load::<S>(x, at + rows[p]);
         }
         transform::input_pair::<S, A>(PAIR, &d)
-    }
-}
-
-/// What an epilogue does to the pixels of one vector of channels.
-pub(super) trait Finish<S: Simd> {
-    /// Before the first pixel of the channels from `channel` on.
-    unsafe fn begin(&mut self, channel: usize);
-    /// The value to store at `y[at..]`.
-    unsafe fn pixel(&mut self, sum: S::V, at: usize) -> S::V;
-    /// After the last pixel of the channels from `channel` on.
-    unsafe fn end(&mut self, channel: usize);
-}
-
-/// [`Epilogue::Plain`].
-pub(super) struct Plain;
-
-impl<S: Simd> Finish<S> for Plain {
-    #[inline(always)]
-    unsafe fn begin(&mut self, _: usize) {}
-    #[inline(always)]
-    unsafe fn pixel(&mut self, sum: S::V, _: usize) -> S::V {
-        sum
-    }
-    #[inline(always)]
-    unsafe fn end(&mut self, _: usize) {}
-}
-
-/// [`Epilogue::Bias`], with (`RESIDUAL`) or without a residual.
-pub(super) struct Bias<S: Simd, const RESIDUAL: bool> {
-    bias: *const f32,
-    residual: *const f32,
-    floor: S::V,
-    here: S::V,
-}
-
-impl<S: Simd, const RESIDUAL: bool> Bias<S, RESIDUAL> {
-    /// # Safety
-    /// `bias` has a value for each channel of the output's stride, `residual` is as long as it.
-    #[inline(always)]
-    pub unsafe fn new(bias: &[f32], residual: &[f32], relu: bool) -> Self {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let floor = S::splat(if relu { 0.0 } else { f32::NEG_INFINITY });
-            Self { bias: bias.as_ptr(), residual: residual.as_ptr(), floor, here: S::zero() }
-        }
-    }
-}
-
-impl<S: Simd, const RESIDUAL: bool> Finish<S> for Bias<S, RESIDUAL> {
-    #[inline(always)]
-    unsafe fn begin(&mut self, channel: usize) {
-        // SAFETY: there is a bias for each of the output's channels.
-        self.here = unsafe { S::load(self.bias.add(channel)) };
-    }
-    #[inline(always)]
-    unsafe fn pixel(&mut self, sum: S::V, at: usize) -> S::V {
-        // SAFETY: the residual is as long as the output.
-        unsafe {
-            let mut sum = S::add(sum, self.here);
-            if RESIDUAL {
-                sum = S::add(sum, S::load(self.residual.add(at)));
-            }
-            S::max(self.floor, sum)
-        }
-    }
-    #[inline(always)]
-    unsafe fn end(&mut self, _: usize) {}
-}
-
-/// [`Epilogue::Stats`].
-pub(super) struct Stats<S: Simd> {
-    sums: *mut f32,
-    /// Floats from the sums to the sums of squares.
-    stride: usize,
-    sum: S::V,
-    squares: S::V,
-}
-
-impl<S: Simd> Stats<S> {
-    /// # Safety
-    /// `sums` is (2, stride) of the output.
-    #[inline(always)]
-    pub unsafe fn new(sums: &mut [f32]) -> Self {
-        // SAFETY: the caller's promise.
-        let zero = unsafe { S::zero() };
-        Self { stride: sums.len() / 2, sums: sums.as_mut_ptr(), sum: zero, squares: zero }
-    }
-}
-
-impl<S: Simd> Finish<S> for Stats<S> {
-    #[inline(always)]
-    unsafe fn begin(&mut self, _: usize) {
-        // SAFETY: no pointers.
-        [self.sum, self.squares] = unsafe { [S::zero(); 2] };
-    }
-    #[inline(always)]
-    unsafe fn pixel(&mut self, sum: S::V, _: usize) -> S::V {
-        // SAFETY: no pointers.
-        unsafe {
-            self.sum = S::add(self.sum, sum);
-            self.squares = S::fma(sum, sum, self.squares);
-        }
-        sum
-    }
-    #[inline(always)]
-    unsafe fn end(&mut self, channel: usize) {
-        // SAFETY: there are two sums for each of the output's channels.
-        unsafe {
-            let to = self.sums.add(channel);
-            S::store(to, S::add(S::load(to), self.sum));
-            let to = to.add(self.stride);
-            S::store(to, S::add(S::load(to), self.squares));
-        }
     }
 }
 
@@ -284,8 +179,8 @@ impl<S: Simd> Finish<S> for Stats<S> {
 pub(super) unsafe fn output<S: Simd, const M: usize, const A: usize>(
     plan: &Winograd,
     tiles: [usize; 2],
-    (m, domain): (*const f32, Domain),
-    y: *mut f32,
+    (m, domain): (&[f32], Domain),
+    y: &mut [f32],
     finish: &mut impl Finish<S>,
 ) {
     let shape = &plan.output;
@@ -293,26 +188,20 @@ pub(super) unsafe fn output<S: Simd, const M: usize, const A: usize>(
         // SAFETY: the channels lie in every tile of m and every pixel of y; the pixels are clipped
         // to the picture.
         unsafe {
-            let m = m.add(channel / CHANNEL_BLOCK * domain.block + channel % CHANNEL_BLOCK);
             finish.begin(channel);
             for run in Runs::new(plan, tiles) {
+                let m = &m[domain.at(channel, run.slot)..];
                 let at = run.image * shape.len() + channel;
                 let mut at = at + shape.at(run.y as isize, run.x as isize);
                 let rows = M.min(shape.h - run.y);
                 let whole = if rows == M { run.len.min((shape.w - run.x) / M) } else { 0 };
                 for tile in 0..run.len {
-                    let m = m.add((run.slot + tile) * CHANNEL_BLOCK);
+                    let from = (tile * CHANNEL_BLOCK, domain.position);
                     if tile < whole {
-                        output_tile::<S, M, A>(shape, [M, M], (m, domain), (y, at), finish);
+                        output_tile::<S, M, A>(shape, [M, M], m, from, (y, at), finish);
                     } else {
-                        let columns = M.min(shape.w - run.x - tile * M);
-                        output_tile::<S, M, A>(
-                            shape,
-                            [rows, columns],
-                            (m, domain),
-                            (y, at),
-                            finish,
-                        );
+                        let size = [rows, M.min(shape.w - run.x - tile * M)];
+                        output_tile::<S, M, A>(shape, size, m, from, (y, at), finish);
                     }
                     at += M * shape.stride;
                 }
@@ -322,12 +211,14 @@ pub(super) unsafe fn output<S: Simd, const M: usize, const A: usize>(
     }
 }
 
+/// The tile whose positions begin at m\[first\], `position` floats apart; what of it is in the picture.
 #[inline(always)]
 unsafe fn output_tile<S: Simd, const M: usize, const A: usize>(
     shape: &Shape,
     [rows, columns]: [usize; 2],
-    (m, domain): (*const f32, Domain),
-    (y, at): (*mut f32, usize),
+    m: &[f32],
+    (first, position): (usize, usize),
+    (y, at): (&mut [f32], usize),
     finish: &mut impl Finish<S>,
 ) {
     // SAFETY: the caller's promise.
@@ -336,7 +227,7 @@ unsafe fn output_tile<S: Simd, const M: usize, const A: usize>(
         for q in 0..A {
             let mut column = [S::zero(); A];
             for p in 0..A {
-                column[p] = S::load(m.add((p * A + q) * domain.position));
+                column[p] = load::<S>(m, first + (p * A + q) * position);
             }
             let column = transform::output::<S, M, A>(&column);
             for p in 0..M {
@@ -349,7 +240,8 @@ unsafe fn output_tile<S: Simd, const M: usize, const A: usize>(
                 for q in 0..M {
                     if q < columns {
                         let at = at + p * shape.row() + q * shape.stride;
-                        S::store(y.add(at), finish.pixel(line[q], at));
+                        let value = finish.pixel(line[q], at);
+                        store::<S>(y, at, value);
                     }
                 }
             }
@@ -365,40 +257,41 @@ unsafe fn output_tile<S: Simd, const M: usize, const A: usize>(
 pub(super) unsafe fn gradient<S: Simd, const M: usize, const A: usize>(
     plan: &Winograd,
     tiles: [usize; 2],
-    dy: *const f32,
-    z: *mut f32,
+    dy: &[f32],
+    z: &mut [f32],
     domain: Domain,
 ) {
     static ZEROS: [f32; CHANNEL_BLOCK] = [0.0; CHANNEL_BLOCK];
     let shape = &plan.output;
     for channel in (0..shape.stride).step_by(S::LANES) {
         for run in Runs::new(plan, tiles) {
-            // SAFETY: pixels outside the picture are read from ZEROS; the writes are the run's tiles.
-            unsafe {
-                let dy = dy.add(run.image * shape.len() + channel);
-                let z = z.add(channel / CHANNEL_BLOCK * domain.block + channel % CHANNEL_BLOCK);
-                for tile in 0..run.len {
-                    let x = run.x + tile * M;
+            let dy = &dy[run.image * shape.len() + channel..];
+            let z = &mut z[domain.at(channel, run.slot)..];
+            for tile in 0..run.len {
+                let x = run.x + tile * M;
+                // SAFETY: pixels outside the picture are read from ZEROS; the writes are the run's
+                // tiles.
+                unsafe {
                     let mut lines = [[S::zero(); M]; A];
                     for q in 0..M {
                         let mut column = [S::zero(); M];
                         for p in 0..M {
-                            let at = dy.wrapping_add(
-                                shape.at(0, 0) + (run.y + p) * shape.row() + (x + q) * shape.stride,
-                            );
                             let inside = run.y + p < shape.h && x + q < shape.w;
-                            column[p] = S::load(if inside { at } else { ZEROS.as_ptr() });
+                            let at = shape.at(0, 0) + (run.y + p) * shape.row();
+                            let at = at + (x + q) * shape.stride;
+                            let (from, at) = if inside { (dy, at) } else { (&ZEROS[..], 0) };
+                            column[p] = load::<S>(from, at);
                         }
                         let column = transform::output_transposed::<S, M, A>(&column);
                         for p in 0..A {
                             lines[p][q] = column[p];
                         }
                     }
-                    let z = z.add((run.slot + tile) * CHANNEL_BLOCK);
+                    let at = tile * CHANNEL_BLOCK;
                     for p in 0..A {
                         let line = transform::output_transposed::<S, M, A>(&lines[p]);
                         for q in 0..A {
-                            S::store(z.add((p * A + q) * domain.position), line[q]);
+                            store::<S>(z, at + (p * A + q) * domain.position, line[q]);
                         }
                     }
                 }

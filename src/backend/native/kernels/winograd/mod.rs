@@ -10,6 +10,7 @@
 
 #![allow(clippy::needless_range_loop)] // tiles of registers are indexed along both sides
 
+mod finish;
 mod image;
 mod product;
 #[cfg(test)]
@@ -17,8 +18,9 @@ mod tests;
 mod transform;
 mod weights;
 
-use image::{Domain, Finish};
-use product::Position;
+use finish::Finish;
+use image::Domain;
+use product::Matrix;
 use weights::{Pack, Turn, Unpack};
 
 use super::Epilogue;
@@ -69,7 +71,8 @@ const fn transform_cycles(tile: Tile) -> usize {
 }
 
 impl Winograd {
-    /// The tile to use for `images` pictures at a time, or None where the direct way is as fast.
+    /// The tile to use for `images` pictures at a time, or None where the direct way is as fast, or
+    /// nearly, being the more exact.
     ///
     /// By counting cycles of a core with AVX-512: one vector multiplication each (the direct kernels
     /// reach 85 % of that), the transforms, and the time to fetch the weights, which a group of
@@ -91,7 +94,7 @@ impl Winograd {
             (tiles * each).max(fetch(tile.positions()))
         };
         let best = [Tile::F4, Tile::F2].into_iter().min_by_key(|&tile| cycles(tile))?;
-        (cycles(best) < direct).then_some(best)
+        (cycles(best) * 7 / 6 < direct).then_some(best)
     }
 
     /// For pictures `input` -> `output`; None where the sides differ or the input has no halo.
@@ -257,6 +260,24 @@ impl Winograd {
     }
 }
 
+/// The vector at `from[at..]`.
+///
+/// # Safety
+/// It lies within; debug builds check. The processor has the instruction set. So for [`store`].
+#[inline(always)]
+unsafe fn load<S: Simd>(from: &[f32], at: usize) -> S::V {
+    debug_assert!(at + S::LANES <= from.len());
+    // SAFETY: the caller's promise.
+    unsafe { S::load(from.as_ptr().add(at)) }
+}
+
+#[inline(always)]
+unsafe fn store<S: Simd>(to: &mut [f32], at: usize, v: S::V) {
+    debug_assert!(at + S::LANES <= to.len());
+    // SAFETY: the caller's promise.
+    unsafe { S::store(to.as_mut_ptr().add(at), v) }
+}
+
 /// Tiles that [`Winograd::backward_weights`] has in flight: each block of them reads and writes all
 /// of the weights' gradient once.
 const WEIGHTS_TILES: usize = 48;
@@ -312,14 +333,14 @@ impl<const M: usize, const A: usize> Kernel for Forward<'_, M, A> {
         // SAFETY: `Winograd::forward` checked all lengths.
         unsafe {
             match std::mem::replace(&mut self.epilogue, Epilogue::Plain) {
-                Epilogue::Plain => self.blocks::<S>(image::Plain),
+                Epilogue::Plain => self.blocks::<S>(finish::Plain),
                 Epilogue::Bias { bias, residual: None, relu } => {
-                    self.blocks::<S>(image::Bias::<S, false>::new(bias, &[], relu));
+                    self.blocks::<S>(finish::Bias::<S, false>::new(bias, &[], relu));
                 }
                 Epilogue::Bias { bias, residual: Some(residual), relu } => {
-                    self.blocks::<S>(image::Bias::<S, true>::new(bias, residual, relu));
+                    self.blocks::<S>(finish::Bias::<S, true>::new(bias, residual, relu));
                 }
-                Epilogue::Stats { sums } => self.blocks::<S>(image::Stats::<S>::new(sums)),
+                Epilogue::Stats { sums } => self.blocks::<S>(finish::Stats::<S>::new(sums)),
             }
         }
     }
@@ -338,19 +359,18 @@ impl<const M: usize, const A: usize> Forward<'_, M, A> {
         while block[0] < tiles.total {
             // SAFETY: the tiles are those of x's and y's images; v and m have room for a block.
             unsafe {
-                image::input::<S, M, A>(plan, block, x.as_ptr(), v.as_mut_ptr(), v_domain);
+                image::input::<S, M, A>(plan, block, x, v, v_domain);
                 for xi in 0..A * A {
-                    let v = v.as_ptr().add(xi * v_domain.position);
-                    let m = m.as_mut_ptr().add(xi * m_domain.position);
+                    let v = &v[xi * v_domain.position..];
+                    let m = &mut m[xi * m_domain.position..];
                     product::multiply::<S>(
                         [block[1] - block[0], depth, outs],
-                        Position { start: v, block: v_domain.block },
-                        packed.as_ptr().add(xi * plan.u_position()),
-                        Position { start: m, block: m_domain.block },
+                        Matrix { floats: v, block: v_domain.block },
+                        &packed[xi * plan.u_position()..],
+                        Matrix { floats: m, block: m_domain.block },
                     );
                 }
-                let m = (m.as_ptr(), m_domain);
-                image::output::<S, M, A>(plan, block, m, y.as_mut_ptr(), &mut finish);
+                image::output::<S, M, A>(plan, block, (m, m_domain), y, &mut finish);
             }
             block = tiles.from(block[1]);
         }
@@ -381,16 +401,16 @@ impl<const M: usize, const A: usize> Kernel for Gradient<'_, M, A> {
         while block[0] < tiles.total {
             // SAFETY: the tiles are those of x's and dz's images; v and z have room for a block.
             unsafe {
-                image::input::<S, M, A>(plan, block, x.as_ptr(), v.as_mut_ptr(), v_domain);
-                image::gradient::<S, M, A>(plan, block, dz.as_ptr(), z.as_mut_ptr(), z_domain);
+                image::input::<S, M, A>(plan, block, x, v, v_domain);
+                image::gradient::<S, M, A>(plan, block, dz, z, z_domain);
                 for xi in 0..A * A {
-                    let v = v.as_ptr().add(xi * v_domain.position);
-                    let z = z.as_ptr().add(xi * z_domain.position);
+                    let v = &v[xi * v_domain.position..];
+                    let z = &z[xi * z_domain.position..];
                     product::accumulate::<S>(
                         [block[1] - block[0], depth, outs],
-                        Position { start: v, block: v_domain.block },
-                        Position { start: z, block: z_domain.block },
-                        du.as_mut_ptr().add(xi * plan.u_position()),
+                        Matrix { floats: v, block: v_domain.block },
+                        Matrix { floats: z, block: z_domain.block },
+                        &mut du[xi * plan.u_position()..],
                     );
                 }
             }

@@ -2,17 +2,34 @@
 //! [tiles x channels in] times [channels in x channels out], and its transpose for the gradient of
 //! the weights.
 
+use super::{load, store};
 use crate::backend::native::shape::CHANNEL_BLOCK;
 use crate::backend::native::simd::Simd;
 
 /// One position's matrix of tiles: `[channels / 16][tiles][16]`, so a register tile finds its tiles
 /// at fixed distances.
 #[derive(Clone, Copy)]
-pub(super) struct Position<P> {
-    /// Its first float.
-    pub start: P,
+pub(super) struct Matrix<F> {
+    /// Its floats.
+    pub floats: F,
     /// Floats from 16 channels to the next 16.
     pub block: usize,
+}
+
+impl<F> Matrix<F> {
+    /// Where `channel` of the first tile lies.
+    #[inline(always)]
+    fn at(&self, channel: usize) -> usize {
+        channel / CHANNEL_BLOCK * self.block + channel % CHANNEL_BLOCK
+    }
+}
+
+/// from\[at\].
+#[inline(always)]
+unsafe fn float(from: &[f32], at: usize) -> f32 {
+    debug_assert!(at < from.len());
+    // SAFETY: the caller's promise, which tests check.
+    unsafe { *from.get_unchecked(at) }
 }
 
 /// m (tiles, width) = v (tiles, depth) times u, packed `[width / 2 vectors][depth][2 vectors]`; the
@@ -23,15 +40,16 @@ pub(super) struct Position<P> {
 #[inline(always)]
 pub(super) unsafe fn multiply<S: Simd>(
     [tiles, depth, width]: [usize; 3],
-    v: Position<*const f32>,
-    u: *const f32,
-    m: Position<*mut f32>,
+    v: Matrix<&[f32]>,
+    u: &[f32],
+    m: Matrix<&mut [f32]>,
 ) {
     let mut column = 0;
     while column < width {
-        // SAFETY: the columns from `column` on lie in u and m.
+        let u = &u[column * depth..];
+        let m = Matrix { floats: &mut *m.floats, block: m.block };
+        // SAFETY: the caller's promise.
         unsafe {
-            let u = u.add(column * depth);
             if width - column >= 2 * S::LANES {
                 strip::<S, 2>([tiles, depth, column], v, u, m);
                 column += 2 * S::LANES;
@@ -47,18 +65,18 @@ pub(super) unsafe fn multiply<S: Simd>(
 #[inline(always)]
 unsafe fn strip<S: Simd, const R: usize>(
     [tiles, depth, column]: [usize; 3],
-    v: Position<*const f32>,
-    u: *const f32,
-    m: Position<*mut f32>,
+    v: Matrix<&[f32]>,
+    u: &[f32],
+    m: Matrix<&mut [f32]>,
 ) {
     let panels = tiles.div_ceil(S::ACCUMULATORS / 2);
     let mut tile = 0;
     for panel in 0..panels {
         let rows = (tiles - tile).div_ceil(panels - panel);
-        // SAFETY: tile + rows <= tiles.
+        let v = Matrix { floats: &v.floats[tile * CHANNEL_BLOCK..], ..v };
+        let m = Matrix { floats: &mut m.floats[tile * CHANNEL_BLOCK..], block: m.block };
+        // SAFETY: the caller's promise; tile + rows <= tiles.
         unsafe {
-            let v = Position { start: v.start.add(tile * CHANNEL_BLOCK), ..v };
-            let m = Position { start: m.start.add(tile * CHANNEL_BLOCK), ..m };
             macro_rules! sizes {
                 ($($n:literal)*) => {
                     match rows {
@@ -80,37 +98,36 @@ unsafe fn strip<S: Simd, const R: usize>(
 #[inline(always)]
 unsafe fn register_tile<S: Simd, const N: usize, const R: usize>(
     [depth, column]: [usize; 2],
-    v: Position<*const f32>,
-    u: *const f32,
-    m: Position<*mut f32>,
+    v: Matrix<&[f32]>,
+    u: &[f32],
+    m: Matrix<&mut [f32]>,
 ) {
     // SAFETY: the callers' promise: N tiles of `depth` channels at v, `depth` rows of R vectors at
     // u, room for N tiles of the columns at m.
     unsafe {
         let mut sums = [[S::zero(); R]; N];
-        let mut u = u;
+        let mut u_at = 0;
         for from in (0..depth).step_by(CHANNEL_BLOCK) {
-            let mut v = v.start.add(from / CHANNEL_BLOCK * v.block);
+            let mut v_at = v.at(from);
             for _ in from..depth.min(from + CHANNEL_BLOCK) {
                 let mut row = [S::zero(); R];
                 for r in 0..R {
-                    row[r] = S::load(u.add(r * S::LANES));
+                    row[r] = load::<S>(u, u_at + r * S::LANES);
                 }
                 for n in 0..N {
-                    let factor = S::splat(*v.add(n * CHANNEL_BLOCK));
+                    let factor = S::splat(float(v.floats, v_at + n * CHANNEL_BLOCK));
                     for r in 0..R {
                         sums[n][r] = S::fma(factor, row[r], sums[n][r]);
                     }
                 }
-                u = u.add(R * S::LANES);
-                v = v.add(1);
+                u_at += R * S::LANES;
+                v_at += 1;
             }
         }
         for r in 0..R {
-            let channel = column + r * S::LANES;
-            let m = m.start.add(channel / CHANNEL_BLOCK * m.block + channel % CHANNEL_BLOCK);
+            let at = m.at(column + r * S::LANES);
             for n in 0..N {
-                S::store(m.add(n * CHANNEL_BLOCK), sums[n][r]);
+                store::<S>(m.floats, at + n * CHANNEL_BLOCK, sums[n][r]);
             }
         }
     }
@@ -123,15 +140,15 @@ unsafe fn register_tile<S: Simd, const N: usize, const R: usize>(
 #[inline(always)]
 pub(super) unsafe fn accumulate<S: Simd>(
     [tiles, depth, width]: [usize; 3],
-    v: Position<*const f32>,
-    z: Position<*const f32>,
-    du: *mut f32,
+    v: Matrix<&[f32]>,
+    z: Matrix<&[f32]>,
+    du: &mut [f32],
 ) {
     let mut column = 0;
     while column < width {
-        // SAFETY: the columns from `column` on lie in du and z.
+        let du = &mut du[column * depth..];
+        // SAFETY: the caller's promise.
         unsafe {
-            let du = du.add(column * depth);
             if width - column >= 2 * S::LANES {
                 outer_strip::<S, 2>([tiles, depth, column], v, z, du);
                 column += 2 * S::LANES;
@@ -147,16 +164,16 @@ pub(super) unsafe fn accumulate<S: Simd>(
 #[inline(always)]
 unsafe fn outer_strip<S: Simd, const R: usize>(
     [tiles, depth, column]: [usize; 3],
-    v: Position<*const f32>,
-    z: Position<*const f32>,
-    du: *mut f32,
+    v: Matrix<&[f32]>,
+    z: Matrix<&[f32]>,
+    du: &mut [f32],
 ) {
     let mut channel = 0;
     while channel < depth {
         let left = depth - channel;
-        // SAFETY: the channels from `channel` on lie in v and du. The guards are constant.
+        let du = &mut du[channel * R * S::LANES..];
+        // SAFETY: the caller's promise. The guards are constant.
         unsafe {
-            let du = du.add(channel * R * S::LANES);
             if S::ACCUMULATORS >= 16 && left >= 8 {
                 outer_tile::<S, 8, R>([tiles, channel, column], v, z, du);
                 channel += 8;
@@ -178,9 +195,9 @@ unsafe fn outer_strip<S: Simd, const R: usize>(
 #[inline(always)]
 unsafe fn outer_tile<S: Simd, const N: usize, const R: usize>(
     [tiles, channel, column]: [usize; 3],
-    v: Position<*const f32>,
-    z: Position<*const f32>,
-    du: *mut f32,
+    v: Matrix<&[f32]>,
+    z: Matrix<&[f32]>,
+    du: &mut [f32],
 ) {
     // SAFETY: the callers' promise: `tiles` tiles at v and z, N rows of R vectors at du. N divides
     // 16, so the N channels lie side by side.
@@ -188,31 +205,30 @@ unsafe fn outer_tile<S: Simd, const N: usize, const R: usize>(
         let mut sums = [[S::zero(); R]; N];
         for n in 0..N {
             for r in 0..R {
-                sums[n][r] = S::load(du.add((n * R + r) * S::LANES));
+                sums[n][r] = load::<S>(du, (n * R + r) * S::LANES);
             }
         }
-        let mut v = v.start.add(channel / CHANNEL_BLOCK * v.block + channel % CHANNEL_BLOCK);
-        let mut columns = [z.start; R];
+        let channel = v.at(channel);
+        let mut columns = [0; R];
         for r in 0..R {
-            let column = column + r * S::LANES;
-            columns[r] = z.start.add(column / CHANNEL_BLOCK * z.block + column % CHANNEL_BLOCK);
+            columns[r] = z.at(column + r * S::LANES);
         }
         for tile in 0..tiles {
+            let tile = tile * CHANNEL_BLOCK;
             let mut row = [S::zero(); R];
             for r in 0..R {
-                row[r] = S::load(columns[r].add(tile * CHANNEL_BLOCK));
+                row[r] = load::<S>(z.floats, columns[r] + tile);
             }
             for n in 0..N {
-                let factor = S::splat(*v.add(n));
+                let factor = S::splat(float(v.floats, channel + tile + n));
                 for r in 0..R {
                     sums[n][r] = S::fma(factor, row[r], sums[n][r]);
                 }
             }
-            v = v.add(CHANNEL_BLOCK);
         }
         for n in 0..N {
             for r in 0..R {
-                S::store(du.add((n * R + r) * S::LANES), sums[n][r]);
+                store::<S>(du, (n * R + r) * S::LANES, sums[n][r]);
             }
         }
     }
