@@ -129,8 +129,7 @@ mod tests {
         // third derivative.
         let h = 2f32.powi(-8);
         let at = |sign: f32| {
-            let z: Vec<f32> =
-                logits.iter().zip(tangent).map(|(z, t)| z + sign * h * t).collect();
+            let z: Vec<f32> = logits.iter().zip(tangent).map(|(z, t)| z + sign * h * t).collect();
             let mut grad = [0f32; 4];
             cross_entropy_grad(&z, &label, 0.0, &mut grad);
             grad

@@ -87,7 +87,13 @@ impl NativeBackend {
     pub fn at_level(network: Arc<Network>, level: Level) -> Result<Self> {
         check(&network, level)?;
         let evaluation = Arc::new(point::Compiled::new(level, &network));
-        Ok(Self { network, level, passes: Mutex::default(), tangents: Mutex::default(), evaluation })
+        Ok(Self {
+            network,
+            level,
+            passes: Mutex::default(),
+            tangents: Mutex::default(),
+            evaluation,
+        })
     }
 
     fn pass(

@@ -145,7 +145,9 @@ pub(super) enum Cut {
     Nowhere,
     /// Logits are put out and the loss begins a phase. The gradient to the images is put out at the
     /// end, if wanted.
-    AtLoss { image_gradient: bool },
+    AtLoss {
+        image_gradient: bool,
+    },
 }
 
 impl Plan {

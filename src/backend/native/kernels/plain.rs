@@ -17,7 +17,12 @@ pub(super) fn pixel<'a>(image: &'a [f32], shape: &Shape, y: usize, x: usize) -> 
     &image[at..at + shape.stride]
 }
 
-pub(super) fn pixel_mut<'a>(image: &'a mut [f32], shape: &Shape, y: usize, x: usize) -> &'a mut [f32] {
+pub(super) fn pixel_mut<'a>(
+    image: &'a mut [f32],
+    shape: &Shape,
+    y: usize,
+    x: usize,
+) -> &'a mut [f32] {
     let at = shape.at(y as isize, x as isize);
     &mut image[at..at + shape.stride]
 }
