@@ -1,6 +1,10 @@
 //! The loss as a function of a flat `theta`: all that planes, surfaces and curvature know of a
 //! network and its data.
 
+mod masked;
+
+pub use masked::MaskedObjective;
+
 use std::sync::Arc;
 
 use crate::backend::{Backend, cross_entropy, difference_hvp};
@@ -113,6 +117,14 @@ impl DatasetObjective {
             self.stats.clone(),
             self.max_value,
         )
+    }
+
+    /// The same sample seen by another network, with its buffers.
+    ///
+    /// # Errors
+    /// As [`DatasetObjective::new`].
+    pub fn with_backend(&self, backend: Arc<dyn Backend>, buffers: Vec<f32>) -> Result<Self> {
+        Self::new(backend, buffers, self.sample.clone(), self.stats.clone(), self.max_value)
     }
 
     /// Number of images in the sample.

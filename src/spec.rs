@@ -29,9 +29,10 @@ pub struct DataSpec {
     /// The folder with its files; without one, `datasets/NAME`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
-    /// Training images (a class-balanced draw), 0 for all; `synthetic` makes that many, 0 for 10,000.
+    /// Training images (a class-balanced draw), 0 for all; a set that is made has that many, 0 for
+    /// its own number.
     pub train_samples: usize,
-    /// Test images (a class-balanced draw), 0 for all; `synthetic` makes that many, 0 for 2,000.
+    /// Test images, likewise.
     pub test_samples: usize,
     /// How training images are moved about; without it, `crop_flip` for cifar10 and `none` for the
     /// others.
@@ -67,17 +68,16 @@ impl DataSpec {
         self.norm_stats.unwrap_or(NormChoice::default_for(self.set.as_str()))
     }
 
-    /// Reads the whole set; `seed` makes `synthetic`.
+    /// Reads the whole set, or makes it of `seed`.
     pub fn load(&self, seed: u64) -> Result<Dataset> {
-        let or = |n: usize, default: usize| if n == 0 { default } else { n };
-        let defaults = LoadOptions::default();
+        let some = |n: usize| (n > 0).then_some(n);
         dataset::load(
             self.set,
             &LoadOptions {
                 dir: self.dir.clone(),
                 seed,
-                synthetic_train: or(self.train_samples, defaults.synthetic_train),
-                synthetic_test: or(self.test_samples, defaults.synthetic_test),
+                made_train: some(self.train_samples),
+                made_test: some(self.test_samples),
             },
         )
     }

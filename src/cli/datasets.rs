@@ -22,7 +22,7 @@ enum Action {
     List,
     /// Load a data set, downloading it where this build can, and print its numbers.
     Fetch {
-        /// cifar10, mnist, fashion_mnist, digits or synthetic.
+        /// cifar10, mnist, fashion_mnist, digits, synthetic, spirals, moons, rings or gaussians.
         name: DataSet,
         /// Folder with its files; datasets/NAME by default.
         #[arg(long, value_name = "DIR")]
@@ -63,7 +63,11 @@ fn list(out: &Out) -> Result<()> {
             let folder = PathBuf::from("datasets").join(set.as_str());
             let (ready, note) = match set {
                 DataSet::Digits => (true, "embedded".to_string()),
-                DataSet::Synthetic => (true, "made from a seed".to_string()),
+                DataSet::Synthetic
+                | DataSet::Spirals
+                | DataSet::Moons
+                | DataSet::Rings
+                | DataSet::Gaussians => (true, "made from a seed".to_string()),
                 _ if folder.is_dir() => (true, format!("in {}", folder.display())),
                 _ => (
                     false,

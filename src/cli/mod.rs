@@ -16,7 +16,9 @@ mod out;
 mod plane;
 mod progress;
 mod render;
+mod scenes;
 mod surface;
+mod surface_look;
 mod target;
 mod train;
 

@@ -5,21 +5,33 @@ use std::path::PathBuf;
 use indicatif::ProgressBar;
 use lossreel::landscape::parse_size;
 use lossreel::record::Run;
-use lossreel::render::film::{Output, RenderReport};
+use lossreel::render::film::{self, Output, RenderReport};
+use lossreel::render::show::Show;
 use lossreel::render::theme::Theme;
-use lossreel::render::{curve, film};
-use lossreel::stages::film::{PanelSource, contour, curves};
 use lossreel::{Error, Result};
 
 use super::out::{Out, duration};
 use super::progress;
+use super::scenes::{Options, Request};
+use super::surface_look::LookArgs;
 
 /// Make a picture or a film of one run, or of several side by side.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Run folders.
-    #[arg(required = true)]
+    /// Run folders; for a race a joint folder (`lossreel plane RUN RUN --out JOINT`).
+    #[arg(
+        required_unless_present_any = ["curve_file", "grid_file"],
+        conflicts_with = "grid_file",
+        value_name = "RUN"
+    )]
     runs: Vec<PathBuf>,
+    /// Draw the surface in a file of Li et al.'s code (HDF5) instead of a run's, as contour or
+    /// surface; repeat it for surfaces side by side.
+    #[arg(long, value_name = "FILE.h5")]
+    grid_file: Vec<PathBuf>,
+    /// Which quantity of the file: train_loss by default.
+    #[arg(long, value_name = "NAME", requires = "grid_file")]
+    file_quantity: Option<String>,
     /// What to draw.
     #[arg(long = "as", value_name = "SCENE", default_value = "contour")]
     scene: Scene,
@@ -50,6 +62,10 @@ pub struct Args {
     /// light, dark (projector) or print.
     #[arg(long, default_value = "light")]
     theme: String,
+    #[command(flatten)]
+    scenes: Options,
+    #[command(flatten)]
+    look: LookArgs,
 }
 
 /// A scene by name.
@@ -57,50 +73,94 @@ pub struct Args {
 enum Scene {
     /// Contours of the surface with the path moving over them.
     Contour,
+    /// The surface in space, with the path lying on it.
+    Surface,
     /// Loss and accuracy along a line.
     Curve,
+    /// Explained variance of the path beside a random walk's.
+    Spectrum,
+    /// A quantity of the surface's cells, not interpolated.
+    Heatmap,
+    /// The weights of each layer.
+    Histograms,
+    /// One path in a random plane and in its principal plane, to one scale.
+    Shadow,
+    /// The decision boundary of a net on points of the plane, beside its path.
+    Boundary,
+    /// A surface that changes (`lossreel surface RUN --stack snapshots`).
+    Moving,
+    /// Several runs on one plane, with the finishing order.
+    Race,
 }
 
 /// Gathers the scene, draws, encodes.
 pub fn run(args: Args, out: &Out) -> Result<()> {
     let output = output(&args)?;
-    let runs = args.runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
-    if !args.panel_title.is_empty() && args.panel_title.len() != runs.len() {
+    // A race's folder is no run: it is opened where the race is gathered.
+    let folders = if args.scene == Scene::Race { &[][..] } else { &args.runs[..] };
+    let runs = folders.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
+    let panels = match args.scene {
+        Scene::Curve if !args.scenes.curve_file.is_empty() => args.scenes.curve_file.len(),
+        _ => runs.len() + args.grid_file.len(),
+    };
+    let titled = !args.panel_title.is_empty() && args.scene != Scene::Race;
+    if titled && args.panel_title.len() != panels {
         return Err(Error::bad_value(
             "--panel-title",
             args.panel_title.len(),
-            format!("titles for {} runs", runs.len()),
-            "give one for each run",
+            format!("titles for {panels} panels"),
+            "give one for each run or file",
         ));
     }
+    let request = Request {
+        folders: &args.runs,
+        runs: &runs,
+        plane: &args.plane,
+        surface: args.surface.as_deref(),
+        title: args.title.as_deref(),
+        panel_titles: &args.panel_title,
+        grid_files: &args.grid_file,
+        file_quantity: args.file_quantity.as_deref(),
+    };
+    let scenes = &args.scenes;
+    let of_files = matches!(args.scene, Scene::Contour | Scene::Surface);
+    if !args.grid_file.is_empty() && !of_files {
+        return Err(Error::bad_value(
+            "--as",
+            "a scene",
+            "which a surface file does not hold",
+            "draw it --as surface or contour",
+        ));
+    }
+    if args.runs.is_empty() && args.grid_file.is_empty() && args.scene != Scene::Curve {
+        return Err(Error::bad_value("--as", "a scene", "without a run", "name a run folder"));
+    }
     let bar = progress::bar(out, "rendering", "frames", 0);
-    let report = match args.scene {
-        Scene::Contour => {
-            let source = |(i, run): (usize, &Run)| PanelSource {
-                run: run.clone(),
-                title: args.panel_title.get(i).cloned(),
-                surface: args.surface.clone().unwrap_or(args.plane.clone()),
-                plane: args.plane.clone(),
-            };
-            let sources: Vec<_> = runs.iter().enumerate().map(source).collect();
-            write(&contour(&sources, args.title.as_deref())?, &output, &bar)
-        }
-        Scene::Curve => {
-            let name = args.surface.as_deref().unwrap_or("curve");
-            let folders: Vec<PathBuf> = runs.iter().map(|r| r.curve_dir(name)).collect();
-            let named: Vec<_> = runs
-                .iter()
-                .zip(&folders)
-                .enumerate()
-                .map(|(i, (r, f))| {
-                    (args.panel_title.get(i).cloned().unwrap_or(r.name()), f.as_path())
-                })
-                .collect();
-            curve::write(&curves(&named, args.title.as_deref())?, &output)
-        }
+    let mut report = None;
+    let mut deliver = |show: &dyn Show| {
+        report = Some(film::write_show(show, &output, &mut |done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        })?);
+        Ok(())
+    };
+    let delivered = match args.scene {
+        Scene::Contour => scenes.contour(&request, &output, &mut deliver),
+        Scene::Surface => scenes.surface(&request, &args.look, &output, &mut deliver),
+        Scene::Curve => scenes.curve(&request, &output, &mut deliver),
+        Scene::Spectrum => scenes.spectrum(&request, &output, &mut deliver),
+        Scene::Heatmap => scenes.heatmap(&request, &output, &mut deliver),
+        Scene::Histograms => scenes.histograms(&request, &output, &mut deliver),
+        Scene::Shadow => scenes.shadow(&request, &output, &mut deliver),
+        Scene::Boundary => scenes.boundary(&request, &output, &mut deliver),
+        Scene::Moving => scenes.moving(&request, &output, &mut deliver),
+        Scene::Race => scenes.race(&request, &output, &mut deliver),
     };
     bar.finish_and_clear();
-    print(&report?, &output, out);
+    delivered?;
+    if let Some(report) = report {
+        print(&report, &output, out);
+    }
     Ok(())
 }
 

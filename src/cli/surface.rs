@@ -1,11 +1,15 @@
 //! `lossreel surface`
 
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
-use lossreel::landscape::{Plane, parse_range, parse_size};
+use lossreel::landscape::{Plane, StackKind, SurfaceReport, parse_range, parse_size};
+use lossreel::record::{Joint, Run};
 use lossreel::stages::plane::through_point;
 use lossreel::stages::surface::{SurfaceRequest, compute, path_losses};
+use lossreel::stages::{Subject, joint, stack};
 use lossreel::{Error, Result};
+use serde::Serialize;
 
 use super::interrupt;
 use super::out::{Out, duration};
@@ -13,7 +17,7 @@ use super::plane::{Random, directions};
 use super::progress::Follow;
 use super::target::{Sample, SplitName, Target};
 
-/// Evaluate the loss over a plane, resumably.
+/// Evaluate the loss over a plane, of a run or of several together, resumably.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -40,6 +44,17 @@ pub struct Args {
     /// With --weights: folder of the surface.
     #[arg(long, required_unless_present = "run")]
     out: Option<PathBuf>,
+    /// A surface that changes: with each snapshot, each mini-batch (of the first steps) or each
+    /// draw of dropout masks.
+    #[arg(long, value_name = "snapshots|batches|dropout", conflicts_with = "weights")]
+    stack: Option<StackKind>,
+    /// With --stack: how many surfaces; 12 by default.
+    #[arg(long, value_name = "N", requires = "stack")]
+    layers: Option<usize>,
+    /// Joint plane: the run whose network, images and last BatchNorm statistics the surface has; the
+    /// first by default.
+    #[arg(long, value_name = "RUN")]
+    buffers_of: Option<String>,
     /// Replace another surface of that name.
     #[arg(long)]
     force: bool,
@@ -49,12 +64,22 @@ pub struct Args {
 pub fn run(args: Args, out: &Out) -> Result<()> {
     let size = parse_size(&args.grid)?;
     let range = args.range.as_deref().map(parse_range).transpose()?;
+    if let Some(root) = args.target.run.as_deref().filter(|path| Joint::is_at(path)) {
+        return run_joint(root, &args, size, range, out);
+    }
+    if let Some(name) = &args.buffers_of {
+        let remedy = "leave it out, or name a folder that `lossreel plane RUN RUN --out` made";
+        return Err(Error::bad_value("--buffers-of", name, "only for joint planes", remedy));
+    }
     let run = args.target.open_run()?;
     let subject = args.target.subject()?;
     let test = args.sample.split == Some(SplitName::Test);
     let default = subject.split_len(test).min(1000);
     let sample = args.sample.choice(SplitName::Train, Some(default));
     let request = SurfaceRequest { size, range, sample, replace: args.force };
+    if let (Some(kind), Some(run)) = (args.stack, &run) {
+        return run_stack(run, &subject, &args, kind, &request, out);
+    }
     let (plane, folder) = match &run {
         Some(run) => {
             let suffix = if test { "-test" } else { "" };
@@ -86,26 +111,108 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         bar.finish();
         result?;
     }
+    print(&report, sample.split(), &folder, out);
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct StackReport {
+    #[serde(flatten)]
+    surface: SurfaceReport,
+    stack: StackKind,
+    layers: usize,
+}
+
+/// A stack of surfaces.
+fn run_stack(
+    run: &Run,
+    subject: &Subject,
+    args: &Args,
+    kind: StackKind,
+    request: &SurfaceRequest,
+    out: &Out,
+) -> Result<()> {
+    let plane = Plane::read(&run.plane_path(&args.plane))?;
+    let name = args.name.clone().unwrap_or_else(|| format!("{}-{kind}", args.plane));
+    let folder = run.surface_dir(&name);
+    let stop = interrupt::flag();
+    let bar = Follow::new(out, "surfaces", "cells");
+    let hear = |done, total| bar.on(done, total);
+    let what = (kind, args.layers);
+    let result = stack::compute(run, subject, &plane, &folder, what, request, &stop, &hear);
+    bar.finish();
+    let (stack, surface) = result?;
+    let report = StackReport { surface, stack: kind, layers: stack.about.layers.len() };
     out.result(&report, |w| {
-        writeln!(
-            w,
-            "{} x {} cells, {} {} images each, in {}",
-            report.nx,
-            report.ny,
-            report.samples,
-            sample.split(),
-            duration(report.seconds)
-        )?;
-        if let (Some(min), Some(max)) = (report.loss_min, report.loss_max) {
-            writeln!(w, "loss                  {min:.4} to {max:.4}")?;
-        }
-        if let Some(se) = report.relative_se_max {
-            writeln!(w, "standard error        {:.1} % of a cell's loss at most", 100.0 * se)?;
-        }
-        if report.nan + report.infinite > 0 {
-            writeln!(w, "not finite            {} NaN, {} infinite", report.nan, report.infinite)?;
-        }
-        writeln!(w, "written               {}", folder.display())
+        writeln!(w, "{} layers: {}", report.layers, stack.about.made)?;
+        words(&report.surface, request.sample.split(), &folder, w)
     });
     Ok(())
+}
+
+/// A surface over the joint plane of several runs.
+fn run_joint(
+    root: &Path,
+    args: &Args,
+    size: [usize; 2],
+    range: Option<[(f64, f64); 2]>,
+    out: &Out,
+) -> Result<()> {
+    if let Some(n) = args.target.snapshot {
+        let remedy = "leave it out: a joint surface is that of a run's last state (--buffers-of)";
+        return Err(Error::bad_value("--snapshot", n, "not a choice on a joint plane", remedy));
+    }
+    if let Some(kind) = args.stack {
+        let remedy = "name a run: a stack is of one run";
+        return Err(Error::bad_value("--stack", kind, "not a choice on a joint plane", remedy));
+    }
+    let joint = Joint::open(root)?;
+    let (plane, paths) = joint::open_plane(&joint, &args.plane)?;
+    let (of, subject) = joint::subject(&joint, args.buffers_of.as_deref(), args.target.backend)?;
+    let test = args.sample.split == Some(SplitName::Test);
+    let sample = args.sample.choice(SplitName::Train, Some(subject.split_len(test).min(1000)));
+    let request = SurfaceRequest { size, range, sample, replace: args.force };
+    let suffix = if test { "-test" } else { "" };
+    let folder = joint.surface_dir(&args.name.clone().unwrap_or(format!("{}{suffix}", args.plane)));
+    let on = (&plane, &paths);
+    let stop = interrupt::flag();
+    let bar = Follow::new(out, "surface", "cells");
+    let hear = |done, total| bar.on(done, total);
+    let result = joint::surface((&of, &subject), on, &folder, &request, &stop, &hear);
+    bar.finish();
+    let (store, report) = result?;
+    let bar = Follow::new(out, "losses on the paths", "snapshots");
+    let hear = |done, total| bar.on(done, total);
+    let result = joint::path_losses(&joint, &subject, on, &store, &request, &stop, &hear);
+    bar.finish();
+    result?;
+    print(&report, sample.split(), &folder, out);
+    Ok(())
+}
+
+/// The report, as JSON or in words.
+fn print(report: &SurfaceReport, split: &str, folder: &Path, out: &Out) {
+    out.result(report, |w| words(report, split, folder, w));
+}
+
+fn words(report: &SurfaceReport, split: &str, folder: &Path, w: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        w,
+        "{} x {} cells, {} {} images each, in {}",
+        report.nx,
+        report.ny,
+        report.samples,
+        split,
+        duration(report.seconds)
+    )?;
+    if let (Some(min), Some(max)) = (report.loss_min, report.loss_max) {
+        writeln!(w, "loss                  {min:.4} to {max:.4}")?;
+    }
+    if let Some(se) = report.relative_se_max {
+        writeln!(w, "standard error        {:.1} % of a cell's loss at most", 100.0 * se)?;
+    }
+    if report.nan + report.infinite > 0 {
+        writeln!(w, "not finite            {} NaN, {} infinite", report.nan, report.infinite)?;
+    }
+    writeln!(w, "written               {}", folder.display())
 }

@@ -2,7 +2,7 @@
 //!
 //! A data set is two splits of 8-bit images in memory ([`Dataset`], [`Split`]). [`load`] reads one
 //! by name: `cifar10`, `mnist` and `fashion_mnist` from their published files, `digits` from the
-//! binary itself, `synthetic` from a seed. From there on nothing depends on the source: a
+//! binary itself, `synthetic` (pictures) and the sets of [`planar`] points from a seed. From there on nothing depends on the source: a
 //! [`subset`] is a list of indices, [`normalise`] turns bytes into floats, [`augment`] moves
 //! pixels, and [`batches`] cuts an epoch into mini-batches and fills the caller's buffers.
 //!
@@ -17,6 +17,7 @@ mod digits;
 mod hub;
 mod mnist;
 pub mod normalise;
+pub mod planar;
 mod split;
 pub mod subset;
 mod synthetic;
@@ -45,6 +46,15 @@ named_enum! {
         Digits = "digits",
         /// Procedural colour shapes of 32x32 in 10 classes, any number of them, from a seed.
         Synthetic = "synthetic",
+        /// Points on two arms of a spiral, from a seed; like the three below an "image" of two
+        /// channels and one pixel, for pictures of a decision boundary.
+        Spirals = "spirals",
+        /// Points on two half circles that reach into each other.
+        Moons = "moons",
+        /// Points on a disc and two rings around it.
+        Rings = "rings",
+        /// Points in four overlapping clouds.
+        Gaussians = "gaussians",
     }
 }
 
@@ -55,28 +65,33 @@ impl DataSet {
             DataSet::Cifar10 | DataSet::Synthetic => ([3, 32, 32], 10),
             DataSet::Mnist | DataSet::FashionMnist => ([1, 28, 28], 10),
             DataSet::Digits => ([1, 8, 8], 10),
+            DataSet::Spirals | DataSet::Moons | DataSet::Rings | DataSet::Gaussians => {
+                (planar::SHAPE, planar::class_names(self).map_or(0, <[_]>::len))
+            }
         }
     }
 }
 
 /// Where a data set's files are, and how much of a procedural one to make.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadOptions {
     /// The folder with the files; `None` is `datasets/NAME` below the current folder. A folder
     /// named here is never completed by a download.
     pub dir: Option<PathBuf>,
-    /// The seed of `synthetic`.
+    /// The seed of a set that is made.
     pub seed: u64,
-    /// How many training images `synthetic` makes. The other sets have the size they have: take
-    /// fewer with [`choose`].
-    pub synthetic_train: usize,
-    /// How many test images `synthetic` makes.
-    pub synthetic_test: usize,
+    /// How many training images a set that is made has; `None` for its own number (10,000 pictures
+    /// of `synthetic`, 1,000 points). The other sets have the size they have: take fewer with
+    /// [`choose`].
+    pub made_train: Option<usize>,
+    /// How many test images; `None` for 2,000 of `synthetic`, 500 points.
+    pub made_test: Option<usize>,
 }
 
-impl Default for LoadOptions {
-    fn default() -> Self {
-        Self { dir: None, seed: 0, synthetic_train: 10_000, synthetic_test: 2_000 }
+impl LoadOptions {
+    /// Training and test images of a set that is made, whose own numbers are `own`.
+    fn made(&self, own: [usize; 2]) -> [usize; 2] {
+        [self.made_train.unwrap_or(own[0]), self.made_test.unwrap_or(own[1])]
     }
 }
 
@@ -91,7 +106,11 @@ pub fn load(set: DataSet, options: &LoadOptions) -> Result<Dataset> {
         DataSet::Mnist | DataSet::FashionMnist => mnist::load(set, options.dir.as_deref()),
         DataSet::Digits => digits::load(),
         DataSet::Synthetic => {
-            synthetic::load(options.seed, options.synthetic_train, options.synthetic_test)
+            let [train, test] = options.made([10_000, 2_000]);
+            synthetic::load(options.seed, train, test)
+        }
+        DataSet::Spirals | DataSet::Moons | DataSet::Rings | DataSet::Gaussians => {
+            planar::load(set, options.seed, options.made(planar::DEFAULT_SIZE))
         }
     }
 }

@@ -90,7 +90,14 @@ pub fn evaluate(
         }
         log.flush()?;
     }
-    Ok(report(store, started.elapsed().as_secs_f64()))
+    Ok(store.report(started.elapsed().as_secs_f64()))
+}
+
+impl SurfaceStore {
+    /// The cells done, in numbers; computing them took `seconds`.
+    pub fn report(&self, seconds: f64) -> SurfaceReport {
+        report(self, seconds)
+    }
 }
 
 fn report(store: &SurfaceStore, seconds: f64) -> SurfaceReport {

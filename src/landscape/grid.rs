@@ -81,6 +81,18 @@ impl Grid {
         };
         Self { x: axis(x, nx), y: axis(y, ny) }
     }
+
+    /// The same grid, its shorter side widened about its middle to 0.85 of the longer: for pictures
+    /// in which what is beside the paths matters as much as what is below them.
+    pub fn squarer(self) -> Self {
+        let length = |axis: &Axis| axis.max - axis.min;
+        let wanted = 0.85 * length(&self.x).max(length(&self.y));
+        let widened = |axis: Axis| {
+            let more = 0.5 * (wanted - length(&axis)).max(0.0);
+            Axis { min: axis.min - more, max: axis.max + more, ..axis }
+        };
+        Self { x: widened(self.x), y: widened(self.y) }
+    }
 }
 
 /// Parses `51x51` (or `51`, for a square) as columns and rows.
@@ -152,6 +164,14 @@ mod tests {
         assert!((grid.y.max - grid.y.min - 3.6).abs() < 1e-12);
         let grid = Grid::around(&[[3.0, 3.0]], [5, 5], 0.5);
         assert_eq!((grid.x.min, grid.x.max), (2.5, 3.5));
+    }
+
+    #[test]
+    fn a_squarer_grid_grows_about_the_middle_of_its_shorter_side() {
+        let axis = |min, max| Axis { min, max, n: 5 };
+        let grid = Grid { x: axis(0.0, 20.0), y: axis(1.0, 3.0) }.squarer();
+        assert_eq!((grid.x, grid.y), (axis(0.0, 20.0), axis(-6.5, 10.5)));
+        assert_eq!(grid.squarer(), grid);
     }
 
     #[test]

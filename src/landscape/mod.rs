@@ -8,11 +8,15 @@
 mod directions;
 mod evaluate;
 mod grid;
+mod joint;
 mod plane;
+mod stack;
 mod store;
 
 pub use directions::{DirectionKind, Ignore, Normalisation, cosine, normalise, random_direction};
 pub use evaluate::{SurfaceReport, evaluate, theta_at};
 pub use grid::{Axis, Grid, parse_range, parse_size};
+pub use joint::{JointLoss, JointLosses, JointOrigin, JointPaths, RunPath};
 pub use plane::{About, PathCoord, Plane, PlaneKind, digest_of};
+pub use stack::{Layer, Stack, StackAbout, StackKind};
 pub use store::{Cell, Header, PathLoss, SurfaceStore};

@@ -15,6 +15,8 @@ named_enum! {
         Pca = "pca",
         /// Principal components of the displacements from the final model, not centred.
         PcaUncentred = "pca_uncentred",
+        /// Principal components of several runs' paths together, every run weighing alike.
+        Joint = "joint",
         /// Drawn at random and normalised.
         Random = "random",
         /// Read from a direction file.

@@ -92,7 +92,13 @@ impl SurfaceStore {
     /// [`Error::Landscape`] when the folder holds another surface and `replace` is false.
     pub fn begin(folder: &Path, header: Header, replace: bool) -> Result<Self> {
         let path = folder.join("grid.json");
-        if path.exists() {
+        if folder.join("stack.json").exists() && !replace {
+            return Err(Error::Landscape {
+                what: format!("{} holds a stack of surfaces", folder.display()),
+                remedy: "choose another --name, or replace it with --force".into(),
+            });
+        }
+        if path.exists() || folder.join("stack.json").exists() {
             if replace {
                 fs::remove_dir_all(folder).map_err(Error::io("remove the old surface", folder))?;
             } else {

@@ -33,6 +33,9 @@ pub struct StepRecord {
     /// L2 norm of the gradient.
     #[serde(with = "crate::disk::float")]
     pub grad_norm: f64,
+    /// Seconds spent training up to here, over all resumptions; runs of earlier versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elapsed_secs: Option<f64>,
 }
 
 /// An epoch, as written.
@@ -59,12 +62,12 @@ pub struct EpochRecord {
     pub test_loss: f64,
     /// Accuracy on them.
     pub test_accuracy: f64,
-    /// Seconds since the process that wrote this began to train.
+    /// Seconds spent training and evaluating up to here, over all resumptions.
     pub elapsed_secs: f64,
 }
 
-impl From<StepMetrics> for StepRecord {
-    fn from(m: StepMetrics) -> Self {
+impl StepRecord {
+    pub(super) fn new(m: StepMetrics, elapsed_secs: f64) -> Self {
         let accuracy = m.correct as f64 / m.images as f64;
         Self {
             step: m.step,
@@ -73,12 +76,13 @@ impl From<StepMetrics> for StepRecord {
             loss: m.loss,
             accuracy,
             grad_norm: m.grad_norm,
+            elapsed_secs: Some(elapsed_secs),
         }
     }
 }
 
-impl From<EpochMetrics> for EpochRecord {
-    fn from(m: EpochMetrics) -> Self {
+impl EpochRecord {
+    pub(super) fn new(m: EpochMetrics, elapsed_secs: f64) -> Self {
         Self {
             epoch: m.epoch,
             step: m.step,
@@ -89,7 +93,7 @@ impl From<EpochMetrics> for EpochRecord {
             train_accuracy: m.train.accuracy(),
             test_loss: m.test.loss,
             test_accuracy: m.test.accuracy(),
-            elapsed_secs: m.elapsed_secs,
+            elapsed_secs,
         }
     }
 }
@@ -99,6 +103,13 @@ impl Line {
         match self {
             Line::Step(s) => s.step,
             Line::Epoch(e) => e.step,
+        }
+    }
+
+    pub(super) fn elapsed_secs(&self) -> Option<f64> {
+        match self {
+            Line::Step(s) => s.elapsed_secs,
+            Line::Epoch(e) => Some(e.elapsed_secs),
         }
     }
 }
@@ -112,6 +123,28 @@ pub struct Metrics {
     pub epochs: Vec<EpochRecord>,
     /// Whether the last line was cut off (a crash while it was written) and left out.
     pub torn: bool,
+}
+
+impl Metrics {
+    /// Seconds of training after `step` steps, by straight lines between the times that were
+    /// logged (each step's, or in a run of an earlier version each epoch's); 0 at the start, the
+    /// last time known beyond the last step logged, `None` when no time was logged.
+    pub fn elapsed_secs_at(&self, step: f64) -> Option<f64> {
+        let mut known: Vec<(f64, f64)> =
+            self.steps.iter().filter_map(|s| Some((s.step as f64, s.elapsed_secs?))).collect();
+        if known.is_empty() {
+            known = self.epochs.iter().map(|e| (e.step as f64, e.elapsed_secs)).collect();
+        }
+        let i = known.partition_point(|(at, _)| *at < step);
+        let (after, last) = (known.get(i), known.last()?);
+        let before = if i == 0 { (0.0, 0.0) } else { known[i - 1] };
+        let Some(after) = after else { return Some(last.1) };
+        if after.0 <= before.0 {
+            return Some(before.1);
+        }
+        let share = ((step - before.0) / (after.0 - before.0)).clamp(0.0, 1.0);
+        Some(before.1 + share * (after.1 - before.1))
+    }
 }
 
 impl Run {
@@ -129,5 +162,37 @@ impl Run {
             }
         }
         Ok(metrics)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_runs_in_straight_lines_between_the_times_logged() {
+        let step = |step, elapsed_secs| StepRecord {
+            step,
+            epoch: 0.0,
+            lr: 0.1,
+            loss: 1.0,
+            accuracy: 0.5,
+            grad_norm: 1.0,
+            elapsed_secs,
+        };
+        let steps = vec![step(1, Some(2.0)), step(2, Some(3.0)), step(4, Some(7.0))];
+        let metrics = Metrics { steps, ..Metrics::default() };
+        let at = |s| metrics.elapsed_secs_at(s).unwrap();
+        assert_eq!(
+            [at(0.0), at(0.5), at(1.0), at(2.0), at(3.0), at(9.0)],
+            [0., 1., 2., 3., 5., 7.]
+        );
+        assert_eq!(Metrics::default().elapsed_secs_at(1.0), None);
+        // A run of an earlier version has times at its epochs only.
+        let line =
+            r#"{"kind":"step","step":1,"epoch":0.1,"lr":0.1,"loss":1,"accuracy":0,"grad_norm":1}"#;
+        let Line::Step(old) = serde_json::from_str(line).unwrap() else { panic!("a step") };
+        assert_eq!(old.elapsed_secs, None);
+        assert_eq!(Metrics { steps: vec![old], ..Metrics::default() }.elapsed_secs_at(1.0), None);
     }
 }

@@ -11,12 +11,14 @@
 //! ```
 
 mod checkpoint;
+mod joint;
 mod manifest;
 mod metrics;
 mod policy;
 mod recorder;
 mod snapshots;
 
+pub use joint::{Joint, JointAbout, JointRun, run_digest};
 pub use manifest::{FORMAT_VERSION, Manifest, Status};
 pub use metrics::{EpochRecord, Metrics, StepRecord};
 pub use policy::{Policy, RecordSpec};

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 
-use super::metrics::Line;
+use super::metrics::{EpochRecord, Line, StepRecord};
 use super::snapshots::write_state;
 use super::{Policy, Run, SnapshotInfo, Status};
 use crate::disk::{self, JsonlWriter};
@@ -37,6 +37,8 @@ impl Recorder {
         disk::remove_temporaries(&run.snapshots_dir())?;
         let log = disk::read_jsonl::<Line>(&run.metrics_path())?;
         let kept: Vec<&Line> = log.lines.iter().filter(|l| l.step() <= state.step).collect();
+        // The clock goes on from the last thing that is kept: what a crash took back took no time.
+        let elapsed_before_secs = kept.last().and_then(|l| l.elapsed_secs()).unwrap_or(0.0);
         if kept.len() < log.lines.len() || log.torn {
             let mut text = Vec::new();
             for line in kept {
@@ -66,7 +68,7 @@ impl Recorder {
             last_taken_step,
             lr: f64::NAN,
             batch_loss: f64::NAN,
-            elapsed_before_secs: run.manifest()?.elapsed_secs,
+            elapsed_before_secs,
             started: std::time::Instant::now(),
             _lock: lock,
         })
@@ -93,13 +95,13 @@ impl Recorder {
             }
             Event::Step { state, metrics } => {
                 (self.lr, self.batch_loss) = (metrics.lr, metrics.loss);
-                self.log.push(&Line::Step((*metrics).into()))?;
+                self.log.push(&Line::Step(StepRecord::new(*metrics, self.elapsed_secs())))?;
                 if metrics.loss.is_finite() && self.policy.takes(state.step, self.steps_per_epoch) {
                     self.snapshot(setup, state, false)?;
                 }
             }
             Event::Epoch { state, metrics } => {
-                self.log.push(&Line::Epoch((*metrics).into()))?;
+                self.log.push(&Line::Epoch(EpochRecord::new(*metrics, self.elapsed_secs())))?;
                 self.log.flush()?;
                 self.run.write_checkpoint(setup, state)?;
             }
@@ -112,13 +114,17 @@ impl Recorder {
                 }
                 self.run.write_checkpoint(setup, state)?;
                 let mut manifest = self.run.manifest()?;
-                manifest.elapsed_secs =
-                    self.elapsed_before_secs + self.started.elapsed().as_secs_f64();
+                manifest.elapsed_secs = self.elapsed_secs();
                 manifest.status = Status::Ended { verdict: *verdict, steps: state.step };
                 self.run.write_manifest(&manifest)?;
             }
         }
         Ok(())
+    }
+
+    /// Seconds spent on this run, over all resumptions.
+    fn elapsed_secs(&self) -> f64 {
+        self.elapsed_before_secs + self.started.elapsed().as_secs_f64()
     }
 
     fn snapshot(&mut self, setup: &Setup, state: &TrainState, diverged: bool) -> Result<()> {

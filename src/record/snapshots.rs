@@ -149,6 +149,11 @@ impl RunSnapshots {
         &self.infos
     }
 
+    /// What their parameters mean.
+    pub fn layout(&self) -> &ParamLayout {
+        &self.layout
+    }
+
     /// Parameters and buffers of the `i`-th.
     pub fn state(&self, i: usize) -> Result<(Vec<f32>, Vec<f32>)> {
         read_state(&mut SafetensorsFile::open(&self.infos[i].path)?, &self.layout)

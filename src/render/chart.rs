@@ -64,11 +64,12 @@ pub struct Chart<'a> {
     x_ticks: Vec<f64>,
     y_ticks: Vec<f64>,
     x_label: &'a str,
+    title: Option<String>,
     font: Type,
     s: f32,
 }
 
-/// The quantities that occur in `series`, in the order loss, accuracy, learning rate.
+/// The quantities that occur in `series`, in the order of [`Quantity`].
 pub fn quantities(series: &[Series]) -> Vec<Quantity> {
     let mut found: Vec<Quantity> = series
         .iter()
@@ -130,6 +131,7 @@ impl<'a> Chart<'a> {
             x_ticks: Vec::new(),
             y_ticks,
             x_label,
+            title: None,
             font,
             s,
         };
@@ -142,9 +144,19 @@ impl<'a> Chart<'a> {
             + 0.8 * font.small;
         chart.plot.x += left;
         chart.plot.w = (rect.w - left - right).max(2.0);
-        let count = ((chart.plot.w / (4.5 * font.small)) as usize).clamp(2, 8);
-        chart.x_ticks = ticks(x[0], x[1], count);
-        chart
+        chart.spanning(x)
+    }
+
+    /// The chart with an x axis that holds `span`, too: charts below one film have one axis, from
+    /// the film's first moment to its last, whatever each of them has points for.
+    pub fn spanning(mut self, span: [f64; 2]) -> Self {
+        let wider = [self.x[0].min(span[0]), self.x[1].max(span[1])];
+        if wider[0] < wider[1] && wider.iter().all(|x| x.is_finite()) {
+            self.x = wider;
+        }
+        let count = ((self.plot.w / (4.5 * self.font.small)) as usize).clamp(2, 8);
+        self.x_ticks = ticks(self.x[0], self.x[1], count);
+        self
     }
 
     fn y_text(&self, y: f64) -> String {
@@ -155,12 +167,26 @@ impl<'a> Chart<'a> {
         }
     }
 
-    fn title(&self) -> &'static str {
+    /// With a title of its own ("Test accuracy").
+    pub fn titled(mut self, title: &str) -> Self {
+        let note = if self.log { " (log scale)" } else { "" };
+        self.title = Some(format!("{title}{note}"));
+        self
+    }
+
+    fn title(&self) -> &str {
+        if let Some(title) = &self.title {
+            return title;
+        }
         match self.quantity {
             Quantity::Loss if self.log => "Loss (log scale)",
             Quantity::Loss => "Loss",
             Quantity::Accuracy => "Accuracy",
             Quantity::LearningRate => "Learning rate",
+            Quantity::GradNorm if self.log => "Gradient norm (log scale)",
+            Quantity::GradNorm => "Gradient norm",
+            Quantity::Sharpness if self.log => "Sharpness (log scale)",
+            Quantity::Sharpness => "Sharpness",
         }
     }
 
@@ -333,6 +359,16 @@ impl<'a> Chart<'a> {
             let style = TextStyle::new(size, theme.series_color(series.panel));
             let name = style.fit(&series.name, self.rect.right() - x);
             canvas.text(&name, x, y + 0.36 * size, &style);
+        }
+    }
+
+    /// Writes a few words at the right end of the title's line, where they fit beside the title.
+    pub fn draw_note(&self, canvas: &mut dyn Canvas, theme: &Theme, text: &str) {
+        let size = self.font.small;
+        let title = TextStyle::new(size, theme.text).bold().width(self.title());
+        let style = TextStyle::new(size, theme.muted).align(Align::Right);
+        if self.rect.x + title + size + style.width(text) <= self.plot.right() {
+            canvas.text(text, self.plot.right(), self.rect.y + 0.85 * size, &style);
         }
     }
 

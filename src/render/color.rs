@@ -66,7 +66,7 @@ impl Color {
 }
 
 /// One channel from sRGB's 8 bits to linear light in `0..=1` (IEC 61966-2-1).
-fn linear_from_srgb(channel: u8) -> f32 {
+pub(crate) fn linear_from_srgb(channel: u8) -> f32 {
     let c = f32::from(channel) / 255.0;
     if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
 }

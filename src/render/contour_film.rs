@@ -4,7 +4,9 @@
 use super::canvas::{Canvas, TextStyle};
 use super::chart::{self, Chart};
 use super::field::Domain;
+use super::inset::InsetView;
 use super::layout::{Contents, Layout};
+use super::page::{self, Corner};
 use super::panel;
 use super::path::{Pen, Track};
 use super::readout;
@@ -21,8 +23,10 @@ pub struct ContourFilm<'a> {
     film: &'a Film,
     theme: &'a Theme,
     layout: Layout,
+    caption: Vec<String>,
     scale: LevelScale,
     tracks: Vec<Track>,
+    insets: Vec<Option<InsetView<'a>>>,
     charts: Vec<Chart<'a>>,
     timeline: Timeline,
 }
@@ -61,28 +65,47 @@ impl<'a> ContourFilm<'a> {
             colorbar_label_ems: scale.labels().iter().map(|l| ems(l)).fold(2.0, f32::max),
             tick_label_ems: y_ticks.map(|y| ems(&significant(y, 6))).fold(1.5, f32::max),
         };
-        let layout = Layout::new(width, height, &contents);
-        let tracks = film
+        // A caption that is too long for one line takes a second one off everything else.
+        let mut layout = Layout::new(width, height, &contents);
+        let mut caption = caption_lines(film, &layout, theme);
+        if caption.len() > 1 {
+            let line = (1.35 * layout.font.small).round() as u32;
+            layout = Layout::new(width, height.saturating_sub(line).max(1), &contents);
+            layout.page.h = height as f32;
+            caption = caption_lines(film, &layout, theme);
+        }
+        let tracks: Vec<Track> = film
             .panels
             .iter()
             .zip(&domains)
             .zip(&layout.panels)
-            .map(|((p, d), place)| Track::new(&p.path, *d, place.frame, layout.s))
+            .map(|((p, d), place)| {
+                Track::with_clock(&p.path, film.pacing.clock, *d, place.frame, layout.s)
+            })
+            .collect();
+        let insets = (film.panels.iter().zip(&domains).zip(&layout.panels).zip(&tracks))
+            .map(|(((p, d), place), track)| {
+                // A read-out in the frame takes the corner.
+                let inset = p.inset.as_ref().filter(|_| place.readout.is_some())?;
+                let px = track.pixels();
+                InsetView::new(inset, film.pacing.clock, *d, place.frame, &layout, &px)
+            })
             .collect();
         let charts = quantities
             .into_iter()
             .zip(&layout.charts)
             .map(|(quantity, rect)| {
-                let x_label = "epoch";
+                let x_label = film.pacing.clock.unit();
                 Chart::new(&film.strip.series, quantity, *rect, x_label, layout.font, layout.s)
+                    .spanning([timeline.start, timeline.end])
             })
             .collect();
-        Ok(Self { film, theme, layout, scale, tracks, charts, timeline })
+        Ok(Self { film, theme, layout, caption, scale, tracks, insets, charts, timeline })
     }
 
     /// The timeline of the frames.
-    pub fn timeline(&self) -> Timeline {
-        self.timeline
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
     /// Whether panel `k`'s track stays in its frame, so that drawing it needs no clip.
@@ -90,6 +113,13 @@ impl<'a> ContourFilm<'a> {
         let frame = self.layout.panels[k].frame;
         self.tracks[k].pixels().iter().all(|p| frame.contains(p.0, p.1, -0.5))
     }
+}
+
+/// The caption in one line or two; none where the layout has no room for it.
+fn caption_lines(film: &Film, layout: &Layout, theme: &Theme) -> Vec<String> {
+    let style = TextStyle::new(layout.font.small, theme.muted);
+    let room = layout.page.w - 2.0 * layout.margin;
+    layout.caption_baseline.map_or_else(Vec::new, |_| page::wrap(&film.caption, room, 2, &style))
 }
 
 impl Show for ContourFilm<'_> {
@@ -108,15 +138,20 @@ impl Show for ContourFilm<'_> {
             let style = TextStyle::new(layout.font.title, theme.text).bold();
             canvas.text(&style.fit(&self.film.title, room), layout.margin, baseline, &style);
         }
-        if let Some(baseline) = layout.caption_baseline {
-            let style = TextStyle::new(layout.font.small, theme.muted);
-            canvas.text(&style.fit(&self.film.caption, room), layout.margin, baseline, &style);
+        let style = TextStyle::new(layout.font.small, theme.muted);
+        for (i, line) in self.caption.iter().enumerate() {
+            let baseline = layout.caption_baseline.unwrap_or(0.0);
+            let below = 1.35 * layout.font.small * i as f32;
+            canvas.text(line, layout.margin, baseline + below, &style);
         }
         for (k, (p, place)) in self.film.panels.iter().zip(&layout.panels).enumerate() {
             let keep_clear = self.tracks[k].pixels();
             panel::draw(canvas, p, place, layout, &self.scale, theme, &keep_clear);
             let key = (self.film.panels.len() > 1).then(|| theme.series_color(k));
             panel::draw_heading(canvas, p, place, layout, theme, key);
+        }
+        for inset in self.insets.iter().flatten() {
+            inset.draw_static(canvas, layout, theme);
         }
         if let Some(bar) = layout.colorbar {
             let title = &self.film.value_label;
@@ -138,7 +173,7 @@ impl Show for ContourFilm<'_> {
             let color = theme.series_color(k);
             let pen = Pen { color, theme, s: layout.s, fade: 0.22 * span };
             // The read-out first: should its plate reach the path, the path stays visible.
-            let rows = readout::rows(&p.path, epoch, span);
+            let rows = readout::rows_at(&p.path, self.film.pacing.clock, epoch, span);
             let corner = || readout::corner(place.frame, layout, &track.pixels());
             if let Some((rect, on_plate)) =
                 place.readout.map(|r| (r, false)).or_else(|| corner().map(|r| (r, true)))
@@ -148,10 +183,21 @@ impl Show for ContourFilm<'_> {
             canvas.set_clip((!self.inside(k)).then_some(place.frame));
             track.draw(canvas, epoch, &pen);
             canvas.set_clip(None);
+            if let Some(inset) = &self.insets[k] {
+                inset.draw_moving(canvas, epoch, &pen);
+            }
         }
         for chart in &self.charts {
             chart.draw_moving(canvas, theme, epoch);
         }
+        if let (Some(pace), Some(chart)) = (self.timeline.pace(frame), self.charts.first()) {
+            chart.draw_note(canvas, theme, &page::pace_text(pace, self.film.pacing.clock.unit()));
+        }
+        let corner =
+            Corner { page: layout.page, margin: layout.margin, font: layout.font, s: layout.s };
+        let pacing = &self.film.pacing;
+        page::draw_moment(canvas, pacing, &self.timeline, frame, corner, theme);
+        page::draw_card(canvas, pacing, &self.timeline, frame, corner, theme);
         Ok(())
     }
 
@@ -164,7 +210,16 @@ impl Show for ContourFilm<'_> {
         let panels = film.panels.iter();
         let panels = panels.flat_map(|p| [&p.title, &p.subtitle, &p.x_label, &p.y_label]);
         let names = film.strip.series.iter().map(|s| &s.name);
+        let insets = film.panels.iter().filter_map(|p| p.inset.as_ref()).map(|i| &i.title);
+        let moments = film.pacing.moments.iter().map(|m| &m.label);
+        let card = film.pacing.card.iter().flat_map(|c| std::iter::once(&c.title).chain(&c.lines));
         let own = [&film.title, &film.caption, &film.value_label].into_iter();
-        own.chain(panels).chain(names).map(String::as_str).collect()
+        own.chain(panels)
+            .chain(names)
+            .chain(insets)
+            .chain(moments)
+            .chain(card)
+            .map(String::as_str)
+            .collect()
     }
 }

@@ -1,16 +1,13 @@
 //! A still figure of loss and accuracy along a line, several runs in one: the paper's 1-D curves.
 
-use std::io::Write as _;
-
 use super::canvas::{Align, Canvas, Rect, TextStyle};
 use super::chart::{self, Chart, Future};
-use super::encode::svg::Svg;
-use super::encode::{Staged, png};
-use super::film::{Format, Output, RenderReport, glyph_warnings};
+use super::film::{Output, RenderReport};
 use super::layout::Type;
-use super::raster::Raster;
-use super::scene::CurveFigure;
+use super::scene::{CurveFigure, CurveStyle};
+use super::scenes::still::{self, Figure};
 use super::theme::Theme;
+use super::twin;
 use crate::error::{Error, Result};
 
 /// Draws `figure` and writes it to `output.path`, a PNG or an SVG; `output`'s frames and rate do
@@ -19,41 +16,22 @@ use crate::error::{Error, Result};
 /// Errors: as [`super::film::write`]; [`Error::Render`] on a film format and on a figure without a
 /// single finite point.
 pub fn write(figure: &CurveFigure, output: &Output) -> Result<RenderReport> {
-    let (format, [width, height]) = output.check()?;
-    let theme = &output.theme;
-    let mut staged;
-    match format {
-        Format::Png => {
-            let mut raster = Raster::new(width, height, theme.background)?;
-            draw(&mut raster, figure, [width, height], theme)?;
-            staged = Staged::create(&output.path)?;
-            png::write(staged.file(), raster.rgba(), width, height)?;
-        }
-        Format::Svg => {
-            let mut svg = Svg::new(width, height, theme.background);
-            draw(&mut svg, figure, [width, height], theme)?;
-            staged = Staged::create(&output.path)?;
-            let write = staged.file().write_all(svg.finish().as_bytes());
-            write.map_err(Error::io("write the picture", &output.path))?;
-        }
-        Format::Gif | Format::Mp4 => {
-            return Err(Error::Render {
-                what: "a curve does not move".into(),
-                remedy: "write it to a .png or .svg file".into(),
-            });
-        }
+    still::write(figure, output)
+}
+
+impl Figure for CurveFigure {
+    fn name(&self) -> &'static str {
+        "a curve"
     }
-    let texts = [&figure.title, &figure.subtitle, &figure.caption, &figure.x_label];
-    let texts = texts.into_iter().chain(figure.series.iter().map(|s| &s.name));
-    Ok(RenderReport {
-        frames: 1,
-        seconds: 0.0,
-        bytes: staged.finish()?,
-        width,
-        height,
-        fps: 0,
-        warnings: glyph_warnings(texts.map(String::as_str)),
-    })
+
+    fn draw(&self, canvas: &mut dyn Canvas, size: [u32; 2], theme: &Theme) -> Result<()> {
+        draw(canvas, self, size, theme)
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        let own = [&self.title, &self.subtitle, &self.caption, &self.x_label];
+        own.into_iter().chain(self.series.iter().map(|s| &s.name)).map(String::as_str).collect()
+    }
 }
 
 /// Draws `figure` on a canvas of `width` x `height` pixels. Errors: [`Error::Render`] on a figure
@@ -99,6 +77,11 @@ pub fn draw(
         let label = style.fit(&figure.x_label, room);
         canvas.text(&label, 0.5 * w, bottom - 0.2 * font.label, &style);
         bottom -= 1.5 * font.label;
+    }
+    if figure.style == CurveStyle::Twin {
+        let rect = Rect::new(margin, top, room, bottom - top);
+        twin::draw(canvas, &figure.series, rect, font, s, theme);
+        return Ok(());
     }
     // The loss gets a little more than its share.
     let shares: Vec<f32> = (0..quantities.len()).map(|k| if k == 0 { 1.35 } else { 1.0 }).collect();

@@ -136,7 +136,7 @@ impl Field {
 }
 
 /// Each NaN replaced by the mean of its known neighbours, ring after ring; `None` if all are NaN.
-fn fill_holes(mut z: Vec<f64>, nx: usize, ny: usize) -> Option<Vec<f64>> {
+pub(super) fn fill_holes(mut z: Vec<f64>, nx: usize, ny: usize) -> Option<Vec<f64>> {
     if z.iter().all(|v| v.is_nan()) {
         return None;
     }

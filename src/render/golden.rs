@@ -9,13 +9,14 @@ use super::curve;
 use super::film::{Format, Output, RenderReport, write};
 use super::raster::Raster;
 use super::scene::{
-    ContourPanel, CurveFigure, Film, Grid, PathPoint, Quantity, Series, Split, Strip,
+    ContourPanel, CurveFigure, CurveStyle, Film, Grid, Pacing, PathPoint, Quantity, Series, Split,
+    Strip,
 };
 use super::show;
 use super::theme::Theme;
 
 /// Two wells, and a path that spirals into the left one.
-fn panel(nx: usize, ny: usize, snapshots: usize) -> ContourPanel {
+pub(super) fn panel(nx: usize, ny: usize, snapshots: usize) -> ContourPanel {
     let along = |n: usize, reach: f64| -> Vec<f64> {
         (0..n).map(|i| reach * (2.0 * i as f64 / (n - 1).max(1) as f64 - 1.0)).collect()
     };
@@ -47,10 +48,11 @@ fn panel(nx: usize, ny: usize, snapshots: usize) -> ContourPanel {
         path,
         x_label: "PC1 (63.1 %)".into(),
         y_label: "PC2 (14.8 %)".into(),
+        ..ContourPanel::default()
     }
 }
 
-fn strip(panels: &[ContourPanel]) -> Strip {
+pub(super) fn strip(panels: &[ContourPanel]) -> Strip {
     let mut series = Vec::new();
     for (k, panel) in panels.iter().enumerate() {
         for (name, split, factor) in [("train", Split::Train, 1.0), ("test", Split::Test, 1.3)] {
@@ -66,7 +68,7 @@ fn strip(panels: &[ContourPanel]) -> Strip {
     Strip { series }
 }
 
-fn film(panels: Vec<ContourPanel>) -> Film {
+pub(super) fn film(panels: Vec<ContourPanel>) -> Film {
     Film {
         title: "The path finds a well".into(),
         caption: "A function of two variables; cells evaluated 1,025 of 1,025.".into(),
@@ -74,10 +76,11 @@ fn film(panels: Vec<ContourPanel>) -> Film {
         strip: strip(&panels),
         panels,
         hold_secs: 0.5,
+        pacing: Pacing::default(),
     }
 }
 
-fn two_panels() -> Film {
+pub(super) fn two_panels() -> Film {
     let mut second = panel(41, 25, 13);
     second.title = "Two wells, with holes".into();
     for (i, value) in second.grid.values.iter_mut().enumerate() {
@@ -111,7 +114,7 @@ fn read_png(path: &Path) -> (Vec<u8>, u32, u32) {
 /// Compares a picture with `tests/golden/NAME.png`. Rounding differs between machines at the edges
 /// of shapes, so single pixels may be off by a little: at most one in five hundred by more than
 /// 24 levels, and half a level on the average.
-fn assert_golden(name: &str, picture: &Path) {
+pub(super) fn assert_golden(name: &str, picture: &Path) {
     let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.png"));
     if std::env::var_os("BLESS").is_some() {
         std::fs::create_dir_all(golden.parent().unwrap()).unwrap();
@@ -134,12 +137,29 @@ fn assert_golden(name: &str, picture: &Path) {
 }
 
 fn golden_frame(name: &str, film: &Film, theme: Theme, size: [u32; 2], frame: usize) {
+    let scene = ContourFilm::new(film, &theme, size, 60, 30).unwrap();
+    assert_golden_frame(name, &scene, frame);
+}
+
+/// Compares one frame of a scene with its golden.
+pub(super) fn assert_golden_frame(name: &str, scene: &dyn show::Show, frame: usize) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("frame.png");
-    let scene = ContourFilm::new(film, &theme, size, 60, 30).unwrap();
-    let picture = show::frame(&scene, &show::backdrop(&scene).unwrap(), frame).unwrap();
+    let size = scene.size();
+    let picture = show::frame(scene, &show::backdrop(scene).unwrap(), frame).unwrap();
     let file = std::fs::File::create(&path).unwrap();
     super::encode::png::write(file, picture.rgba(), size[0], size[1]).unwrap();
+    assert_golden(name, &path);
+}
+
+/// Compares frame `frame` of any show with `tests/golden/NAME.png`.
+pub(super) fn assert_golden_show(name: &str, show: &dyn show::Show, frame: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frame.png");
+    let picture = show::frame(show, &show::backdrop(show).unwrap(), frame).unwrap();
+    let [width, height] = show.size();
+    let file = std::fs::File::create(&path).unwrap();
+    super::encode::png::write(file, picture.rgba(), width, height).unwrap();
     assert_golden(name, &path);
 }
 
@@ -169,6 +189,7 @@ fn a_curve_figure_looks_as_it_did() {
         subtitle: "one filter-normalised direction for each net".into(),
         caption: "All 50,000 training images.".into(),
         x_label: "distance along the direction, α".into(),
+        style: CurveStyle::Stacked,
         series: vec![
             series("small batch", 0, Quantity::Loss, Split::Train, points(&|a| 0.01 + a * a)),
             series("large batch", 1, Quantity::Loss, Split::Train, points(&|a| 0.01 + 4.0 * a * a)),

@@ -98,8 +98,79 @@ pub struct Contents<'a> {
 impl Layout {
     /// The layout for a picture of `width` x `height` pixels.
     pub fn new(width: u32, height: u32, contents: &Contents) -> Self {
+        let (mut layout, body, strip) = Self::blank(width, height, contents);
+        let page = layout.page;
+        // A single square-ish surface on a wide page: the strip goes beside it, else below.
+        let beside = contents.domains.len() == 1 && page.w > 1.3 * page.h && {
+            let below_height = body.h * 0.74;
+            let d = contents.domains[0];
+            (d.x[1] - d.x[0]) / (d.y[1] - d.y[0]) < f64::from(0.55 * body.w / below_height)
+        };
+        if beside {
+            layout.place_beside(body, contents, strip);
+        } else {
+            layout.place_below(body, contents, strip);
+        }
+        layout
+    }
+
+    /// A layout of one panel with a board, `[w, h]` in units of the label's size, beside it on a wide
+    /// page and below it on a high one; the charts stand below the board.
+    pub fn with_board(
+        width: u32,
+        height: u32,
+        contents: &Contents,
+        [board_w, board_h]: [f32; 2],
+    ) -> (Self, Rect) {
+        let (mut layout, body, strip) = Self::blank(width, height, contents);
+        let (page, font, s) = (layout.page, layout.font, layout.s);
+        let gap = 26.0 * s;
+        let bar_w = layout.colorbar_width(contents) + 16.0 * s;
+        let charts_min = if strip { 5.5 * font.small * contents.charts as f32 } else { 0.0 };
+        let (cell, side) = if page.w > 1.1 * page.h {
+            let w = (board_w * font.label).max(0.3 * body.w).min(0.42 * body.w);
+            let cell = Rect { w: (body.w - w - gap - bar_w).max(4.0), ..body };
+            (cell, Rect { x: body.right() - w, w, ..body })
+        } else {
+            let h = (board_h * font.label + charts_min + gap).min(0.5 * body.h);
+            let cell = Rect { w: body.w - bar_w, h: body.h - h, ..body };
+            (cell, Rect { y: body.bottom() - h + gap, h: h - gap, ..body })
+        };
+        let panel = layout.panel_without_readout(cell, &contents.domains[0], contents);
+        let head = 1.6 * font.small;
+        let bar_y = panel.frame.y + head;
+        let bar_h = (panel.frame.bottom() - bar_y).max(1.0);
+        layout.colorbar = Some(Rect::new(panel.frame.right() + 16.0 * s, bar_y, 16.0 * s, bar_h));
+        layout.panels.push(panel);
+        let side = Rect { y: side.y.max(panel.frame.y.min(side.y + 2.0 * font.label)), ..side };
+        let board_h = (board_h * font.label).min(side.h);
+        let below = side.bottom() - (side.y + board_h + 0.6 * font.label);
+        if strip && below >= charts_min {
+            let m = contents.charts as f32;
+            let top = side.bottom() - below;
+            // Side by side where the side is wide and low.
+            let across = side.w > 1.6 * below;
+            layout.charts = (0..contents.charts)
+                .map(|k| match across {
+                    true => {
+                        let w = (side.w - gap * (m - 1.0)) / m;
+                        Rect::new(side.x + k as f32 * (w + gap), top, w, below)
+                    }
+                    false => {
+                        let h = (below / m).min(13.0 * font.label);
+                        Rect::new(side.x, top + k as f32 * h, side.w, h - 8.0 * s)
+                    }
+                })
+                .collect();
+        }
+        let board = Rect { h: board_h, ..side };
+        (layout, board)
+    }
+
+    /// A layout with nothing placed, the room between headline and caption, and whether charts are
+    /// to have a place.
+    fn blank(width: u32, height: u32, contents: &Contents) -> (Self, Rect, bool) {
         let page = Rect::new(0.0, 0.0, width as f32, height as f32);
-        let n = contents.domains.len();
         let s =
             (page.w / 1280.0).min(page.h / 720.0).max((page.w * page.h / 921_600.0).sqrt() * 0.7);
         let font = Type::scaled(s);
@@ -121,7 +192,7 @@ impl Layout {
         let subtitles = contents.subtitles && page.h >= 240.0;
         let axis_labels = page.h >= 240.0 && page.w >= 320.0;
 
-        let mut layout = Self {
+        let layout = Self {
             page,
             s,
             font,
@@ -134,18 +205,7 @@ impl Layout {
             colorbar: None,
             charts: Vec::new(),
         };
-        // A single square-ish surface on a wide page: the strip goes beside it, else below.
-        let beside = n == 1 && page.w > 1.3 * page.h && {
-            let below_height = body.h * 0.74;
-            let d = contents.domains[0];
-            (d.x[1] - d.x[0]) / (d.y[1] - d.y[0]) < f64::from(0.55 * body.w / below_height)
-        };
-        if beside {
-            layout.place_beside(body, contents, strip);
-        } else {
-            layout.place_below(body, contents, strip);
-        }
-        layout
+        (layout, body, strip)
     }
 
     /// What lies between a cell's edges and its frame: left, top, right, bottom.
@@ -194,11 +254,18 @@ impl Layout {
             let head = 1.6 * self.font.small;
             let mut x = cells.right() + bar_gap;
             if n == 1 {
-                // Next to the frame when the frame does not fill its cell.
-                x = first.readout.map_or(first.frame.right(), |r| r.right()) + bar_gap;
+                // Next to the frame, whether that fills its cell or not; a read-out beside it moves.
+                x = first.frame.right() + bar_gap;
             }
             let y = first.frame.y + head;
             self.colorbar = Some(Rect::new(x, y, 16.0 * self.s, (bottom - y).max(1.0)));
+            let right = self.panels[0].frame.right();
+            let beside = self.panels[0].readout.as_mut().filter(|r| n == 1 && r.x >= right);
+            if let Some(readout) = beside {
+                // Below the bar's title, which is wider than the bar.
+                readout.x += bar_w + bar_gap;
+                readout.y += head;
+            }
         }
         if strip {
             let gap = 34.0 * self.s;

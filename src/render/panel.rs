@@ -9,8 +9,9 @@ use super::contour::{self, simplify};
 use super::field::{Domain, Field, Marks};
 use super::labels::{self, Line};
 use super::layout::{Layout, PanelBox};
+use super::relief;
 use super::scale::{LevelScale, significant, ticks};
-use super::scene::ContourPanel;
+use super::scene::{Arrows, ContourPanel, Relief};
 use super::theme::Theme;
 
 /// Draws what does not move of `panel`; `path_px` is where contour labels should not be.
@@ -23,19 +24,40 @@ pub fn draw(
     theme: &Theme,
     path_px: &[(f32, f32)],
 ) {
+    draw_map(canvas, panel, place, layout, scale, theme, Some(path_px));
+    draw_axes(canvas, panel, place, layout, theme);
+}
+
+/// The surface alone, without axes and without labels on the contour lines: on a surface that moves
+/// they would jump about.
+pub fn draw_surface(
+    canvas: &mut dyn Canvas,
+    panel: &ContourPanel,
+    place: &PanelBox,
+    layout: &Layout,
+    scale: &LevelScale,
+    theme: &Theme,
+) {
+    draw_map(canvas, panel, place, layout, scale, theme, None);
+}
+
+fn draw_map(
+    canvas: &mut dyn Canvas,
+    panel: &ContourPanel,
+    place: &PanelBox,
+    layout: &Layout,
+    scale: &LevelScale,
+    theme: &Theme,
+    path_px: Option<&[(f32, f32)]>,
+) {
     let domain = Domain::of(panel);
     let frame = place.frame;
     match Field::resample(&panel.grid, domain, scale, frame, (2.2 * layout.s).max(1.0)) {
-        Some(field) => draw_contours(canvas, &field, frame, layout, scale, theme, path_px),
+        Some(field) => draw_contours(canvas, &field, panel, frame, layout, scale, theme, path_px),
         None => {
             canvas.rect(frame, theme.background);
-            draw_hatch(canvas, &[frame], Lean::Right, layout, theme);
-            let style = TextStyle {
-                halo: Some((theme.background, 6.0 * layout.s)),
-                ..TextStyle::new(layout.font.label, theme.text).align(Align::Center)
-            };
-            let (x, y) = (frame.x + 0.5 * frame.w, frame.y + 0.5 * frame.h);
-            canvas.text(&style.fit("no finite value", frame.w), x, y, &style);
+            draw_hatch(canvas, &[frame], Lean::Right, layout.s, theme);
+            draw_notice(canvas, frame, "no finite value", layout.s, layout.font.label, theme);
         }
     }
     let marks = Marks::of(&panel.grid, domain, frame);
@@ -43,23 +65,51 @@ pub fn draw(
         canvas.rect(*rect, theme.background.alpha(0.28));
     }
     if marks.holes.iter().map(|r| r.w * r.h).sum::<f32>() < 0.999 * frame.w * frame.h {
-        for rect in &marks.holes {
-            canvas.rect(*rect, theme.background);
-        }
-        draw_hatch(canvas, &marks.holes, Lean::Right, layout, theme);
+        draw_marks(canvas, &Marks { interpolated: Vec::new(), ..marks }, layout.s, theme);
+    } else {
+        draw_hatch(canvas, &marks.overflow, Lean::Left, layout.s, theme);
     }
-    draw_hatch(canvas, &marks.overflow, Lean::Left, layout, theme);
-    draw_axes(canvas, panel, place, layout, theme);
 }
 
+/// Blanks and hatches holes, hatches overflow the other way, dims what was interpolated.
+pub fn draw_marks(canvas: &mut dyn Canvas, marks: &Marks, s: f32, theme: &Theme) {
+    for rect in &marks.interpolated {
+        canvas.rect(*rect, theme.background.alpha(0.28));
+    }
+    for rect in &marks.holes {
+        canvas.rect(*rect, theme.background);
+    }
+    draw_hatch(canvas, &marks.holes, Lean::Right, s, theme);
+    draw_hatch(canvas, &marks.overflow, Lean::Left, s, theme);
+}
+
+/// A few words in the middle of a frame that has nothing to show.
+pub fn draw_notice(
+    canvas: &mut dyn Canvas,
+    frame: Rect,
+    text: &str,
+    s: f32,
+    size: f32,
+    theme: &Theme,
+) {
+    let style = TextStyle {
+        halo: Some((theme.background, 6.0 * s)),
+        ..TextStyle::new(size, theme.text).align(Align::Center)
+    };
+    let (x, y) = (frame.x + 0.5 * frame.w, frame.y + 0.5 * frame.h);
+    canvas.text(&style.fit(text, frame.w), x, y, &style);
+}
+
+#[allow(clippy::too_many_arguments)] // one call, and each is needed
 fn draw_contours(
     canvas: &mut dyn Canvas,
     field: &Field,
+    panel: &ContourPanel,
     frame: Rect,
     layout: &Layout,
     scale: &LevelScale,
     theme: &Theme,
-    path_px: &[(f32, f32)],
+    path_px: Option<&[(f32, f32)]>,
 ) {
     let s = layout.s;
     let edges = scale.band_edges();
@@ -76,14 +126,18 @@ fn draw_contours(
             lines.push(Line { level: index, points });
         }
     }
+    if panel.relief == Relief::Hillshade {
+        relief::draw_hillshade(canvas, field, frame);
+    }
     let size = 0.88 * layout.font.small;
     let texts = scale.labels();
     let widths: Vec<f32> =
         texts.iter().map(|t| TextStyle::new(size, theme.text).width(t)).collect();
-    let setting = labels::Setting { frame, field, levels, widths: &widths, size, avoid: path_px };
+    let avoid = path_px.unwrap_or_default();
+    let setting = labels::Setting { frame, field, levels, widths: &widths, size, avoid };
     // Lines so short that they are specks carry nothing; labels only where they can be read.
     lines.retain(|line| line.points.len() > 3);
-    let (labels, lines) = if frame.w.min(frame.h) >= 120.0 {
+    let (labels, lines) = if path_px.is_some() && frame.w.min(frame.h) >= 120.0 {
         labels::place(&lines, &setting)
     } else {
         (vec![], lines)
@@ -98,6 +152,20 @@ fn draw_contours(
         for line in lines.iter().filter(|line| line.level == index) {
             canvas.line(&simplify(&line.points, 0.04), &stroke);
         }
+    }
+    if panel.arrows == Arrows::Interpolant {
+        let domain = Domain::of(panel);
+        let marks = Marks::of(&panel.grid, domain, frame);
+        let skip = |x: f32, y: f32| {
+            let holes = marks.holes.iter().chain(&marks.overflow);
+            holes.into_iter().any(|r| r.contains(x, y, 0.0))
+                || labels.iter().any(|l| (l.x - x).hypot(l.y - y) < 2.2 * size)
+        };
+        let ground = |x: f32, y: f32| {
+            let z = field.at(frame, x, y);
+            band_color(levels.partition_point(|&level| level <= z))
+        };
+        relief::draw_arrows(canvas, field, domain, frame, s, ground, skip);
     }
     for label in labels {
         let (below, above) = (band_color(label.level), band_color(label.level + 1));
@@ -146,8 +214,8 @@ enum Lean {
 }
 
 /// Hatches rectangles with lines of one phase, so that neighbours join.
-fn draw_hatch(canvas: &mut dyn Canvas, rects: &[Rect], lean: Lean, layout: &Layout, theme: &Theme) {
-    let spacing = (9.0 * layout.s).max(4.0);
+fn draw_hatch(canvas: &mut dyn Canvas, rects: &[Rect], lean: Lean, s: f32, theme: &Theme) {
+    let spacing = (9.0 * s).max(4.0);
     let mut path = PathBuilder::new();
     for r in rects {
         // Mirrored for the left lean: u runs from the left edge or from minus the right one.
@@ -164,11 +232,12 @@ fn draw_hatch(canvas: &mut dyn Canvas, rects: &[Rect], lean: Lean, layout: &Layo
         }
     }
     if let Some(path) = path.finish() {
-        canvas.stroke(&path, &Stroke::solid(theme.hatch, (1.1 * layout.s).max(0.7)));
+        canvas.stroke(&path, &Stroke::solid(theme.hatch, (1.1 * s).max(0.7)));
     }
 }
 
-fn draw_axes(
+/// The frame with ticks and axis labels.
+pub fn draw_axes(
     canvas: &mut dyn Canvas,
     panel: &ContourPanel,
     place: &PanelBox,

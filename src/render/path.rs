@@ -8,7 +8,7 @@ use super::canvas::{Canvas, Cap, Rect, Stroke, polyline};
 use super::color::Color;
 use super::field::Domain;
 use super::pchip::Pchip;
-use super::scene::PathPoint;
+use super::scene::{Clock, PathPoint};
 use super::theme::Theme;
 
 /// A path in the pixels of a frame.
@@ -39,17 +39,29 @@ impl Track {
     /// The track of `path` in `frame`. Points that are not finite end it. However many snapshots
     /// there are, the line has a point about every pixel and a marker about every eight.
     pub fn new(path: &[PathPoint], domain: Domain, frame: Rect, s: f32) -> Self {
-        let finite = |p: &PathPoint| p.x.is_finite() && p.y.is_finite() && p.epoch.is_finite();
+        Self::with_clock(path, Clock::Epoch, domain, frame, s)
+    }
+
+    /// The same in the unit of another clock: what is an epoch elsewhere is then its time.
+    pub fn with_clock(
+        path: &[PathPoint],
+        clock: Clock,
+        domain: Domain,
+        frame: Rect,
+        s: f32,
+    ) -> Self {
+        let time = |p: &PathPoint| clock.time(p);
+        let finite = |p: &PathPoint| p.x.is_finite() && p.y.is_finite() && time(p).is_finite();
         let mut knots: Vec<PathPoint> = Vec::new();
         for point in path.iter().take_while(|p| finite(p)) {
             // Two snapshots at one time: the later one counts.
-            while knots.last().is_some_and(|last| last.epoch >= point.epoch) {
+            while knots.last().is_some_and(|last| time(last) >= time(point)) {
                 knots.pop();
             }
             knots.push(*point);
         }
-        let column = |f: fn(&PathPoint) -> f64| knots.iter().map(f).collect::<Vec<f64>>();
-        let (ts, xs, ys) = (column(|p| p.epoch), column(|p| p.x), column(|p| p.y));
+        let column = |f: &dyn Fn(&PathPoint) -> f64| knots.iter().map(f).collect::<Vec<f64>>();
+        let (ts, xs, ys) = (column(&time), column(&|p| p.x), column(&|p| p.y));
         let px = |x: f64, y: f64| {
             let (px, py) = domain.px_from_plane(frame, x, y);
             // Far outside is as good as a page away, and keeps strokes finite.
@@ -92,6 +104,16 @@ impl Track {
     /// All pixels of the line, for what must keep clear of it.
     pub fn pixels(&self) -> Vec<(f32, f32)> {
         self.dense.iter().map(|(_, p)| *p).collect()
+    }
+
+    /// The line's points with their epochs.
+    pub fn line(&self) -> &[(f64, (f32, f32))] {
+        &self.dense
+    }
+
+    /// The snapshots that are drawn, with their epochs.
+    pub fn beads(&self) -> &[(f64, (f32, f32))] {
+        &self.snapshots
     }
 
     /// The epoch of the last snapshot drawn, which is where a diverged run stops.

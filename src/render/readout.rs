@@ -5,18 +5,38 @@
 use super::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use super::layout::{Layout, corner_plate};
 use super::scale::{fixed, number, thousands};
-use super::scene::PathPoint;
+use super::scene::{Clock, PathPoint};
 use super::theme::Theme;
 
 /// The lines of a read-out: name and value, the epoch first.
 pub fn rows(path: &[PathPoint], epoch: f64, span: f64) -> Vec<(&'static str, String)> {
-    let passed = path.partition_point(|p| p.epoch <= epoch).max(1);
+    rows_at(path, Clock::Epoch, epoch, span)
+}
+
+/// The same by another clock: `time` and `span` are in its unit.
+pub fn rows_at(
+    path: &[PathPoint],
+    clock: Clock,
+    time: f64,
+    span: f64,
+) -> Vec<(&'static str, String)> {
+    let passed = path.partition_point(|p| clock.time(p) <= time).max(1);
     let Some(snapshot) = path.get(passed - 1) else { return Vec::new() };
-    let decimals = if span >= 20.0 { 1 } else { 2 };
     // A run that ended earlier shows its own last epoch.
     let last = path[path.len() - 1].epoch;
+    let (epoch, epochs) = match (clock, path.get(passed)) {
+        (Clock::Epoch | Clock::Snapshot, _) => (time.min(last), span),
+        // Epochs are even in the steps of one run.
+        (Clock::Step, Some(next)) => {
+            let (a, b) = (clock.time(snapshot), clock.time(next));
+            let share = if b > a { ((time - a) / (b - a)).clamp(0.0, 1.0) } else { 0.0 };
+            (snapshot.epoch + share * (next.epoch - snapshot.epoch), last)
+        }
+        (Clock::Step, None) => (last, last),
+    };
+    let decimals = if epochs >= 20.0 { 1 } else { 2 };
     let mut rows = vec![
-        ("epoch", fixed(epoch.min(last), decimals)),
+        ("epoch", fixed(epoch, decimals)),
         ("step", thousands(&snapshot.step.to_string())),
         ("learning rate", number(snapshot.lr)),
         ("true loss", loss(snapshot.true_loss)),
@@ -25,7 +45,8 @@ pub fn rows(path: &[PathPoint], epoch: f64, span: f64) -> Vec<(&'static str, Str
     rows
 }
 
-fn loss(value: f64) -> String {
+/// A loss as text.
+pub fn loss(value: f64) -> String {
     match value.abs() {
         _ if !value.is_finite() => "diverged".into(),
         v if v >= 1e6 => number(value),
@@ -36,11 +57,21 @@ fn loss(value: f64) -> String {
     }
 }
 
-/// The place of a read-out in a corner of `frame`: the first one, from the top right, that is
-/// farthest from the path or hides least of it; `None` where the frame is too small.
+/// The place of a read-out in a corner of `frame`; `None` where the frame is too small.
 pub fn corner(frame: Rect, layout: &Layout, path_px: &[(f32, f32)]) -> Option<Rect> {
-    let (w, h) = corner_plate(frame, &layout.font)?;
-    let inset = 8.0 * layout.s;
+    let size = corner_plate(frame, &layout.font)?;
+    Some(free_corner(frame, size, 8.0 * layout.s, layout, path_px))
+}
+
+/// A plate of width and height `size` in the corner of `frame`, `inset` pixels from its edges, that
+/// is the first one, from the top right, that is farthest from the path or hides least of it.
+pub fn free_corner(
+    frame: Rect,
+    (w, h): (f32, f32),
+    inset: f32,
+    layout: &Layout,
+    path_px: &[(f32, f32)],
+) -> Rect {
     let (left, right) = (frame.x + inset, frame.right() - w - inset);
     let (top, bottom) = (frame.y + inset, frame.bottom() - h - inset);
     let corners = [(right, top), (left, top), (right, bottom), (left, bottom)];
@@ -60,7 +91,7 @@ pub fn corner(frame: Rect, layout: &Layout, path_px: &[(f32, f32)]) -> Option<Re
             best = corner;
         }
     }
-    Some(Rect::new(best.0, best.1, w, h))
+    Rect::new(best.0, best.1, w, h)
 }
 
 /// Draws `rows` in `place`: as a list beside a frame or on a plate inside it, stacked where the
@@ -86,22 +117,25 @@ pub fn draw(
         let pad = 0.7 * font.small;
         let (w, h) = (place.w - 2.0 * pad, place.h - pad);
         let inner = Rect::new(place.x + pad, place.y + 0.5 * pad, w, h);
-        draw_list(canvas, inner, rows, font.small, layout, theme);
+        draw_list(canvas, inner, rows, font.small, layout.s, theme);
     } else {
         let size = if place.w >= 12.4 * font.label { font.label } else { font.small };
-        draw_list(canvas, place, rows, size, layout, theme);
+        draw_list(canvas, place, rows, size, layout.s, theme);
     }
 }
 
-/// One under the other, the epoch large.
-fn draw_list(
+/// One under the other in type of `size` pixels, the epoch large; `s` pixels a design pixel.
+pub fn draw_list(
     canvas: &mut dyn Canvas,
     place: Rect,
     rows: &[(&'static str, String)],
     size: f32,
-    layout: &Layout,
+    s: f32,
     theme: &Theme,
 ) {
+    if rows.is_empty() {
+        return;
+    }
     let name = TextStyle::new(size, theme.muted);
     let value = TextStyle::new(size, theme.text).bold().align(Align::Right);
     let large = TextStyle { size: 1.6 * size, ..value };
@@ -109,7 +143,7 @@ fn draw_list(
     canvas.text(rows[0].0, place.x, y, &name);
     canvas.text(&rows[0].1, place.right(), y, &large);
     y += 0.55 * size;
-    let rule = Stroke::solid(theme.rule, layout.s.max(0.75));
+    let rule = Stroke::solid(theme.rule, s.max(0.75));
     canvas.line(&[(place.x, y), (place.right(), y)], &rule);
     for (label, text) in &rows[1..] {
         y += 1.42 * size;
@@ -138,7 +172,7 @@ fn draw_stack(
     }
 }
 
-/// Side by side, the name over the value; the step and then the learning rate give way.
+/// Side by side, the name over the value; the step, the learning rate, then the third give way.
 fn draw_columns(
     canvas: &mut dyn Canvas,
     place: Rect,
@@ -153,7 +187,7 @@ fn draw_columns(
     let total = |shown: &[&(&str, String)]| {
         shown.iter().map(|row| width(row)).sum::<f32>() + 0.8 * size * (shown.len() - 1) as f32
     };
-    for dropped in ["step", "learning rate"] {
+    for dropped in ["step", "learning rate", rows.get(2).map_or("", |row| row.0)] {
         if total(&shown) > place.w {
             shown.retain(|row| row.0 != dropped);
         }
@@ -208,10 +242,16 @@ mod tests {
             lr: 0.1,
         };
         let path = [point(0, 0.0, 2.2961, Some(2.4)), point(1240, 10.0, f64::NAN, None)];
-        let values = |epoch| rows(&path, epoch, 10.0).into_iter().map(|r| r.1).collect::<Vec<_>>();
+        let values = |epoch| {
+            let rows = rows(&path, epoch, 10.0);
+            rows.into_iter().map(|r| r.1).collect::<Vec<_>>()
+        };
         assert_eq!(values(4.5), ["4.50", "0", "0.1", "2.296", "2.400"]);
         assert_eq!(values(10.0), ["10.00", "1,240", "0.1", "diverged", "–"]);
         assert_eq!(values(99.0)[0], "10.00");
         assert!(rows(&[], 0.0, 1.0).is_empty());
+        // Half-way in steps is half-way in epochs.
+        assert_eq!(rows_at(&path, Clock::Step, 620.0, 1240.0)[0].1, "5.00");
+        assert_eq!(rows_at(&path, Clock::Step, 9999.0, 1240.0)[0].1, "10.00");
     }
 }

@@ -24,7 +24,7 @@ pub struct Grid {
 ///
 /// A point whose coordinates are not finite (a diverged run) is not drawn: the path ends before it
 /// and the read-out says so.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct PathPoint {
     /// Optimizer steps done.
     pub step: u64,
@@ -42,6 +42,35 @@ pub struct PathPoint {
     pub lr: f64,
 }
 
+/// How the bands of a contour map are lit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Relief {
+    /// Not at all: a colour means a value and nothing else.
+    #[default]
+    Flat,
+    /// By the slope of the smooth interpolant, light from the upper left.
+    Hillshade,
+}
+
+/// Whether a contour map has arrows down its slope.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Arrows {
+    /// None.
+    #[default]
+    None,
+    /// The negative gradient of the smooth interpolant of the grid's values: not a measured gradient.
+    Interpolant,
+}
+
+/// A picture in the picture: the same path seen in another plane, to the same scale.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Inset {
+    /// What it is ("the same path in a random plane").
+    pub title: String,
+    /// The path there, one point for each of the panel's.
+    pub path: Vec<PathPoint>,
+}
+
 /// One surface with one path over it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ContourPanel {
@@ -57,6 +86,12 @@ pub struct ContourPanel {
     pub x_label: String,
     /// The y axis likewise.
     pub y_label: String,
+    /// How the bands are lit.
+    pub relief: Relief,
+    /// Arrows down the slope.
+    pub arrows: Arrows,
+    /// A second view of the path in a corner, where there is room.
+    pub inset: Option<Inset>,
 }
 
 /// What a curve measures; one chart is drawn for each that occurs.
@@ -68,6 +103,10 @@ pub enum Quantity {
     Accuracy,
     /// A learning rate, on a logarithmic axis where all values are positive.
     LearningRate,
+    /// The L2 norm of the mini-batch gradient, likewise.
+    GradNorm,
+    /// The largest eigenvalue of the Hessian, likewise.
+    Sharpness,
 }
 
 /// Which data a curve was measured on: train is drawn solid, test dashed.
@@ -90,8 +129,8 @@ pub struct Series {
     pub quantity: Quantity,
     /// On which data.
     pub split: Split,
-    /// `(epoch, value)` in a strip, `(alpha, value)` in a curve figure; a value that is not finite
-    /// breaks the line.
+    /// `(time, value)` in a strip, in the film's [`Clock`]; `(alpha, value)` in a curve figure; a
+    /// value that is not finite breaks the line.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -100,6 +139,69 @@ pub struct Series {
 pub struct Strip {
     /// All curves; empty means no strip.
     pub series: Vec<Series>,
+}
+
+/// How film time runs along training.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// Evenly in epochs.
+    #[default]
+    Epoch,
+    /// Evenly in optimizer steps: runs of different batch sizes are side by side at the same step.
+    Step,
+    /// The same time from each snapshot to the next, whatever lies between them. Times are epochs.
+    Snapshot,
+}
+
+impl Clock {
+    /// When `point` was, in this clock's unit.
+    pub fn time(self, point: &PathPoint) -> f64 {
+        match self {
+            Self::Epoch | Self::Snapshot => point.epoch,
+            Self::Step => point.step as f64,
+        }
+    }
+
+    /// The unit, for an axis.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Epoch | Self::Snapshot => "epoch",
+            Self::Step => "step",
+        }
+    }
+}
+
+/// A key moment: the film pauses there and says what it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Moment {
+    /// When, in the film's clock.
+    pub time: f64,
+    /// A few words ("learning rate drops to 0.01").
+    pub label: String,
+    /// For how long the film stands, in seconds; 0 only shows the label in passing.
+    pub pause_secs: f64,
+}
+
+/// A page of text before the film.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Card {
+    /// Large.
+    pub title: String,
+    /// Below it, one line each.
+    pub lines: Vec<String>,
+    /// For how long, in seconds.
+    pub secs: f64,
+}
+
+/// How a film goes through time; the same for all its panels.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Pacing {
+    /// What film time is even in.
+    pub clock: Clock,
+    /// Where it pauses.
+    pub moments: Vec<Moment>,
+    /// What comes first.
+    pub card: Option<Card>,
 }
 
 /// A film: surfaces side by side on one colour scale, their paths moving together.
@@ -117,6 +219,19 @@ pub struct Film {
     pub strip: Strip,
     /// How long the last picture stands, in seconds.
     pub hold_secs: f64,
+    /// Clock, pauses, card.
+    pub pacing: Pacing,
+}
+
+/// How a curve figure puts loss and accuracy together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CurveStyle {
+    /// One chart below the other.
+    #[default]
+    Stacked,
+    /// In one plot, loss (solid) on the left axis and accuracy (dashed) on the right one, as in the
+    /// paper of Li et al. 2018.
+    Twin,
 }
 
 /// A still figure of loss and accuracy along a line `theta + alpha * d`, several runs in one.
@@ -132,4 +247,6 @@ pub struct CurveFigure {
     pub x_label: String,
     /// The curves; [`Quantity::Loss`] on one chart, [`Quantity::Accuracy`] on another below it.
     pub series: Vec<Series>,
+    /// How the two go together.
+    pub style: CurveStyle,
 }

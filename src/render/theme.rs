@@ -24,7 +24,7 @@ impl Colormap {
 
     /// Deep blue through teal to pale sand: low loss is deep, high loss recedes into the page.
     /// Anchors are computed in OKLCh: even steps of lightness.
-    fn lagoon() -> Self {
+    pub(super) fn lagoon() -> Self {
         let lch = [
             (0.270, 0.085, 266.0),
             (0.370, 0.100, 256.0),
@@ -49,8 +49,20 @@ impl Colormap {
         Self { anchors: table.map(Color::hex).to_vec() }
     }
 
+    /// From blue through a pale middle to red, for signed data: the middle is zero. Lightness rises
+    /// to the middle and falls again, alike on both sides.
+    pub(super) fn blue_to_red(middle: f32) -> Self {
+        let end = if middle > 0.5 { 0.36 } else { 0.82 };
+        let steps = (-4..=4).map(|i: i32| {
+            let t = (i.abs() as f32) / 4.0;
+            let lightness = middle + (end - middle) * t;
+            Color::from_oklch(lightness, 0.15 * t.sqrt(), if i < 0 { 255.0 } else { 32.0 })
+        });
+        Self { anchors: steps.collect() }
+    }
+
     /// Greys for paper, dark valley to white heights.
-    fn greys() -> Self {
+    pub(super) fn greys() -> Self {
         let steps = (0..9).map(|i| Color::from_oklch(0.42 + 0.07 * i as f32, 0.0, 0.0));
         Self { anchors: steps.collect() }
     }
@@ -79,6 +91,9 @@ pub struct Theme {
     pub hatch: Color,
     /// From values to colours.
     pub colormap: Colormap,
+    /// From signed values to colours, zero in the middle. In print it is the grey map: which side of
+    /// zero a value lies on must survive a copier.
+    pub diverging: Colormap,
 }
 
 impl Theme {
@@ -98,6 +113,7 @@ impl Theme {
             contour: Color::hex(0x0b2233),
             hatch: Color::hex(0x8a949c),
             colormap: Colormap::lagoon(),
+            diverging: Colormap::blue_to_red(0.97),
         }
     }
 
@@ -114,6 +130,7 @@ impl Theme {
             contour: Color::hex(0x050a0f),
             hatch: Color::hex(0x6b7782),
             colormap: Colormap::viridis_reversed(),
+            diverging: Colormap::blue_to_red(0.22),
         }
     }
 
@@ -130,6 +147,7 @@ impl Theme {
             contour: Color::hex(0x222222),
             hatch: Color::hex(0x777777),
             colormap: Colormap::greys(),
+            diverging: Colormap::greys(),
         }
     }
 

@@ -2,14 +2,19 @@
 
 use std::path::Path;
 
+use crate::dataset::{DataSet, planar};
 use crate::landscape::{Cell, Plane, SurfaceStore};
+use crate::optim::RuleName;
 use crate::record::{Metrics, Run, Status};
 use crate::render::scene::{
-    ContourPanel, CurveFigure, Film, Grid, PathPoint, Quantity, Series, Split,
+    Arrows, ContourPanel, CurveFigure, Film, Grid, Inset, PathPoint, Quantity, Relief, Series,
+    Split,
 };
 use crate::spec::Spec;
-use crate::stages::curve;
+use crate::stages::telling::{Telling, Told};
+use crate::stages::{curve, shadow};
 use crate::train::Verdict;
+use crate::weights::hdf5;
 use crate::{Error, Result};
 
 /// Which run, plane and surface a panel shows.
@@ -26,17 +31,42 @@ pub struct PanelSource {
 }
 
 /// Seconds for which the last frame stands.
-const HOLD_SECS: f64 = 2.0;
+pub(super) const HOLD_SECS: f64 = 2.0;
+
+/// What a contour map shows beside its bands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// How the bands are lit.
+    pub relief: Relief,
+    /// Arrows down the slope.
+    pub arrows: Arrows,
+    /// The same path in a random plane of this seed, in a corner.
+    pub inset: Option<u64>,
+}
+
+/// A contour film of one run, or of several side by side on one colour scale, told as films are.
+///
+/// # Errors
+/// Those of [`contour_told`].
+pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
+    contour_told(sources, title, &Telling::default(), Extras::default())
+}
 
 /// A contour film of one run, or of several side by side on one colour scale.
 ///
 /// # Errors
 /// Those of reading the run folders; [`Error::Landscape`] when a surface is missing, was computed
 /// over another plane, or lacks the losses at the snapshots.
-pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
+pub fn contour_told(
+    sources: &[PanelSource],
+    title: Option<&str>,
+    telling: &Telling,
+    extras: Extras,
+) -> Result<Film> {
     let mut film = Film { hold_secs: HOLD_SECS, ..Film::default() };
     let mut footing = Vec::new();
-    for (index, source) in sources.iter().enumerate() {
+    let mut all_metrics = Vec::new();
+    for source in sources {
         let spec = Spec::parse(&source.run.spec_toml()?, &[])?;
         let plane = Plane::read(&source.run.plane_path(&source.plane))?;
         let store = SurfaceStore::open(&source.run.surface_dir(&source.surface))?;
@@ -53,8 +83,14 @@ pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
         }
         let metrics = source.run.metrics()?;
         let name = source.title.clone().unwrap_or_else(|| describe(&spec));
-        film.panels.push(panel(source, &spec, &plane, &store, &metrics, name)?);
-        film.strip.series.extend(series(index, &metrics));
+        let mut panel = panel(source, &spec, &plane, &store, &metrics, name)?;
+        (panel.relief, panel.arrows) = (extras.relief, extras.arrows);
+        if let Some(seed) = extras.inset {
+            let path = shadow::random_path(&source.run, &spec, &plane, seed)?;
+            panel.inset = Some(Inset { title: "in a random plane, to scale".into(), path });
+        }
+        film.panels.push(panel);
+        all_metrics.push(metrics);
         film.value_label =
             format!("{} loss", if store.header.split == "test" { "test" } else { "training" });
         footing.push((plane, store));
@@ -67,10 +103,23 @@ pub fn contour(sources: &[PanelSource], title: Option<&str>) -> Result<Film> {
         str::to_string,
     );
     film.caption = caption(&footing);
+    if extras.relief == Relief::Hillshade {
+        film.caption += "; shaded from the upper left";
+    }
+    if extras.arrows == Arrows::Interpolant {
+        film.caption += "; arrows: −∇ of the interpolated surface";
+    }
+    let paths: Vec<&[PathPoint]> = film.panels.iter().map(|p| p.path.as_slice()).collect();
+    let clock = telling.clock.resolve(&paths);
+    let told: Vec<Told> = (film.panels.iter().zip(&all_metrics))
+        .map(|(panel, metrics)| Told { name: &panel.title, metrics })
+        .collect();
+    film.strip = telling.strip(clock, &told);
+    film.pacing = telling.pacing(clock, &film.title, &told);
     Ok(film)
 }
 
-fn panel(
+pub(super) fn panel(
     source: &PanelSource,
     spec: &Spec,
     plane: &Plane,
@@ -119,18 +168,15 @@ fn panel(
         path,
         x_label: plane.axis_label(0),
         y_label: plane.axis_label(1),
+        ..ContourPanel::default()
     })
 }
 
 /// `SGD, lr 0.1, batch 128; test accuracy 91.2 %`.
 fn subtitle(spec: &Spec, source: &PanelSource, metrics: &Metrics) -> Result<String> {
     let optim = &spec.optim;
-    let mut text = format!(
-        "{} lr {}, batch {}",
-        optim.rule.to_string().to_uppercase(),
-        optim.lr(),
-        spec.train.batch_size
-    );
+    let mut text =
+        format!("{} lr {}, batch {}", rule_name(optim.rule), optim.lr(), spec.train.batch_size);
     if let Status::Ended { verdict: Verdict::Diverged { step, .. }, .. } =
         source.run.manifest()?.status
     {
@@ -141,8 +187,18 @@ fn subtitle(spec: &Spec, source: &PanelSource, metrics: &Metrics) -> Result<Stri
     Ok(text)
 }
 
+/// An update rule as people write it.
+fn rule_name(rule: RuleName) -> &'static str {
+    match rule {
+        RuleName::Sgd => "SGD",
+        RuleName::Adam => "Adam",
+        RuleName::AdamW => "AdamW",
+        RuleName::RmsProp => "RMSprop",
+    }
+}
+
 /// The network and its data in words.
-fn describe(spec: &Spec) -> String {
+pub(super) fn describe(spec: &Spec) -> String {
     use crate::models::Shortcut;
     let model = &spec.model;
     let shortcut = match model.shortcut {
@@ -171,13 +227,16 @@ fn pretty(arch: &str) -> String {
 
 /// What the picture's numbers rest on, in a line. Panels on one footing share it, each with its own
 /// standard error; others are told apart.
-fn caption(footing: &[(Plane, SurfaceStore)]) -> String {
+pub(super) fn caption(footing: &[(Plane, SurfaceStore)]) -> String {
     let sample = |(_, store): &(Plane, SurfaceStore)| {
         let header = &store.header;
         let split = if header.split == "test" { "Test" } else { "Training" };
         let (cells, done) = (store.cells.len(), store.cells.iter().flatten().count());
         let done = if done == cells { String::new() } else { format!("{done} of ") };
-        let of = format!("{} {} images, {done}{cells} cells", header.samples, header.dataset);
+        let planar =
+            header.dataset.parse::<DataSet>().is_ok_and(|set| set.form().0 == planar::SHAPE);
+        let things = if planar { "points" } else { "images" };
+        let of = format!("{} {} {things}, {done}{cells} cells", header.samples, header.dataset);
         (split, of)
     };
     let axes = |(plane, _): &(Plane, SurfaceStore)| match &plane.about.null_explained_variance[..] {
@@ -206,32 +265,6 @@ fn caption(footing: &[(Plane, SurfaceStore)]) -> String {
         footing.iter().map(|one| line(std::slice::from_ref(one))).collect::<Vec<_>>().join(" | ")
     };
     format!("{text}; BatchNorm frozen; dots are snapshots, between them interpolated")
-}
-
-/// The curves of one run; its panel's colour tells whose they are.
-fn series(panel: usize, metrics: &Metrics) -> Vec<Series> {
-    let mut all = Vec::new();
-    for (split, of) in [("train", Split::Train), ("test", Split::Test)] {
-        for quantity in [Quantity::Loss, Quantity::Accuracy] {
-            let points = metrics.epochs.iter().map(|e| {
-                let value = match (of, quantity) {
-                    (Split::Train, Quantity::Loss) => e.train_loss,
-                    (Split::Train, _) => e.train_accuracy,
-                    (Split::Test, Quantity::Loss) => e.test_loss,
-                    (Split::Test, _) => e.test_accuracy,
-                };
-                (e.epoch as f64, value)
-            });
-            all.push(Series {
-                name: split.to_string(),
-                panel,
-                quantity,
-                split: of,
-                points: points.collect(),
-            });
-        }
-    }
-    all
 }
 
 /// A figure of loss and accuracy along a line, from curves of several folders.
@@ -270,5 +303,54 @@ pub fn curves(folders: &[(String, &Path)], title: Option<&str>) -> Result<CurveF
             );
         }
     }
+    Ok(figure)
+}
+
+/// A figure of loss and accuracy along a line, from HDF5 files of the paper's code, each with its
+/// name: all of `train_loss`, `train_acc`, `test_loss`, `test_acc` that it has.
+///
+/// # Errors
+/// Those of reading the files; [`Error::BadFile`] for one that holds a surface, or no curve.
+pub fn curves_of_files(files: &[(String, &Path)], title: Option<&str>) -> Result<CurveFigure> {
+    let mut figure = CurveFigure {
+        title: title.unwrap_or("Loss and accuracy along a line").into(),
+        x_label: "distance along the direction, α".into(),
+        ..CurveFigure::default()
+    };
+    let mut captions = Vec::new();
+    for (panel, (name, path)) in files.iter().enumerate() {
+        let file = hdf5::read_surface(path)?;
+        let bad = |what: &str, remedy: &str| Error::BadFile {
+            what: what.into(),
+            remedy: remedy.into(),
+            path: path.to_path_buf(),
+        };
+        if file.ys.is_some() {
+            return Err(bad("it holds a surface, not a curve", "give a file with one direction"));
+        }
+        let before = figure.series.len();
+        for (key, quantity, split, unit) in [
+            ("train_loss", Quantity::Loss, Split::Train, 1.0),
+            ("train_acc", Quantity::Accuracy, Split::Train, 0.01), // percent in the file
+            ("test_loss", Quantity::Loss, Split::Test, 1.0),
+            ("test_acc", Quantity::Accuracy, Split::Test, 0.01),
+        ] {
+            if let Some(field) = file.field(key) {
+                let points = file.xs.iter().zip(&field.values).map(|(x, v)| (*x, unit * v));
+                let points = points.collect();
+                figure.series.push(Series { name: name.clone(), panel, quantity, split, points });
+            }
+        }
+        if figure.series.len() == before {
+            let remedy = "give a curve file of the paper's code";
+            return Err(bad(
+                "it has neither train_loss, train_acc, test_loss nor test_acc",
+                remedy,
+            ));
+        }
+        let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+        captions.push(format!("{file_name}, {} points", file.xs.len()));
+    }
+    figure.caption = format!("From {}.", captions.join("; "));
     Ok(figure)
 }

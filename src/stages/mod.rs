@@ -2,12 +2,23 @@
 //! command is a thin layer over these, and whatever it does a program can do by calling them.
 
 pub mod bench;
+pub mod boundary;
 pub mod curve;
 pub mod demo;
 pub mod film;
+pub mod grid_file;
+pub mod heatmap;
+pub mod histograms;
+pub mod joint;
+pub mod moving;
 pub mod plane;
+pub mod race;
+pub mod shadow;
+pub mod spectrum;
+pub mod stack;
 pub mod subject;
 pub mod surface;
+pub mod telling;
 pub mod train;
 
 pub use subject::{SampleChoice, Subject};

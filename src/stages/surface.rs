@@ -34,17 +34,16 @@ pub fn grid_of(plane: &Plane, request: &SurfaceRequest) -> Grid {
     };
     // Random directions are as long as the weights: one unit is the paper's range. PCA directions
     // have length 1.
-    let unit = match plane.about.kind {
-        PlaneKind::Pca | PlaneKind::PcaUncentred => 0.1 * length(&plane.origin),
-        PlaneKind::Random | PlaneKind::File => 1.0,
-    };
-    match request.range {
-        Some(range) => axes(range),
-        None if matches!(plane.about.kind, PlaneKind::Pca | PlaneKind::PcaUncentred) => {
-            Grid::around(&plane.coords(), [nx, ny], unit)
-        }
-        None => axes([(-unit, unit); 2]),
+    match (request.range, plane.about.kind) {
+        (Some(range), _) => axes(range),
+        (None, PlaneKind::Random | PlaneKind::File) => axes([(-1.0, 1.0); 2]),
+        (None, _) => grid_around(&plane.coords(), plane, request.size),
     }
+}
+
+/// A grid that holds `points` on a plane of unit directions.
+pub(super) fn grid_around(points: &[[f64; 2]], plane: &Plane, size: [usize; 2]) -> Grid {
+    Grid::around(points, size, 0.1 * length(&plane.origin))
 }
 
 fn length(v: &[f32]) -> f64 {
@@ -72,30 +71,33 @@ pub fn compute(
         });
     }
     let objective = subject.objective(request.sample)?.with_buffers(plane.buffers.clone())?;
-    let header = header(subject, plane, request, &objective);
+    let grid = grid_of(plane, request);
+    let header = header(subject, plane, grid, request.sample, &objective);
     let mut store = SurfaceStore::begin(folder, header, request.replace)?;
     let report =
         evaluate(&mut store, [&plane.origin, &plane.x, &plane.y], &objective, interrupt, progress)?;
     Ok((store, report))
 }
 
-fn header(
+/// What a surface of `subject` over `grid` on `plane` is, BatchNorm frozen at the plane's buffers.
+pub(super) fn header(
     subject: &Subject,
     plane: &Plane,
-    request: &SurfaceRequest,
+    grid: Grid,
+    sample: SampleChoice,
     objective: &DatasetObjective,
 ) -> Header {
     Header {
         format_version: FORMAT_VERSION,
-        grid: grid_of(plane, request),
+        grid,
         plane_digest: plane.digest(),
         plane: plane.about.made.clone(),
         dataset: subject.data.name.clone(),
         data_digest: subject.data_digest.clone(),
-        split: request.sample.split().into(),
+        split: sample.split().into(),
         samples: objective.samples(),
-        sample_order: request.sample.order.to_string(),
-        sample_seed: request.sample.seed,
+        sample_order: sample.order.to_string(),
+        sample_seed: sample.seed,
         batch_norm: "frozen".into(),
         backend: subject.backend.name().to_string(),
     }

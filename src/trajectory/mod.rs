@@ -8,12 +8,17 @@
 
 mod eigen;
 mod gram;
+mod joined;
 mod null;
 mod pca;
 mod project;
 
 pub use gram::{Gram, MEMORY_BYTES, gram};
-pub use null::{null_explained_variance, null_explained_variance_of_steps, null_limit};
+pub use joined::{Joined, JointPca, joint_pca};
+pub use null::{
+    null_explained_variance, null_explained_variance_of_steps, null_explained_variance_of_walks,
+    null_limit,
+};
 pub use pca::{AxisKind, Centring, Pca, PcaConfig, pca};
 pub use project::{Projection, project};
 

@@ -12,7 +12,7 @@ use std::f64::consts::PI;
 use ndarray::Array2;
 
 use super::eigen::eigen_symmetric;
-use super::pca::{Centring, centre};
+use super::pca::{Centring, centre, centre_masses, weigh};
 use crate::error::{Error, Result};
 
 /// The explained variance of the first `components` principal components of a random walk of
@@ -54,10 +54,7 @@ pub fn null_explained_variance_of_steps(
     centring: Centring,
 ) -> Result<Vec<f64>> {
     if let Some(bad) = steps_sq.iter().find(|s| !(s.is_finite() && **s >= 0.0)) {
-        return Err(Error::Landscape {
-            what: format!("a random walk cannot have a squared step of {bad}"),
-            remedy: "give finite numbers, zero or more".to_string(),
-        });
+        return Err(bad_step(*bad));
     }
     // Squared distance to the last point, which is the origin.
     let mut to_end: Vec<f64> = vec![0.0];
@@ -71,13 +68,63 @@ pub fn null_explained_variance_of_steps(
     if centring == Centring::Centred {
         centre(&mut gram);
     }
+    Ok(shares(gram, components))
+}
+
+/// The part of the trace that each of the first eigenvalues of `gram` is.
+fn shares(gram: Array2<f64>, components: usize) -> Vec<f64> {
     let trace = gram.diag().sum();
     let (values, _) = eigen_symmetric(gram);
     let share = |k: usize| {
         let value = values.get(k).copied().unwrap_or(0.0).max(0.0);
         if trace > 0.0 { value / trace } else { 0.0 }
     };
-    Ok((0..components).map(share).collect())
+    (0..components).map(share).collect()
+}
+
+fn bad_step(bad: f64) -> Error {
+    Error::Landscape {
+        what: format!("a random walk cannot have a squared step of {bad}"),
+        remedy: "give finite numbers, zero or more".to_string(),
+    }
+}
+
+/// The same for several walks that weigh alike: walk r has the squared step lengths `steps_sq[r]`
+/// and begins where run r did; `starts`, (R, R), are the inner products of those beginnings (all
+/// alike for a common start). Steps of a walk are orthogonal to each other, to those of the other
+/// walks and to the beginnings, as in D >> T dimensions. Centred.
+///
+/// # Errors
+/// [`Error::Landscape`] for a step that is negative or not finite.
+pub fn null_explained_variance_of_walks(
+    starts: &Array2<f64>,
+    steps_sq: &[Vec<f64>],
+    components: usize,
+) -> Result<Vec<f64>> {
+    if let Some(bad) = steps_sq.iter().flatten().find(|s| !(s.is_finite() && **s >= 0.0)) {
+        return Err(bad_step(*bad));
+    }
+    // Squared distance of each point of each walk from where that walk began.
+    let mut points: Vec<(usize, f64)> = Vec::new();
+    let mut masses = Vec::new();
+    let total: usize = steps_sq.iter().map(|steps| steps.len() + 1).sum();
+    for (run, steps) in steps_sq.iter().enumerate() {
+        let mut sum = 0.0;
+        points.push((run, sum));
+        for step in steps {
+            sum += step;
+            points.push((run, sum));
+        }
+        let mass = total as f64 / (steps_sq.len() * (steps.len() + 1)) as f64;
+        masses.extend(std::iter::repeat_n(mass, steps.len() + 1));
+    }
+    let mut gram = Array2::from_shape_fn((total, total), |(i, j)| {
+        let ((a, from_a), (b, from_b)) = (points[i], points[j]);
+        starts[[a, b]] + if a == b { from_a.min(from_b) } else { 0.0 }
+    });
+    centre_masses(&mut gram, &masses);
+    weigh(&mut gram, &masses);
+    Ok(shares(gram, components))
 }
 
 /// The limit of component `k` (from 1) for infinitely many equal steps: 6 / (pi k)^2 centred,

@@ -5,6 +5,11 @@
 //! eigenpairs (s^2, u) of H G H, the direction is v = X^T u / s, and the coordinate of snapshot i
 //! is <theta_i - theta_n, v> = (G u)_i / s, relative to the origin and not to the mean. Uncentred,
 //! the same without H. All of it is T x T work in f64.
+//!
+//! Snapshots of several runs joined may be told apart by a group each. Then each run weighs alike
+//! however many snapshots it has: with the mass m_i = T / (R T_r) of a snapshot of run r, the mean
+//! is that of the masses, and the components are those of the sum of m_i (x_i - mean)(x_i - mean)^T.
+//! One run alone has masses of 1, and nothing changes.
 
 use ndarray::{Array2, Axis};
 
@@ -46,6 +51,8 @@ pub struct PcaConfig {
     pub components: usize,
     /// The snapshot at (0, 0); `None` for the last finite one.
     pub origin: Option<usize>,
+    /// The run each snapshot belongs to, (T,): every run weighs alike. Empty: all are of one run.
+    pub groups: Vec<usize>,
     /// The root seed of random axes (stream `direction`, the axis's number the index).
     pub seed: u64,
     /// What may be held in memory while snapshots stream by.
@@ -58,6 +65,7 @@ impl Default for PcaConfig {
             centring: Centring::Centred,
             components: 2,
             origin: None,
+            groups: Vec::new(),
             seed: 0,
             memory_bytes: MEMORY_BYTES,
         }
@@ -97,9 +105,15 @@ pub struct Pca {
 pub fn pca(snapshots: &(impl Snapshots + ?Sized), config: &PcaConfig) -> Result<Pca> {
     let gram = gram(snapshots, config.origin, config.memory_bytes)?;
     let count = gram.used.len();
+    let masses = masses(&gram.used, &config.groups);
     let mut centred = gram.products.clone();
-    if config.centring == Centring::Centred {
-        centre(&mut centred);
+    match &masses {
+        _ if config.centring == Centring::Uncentred => {}
+        Some(masses) => centre_masses(&mut centred, masses),
+        None => centre(&mut centred),
+    }
+    if let Some(masses) = &masses {
+        weigh(&mut centred, masses);
     }
     let trace = centred.diag().sum();
     let (mut spectrum, vectors) = eigen_symmetric(centred);
@@ -118,7 +132,10 @@ pub fn pca(snapshots: &(impl Snapshots + ?Sized), config: &PcaConfig) -> Result<
 
     let mut mixing = Array2::zeros((count, axes.len()));
     for (k, _) in axes.iter().enumerate().filter(|(_, kind)| **kind == AxisKind::Principal) {
-        let scaled = &vectors.column(k) / spectrum[k].sqrt();
+        let mut scaled = &vectors.column(k) / spectrum[k].sqrt();
+        if let Some(masses) = &masses {
+            scaled.iter_mut().zip(masses).for_each(|(s, m)| *s *= m.sqrt());
+        }
         mixing.column_mut(k).assign(&scaled);
     }
     let mut coords = gram.products.dot(&mixing); // (T, T) (T, k)
@@ -226,6 +243,44 @@ pub(super) fn centre(gram: &mut Array2<f64>) {
     for ((i, j), g) in gram.indexed_iter_mut() {
         // Symmetric in i and j to the last bit.
         *g = (*g - (means[i] + means[j])) + mean;
+    }
+}
+
+/// The mass of each snapshot used, T / (R T_r); `None` where all are of one run.
+fn masses(used: &[usize], groups: &[usize]) -> Option<Vec<f64>> {
+    let of = |i: usize| groups.get(i).copied().unwrap_or(0);
+    let mut counts: Vec<(usize, usize)> = Vec::new();
+    for &i in used {
+        match counts.iter_mut().find(|(group, _)| *group == of(i)) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((of(i), 1)),
+        }
+    }
+    let (total, runs) = (used.len() as f64, counts.len() as f64);
+    let mass = |i: &usize| {
+        let count = counts.iter().find(|(group, _)| *group == of(*i)).map_or(1, |c| c.1);
+        total / (runs * count as f64)
+    };
+    (counts.len() > 1).then(|| used.iter().map(mass).collect())
+}
+
+/// The Gram matrix of the rows less their mean weighted by `masses`, (T,).
+pub(super) fn centre_masses(gram: &mut Array2<f64>, masses: &[f64]) {
+    let total: f64 = masses.iter().sum();
+    let weigh = |row: ndarray::ArrayView1<f64>| {
+        row.iter().zip(masses).map(|(g, m)| g * m).sum::<f64>() / total
+    };
+    let means: Vec<f64> = gram.outer_iter().map(weigh).collect();
+    let mean = means.iter().zip(masses).map(|(g, m)| g * m).sum::<f64>() / total;
+    for ((i, j), g) in gram.indexed_iter_mut() {
+        *g = (*g - (means[i] + means[j])) + mean;
+    }
+}
+
+/// M^1/2 G M^1/2 with the diagonal M of `masses`.
+pub(super) fn weigh(gram: &mut Array2<f64>, masses: &[f64]) {
+    for ((i, j), g) in gram.indexed_iter_mut() {
+        *g *= (masses[i] * masses[j]).sqrt();
     }
 }
 

@@ -3,10 +3,12 @@
 
 mod bench;
 mod divergence;
+mod joint;
 mod manners;
 mod pipeline;
 mod refusals;
 mod repetition;
+mod scenes;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -86,7 +86,20 @@ fn every_dataset_is_listed() {
     let rows = Place::new().json(&["datasets", "list"]);
     let names: Vec<&str> =
         rows.as_array().unwrap().iter().map(|r| r["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["cifar10", "mnist", "fashion_mnist", "digits", "synthetic"]);
+    assert_eq!(
+        names,
+        [
+            "cifar10",
+            "mnist",
+            "fashion_mnist",
+            "digits",
+            "synthetic",
+            "spirals",
+            "moons",
+            "rings",
+            "gaussians"
+        ]
+    );
     let found = Place::new().json(&["datasets", "fetch", "digits"]);
     assert_eq!((&found["train"], &found["test"]), (&1437.into(), &360.into()));
 }

@@ -83,7 +83,12 @@ pub(super) fn nets() -> Vec<(Network, usize)> {
         (ModelSpec { dropout: 0.3, ..small("wrn-8-2") }.build([3, 8, 8], 5).unwrap(), 4),
         (small("vgg9").build([3, 9, 8], 4).unwrap(), 4),
         (small("lenet5").build([1, 14, 10], 4).unwrap(), 1),
-        (small("densenet121").build([3, 16, 16], 4).unwrap(), 12),
+        (
+            ModelSpec { activation: with(Activation::Tanh), ..small("densenet121") }
+                .build([3, 16, 16], 4)
+                .unwrap(),
+            12,
+        ),
         (small("mlp").build([1, 5, 3], 4).unwrap(), 7),
         (
             ModelSpec { activation: with(Activation::Gelu), ..small("vgg9") }
@@ -107,8 +112,8 @@ pub(super) fn nets() -> Vec<(Network, usize)> {
 }
 
 /// f32 sums of up to some thousand products in two orders, through up to 121 layers: the norms of
-/// gradients agree to a few 1e-6; a wrong term is of order 1. DenseNet's 121 layers with batch
-/// statistics over 2 images amplify rounding by far more.
+/// gradients agree to 2e-5; a wrong term is of order 1. (DenseNet has a smooth activation here: with
+/// ReLU so many values lie at its kink that two orders of summation differ by 4e-3.)
 const CLOSE: f64 = 2e-4;
 
 #[test]

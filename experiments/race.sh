@@ -1,0 +1,39 @@
+#!/bin/sh
+# A race of optimizers from one start, from the runs to the films.
+#   experiments/race.sh digits                   # embedded data, well under a minute
+#   experiments/race.sh cifar10 [--data-dir DIR]  # some minutes
+# Everything lands in outputs/race_SET. A stage that is done is done again only with RACE_FORCE=1.
+set -eu
+set_name=${1:-digits}
+[ $# -gt 0 ] && shift
+out=outputs/race_$set_name
+spec=$(dirname "$0")/race_$set_name.toml
+lossreel=${LOSSREEL:-cargo run --release --quiet --}
+force=${RACE_FORCE:+--force}
+
+train() { # name, then settings
+    name=$1
+    shift
+    [ -z "$force" ] && [ -f "$out/$name/manifest.json" ] && return
+    $lossreel train "$spec" --out "$out/$name" $force "$@"
+}
+
+case $set_name in
+digits) sgd=0.1 momentum=0.02 adam=0.002 goal=0.9 grid=61x61 samples=500 ;;
+*) sgd=0.1 momentum=0.02 adam=0.002 goal=0.4 grid=31x31 samples=300 ;;
+esac
+train sgd --set optim.momentum=0 --set optim.lr=$sgd "$@"
+train momentum --set optim.momentum=0.9 --set optim.lr=$momentum "$@"
+train adam --set optim.rule=adam --set optim.lr=$adam "$@"
+
+$lossreel plane "$out/sgd" "$out/momentum" "$out/adam" --out "$out/joint" --origin mean
+$lossreel surface "$out/joint" --grid $grid --samples $samples --buffers-of momentum $force
+names="--panel-title SGD --panel-title Momentum --panel-title Adam"
+for file in race.mp4 race.gif race.png; do
+    size=1280x720
+    [ $file = race.gif ] && size=960x540
+    $lossreel render "$out/joint" --as race $names --goal test_accuracy=$goal \
+        --size $size --out "$out/$file"
+done
+$lossreel render "$out/joint" --as race $names --layout multiples --clock wall \
+    --goal train_loss --out "$out/race_wall.mp4"

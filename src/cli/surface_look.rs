@@ -1,0 +1,76 @@
+//! Options of the surface in space.
+
+use std::path::Path;
+
+use lossreel::Result;
+use lossreel::render::film::{Format, Output};
+use lossreel::render::scene::Film;
+use lossreel::render::surface3d::flight::CameraPath;
+use lossreel::render::surface3d::scale::Heights;
+use lossreel::render::surface3d::show::SurfaceLook;
+
+const HEADING: &str = "Surface in space";
+
+/// How a surface is looked at; with `--as surface`.
+#[derive(Debug, clap::Args)]
+pub struct LookArgs {
+    /// Camera: still, sway, orbit, fly-in, follow, or a file of [[key]] tables with at (0 to 1),
+    /// azimuth, elevation, distance, look (at the ball, 0 to 1) and follow (the ball, 0 to 1).
+    /// By default sway along a path, orbit without one.
+    #[arg(long, value_name = "NAME|FILE", help_heading = HEADING)]
+    camera: Option<String>,
+    /// From which side, in degrees: -90 has x to the right and y into the picture; by default the
+    /// side that shows most.
+    #[arg(long, value_name = "DEGREES", allow_hyphen_values = true, help_heading = HEADING)]
+    azimuth: Option<f64>,
+    /// From how high, in degrees: 90 is straight above; by default as high as shows most.
+    #[arg(long, value_name = "DEGREES", help_heading = HEADING)]
+    elevation: Option<f64>,
+    /// How heights grow with values: auto (log where no value is negative), log, linear.
+    #[arg(long, default_value = "auto", help_heading = HEADING)]
+    heights: HeightsArg,
+    /// Cut the surface off above this value; the cap is hatched.
+    #[arg(long, value_name = "VALUE", help_heading = HEADING)]
+    clip: Option<f64>,
+    /// Height of the box; its longer side is 2.
+    #[arg(long, default_value_t = 1.35, help_heading = HEADING)]
+    relief: f32,
+    /// Pictures of which a frame is the mean, each with four samples a pixel; 4 for stills, 1 for
+    /// films.
+    #[arg(long, help_heading = HEADING)]
+    passes: Option<usize>,
+}
+
+/// How heights grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum HeightsArg {
+    /// Log where no value is negative, else linear.
+    Auto,
+    /// Equal steps are equal factors.
+    Log,
+    /// Equal steps are equal differences.
+    Linear,
+}
+
+impl LookArgs {
+    /// The look that is asked for.
+    pub fn look(&self, film: &Film, output: &Output) -> Result<SurfaceLook> {
+        let path = film.panels.iter().any(|p| !p.path.is_empty());
+        let name = self.camera.as_deref().unwrap_or(if path { "sway" } else { "orbit" });
+        let is_file = Path::new(name).extension().is_some() || name.contains('/');
+        let camera =
+            if is_file { CameraPath::read(Path::new(name))? } else { CameraPath::preset(name)? };
+        let still = matches!(output.check()?.0, Format::Png | Format::Svg);
+        let mut look = SurfaceLook::new(camera);
+        look.heights = match self.heights {
+            HeightsArg::Auto => Heights::Auto,
+            HeightsArg::Log => Heights::Log,
+            HeightsArg::Linear => Heights::Linear,
+        };
+        (look.azimuth, look.elevation) = (self.azimuth, self.elevation);
+        look.clip = self.clip;
+        look.relief = self.relief;
+        look.passes = self.passes.unwrap_or(if still { 4 } else { 1 });
+        Ok(look)
+    }
+}

@@ -1,0 +1,127 @@
+//! A stack of surfaces: one plane of coordinates, and a layer for each moment, mini-batch or mask.
+//!
+//! ```text
+//! surfaces/NAME/
+//!   stack.json                  what the layers are
+//!   layers/NNN/                 each a surface: grid.json, cells.jsonl, path.json
+//! ```
+//!
+//! A layer is a surface like any other, so a stack resumes as its layers do: a cell absent is a cell
+//! not done, in any of them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::SurfaceStore;
+use crate::disk;
+use crate::names::named_enum;
+use crate::{Error, Result};
+
+named_enum! {
+    /// What changes from layer to layer.
+    pub enum StackKind("stack") {
+        /// The slice: through each snapshot, in the plane's directions.
+        Snapshots = "snapshots",
+        /// The images: each mini-batch of training, on one plane.
+        Batches = "batches",
+        /// Dropout's masks, on one plane.
+        Dropout = "dropout",
+    }
+}
+
+/// `stack.json`: what the layers are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StackAbout {
+    /// Version of the run folder's format.
+    pub format_version: u32,
+    /// What changes from layer to layer.
+    pub kind: StackKind,
+    /// The same in words.
+    pub made: String,
+    /// Digest of the plane whose directions and coordinates all layers have.
+    pub plane_digest: String,
+    /// The layers, in order.
+    pub layers: Vec<Layer>,
+}
+
+/// One layer of a stack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    /// The snapshot that the ball of the film is: that of the layer, or the last one.
+    pub snapshot: usize,
+    /// Optimizer steps: of that snapshot, or before the mini-batch was trained on.
+    pub step: u64,
+    /// The same in epochs.
+    pub epoch: f64,
+    /// What the layer is, in words: `snapshot 4`, `mini-batch 17`, `mask 2`.
+    pub label: String,
+}
+
+/// A stack's folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stack {
+    folder: PathBuf,
+    /// What the layers are.
+    pub about: StackAbout,
+}
+
+impl Stack {
+    /// Opens `folder` to evaluate the layers of `about` there: a new folder, or one left half-way
+    /// by the same stack.
+    ///
+    /// # Errors
+    /// [`Error::Landscape`] when the folder holds something else and `replace` is false.
+    pub fn begin(folder: &Path, about: StackAbout, replace: bool) -> Result<Self> {
+        let path = folder.join("stack.json");
+        let stack = Self { folder: folder.to_path_buf(), about };
+        if path.exists() || folder.join("grid.json").exists() {
+            if path.exists() && Self::open(folder).is_ok_and(|old| old == stack) && !replace {
+                return Ok(stack);
+            }
+            if !replace {
+                return Err(Error::Landscape {
+                    what: format!("{} holds another surface or stack", folder.display()),
+                    remedy: "choose another --name, or replace it with --force".into(),
+                });
+            }
+            fs::remove_dir_all(folder).map_err(Error::io("remove the old surface", folder))?;
+        }
+        let mut text = serde_json::to_string_pretty(&stack.about).expect("a stack is plain data");
+        text.push('\n');
+        disk::write_bytes(&path, text.as_bytes())?;
+        Ok(stack)
+    }
+
+    /// Opens a stack that is there, finished or not.
+    ///
+    /// # Errors
+    /// [`Error::Landscape`] when there is none, [`Error::BadFile`] for one that is damaged.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join("stack.json");
+        let text = fs::read_to_string(&path).map_err(|_| Error::Landscape {
+            what: format!("there is no stack of surfaces in {}", folder.display()),
+            remedy: "compute it first: lossreel surface RUN --stack snapshots".into(),
+        })?;
+        let about = serde_json::from_str(&text).map_err(|e| Error::BadFile {
+            what: format!("the stack does not parse ({e})"),
+            remedy: "remove the folder and compute the stack again".into(),
+            path,
+        })?;
+        Ok(Self { folder: folder.to_path_buf(), about })
+    }
+
+    /// The folder of layer `index`.
+    pub fn layer_dir(&self, index: usize) -> PathBuf {
+        self.folder.join("layers").join(format!("{index:03}"))
+    }
+
+    /// All layers, finished or not.
+    ///
+    /// # Errors
+    /// [`Error::Landscape`] when one is missing, [`Error::BadFile`] for one that is damaged.
+    pub fn surfaces(&self) -> Result<Vec<SurfaceStore>> {
+        (0..self.about.layers.len()).map(|i| SurfaceStore::open(&self.layer_dir(i))).collect()
+    }
+}

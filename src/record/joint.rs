@@ -1,0 +1,299 @@
+//! Joint folders: several runs on one plane.
+//!
+//! ```text
+//! NAME/
+//!   joint.json                  the runs, by path and digest
+//!   planes/NAME.safetensors     origin, x, y, the first run's buffers
+//!   paths/NAME.json             every run's path on that plane
+//!   surfaces/NAME/              as a run's, with paths.jsonl: losses at all snapshots
+//! ```
+//!
+//! The runs stay where they are: the folder refers to them, relative to itself where it can, and
+//! notices when one is no longer what it was.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Existing, FORMAT_VERSION, Run};
+use crate::disk;
+use crate::{Error, Result};
+
+/// A joint folder that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joint {
+    root: PathBuf,
+    about: JointAbout,
+}
+
+/// `joint.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JointAbout {
+    /// [`FORMAT_VERSION`] of the writer.
+    pub format_version: u32,
+    /// Version of lossreel.
+    pub version: String,
+    /// The runs, in the order they were named.
+    pub runs: Vec<JointRun>,
+}
+
+/// One run of a joint folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JointRun {
+    /// Its name, unlike the others'.
+    pub name: String,
+    /// Its folder, relative to the joint folder where there is such a way.
+    pub folder: PathBuf,
+    /// [`run_digest`] of it.
+    pub digest: String,
+}
+
+/// SHA-256 over a run's spec, the steps of its snapshots, and the bytes of the first and the last of
+/// them: tells whether it is still the run it was.
+///
+/// # Errors
+/// Those of reading the run.
+pub fn run_digest(run: &Run) -> Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(run.spec_toml()?.as_bytes());
+    let snapshots = run.snapshots()?;
+    for s in &snapshots {
+        hash.update(format!("{} {} {}\n", s.index, s.step, s.diverged));
+    }
+    for s in [snapshots.first(), snapshots.last()].into_iter().flatten() {
+        hash.update(fs::read(&s.path).map_err(Error::io("read a snapshot", &s.path))?);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Files and folders of a joint folder; the one that tells what it is goes last.
+const OWN: &[&str] = &["planes", "paths", "surfaces", "figures", "joint.json"];
+
+impl Joint {
+    /// Whether `root` is a joint folder.
+    pub fn is_at(root: &Path) -> bool {
+        root.join("joint.json").is_file()
+    }
+
+    /// Makes a joint folder of `runs`, or opens the one that is there of the same runs.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for no run or one named twice; [`Error::Run`] when the folder holds
+    /// something else and `existing` is `Refuse`, or holds no joint plane at all.
+    pub fn create(root: &Path, runs: &[Run], existing: Existing) -> Result<Self> {
+        if runs.is_empty() {
+            return Err(Error::bad_value("RUN", "", "not given", "name two runs or more"));
+        }
+        let whole = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        for (i, run) in runs.iter().enumerate() {
+            if runs[..i].iter().any(|other| whole(other.root()) == whole(run.root())) {
+                return Err(Error::bad_value(
+                    "RUN",
+                    run.root().display(),
+                    "named twice",
+                    "name each run once",
+                ));
+            }
+        }
+        let occupied = fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some());
+        if occupied && !Self::is_at(root) {
+            return Err(Error::Run {
+                what: "the folder is not empty and holds no joint plane".into(),
+                remedy: "choose another --out".into(),
+                path: root.to_path_buf(),
+            });
+        }
+        fs::create_dir_all(root).map_err(Error::io("make the folder", root))?;
+        let about = JointAbout {
+            format_version: FORMAT_VERSION,
+            version: env!("CARGO_PKG_VERSION").into(),
+            runs: references(root, runs)?,
+        };
+        if occupied {
+            match Self::read(root) {
+                Ok(joint) if joint.about.runs == about.runs => return Ok(joint),
+                _ if existing == Existing::Replace => {}
+                Ok(_) => {
+                    return Err(Error::Run {
+                        what: "the folder holds a joint plane of other runs".into(),
+                        remedy: "choose another --out, or replace it with --force".into(),
+                        path: root.to_path_buf(),
+                    });
+                }
+                Err(error) => return Err(error),
+            }
+            for name in OWN {
+                let path = root.join(name);
+                let removed =
+                    if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                match removed {
+                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(Error::io("remove the old joint plane's file", path)(e));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let mut text = serde_json::to_string_pretty(&about).expect("references are plain data");
+        text.push('\n');
+        disk::write_bytes(&root.join("joint.json"), text.as_bytes())?;
+        Ok(Self { root: root.to_path_buf(), about })
+    }
+
+    /// Opens a joint folder and sees that its runs are still what they were.
+    ///
+    /// # Errors
+    /// [`Error::Run`] when there is none or a run has changed, [`Error::BadFile`] for damage.
+    pub fn open(root: &Path) -> Result<Self> {
+        let joint = Self::read(root)?;
+        for (reference, run) in joint.about.runs.iter().zip(joint.runs()?) {
+            if run_digest(&run)? != reference.digest {
+                return Err(Error::Run {
+                    what: format!(
+                        "run `{}` is no longer what the joint plane was made of",
+                        reference.name
+                    ),
+                    remedy: "make the plane again: lossreel plane RUN RUN ... --out JOINT --force"
+                        .into(),
+                    path: root.to_path_buf(),
+                });
+            }
+        }
+        Ok(joint)
+    }
+
+    fn read(root: &Path) -> Result<Self> {
+        let path = root.join("joint.json");
+        if !path.is_file() {
+            return Err(Error::Run {
+                what: "the folder holds no joint plane".into(),
+                remedy: "make one: lossreel plane RUN RUN ... --out JOINT".into(),
+                path: root.to_path_buf(),
+            });
+        }
+        let text = fs::read_to_string(&path).map_err(Error::io("read the joint plane", &path))?;
+        let bad = |what: String, remedy: &str| Error::BadFile {
+            what,
+            remedy: remedy.into(),
+            path: path.clone(),
+        };
+        let about: JointAbout = serde_json::from_str(&text).map_err(|e| {
+            bad(
+                format!("the list of runs does not parse ({e})"),
+                "make the plane again with --force",
+            )
+        })?;
+        if about.format_version > FORMAT_VERSION {
+            let what = format!(
+                "the folder has format {}, this lossreel reads up to {FORMAT_VERSION}",
+                about.format_version
+            );
+            return Err(bad(what, "use a newer lossreel"));
+        }
+        Ok(Self { root: root.to_path_buf(), about })
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder's own name, for titles.
+    pub fn name(&self) -> String {
+        let absolute = fs::canonicalize(&self.root).unwrap_or_else(|_| self.root.clone());
+        absolute.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The runs' names, in order.
+    pub fn names(&self) -> Vec<&str> {
+        self.about.runs.iter().map(|run| run.name.as_str()).collect()
+    }
+
+    /// The references.
+    pub fn references(&self) -> &[JointRun] {
+        &self.about.runs
+    }
+
+    /// Opens the runs.
+    ///
+    /// # Errors
+    /// [`Error::Run`] when one is gone.
+    pub fn runs(&self) -> Result<Vec<Run>> {
+        self.about.runs.iter().map(|run| Run::open(self.root.join(&run.folder))).collect()
+    }
+
+    /// Which run `name` means, by its name or its folder.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] with the known ones.
+    pub fn index_of(&self, name: &str) -> Result<usize> {
+        let whole = |path: &Path| fs::canonicalize(path).ok();
+        let named = self.about.runs.iter().position(|run| run.name == name);
+        let placed = || {
+            let wanted = whole(Path::new(name))?;
+            self.about
+                .runs
+                .iter()
+                .position(|run| whole(&self.root.join(&run.folder)).as_ref() == Some(&wanted))
+        };
+        named.or_else(placed).ok_or_else(|| Error::unknown_name("run", name, &self.names()))
+    }
+
+    /// `planes/NAME.safetensors`.
+    pub fn plane_path(&self, name: &str) -> PathBuf {
+        self.root.join("planes").join(format!("{name}.safetensors"))
+    }
+
+    /// `paths/NAME.json`.
+    pub fn paths_path(&self, name: &str) -> PathBuf {
+        self.root.join("paths").join(format!("{name}.json"))
+    }
+
+    /// `surfaces/NAME/`.
+    pub fn surface_dir(&self, name: &str) -> PathBuf {
+        self.root.join("surfaces").join(name)
+    }
+}
+
+/// Names and ways to the runs from `root`, which exists.
+fn references(root: &Path, runs: &[Run]) -> Result<Vec<JointRun>> {
+    let names: Vec<String> = runs.iter().map(Run::name).collect();
+    let here = fs::canonicalize(root).map_err(Error::io("find the folder", root))?;
+    let mut references = Vec::new();
+    for (run, name) in runs.iter().zip(&names) {
+        let alone = names.iter().filter(|other| *other == name).count() == 1;
+        // Two folders of one name: told apart by the folders they are in.
+        let name = if alone { name.clone() } else { run.root().display().to_string() };
+        let there = fs::canonicalize(run.root()).map_err(Error::io("find the run", run.root()))?;
+        let folder = relative(&here, &there);
+        references.push(JointRun { name, folder, digest: run_digest(run)? });
+    }
+    Ok(references)
+}
+
+/// The way from the folder `from` to `to`, both absolute; `to` itself where they share no root.
+fn relative(from: &Path, to: &Path) -> PathBuf {
+    let (a, b): (Vec<Component>, Vec<Component>) =
+        (from.components().collect(), to.components().collect());
+    let shared = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
+    if shared == 0 {
+        return to.to_path_buf();
+    }
+    let up = std::iter::repeat_n(Component::ParentDir, a.len() - shared);
+    up.chain(b[shared..].iter().copied()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_from_folder_to_folder_goes_up_and_down() {
+        let way = |from, to| relative(Path::new(from), Path::new(to));
+        assert_eq!(way("/a/b/joint", "/a/b/sgd"), Path::new("../sgd"));
+        assert_eq!(way("/a/joint", "/a/b/c/sgd"), Path::new("../b/c/sgd"));
+        assert_eq!(way("/a/b/joint", "/c/sgd"), Path::new("../../../c/sgd"));
+    }
+}

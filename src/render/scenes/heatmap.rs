@@ -1,0 +1,376 @@
+//! A map of any quantity over the plane, cell by cell: nothing is interpolated, each sample is a
+//! box of its own. With a path it is a film.
+
+use crate::error::{Error, Result};
+use crate::render::canvas::{Canvas, Rect, Stroke, TextStyle};
+use crate::render::field::{Domain, Marks};
+use crate::render::page::{Furniture, Page};
+use crate::render::panel;
+use crate::render::path::{Pen, Track};
+use crate::render::readout;
+use crate::render::scale::{log_ticks, significant, ticks};
+use crate::render::scene::{ContourPanel, Grid, Pacing, PathPoint, Strip};
+use crate::render::show::Show;
+use crate::render::theme::{Colormap, Theme};
+use crate::render::timeline::Timeline;
+
+use super::axes::{Axes, draw_heading, frame_in, gutters, heading_height};
+
+/// From values to colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Scaling {
+    /// Logarithmic where all values are positive and span more than a factor of ten, else linear.
+    #[default]
+    Auto,
+    /// Even in the value.
+    Linear,
+    /// Even in its logarithm; zero and below are clipped.
+    Log,
+    /// Even in the value, with zero in the middle of a two-coloured map.
+    Diverging,
+}
+
+/// A heat map, with or without a path moving over it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Heatmap {
+    /// The headline.
+    pub title: String,
+    /// Above the map.
+    pub heading: String,
+    /// A line of detail below that.
+    pub subtitle: String,
+    /// Where the numbers come from.
+    pub caption: String,
+    /// What the colours mean ("test accuracy, %").
+    pub value_label: String,
+    /// The x axis.
+    pub x_label: String,
+    /// The y axis.
+    pub y_label: String,
+    /// The values; infinite ones are clipped and hatched, NaN is a hole.
+    pub grid: Grid,
+    /// How they become colours.
+    pub scaling: Scaling,
+    /// The ends of the scale; what lies outside is clipped, and the colour bar says so. The finite
+    /// values' own range without one.
+    pub range: Option<[f64; 2]>,
+    /// A path over the map; may be empty.
+    pub path: Vec<PathPoint>,
+    /// Charts below.
+    pub strip: Strip,
+    /// Clock, pauses, card.
+    pub pacing: Pacing,
+    /// How long the last picture stands, in seconds.
+    pub hold_secs: f64,
+}
+
+/// A continuous scale of colours.
+#[derive(Debug, Clone, PartialEq)]
+struct ColorScale {
+    log: bool,
+    /// Ends in scale units.
+    low: f64,
+    high: f64,
+    clipped: [bool; 2],
+    map: Colormap,
+}
+
+impl ColorScale {
+    fn new(values: &[f64], scaling: Scaling, range: Option<[f64; 2]>, theme: &Theme) -> Self {
+        let finite = || values.iter().copied().filter(|v| v.is_finite());
+        let positive = finite().filter(|v| *v > 0.0);
+        let ends = |of: &mut dyn Iterator<Item = f64>| {
+            of.fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], v| [a.min(v), b.max(v)])
+        };
+        let [least, most] = ends(&mut finite());
+        let log = match scaling {
+            Scaling::Log => most > 0.0,
+            Scaling::Auto => least > 0.0 && most > 10.0 * least,
+            _ => false,
+        };
+        let own = if log { ends(&mut positive.into_iter()) } else { [least, most] };
+        let own = if scaling == Scaling::Diverging {
+            let reach = own[0].abs().max(own[1].abs());
+            [-reach, reach]
+        } else {
+            own
+        };
+        let usable = |r: &[f64; 2]| {
+            r[0] < r[1] && r[0].is_finite() && r[1].is_finite() && (!log || r[0] > 0.0)
+        };
+        let given = range.filter(usable);
+        let [mut low, mut high] = given.unwrap_or(own);
+        if !(low.is_finite() && high.is_finite()) {
+            (low, high) = (0.0, 1.0);
+        }
+        // The ends as they are drawn to, before they are spread for a constant map.
+        let clipped = [values.iter().any(|v| *v < low), values.iter().any(|v| *v > high)];
+        if log {
+            (low, high) = (low.log10(), high.log10());
+        }
+        if high - low <= 1e-12 * low.abs().max(high.abs()) {
+            let half = if log { 0.5 } else { 0.5 * low.abs().max(1e-9) };
+            (low, high) = (low - half, high + half);
+        }
+        let diverging = scaling == Scaling::Diverging;
+        let map = if diverging { theme.diverging.clone() } else { theme.colormap.clone() };
+        Self { log, low, high, clipped, map }
+    }
+
+    /// Place on the bar, 0..=1.
+    fn share(&self, value: f64) -> f64 {
+        let z = if self.log { value.max(1e-300).log10() } else { value };
+        // Halved first: the ends may be further apart than the largest number.
+        ((0.5 * z - 0.5 * self.low) / (0.5 * self.high - 0.5 * self.low)).clamp(0.0, 1.0)
+    }
+
+    fn ticks(&self, count: usize) -> Vec<f64> {
+        if self.log {
+            let ends = [10f64.powf(self.low), 10f64.powf(self.high)];
+            log_ticks(ends[0], ends[1], count)
+        } else {
+            ticks(self.low, self.high, count)
+        }
+    }
+}
+
+/// A heat map made ready.
+pub struct HeatmapShow<'a> {
+    map: &'a Heatmap,
+    page: Page<'a>,
+    timeline: Timeline,
+    scale: ColorScale,
+    domain: Domain,
+    frame: Rect,
+    bar: Rect,
+    readout: Option<Rect>,
+    track: Track,
+}
+
+impl<'a> HeatmapShow<'a> {
+    /// Makes `map` ready for a picture of `size` pixels in `frames` frames.
+    ///
+    /// Errors: [`Error::Render`] on a grid that cannot be drawn.
+    pub fn new(
+        map: &'a Heatmap,
+        theme: &'a Theme,
+        size: [u32; 2],
+        frames: usize,
+        fps: u32,
+    ) -> Result<Self> {
+        map.grid.check()?;
+        let furniture = Furniture {
+            title: &map.title,
+            caption: &map.caption,
+            strip: &map.strip,
+            pacing: &map.pacing,
+        };
+        let times = map.path.iter().map(|p| map.pacing.clock.time(p));
+        let timeline = Timeline::over(times, &map.pacing, map.hold_secs, frames, f64::from(fps));
+        let span = [timeline.start, timeline.end];
+        let page = Page::new(size, furniture, span, theme);
+        let scale = ColorScale::new(&map.grid.values, map.scaling, map.range, theme);
+        let panel =
+            ContourPanel { grid: map.grid.clone(), path: map.path.clone(), ..Default::default() };
+        let domain = Domain::of(&panel);
+        let (font, s) = (page.font, page.s);
+        let roomy = page.rect.h >= 240.0;
+        let heading = heading_height(&font, !map.heading.is_empty(), !map.subtitle.is_empty());
+        let around = gutters(&font, s, domain.y, [roomy; 2], heading);
+        let number = TextStyle::new(font.small, theme.muted);
+        let numbers = scale.ticks(8).into_iter().map(|v| number.width(&significant(v, 4)));
+        let bar_w = 16.0 * s + numbers.fold(2.0 * font.small, f32::max) + 28.0 * s;
+        let title_w = number.width(&map.value_label) + 12.0 * s;
+        let side = bar_w.max(title_w.min(0.22 * page.body.w));
+        let cell = Rect { w: page.body.w - side, ..page.body };
+        let aspect = (domain.x[1] - domain.x[0]) / (domain.y[1] - domain.y[0]);
+        let equal = (0.4..=2.5).contains(&aspect);
+        let mut frame = frame_in(cell, around, &domain, equal);
+        // Frame, bar and read-out side by side, together in the middle of the page.
+        let slack = (cell.w - around[0] - around[2] - frame.w).max(0.0);
+        let readout_w = 14.0 * font.label;
+        let wanted = readout_w + 34.0 * s;
+        let beside = !map.path.is_empty() && slack >= wanted && frame.h >= 8.6 * font.label;
+        let left_over = if beside { slack - wanted } else { slack };
+        frame.x = (page.body.x + around[0] + 0.5 * left_over).round();
+        let readout = beside.then(|| {
+            let x = frame.right() + around[2] + side + 34.0 * s;
+            Rect::new(x, frame.y, readout_w, 8.6 * font.label)
+        });
+        let bar_x = frame.right() + 16.0 * s;
+        let bar_y = frame.y + 1.7 * font.small;
+        let bar = Rect::new(bar_x, bar_y, 16.0 * s, (frame.bottom() - bar_y).max(2.0));
+        let track = Track::with_clock(&map.path, map.pacing.clock, domain, frame, s);
+        Ok(Self { map, page, timeline, scale, domain, frame, bar, readout, track })
+    }
+
+    fn draw_cells(&self, canvas: &mut dyn Canvas) {
+        let grid = &self.map.grid;
+        let (xs, ys) = (edges(&grid.xs, self.domain.x), edges(&grid.ys, self.domain.y));
+        let px: Vec<f32> = xs.iter().map(|&x| self.px(x, self.domain.y[0]).0.round()).collect();
+        let py: Vec<f32> = ys.iter().map(|&y| self.px(self.domain.x[0], y).1.round()).collect();
+        let nx = grid.xs.len();
+        let color = |k: usize| {
+            let value = grid.values[k];
+            (!value.is_nan()).then(|| self.scale.map.at(self.scale.share(value)))
+        };
+        for iy in 0..grid.ys.len() {
+            let mut ix = 0;
+            while ix < nx {
+                let first = ix;
+                let ink = color(iy * nx + ix);
+                // Neighbours of one colour are one box.
+                while ix < nx && color(iy * nx + ix) == ink {
+                    ix += 1;
+                }
+                if let Some(ink) = ink {
+                    let (x, y) = (px[first], py[iy + 1]);
+                    canvas.rect(Rect::new(x, y, px[ix] - x, py[iy] - y), ink);
+                }
+            }
+        }
+    }
+
+    fn px(&self, x: f64, y: f64) -> (f32, f32) {
+        self.domain.px_from_plane(self.frame, x, y)
+    }
+
+    fn draw_bar(&self, canvas: &mut dyn Canvas, theme: &Theme) {
+        let (bar, font, s) = (self.bar, self.page.font, self.page.s);
+        let point = 0.8 * bar.w;
+        let top = bar.y + if self.scale.clipped[1] { point } else { 0.0 };
+        let bottom = bar.bottom() - if self.scale.clipped[0] { point } else { 0.0 };
+        let steps = ((bottom - top).round() as usize).clamp(2, 512);
+        let y_of = |share: f64| bottom - share as f32 * (bottom - top);
+        for i in 0..steps {
+            let (a, b) = (i as f64 / steps as f64, (i + 1) as f64 / steps as f64);
+            let color = self.scale.map.at(0.5 * (a + b));
+            let (y0, y1) = (y_of(b).floor(), y_of(a).ceil());
+            canvas.rect(Rect::new(bar.x, y0, bar.w, y1 - y0), color);
+        }
+        let middle = bar.x + 0.5 * bar.w;
+        for (clipped, tip, base, share) in [
+            (self.scale.clipped[1], bar.y, top, 1.0),
+            (self.scale.clipped[0], bar.bottom(), bottom, 0.0),
+        ] {
+            let mut path = tiny_skia::PathBuilder::new();
+            path.move_to(bar.x, base);
+            path.line_to(middle, tip);
+            path.line_to(bar.right(), base);
+            path.close();
+            if let Some(path) = path.finish().filter(|_| clipped) {
+                canvas.fill(&path, self.scale.map.at(share), false);
+            }
+        }
+        let mut outline = vec![(bar.x, bottom), (bar.x, top)];
+        outline.extend(self.scale.clipped[1].then_some((middle, bar.y)));
+        outline.extend([(bar.right(), top), (bar.right(), bottom)]);
+        outline.extend(self.scale.clipped[0].then_some((middle, bar.bottom())));
+        outline.push((bar.x, bottom));
+        outline.push((bar.x, top));
+        canvas.line(&outline, &Stroke::solid(theme.muted.alpha(0.8), s.max(0.75)));
+        let style = TextStyle::new(font.small, theme.muted);
+        let tick = Stroke::solid(theme.muted, s.max(0.75));
+        for value in self.scale.ticks(((bar.h / (2.2 * font.small)) as usize).clamp(2, 8)) {
+            let y = y_of(self.scale.share(value));
+            canvas.line(&[(bar.right(), y), (bar.right() + 4.0 * s, y)], &tick);
+            let baseline = y + 0.5 * crate::render::text::CAP_HEIGHT * font.small;
+            canvas.text(&significant(value, 4), bar.right() + 8.0 * s, baseline, &style);
+        }
+        let title = TextStyle::new(font.small, theme.text);
+        let room = self.page.rect.w - 0.5 * self.page.margin - bar.x;
+        canvas.text(
+            &title.fit(&self.map.value_label, room),
+            bar.x,
+            bar.y - 0.6 * font.small,
+            &title,
+        );
+    }
+}
+
+/// The `n + 1` edges of the cells around `n` samples: half-way between, and the domain's ends.
+fn edges(samples: &[f64], [low, high]: [f64; 2]) -> Vec<f64> {
+    let middles = samples.windows(2).map(|w| 0.5 * w[0] + 0.5 * w[1]);
+    std::iter::once(low).chain(middles).chain([high]).collect()
+}
+
+impl Show for HeatmapShow<'_> {
+    fn size(&self) -> [u32; 2] {
+        self.page.size()
+    }
+
+    fn frames(&self) -> usize {
+        self.timeline.frames
+    }
+
+    fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
+        let (theme, page) = (self.page.theme(), &self.page);
+        page.draw_static(canvas)?;
+        let (map, font) = (self.map, page.font);
+        let room = page.rect.w - page.margin - self.frame.x;
+        draw_heading(canvas, [&map.heading, &map.subtitle], self.frame, room, &font, theme);
+        self.draw_cells(canvas);
+        let marks = Marks::of(&map.grid, self.domain, self.frame);
+        panel::draw_marks(canvas, &marks, page.s, theme);
+        if map.grid.values.iter().all(|v| !v.is_finite()) {
+            panel::draw_notice(canvas, self.frame, "no finite value", page.s, font.label, theme);
+        }
+        let roomy = page.rect.h >= 240.0;
+        let label = |text: &'_ str| if roomy { text.to_string() } else { String::new() };
+        let (x_label, y_label) = (label(&map.x_label), label(&map.y_label));
+        let axes = Axes {
+            frame: self.frame,
+            domain: self.domain,
+            x_label: &x_label,
+            y_label: &y_label,
+            font,
+            s: page.s,
+        };
+        axes.draw(canvas, theme);
+        self.draw_bar(canvas, theme);
+        Ok(())
+    }
+
+    fn draw_moving(&self, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
+        let (theme, s) = (self.page.theme(), self.page.s);
+        let time = self.timeline.epoch(frame);
+        let fade = 0.22 * (self.timeline.end - self.timeline.start);
+        // On a map of two colours the path has neither.
+        let two = self.map.scaling == Scaling::Diverging;
+        let color = if two { theme.text } else { theme.series_color(0) };
+        let pen = Pen { color, theme, s, fade };
+        canvas.set_clip(Some(self.frame));
+        self.track.draw(canvas, time, &pen);
+        canvas.set_clip(None);
+        if let Some(place) = self.readout {
+            let span = self.timeline.end - self.timeline.start;
+            let rows = readout::rows_at(&self.map.path, self.map.pacing.clock, time, span);
+            readout::draw_list(canvas, place, &rows, self.page.font.label, s, theme);
+        }
+        self.page.draw_moving(canvas, &self.timeline, frame);
+        Ok(())
+    }
+
+    fn theme(&self) -> &Theme {
+        self.page.theme()
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        let m = self.map;
+        let own = [&m.heading, &m.subtitle, &m.value_label, &m.x_label, &m.y_label];
+        let furniture =
+            Furniture { title: &m.title, caption: &m.caption, strip: &m.strip, pacing: &m.pacing };
+        own.into_iter().map(String::as_str).chain(furniture.texts()).collect()
+    }
+}
+
+impl Heatmap {
+    /// Whether the ends of [`Heatmap::range`] are in order. Errors: [`Error::BadValue`].
+    pub fn check_range(range: [f64; 2]) -> Result<[f64; 2]> {
+        if range[0] < range[1] && range.iter().all(|v| v.is_finite()) {
+            return Ok(range);
+        }
+        let value = format!("{},{}", range[0], range[1]);
+        Err(Error::bad_value("--values", value, "not a range", "write the lower end first: 0,1"))
+    }
+}

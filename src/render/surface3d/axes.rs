@@ -1,0 +1,333 @@
+//! The box around a surface: walls with the heights' grid behind it, ticks and labels along the
+//! edges that face the camera. Vectors on a canvas, text upright and never smaller than in other
+//! pictures.
+
+use tiny_skia::PathBuilder;
+
+use super::camera::Camera;
+use super::heightfield::HeightField;
+use super::vec3::Vec3;
+use crate::render::canvas::{Align, Canvas, Cap, Stroke, TextStyle};
+use crate::render::color::Color;
+use crate::render::field::Domain;
+use crate::render::layout::Type;
+use crate::render::scale::{LevelScale, Spacing, log_ticks, number, significant, ticks};
+use crate::render::scene::ContourPanel;
+use crate::render::text::CAP_HEIGHT;
+use crate::render::theme::Theme;
+
+/// Ticks and labels of one box.
+#[derive(Debug, Clone)]
+pub struct Axes {
+    half: [f32; 2],
+    top: f32,
+    /// Along x and y: place from -1 to 1, text.
+    floor: [Vec<(f32, String)>; 2],
+    floor_labels: [String; 2],
+    /// Height above the floor, text.
+    heights: Vec<(f32, String)>,
+    height_label: String,
+}
+
+/// What axes are drawn with.
+pub struct Ink<'a> {
+    /// Colours.
+    pub theme: &'a Theme,
+    /// Sizes of type.
+    pub font: Type,
+    /// Pixels a design pixel.
+    pub s: f32,
+    /// How visible they are, 0 to 1.
+    pub strength: f32,
+}
+
+impl Axes {
+    /// The axes of `panel`'s box; `pixels` is about how wide the box will be.
+    pub fn new(
+        panel: &ContourPanel,
+        field: &HeightField,
+        scale: &LevelScale,
+        value_label: &str,
+        font: &Type,
+        pixels: f32,
+    ) -> Self {
+        let domain = Domain::of(panel);
+        let along = |[a, b]: [f64; 2], share: f32| -> Vec<(f32, String)> {
+            let count = (share * pixels / (6.5 * font.small)).clamp(2.0, 6.0) as usize;
+            ticks(a, b, count)
+                .into_iter()
+                .map(|x| ((2.0 * (x - a) / (b - a) - 1.0) as f32, significant(x, 6)))
+                .collect()
+        };
+        let count = (0.32 * field.relief * pixels / (1.9 * font.small)).clamp(2.0, 8.0) as usize;
+        let (low, high) = (scale.position(scale.low), scale.position(scale.high));
+        let values = match scale.spacing {
+            _ if high <= low => vec![scale.low],
+            Spacing::Log => log_ticks(scale.low, scale.high, count),
+            Spacing::Linear => ticks(scale.low, scale.high, count),
+        };
+        let heights = values
+            .into_iter()
+            .map(|value| {
+                let t = (scale.position(value) - low) / (high - low);
+                (field.height(if t.is_finite() { t as f32 } else { 0.5 }), number(value))
+            })
+            .collect();
+        let note = if field.equal_scales { "" } else { " · not to one scale" };
+        let kind = if scale.spacing == Spacing::Log { " (log)" } else { "" };
+        Self {
+            half: field.half,
+            top: field.relief,
+            floor: [along(domain.x, field.half[0]), along(domain.y, field.half[1])],
+            floor_labels: [format!("{}{note}", panel.x_label), panel.y_label.clone()],
+            heights,
+            height_label: if value_label.is_empty() {
+                String::new()
+            } else {
+                format!("{value_label}{kind}")
+            },
+        }
+    }
+
+    /// The box's corners, for fitting it into a picture.
+    pub fn corners(&self) -> Vec<Vec3> {
+        let side = |k: usize, bit: usize| if k >> bit & 1 == 1 { 1.0 } else { -1.0 };
+        (0..8)
+            .map(|k| self.at(side(k, 0), side(k, 1), if k > 3 { self.top } else { 0.0 }))
+            .collect()
+    }
+
+    /// Room for labels around the fitted box: left, top, right, bottom.
+    pub fn room(&self, font: &Type, s: f32) -> [f32; 4] {
+        let style = TextStyle::new(font.small, Color::hex(0));
+        let heights = self.heights.iter().map(|h| style.width(&h.1)).fold(0.0, f32::max);
+        let left = heights + 13.0 * s;
+        let below = 1.2 * font.small + 1.2 * font.label + 8.0 * s;
+        [left, 1.7 * font.small, 2.6 * font.small, below]
+    }
+
+    fn at(&self, x: f32, y: f32, z: f32) -> Vec3 {
+        [x * self.half[0], y * self.half[1], z]
+    }
+
+    /// Signs of the walls that stand behind the surface: of x, of y.
+    fn behind(&self, camera: &Camera) -> [f32; 2] {
+        let away = |k: usize| if camera.eye[k] > 0.0 { -1.0 } else { 1.0 };
+        [away(0), away(1)]
+    }
+
+    /// Walls and grid lines, to be drawn before the surface.
+    pub fn draw_behind(&self, canvas: &mut dyn Canvas, camera: &Camera, ink: &Ink) {
+        let [bx, by] = self.behind(camera);
+        let walls = [
+            [(bx, -1.0, 0.0), (bx, 1.0, 0.0), (bx, 1.0, self.top), (bx, -1.0, self.top)],
+            [(-1.0, by, 0.0), (1.0, by, 0.0), (1.0, by, self.top), (-1.0, by, self.top)],
+        ];
+        let tint = ink.theme.rule.alpha(0.20 * ink.strength);
+        for wall in walls {
+            let seen: Option<Vec<[f32; 3]>> =
+                wall.iter().map(|&(x, y, z)| camera.project(self.at(x, y, z))).collect();
+            let Some(seen) = seen else { continue };
+            let mut path = PathBuilder::new();
+            path.move_to(seen[0][0], seen[0][1]);
+            seen[1..].iter().for_each(|p| path.line_to(p[0], p[1]));
+            path.close();
+            if let Some(path) = path.finish() {
+                canvas.fill(&path, tint, false);
+            }
+        }
+        let rule = ink.theme.rule.alpha(0.9 * ink.strength.max(0.3));
+        let hair = Stroke::solid(rule, ink.s.max(0.75));
+        for &(z, _) in &self.heights {
+            self.line(canvas, camera, [(bx, -1.0, z), (bx, 1.0, z)], &hair);
+            self.line(canvas, camera, [(-1.0, by, z), (1.0, by, z)], &hair);
+        }
+        for (x, _) in &self.floor[0] {
+            self.line(canvas, camera, [(*x, by, 0.0), (*x, by, self.top)], &hair);
+        }
+        for (y, _) in &self.floor[1] {
+            self.line(canvas, camera, [(bx, *y, 0.0), (bx, *y, self.top)], &hair);
+        }
+        let edge =
+            Stroke::solid(ink.theme.muted.alpha(0.45 * ink.strength.max(0.3)), ink.s.max(0.75));
+        for [a, b] in [
+            [(bx, -1.0, 0.0), (bx, 1.0, 0.0)],
+            [(-1.0, by, 0.0), (1.0, by, 0.0)],
+            [(bx, by, 0.0), (bx, by, self.top)],
+            [(bx, -1.0, self.top), (bx, 1.0, self.top)],
+            [(-1.0, by, self.top), (1.0, by, self.top)],
+        ] {
+            self.line(canvas, camera, [a, b], &edge);
+        }
+    }
+
+    /// The floor's front edges, ticks and labels, to be drawn after the surface.
+    pub fn draw_before(&self, canvas: &mut dyn Canvas, camera: &Camera, ink: &Ink) {
+        let [bx, by] = self.behind(camera);
+        let edge = Stroke {
+            cap: Cap::Round,
+            ..Stroke::solid(
+                ink.theme.muted.alpha(0.8 * ink.strength.max(0.25)),
+                (1.1 * ink.s).max(0.75),
+            )
+        };
+        self.line(canvas, camera, [(-bx, -1.0, 0.0), (-bx, 1.0, 0.0)], &edge);
+        self.line(canvas, camera, [(-1.0, -by, 0.0), (1.0, -by, 0.0)], &edge);
+        if ink.strength < 0.05 {
+            return;
+        }
+        self.draw_floor_axis(canvas, camera, ink, 0, -by);
+        self.draw_floor_axis(canvas, camera, ink, 1, -bx);
+        self.draw_heights(canvas, camera, ink, [bx, by]);
+    }
+
+    /// Ticks and labels along the floor's edge that runs along `axis`, at `side` of the other one.
+    fn draw_floor_axis(
+        &self,
+        canvas: &mut dyn Canvas,
+        camera: &Camera,
+        ink: &Ink,
+        axis: usize,
+        side: f32,
+    ) {
+        let (font, s) = (ink.font, ink.s);
+        let place = |along: f32, out: f32| {
+            let across = side * (1.0 + out / self.half[1 - axis]);
+            let p =
+                if axis == 0 { self.at(along, across, 0.0) } else { self.at(across, along, 0.0) };
+            camera.project(p)
+        };
+        let small =
+            TextStyle::new(font.small, ink.theme.muted.alpha(ink.strength)).align(Align::Center);
+        let tick = Stroke::solid(ink.theme.muted.alpha(ink.strength), s.max(0.75));
+        let mut widest = 0.0f32;
+        for (along, text) in &self.floor[axis] {
+            let (Some(a), Some(b)) = (place(*along, 0.0), place(*along, 0.1)) else { continue };
+            let out = direction(a, b);
+            let mark = 6.0 * s;
+            canvas.line(&[(a[0], a[1]), (a[0] + mark * out[0], a[1] + mark * out[1])], &tick);
+            put(canvas, text, a, out, mark + 4.0 * s, &small);
+            widest = widest.max(small.width(text));
+        }
+        self.draw_floor_label(canvas, ink, axis, widest, place);
+    }
+
+    /// The label of a floor axis, along its edge; where the edge is seen so much from its end that
+    /// the label would not fit, an upright one takes its place.
+    fn draw_floor_label(
+        &self,
+        canvas: &mut dyn Canvas,
+        ink: &Ink,
+        axis: usize,
+        widest: f32,
+        place: impl Fn(f32, f32) -> Option<[f32; 3]>,
+    ) {
+        let (font, s) = (ink.font, ink.s);
+        let (Some(a), Some(b)) = (place(0.0, 0.0), place(0.0, 0.1)) else { return };
+        let (Some(p), Some(q)) = (place(-1.0, 0.0), place(1.0, 0.0)) else { return };
+        let (p, q) = if p[0] <= q[0] { (p, q) } else { (q, p) };
+        let (dx, dy) = (q[0] - p[0], q[1] - p[1]);
+        let style = TextStyle::new(font.label, ink.theme.text);
+        let text = &self.floor_labels[axis];
+        let fits = (dx.hypot(dy) / style.width(text).max(1.0) - 1.0) / 0.3;
+        let strength = ink.strength * fits.clamp(0.0, 1.0);
+        // Across the edge on the screen, away from the box.
+        let out = direction(a, b);
+        if fits < 1.0 {
+            let color = style.color.alpha(ink.strength * (1.0 - fits.clamp(0.0, 1.0)));
+            let upright = TextStyle { color, ..style }.align(Align::Center);
+            let gap = 17.0 * s + out[0].abs() * widest + out[1].abs() * 1.05 * font.small;
+            put(canvas, text, a, out, gap, &upright);
+        }
+        if fits <= 0.0 {
+            return;
+        }
+        let along = [dx / dx.hypot(dy), dy / dx.hypot(dy)];
+        let side = if along[0] * out[1] - along[1] * out[0] >= 0.0 { 1.0 } else { -1.0 };
+        let across = [-along[1] * side, along[0] * side];
+        let ticks = across[0].abs() * widest + across[1].abs() * 1.1 * font.small;
+        let reach = 13.0 * s + ticks + 0.55 * font.label;
+        let (x, y) = (a[0] + reach * across[0], a[1] + reach * across[1]);
+        let drop = 0.5 * CAP_HEIGHT * font.label;
+        let style = TextStyle { angle: dy.atan2(dx), color: style.color.alpha(strength), ..style };
+        let style = style.align(Align::Center);
+        canvas.text(text, x - along[1] * drop, y + along[0] * drop, &style);
+    }
+
+    /// Heights along the box's leftmost edge, what they are above it.
+    fn draw_heights(
+        &self,
+        canvas: &mut dyn Canvas,
+        camera: &Camera,
+        ink: &Ink,
+        [bx, by]: [f32; 2],
+    ) {
+        let (font, s) = (ink.font, ink.s);
+        // Only edges where a wall ends: the front one would stand before the surface.
+        let edges = [(bx, -by), (-bx, by), (bx, by)];
+        let foot = |&(x, y): &(f32, f32)| {
+            camera.project(self.at(x, y, 0.0)).map_or(f32::INFINITY, |p| p[0])
+        };
+        let Some(&(x, y)) = edges.iter().min_by(|a, b| foot(a).total_cmp(&foot(b))) else { return };
+        let line = Stroke::solid(ink.theme.muted.alpha(0.8 * ink.strength), (1.1 * s).max(0.75));
+        self.line(canvas, camera, [(x, y, 0.0), (x, y, self.top)], &line);
+        let style =
+            TextStyle::new(font.small, ink.theme.muted.alpha(ink.strength)).align(Align::Right);
+        let mut last = f32::INFINITY;
+        for (z, text) in &self.heights {
+            let Some([px, py, _]) = camera.project(self.at(x, y, *z)) else { continue };
+            canvas.line(&[(px - 6.0 * s, py), (px, py)], &line);
+            if last - py >= 1.1 * font.small {
+                canvas.text(text, px - 10.0 * s, py + 0.5 * CAP_HEIGHT * font.small, &style);
+                last = py;
+            }
+        }
+        if let Some([px, py, _]) = camera.project(self.at(x, y, self.top)) {
+            let title = TextStyle {
+                halo: Some((ink.theme.background.alpha(0.8 * ink.strength), 2.5 * s)),
+                ..TextStyle::new(font.small, ink.theme.text.alpha(ink.strength))
+            };
+            let shift = (10.0 * s + 2.6 * font.small).min(0.5 * title.width(&self.height_label));
+            let x = (px - shift).max(4.0 * s);
+            canvas.text(&self.height_label, x, py - 0.85 * font.small, &title);
+        }
+    }
+
+    fn line(
+        &self,
+        canvas: &mut dyn Canvas,
+        camera: &Camera,
+        ends: [(f32, f32, f32); 2],
+        stroke: &Stroke,
+    ) {
+        let [a, b] = ends.map(|(x, y, z)| self.at(x, y, z));
+        if let Some(seen) = camera.project_segment(a, b) {
+            // Far outside is as good as a page away, and keeps strokes finite.
+            let bound = |v: f32| v.clamp(-1e5, 1e5);
+            canvas.line(&seen.map(|(x, y)| (bound(x), bound(y))), stroke);
+        }
+    }
+}
+
+/// The unit direction from pixel `a` to pixel `b`.
+fn direction(a: [f32; 3], b: [f32; 3]) -> [f32; 2] {
+    let (dx, dy) = (b[0] - a[0], b[1] - a[1]);
+    let length = dx.hypot(dy).max(1e-6);
+    [dx / length, dy / length]
+}
+
+/// Writes `text` so that its box ends `gap` pixels from `from` in the direction `out`: it slides
+/// round the point as the direction turns, and never jumps.
+fn put(
+    canvas: &mut dyn Canvas,
+    text: &str,
+    from: [f32; 3],
+    out: [f32; 2],
+    gap: f32,
+    style: &TextStyle,
+) {
+    let (half_w, half_h) = (0.5 * style.width(text), 0.5 * CAP_HEIGHT * style.size);
+    let reach = gap + out[0].abs() * half_w + out[1].abs() * half_h;
+    let (x, y) = (from[0] + reach * out[0], from[1] + reach * out[1]);
+    canvas.text(text, x, y + half_h, style);
+}

@@ -1,0 +1,347 @@
+//! How the camera moves: keys along the film, and the views between them.
+//!
+//! A key says from where the box is seen (azimuth, elevation, distance), how much the camera looks
+//! at the ball instead of the middle of the box, and how much it flies with the ball: above and
+//! behind it. Between keys every number runs along a monotone cubic ([`crate::render::pchip`]).
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::camera::View;
+use super::heightfield::HeightField;
+use super::vec3::{Vec3, add, lerp, scale};
+use crate::error::{Error, Result};
+use crate::render::pchip::Pchip;
+
+/// The camera at one moment of the film.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Key {
+    /// When: 0 is the first frame, 1 the last.
+    pub at: f64,
+    /// From which side, in degrees: -90 has x to the right and y into the picture.
+    pub azimuth: f64,
+    /// From how high, in degrees: 90 from straight above.
+    pub elevation: f64,
+    /// From how far: at 1 the whole box fills the picture.
+    pub distance: f64,
+    /// At what: 0 the middle of the box, 1 the ball (without a path, the lowest point).
+    pub look: f64,
+    /// 0 stands beside the box, 1 flies above and behind the ball.
+    pub follow: f64,
+}
+
+impl Default for Key {
+    fn default() -> Self {
+        Self { at: 0.0, azimuth: -112.0, elevation: 27.0, distance: 1.0, look: 0.0, follow: 0.0 }
+    }
+}
+
+/// The camera's keys, in order of time; never empty.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CameraPath {
+    keys: Vec<Key>,
+    /// Whether azimuths and elevations count from a standing view that is still to be chosen.
+    relative: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    key: Vec<Key>,
+}
+
+impl CameraPath {
+    /// The names that [`CameraPath::preset`] knows.
+    pub const PRESETS: [&'static str; 5] = ["still", "sway", "orbit", "fly-in", "follow"];
+
+    /// A way by name, around a standing view that [`CameraPath::placed`] chooses.
+    /// Errors: [`Error::UnknownName`] with the known ones.
+    pub fn preset(name: &str) -> Result<Self> {
+        let base = Key { azimuth: 0.0, elevation: 0.0, ..Key::default() };
+        let by = |at: f64, turn: f64| Key { at, azimuth: turn, ..base };
+        let keys = match name {
+            "still" => vec![base],
+            // Ends where the standing view is: the last picture is the poster.
+            "sway" => vec![by(0.0, -34.0), by(0.12, -32.0), by(0.86, -1.0), by(1.0, 0.0)],
+            "orbit" => vec![base, by(1.0, 360.0)],
+            "fly-in" => vec![
+                Key { elevation: 30.0, distance: 1.45, ..by(0.0, -75.0) },
+                by(0.5, -8.0),
+                Key { elevation: 3.0, distance: 0.78, look: 0.6, ..by(0.85, 22.0) },
+                Key { elevation: 5.0, distance: 0.72, look: 0.8, ..by(1.0, 30.0) },
+            ],
+            "follow" => vec![
+                by(0.0, -12.0),
+                Key { follow: 1.0, ..by(0.14, -8.0) },
+                Key { follow: 1.0, ..by(0.80, 8.0) },
+                by(0.96, 14.0),
+                by(1.0, 15.0),
+            ],
+            _ => return Err(Error::unknown_name("camera", name, &Self::PRESETS)),
+        };
+        Ok(Self { keys, relative: true })
+    }
+
+    /// The same way around a view from `azimuth` and `elevation` (degrees); a way through keys of
+    /// one's own stays as it is.
+    pub fn placed(&self, azimuth: f64, elevation: f64) -> Self {
+        let mut placed = self.clone();
+        for key in placed.keys.iter_mut().filter(|_| self.relative) {
+            key.azimuth += azimuth;
+            key.elevation = (key.elevation + elevation).clamp(3.0, 89.0);
+        }
+        Self { relative: false, ..placed }
+    }
+
+    /// The way through `keys`.
+    ///
+    /// Errors: [`Error::BadValue`] when there is none, when times do not increase within 0 to 1,
+    /// and on numbers out of range.
+    pub fn new(keys: Vec<Key>) -> Result<Self> {
+        let bad = |name: &str, value: f64, remedy: &str| {
+            Err(Error::bad_value(name, value, "out of range", remedy))
+        };
+        if keys.is_empty() {
+            return Err(Error::bad_value(
+                "camera keys",
+                0,
+                "a camera without a key",
+                "write at least one [[key]]",
+            ));
+        }
+        let mut before = -1.0;
+        for key in &keys {
+            if !(key.at > before && (0.0..=1.0).contains(&key.at)) {
+                return bad(
+                    "at",
+                    key.at,
+                    "times run from 0 (first frame) to 1 (last) and increase",
+                );
+            }
+            before = key.at;
+            if !(-36_000.0..=36_000.0).contains(&key.azimuth) {
+                return bad("azimuth", key.azimuth, "write degrees, at most a hundred turns");
+            }
+            if !(3.0..=89.0).contains(&key.elevation) {
+                return bad("elevation", key.elevation, "write 3 to 89 degrees");
+            }
+            if !(0.3..=5.0).contains(&key.distance) {
+                return bad("distance", key.distance, "write 0.3 to 5; 1 shows the whole box");
+            }
+            for (name, value) in [("look", key.look), ("follow", key.follow)] {
+                if !(0.0..=1.0).contains(&value) {
+                    return bad(name, value, "write 0 to 1");
+                }
+            }
+        }
+        Ok(Self { keys, relative: false })
+    }
+
+    /// The way written in `text`: tables `[[key]]` with `at`, `azimuth`, `elevation`, `distance`,
+    /// `look`, `follow`, each of which may be left out.
+    ///
+    /// Errors: [`Error::Render`] on what is not such a text, and those of [`CameraPath::new`].
+    pub fn parse(text: &str) -> Result<Self> {
+        let table: Table = toml::from_str(text).map_err(|e| Error::Render {
+            what: format!("the camera's keys cannot be read: {}", e.message()),
+            remedy: "write tables [[key]] with at, azimuth, elevation, distance, look, follow"
+                .into(),
+        })?;
+        Self::new(table.key)
+    }
+
+    /// The way in the file `path`. Errors: [`Error::Io`], and those of [`CameraPath::parse`].
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::parse(&std::fs::read_to_string(path).map_err(Error::io("read the camera", path))?)
+    }
+
+    /// The numbers at a share of the film.
+    pub fn at(&self, share: f64) -> Key {
+        let times: Vec<f64> = self.keys.iter().map(|k| k.at).collect();
+        let along = |of: fn(&Key) -> f64| {
+            let values: Vec<f64> = self.keys.iter().map(of).collect();
+            Pchip::new(&times, &values).at(share)
+        };
+        Key {
+            at: share,
+            azimuth: along(|k| k.azimuth),
+            elevation: along(|k| k.elevation),
+            distance: along(|k| k.distance),
+            look: along(|k| k.look),
+            follow: along(|k| k.follow),
+        }
+    }
+
+    /// Views for fitting the box into the picture: those beside it, at distance 1.
+    pub fn overviews(&self, middle: Vec3) -> Vec<View> {
+        const PARTS: usize = 96;
+        let keys: Vec<Key> = (0..=PARTS).map(|i| self.at(i as f64 / PARTS as f64)).collect();
+        let beside = |k: &&Key| k.follow < 0.02 && k.look < 0.02 && k.distance <= 1.02;
+        let around = |k: &Key| View::around(middle, k.azimuth as f32, k.elevation as f32, 1.0);
+        let views: Vec<View> = keys.iter().filter(beside).map(around).collect();
+        if views.is_empty() { vec![around(&keys[PARTS])] } else { views }
+    }
+}
+
+/// A film's way over one surface, made ready.
+pub struct Flight {
+    keys: Vec<Key>,
+    middle: Vec3,
+    /// Ball, and the eye and target above and behind it, at even times.
+    stations: Vec<[Vec3; 3]>,
+}
+
+/// Even times at which the ball's company is worked out.
+const STATIONS: usize = 480;
+
+impl Flight {
+    /// The way over `field` in `frames` frames; `ball` is where the ball is at a share of the film.
+    pub fn new(
+        path: &CameraPath,
+        field: &HeightField,
+        frames: usize,
+        ball: impl Fn(f64) -> [f32; 2],
+    ) -> Self {
+        let middle = [0.0, 0.0, 0.42 * field.relief];
+        let share = |f: usize| f as f64 / frames.saturating_sub(1).max(1) as f64;
+        let keys: Vec<Key> = match &path.keys[..] {
+            [one] => vec![Key { ..*one }],
+            _ if frames == 1 => vec![path.at(1.0)],
+            _ => (0..frames).map(|f| path.at(share(f))).collect(),
+        };
+        let places: Vec<[f32; 2]> =
+            (0..STATIONS).map(|i| ball(i as f64 / (STATIONS - 1) as f64)).collect();
+        Self { keys, middle, stations: stations(field, &places) }
+    }
+
+    /// The view of `frame`, and its share of the film.
+    pub fn view(&self, frame: usize, share: f64) -> View {
+        let key = &self.keys[frame.min(self.keys.len() - 1)];
+        let x = (share.clamp(0.0, 1.0) * (STATIONS - 1) as f64) as f32;
+        let i = (x as usize).min(STATIONS - 2);
+        let station = |k: usize| lerp(self.stations[i][k], self.stations[i + 1][k], x - i as f32);
+        let target = lerp(self.middle, station(0), key.look as f32);
+        let (azimuth, elevation) = (key.azimuth as f32, key.elevation as f32);
+        let beside = View::around(target, azimuth, elevation, key.distance as f32);
+        if key.follow <= 0.0 {
+            return beside;
+        }
+        // Wide-angled: from near, the ground rushes by.
+        let with = View { eye: station(1), target: station(2), lens: 0.42, follow: 1.0, ..beside };
+        let t = key.follow as f32;
+        beside.towards(&with, t * t * (3.0 - 2.0 * t))
+    }
+}
+
+/// The ball, and an eye and a target that go with it, at each of `places`.
+fn stations(field: &HeightField, places: &[[f32; 2]]) -> Vec<[Vec3; 3]> {
+    let n = places.len();
+    let ball: Vec<Vec3> = places.iter().map(|&[u, v]| field.surface(u, v)).collect();
+    let axis = |k: usize| ball.iter().map(|p| p[k]).collect::<Vec<f32>>();
+    let (x, y) = (smooth(&axis(0), 20.0), smooth(&axis(1), 20.0));
+    // Where it is going, over a tenth of the film: jitter does not turn the camera.
+    let mut angle: Vec<Option<f32>> = (0..n)
+        .map(|i| {
+            let (a, b) = (i.saturating_sub(24), (i + 24).min(n - 1));
+            let (dx, dy) = (x[b] - x[a], y[b] - y[a]);
+            (dx.hypot(dy) > 2e-3).then(|| dy.atan2(dx))
+        })
+        .collect();
+    // Standing still it looks where it last went (at the start: where it will go).
+    let mut last = angle.iter().flatten().next().copied().unwrap_or(2.1);
+    for a in &mut angle {
+        last = *a.get_or_insert(last);
+    }
+    let mut unwrapped: Vec<f32> = angle.into_iter().flatten().collect();
+    for i in 1..n {
+        let turn = unwrapped[i] - unwrapped[i - 1];
+        unwrapped[i] = unwrapped[i - 1] + turn
+            - (turn / std::f32::consts::TAU).round() * std::f32::consts::TAU;
+    }
+    let heading = smooth(&unwrapped, 16.0);
+    let z = smooth(&axis(2), 6.0);
+    let company: Vec<(Vec3, Vec3, f32)> = (0..n)
+        .map(|i| {
+            let ahead = [heading[i].cos(), heading[i].sin(), 0.0];
+            let at = [x[i], y[i], z[i]];
+            // How steeply one must look down to see the ball over whatever lies between.
+            let mut pitch = 0.55f32;
+            for k in 1..=12 {
+                let away = 0.09 * k as f32;
+                let p = add(at, scale(ahead, -away));
+                let (u, v) =
+                    (0.5 * (p[0] / field.half[0] + 1.0), 0.5 * (p[1] / field.half[1] + 1.0));
+                if (0.0..=1.0).contains(&u) && (0.0..=1.0).contains(&v) {
+                    let clear = field.surface(u, v)[2] + 0.05 + 0.08 * away;
+                    pitch = pitch.max((clear - at[2]).atan2(away)).min(1.30);
+                }
+            }
+            (at, ahead, pitch)
+        })
+        .collect();
+    // The steepest of the neighbours first: smoothing may not dip into a hill.
+    let steepest = |i: usize| {
+        let around = &company[i.saturating_sub(10)..(i + 11).min(n)];
+        around.iter().map(|c| c.2).fold(0.0, f32::max)
+    };
+    let pitch = smooth(&(0..n).map(steepest).collect::<Vec<f32>>(), 12.0);
+    (0..n)
+        .map(|i| {
+            let (at, ahead, _) = company[i];
+            let (sin, cos) = pitch[i].sin_cos();
+            let eye = add(add(at, scale(ahead, -AWAY * cos)), [0.0, 0.0, AWAY * sin]);
+            // Looking a little ahead, less so from above.
+            [ball[i], eye, add(at, scale(ahead, 0.25 * cos))]
+        })
+        .collect()
+}
+
+/// How far the camera that follows is from the ball.
+const AWAY: f32 = 1.25;
+
+/// A Gaussian mean over `sigma` entries; the ends count on.
+fn smooth(values: &[f32], sigma: f32) -> Vec<f32> {
+    let reach = (3.0 * sigma) as isize;
+    let weights: Vec<f32> =
+        (-reach..=reach).map(|d| (-0.5 * (d as f32 / sigma).powi(2)).exp()).collect();
+    let total: f32 = weights.iter().sum();
+    let last = values.len() as isize - 1;
+    (0..=last)
+        .map(|i| {
+            let around = (-reach..=reach).map(|d| values[(i + d).clamp(0, last) as usize]);
+            around.zip(&weights).map(|(v, w)| v * w).sum::<f32>() / total
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_and_what_is_wrong_with_them_is_said() {
+        let text =
+            "[[key]]\nazimuth = 10\n[[key]]\nat = 1\nazimuth = 90\nelevation = 45\nfollow = 0.5";
+        let path = CameraPath::parse(text).unwrap();
+        let middle = path.at(0.5);
+        assert_eq!((middle.azimuth, middle.elevation, middle.follow), (50.0, 36.0, 0.25));
+        let refusal = |text: &str| CameraPath::parse(text).unwrap_err().to_string();
+        assert!(refusal("[[key]]\nat = 0.5\n[[key]]\nat = 0.5").contains("increase"));
+        assert!(refusal("[[key]]\nelevation = 95").contains("3 to 89"));
+        assert!(refusal("[[key]]\ndistance = nan").contains("0.3 to 5"));
+        assert!(refusal("[[key]]\nazimut = 1").contains("azimuth"));
+        assert!(refusal("key = []").contains("[[key]]"));
+        let unknown = CameraPath::preset("orbti").unwrap_err().to_string();
+        assert!(unknown.contains("did you mean `orbit`?"), "{unknown}");
+    }
+
+    #[test]
+    fn all_presets_keep_to_the_rules_for_keys() {
+        for name in CameraPath::PRESETS {
+            let preset = CameraPath::preset(name).unwrap().placed(-58.0, 30.0);
+            assert!(CameraPath::new(preset.keys).is_ok(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Surfaces in space: a software renderer for height fields, and the film made with it.
+//!
+//! [`heightfield`] resamples a grid with a smooth spline ([`spline`]); [`horizon`] finds how much
+//! sky and light each place sees; [`camera`] and [`flight`] say from where it is looked at;
+//! [`zbuffer`] finds what is in front, four samples a pixel; [`shade`] and [`paint`] give it light
+//! and colour; [`solids`] are the path's tube and its ball; [`axes`] draws the box around;
+//! [`show`] puts panels, axes and texts together as a [`crate::render::show::Show`].
+
+pub mod axes;
+pub mod bar;
+pub mod camera;
+pub mod flight;
+pub mod heightfield;
+pub mod horizon;
+pub mod paint;
+pub mod picture;
+pub mod place;
+pub mod scale;
+pub mod shade;
+pub mod show;
+pub mod solids;
+pub mod spline;
+#[cfg(test)]
+mod tests;
+pub mod trail;
+pub mod vantage;
+pub mod vec3;
+pub mod zbuffer;

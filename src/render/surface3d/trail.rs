@@ -1,0 +1,222 @@
+//! The path on a surface: a tube as far as the film has come, a bead for each snapshot, a ball at
+//! the present point, and a rod from there to the true loss where the plane's is another.
+
+use super::heightfield::HeightField;
+use super::horizon::LightMap;
+use super::paint::{Light, gap, linear, place};
+use super::solids::Solids;
+use super::vec3::{Vec3, add, scale};
+use crate::render::canvas::Rect;
+use crate::render::color::Color;
+use crate::render::field::Domain;
+use crate::render::path::Track;
+use crate::render::scale::LevelScale;
+use crate::render::scene::ContourPanel;
+use crate::render::theme::Theme;
+
+/// Steps from the oldest to the newest part of the tail.
+const SHADES: usize = 12;
+const BEAD: u32 = SHADES as u32;
+const BALL: u32 = BEAD + 1;
+const ROD: u32 = BEAD + 2;
+const FLOOR: u32 = BEAD + 3;
+
+/// A path over one surface.
+#[derive(Debug, Clone)]
+pub struct Trail {
+    /// Epoch and `(u, v)`.
+    line: Vec<(f64, [f32; 2])>,
+    beads: Vec<(f64, [f32; 2])>,
+    /// The true loss of the snapshots as places on the scale.
+    truth: Vec<(f64, Option<f32>)>,
+}
+
+/// The path as far as the film has come.
+#[derive(Debug, Clone, Default)]
+pub struct Drawn {
+    /// Tube, beads, ball, rod.
+    pub solids: Solids,
+    /// The ball and the point of the true loss, where it lies below the surface by enough to see:
+    /// drawn through the surface, as nothing that lies below it can be seen.
+    pub below: Option<[Vec3; 2]>,
+    /// The ball's centre.
+    pub ball: Option<Vec3>,
+}
+
+/// Sizes in box units.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// The tube's radius.
+    pub tube: f32,
+    /// The ball's.
+    pub ball: f32,
+    /// For how many epochs the tail fades.
+    pub fade: f64,
+}
+
+impl Trail {
+    /// The path of `panel`.
+    pub fn new(panel: &ContourPanel, field: &HeightField, scale: &LevelScale) -> Self {
+        // The track of a flat frame is what is wanted, in thousandths of the box's half sides.
+        let frame = Rect::new(0.0, 0.0, 1000.0 * field.half[0], 1000.0 * field.half[1]);
+        let track = Track::new(&panel.path, Domain::of(panel), frame, 1.0);
+        let uv = |&(epoch, (x, y)): &(f64, (f32, f32))| (epoch, [x / frame.w, 1.0 - y / frame.h]);
+        let end = track.end().unwrap_or(f64::NEG_INFINITY);
+        let known = panel.path.iter().filter(|p| p.epoch <= end);
+        Self {
+            line: track.line().iter().map(uv).collect(),
+            beads: track.beads().iter().map(uv).collect(),
+            truth: known.map(|p| (p.epoch, place(scale, p.true_loss))).collect(),
+        }
+    }
+
+    /// Whether there is no path.
+    pub fn is_empty(&self) -> bool {
+        self.line.is_empty()
+    }
+
+    /// At most about `count` places along the path, its end the last.
+    pub fn places(&self, count: usize) -> Vec<[f32; 2]> {
+        let step = self.line.len().div_ceil(count.max(1)).max(1);
+        let inside = |p: &[f32; 2]| p.iter().all(|w| (0.0..=1.0).contains(w));
+        let mut places: Vec<_> = self.line.iter().rev().step_by(step).map(|l| l.1).collect();
+        places.reverse();
+        places.retain(inside);
+        places
+    }
+
+    /// Where the point is at `epoch`.
+    pub fn at(&self, epoch: f64) -> Option<[f32; 2]> {
+        let i = self.line.partition_point(|(t, _)| *t <= epoch);
+        let (Some(before), Some(after)) = (self.line.get(i.wrapping_sub(1)), self.line.get(i))
+        else {
+            return if i == 0 { self.line.first() } else { self.line.last() }.map(|l| l.1);
+        };
+        let k = ((epoch - before.0) / (after.0 - before.0)) as f32;
+        Some([0, 1].map(|c| before.1[c] + k * (after.1[c] - before.1[c])))
+    }
+
+    /// The true loss at `epoch`, straight between snapshots.
+    fn truth(&self, epoch: f64) -> Option<f32> {
+        let i = self.truth.partition_point(|(t, _)| *t <= epoch);
+        let before = self.truth[i.saturating_sub(1).min(self.truth.len().checked_sub(1)?)];
+        let after = self.truth[i.min(self.truth.len() - 1)];
+        let span = after.0 - before.0;
+        let k = if span > 0.0 { ((epoch - before.0) / span).clamp(0.0, 1.0) as f32 } else { 0.0 };
+        Some(before.1? + k * (after.1? - before.1?))
+    }
+
+    /// The path until `epoch`; the ground below it is darkened in `light`.
+    pub fn draw(
+        &self,
+        field: &HeightField,
+        light: &mut LightMap,
+        epoch: f64,
+        sizes: &Sizes,
+    ) -> Drawn {
+        let mut drawn = Drawn::default();
+        let Some(head) = self.at(epoch) else { return drawn };
+        let solids = &mut drawn.solids;
+        let inside = |[u, v]: [f32; 2]| (0.0..=1.0).contains(&u) && (0.0..=1.0).contains(&v);
+        let done = self.line.iter().copied().take_while(|(t, _)| *t < epoch);
+        let line: Vec<(f64, [f32; 2])> = done.chain([(epoch, head)]).collect();
+        let now = epoch.min(self.line[self.line.len() - 1].0);
+        let shade = |t: f64| {
+            let age = if sizes.fade > 0.0 { ((now - t) / sizes.fade).clamp(0.0, 1.0) } else { 0.0 };
+            ((1.0 - age) * (SHADES - 1) as f64).round() as u32
+        };
+        let on_surface = |[u, v]: [f32; 2], lift: f32| {
+            let normal = field.normal(u, v);
+            (add(field.surface(u, v), scale(normal, lift)), normal)
+        };
+        // Where the path leaves the box the tube ends, and begins again where it comes back.
+        for run in line.split(|(_, p)| !inside(*p)).filter(|run| !run.is_empty()) {
+            let points: Vec<_> =
+                run.iter().map(|(_, p)| on_surface(*p, 1.02 * sizes.tube)).collect();
+            solids.tube(&points, sizes.tube, |i| shade(run[i].0));
+            for (end, t) in
+                [(points[0].0, run[0].0), (points[points.len() - 1].0, run[run.len() - 1].0)]
+            {
+                solids.ball(end, sizes.tube, 8, shade(t));
+            }
+            // Its way on the floor's map.
+            let up = [0.0, 0.0, 1.0];
+            let flat = |&(_, [u, v]): &(f64, [f32; 2])| (field.point(u, v, 0.002), up);
+            let floor: Vec<_> = run.iter().map(flat).collect();
+            solids.tube(&floor, 0.45 * sizes.tube, |_| FLOOR);
+            for (_, p) in run {
+                light.touch(*p, 3.2 * sizes.tube, 0.55, field.half);
+            }
+        }
+        for &(_, p) in self.beads.iter().filter(|(t, p)| *t <= epoch && inside(*p)) {
+            solids.ball(on_surface(p, 1.3 * sizes.tube).0, 1.55 * sizes.tube, 7, BEAD);
+        }
+        if !inside(head) {
+            return drawn;
+        }
+        light.touch(head, 1.9 * sizes.ball, 0.6, field.half);
+        let (centre, _) = on_surface(head, 1.0 * sizes.ball);
+        solids.ball(centre, sizes.ball, 18, BALL);
+        drawn.ball = Some(centre);
+        let here = field.at(head[0], head[1])[0];
+        if let Some(truth) = self.truth(epoch) {
+            let there = field.point(head[0], head[1], field.height(truth));
+            let gap = gap(field, here, truth);
+            if gap > 2.2 * sizes.ball {
+                let axis = [1.0, 0.0, 0.0];
+                solids.tube(&[(centre, axis), (there, axis)], 0.4 * sizes.tube, |_| ROD);
+                solids.ball(there, 0.5 * sizes.ball, 10, ROD);
+            } else if gap < -1.2 * sizes.ball {
+                drawn.below = Some([centre, there]);
+            }
+        }
+        drawn
+    }
+}
+
+/// The colours of everything that [`Trail::draw`] makes, for a path of `color`.
+pub fn materials(theme: &Theme, color: Color) -> Vec<Light> {
+    // Older parts are darker, not paler: heights are pale.
+    let (bright, dark) = (Color::hex(0xffffff), Color::hex(0x14202b));
+    let mut all: Vec<Light> = (0..SHADES)
+        .map(|k| linear(dark.mix(color, 0.72 + 0.28 * k as f32 / (SHADES - 1) as f32)))
+        .collect();
+    all.push(linear(color.mix(bright, 0.72)));
+    all.push(linear(color));
+    all.push(linear(color));
+    all.push(linear(color.mix(theme.background, 0.25)));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::scene::{Grid, PathPoint};
+    use crate::render::surface3d::horizon::Horizon;
+
+    fn point(epoch: f64, x: f64, true_loss: f64) -> PathPoint {
+        PathPoint { step: 0, epoch, x, y: 0.0, true_loss, plane_loss: None, lr: 0.1 }
+    }
+
+    #[test]
+    fn the_tube_grows_and_the_true_loss_shows_above_and_below() {
+        let xs: Vec<f64> = (0..9).map(|i| f64::from(i) / 4.0 - 1.0).collect();
+        let values = (0..81).map(|k| if k % 9 == 0 { 0.1 } else { 1.0 + f64::from(k % 9) });
+        let grid = Grid { xs: xs.clone(), ys: xs, values: values.collect(), interpolated: None };
+        let path = vec![point(0.0, -0.5, 9.0), point(1.0, 0.0, 5.0), point(2.0, 0.9, 0.11)];
+        let panel = ContourPanel { grid, path, ..Default::default() };
+        let scale = LevelScale::new(panel.grid.values.iter().copied());
+        let field = HeightField::new(&panel, &scale, 1.0);
+        let horizon = Horizon::new(&field);
+        let trail = Trail::new(&panel, &field, &scale);
+        let sizes = Sizes { tube: 0.01, ball: 0.03, fade: 1.0 };
+        let at = |epoch| trail.draw(&field, &mut horizon.light(0.0, 0.7), epoch, &sizes);
+        let (start, end) = (at(0.1), at(2.0));
+        assert!(end.solids.triangles.len() > 2 * start.solids.triangles.len());
+        let has_rod = |d: &Drawn| d.solids.triangles.iter().any(|(_, m)| *m == ROD);
+        assert!(has_rod(&start) && start.below.is_none());
+        assert!(!has_rod(&end) && end.below.is_some());
+        let all = materials(&Theme::light(), Color::hex(0xff0000));
+        assert!(end.solids.triangles.iter().all(|(_, m)| (*m as usize) < all.len()));
+    }
+}

@@ -1,0 +1,105 @@
+//! From which side a surface is best seen.
+
+use super::camera::View;
+use super::heightfield::HeightField;
+use super::trail::Trail;
+use super::vec3::{Vec3, add, scale, sub, unit};
+
+/// Sides in the order of preference, in degrees: x to the right and y into the picture first.
+const SIDES: [f64; 8] = [-112.0, -68.0, 68.0, 112.0, -158.0, -22.0, 22.0, 158.0];
+/// Elevations in the order of preference.
+const ELEVATIONS: [f64; 3] = [27.0, 34.0, 42.0];
+
+/// The azimuth and the elevation (degrees) from which most of the paths, their ends above all, can
+/// be seen; without a path, most of the surfaces. An earlier choice is kept unless a later one shows
+/// a good deal more. What is given is kept.
+pub fn best(
+    stands: &[(&HeightField, &Trail)],
+    azimuth: Option<f64>,
+    elevation: Option<f64>,
+) -> (f64, f64) {
+    let sides = azimuth.map_or(SIDES.to_vec(), |a| vec![a]);
+    let elevations = elevation.map_or(ELEVATIONS.to_vec(), |e| vec![e]);
+    if sides.len() * elevations.len() == 1 {
+        return (sides[0], elevations[0]);
+    }
+    let points: Vec<(&HeightField, Vec<(Vec3, f32)>)> =
+        stands.iter().map(|(field, trail)| (*field, points(field, trail))).collect();
+    let mut best = (f32::NEG_INFINITY, (sides[0], elevations[0]));
+    for &e in &elevations {
+        for &a in &sides {
+            let view = View::around([0.0, 0.0, 0.4], a as f32, e as f32, 1.0);
+            let (mut seen, mut all) = (0.0, 0.0);
+            for (field, points) in &points {
+                for &(p, weight) in points {
+                    all += weight;
+                    seen += if visible(field, p, view.eye) { weight } else { 0.0 };
+                }
+            }
+            let share = seen / f32::max(all, 1.0);
+            if share > best.0 + 0.06 {
+                best = (share, (a, e));
+            }
+        }
+    }
+    best.1
+}
+
+/// What should be seen, and how much it matters.
+fn points(field: &HeightField, trail: &Trail) -> Vec<(Vec3, f32)> {
+    const SIDE: usize = 24;
+    let lift = |[u, v]: [f32; 2]| add(field.surface(u, v), [0.0, 0.0, 0.03]);
+    let way = trail.places(40);
+    if let Some(end) = way.last().copied() {
+        return way.into_iter().map(|p| (lift(p), 1.0)).chain([(lift(end), 16.0)]).collect();
+    }
+    let at = |i: usize| (i as f32 + 0.5) / SIDE as f32;
+    (0..SIDE * SIDE).map(|k| (lift([at(k % SIDE), at(k / SIDE)]), 1.0)).collect()
+}
+
+/// Whether nothing of the surface lies between `p` and `eye`.
+pub fn visible(field: &HeightField, p: Vec3, eye: Vec3) -> bool {
+    let step = scale(unit(sub(eye, p)), 0.025);
+    let mut at = p;
+    loop {
+        at = add(at, step);
+        let (u, v) = (0.5 * (at[0] / field.half[0] + 1.0), 0.5 * (at[1] / field.half[1] + 1.0));
+        if !(0.0..=1.0).contains(&u) || !(0.0..=1.0).contains(&v) || at[2] > field.relief {
+            return true;
+        }
+        if field.surface(u, v)[2] > at[2] {
+            return false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::scale::LevelScale;
+    use crate::render::scene::{ContourPanel, Grid, PathPoint};
+
+    #[test]
+    fn a_path_behind_a_ridge_is_looked_at_from_behind() {
+        let xs: Vec<f64> = (0..41).map(|i| f64::from(i) / 20.0 - 1.0).collect();
+        let ridge = |y: f64| 0.05 + (-((y - 0.2) / 0.1).powi(2)).exp();
+        let values = xs.iter().flat_map(|&y| xs.iter().map(move |_| ridge(y))).collect();
+        let path = [-0.5, 0.5].map(|x| PathPoint {
+            step: 0,
+            epoch: x,
+            x,
+            y: 0.5,
+            true_loss: 0.1,
+            plane_loss: None,
+            lr: 0.1,
+        });
+        let grid = Grid { xs: xs.clone(), ys: xs, values, interpolated: None };
+        let panel = ContourPanel { grid, path: path.to_vec(), ..Default::default() };
+        let scale = LevelScale::new(panel.grid.values.iter().copied());
+        let field = HeightField::new(&panel, &scale, 1.0);
+        let trail = Trail::new(&panel, &field, &scale);
+        let (azimuth, _) = best(&[(&field, &trail)], None, Some(27.0));
+        assert!(azimuth > 0.0, "{azimuth}");
+        assert_eq!(best(&[(&field, &trail)], Some(-90.0), Some(30.0)), (-90.0, 30.0));
+    }
+}

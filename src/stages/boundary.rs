@@ -1,0 +1,191 @@
+//! A run on points of the plane to its decision boundary at each snapshot, beside its path.
+
+use super::Subject;
+use super::film::{Extras, HOLD_SECS, PanelSource, contour_told, describe};
+use super::histograms::spread;
+use super::telling::{Telling, Told};
+use crate::dataset::planar;
+use crate::landscape::Plane;
+use crate::parallel;
+use crate::record::{Run, RunSnapshots};
+use crate::render::scene::{ContourPanel, PathPoint};
+use crate::render::scenes::boundary::{BoundaryFilm, InputSpace};
+use crate::spec::Spec;
+use crate::{Error, Result};
+
+/// Columns and rows of the inputs, snapshots evaluated at most, data points shown at most.
+const GRID: usize = 81;
+const SNAPSHOTS: usize = 240;
+const POINTS: usize = 600;
+
+/// Inputs that a net is asked at once.
+const BATCH: usize = 2187;
+
+/// The boundary film of `source`: over its surface where it has one, else the path alone.
+///
+/// # Errors
+/// [`Error::Data`] for a run on pictures; those of reading run and plane, and of the backend.
+pub fn gather(
+    source: &PanelSource,
+    title: Option<&str>,
+    telling: &Telling,
+) -> Result<BoundaryFilm> {
+    let run = &source.run;
+    let spec = Spec::parse(&run.spec_toml()?, &[])?;
+    if spec.data.set.form().0 != planar::SHAPE {
+        return Err(Error::Data {
+            what: format!(
+                "{} was trained on {}, whose inputs are not points of a plane",
+                run.name(),
+                spec.data.set
+            ),
+            remedy: "train on spirals, moons, rings or gaussians (experiments/spirals.toml)".into(),
+        });
+    }
+    let plane = Plane::read(&run.plane_path(&source.plane))?;
+    let has_surface = run.surface_dir(&source.surface).join("grid.json").exists();
+    let metrics = run.metrics()?;
+    let (panel, value_label, footing) = if has_surface {
+        let mut film =
+            contour_told(std::slice::from_ref(source), title, telling, Extras::default())?;
+        let footing = film.caption;
+        (film.panels.remove(0), film.value_label, format!(" {footing}"))
+    } else {
+        (path_only(&plane), String::new(), String::new())
+    };
+    let panel = ContourPanel { title: "In weight space".into(), ..panel };
+    let subject = Subject::of_run(run, None, None)?;
+    let (inputs, points) = answers(run, &subject, &plane)?;
+    let clock = telling.clock.resolve(&[&panel.path]);
+    let times = points.iter().map(|p| clock.time(p)).collect();
+    let told = [Told { name: &describe(&spec), metrics: &metrics }];
+    let title = title
+        .map_or_else(|| format!("A net learns to tell {} apart", spec.data.set), str::to_string);
+    let (evaluated, all) = (points.len(), plane.about.path.len());
+    let of = if evaluated < all { format!("{evaluated} of {all}") } else { all.to_string() };
+    Ok(BoundaryFilm {
+        caption: format!(
+            "Left: the answer at {GRID} x {GRID} inputs for {of} snapshots, stronger where surer, blended \
+             between; line: where the answer turns.{footing}"
+        ),
+        value_label,
+        panel,
+        inputs,
+        times,
+        strip: telling.strip(clock, &told),
+        pacing: telling.pacing(clock, &title, &told),
+        title,
+        hold_secs: HOLD_SECS,
+    })
+}
+
+/// The path on a plane without a surface.
+fn path_only(plane: &Plane) -> ContourPanel {
+    let point = |p: &crate::landscape::PathCoord| PathPoint {
+        step: p.step,
+        epoch: p.epoch,
+        x: p.x,
+        y: p.y,
+        true_loss: f64::NAN,
+        plane_loss: None,
+        lr: p.lr,
+    };
+    ContourPanel {
+        path: plane.about.path.iter().map(point).collect(),
+        x_label: plane.axis_label(0),
+        y_label: plane.axis_label(1),
+        ..ContourPanel::default()
+    }
+}
+
+/// Class probabilities over the square of inputs at the snapshots of the plane's path.
+fn answers(run: &Run, subject: &Subject, plane: &Plane) -> Result<(InputSpace, Vec<PathPoint>)> {
+    let network = subject.network();
+    let mut infos = run.snapshots()?;
+    infos.retain(|s| plane.about.path.iter().any(|p| p.snapshot == s.index));
+    let infos: Vec<_> =
+        spread(infos.len(), SNAPSHOTS).into_iter().map(|i| infos[i].clone()).collect();
+    let points: Vec<PathPoint> = infos
+        .iter()
+        .map(|s| PathPoint { step: s.step, epoch: s.epoch, lr: s.lr, ..PathPoint::default() })
+        .collect();
+    let images = inputs_of(&subject.stats);
+    let snapshots = RunSnapshots::new(infos, network.layout.clone());
+    let classes = network.classes;
+    let which: Vec<usize> = (0..points.len()).collect();
+    let probabilities = parallel::map(&which, |&i| {
+        let (theta, buffers) = snapshots.state(i)?;
+        let point = subject.backend.at(&theta, &buffers)?;
+        let mut answers = vec![0.0f32; classes * GRID * GRID];
+        let mut k = 0;
+        for batch in images.chunks(2 * BATCH) {
+            for logits in point.logits(batch)?.chunks_exact(classes) {
+                for (class, p) in softmax(logits).into_iter().enumerate() {
+                    answers[class * GRID * GRID + k] = p;
+                }
+                k += 1;
+            }
+        }
+        Ok(answers)
+    })?;
+    let data = &subject.data;
+    let shown = spread(data.train.len(), POINTS).into_iter().map(|i| {
+        let image = data.train.image(i);
+        let [x, y] = [image[0], image[1]].map(planar::coordinate_of);
+        (x, y, usize::from(data.train.labels[i]))
+    });
+    let inputs = InputSpace {
+        title: "In input space".into(),
+        subtitle: format!("{} training points", data.train.len()),
+        x: [-1.0, 1.0],
+        y: [-1.0, 1.0],
+        size: [GRID, GRID],
+        class_names: data.class_names.clone(),
+        probabilities,
+        points: shown.collect(),
+    };
+    Ok((inputs, points))
+}
+
+/// The lattice of inputs as normalised images, (GRID * GRID, 2), rows from the bottom up.
+fn inputs_of(stats: &crate::dataset::NormStats) -> Vec<f32> {
+    let at = |i: usize| i as f32 / (GRID - 1) as f32; // of -1..=1, in units of the largest pixel
+    let normalised =
+        |value: f32, channel: usize| (value - stats.mean[channel]) / stats.std[channel];
+    (0..GRID * GRID)
+        .flat_map(|k| [normalised(at(k % GRID), 0), normalised(at(k / GRID), 1)])
+        .collect()
+}
+
+/// Probabilities from logits; NaN where one is not finite.
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = logits.iter().map(|z| (z - top).exp()).collect();
+    let sum: f32 = powers.iter().sum();
+    powers.iter().map(|p| p / sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::NormStats;
+
+    #[test]
+    fn the_corners_of_the_lattice_are_the_corners_of_the_data() {
+        let stats = NormStats { mean: vec![0.5, 0.25], std: vec![0.5, 0.25] };
+        let inputs = inputs_of(&stats);
+        assert_eq!(inputs.len(), 2 * GRID * GRID);
+        // Byte 0 is 0.0 and byte 255 is 1.0, normalised.
+        assert_eq!(inputs[..2], [-1.0, -1.0]);
+        assert_eq!(inputs[2 * (GRID - 1)..2 * GRID], [1.0, -1.0]);
+        assert_eq!(inputs[inputs.len() - 2..], [1.0, 3.0]);
+        assert_eq!((planar::byte_of(-1.0), planar::byte_of(1.0)), (0, 255));
+    }
+
+    #[test]
+    fn probabilities_sum_to_one_and_survive_large_logits() {
+        let p = softmax(&[1000.0, 1000.0, 0.0]);
+        assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6 && p[0] == 0.5);
+        assert!(softmax(&[f32::NAN, 1.0]).iter().all(|p| p.is_nan()));
+    }
+}

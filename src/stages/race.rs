@@ -1,0 +1,311 @@
+//! A joint plane and its surface to a race: paths, times, readings.
+
+use crate::landscape::{Cell, JointLosses, SurfaceStore};
+use crate::record::{EpochRecord, Joint, Metrics, Run, Status};
+use crate::render::race::{Race, RaceClock, RaceLayout, Racer};
+use crate::render::scene::{ContourPanel, Grid, PathPoint, Quantity, Series, Split};
+use crate::render::standings::{Goal, Measure, Record};
+use crate::spec::Spec;
+use crate::stages::joint;
+use crate::train::Verdict;
+use crate::{Error, Result};
+
+/// Seconds for which the last frame stands.
+const HOLD_SECS: f64 = 3.0;
+
+/// What a race shows.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RaceRequest {
+    /// The plane's name.
+    pub plane: String,
+    /// The surface's name.
+    pub surface: String,
+    /// By what the runs are synchronised.
+    pub clock: RaceClock,
+    /// One view or several.
+    pub layout: RaceLayout,
+    /// What wins.
+    pub goal: Goal,
+    /// Headline.
+    pub title: Option<String>,
+    /// The racers' names, one a run; empty for the runs' own.
+    pub names: Vec<String>,
+}
+
+/// Parses `test_accuracy=0.9` (a finish) or `train_loss` (ranked by it).
+///
+/// # Errors
+/// [`Error::UnknownName`] for another measure, [`Error::BadValue`] for a threshold out of range.
+pub fn parse_goal(text: &str) -> Result<Goal> {
+    let (measure, threshold) = match text.split_once('=') {
+        Some((measure, threshold)) => (measure, Some(threshold.trim())),
+        None => (text, None),
+    };
+    let measure: Measure = measure.trim().parse()?;
+    let number = |text: &str| {
+        let value = text.parse::<f64>().ok().filter(|v| v.is_finite() && *v >= 0.0);
+        let value = value.filter(|v| !measure.rises() || *v <= 1.0);
+        value.ok_or_else(|| {
+            let (problem, remedy) = if measure.rises() {
+                ("not a share", "write a number from 0 to 1: test_accuracy=0.9")
+            } else {
+                ("not a loss", "write a number from 0 up: test_loss=0.5")
+            };
+            Error::bad_value("--goal", text, problem, remedy)
+        })
+    };
+    Ok(Goal { measure, threshold: threshold.map(number).transpose()? })
+}
+
+/// Gathers the race of a joint folder.
+///
+/// # Errors
+/// Those of reading the folder and its runs; [`Error::Landscape`] when the surface is missing, of
+/// another plane, or lacks the losses at the snapshots; [`Error::Run`] for `wall` where a run has no
+/// times.
+pub fn gather(folder: &Joint, request: &RaceRequest) -> Result<Race> {
+    let (plane, paths) = joint::open_plane(folder, &request.plane)?;
+    let store = SurfaceStore::open(&folder.surface_dir(&request.surface))?;
+    if store.header.plane_digest != plane.digest() {
+        return Err(Error::Landscape {
+            what: format!(
+                "surface `{}` of {} was computed over another plane than `{}` is now",
+                request.surface,
+                folder.name(),
+                request.plane
+            ),
+            remedy: "compute it again: lossreel surface JOINT --force".into(),
+        });
+    }
+    let losses = JointLosses::open(store.folder())?;
+    let runs = folder.runs()?;
+    if !request.names.is_empty() && request.names.len() != runs.len() {
+        return Err(Error::bad_value(
+            "--panel-title",
+            request.names.len(),
+            format!("titles for {} runs", runs.len()),
+            "give one for each run",
+        ));
+    }
+    let mut race = Race {
+        value_label: format!("{} loss", split_words(&store).to_lowercase()),
+        clock: request.clock,
+        layout: request.layout,
+        goal: request.goal,
+        chart_titles: shown(request.goal.measure)
+            .map(|(quantity, measure)| (quantity, capital(measure.words())))
+            .into(),
+        hold_secs: HOLD_SECS,
+        ..Race::default()
+    };
+    for (index, (run, path)) in runs.iter().zip(&paths.runs).enumerate() {
+        let metrics = run.metrics()?;
+        let clock = Clock { of: request.clock, run, metrics: &metrics };
+        let mut points = Vec::with_capacity(path.path.len());
+        for p in &path.path {
+            let loss = losses.get(&path.name, p.snapshot).ok_or_else(|| Error::Landscape {
+                what: format!(
+                    "surface `{}` of {} lacks the losses at the snapshots",
+                    request.surface,
+                    folder.name()
+                ),
+                remedy: "finish it: run the same `lossreel surface` command again".into(),
+            })?;
+            points.push(PathPoint {
+                step: p.step,
+                epoch: clock.time(p.step as f64, p.epoch)?,
+                x: p.x,
+                y: p.y,
+                true_loss: loss.true_loss,
+                plane_loss: Some(loss.plane_loss),
+                lr: p.lr,
+            });
+        }
+        let name = request.names.get(index).cloned().unwrap_or_else(|| path.name.clone());
+        race.strip.series.extend(curves(&clock, index, &name, request.goal.measure)?);
+        race.racers.push(Racer {
+            name,
+            detail: detail(run)?,
+            path: points,
+            record: record(&clock, request.goal.measure)?,
+        });
+    }
+    race.title = request.title.clone().unwrap_or_else(|| headline(&race.racers));
+    let grid = store.header.grid;
+    race.surface = ContourPanel {
+        grid: Grid {
+            xs: grid.x.values(),
+            ys: grid.y.values(),
+            values: store.losses(),
+            interpolated: None,
+        },
+        x_label: plane.axis_label(0),
+        y_label: plane.axis_label(1),
+        ..ContourPanel::default()
+    };
+    race.caption = caption(&store, &plane.about.null_explained_variance);
+    Ok(race)
+}
+
+/// A run's times.
+struct Clock<'a> {
+    of: RaceClock,
+    run: &'a Run,
+    metrics: &'a Metrics,
+}
+
+impl Clock<'_> {
+    fn time(&self, step: f64, epoch: f64) -> Result<f64> {
+        match self.of {
+            RaceClock::Step => Ok(step),
+            RaceClock::Epoch => Ok(epoch),
+            RaceClock::Wall => self.metrics.elapsed_secs_at(step).ok_or_else(|| Error::Run {
+                what: "the run has no times in its metrics".into(),
+                remedy: "race by --clock epoch or step".into(),
+                path: self.run.root().to_path_buf(),
+            }),
+        }
+    }
+
+    /// The time of an epoch's record; by the wall clock its evaluation counts, too.
+    fn of_epoch(&self, epoch: &EpochRecord) -> Result<f64> {
+        match self.of {
+            RaceClock::Wall => Ok(epoch.elapsed_secs),
+            _ => self.time(epoch.step as f64, epoch.epoch as f64),
+        }
+    }
+}
+
+fn value(epoch: &EpochRecord, measure: Measure) -> f64 {
+    match measure {
+        Measure::TestAccuracy => epoch.test_accuracy,
+        Measure::TestLoss => epoch.test_loss,
+        Measure::TrainAccuracy => epoch.train_accuracy,
+        Measure::TrainLoss => epoch.train_loss,
+    }
+}
+
+fn record(clock: &Clock, measure: Measure) -> Result<Record> {
+    let reading = |e: &EpochRecord| Ok((clock.of_epoch(e)?, value(e, measure)));
+    let readings = clock.metrics.epochs.iter().map(reading).collect::<Result<_>>()?;
+    let diverged = match clock.run.manifest()?.status {
+        Status::Ended { verdict: Verdict::Diverged { step, .. }, .. } => {
+            let last = clock.metrics.steps.last().map_or(0.0, |s| s.epoch);
+            Some(clock.time(step as f64, last)?)
+        }
+        _ => None,
+    };
+    Ok(Record { readings, diverged })
+}
+
+/// What the strip shows of a race about `measure`: a loss and an accuracy.
+fn shown(measure: Measure) -> [(Quantity, Measure); 2] {
+    let (loss, accuracy) = match measure {
+        Measure::TestAccuracy => (Measure::TrainLoss, Measure::TestAccuracy),
+        Measure::TestLoss => (Measure::TestLoss, Measure::TestAccuracy),
+        Measure::TrainAccuracy => (Measure::TrainLoss, Measure::TrainAccuracy),
+        Measure::TrainLoss => (Measure::TrainLoss, Measure::TestAccuracy),
+    };
+    [(Quantity::Loss, loss), (Quantity::Accuracy, accuracy)]
+}
+
+fn capital(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// The curves of one run.
+fn curves(clock: &Clock, index: usize, name: &str, measure: Measure) -> Result<Vec<Series>> {
+    shown(measure)
+        .into_iter()
+        .map(|(quantity, measure)| {
+            let point = |e: &EpochRecord| Ok((clock.of_epoch(e)?, value(e, measure)));
+            Ok(Series {
+                name: name.to_string(),
+                panel: index,
+                quantity,
+                // Solid: there is no other split on the chart to tell it from.
+                split: Split::Train,
+                points: clock.metrics.epochs.iter().map(point).collect::<Result<_>>()?,
+            })
+        })
+        .collect()
+}
+
+/// `SGD lr 0.1, momentum 0.9, batch 64`.
+fn detail(run: &Run) -> Result<String> {
+    let spec = Spec::parse(&run.spec_toml()?, &[])?;
+    let optim = &spec.optim;
+    let mut text = format!("{} lr {}", optim.rule.to_string().to_uppercase(), optim.lr());
+    if let Some(momentum) = optim.momentum.filter(|m| *m > 0.0) {
+        text += &format!(", momentum {momentum}");
+    }
+    text += &format!(", batch {}", spec.train.batch_size);
+    Ok(text)
+}
+
+fn headline(racers: &[Racer]) -> String {
+    let names: Vec<&str> = racers.iter().map(|r| r.name.as_str()).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() && rest.len() < 5 => {
+            format!("{} and {last} on one loss surface", rest.join(", "))
+        }
+        _ => format!("{} runs on one loss surface", names.len()),
+    }
+}
+
+fn split_words(store: &SurfaceStore) -> &'static str {
+    if store.header.split == "test" { "Test" } else { "Training" }
+}
+
+fn caption(store: &SurfaceStore, null: &[f64]) -> String {
+    let header = &store.header;
+    let relative = |c: &Cell| 100.0 * c.loss_se / c.loss;
+    let mut errors: Vec<f64> =
+        store.cells.iter().flatten().map(relative).filter(|e| e.is_finite()).collect();
+    errors.sort_by(f64::total_cmp);
+    let error = errors.get(errors.len() / 2).map_or("unknown".to_string(), |e| format!("{e:.0} %"));
+    let (cells, done) = (store.cells.len(), store.cells.iter().flatten().count());
+    let done = if done == cells { String::new() } else { format!("{done} of ") };
+    let walks = match null {
+        [a, b] => format!("; random walks: {:.0} + {:.0} %", 100.0 * a, 100.0 * b),
+        _ => String::new(),
+    };
+    let norm = match header.batch_norm.as_str() {
+        "none in the network" => String::new(),
+        frozen => format!("; BatchNorm {frozen}"),
+    };
+    format!(
+        "{} loss ± {error} (s.e.) of {} {} images, {done}{cells} cells{norm}{walks}; dots are \
+         snapshots, between them interpolated",
+        split_words(store),
+        header.samples,
+        header.dataset,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn goals_parse_or_say_how_to_write_them() {
+        assert_eq!(
+            parse_goal("test_accuracy=0.9").unwrap(),
+            Goal { measure: Measure::TestAccuracy, threshold: Some(0.9) }
+        );
+        assert_eq!(
+            parse_goal("train_loss").unwrap(),
+            Goal { measure: Measure::TrainLoss, threshold: None }
+        );
+        for (text, words) in [
+            ("test_acuracy=0.9", "did you mean `test_accuracy`?"),
+            ("test_accuracy=90", "test_accuracy=0.9"),
+            ("test_loss=low", "test_loss=0.5"),
+            ("test_loss=-1", "test_loss=0.5"),
+        ] {
+            let err = parse_goal(text).unwrap_err().to_string();
+            assert!(err.contains(words), "{text}: {err}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! One path in a random plane and in its principal plane, to one scale.
+
+use super::film::{HOLD_SECS, describe};
+use super::telling::{Telling, Told};
+use crate::landscape::{Plane, PlaneKind};
+use crate::network::ParamLayout;
+use crate::record::{Run, RunSnapshots};
+use crate::render::scale::significant;
+use crate::render::scene::PathPoint;
+use crate::render::scenes::shadow::{ShadowFilm, ShadowView};
+use crate::rng::Streams;
+use crate::spec::Spec;
+use crate::trajectory::{Snapshots, project};
+use crate::{Error, Result};
+
+/// Where the snapshots that `plane` knows lie on a plane of two random orthonormal directions
+/// through the same origin, in units of length in parameter space.
+///
+/// # Errors
+/// Those of reading the snapshots.
+pub fn random_path(run: &Run, spec: &Spec, plane: &Plane, seed: u64) -> Result<Vec<PathPoint>> {
+    let (snapshots, _) = snapshots_of(run, spec, plane)?;
+    on_random_plane(&snapshots, plane, seed)
+}
+
+/// The snapshots of a plane's path, in its order, and the network's layout.
+fn snapshots_of(run: &Run, spec: &Spec, plane: &Plane) -> Result<(RunSnapshots, ParamLayout)> {
+    let (shape, classes) = spec.data.set.form();
+    let layout = spec.model.build(shape, classes)?.layout;
+    let mut infos = run.snapshots()?;
+    infos.retain(|info| plane.about.path.iter().any(|p| p.snapshot == info.index));
+    if infos.len() != plane.about.path.len() || layout.digest() != plane.about.layout_digest {
+        return Err(Error::Landscape {
+            what: format!("the plane's path is not that of {} any more", run.name()),
+            remedy: "make the plane again: lossreel plane RUN".into(),
+        });
+    }
+    Ok((RunSnapshots::new(infos, layout.clone()), layout))
+}
+
+fn on_random_plane(snapshots: &RunSnapshots, plane: &Plane, seed: u64) -> Result<Vec<PathPoint>> {
+    let [x, y] = random_axes(snapshots.dim(), seed);
+    let seen = project(snapshots, &plane.origin, &x, &y)?;
+    let points = plane.about.path.iter().zip(seen.coords);
+    Ok(points
+        .map(|(p, [x, y])| PathPoint {
+            step: p.step,
+            epoch: p.epoch,
+            x,
+            y,
+            true_loss: f64::NAN,
+            plane_loss: None,
+            lr: p.lr,
+        })
+        .collect())
+}
+
+/// Two random directions of length 1 at right angles: a normal draw has no preferred direction.
+fn random_axes(dim: usize, seed: u64) -> [Vec<f32>; 2] {
+    let streams = Streams::new(seed);
+    let draw = |index| -> Vec<f64> {
+        let mut rng = streams.stream("shadow", index);
+        (0..dim).map(|_| rng.normal()).collect()
+    };
+    let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+    let unit = |v: Vec<f64>| -> Vec<f64> {
+        let length = dot(&v, &v).sqrt().max(f64::MIN_POSITIVE);
+        v.iter().map(|v| v / length).collect()
+    };
+    let x = unit(draw(0));
+    let mut y = draw(1);
+    let along = dot(&x, &y);
+    y.iter_mut().zip(&x).for_each(|(y, x)| *y -= along * x);
+    let y = unit(y);
+    [x, y].map(|v| v.iter().map(|v| *v as f32).collect())
+}
+
+/// The share of a path's variance that two coordinates hold, of the whole variance `total`.
+fn held(path: &[PathPoint], total: f64) -> f64 {
+    let n = path.len().max(1) as f64;
+    let mean = |of: fn(&PathPoint) -> f64| path.iter().map(of).sum::<f64>() / n;
+    let (cx, cy) = (mean(|p| p.x), mean(|p| p.y));
+    let sum: f64 = path.iter().map(|p| (p.x - cx).powi(2) + (p.y - cy).powi(2)).sum();
+    if total > 0.0 { sum / total } else { f64::NAN }
+}
+
+/// `run`'s path in a random plane of `seed`, and in its PCA plane called `plane`.
+///
+/// # Errors
+/// Those of reading the run; [`Error::Landscape`] for a plane that is no PCA.
+pub fn gather(
+    run: &Run,
+    plane: &str,
+    seed: u64,
+    title: Option<&str>,
+    telling: &Telling,
+) -> Result<ShadowFilm> {
+    let spec = Spec::parse(&run.spec_toml()?, &[])?;
+    let name = plane;
+    let plane = Plane::read(&run.plane_path(name))?;
+    if !matches!(plane.about.kind, PlaneKind::Pca) {
+        return Err(Error::Landscape {
+            what: format!("plane `{name}` of {} is not of principal components", run.name()),
+            remedy: "make one with `lossreel plane RUN`, and name it with --plane".into(),
+        });
+    }
+    let (snapshots, layout) = snapshots_of(run, &spec, &plane)?;
+    let random = on_random_plane(&snapshots, &plane, seed)?;
+    let principal: Vec<PathPoint> = random
+        .iter()
+        .zip(&plane.about.path)
+        .map(|(p, at)| PathPoint { x: at.x, y: at.y, ..*p })
+        .collect();
+    let total: f64 = plane.about.spectrum.iter().sum();
+    let share = |path: &[PathPoint]| format!("{} %", significant(100.0 * held(path, total), 3));
+    let random_view = ShadowView {
+        title: "In a random plane".into(),
+        subtitle: format!("holds {} of the path's variance", share(&random)),
+        x_label: "random direction 1".into(),
+        y_label: "random direction 2".into(),
+        path: random,
+    };
+    let principal_view = ShadowView {
+        title: "In the plane of its principal components".into(),
+        subtitle: format!("holds {} of the path's variance", share(&principal)),
+        x_label: plane.axis_label(0),
+        y_label: plane.axis_label(1),
+        path: principal,
+    };
+    let metrics = run.metrics()?;
+    let clock = telling.clock.resolve(&[&principal_view.path]);
+    let title = title.unwrap_or("One path, two shadows").to_string();
+    let told = [Told { name: &describe(&spec), metrics: &metrics }];
+    Ok(ShadowFilm {
+        caption: format!(
+            "{}: {} snapshots of {} weights; both axes of both views in the same unit, length in weight \
+             space; random plane of seed {seed}: in so many dimensions it holds about {} % of any \
+             path. Between snapshots (dots) interpolated.",
+            describe(&spec),
+            plane.about.path.len(),
+            crate::render::scale::thousands(&layout.dim().to_string()),
+            significant(200.0 / layout.dim() as f64, 1),
+        ),
+        views: vec![random_view, principal_view],
+        strip: telling.strip(clock, &told),
+        pacing: telling.pacing(clock, &title, &told),
+        title,
+        hold_secs: HOLD_SECS,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_axes_are_orthonormal_and_those_of_their_seed() {
+        let dot = |a: &[f32], b: &[f32]| -> f64 {
+            a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+        };
+        let [x, y] = random_axes(5000, 1);
+        // Rounding to f32 leaves some 1e-8 a coordinate.
+        assert!((dot(&x, &x) - 1.0).abs() < 1e-6 && (dot(&y, &y) - 1.0).abs() < 1e-6);
+        assert!(dot(&x, &y).abs() < 1e-6);
+        assert_eq!(random_axes(5000, 1)[0], x);
+        assert_ne!(random_axes(5000, 2)[0], x);
+    }
+
+    #[test]
+    fn what_a_view_holds_is_its_share_of_the_whole() {
+        let at = |x: f64, y: f64| PathPoint { x, y, ..PathPoint::default() };
+        let path = [at(-1.0, 5.0), at(1.0, 5.0), at(0.0, 8.0), at(0.0, 2.0)];
+        assert!((held(&path, 40.0) - 0.5).abs() < 1e-12);
+        assert!(held(&path[..1], 0.0).is_nan());
+    }
+}

@@ -1,0 +1,337 @@
+//! How a film is told, the same for every scene: its clock, the charts below it, the moments at
+//! which it pauses.
+
+use crate::names::named_enum;
+use crate::record::Metrics;
+use crate::render::scene::{
+    Card, Clock, Moment, Pacing, PathPoint, Quantity, Series, Split, Strip,
+};
+use crate::{Error, Result};
+
+named_enum! {
+    /// What film time is even in.
+    #[derive(Default)]
+    pub enum ClockChoice("clock") {
+        /// Epochs; snapshots where those are so crowded at the beginning that they would all pass
+        /// in the first frames.
+        #[default]
+        Auto = "auto",
+        /// Epochs.
+        Epoch = "epoch",
+        /// Optimizer steps.
+        Step = "step",
+        /// Snapshots: the same time from each to the next.
+        Snapshot = "snapshot",
+        /// Seconds of training; races only.
+        Wall = "wall",
+    }
+}
+
+impl ClockChoice {
+    /// The clock for `paths`. Snapshots are crowded where half of the gaps between them are less
+    /// than a fifth of the mean one.
+    pub fn resolve(self, paths: &[&[PathPoint]]) -> Clock {
+        match self {
+            Self::Epoch | Self::Wall => Clock::Epoch,
+            Self::Step => Clock::Step,
+            Self::Snapshot => Clock::Snapshot,
+            Self::Auto => {
+                let crowded = |path: &&[PathPoint]| {
+                    let mut gaps: Vec<f64> =
+                        path.windows(2).map(|w| w[1].epoch - w[0].epoch).collect();
+                    gaps.sort_by(f64::total_cmp);
+                    let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+                    gaps.len() >= 8 && gaps[gaps.len() / 2] < 0.2 * mean
+                };
+                if paths.iter().any(crowded) { Clock::Snapshot } else { Clock::Epoch }
+            }
+        }
+    }
+}
+
+named_enum! {
+    /// A chart below a film.
+    pub enum StripChart("chart") {
+        /// Training and test loss.
+        Loss = "loss",
+        /// Training and test accuracy.
+        Accuracy = "accuracy",
+        /// Learning rate.
+        LearningRate = "lr",
+        /// Norm of the mini-batch gradient.
+        GradNorm = "grad-norm",
+    }
+}
+
+impl StripChart {
+    /// The charts of a comma-separated list; `none` for none.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`].
+    pub fn list(text: &str) -> Result<Vec<Self>> {
+        if text.trim() == "none" {
+            return Ok(Vec::new());
+        }
+        text.split(',').map(|name| name.trim().parse()).collect()
+    }
+}
+
+/// How a film is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Telling {
+    /// What film time is even in.
+    pub clock: ClockChoice,
+    /// The charts below.
+    pub charts: Vec<StripChart>,
+    /// For how many seconds the film stands at a drop of the learning rate and at the best test
+    /// accuracy; 0 for never.
+    pub pause_secs: f64,
+    /// For how many seconds a card comes first; 0 for none.
+    pub card_secs: f64,
+}
+
+impl Default for Telling {
+    fn default() -> Self {
+        Self {
+            clock: ClockChoice::Auto,
+            charts: vec![StripChart::Loss, StripChart::Accuracy],
+            pause_secs: 0.8,
+            card_secs: 0.0,
+        }
+    }
+}
+
+/// One run, as the strip and the moments see it.
+pub struct Told<'a> {
+    /// Its panel's title.
+    pub name: &'a str,
+    /// What it recorded.
+    pub metrics: &'a Metrics,
+}
+
+/// More values than this in a chart are told by medians.
+const POINTS: usize = 240;
+
+impl Telling {
+    /// The charts of `runs`, each in the colour of its place in the list.
+    pub fn strip(&self, clock: Clock, runs: &[Told]) -> Strip {
+        let mut series = Vec::new();
+        for (panel, run) in runs.iter().enumerate() {
+            for chart in &self.charts {
+                series.extend(chart_series(*chart, panel, clock, run.metrics));
+            }
+        }
+        Strip { series }
+    }
+
+    /// Clock, moments and card of a film of `runs` with the headline `title`.
+    pub fn pacing(&self, clock: Clock, title: &str, runs: &[Told]) -> Pacing {
+        let mut moments: Vec<Moment> = Vec::new();
+        if self.pause_secs > 0.0 {
+            for run in runs {
+                let whose = if runs.len() > 1 { format!("{}: ", run.name) } else { String::new() };
+                for moment in key_moments(clock, run.metrics, &whose, self.pause_secs) {
+                    // The same drop in two runs is one moment.
+                    let same = |m: &&mut Moment| m.time == moment.time;
+                    match moments.iter_mut().find(same) {
+                        Some(old) if old.label != moment.label => {
+                            old.label = format!("{}; {}", old.label, moment.label);
+                        }
+                        Some(_) => {}
+                        None => moments.push(moment),
+                    }
+                }
+            }
+        }
+        let card = (self.card_secs > 0.0).then(|| Card {
+            title: title.into(),
+            lines: runs.iter().map(|r| r.name.to_string()).filter(|n| !n.is_empty()).collect(),
+            secs: self.card_secs,
+        });
+        Pacing { clock, moments, card }
+    }
+}
+
+fn chart_series(chart: StripChart, panel: usize, clock: Clock, metrics: &Metrics) -> Vec<Series> {
+    let series = |name: &str, quantity, split, points| Series {
+        name: name.into(),
+        panel,
+        quantity,
+        split,
+        points,
+    };
+    let at = |epoch: f64, step: u64| if clock == Clock::Step { step as f64 } else { epoch };
+    match chart {
+        StripChart::Loss | StripChart::Accuracy => {
+            let loss = chart == StripChart::Loss;
+            let quantity = if loss { Quantity::Loss } else { Quantity::Accuracy };
+            let of = |split: Split| {
+                let value = |e: &crate::record::EpochRecord| match (split, loss) {
+                    (Split::Train, true) => e.train_loss,
+                    (Split::Train, false) => e.train_accuracy,
+                    (Split::Test, true) => e.test_loss,
+                    (Split::Test, false) => e.test_accuracy,
+                };
+                let epochs = metrics.epochs.iter();
+                epochs.map(|e| (at(e.epoch as f64, e.step), value(e))).collect()
+            };
+            vec![
+                series("train", quantity, Split::Train, of(Split::Train)),
+                series("test", quantity, Split::Test, of(Split::Test)),
+            ]
+        }
+        StripChart::LearningRate => {
+            // Where it changes, and at both ends of a change: a step stays a step.
+            let steps = &metrics.steps;
+            let changes = |i: usize| {
+                i == 0
+                    || i + 1 == steps.len()
+                    || steps[i].lr != steps[i - 1].lr
+                    || steps[i].lr != steps[i + 1].lr
+            };
+            let points = (0..steps.len()).filter(|&i| changes(i));
+            let points = points.map(|i| (at(steps[i].epoch, steps[i].step), steps[i].lr)).collect();
+            vec![series("", Quantity::LearningRate, Split::Train, points)]
+        }
+        StripChart::GradNorm => {
+            let each = metrics.steps.len().div_ceil(POINTS).max(1);
+            let median = |steps: &[crate::record::StepRecord]| {
+                let mut norms: Vec<f64> = steps.iter().map(|s| s.grad_norm).collect();
+                norms.sort_by(f64::total_cmp);
+                let middle = &steps[steps.len() / 2];
+                (at(middle.epoch, middle.step), norms[norms.len() / 2])
+            };
+            let points = metrics.steps.chunks(each).map(median).collect();
+            let name = if each > 1 { format!("median of {each}") } else { String::new() };
+            vec![series(&name, Quantity::GradNorm, Split::Train, points)]
+        }
+    }
+}
+
+/// Drops of the learning rate by more than a third from one step to the next (the first four), and
+/// the best test accuracy. Before a drop the rate stood still: the end of a cosine is none.
+fn key_moments(clock: Clock, metrics: &Metrics, whose: &str, pause_secs: f64) -> Vec<Moment> {
+    let at = |epoch: f64, step: u64| if clock == Clock::Step { step as f64 } else { epoch };
+    let number = crate::render::scale::number;
+    let dropped = |w: &&[crate::record::StepRecord]| w[0].lr == w[1].lr && w[2].lr < 0.67 * w[1].lr;
+    let drops = metrics.steps.windows(3).filter(dropped).take(4);
+    let mut moments: Vec<Moment> = drops
+        .map(|w| Moment {
+            time: at(w[1].epoch, w[1].step),
+            label: format!("{whose}learning rate drops to {}", number(w[2].lr)),
+            pause_secs,
+        })
+        .collect();
+    let mut best: Option<&crate::record::EpochRecord> = None;
+    for epoch in metrics.epochs.iter().filter(|e| e.test_accuracy.is_finite()) {
+        if best.is_none_or(|b| epoch.test_accuracy > b.test_accuracy) {
+            best = Some(epoch);
+        }
+    }
+    if let Some(epoch) = best {
+        moments.push(Moment {
+            time: at(epoch.epoch as f64, epoch.step),
+            label: format!("{whose}best test accuracy, {:.1} %", 100.0 * epoch.test_accuracy),
+            pause_secs,
+        });
+    }
+    moments
+}
+
+/// `text` as seconds from 0 to 60. Errors: [`Error::BadValue`].
+pub fn seconds(key: &str, secs: f64) -> Result<f64> {
+    if (0.0..=60.0).contains(&secs) {
+        return Ok(secs);
+    }
+    Err(Error::bad_value(key, secs, "not a pause", "use 0 to 60 seconds"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{EpochRecord, StepRecord};
+
+    fn metrics() -> Metrics {
+        let step = |i: u64| StepRecord {
+            step: i,
+            epoch: i as f64 / 100.0,
+            lr: if i <= 300 { 0.1 } else { 0.01 },
+            loss: 1.0,
+            accuracy: 0.5,
+            grad_norm: (i % 7) as f64,
+        };
+        let epoch = |i: u64| EpochRecord {
+            epoch: i,
+            step: 100 * i,
+            lr: 0.1,
+            running_loss: 1.0,
+            running_accuracy: 0.5,
+            train_loss: 1.0 / i as f64,
+            train_accuracy: 0.5,
+            test_loss: 1.0,
+            test_accuracy: [0.2, 0.9, 0.9, 0.4, 0.3][i as usize - 1],
+            elapsed_secs: 1.0,
+        };
+        Metrics {
+            steps: (1..=500).map(step).collect(),
+            epochs: (1..=5).map(epoch).collect(),
+            torn: false,
+        }
+    }
+
+    #[test]
+    fn the_moments_are_the_drop_and_the_first_best_epoch() {
+        let metrics = metrics();
+        let runs = [Told { name: "a", metrics: &metrics }];
+        let moments = Telling::default().pacing(Clock::Epoch, "t", &runs).moments;
+        assert_eq!(moments.len(), 2);
+        assert_eq!((moments[0].time, moments[1].time), (3.0, 2.0));
+        assert_eq!(moments[0].label, "learning rate drops to 0.01");
+        assert_eq!(moments[1].label, "best test accuracy, 90.0 %");
+        let by_step = Telling::default().pacing(Clock::Step, "t", &runs).moments;
+        assert_eq!((by_step[0].time, by_step[1].time), (300.0, 200.0));
+        let two = [Told { name: "a", metrics: &metrics }, Told { name: "b", metrics: &metrics }];
+        let moments = Telling::default().pacing(Clock::Epoch, "t", &two).moments;
+        assert_eq!(moments.len(), 2, "{moments:?}");
+        assert!(moments[0].label.contains("a: ") && moments[0].label.contains("b: "));
+        let mut cosine = metrics.clone();
+        for (i, step) in cosine.steps.iter_mut().enumerate() {
+            step.lr = 0.1 * (i as f64 * std::f64::consts::PI / 500.0).cos() + 0.1;
+        }
+        let one = [Told { name: "a", metrics: &cosine }];
+        assert_eq!(Telling::default().pacing(Clock::Epoch, "t", &one).moments.len(), 1);
+        let quiet = Telling { pause_secs: 0.0, ..Telling::default() };
+        assert!(quiet.pacing(Clock::Epoch, "t", &runs).moments.is_empty());
+    }
+
+    #[test]
+    fn charts_are_the_ones_asked_for_and_long_ones_are_thinned() {
+        let metrics = metrics();
+        let charts = StripChart::list("lr, grad-norm").unwrap();
+        let telling = Telling { charts, ..Telling::default() };
+        let strip = telling.strip(Clock::Epoch, &[Told { name: "a", metrics: &metrics }]);
+        let quantities: Vec<Quantity> = strip.series.iter().map(|s| s.quantity).collect();
+        assert_eq!(quantities, [Quantity::LearningRate, Quantity::GradNorm]);
+        // First, the two beside the drop, last.
+        assert_eq!(strip.series[0].points, [(0.01, 0.1), (3.0, 0.1), (3.01, 0.01), (5.0, 0.01)]);
+        assert!(strip.series[1].points.len() <= POINTS);
+        assert_eq!(strip.series[1].name, "median of 3");
+        assert!(StripChart::list("none").unwrap().is_empty());
+        let err = StripChart::list("loss,acuracy").unwrap_err().to_string();
+        assert!(err.contains("did you mean `accuracy`?"), "{err}");
+    }
+
+    #[test]
+    fn a_crowded_beginning_turns_the_clock_to_snapshots() {
+        let path = |epochs: &mut dyn Iterator<Item = f64>| -> Vec<PathPoint> {
+            epochs.map(|epoch| PathPoint { epoch, ..PathPoint::default() }).collect()
+        };
+        let even = path(&mut (0..20).map(f64::from));
+        let geometric = path(&mut (0..40).map(|i| 1.3f64.powi(i) / 1.3f64.powi(30)));
+        let auto = ClockChoice::Auto;
+        assert_eq!(auto.resolve(&[&even]), Clock::Epoch);
+        assert_eq!(auto.resolve(&[&even, &geometric]), Clock::Snapshot);
+        assert_eq!(ClockChoice::Step.resolve(&[&geometric]), Clock::Step);
+        assert_eq!(auto.resolve(&[&[]]), Clock::Epoch);
+    }
+}
