@@ -1,13 +1,13 @@
 //! `lossreel render`
 
+use std::io;
 use std::path::PathBuf;
 
 use indicatif::ProgressBar;
-use lossreel::landscape::parse_size;
 use lossreel::record::Run;
-use lossreel::render::film::{self, Output, RenderReport};
+use lossreel::render::film::{self, Dither, Format, Output, RenderReport};
 use lossreel::render::show::Show;
-use lossreel::render::theme::Theme;
+use lossreel::render::theme::{Colormap, Theme};
 use lossreel::{Error, Result};
 
 use super::out::{Out, duration};
@@ -16,7 +16,13 @@ use super::scenes::{Options, Request};
 use super::surface_look::LookArgs;
 
 /// Make a picture or a film of one run, or of several side by side.
+///
+/// The extension of --out chooses the format: .gif, .mp4 and .y4m are films, .png and .svg stills
+/// (the frame that stands for the whole, for a path its end). A number in the name, as in
+/// frames/%05d.png, writes each frame to a file of its own; - with --format y4m or raw writes
+/// frames to stdout for another encoder.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Run folders; for a race a joint folder (`lossreel plane RUN RUN --out JOINT`).
     #[arg(
@@ -35,9 +41,6 @@ pub struct Args {
     /// What to draw.
     #[arg(long = "as", value_name = "SCENE", default_value = "contour")]
     scene: Scene,
-    /// The file; .gif and .mp4 are films, .png and .svg the last frame.
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
     /// Plane, by name.
     #[arg(long, default_value = "pca")]
     plane: String,
@@ -50,22 +53,83 @@ pub struct Args {
     /// Titles of the panels, one a run.
     #[arg(long, value_name = "TITLE")]
     panel_title: Vec<String>,
-    /// Pixels across and down.
+    #[command(flatten)]
+    look: Look,
+    #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
+    scenes: Options,
+    #[command(flatten)]
+    space: LookArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  lossreel render RUN --out film.mp4 --size 1920x1080 --fps 60 --theme dark
+  lossreel render RUN --out film.gif --size 960x540 --max-size 4MB --poster --contact-sheet
+  lossreel render RUN --out slide.mp4 --size 854x480 --scale 1.5
+  lossreel render RUN --out poster.svg --theme print
+  lossreel render RUN --out - --format y4m | ffmpeg -i - -c:v libsvtav1 film.webm";
+
+/// What the pictures are like.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Look")]
+struct Look {
+    /// Pixels across and down, 320x180 to 4096x4096; also 480p, 720p, 1080p, 1440p, 4k. MP4 and Y4M
+    /// round odd numbers down.
     #[arg(long, default_value = "1280x720", value_name = "WxH")]
     size: String,
+    /// How many times larger type, lines and markers are: 1.5 to 2 keeps a film legible that is
+    /// watched at half its size.
+    #[arg(long, default_value_t = 1.0)]
+    scale: f32,
+    /// light, dark (for a projector) or print (greys).
+    #[arg(long, default_value = "light")]
+    theme: String,
+    /// Colour map instead of the theme's: lagoon, viridis, cividis, magma, inferno, greys or
+    /// diverging; -r behind the name turns it over.
+    #[arg(long, value_name = "NAME")]
+    colormap: Option<String>,
+}
+
+/// Which files are written, and how.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Files")]
+struct Files {
+    /// The file, numbered files (frames/%05d.png), or - for stdout.
+    #[arg(long, value_name = "FILE", required_unless_present = "frames_dir")]
+    out: Option<PathBuf>,
+    /// Write each frame to DIR/00001.png and so on: short for --out DIR/%05d.png.
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    frames_dir: Option<PathBuf>,
+    /// png, svg, gif, mp4, y4m or raw (RGBA), where the name does not say it.
+    #[arg(long)]
+    format: Option<String>,
     /// Frames a second; 30, or 20 for GIF.
     #[arg(long)]
     fps: Option<u32>,
     /// Frames in all, the held ones at the end included; ten seconds' worth by default.
     #[arg(long)]
     frames: Option<usize>,
-    /// light, dark (projector) or print.
-    #[arg(long, default_value = "light")]
-    theme: String,
-    #[command(flatten)]
-    scenes: Options,
-    #[command(flatten)]
-    look: LookArgs,
+    /// How good an MP4 looks, 1 to 100.
+    #[arg(long, default_value_t = 80)]
+    quality: u8,
+    /// Let a GIF mix colours that its 255 do not have, by a pattern that stands still: smoother
+    /// shading, larger file.
+    #[arg(long)]
+    dither: bool,
+    /// The most a GIF or MP4 may have, as 8MB or 500kB: frames a second, colours or quality, and
+    /// size are given up, in this order, until it fits.
+    #[arg(long, value_name = "SIZE")]
+    max_size: Option<String>,
+    /// Write a still beside the film as well: FILE, a .png or .svg; the film's name with .png
+    /// without one.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    poster: Option<Option<PathBuf>>,
+    /// Write nine frames on one page as well: FILE, a .png; the film's name with .sheet.png without
+    /// one.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    contact_sheet: Option<Option<PathBuf>>,
 }
 
 /// A scene by name.
@@ -95,7 +159,7 @@ enum Scene {
 
 /// Gathers the scene, draws, encodes.
 pub fn run(args: Args, out: &Out) -> Result<()> {
-    let output = output(&args)?;
+    let output = output(&args.look, &args.files)?;
     // A race's folder is no run: it is opened where the race is gathered.
     let folders = if args.scene == Scene::Race { &[][..] } else { &args.runs[..] };
     let runs = folders.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
@@ -146,7 +210,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     };
     let delivered = match args.scene {
         Scene::Contour => scenes.contour(&request, &output, &mut deliver),
-        Scene::Surface => scenes.surface(&request, &args.look, &output, &mut deliver),
+        Scene::Surface => scenes.surface(&request, &args.space, &output, &mut deliver),
         Scene::Curve => scenes.curve(&request, &output, &mut deliver),
         Scene::Spectrum => scenes.spectrum(&request, &output, &mut deliver),
         Scene::Heatmap => scenes.heatmap(&request, &output, &mut deliver),
@@ -157,28 +221,101 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         Scene::Race => scenes.race(&request, &output, &mut deliver),
     };
     bar.finish_and_clear();
-    delivered?;
+    match delivered {
+        // The reader of our frames has seen enough.
+        Err(Error::Io { source, .. })
+            if output.to_stdout() && source.kind() == io::ErrorKind::BrokenPipe =>
+        {
+            return Ok(());
+        }
+        delivered => delivered?,
+    }
     if let Some(report) = report {
         print(&report, &output, out);
     }
     Ok(())
 }
 
-fn output(args: &Args) -> Result<Output> {
-    let [width, height] = parse_size(&args.size).map_err(|_| {
-        Error::bad_value("--size", &args.size, "not width x height", "write 1280x720")
-    })?;
-    let mut output = Output::new(&args.out);
-    (output.width, output.height) = (width as u32, height as u32);
-    if let Some(fps) = args.fps {
+fn output(look: &Look, files: &Files) -> Result<Output> {
+    let path = match (&files.out, &files.frames_dir) {
+        (Some(path), _) => path.clone(),
+        (None, Some(folder)) => folder.join("%05d.png"),
+        (None, None) => PathBuf::from("-"), // clap refuses this
+    };
+    let mut output = Output::new(path);
+    output.format = files.format.as_deref().map(Format::by_name).transpose()?;
+    if output.to_stdout() && output.format.is_none() {
+        let remedy = "add --format y4m or --format raw";
+        return Err(Error::bad_value("--out", "-", "a stream of unknown format", remedy));
+    }
+    [output.width, output.height] = size(&look.size)?;
+    if let Some(fps) = files.fps {
         output.fps = fps;
         output.frames = 10 * fps as usize;
     }
-    if let Some(frames) = args.frames {
+    if let Some(frames) = files.frames {
         output.frames = frames;
     }
-    output.theme = Theme::by_name(&args.theme)?;
+    output.theme = Theme { scale: look.scale, ..Theme::by_name(&look.theme)? };
+    if let Some(name) = &look.colormap {
+        output.theme.colormap = Colormap::by_name(name)?;
+    }
+    output.quality = files.quality;
+    output.dither = if files.dither { Dither::Ordered } else { Dither::None };
+    output.max_bytes = files.max_size.as_deref().map(bytes).transpose()?;
+    let beside = |given: &Option<Option<PathBuf>>, flag: &str, extension: &str| match given {
+        Some(None) if output.to_stdout() || output.numbered().is_some() => {
+            let remedy = format!("name its file, as in {flag} name.png");
+            Err(Error::bad_value(flag, "", "without a film's name to go by", remedy))
+        }
+        Some(file) => {
+            Ok(Some(file.clone().unwrap_or_else(|| output.path.with_extension(extension))))
+        }
+        None => Ok(None),
+    };
+    let poster = beside(&files.poster, "--poster", "png")?;
+    let contact_sheet = beside(&files.contact_sheet, "--contact-sheet", "sheet.png")?;
+    (output.poster, output.contact_sheet) = (poster, contact_sheet);
     Ok(output)
+}
+
+/// `1280x720`, or a height by its name.
+fn size(text: &str) -> Result<[u32; 2]> {
+    let named = match text.to_lowercase().as_str() {
+        "480p" => Some([854, 480]),
+        "720p" => Some([1280, 720]),
+        "1080p" => Some([1920, 1080]),
+        "1440p" => Some([2560, 1440]),
+        "4k" | "2160p" => Some([3840, 2160]),
+        _ => None,
+    };
+    let given = || {
+        let (width, height) = text.split_once('x')?;
+        Some([width.trim().parse().ok()?, height.trim().parse().ok()?])
+    };
+    named.or_else(given).ok_or_else(|| {
+        Error::bad_value("--size", text, "not width x height", "write 1280x720 or 1080p")
+    })
+}
+
+/// `8MB`, `500kB`, `1.5 MiB`, `300000`: bytes.
+fn bytes(text: &str) -> Result<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let unit = match text[digits.len()..].trim().to_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "kib" => 1024.0,
+        "mib" => 1024.0 * 1024.0,
+        "gib" => 1024.0 * 1024.0 * 1024.0,
+        _ => f64::NAN,
+    };
+    let number = digits.parse::<f64>().unwrap_or(f64::NAN) * unit;
+    if (1.0..1e15).contains(&number) {
+        return Ok(number as u64);
+    }
+    Err(Error::bad_value("--max-size", text, "not a number of bytes", "write 8MB or 500kB"))
 }
 
 /// Draws and encodes a film, showing progress.
@@ -197,6 +334,18 @@ fn print(report: &RenderReport, output: &Output, out: &Out) {
     for warning in &report.warnings {
         out.note(format_args!("lossreel: {warning}"));
     }
+    let size = format!("{}x{}, {:.2} MB", report.width, report.height, report.bytes as f64 / 1e6);
+    let film = match report.frames {
+        1 => String::new(),
+        frames => {
+            let (fps, secs) = (report.fps, duration(report.seconds));
+            format!("{frames} frames at {fps} a second ({secs}), ")
+        }
+    };
+    if output.to_stdout() {
+        // Nothing but frames on stdout.
+        return out.note(format_args!("stdout: {film}{size}"));
+    }
     let json = serde_json::json!({
         "file": output.path,
         "frames": report.frames,
@@ -205,22 +354,32 @@ fn print(report: &RenderReport, output: &Output, out: &Out) {
         "width": report.width,
         "height": report.height,
         "fps": report.fps,
+        "poster": output.poster,
+        "contact_sheet": output.contact_sheet,
         "warnings": report.warnings,
     });
     out.result(&json, |w| {
-        let size =
-            format!("{}x{}, {:.1} MB", report.width, report.height, report.bytes as f64 / 1e6);
-        if report.frames > 1 {
-            writeln!(
-                w,
-                "{}: {} frames at {} a second ({}), {size}",
-                output.path.display(),
-                report.frames,
-                report.fps,
-                duration(report.seconds)
-            )
-        } else {
-            writeln!(w, "{}: {size}", output.path.display())
-        }
+        writeln!(w, "{}: {film}{size}", output.path.display())?;
+        let more = output.poster.iter().chain(&output.contact_sheet);
+        more.into_iter().try_for_each(|path| writeln!(w, "{}", path.display()))
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        let cases = [("8MB", 8_000_000), ("500kB", 500_000), ("1.5 MiB", 1_572_864), ("77", 77)];
+        for (text, want) in cases {
+            assert_eq!(bytes(text).unwrap(), want, "{text}");
+        }
+        for text in ["", "MB", "-1MB", "8 bananas", "1e99GB", "0"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+        assert_eq!(size("4k").unwrap(), [3840, 2160]);
+        assert_eq!(size("640x360").unwrap(), [640, 360]);
+        assert!(size("640").is_err());
+    }
 }

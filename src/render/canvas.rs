@@ -147,8 +147,16 @@ pub trait Canvas {
     fn text(&mut self, text: &str, x: f32, baseline: f32, style: &TextStyle);
 
     /// Draws a picture of `width * height` pixels (RGBA, straight alpha, row by row) into `dest`:
-    /// pixels are copied where it fits the grid of the canvas, and resampled elsewhere.
+    /// pixels are copied where it fits the grid of the canvas, and resampled elsewhere. A scene
+    /// that makes pixels of its own makes [`Canvas::pixels_per_unit`] times as many as `dest` has
+    /// units.
     fn image(&mut self, rgba: &[u8], width: u32, height: u32, dest: Rect);
+
+    /// How many pixels there are along a unit of length: 1 unless the picture is enlarged or made
+    /// smaller as a whole.
+    fn pixels_per_unit(&self) -> f32 {
+        1.0
+    }
 
     /// Restricts drawing to `clip`, or lifts the restriction.
     fn set_clip(&mut self, clip: Option<Rect>);

@@ -72,7 +72,7 @@ pub(crate) fn linear_from_srgb(channel: u8) -> f32 {
 }
 
 /// One channel from linear light to sRGB's 8 bits, clamped.
-fn srgb_from_linear(linear: f32) -> u8 {
+pub(crate) fn srgb_from_linear(linear: f32) -> u8 {
     let c = linear.clamp(0.0, 1.0);
     let c = if c <= 0.003_130_8 { 12.92 * c } else { 1.055 * c.powf(1.0 / 2.4) - 0.055 };
     (c * 255.0).round() as u8

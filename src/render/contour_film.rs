@@ -66,11 +66,12 @@ impl<'a> ContourFilm<'a> {
             tick_label_ems: y_ticks.map(|y| ems(&significant(y, 6))).fold(1.5, f32::max),
         };
         // A caption that is too long for one line takes a second one off everything else.
-        let mut layout = Layout::new(width, height, &contents);
+        let mut layout = Layout::scaled(width, height, theme.scale, &contents);
         let mut caption = caption_lines(film, &layout, theme);
         if caption.len() > 1 {
             let line = (1.35 * layout.font.small).round() as u32;
-            layout = Layout::new(width, height.saturating_sub(line).max(1), &contents);
+            layout =
+                Layout::scaled(width, height.saturating_sub(line).max(1), theme.scale, &contents);
             layout.page.h = height as f32;
             caption = caption_lines(film, &layout, theme);
         }

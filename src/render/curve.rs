@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 /// Draws `figure` and writes it to `output.path`, a PNG or an SVG; `output`'s frames and rate do
 /// not matter.
 ///
-/// Errors: as [`super::film::write`]; [`Error::Render`] on a film format and on a figure without a
-/// single finite point.
+/// Errors: as [`super::film::write_show`]; [`Error::Render`] on a film format and on a figure
+/// without a single finite point.
 pub fn write(figure: &CurveFigure, output: &Output) -> Result<RenderReport> {
     still::write(figure, output)
 }
@@ -50,7 +50,7 @@ pub fn draw(
         });
     }
     let (w, h) = (width as f32, height as f32);
-    let s = (w / 1280.0).min(h / 720.0);
+    let s = theme.scale * (w / 1280.0).min(h / 720.0);
     let font = Type::scaled(s);
     let margin = (32.0 * s).max(6.0);
     let room = w - 2.0 * margin;

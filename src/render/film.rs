@@ -1,9 +1,9 @@
 //! From a [`Show`] to a file: a static layer drawn once, the moving parts drawn over a copy of it
 //! for each frame, on all cores, in order into an encoder.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::fs::File;
+use std::io::{BufWriter, ErrorKind, Write};
+use std::path::Path;
 
 use rayon::prelude::*;
 
@@ -13,118 +13,16 @@ use super::encode::mp4::Mp4Writer;
 use super::encode::palette::{Histogram, Palette};
 use super::encode::svg::Svg;
 use super::encode::yuv::Yuv;
-use super::encode::{Staged, mux, png};
+use super::encode::{Staged, mux, png, y4m};
+use super::fit::{self, Plan};
+use super::frames::Frames;
+pub use super::output::{Dither, Format, Output, RenderReport};
+use super::raster::Raster;
 use super::scene::Film;
-use super::show::{self, Show};
+use super::sheet;
+use super::show::Show;
 use super::text;
-use super::theme::Theme;
 use crate::error::{Error, Result};
-
-/// Where a picture or film goes and how large it is.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Output {
-    /// The file; its extension chooses the encoder: `png`, `svg` (the last frame), `gif`, `mp4`.
-    pub path: PathBuf,
-    /// Pixels across, 320 to 4096 (180 in a picture that is higher than wide). An MP4 needs even
-    /// numbers: odd ones are rounded down.
-    pub width: u32,
-    /// Pixels down, 180 to 4096.
-    pub height: u32,
-    /// Frames a second, 1 to 60; a GIF counts in hundredths of a second, so at most 50.
-    pub fps: u32,
-    /// All frames, the held ones included; at least 1.
-    pub frames: usize,
-    /// Colours.
-    pub theme: Theme,
-}
-
-impl Output {
-    /// 1280 x 720, 300 frames at 30 a second (at 20 for GIF, whose readers are slow), light.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        let path = path.into();
-        let gif = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gif"));
-        let (fps, frames) = if gif { (20, 200) } else { (30, 300) };
-        Self { path, width: 1280, height: 720, fps, frames, theme: Theme::light() }
-    }
-
-    /// The format and the size that will be written. Errors: an unknown extension, numbers out of
-    /// range.
-    pub fn check(&self) -> Result<(Format, [u32; 2])> {
-        let format = Format::of(&self.path)?;
-        let (width, height) = (self.width, self.height);
-        let size = format!("{width}x{height}");
-        let bad = |key: &str, value: String, problem: &str, remedy: &str| {
-            Err(Error::bad_value(key, value, problem, remedy))
-        };
-        if !(320..=4096).contains(&width.max(height)) || !(180..=4096).contains(&width.min(height))
-        {
-            return bad("size", size, "too small or too large", "choose 320x180 to 4096x4096");
-        }
-        if format == Format::Mp4 && (width.max(height) > 3840 || width.min(height) > 2160) {
-            return bad("size", size, "more than H.264 can hold", "choose at most 3840x2160");
-        }
-        let fastest = if format == Format::Gif { 50 } else { 60 };
-        if !(1..=fastest).contains(&self.fps) {
-            let remedy = format!("choose 1 to {fastest} (a GIF counts in hundredths of a second)");
-            return bad("fps", self.fps.to_string(), "out of range", &remedy);
-        }
-        if !(1..=1_000_000).contains(&self.frames) {
-            return bad("frames", self.frames.to_string(), "out of range", "choose 1 to 1,000,000");
-        }
-        let even = |n: u32| if format == Format::Mp4 { n & !1 } else { n };
-        Ok((format, [even(width), even(height)]))
-    }
-}
-
-/// What was written.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RenderReport {
-    /// Frames in the file; 1 for a poster.
-    pub frames: usize,
-    /// How long the film runs; 0 for a poster.
-    pub seconds: f64,
-    /// Size of the file.
-    pub bytes: u64,
-    /// Pixels across, as written.
-    pub width: u32,
-    /// Pixels down, as written.
-    pub height: u32,
-    /// Frames a second; 0 for a poster.
-    pub fps: u32,
-    /// What a reader should know: characters the font lacks.
-    pub warnings: Vec<String>,
-}
-
-/// The kinds of file there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// A still picture in pixels.
-    Png,
-    /// A still picture in vectors.
-    Svg,
-    /// A film with one palette, looping.
-    Gif,
-    /// H.264 in an MP4 container.
-    Mp4,
-}
-
-impl Format {
-    /// The format that `path`'s extension names. Errors: [`Error::UnknownName`] with the known ones.
-    pub fn of(path: &Path) -> Result<Self> {
-        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-        match extension.as_str() {
-            "png" => Ok(Self::Png),
-            "svg" => Ok(Self::Svg),
-            "gif" => Ok(Self::Gif),
-            "mp4" => Ok(Self::Mp4),
-            _ => Err(Error::unknown_name(
-                "picture format",
-                &extension,
-                &["png", "svg", "gif", "mp4"],
-            )),
-        }
-    }
-}
 
 /// Draws the contour film `film` and writes it: [`write_show`] of a [`ContourFilm`].
 ///
@@ -140,55 +38,172 @@ pub fn write(
 }
 
 /// Draws `show` and writes it to `output.path`; `progress` is told the frames done and all frames.
-/// The file appears when it is complete. `show` must have been made for the size that
-/// [`Output::check`] returns; it brings its own frames and theme.
+/// The file appears when it is complete; the poster and the contact sheet follow. `show` must have
+/// been made for the size that [`Output::check`] returns; it brings its own frames and theme.
 ///
 /// Errors: [`Error::UnknownName`] on an extension that no encoder has, [`Error::BadValue`] on a
-/// size or rate out of range, [`Error::Render`] when drawing or encoding fails and on a show of
-/// another size, [`Error::Io`] when the file cannot be made.
+/// size or rate out of range, [`Error::Render`] when drawing or encoding fails, on a show of
+/// another size and on a limit that cannot be kept, [`Error::Io`] when the file cannot be made.
 pub fn write_show(
     show: &dyn Show,
     output: &Output,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<RenderReport> {
-    let (format, [width, height]) = output.check()?;
-    if show.size() != [width, height] {
-        let [w, h] = show.size();
+    let format = checked(show, output)?;
+    let report = write_film(show, output, format, progress)?;
+    if let Some(path) = &output.poster {
+        write_poster(show, output, path)?;
+    }
+    if let Some(path) = &output.contact_sheet {
+        sheet::write(show, output, path)?;
+    }
+    Ok(report)
+}
+
+fn write_film(
+    show: &dyn Show,
+    output: &Output,
+    format: Format,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<RenderReport> {
+    if output.to_stdout() {
+        return stream_show(show, output, &mut std::io::stdout(), progress);
+    }
+    if let Some(names) = output.numbered() {
+        let path = |frame: usize| names.path(frame + 1);
+        return write_numbered(show, output, format, &path, progress);
+    }
+    let full = Plan::full(output);
+    let plans = fit::plans(format, output);
+    let mut tried = 0;
+    loop {
+        let plan = plans[tried];
+        let mut staged = Staged::create(&output.path)?;
+        let attempt = match format {
+            Format::Gif => write_gif(show, output, &plan, staged.file(), progress)?,
+            Format::Mp4 => write_mp4(show, output, &plan, staged.file(), progress)?,
+            _ => {
+                stream(show, output, format, &mut BufWriter::new(staged.file()), progress)?;
+                Attempt::Complete
+            }
+        };
+        let written = staged.file().metadata().map(|about| about.len());
+        let written = written.map_err(Error::io("write the picture", &output.path))?;
+        let limit = output.max_bytes.unwrap_or(u64::MAX);
+        let share = match attempt {
+            Attempt::Complete if written <= limit => {
+                let mut report = report(show, output, format, &plan, staged.finish()?)?;
+                if plan != full {
+                    let fps = f64::from(output.fps) / plan.stride as f64;
+                    let how = plan.describe(&full, fps, [report.width, report.height]);
+                    report.warnings.push(format!("to keep below {limit} bytes: {how}"));
+                }
+                return Ok(report);
+            }
+            Attempt::Complete => written as f64 / limit as f64,
+            Attempt::TooLarge { share } => share,
+        };
+        tried = fit::next(&plans, tried, share).ok_or_else(|| Error::Render {
+            what: format!("the film cannot be brought below {limit} bytes"),
+            remedy: "allow more bytes, or choose fewer frames".into(),
+        })?;
+    }
+}
+
+/// Draws `show` into a stream, which the format of `output` must allow: all but MP4, whose index
+/// is written last and read first. `output.path` is only for messages, and neither a limit nor what
+/// would be written beside the film counts.
+///
+/// Errors: as [`write_show`]; [`Error::Io`] when the stream ends before the film does.
+pub fn stream_show(
+    show: &dyn Show,
+    output: &Output,
+    out: &mut (dyn Write + Send),
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<RenderReport> {
+    let format = checked(show, output)?;
+    let full = Plan::full(output);
+    let mut out = Counted { out, bytes: 0, broken: None };
+    let attempt = match format {
+        Format::Mp4 => {
+            return Err(Error::Render {
+                what: "an MP4 cannot be written to a stream".into(),
+                remedy: "write y4m or raw frames to it, or name a file".into(),
+            });
+        }
+        Format::Gif => write_gif(show, output, &full, &mut out, progress).map(drop),
+        _ => stream(show, output, format, &mut BufWriter::new(&mut out), progress),
+    };
+    // Encoders wrap what a stream reports in their own words: the kind must survive.
+    if let (Err(_), Some(kind)) = (&attempt, out.broken) {
+        return Err(Error::io("write the picture", &output.path)(kind.into()));
+    }
+    attempt?;
+    report(show, output, format, &full, out.bytes)
+}
+
+/// The frame of `show` that stands for the whole, as a PNG or an SVG.
+fn write_poster(show: &dyn Show, output: &Output, path: &Path) -> Result<()> {
+    let mut staged = Staged::create(path)?;
+    let mut out = BufWriter::new(staged.file());
+    let frame = show.poster_frame();
+    write_still(show, Format::of(path)?, output.check()?.1, frame, None, &mut out, path)?;
+    out.flush().map_err(Error::io("write the picture", path))?;
+    drop(out);
+    staged.finish().map(drop)
+}
+
+/// The format of `output`, which must be one that `show` was made for.
+fn checked(show: &dyn Show, output: &Output) -> Result<Format> {
+    let (format, size) = output.check()?;
+    if show.size() != size {
+        let ([w, h], [width, height]) = (show.size(), size);
         return Err(Error::Render {
-            what: format!("a scene of {w}x{h} pixels for a picture of {width}x{height}"),
+            what: format!("a scene of {w}x{h} for a picture of {width}x{height}"),
             remedy: "make the scene for the size that Output::check returns".into(),
         });
     }
-    let frames = show.frames().max(1);
-    let mut staged = Staged::create(&output.path)?;
-    let moving = matches!(format, Format::Gif | Format::Mp4);
-    match format {
-        Format::Png => {
-            let picture = show::frame(show, &show::backdrop(show)?, show.poster_frame())?;
-            png::write(staged.file(), picture.rgba(), width, height)?;
-            progress(1, 1);
-        }
-        Format::Svg => {
-            let mut svg = Svg::new(width, height, show.theme().background);
-            show.draw_static(&mut svg)?;
-            show.draw_moving(&mut svg, show.poster_frame())?;
-            let write = staged.file().write_all(svg.finish().as_bytes());
-            write.map_err(Error::io("write the picture", &output.path))?;
-            progress(1, 1);
-        }
-        Format::Gif => write_gif(show, staged.file(), output.fps, progress)?,
-        Format::Mp4 => write_mp4(show, staged.file(), output.fps, progress)?,
-    }
-    let bytes = staged.finish()?;
+    Ok(format)
+}
+
+fn report(
+    show: &dyn Show,
+    output: &Output,
+    format: Format,
+    plan: &Plan,
+    bytes: u64,
+) -> Result<RenderReport> {
+    let [width, height] = plan.pixels(output.check()?.1);
+    let moving = format.moves();
+    let all = show.frames().max(1);
     Ok(RenderReport {
-        frames: if moving { frames } else { 1 },
-        seconds: if moving { frames as f64 / f64::from(output.fps) } else { 0.0 },
+        frames: if moving { all.div_ceil(plan.stride) } else { 1 },
+        seconds: if moving { all as f64 / f64::from(output.fps) } else { 0.0 },
         bytes,
         width,
         height,
-        fps: if moving { output.fps } else { 0 },
+        // Rounded where every second or third frame of an odd rate was left out.
+        fps: if moving { (f64::from(output.fps) / plan.stride as f64).round() as u32 } else { 0 },
         warnings: glyph_warnings(show.texts().into_iter()),
     })
+}
+
+/// How a try at a film under a limit ended.
+enum Attempt {
+    Complete,
+    /// Ended early; it would have come to about `share` times the limit.
+    TooLarge {
+        share: f64,
+    },
+}
+
+impl Attempt {
+    /// What `done` frames of `count` in `bytes` bytes say, where that is beyond the limit already.
+    fn over(output: &Output, bytes: u64, done: usize, count: usize) -> Option<Self> {
+        let limit = output.max_bytes?;
+        let share = bytes as f64 / limit as f64 * count as f64 / done as f64;
+        (bytes > limit).then_some(Self::TooLarge { share })
+    }
 }
 
 /// Frames that the palette of a GIF is chosen from.
@@ -196,99 +211,219 @@ const PALETTE_FRAMES: usize = 16;
 
 fn write_gif(
     show: &dyn Show,
-    out: &mut std::fs::File,
-    fps: u32,
+    output: &Output,
+    plan: &Plan,
+    out: &mut (dyn Write + Send),
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<()> {
-    let backdrop = show::backdrop(show)?;
-    let frames = show.frames();
-    // A first pass over some frames, spread over the film with its last one: drawing repeats
-    // itself exactly, so nothing has to be kept.
-    let mut histogram = Histogram::default();
-    let samples = PALETTE_FRAMES.min(frames);
-    for k in 0..samples {
-        let frame = if samples > 1 { k * (frames - 1) / (samples - 1) } else { frames - 1 };
-        histogram.add(show::frame(show, &backdrop, frame)?.rgba());
+) -> Result<Attempt> {
+    let pixels = plan.pixels(output.check()?.1);
+    let [width, height] = pixels.map(|n| n as usize);
+    let frames = Frames::new(show, pixels, plan.stride)?;
+    let count = frames.count();
+    let palette = palette(&frames, plan.colors, output.dither)?;
+    let still = palette.indices(frames.backdrop().rgba(), width);
+    let mut writer = GifWriter::new(out, pixels, output.fps, plan.stride, &palette)?;
+    let draw = |picture: &Raster| {
+        let mut indices = still.clone();
+        for y in 0..height {
+            // Most of the picture is the backdrop: only what was drawn on is looked up.
+            for (from, to) in picture.dirty().stretches(y..y + 1) {
+                let place = y * width + from..y * width + to;
+                let pixels = &picture.rgba()[4 * place.start..4 * place.end];
+                palette.look_up(pixels, from, y, &mut indices[place]);
+            }
+        }
+        indices
+    };
+    let mut ended = Attempt::Complete;
+    frames.in_order(width * height, draw, |first, indices| {
+        let done = first + indices.len();
+        writer.add(indices)?;
+        (first..done).for_each(|i| progress(i + 1, count));
+        if let Some(over) = Attempt::over(output, writer.bytes(), done, count) {
+            ended = over;
+            return Ok(false);
+        }
+        Ok(true)
+    })?;
+    if let Attempt::Complete = ended {
+        writer.finish()?;
     }
-    let theme = show.theme();
+    Ok(ended)
+}
+
+/// The palette of all frames, from some of them spread over the film with its first and last:
+/// drawing repeats itself exactly, so nothing has to be kept.
+fn palette(frames: &Frames, colors: usize, dither: Dither) -> Result<Palette> {
+    let count = frames.count();
+    let samples = PALETTE_FRAMES.min(count);
+    let histogram = (0..samples)
+        .into_par_iter()
+        .map(|k| {
+            let frame = if samples > 1 { k * (count - 1) / (samples - 1) } else { count - 1 };
+            let mut histogram = Histogram::default();
+            histogram.add(frames.picture(frame)?.rgba());
+            Ok(histogram)
+        })
+        .try_reduce(Histogram::default, |mut a, b| {
+            a.merge(b);
+            Ok(a)
+        })?;
+    let theme = frames.show().theme();
     let keep = [theme.background, theme.text, theme.muted, theme.rule, theme.casing];
     let keep = keep.into_iter().chain(theme.series.iter().copied());
-    let palette = Palette::new(&histogram, keep);
-    let still = palette.indices(backdrop.rgba());
-    let (width, height) = (backdrop.width(), backdrop.height());
-    let mut writer = GifWriter::new(out, width as u16, height as u16, fps, &palette)?;
-    let draw = |frame: usize| {
-        let picture = show::frame(show, &backdrop, frame)?;
-        let mut indices = still.clone();
-        // Most rows are the backdrop's: only those that differ are looked up.
-        let rows =
-            picture.rgba().chunks_exact(4 * width).zip(backdrop.rgba().chunks_exact(4 * width));
-        for (y, (row, _)) in rows.enumerate().filter(|(_, (row, old))| row != old) {
-            indices[y * width..(y + 1) * width].copy_from_slice(&palette.indices(row));
-        }
-        Ok(indices)
-    };
-    in_order(frames, width * height * 5, draw, |done, indices| {
-        writer.add(indices)?;
-        progress(done + 1, frames);
-        Ok(())
-    })?;
-    writer.finish()
+    Ok(Palette::new(&histogram, keep, colors, dither))
 }
 
 fn write_mp4(
     show: &dyn Show,
-    out: &mut std::fs::File,
-    fps: u32,
+    output: &Output,
+    plan: &Plan,
+    out: &mut File,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<()> {
-    let backdrop = show::backdrop(show)?;
-    let frames = show.frames();
-    let (width, height) = (backdrop.width(), backdrop.height());
-    let track = mux::Track { width: width as u16, height: height as u16, fps, frames };
-    let mut writer = Mp4Writer::new(out, track)?;
-    let draw = |frame: usize| {
-        let picture = show::frame(show, &backdrop, frame)?;
-        Ok(Yuv::from_rgba(picture.rgba(), width, width, height))
-    };
-    in_order(frames, width * height * 6, draw, |done, picture| {
-        writer.add(&picture)?;
-        progress(done + 1, frames);
-        Ok(())
+) -> Result<Attempt> {
+    let pixels = plan.pixels(output.check()?.1);
+    let [width, height] = pixels.map(|n| n as usize);
+    let frames = Frames::new(show, pixels, plan.stride)?;
+    let count = frames.count();
+    let track =
+        mux::Track { width: width as u16, height: height as u16, fps: output.fps, frames: count };
+    let mut writer = Mp4Writer::new(out, track, plan.quality)?;
+    let still = Yuv::from_rgba(frames.backdrop().rgba(), width, width, height);
+    let draw = |picture: &Raster| still.with_changes(picture);
+    let mut ended = Attempt::Complete;
+    frames.in_order(width * height * 3 / 2, draw, |first, pictures| {
+        for (i, picture) in pictures.iter().enumerate() {
+            writer.add(picture)?;
+            progress(first + i + 1, count);
+        }
+        if let Some(over) = Attempt::over(output, writer.bytes(), first + pictures.len(), count) {
+            ended = over;
+            return Ok(false);
+        }
+        Ok(true)
     })?;
-    writer.finish().map(drop)
+    if let Attempt::Complete = ended {
+        writer.finish()?;
+    }
+    Ok(ended)
 }
 
-/// Makes `count` things on all cores and hands them over one by one, in order, on this thread.
-/// While one window is handed over the next is made; `bytes` a thing bound the window to 256 MiB.
-fn in_order<T: Send>(
-    count: usize,
-    bytes: usize,
-    make: impl Fn(usize) -> Result<T> + Sync,
-    mut take: impl FnMut(usize, T) -> Result<()>,
+/// The formats that need neither a second look nor a way back: stills and uncompressed films.
+fn stream(
+    show: &dyn Show,
+    output: &Output,
+    format: Format,
+    out: &mut dyn Write,
+    progress: &mut dyn FnMut(usize, usize),
 ) -> Result<()> {
-    let window = (2 * rayon::current_num_threads()).min((256 << 20) / bytes.max(1)).max(1);
-    std::thread::scope(|scope| {
-        let (sender, receiver) = mpsc::sync_channel::<Result<Vec<T>>>(1);
-        let make = &make;
-        scope.spawn(move || {
-            for start in (0..count).step_by(window) {
-                let end = (start + window).min(count);
-                let batch = (start..end).into_par_iter().map(make).collect();
-                if sender.send(batch).is_err() {
-                    return; // the receiver has failed and gone
-                }
-            }
-        });
-        let mut index = 0;
-        for batch in receiver {
-            for thing in batch? {
-                take(index, thing)?;
-                index += 1;
-            }
+    let pixels = output.check()?.1;
+    let [width, height] = pixels.map(|n| n as usize);
+    let broken = || Error::io("write the picture", &output.path);
+    if !format.moves() {
+        let frame = show.poster_frame();
+        write_still(show, format, pixels, frame, None, out, &output.path)?;
+        progress(1, 1);
+        return out.flush().map_err(broken());
+    }
+    let frames = Frames::new(show, pixels, 1)?;
+    let count = frames.count();
+    let mut put = |first: usize, pictures: Vec<Vec<u8>>| {
+        for (i, bytes) in pictures.iter().enumerate() {
+            out.write_all(bytes).map_err(broken())?;
+            progress(first + i + 1, count);
         }
-        Ok(())
-    })
+        Ok(true)
+    };
+    if format == Format::Raw {
+        frames.in_order(width * height * 4, |picture| picture.rgba().to_vec(), put)?;
+    } else {
+        put(0, vec![y4m::header(pixels, output.fps)]).map(drop)?;
+        let still = Yuv::from_rgba(frames.backdrop().rgba(), width, width, height);
+        let draw = |picture: &Raster| y4m::frame(&still.with_changes(picture));
+        frames.in_order(width * height * 3 / 2, draw, put)?;
+    }
+    out.flush().map_err(broken())
+}
+
+/// One frame as a file of its own, over `frames` where they are at hand.
+fn write_still(
+    show: &dyn Show,
+    format: Format,
+    pixels: [u32; 2],
+    frame: usize,
+    frames: Option<&Frames>,
+    out: &mut dyn Write,
+    path: &Path,
+) -> Result<()> {
+    if format == Format::Svg {
+        let mut svg = Svg::new(pixels, show.size(), show.theme().background);
+        show.draw_static(&mut svg)?;
+        show.draw_moving(&mut svg, frame)?;
+        return out
+            .write_all(svg.finish().as_bytes())
+            .map_err(Error::io("write the picture", path));
+    }
+    let picture = match frames {
+        Some(frames) => frames.picture(frame)?,
+        None => Frames::new(show, pixels, 1)?.frame(frame)?,
+    };
+    png::write(out, picture.rgba(), pixels[0], pixels[1])
+}
+
+/// A file for each frame.
+fn write_numbered(
+    show: &dyn Show,
+    output: &Output,
+    format: Format,
+    path: &(dyn Fn(usize) -> std::path::PathBuf + Sync),
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<RenderReport> {
+    if format.moves() {
+        return Err(Error::Render {
+            what: format!("one file a frame, but {} moves", output.path.display()),
+            remedy: "number .png or .svg files, as in frames/%05d.png".into(),
+        });
+    }
+    let pixels = output.check()?.1;
+    let frames = Frames::new(show, pixels, 1)?;
+    let count = frames.count();
+    let mut bytes = 0;
+    let batch = 2 * rayon::current_num_threads();
+    for start in (0..count).step_by(batch) {
+        let end = (start + batch).min(count);
+        let write = |frame: usize| {
+            let path = path(frame);
+            let mut staged = Staged::create(&path)?;
+            write_still(show, format, pixels, frame, Some(&frames), staged.file(), &path)?;
+            staged.finish()
+        };
+        let sizes = (start..end).into_par_iter().map(write).collect::<Result<Vec<u64>>>()?;
+        bytes += sizes.iter().sum::<u64>();
+        (start..end).for_each(|i| progress(i + 1, count));
+    }
+    let report = report(show, output, format, &Plan::full(output), bytes)?;
+    let seconds = count as f64 / f64::from(output.fps);
+    Ok(RenderReport { frames: count, seconds, fps: output.fps, ..report })
+}
+
+/// A stream that knows how much went into it, and why it ended if it did.
+struct Counted<'a> {
+    out: &'a mut (dyn Write + Send),
+    bytes: u64,
+    broken: Option<ErrorKind>,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.out.write(bytes).inspect_err(|e| self.broken = Some(e.kind()))?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush().inspect_err(|e| self.broken = Some(e.kind()))
+    }
 }
 
 /// One warning that names every character the font lacks, or none.

@@ -95,15 +95,15 @@ pub(super) fn two_panels() -> Film {
     film(vec![panel(41, 25, 21), second])
 }
 
-fn output(path: &Path, size: (u32, u32), frames: usize, fps: u32) -> Output {
+pub(super) fn output(path: &Path, size: (u32, u32), frames: usize, fps: u32) -> Output {
     Output { width: size.0, height: size.1, frames, fps, ..Output::new(path) }
 }
 
-fn render(film: &Film, output: &Output) -> RenderReport {
+pub(super) fn render(film: &Film, output: &Output) -> RenderReport {
     write(film, output, &mut |_, _| {}).unwrap()
 }
 
-fn read_png(path: &Path) -> (Vec<u8>, u32, u32) {
+pub(super) fn read_png(path: &Path) -> (Vec<u8>, u32, u32) {
     let file = std::io::BufReader::new(std::fs::File::open(path).unwrap());
     let mut reader = png::Decoder::new(file).read_info().unwrap();
     let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
@@ -261,7 +261,7 @@ fn what_is_asked_wrongly_is_refused_with_a_remedy() {
         write(&film, &out, &mut |_, _| {}).unwrap_err().to_string()
     };
     assert!(refusal("film.mp5", (400, 300), 5, 30).contains("did you mean `mp4`?"));
-    assert!(refusal("film", (400, 300), 5, 30).contains("png, svg, gif, mp4"));
+    assert!(refusal("film", (400, 300), 5, 30).contains("png, svg, gif, mp4, y4m, raw"));
     assert!(refusal("film.gif", (100, 50), 5, 20).contains("320x180"));
     assert!(refusal("film.mp4", (4096, 2160), 5, 30).contains("3840x2160"));
     assert!(refusal("film.gif", (400, 300), 5, 60).contains("hundredths"));

@@ -98,7 +98,27 @@ pub struct Contents<'a> {
 impl Layout {
     /// The layout for a picture of `width` x `height` pixels.
     pub fn new(width: u32, height: u32, contents: &Contents) -> Self {
-        let (mut layout, body, strip) = Self::blank(width, height, contents);
+        Self::scaled(width, height, 1.0, contents)
+    }
+
+    /// As [`Layout::new`] with type, lines and gaps `scale` times as large; what gives way on a
+    /// small page gives way as on one that much smaller. Where panels would be left with less than
+    /// some lines of type, the scale itself gives way, down to one.
+    pub fn scaled(width: u32, height: u32, scale: f32, contents: &Contents) -> Self {
+        let mut scale = scale;
+        loop {
+            let layout = Self::place(width, height, scale, contents);
+            let least = 7.0 * layout.font.small;
+            let roomy = layout.panels.iter().all(|p| p.frame.w >= least && p.frame.h >= least);
+            if roomy || scale <= 1.0 {
+                return layout;
+            }
+            scale = (0.85 * scale).max(1.0);
+        }
+    }
+
+    fn place(width: u32, height: u32, scale: f32, contents: &Contents) -> Self {
+        let (mut layout, body, strip) = Self::blank(width, height, scale, contents);
         let page = layout.page;
         // A single square-ish surface on a wide page: the strip goes beside it, else below.
         let beside = contents.domains.len() == 1 && page.w > 1.3 * page.h && {
@@ -119,10 +139,11 @@ impl Layout {
     pub fn with_board(
         width: u32,
         height: u32,
+        scale: f32,
         contents: &Contents,
         [board_w, board_h]: [f32; 2],
     ) -> (Self, Rect) {
-        let (mut layout, body, strip) = Self::blank(width, height, contents);
+        let (mut layout, body, strip) = Self::blank(width, height, scale, contents);
         let (page, font, s) = (layout.page, layout.font, layout.s);
         let gap = 26.0 * s;
         let bar_w = layout.colorbar_width(contents) + 16.0 * s;
@@ -169,12 +190,13 @@ impl Layout {
 
     /// A layout with nothing placed, the room between headline and caption, and whether charts are
     /// to have a place.
-    fn blank(width: u32, height: u32, contents: &Contents) -> (Self, Rect, bool) {
+    fn blank(width: u32, height: u32, scale: f32, contents: &Contents) -> (Self, Rect, bool) {
         let page = Rect::new(0.0, 0.0, width as f32, height as f32);
-        let s =
-            (page.w / 1280.0).min(page.h / 720.0).max((page.w * page.h / 921_600.0).sqrt() * 0.7);
+        let s = scale
+            * (page.w / 1280.0).min(page.h / 720.0).max((page.w * page.h / 921_600.0).sqrt() * 0.7);
         let font = Type::scaled(s);
-        let roomy = page.h >= 300.0 && page.w >= 420.0;
+        let (room_w, room_h) = (page.w / scale, page.h / scale);
+        let roomy = room_h >= 300.0 && room_w >= 420.0;
         let margin = (32.0 * s).max(6.0);
         let mut top = 0.72 * margin;
         let title_baseline = contents.title.then(|| {
@@ -189,8 +211,8 @@ impl Layout {
         });
         let body = Rect::new(margin, top, page.w - 2.0 * margin, bottom - top);
         let strip = contents.charts > 0 && roomy;
-        let subtitles = contents.subtitles && page.h >= 240.0;
-        let axis_labels = page.h >= 240.0 && page.w >= 320.0;
+        let subtitles = contents.subtitles && room_h >= 240.0;
+        let axis_labels = room_h >= 240.0 && room_w >= 320.0;
 
         let layout = Self {
             page,
@@ -392,25 +414,31 @@ mod tests {
     #[test]
     fn nothing_overlaps_or_leaves_the_page_at_any_size() {
         let sizes = [
-            (320, 180),
-            (400, 300),
-            (640, 360),
-            (1280, 720),
-            (1920, 1080),
-            (3840, 2160),
-            (720, 1280),
-            (500, 500),
+            (320, 180, 1.0),
+            (400, 300, 1.0),
+            (640, 360, 1.0),
+            (1280, 720, 1.0),
+            (1920, 1080, 1.0),
+            (3840, 2160, 1.0),
+            (720, 1280, 1.0),
+            (500, 500, 1.0),
+            (640, 360, 1.5),
+            (854, 480, 1.5),
+            (1280, 720, 2.0),
+            (720, 1280, 1.5),
+            (1280, 720, 0.7),
         ];
         let square = Domain { x: [-1.0, 1.0], y: [-1.0, 1.0] };
         let wide = Domain { x: [-3.0, 1.0], y: [-1.0, 1.0] };
         let flat = Domain { x: [-30.0, 1.0], y: [-1.0, 1.0] };
-        for (width, height) in sizes {
+        for (width, height, scale) in sizes {
             for domains in
                 [&[square][..], &[wide], &[flat], &[square, wide], &[square; 5], &[wide, flat]]
             {
-                let layout = Layout::new(
+                let layout = Layout::scaled(
                     width,
                     height,
+                    scale,
                     &Contents {
                         title: true,
                         caption: true,

@@ -12,18 +12,25 @@
 pub mod canvas;
 pub mod chart;
 pub mod color;
+pub mod colormaps;
 pub mod contour;
 pub mod contour_film;
 pub mod curve;
+pub mod dirty;
 pub mod encode;
 pub mod field;
+#[cfg(test)]
+mod files;
 pub mod film;
+pub mod fit;
+pub mod frames;
 #[cfg(test)]
 mod golden;
 pub mod inset;
 pub mod labels;
 pub mod layout;
 pub mod moving;
+pub mod output;
 pub mod page;
 pub mod panel;
 pub mod path;
@@ -36,6 +43,7 @@ pub mod relief;
 pub mod scale;
 pub mod scene;
 pub mod scenes;
+pub mod sheet;
 pub mod show;
 pub mod standings;
 pub mod surface3d;

@@ -132,7 +132,8 @@ impl<'a> MovingFilm<'a> {
             colorbar_label_ems: scale.labels().iter().map(|l| ems(l)).fold(2.0, f32::max),
             tick_label_ems: y_ticks.iter().map(|y| ems(&significant(*y, 6))).fold(1.5, f32::max),
         };
-        let (layout, board) = Layout::with_board(width, height, &contents, [20.0, 11.2]);
+        let (layout, board) =
+            Layout::with_board(width, height, theme.scale, &contents, [20.0, 11.2]);
         let mut layout = layout;
         layout.panels[0].readout = Some(board);
         let track = Track::new(&moving.panel.path, domain, layout.panels[0].frame, layout.s);

@@ -65,7 +65,7 @@ impl RaceClock {
             RaceClock::Wall if span >= 600.0 => {
                 format!("{} min {:02} s", (time / 60.0).floor(), (time % 60.0).floor())
             }
-            RaceClock::Wall => format!("{} s", fixed(time, 1)),
+            RaceClock::Wall => format!("{} s", fixed(time, if span < 10.0 { 2 } else { 1 })),
         }
     }
 }
@@ -175,9 +175,9 @@ impl<'a> RaceFilm<'a> {
             tick_label_ems: y_ticks.iter().map(|y| ems(&significant(*y, 6))).fold(1.5, f32::max),
         };
         let (layout, board) = if one {
-            Layout::with_board(width, height, &contents, board_size(race))
+            Layout::with_board(width, height, theme.scale, &contents, board_size(race))
         } else {
-            (Layout::new(width, height, &contents), Rect::default())
+            (Layout::scaled(width, height, theme.scale, &contents), Rect::default())
         };
         let frame_of = |k: usize| layout.panels[if one { 0 } else { k }].frame;
         let tracks = race

@@ -25,11 +25,16 @@ struct Face {
 
 /// Everything in units of one em, so that use is a multiplication.
 static FACES: LazyLock<[Face; 2]> = LazyLock::new(|| {
-    [
-        Face::parse(include_bytes!("../../assets/fonts/Inter-Regular.ttf")),
-        Face::parse(include_bytes!("../../assets/fonts/Inter-SemiBold.ttf")),
-    ]
+    [Weight::Regular, Weight::SemiBold].map(|weight| Face::parse(font_file(weight)))
 });
+
+/// The embedded TrueType file of a weight.
+pub fn font_file(weight: Weight) -> &'static [u8] {
+    match weight {
+        Weight::Regular => include_bytes!("../../assets/fonts/Inter-Regular.ttf"),
+        Weight::SemiBold => include_bytes!("../../assets/fonts/Inter-SemiBold.ttf"),
+    }
+}
 
 impl Face {
     fn parse(bytes: &'static [u8]) -> Self {
@@ -192,7 +197,7 @@ mod tests {
 
     #[test]
     fn both_weights_have_what_the_field_writes() {
-        let wanted = "θλσηεµαβγδΔ∇×·−±≤≥≈∞²³‖∂∑√—–…→′°áéíóúñäöüßçÅø";
+        let wanted = "θλσηεµαβγδρκτφψωΔΣΩ∇×·−±≤≥≠≈∞²³₀₁₂ⁿ‖∂∑∏∫√ℓ—–…•←→↑↓′°áéíóúñäöüßçÅø";
         assert_eq!(missing_glyphs([wanted]), Vec::<char>::new());
         let [regular, bold] = &*FACES;
         assert!(regular.glyphs.keys().all(|c| bold.glyphs.contains_key(c)));

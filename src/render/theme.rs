@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// A sequential colour map: evenly spaced anchors, low values first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Colormap {
-    anchors: Vec<Color>,
+    pub(super) anchors: Vec<Color>,
 }
 
 impl Colormap {
@@ -94,6 +94,9 @@ pub struct Theme {
     /// From signed values to colours, zero in the middle. In print it is the grey map: which side of
     /// zero a value lies on must survive a copier.
     pub diverging: Colormap,
+    /// How many times larger than usual type, lines and markers are, 0.5 to 3: a film that will be
+    /// watched at half its size stays legible at 1.5 to 2.
+    pub scale: f32,
 }
 
 impl Theme {
@@ -108,12 +111,15 @@ impl Theme {
             text: Color::hex(0x14202b),
             muted: Color::hex(0x5b6873),
             rule: Color::hex(0xd5dbe0),
-            series: [0xe2401b, 0xb0178f, 0xd98200, 0x6b4ee6].map(Color::hex).to_vec(),
+            series: [0xe2401b, 0xb0178f, 0xe0a000, 0x6b4ee6, 0x612006, 0x8d90ff]
+                .map(Color::hex)
+                .to_vec(),
             casing: Color::hex(0xffffff),
             contour: Color::hex(0x0b2233),
             hatch: Color::hex(0x8a949c),
             colormap: Colormap::lagoon(),
             diverging: Colormap::blue_to_red(0.97),
+            scale: 1.0,
         }
     }
 
@@ -125,12 +131,15 @@ impl Theme {
             text: Color::hex(0xf2f4f5),
             muted: Color::hex(0xa3aeb8),
             rule: Color::hex(0x39434d),
-            series: [0xff6b4a, 0xff8ad8, 0xffb84d, 0x9d8cff].map(Color::hex).to_vec(),
+            series: [0xff6b4a, 0xff8ad8, 0xffd84d, 0x7978fb, 0xa26a9d, 0x8ef9ff]
+                .map(Color::hex)
+                .to_vec(),
             casing: Color::hex(0x0c1014),
             contour: Color::hex(0x050a0f),
             hatch: Color::hex(0x6b7782),
             colormap: Colormap::viridis_reversed(),
             diverging: Colormap::blue_to_red(0.22),
+            scale: 1.0,
         }
     }
 
@@ -142,12 +151,13 @@ impl Theme {
             text: Color::hex(0x000000),
             muted: Color::hex(0x444444),
             rule: Color::hex(0xc4c4c4),
-            series: [0xc22a0a, 0x0b5fa5, 0x8a5a00, 0x6a3d9a].map(Color::hex).to_vec(),
+            series: [0xb3220a, 0x4a90d9, 0x2b1266, 0xe6b400].map(Color::hex).to_vec(),
             casing: Color::hex(0xffffff),
             contour: Color::hex(0x222222),
             hatch: Color::hex(0x777777),
             colormap: Colormap::greys(),
             diverging: Colormap::greys(),
+            scale: 1.0,
         }
     }
 

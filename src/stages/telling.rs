@@ -259,6 +259,7 @@ mod tests {
             loss: 1.0,
             accuracy: 0.5,
             grad_norm: (i % 7) as f64,
+            elapsed_secs: Some(i as f64),
         };
         let epoch = |i: u64| EpochRecord {
             epoch: i,

@@ -63,3 +63,28 @@ fn bench_refuses_what_it_cannot_measure() {
         assert_eq!(ended.code, 2, "{}", ended.stderr);
     }
 }
+
+#[test]
+fn hvp_writes_the_product_and_refuses_a_vector_of_another_length() {
+    let place = Place::new();
+    place.train("run", &[]);
+    let dim = place.json(&["inspect", "run"])["parameters"].as_u64().unwrap() as usize;
+    let vector: Vec<f32> = (0..dim).map(|i| (i as f32).sin()).collect();
+    for (name, len) in [("v", dim), ("short", dim - 1)] {
+        let tensors: [(&str, &[usize], &[f32]); 1] = [("v", &[len], &vector[..len])];
+        lossreel::weights::write_safetensors(place.path(name), &tensors, &[]).unwrap();
+    }
+    let ask = |vector| ["hvp", "run", "--samples=50", "--vector", vector, "--out", "hv"];
+    let report = place.json(&ask("v"));
+    assert_eq!(report["hvp_seconds"].as_array().unwrap().len(), 1);
+    let hv = lossreel::weights::read(place.path("hv")).unwrap().tensors.remove(0);
+    assert_eq!((hv.name.as_str(), hv.data.len()), ("hv", dim));
+    // The curvature along v is that of the product in the file.
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    };
+    let curvature = dot(&vector, &hv.data) / dot(&vector, &vector);
+    let told = report["rayleigh"].as_f64().unwrap();
+    assert!(curvature != 0.0 && (told - curvature).abs() <= 1e-9 * curvature.abs(), "{told}");
+    place.refused(&ask("short"), &["--vector", "parameters"]);
+}

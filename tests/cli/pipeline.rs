@@ -70,6 +70,31 @@ fn train_plane_surface_render_and_curve_give_what_they_promise() {
     assert_eq!(png.read_info().unwrap().info().size(), (320, 180));
     assert!(fs::read_to_string(place.path("a.svg")).unwrap().starts_with("<"));
 
+    // Beside a film, and one file a frame.
+    let beside = ["--poster", "--contact-sheet", "sheet.png"];
+    let report =
+        place.json(&[&["render", "run", "--out", "b.gif"], &size[..], &beside[..]].concat());
+    assert_eq!(
+        (&report["poster"], &report["contact_sheet"]),
+        (&"b.png".into(), &"sheet.png".into())
+    );
+    assert!(place.path("b.png").exists() && place.path("sheet.png").exists());
+    place.ok(&[&["render", "run", "--frames-dir", "frames"], &size[..]].concat());
+    assert_eq!(fs::read_dir(place.path("frames")).unwrap().count(), 6);
+    assert!(place.path("frames/00006.png").exists());
+
+    // Frames for another encoder: nothing else on stdout, and a reader that goes is no error.
+    let stream = [&["render", "run", "--out", "-", "--format", "raw"], &size[..]].concat();
+    let ended = place.command(&stream).output().unwrap();
+    assert_eq!((ended.status.code(), ended.stdout.len()), (Some(0), 6 * 320 * 180 * 4));
+    let mut child = place.command(&stream).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    place.refused(&["render", "run", "--out", "-"], &["--format y4m"]);
+    place.refused(&["render", "run", "--out", "a.webp"], &["png, svg, gif, mp4, y4m, raw"]);
+    place.refused(&["render", "run", "--out", "a.gif", "--max-size", "8 bananas"], &["8MB"]);
+    place.refused(&["render", "run", "--out", "a.gif", "--colormap", "jet"], &["viridis"]);
+
     let mut gif = gif::DecodeOptions::new();
     gif.set_color_output(gif::ColorOutput::RGBA);
     let mut gif = gif.read_info(fs::File::open(place.path("a.gif")).unwrap()).unwrap();

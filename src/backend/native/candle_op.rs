@@ -46,7 +46,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, Tensor};
 
-use super::graph::{Graph, Purpose};
 use super::pass::{Mode, Pass};
 use super::plan::Cut;
 use super::{Level, check};
@@ -199,9 +198,8 @@ impl NetOp {
         let workers = rayon::current_num_threads();
         let idle = lock(self.idle()).pop();
         idle.filter(|p| p.workers() == workers).unwrap_or_else(|| {
-            let graph = Graph::new(&self.shared.network, Purpose::Train);
             let cut = Cut::AtLoss { image_gradient: self.image_gradient };
-            Pass::new(self.shared.level, graph, cut, workers)
+            Pass::new(self.shared.level, &self.shared.network, cut, workers)
         })
     }
 }

@@ -1,10 +1,11 @@
 //! The network as the engine sees it: fewer, larger units.
 //!
 //! Batch normalisation, the residual sum and ReLU become one [`Layer::Join`]; a linear layer is a
-//! 1x1 convolution of a 1x1 picture; tensors of one axis are pictures of one pixel.
+//! 1x1 convolution; tensors of one axis are pictures of one pixel, tokens (t, d) are pictures of d
+//! channels with one row of t pixels.
 
 use super::kernels::{Form, Window};
-use crate::network::{Activation, BufferId, Network, NodeId, Op, ParamId};
+use crate::network::{Activation, BufferId, Network, Node, NodeId, Op, ParamId};
 
 /// Index into [`Graph::values`].
 pub(super) type ValueId = usize;
@@ -37,7 +38,47 @@ pub(super) enum Layer {
     Dropout {
         node: NodeId,
         p: f64,
+        order: Order,
     },
+    /// The pixels in one row.
+    Tokens,
+    ClassToken {
+        token: ParamId,
+    },
+    PositionEmbedding {
+        embedding: ParamId,
+    },
+    /// Over the channels of each pixel.
+    TokenNorm {
+        weight: ParamId,
+        bias: ParamId,
+        eps: f64,
+    },
+    Attention {
+        heads: usize,
+    },
+    FirstToken,
+}
+
+impl Layer {
+    /// The parameters that it reads as rows of channels.
+    pub fn rows(&self) -> Vec<ParamId> {
+        match *self {
+            Layer::ClassToken { token } => vec![token],
+            Layer::PositionEmbedding { embedding } => vec![embedding],
+            Layer::TokenNorm { weight, bias, .. } => vec![weight, bias],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The order in which a tensor's values are counted: that of the network's own axes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// (c, h, w).
+    Picture,
+    /// (t, d).
+    Tokens,
 }
 
 /// A layer, what it reads and what it makes.
@@ -77,20 +118,18 @@ pub(super) enum Purpose {
     Eval,
 }
 
-/// The first operation of `network` that the engine has no kernel for.
+/// The first operation of `network` that the engine has no kernel for: what is normal on pictures
+/// but strange on tokens, and the other way round. No architecture of this crate has one.
 pub(super) fn unsupported(network: &Network) -> Option<&'static str> {
-    let lacks = |op: &Op| {
-        matches!(
-            op,
-            Op::LayerNorm { .. }
-                | Op::ToTokens
-                | Op::ClassToken { .. }
-                | Op::PositionEmbedding { .. }
-                | Op::Attention { .. }
-                | Op::FirstToken
-        )
+    let lacks = |node: &&Node| {
+        let tokens = |id: NodeId| network.nodes[id].shape.len() == 2;
+        match node.op {
+            Op::BatchNorm { .. } | Op::Flatten => tokens(node.inputs[0]),
+            Op::LayerNorm { .. } => node.shape.len() == 3,
+            _ => false,
+        }
     };
-    network.nodes.iter().find(|n| lacks(&n.op)).map(|n| n.op.name())
+    network.nodes.iter().find(lacks).map(|n| n.op.name())
 }
 
 impl Graph {
@@ -214,8 +253,9 @@ impl Graph {
 fn picture(shape: &[usize]) -> [usize; 3] {
     match *shape {
         [c] => [c, 1, 1],
+        [t, d] => [d, 1, t],
         [c, h, w] => [c, h, w],
-        _ => unreachable!("token shapes belong to unsupported operations"),
+        _ => unreachable!("tensors have one to three axes"),
     }
 }
 
@@ -236,8 +276,18 @@ fn plain(network: &Network, id: NodeId) -> Option<Layer> {
         Op::GlobalAvgPool => Layer::GlobalAvgPool,
         Op::Concat => Layer::Concat,
         Op::Flatten => Layer::Flatten,
-        Op::Dropout { p } => Layer::Dropout { node: id, p },
+        Op::Dropout { p } => {
+            let tokens = network.nodes[id].shape.len() == 2;
+            let order = if tokens { Order::Tokens } else { Order::Picture };
+            Layer::Dropout { node: id, p, order }
+        }
         Op::PadShortcut { stride, before, .. } => Layer::PadShortcut { stride, before },
-        _ => unreachable!("joins are made elsewhere, the rest is unsupported"),
+        Op::ToTokens => Layer::Tokens,
+        Op::ClassToken { token } => Layer::ClassToken { token },
+        Op::PositionEmbedding { embedding } => Layer::PositionEmbedding { embedding },
+        Op::LayerNorm { weight, bias, eps } => Layer::TokenNorm { weight, bias, eps },
+        Op::Attention { heads } => Layer::Attention { heads },
+        Op::FirstToken => Layer::FirstToken,
+        Op::BatchNorm { .. } | Op::Add => unreachable!("joins are made elsewhere"),
     })
 }

@@ -1,8 +1,10 @@
 //! The layers without a fused kernel, over the images of a group; which kernel each one calls.
 
 use super::graph::Layer;
-use super::kernels::{Tensor, plain};
+use super::kernels::{Tensor, activation, attention, layer_norm, plain, tokens};
+use super::rows::Rows;
 use super::shape::Shape;
+use super::simd::Level;
 use crate::network::NodeId;
 use crate::rng::Rng;
 
@@ -13,13 +15,25 @@ fn image<'a>(t: &Tensor<'a>, k: usize) -> &'a [f32] {
     &t.data[k * t.shape.len()..][..t.shape.len()]
 }
 
+/// What a layer works with besides its tensors.
+pub(super) struct With<'a> {
+    pub level: Level,
+    /// The parameters that it reads as rows of channels.
+    pub rows: &'a [Rows],
+    pub draws: &'a Draws<'a>,
+    /// Room for what it works out on the way.
+    pub work: &'a mut Vec<f32>,
+}
+
 /// y = layer(inputs).
-pub(super) fn forward(layer: &Layer, inputs: &[Tensor], draws: &Draws, y: &mut [f32], ys: &Shape) {
+pub(super) fn forward(layer: &Layer, inputs: &[Tensor], with: With, y: &mut [f32], ys: &Shape) {
+    let With { level, rows, draws, work } = with;
+    let rows = |i: usize| &rows[i].values[..];
     let xs = inputs[0].shape;
     for (k, y) in y.chunks_exact_mut(ys.len()).enumerate() {
         let x = image(&inputs[0], k);
         match *layer {
-            Layer::Activation(kind) => plain::activate(kind, x, xs, y, ys),
+            Layer::Activation(kind) => activation::activate(level, kind, (x, xs), (y, ys)),
             Layer::MaxPool(window) => plain::max_pool(x, xs, window, y, ys),
             Layer::AvgPool(window) => plain::avg_pool(x, xs, window, y, ys),
             Layer::GlobalAvgPool => plain::global_avg_pool(x, xs, y, ys),
@@ -34,10 +48,19 @@ pub(super) fn forward(layer: &Layer, inputs: &[Tensor], draws: &Draws, y: &mut [
                     to += t.shape.c;
                 }
             }
-            Layer::Dropout { node, p } => match draws(node, k) {
-                Some(mut rng) => plain::dropout(p, &mut rng, x, xs, y, ys),
+            Layer::Dropout { node, p, order } => match draws(node, k) {
+                Some(mut rng) => plain::dropout(p, order, &mut rng, (x, xs), (y, ys)),
                 None => plain::copy_channels((x, xs, 0), xs.c, (y, ys, 0)),
             },
+            Layer::Tokens | Layer::FirstToken => tokens::copy_tokens((x, xs), (y, ys)),
+            Layer::ClassToken { .. } => tokens::class_token(rows(0), (x, xs), (y, ys)),
+            Layer::PositionEmbedding { .. } => tokens::add_rows(rows(0), (x, xs), (y, ys)),
+            Layer::TokenNorm { eps, .. } => {
+                layer_norm::layer_norm(level, eps, [rows(0), rows(1)], (x, xs), (y, ys));
+            }
+            Layer::Attention { heads } => {
+                attention::attention(level, heads, (x, xs), work, (y, ys));
+            }
             Layer::Conv { .. } | Layer::Join { .. } => {
                 unreachable!("they have kernels of their own")
             }
@@ -45,24 +68,26 @@ pub(super) fn forward(layer: &Layer, inputs: &[Tensor], draws: &Draws, y: &mut [
     }
 }
 
-/// The gradient to one input of `layer`. `saved` holds the input for an activation, the input and
-/// the output for max pooling; `channels_before` are those of the inputs before this one.
+/// The gradient to one input of `layer`. `saved` holds the input for an activation, a layer
+/// normalisation and attention, the input and the output for max pooling; `channels_before` are those of the inputs before this one.
 pub(super) fn backward(
     layer: &Layer,
     channels_before: usize,
     saved: &[Tensor],
     dy: Tensor,
-    draws: &Draws,
+    with: With,
     dx: &mut [f32],
     dxs: &Shape,
 ) {
+    let With { level, rows, draws, work } = with;
     let dys = dy.shape;
     for (k, dx) in dx.chunks_exact_mut(dxs.len()).enumerate() {
         let dy = image(&dy, k);
         let saved = |i: usize| (image(&saved[i], k), saved[i].shape);
         match *layer {
             Layer::Activation(kind) => {
-                plain::activate_backward(kind, saved(0), (dy, dys), dx, dxs);
+                let dy = (dy, dys);
+                activation::activate_backward(level, kind, saved(0), dy, (dx, dxs));
             }
             Layer::MaxPool(window) => {
                 plain::max_pool_backward([saved(0), saved(1), (dy, dys)], window, dx, dxs);
@@ -76,13 +101,51 @@ pub(super) fn backward(
             Layer::Concat => {
                 plain::copy_channels((dy, dys, channels_before), dxs.c, (dx, dxs, 0));
             }
-            Layer::Dropout { node, p } => match draws(node, k) {
-                Some(mut rng) => plain::dropout(p, &mut rng, dy, dys, dx, dxs),
+            Layer::Dropout { node, p, order } => match draws(node, k) {
+                Some(mut rng) => plain::dropout(p, order, &mut rng, (dy, dys), (dx, dxs)),
                 None => plain::copy_channels((dy, dys, 0), dxs.c, (dx, dxs, 0)),
             },
+            Layer::Tokens | Layer::PositionEmbedding { .. } => {
+                tokens::copy_tokens((dy, dys), (dx, dxs));
+            }
+            Layer::ClassToken { .. } => tokens::class_token_backward((dy, dys), (dx, dxs)),
+            Layer::FirstToken => tokens::first_token_backward((dy, dys), (dx, dxs)),
+            Layer::TokenNorm { eps, .. } => {
+                let (weight, dy) = (&rows[0].values, (dy, dys));
+                layer_norm::layer_norm_backward(level, eps, weight, saved(0), dy, (dx, dxs));
+            }
+            Layer::Attention { heads } => {
+                let dy = (dy, dys);
+                attention::attention_backward(level, heads, saved(0), dy, work, (dx, dxs));
+            }
             Layer::Conv { .. } | Layer::Join { .. } => {
                 unreachable!("they have kernels of their own")
             }
+        }
+    }
+}
+
+/// Adds the gradient to the rows that `layer` reads to `sums`, where they have their places.
+pub(super) fn gradient(
+    layer: &Layer,
+    level: Level,
+    rows: &[Rows],
+    saved: Option<Tensor>,
+    dy: Tensor,
+    sums: &mut [f32],
+) {
+    let dys = dy.shape;
+    for (k, image_dy) in dy.data.chunks_exact(dys.len()).enumerate() {
+        let dy = (image_dy, dys);
+        match (layer, saved, rows) {
+            (Layer::TokenNorm { eps, .. }, Some(x), [weight, bias]) => {
+                let both = &mut sums[weight.grad.start..bias.grad.end];
+                let (dweight, dbias) = both.split_at_mut(weight.grad.len());
+                let x = (image(&x, k), x.shape);
+                layer_norm::layer_norm_gradient(level, *eps, x, dy, [dweight, dbias]);
+            }
+            (_, _, [one]) => tokens::gather_rows(dy, &mut sums[one.grad.clone()]),
+            _ => unreachable!("layers with rows are these"),
         }
     }
 }

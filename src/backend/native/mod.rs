@@ -13,6 +13,7 @@ mod pass;
 pub mod peak;
 mod plan;
 mod point;
+mod rows;
 mod shape;
 mod simd;
 mod tangent;
@@ -28,7 +29,7 @@ use self::graph::{Graph, Purpose};
 use self::pass::{Batch, Goal, Mode, Pass};
 use self::plan::Cut;
 use self::tangent::{Sample, Tangents};
-use super::{Backend, BackendName, Point, TrainLoss, TrainPass};
+use super::{Backend, BackendName, Point, TrainLoss, TrainPass, difference_hvp};
 use crate::network::Network;
 use crate::{Error, Result};
 
@@ -106,10 +107,9 @@ impl NativeBackend {
     ) -> TrainLoss {
         let workers = rayon::current_num_threads();
         let idle = self.passes.lock().unwrap_or_else(|e| e.into_inner()).pop();
-        let mut pass = idle.filter(|p| p.workers() == workers).unwrap_or_else(|| {
-            let graph = Graph::new(&self.network, Purpose::Train);
-            Pass::new(self.level, graph, Cut::Nowhere, workers)
-        });
+        let mut pass = idle
+            .filter(|p| p.workers() == workers)
+            .unwrap_or_else(|| Pass::new(self.level, &self.network, Cut::Nowhere, workers));
         let found = pass.run(&self.network, theta, buffers, batch, mode, grad);
         self.passes.lock().unwrap_or_else(|e| e.into_inner()).push(pass);
         found
@@ -152,6 +152,11 @@ impl Backend for NativeBackend {
         v: &[f32],
         out: &mut [f32],
     ) -> Result<()> {
+        if tangent::unsupported(&self.network) {
+            return difference_hvp(theta, v, out, |theta, grad| {
+                self.eval_gradient(theta, buffers, images, labels, grad).map(|_| ())
+            });
+        }
         let workers = rayon::current_num_threads();
         let idle = self.tangents.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let mut tangents = idle.filter(|t| t.workers() == workers).unwrap_or_else(|| {

@@ -8,12 +8,13 @@ use std::sync::{Mutex, MutexGuard};
 
 use rayon::prelude::*;
 
-use super::graph::{BatchNorm, Graph, Layer, NormId, Unit};
+use super::graph::{BatchNorm, Graph, Layer, NormId, Purpose, Unit};
 use super::kernels::{
     self, Algorithm, Data, Epilogue, Forward, Geometry, Reduction, Tensor, Term, Weights,
 };
-use super::layers;
+use super::layers::{self, With};
 use super::plan::{Cut, Finish, Memory, Phase, Plan, Slot, SlotId, Step};
+use super::rows::Rows;
 use super::shape::Shape;
 use super::simd::Level;
 use crate::backend::{TrainLoss, cross_entropy_grad};
@@ -79,7 +80,7 @@ struct Piece {
     slots: Vec<Vec<f32>>,
     /// For each normalisation two sums by channel, (2, stride).
     sums: Vec<Vec<f64>>,
-    /// Gradients of the convolutions of the phase at hand.
+    /// Gradients of the parameters that the phase at hand reaches.
     dw: Vec<f32>,
     /// What [`Step::Output`] puts out.
     output: Vec<f32>,
@@ -103,6 +104,8 @@ pub(super) struct Pass {
     graph: Graph,
     plan: Plan,
     convs: Vec<Option<ConvUnit>>,
+    /// For each unit the parameters that it reads as rows.
+    rows: Vec<Vec<Rows>>,
     norms: Vec<NormState>,
     pieces: Vec<Mutex<Piece>>,
     workers: Vec<Mutex<Worker>>,
@@ -122,9 +125,11 @@ impl Batch<'_> {
 
 impl Pass {
     /// A pass for `graph` with room for `workers` workers.
-    pub fn new(level: Level, graph: Graph, cut: Cut, workers: usize) -> Self {
+    pub fn new(level: Level, network: &Network, cut: Cut, workers: usize) -> Self {
+        let graph = Graph::new(network, Purpose::Train);
         let plan = Plan::new(&graph, cut);
         let mut convs: Vec<Option<ConvUnit>> = graph.units.iter().map(|_| None).collect();
+        let mut rows: Vec<Vec<Rows>> = graph.units.iter().map(|_| Vec::new()).collect();
         let mut forward: Vec<Option<[SlotId; 2]>> = vec![None; graph.units.len()];
         for phase in &plan.phases {
             let mut at = 0;
@@ -155,6 +160,15 @@ impl Pass {
                             db,
                         });
                     }
+                    Step::Rows { unit, .. } => {
+                        let Unit { layer, output, .. } = &graph.units[unit];
+                        for param in layer.rows() {
+                            let channels = graph.values[*output][0];
+                            let of = Rows::new(&network.layout, param, channels, at);
+                            at = of.grad.end;
+                            rows[unit].push(of);
+                        }
+                    }
                     Step::ConvData { unit, dz, dx } => {
                         let Layer::Conv { form, .. } = graph.units[unit].layer else {
                             unreachable!("only convolutions have weights")
@@ -182,7 +196,8 @@ impl Pass {
         };
         let workers = (0..workers).map(|_| worker()).collect();
         let norms = graph.norms.iter().map(|_| NormState::default()).collect();
-        Self { level, graph, plan, convs, norms, pieces: Vec::new(), workers, total: Vec::new() }
+        let (pieces, total) = (Vec::new(), Vec::new());
+        Self { level, graph, plan, convs, rows, norms, pieces, workers, total }
     }
 
     /// Workers it has room for.
@@ -300,7 +315,7 @@ impl Pass {
         let pieces = n.div_ceil(per_piece);
         let phases = std::mem::take(&mut self.plan.phases);
         for phase in &phases[range] {
-            let gradients = phase.steps.iter().any(|s| matches!(s, Step::ConvWeights { .. }));
+            let gradients = self.gradient_len(phase);
             let this = &*self;
             let work = |p: usize| {
                 let worker = rayon::current_thread_index().unwrap_or(0) % this.workers.len();
@@ -325,7 +340,7 @@ impl Pass {
             for finish in &phase.finish {
                 self.finish(*finish, network, theta, buffers, n, pieces, mode, grad);
             }
-            if gradients {
+            if gradients > 0 {
                 self.collect(phase, network, pieces, grad);
             }
         }
@@ -352,8 +367,19 @@ impl Pass {
         }
     }
 
+    /// Floats of the gradients that a phase adds up in each piece.
+    fn gradient_len(&self, phase: &Phase) -> usize {
+        let end = |step: &Step| match step {
+            Step::ConvWeights { unit, .. } => self.convs[*unit].as_ref().map_or(0, |c| c.db.end),
+            Step::Rows { unit, .. } => self.rows[*unit].last().map_or(0, |r| r.grad.end),
+            _ => 0,
+        };
+        phase.steps.iter().map(end).max().unwrap_or(0)
+    }
+
     fn pack(&mut self, network: &Network, theta: &[f32]) {
         let params = &network.layout.params;
+        self.rows.iter_mut().flatten().for_each(|r| r.pack(&network.layout, theta));
         self.convs.par_iter_mut().zip(&self.graph.units).for_each(|(conv, unit)| {
             if let (Some(conv), Layer::Conv { weight, bias, .. }) = (conv, &unit.layer) {
                 let weight = &theta[params[*weight].range()];
@@ -519,7 +545,16 @@ impl Pass {
         }
         let params = &network.layout.params;
         for step in &phase.steps {
-            let &Step::ConvWeights { unit, .. } = step else { continue };
+            let unit = match *step {
+                Step::Rows { unit, .. } => {
+                    for rows in &self.rows[unit] {
+                        rows.unpack(&network.layout, &self.total, grad);
+                    }
+                    continue;
+                }
+                Step::ConvWeights { unit, .. } => unit,
+                _ => continue,
+            };
             let (Some(conv), Layer::Conv { weight, bias, .. }) =
                 (&self.convs[unit], &self.graph.units[unit].layer)
             else {
@@ -557,18 +592,10 @@ struct Group {
 }
 
 impl Run<'_> {
-    fn phase(mut self, phase: &Phase, images: usize, gradients: bool) {
-        if gradients {
-            let end = |s: &Step| match s {
-                Step::ConvWeights { unit, .. } => {
-                    self.pass.convs[*unit].as_ref().map_or(0, |c| c.db.end)
-                }
-                _ => 0,
-            };
-            let len = phase.steps.iter().map(end).max().unwrap_or(0);
-            self.piece.dw.clear();
-            self.piece.dw.resize(len, 0.0);
-        }
+    /// `gradients` is the phase's [`Pass::gradient_len`].
+    fn phase(mut self, phase: &Phase, images: usize, gradients: usize) {
+        self.piece.dw.clear();
+        self.piece.dw.resize(gradients, 0.0);
         for start in (0..images).step_by(phase.group) {
             let group = Group { start, n: phase.group.min(images - start) };
             for step in &phase.steps {
@@ -683,11 +710,17 @@ impl Run<'_> {
                     _ => unreachable!("a join has one or two terms"),
                 }
             }),
-            Step::Plain { unit, inputs, y } => self.write(*y, group, |run, y, shape| {
-                let inputs: Vec<Tensor> = inputs.iter().map(|&x| run.view(x, group)).collect();
-                let layer = &pass.graph.units[*unit].layer;
-                layers::forward(layer, &inputs, &run.draws(group), y, shape);
-            }),
+            Step::Plain { unit, inputs, y } => {
+                let mut kernel = std::mem::take(&mut self.worker.kernel);
+                self.write(*y, group, |run, y, shape| {
+                    let inputs: Vec<Tensor> = inputs.iter().map(|&x| run.view(x, group)).collect();
+                    let layer = &pass.graph.units[*unit].layer;
+                    let (rows, draws) = (&pass.rows[*unit], &run.draws(group));
+                    let with = With { level, rows, draws, work: &mut kernel };
+                    layers::forward(layer, &inputs, with, y, shape);
+                });
+                self.worker.kernel = kernel;
+            }
             Step::Loss { logits, gradient } => {
                 let (goal, total) = (self.batch.goal, self.total);
                 let first = self.first + group.start;
@@ -778,14 +811,25 @@ impl Run<'_> {
                 });
                 self.worker.kernel = kernel;
             }
+            Step::Rows { unit, saved, dy } => {
+                let mut dw = std::mem::take(&mut self.piece.dw);
+                let saved = saved.map(|x| self.view(x, group));
+                let (layer, dy) = (&pass.graph.units[*unit].layer, self.view(*dy, group));
+                layers::gradient(layer, level, &pass.rows[*unit], saved, dy, &mut dw);
+                self.piece.dw = dw;
+            }
             Step::PlainBackward { unit, input, saved, dy, dx } => {
+                let mut kernel = std::mem::take(&mut self.worker.kernel);
                 self.write(*dx, group, |run, dx, shape| {
                     let Unit { layer, inputs, .. } = &pass.graph.units[*unit];
                     let before = inputs[..*input].iter().map(|&v| pass.graph.values[v][0]).sum();
                     let saved: Vec<Tensor> = saved.iter().map(|&x| run.view(x, group)).collect();
                     let dy = run.view(*dy, group);
-                    layers::backward(layer, before, &saved, dy, &run.draws(group), dx, shape);
+                    let (rows, draws) = (&pass.rows[*unit], &run.draws(group));
+                    let with = With { level, rows, draws, work: &mut kernel };
+                    layers::backward(layer, before, &saved, dy, with, dx, shape);
                 });
+                self.worker.kernel = kernel;
             }
         }
     }

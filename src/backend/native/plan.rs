@@ -51,6 +51,9 @@ pub(super) enum Step {
     ConvWeights { unit: UnitId, x: SlotId, dz: SlotId },
     /// A convolution's gradient to its input.
     ConvData { unit: UnitId, dz: SlotId, dx: SlotId },
+    /// A gradient to the parameters that a layer reads as rows; `saved` is its input where it needs
+    /// it.
+    Rows { unit: UnitId, saved: Option<SlotId>, dy: SlotId },
     /// Any other layer backward, to its input number `input`; `saved` is what it needs of the
     /// forward pass.
     PlainBackward { unit: UnitId, input: usize, saved: Vec<SlotId>, dy: SlotId, dx: SlotId },
@@ -78,6 +81,7 @@ impl Step {
             Step::NormBackward { g, z, dz, .. } => (vec![*g, *z], Some(*dz)),
             Step::ConvWeights { x, dz, .. } => (vec![*x, *dz], None),
             Step::ConvData { dz, dx, .. } => (vec![*dz], Some(*dx)),
+            Step::Rows { saved, dy, .. } => (saved.iter().chain([dy]).copied().collect(), None),
             Step::PlainBackward { saved, dy, dx, .. } => {
                 (saved.iter().chain([dy]).copied().collect(), Some(*dx))
             }
@@ -332,13 +336,20 @@ impl<'a> Emitter<'a> {
             }
             layer => {
                 let dy = self.gradient(unit.output);
+                if !layer.rows().is_empty() {
+                    let norm = matches!(layer, Layer::TokenNorm { .. });
+                    let saved = norm.then(|| self.held[unit.inputs[0]]);
+                    self.push(Step::Rows { unit: id, saved, dy });
+                }
                 let wanted = |v: usize| v != 0 || self.image_gradient;
                 let inputs: Vec<_> =
                     unit.inputs.iter().copied().enumerate().filter(|(_, v)| wanted(*v)).collect();
                 for (input, v) in inputs {
                     let saved = match layer {
                         Layer::MaxPool(_) => vec![self.held[v], y],
-                        Layer::Activation(_) => vec![self.held[v]],
+                        Layer::Activation(_)
+                        | Layer::TokenNorm { .. }
+                        | Layer::Attention { .. } => vec![self.held[v]],
                         _ => vec![],
                     };
                     let dx = self.slot(v, self.needs[v]);

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use super::graph::{Graph, Layer, NormId, Purpose, ValueId};
 use super::kernels::{self, Algorithm, Epilogue, Forward, Geometry, Tensor, Term};
-use super::layers;
+use super::layers::{self, With};
 use super::pass::load;
 use super::plan::{Memory, Phase, Plan, Slot, SlotId, Step, UnitId, allocate};
+use super::rows::Rows;
 use super::shape::Shape;
 use super::simd::Level;
 use crate::Result;
@@ -175,6 +176,8 @@ pub(super) struct NativePoint {
     convs: Vec<(Vec<f32>, Vec<f32>)>,
     /// For each normalisation: scale and shift, (stride,).
     norms: Vec<[Vec<f32>; 2]>,
+    /// For each unit the parameters that it reads as rows.
+    rows: Vec<Vec<Rows>>,
 }
 
 impl NativePoint {
@@ -223,7 +226,16 @@ impl NativePoint {
                 (packed, folded)
             })
             .collect();
-        Self { compiled, convs, norms }
+        let rows = graph.units.iter().map(|unit| {
+            let rows = unit.layer.rows().into_iter().map(|param| {
+                let mut rows = Rows::new(layout, param, graph.values[unit.output][0], 0);
+                rows.pack(layout, theta);
+                rows
+            });
+            rows.collect()
+        });
+        let rows = rows.collect();
+        Self { compiled, convs, norms, rows }
     }
 
     fn step(&self, step: &Step, images: &[f32], memories: &mut Memories) {
@@ -264,13 +276,10 @@ impl NativePoint {
             }
             Step::Plain { unit, inputs, .. } => {
                 let inputs: Vec<Tensor> = inputs.iter().map(|&x| view(x)).collect();
-                layers::forward(
-                    &compiled.graph.units[*unit].layer,
-                    &inputs,
-                    &|_, _| None,
-                    y,
-                    shape,
-                );
+                let layer = &compiled.graph.units[*unit].layer;
+                let (level, rows) = (compiled.level, &self.rows[*unit]);
+                let with = With { level, rows, draws: &|_, _| None, work: kernel };
+                layers::forward(layer, &inputs, with, y, shape);
             }
             _ => unreachable!("evaluation has no other steps"),
         }

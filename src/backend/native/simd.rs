@@ -120,6 +120,10 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     /// a * b.
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    /// a / b.
+    unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
+    /// The floats' bits moved up by 23 places: the lowest nine become sign and exponent.
+    unsafe fn shift_left_23(v: Self::V) -> Self::V;
     /// a * b + c, rounded once where the instruction set can.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The larger of a and b; a NaN in b stays a NaN.
@@ -171,6 +175,14 @@ mod portable {
             std::array::from_fn(|i| a[i] * b[i])
         }
         #[inline(always)]
+        unsafe fn div(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+            std::array::from_fn(|i| a[i] / b[i])
+        }
+        #[inline(always)]
+        unsafe fn shift_left_23(v: [f32; 8]) -> [f32; 8] {
+            v.map(|v| f32::from_bits(v.to_bits() << 23))
+        }
+        #[inline(always)]
         unsafe fn fma(a: [f32; 8], b: [f32; 8], c: [f32; 8]) -> [f32; 8] {
             // Not f32::mul_add, which is a library call where the target has no instruction.
             std::array::from_fn(|i| a[i] * b[i] + c[i])
@@ -187,6 +199,7 @@ mod portable {
 }
 
 #[cfg(target_arch = "x86_64")]
+#[allow(clippy::undocumented_unsafe_blocks)] // the trait's conditions are the intrinsics' own
 mod x86 {
     use std::arch::x86_64::*;
 
@@ -221,7 +234,6 @@ mod x86 {
         const LANES: usize = 16;
         const ACCUMULATORS: usize = 24;
 
-        // SAFETY (all below): the trait's conditions are the intrinsics' own.
         #[inline(always)]
         unsafe fn zero() -> __m512 {
             unsafe { _mm512_setzero_ps() }
@@ -251,6 +263,14 @@ mod x86 {
             unsafe { _mm512_mul_ps(a, b) }
         }
         #[inline(always)]
+        unsafe fn div(a: __m512, b: __m512) -> __m512 {
+            unsafe { _mm512_div_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn shift_left_23(v: __m512) -> __m512 {
+            unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(v))) }
+        }
+        #[inline(always)]
         unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
             unsafe { _mm512_fmadd_ps(a, b, c) }
         }
@@ -272,7 +292,6 @@ mod x86 {
         const LANES: usize = 8;
         const ACCUMULATORS: usize = 12;
 
-        // SAFETY (all below): the trait's conditions are the intrinsics' own.
         #[inline(always)]
         unsafe fn zero() -> __m256 {
             unsafe { _mm256_setzero_ps() }
@@ -300,6 +319,14 @@ mod x86 {
         #[inline(always)]
         unsafe fn mul(a: __m256, b: __m256) -> __m256 {
             unsafe { _mm256_mul_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn div(a: __m256, b: __m256) -> __m256 {
+            unsafe { _mm256_div_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn shift_left_23(v: __m256) -> __m256 {
+            unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(v))) }
         }
         #[inline(always)]
         unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {

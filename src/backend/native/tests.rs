@@ -67,7 +67,9 @@ pub(super) fn distance(a: &[f32], b: &[f32]) -> f64 {
 pub(super) fn nets() -> Vec<(Network, usize)> {
     let small = |arch: &str| ModelSpec { width: 0.25, hidden: vec![20, 9], ..ModelSpec::of(arch) };
     let with = |a| ActivationChoice(Some(a));
+    let vit = ModelSpec { dim: 36, depth: 2, heads: 3, patch: 2, ..ModelSpec::of("vit") };
     vec![
+        (ModelSpec { dropout: 0.2, ..vit.clone() }.build([3, 6, 10], 4).unwrap(), 5),
         (small("resnet8").build([3, 8, 6], 5).unwrap(), 5),
         (
             ModelSpec { shortcut: Shortcut::OptionA, ..ModelSpec::of("resnet8") }
@@ -94,13 +96,31 @@ pub(super) fn nets() -> Vec<(Network, usize)> {
             ModelSpec { activation: with(Activation::Gelu), ..small("vgg9") }
                 .build([1, 8, 8], 3)
                 .unwrap(),
-            2,
+            9,
         ),
         (
             ModelSpec { activation: with(Activation::Silu), ..small("resnet8") }
                 .build([1, 8, 8], 3)
                 .unwrap(),
             2,
+        ),
+        (
+            ModelSpec { dim: 32, heads: 1, depth: 1, patch: 4, ..vit }
+                .build([1, 16, 16], 3)
+                .unwrap(),
+            1,
+        ),
+        (
+            ModelSpec { activation: with(Activation::Tanh), ..small("mlp") }
+                .build([1, 4, 4], 3)
+                .unwrap(),
+            3,
+        ),
+        (
+            ModelSpec { activation: with(Activation::Sigmoid), ..small("mlp") }
+                .build([1, 4, 4], 3)
+                .unwrap(),
+            3,
         ),
         (
             ModelSpec { activation: with(Activation::LeakyRelu), ..small("mlp") }

@@ -7,71 +7,130 @@ use std::borrow::Cow;
 use std::io::{BufWriter, Write};
 
 use gif::{DisposalMethod, Encoder, Frame, Repeat};
+use rayon::prelude::*;
 
 use super::palette::{Palette, TRANSPARENT};
 use crate::error::{Error, Result};
 
 /// A GIF that grows frame by frame.
 pub struct GifWriter<W: Write> {
-    encoder: Encoder<BufWriter<W>>,
-    width: u16,
-    height: u16,
-    fps: u32,
+    encoder: Encoder<Counted<W>>,
+    width: usize,
+    /// Frames of the scene in a second, and how many of them a frame of the file lasts.
+    clock: (u32, usize),
     frames: u64,
     shown: Vec<u8>,
 }
 
+/// A buffered writer that knows how much went through it.
+struct Counted<W: Write>(BufWriter<W>, u64);
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.0.write(bytes)?;
+        self.1 += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
 impl<W: Write> GifWriter<W> {
-    /// Begins a film that loops for ever. Errors: [`Error::Render`] if it cannot be written.
-    pub fn new(out: W, width: u16, height: u16, fps: u32, palette: &Palette) -> Result<Self> {
+    /// Begins a film that loops for ever, a frame of which lasts `stride` times `1 / fps` seconds.
+    /// Errors: [`Error::Render`] if it cannot be written.
+    pub fn new(
+        out: W,
+        [width, height]: [u32; 2],
+        fps: u32,
+        stride: usize,
+        palette: &Palette,
+    ) -> Result<Self> {
         let attempt = (|| {
-            let mut encoder = Encoder::new(BufWriter::new(out), width, height, &palette.rgb())?;
+            let out = Counted(BufWriter::new(out), 0);
+            let mut encoder = Encoder::new(out, width as u16, height as u16, &palette.rgb())?;
             encoder.set_repeat(Repeat::Infinite)?;
             Ok(encoder)
         })();
         let encoder = attempt.map_err(unwritable)?;
-        Ok(Self { encoder, width, height, fps, frames: 0, shown: Vec::new() })
+        let width = width as usize;
+        Ok(Self { encoder, width, clock: (fps, stride), frames: 0, shown: Vec::new() })
     }
 
-    /// Adds a frame of `width * height` palette indices.
-    pub fn add(&mut self, indices: Vec<u8>) -> Result<()> {
-        let (width, height) = (usize::from(self.width), usize::from(self.height));
-        let mut frame = Frame {
+    /// Adds frames of `width * height` palette indices. They are compressed on all cores.
+    pub fn add(&mut self, pictures: Vec<Vec<u8>>) -> Result<()> {
+        let width = self.width;
+        let mut frames: Vec<Frame> = (0..pictures.len())
+            .into_par_iter()
+            .map(|i| {
+                let before = if i > 0 { &pictures[i - 1] } else { &self.shown };
+                patch(before, &pictures[i], width)
+            })
+            .collect();
+        let (fps, stride) = self.clock;
+        let starts = |n: u64| centisecs(n * stride as u64, fps);
+        for frame in &mut frames {
             // Rounded times, not rounded steps: the film is as long as it says.
-            delay: (centisecs(self.frames + 1, self.fps) - centisecs(self.frames, self.fps)) as u16,
-            dispose: DisposalMethod::Keep,
-            ..Frame::default()
-        };
-        if self.shown.is_empty() {
-            (frame.width, frame.height) = (self.width, self.height);
-            frame.buffer = Cow::Borrowed(&indices);
-            self.encoder.write_frame(&frame).map_err(unwritable)?;
-        } else {
-            let [left, top, right, bottom] = changed(&self.shown, &indices, width);
-            let mut patch = Vec::with_capacity((right - left) * (bottom - top));
-            for y in top..bottom {
-                let row = y * width + left..y * width + right;
-                let pairs = indices[row.clone()].iter().zip(&self.shown[row]);
-                patch.extend(pairs.map(|(new, old)| if new == old { TRANSPARENT } else { *new }));
-            }
-            (frame.left, frame.top) = (left as u16, top as u16);
-            (frame.width, frame.height) = ((right - left) as u16, (bottom - top) as u16);
-            frame.transparent = Some(TRANSPARENT);
-            frame.buffer = Cow::Owned(patch);
-            self.encoder.write_frame(&frame).map_err(unwritable)?;
+            frame.delay = (starts(self.frames + 1) - starts(self.frames)) as u16;
+            self.encoder.write_lzw_pre_encoded_frame(frame).map_err(unwritable)?;
+            self.frames += 1;
         }
-        debug_assert_eq!(indices.len(), width * height);
-        self.shown = indices;
-        self.frames += 1;
+        if let Some(last) = pictures.into_iter().next_back() {
+            self.shown = last;
+        }
         Ok(())
+    }
+
+    /// Bytes so far.
+    pub fn bytes(&self) -> u64 {
+        self.encoder.get_ref().1
     }
 
     /// Ends the file. Errors: whatever was left in buffers and cannot be written.
     pub fn finish(self) -> Result<()> {
         // Dropping the encoder would swallow its last error.
-        let mut buffered = self.encoder.into_inner().map_err(unwritable)?;
+        let Counted(mut buffered, _) = self.encoder.into_inner().map_err(unwritable)?;
         buffered.flush().map_err(|e| unwritable(e.into()))
     }
+}
+
+/// The compressed frame that makes `new` out of `old`: its smallest rectangle, in which unchanged
+/// pixels are transparent, unless the rectangle is smaller without that. All of `new` where there
+/// is no `old`.
+fn patch(old: &[u8], new: &[u8], width: usize) -> Frame<'static> {
+    let compress = |[left, top, right, bottom]: [usize; 4], pixels: Vec<u8>, transparent| {
+        let mut frame = Frame {
+            left: left as u16,
+            top: top as u16,
+            width: (right - left) as u16,
+            height: (bottom - top) as u16,
+            dispose: DisposalMethod::Keep,
+            transparent,
+            buffer: Cow::Owned(pixels),
+            ..Frame::default()
+        };
+        frame.make_lzw_pre_encoded();
+        frame
+    };
+    if old.is_empty() {
+        return compress([0, 0, width, new.len() / width], new.to_vec(), None);
+    }
+    let rect = changed(old, new, width);
+    let [left, top, right, bottom] = rect;
+    let rows = || (top..bottom).map(|y| y * width + left..y * width + right);
+    let pairs = || rows().flat_map(|row| new[row.clone()].iter().zip(&old[row]));
+    let differ = pairs().filter(|(new, old)| new != old).count();
+    let sparse = pairs().map(|(new, old)| if new == old { TRANSPARENT } else { *new }).collect();
+    let sparse = compress(rect, sparse, Some(TRANSPARENT));
+    // Where little stays, what stays may compress better as it is.
+    if 3 * differ > (right - left) * (bottom - top) {
+        let whole = compress(rect, rows().flat_map(|row| &new[row]).copied().collect(), None);
+        if whole.buffer.len() < sparse.buffer.len() {
+            return whole;
+        }
+    }
+    sparse
 }
 
 /// When frame `n` starts, in hundredths of a second.
@@ -109,6 +168,7 @@ mod tests {
     use super::*;
     use crate::render::color::Color;
     use crate::render::encode::palette::Histogram;
+    use crate::render::output::Dither;
 
     /// Decodes to full frames of RGBA with their delays.
     fn decode(bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<u16>) {
@@ -146,13 +206,18 @@ mod tests {
         };
         let mut histogram = Histogram::default();
         (0..20).for_each(|n| histogram.add(&picture(n)));
-        let palette = Palette::new(&histogram, [Color::hex(0xffffff)]);
+        let palette = Palette::new(&histogram, [Color::hex(0xffffff)], 256, Dither::None);
         let mut bytes = Vec::new();
-        let mut writer = GifWriter::new(&mut bytes, w as u16, h as u16, fps, &palette).unwrap();
-        for n in (0..20).chain([19]) {
-            writer.add(palette.indices(&picture(n))).unwrap();
+        let mut writer =
+            GifWriter::new(&mut bytes, [w as u32, h as u32], fps, 1, &palette).unwrap();
+        let numbers: Vec<usize> = (0..20).chain([19]).collect();
+        for batch in numbers.chunks(4) {
+            let pictures = batch.iter().map(|&n| palette.indices(&picture(n), w));
+            writer.add(pictures.collect()).unwrap();
         }
+        let counted = writer.bytes();
         writer.finish().unwrap();
+        assert_eq!(counted + 1, bytes.len() as u64, "all but the trailer was counted");
         let (frames, delays) = decode(&bytes);
         assert_eq!(frames.len(), 21);
         for (n, frame) in frames.iter().enumerate() {
@@ -176,9 +241,9 @@ mod tests {
         }
         let mut histogram = Histogram::default();
         histogram.add(&[1, 2, 3, 255]);
-        let palette = Palette::new(&histogram, []);
-        let result = GifWriter::new(Full, 1, 1, 20, &palette).and_then(|mut writer| {
-            writer.add(vec![1])?;
+        let palette = Palette::new(&histogram, [], 256, Dither::None);
+        let result = GifWriter::new(Full, [1, 1], 20, 1, &palette).and_then(|mut writer| {
+            writer.add(vec![vec![1]])?;
             writer.finish()
         });
         assert!(result.unwrap_err().to_string().contains("no space left"));

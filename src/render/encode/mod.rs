@@ -6,6 +6,7 @@ pub mod mux;
 pub mod palette;
 pub mod png;
 pub mod svg;
+pub mod y4m;
 pub mod yuv;
 
 use std::fs::{self, File};

@@ -1,7 +1,7 @@
 //! MP4: H.264 (openh264, yuv420p, BT.709 limited range) in the container of [`super::mux`].
 //!
-//! Quality first: the quantiser is held between 16 and 20, where thin lines and small type stay
-//! crisp; films of this kind are mostly still, so the file stays small all the same. (The buffer
+//! Quality first: by default the quantiser is held between 16 and 20, where thin lines and small
+//! type stay crisp; films of this kind are mostly still, so the file stays small all the same. (The buffer
 //! mode of openh264, with no buffer reported full, settles at the least quantiser allowed; its
 //! other modes print warnings unless they may skip frames.) A key frame
 //! every two seconds makes the film easy to scrub through.
@@ -49,8 +49,10 @@ impl YUVSource for Yuv {
 }
 
 impl<W: Write + Seek> Mp4Writer<W> {
-    /// Begins a film of `track`. Errors: [`Error::Render`] if the encoder cannot be had.
-    pub fn new(out: W, track: Track) -> Result<Self> {
+    /// Begins a film of `track` at a quality of 1 to 100. Errors: [`Error::Render`] if the encoder
+    /// cannot be had.
+    pub fn new(out: W, track: Track, quality: u8) -> Result<Self> {
+        let coarsest = (44.0 - 0.3 * f64::from(quality)).round() as u8;
         let pixels = u32::from(track.width) * u32::from(track.height);
         // A ceiling that real films of this kind stay far below; the quantiser decides.
         let bitrate = (f64::from(pixels) * f64::from(track.fps) * 0.6).clamp(2e6, 200e6) as u32;
@@ -59,9 +61,9 @@ impl<W: Write + Seek> Mp4Writer<W> {
             .rate_control_mode(RateControlMode::Bufferbased)
             .bitrate(BitRate::from_bps(bitrate))
             .max_frame_rate(FrameRate::from_hz(track.fps as f32))
-            .qp(QpRange::new(16, 20))
+            .qp(QpRange::new(coarsest - 4, coarsest))
             .profile(Profile::High)
-            .complexity(Complexity::High)
+            .complexity(Complexity::Low) // same size and likeness on films like ours, in less time
             .skip_frames(false)
             .scene_change_detect(false)
             .background_detection(false)
@@ -79,6 +81,11 @@ impl<W: Write + Seek> Mp4Writer<W> {
         self.bits.clear();
         self.encoder.encode(frame).map_err(failed)?.write_vec(&mut self.bits);
         self.muxer.add(&self.bits)
+    }
+
+    /// Bytes of pictures so far.
+    pub fn bytes(&self) -> u64 {
+        self.muxer.bytes()
     }
 
     /// Ends the file.
@@ -145,7 +152,7 @@ mod tests {
     fn the_file_plays_moov_comes_first_and_the_decoder_sees_the_pictures() {
         let (w, h, fps, frames) = (128usize, 64usize, 30u32, 70usize);
         let track = Track { width: w as u16, height: h as u16, fps, frames };
-        let mut writer = Mp4Writer::new(Cursor::new(Vec::new()), track).unwrap();
+        let mut writer = Mp4Writer::new(Cursor::new(Vec::new()), track, 80).unwrap();
         (0..frames).for_each(|n| writer.add(&picture(n % 20, w, h)).unwrap());
         let bytes = writer.finish().unwrap().into_inner();
 

@@ -116,6 +116,11 @@ impl<W: Write + Seek> Muxer<W> {
         Ok(())
     }
 
+    /// Bytes of the file so far.
+    pub fn bytes(&self) -> u64 {
+        self.data_start + self.data_len
+    }
+
     /// Writes `moov` and ends the file. Errors: [`Error::Render`] on a film without frames; what
     /// `out` reports.
     pub fn finish(mut self) -> Result<W> {

@@ -2,93 +2,119 @@
 //!
 //! Colours are counted in a sample of frames spread over the film. The theme's own colours and the
 //! commonest colours of the frames (flat bands, type) are kept exactly; the rest, mostly mixtures
-//! at anti-aliased edges, is clustered by median cut and k-means in OKLab, where distance is what
-//! the eye sees. No dithering: flat areas stay flat and nothing crawls from frame to frame.
+//! at anti-aliased edges and shading, is clustered by median cut and k-means in OKLab, where
+//! distance is what the eye sees.
+//!
+//! Dithering, where it is asked for, mixes two colours of the palette by a threshold that depends on
+//! the place of the pixel alone (Bayer 1973): a pixel whose colour stays keeps its index, so nothing
+//! crawls from frame to frame. Colours that the palette has are never dithered.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
 
 use crate::render::color::Color;
+use crate::render::output::Dither;
 
 /// Index 0 is transparent ("as in the frame before"); colours start at 1.
 pub const TRANSPARENT: u8 = 0;
 
 /// Bits a channel of the table for colours that are not exact.
-const BITS: u32 = 5;
+const BITS: u32 = 6;
 
 /// At most 255 colours, and the nearest of them to any colour.
 pub struct Palette {
     colors: Vec<Color>,
+    labs: Vec<[f32; 3]>,
     exact: HashMap<[u8; 3], u8>,
-    nearest: Vec<u8>,
+    dither: Dither,
+    /// Filled in as colours come: what is in a cell depends on the palette alone, so it does not
+    /// matter which thread comes first. See [`Palette::mix`].
+    mixes: Vec<AtomicU32>,
 }
 
 /// How often each colour occurs.
 #[derive(Default)]
 pub struct Histogram {
-    counts: BTreeMap<[u8; 3], u64>,
+    /// 0xRRGGBB and its count, sorted by colour.
+    counts: Vec<(u32, u64)>,
 }
 
 impl Histogram {
     /// Counts the pixels of an RGBA picture.
     pub fn add(&mut self, rgba: &[u8]) {
-        // Runs of one colour are long: one tree access a run.
-        let mut run: Option<([u8; 3], u64)> = None;
+        let mut runs: Vec<(u32, u64)> = Vec::new();
         for pixel in rgba.chunks_exact(4) {
-            let rgb = [pixel[0], pixel[1], pixel[2]];
-            match &mut run {
+            let rgb = u32::from_be_bytes([0, pixel[0], pixel[1], pixel[2]]);
+            match runs.last_mut() {
                 Some((color, count)) if *color == rgb => *count += 1,
-                _ => {
-                    if let Some((color, count)) = run.replace((rgb, 1)) {
-                        *self.counts.entry(color).or_default() += count;
-                    }
-                }
+                _ => runs.push((rgb, 1)),
             }
         }
-        if let Some((color, count)) = run {
-            *self.counts.entry(color).or_default() += count;
-        }
+        self.counts.extend(runs);
+        self.tidy();
+    }
+
+    /// Adds what `other` counted.
+    pub fn merge(&mut self, other: Histogram) {
+        self.counts.extend(other.counts);
+        self.tidy();
+    }
+
+    fn tidy(&mut self) {
+        self.counts.sort_unstable();
+        self.counts.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            kept.1 += if same { next.1 } else { 0 };
+            same
+        });
     }
 }
 
 impl Palette {
-    /// The palette for what `histogram` counted, with `keep` in it exactly.
-    pub fn new(histogram: &Histogram, keep: impl IntoIterator<Item = Color>) -> Self {
+    /// The palette of at most `size - 1` colours (and the transparent one; `size` from 16 to 256)
+    /// for what `histogram` counted, with `keep` in it exactly as far as a quarter of it goes.
+    pub fn new(
+        histogram: &Histogram,
+        keep: impl IntoIterator<Item = Color>,
+        size: usize,
+        dither: Dither,
+    ) -> Self {
+        let most = size.clamp(16, 256) - 1;
         let mut colors: Vec<Color> = Vec::new();
-        let add = |colors: &mut Vec<Color>, [r, g, b]: [u8; 3]| {
-            let color = Color { r, g, b, a: 255 };
+        let add = |colors: &mut Vec<Color>, color: Color| {
+            let color = Color { a: 255, ..color };
             if !colors.contains(&color) {
                 colors.push(color);
             }
         };
         for color in keep {
-            if colors.len() < 64 {
-                add(&mut colors, [color.r, color.g, color.b]);
+            if colors.len() < most / 4 {
+                add(&mut colors, color);
             }
         }
-        let total: u64 = histogram.counts.values().sum();
-        let mut common: Vec<([u8; 3], u64)> =
-            histogram.counts.iter().map(|(c, n)| (*c, *n)).collect();
+        let total: u64 = histogram.counts.iter().map(|(_, n)| n).sum();
+        let mut common = histogram.counts.clone();
         // Commonest first; equal counts in the order of the colours, so that this is repeatable.
         common.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-        for (color, count) in &common {
-            if colors.len() < 120 && *count * 4000 > total {
-                add(&mut colors, *color);
+        for &(color, count) in &common {
+            if colors.len() < most * 15 / 32 && count * 4000 > total {
+                add(&mut colors, Color::hex(color));
             }
         }
-        let room = 255 - colors.len();
+        let room = most - colors.len();
         let rest: Vec<([f32; 3], f32)> = common
             .iter()
-            .filter(|([r, g, b], _)| !colors.contains(&Color { r: *r, g: *g, b: *b, a: 255 }))
+            .filter(|(color, _)| !colors.contains(&Color::hex(*color)))
             .take(40_000)
             // The square root: a rare colour counts for less than a common one, but it counts.
-            .map(|&([r, g, b], n)| (Color { r, g, b, a: 255 }.oklab(), (n as f32).sqrt()))
+            .map(|&(color, n)| (Color::hex(color).oklab(), (n as f32).sqrt()))
             .collect();
         if rest.len() <= room {
             common.iter().for_each(|(c, _)| {
-                if colors.len() < 255 {
-                    add(&mut colors, *c);
+                if colors.len() < most {
+                    add(&mut colors, Color::hex(*c));
                 }
             });
         } else {
@@ -98,49 +124,91 @@ impl Palette {
         let exact = colors.iter().enumerate().rev().map(|(i, c)| ([c.r, c.g, c.b], i as u8 + 1));
         let exact = exact.collect();
         let labs: Vec<[f32; 3]> = colors.iter().map(|c| c.oklab()).collect();
-        let side = 1u32 << BITS;
-        let nearest = (0..side * side * side)
-            .into_par_iter()
-            .map(|key| {
-                // The middle of the cell.
-                let channel =
-                    |shift: u32| (((key >> shift) % side) << (8 - BITS)) as u8 + (1 << (7 - BITS));
-                let cell = Color { r: channel(2 * BITS), g: channel(BITS), b: channel(0), a: 255 };
-                closest(&labs, cell.oklab()) as u8 + 1
-            })
-            .collect();
-        Self { colors, exact, nearest }
+        let mixes = (0..1usize << (3 * BITS)).map(|_| AtomicU32::new(0)).collect();
+        Self { colors, labs, exact, dither, mixes }
     }
 
-    /// 256 RGB triples, as a GIF wants them.
+    /// The colours of the palette, the transparent one included.
+    pub fn size(&self) -> usize {
+        self.colors.len() + 1
+    }
+
+    /// RGB triples, as a GIF wants them.
     pub fn rgb(&self) -> Vec<u8> {
         let mut bytes = vec![0, 0, 0];
         bytes.extend(self.colors.iter().flat_map(|c| [c.r, c.g, c.b]));
-        bytes.resize(3 * 256, 0);
         bytes
     }
 
-    /// The index for a colour: its own where it is in the palette, else a near one's.
-    pub fn index(&self, rgb: [u8; 3]) -> u8 {
-        if let Some(&index) = self.exact.get(&rgb) {
-            return index;
-        }
+    /// For the cell of `rgb`: the index of the nearest colour, the index of the one to mix it with,
+    /// and how many pixels of 64 the second gets (none without dithering).
+    fn mix(&self, rgb: [u8; 3]) -> [u8; 3] {
+        const KNOWN: u32 = 1 << 31;
         let [r, g, b] = rgb.map(|c| u32::from(c) >> (8 - BITS));
-        self.nearest[((r << (2 * BITS)) | (g << BITS) | b) as usize]
+        let cell = &self.mixes[((r << (2 * BITS)) | (g << BITS) | b) as usize];
+        let known = cell.load(Ordering::Relaxed);
+        if known != 0 {
+            let [_, first, second, share] = (known & !KNOWN).to_be_bytes();
+            return [first, second, share];
+        }
+        let middle = |c: u32| ((c << (8 - BITS)) + (1 << (7 - BITS))) as u8;
+        let color = Color { r: middle(r), g: middle(g), b: middle(b), a: 255 };
+        let lab = color.oklab();
+        let first = closest(&self.labs, lab);
+        let (mut second, mut share) = (first, 0.0);
+        if self.dither == Dither::Ordered {
+            let near = self.labs[first];
+            let mut best = distance_sq(near, lab);
+            for (i, &other) in self.labs.iter().enumerate() {
+                let apart = distance_sq(near, other).max(1e-12);
+                let toward: f32 = (0..3).map(|k| (lab[k] - near[k]) * (other[k] - near[k])).sum();
+                let t = (toward / apart).clamp(0.0, 0.5);
+                let mixed = std::array::from_fn(|k| near[k] + t * (other[k] - near[k]));
+                // A pattern of two far colours is seen as a pattern: it costs its variance.
+                let cost = distance_sq(mixed, lab) + 0.25 * t * (1.0 - t) * apart;
+                if cost < best {
+                    (best, second, share) = (cost, i, t);
+                }
+            }
+        }
+        let mix = [first as u8 + 1, second as u8 + 1, (64.0 * share).round() as u8];
+        let [a, b, n] = mix;
+        cell.store(KNOWN | u32::from_be_bytes([0, a, b, n]), Ordering::Relaxed);
+        mix
     }
 
-    /// The indices of an RGBA picture.
-    pub fn indices(&self, rgba: &[u8]) -> Vec<u8> {
-        let mut last = ([0; 3], self.index([0; 3]));
-        let index = |pixel: &[u8]| {
-            let rgb = [pixel[0], pixel[1], pixel[2]];
-            if last.0 != rgb {
-                last = (rgb, self.index(rgb));
-            }
-            last.1
-        };
-        rgba.chunks_exact(4).map(index).collect()
+    /// The indices of an RGBA picture `width` pixels wide.
+    pub fn indices(&self, rgba: &[u8], width: usize) -> Vec<u8> {
+        let mut indices = vec![TRANSPARENT; rgba.len() / 4];
+        let rows = rgba.chunks_exact(4 * width).zip(indices.chunks_exact_mut(width));
+        rows.enumerate().for_each(|(y, (pixels, row))| self.look_up(pixels, 0, y, row));
+        indices
     }
+
+    /// The indices of RGBA pixels in row `y` from column `from` on.
+    pub fn look_up(&self, rgba: &[u8], from: usize, y: usize, indices: &mut [u8]) {
+        let mut last = [0; 3];
+        let mut known = self.exact.get(&last).copied();
+        for (i, (pixel, index)) in rgba.chunks_exact(4).zip(indices).enumerate() {
+            let rgb = [pixel[0], pixel[1], pixel[2]];
+            if last != rgb {
+                last = rgb;
+                known = self.exact.get(&rgb).copied();
+            }
+            *index = known.unwrap_or_else(|| {
+                let [first, second, share] = self.mix(rgb);
+                if share > bayer(from + i, y) { second } else { first }
+            });
+        }
+    }
+}
+
+/// The threshold at a pixel, 0 to 63, each once in a square of eight: the bits of `x ^ y` and `y`
+/// interleaved, lowest first.
+fn bayer(x: usize, y: usize) -> u8 {
+    let (a, b) = ((x ^ y) & 7, y & 7);
+    let bit = |v: usize, i: usize| ((v >> i) & 1) as u8;
+    (0..3).fold(0, |sum, i| sum << 2 | bit(a, i) << 1 | bit(b, i))
 }
 
 fn distance_sq(a: [f32; 3], b: [f32; 3]) -> f32 {
@@ -223,6 +291,10 @@ fn clusters(points: &[([f32; 3], f32)], k: usize, fixed: &[Color]) -> Vec<Color>
 mod tests {
     use super::*;
 
+    fn index(palette: &Palette, [r, g, b]: [u8; 3]) -> u8 {
+        palette.indices(&[r, g, b, 255], 1)[0]
+    }
+
     #[test]
     fn kept_and_common_colours_are_exact_and_the_rest_is_near() {
         let mut rgba = Vec::new();
@@ -235,10 +307,10 @@ mod tests {
         let mut histogram = Histogram::default();
         histogram.add(&rgba);
         let kept = Color::hex(0x123456);
-        let palette = Palette::new(&histogram, [kept]);
+        let palette = Palette::new(&histogram, [kept], 256, Dither::None);
         let rgb = palette.rgb();
         let back = |c: [u8; 3]| {
-            let i = 3 * usize::from(palette.index(c));
+            let i = 3 * usize::from(index(&palette, c));
             [rgb[i], rgb[i + 1], rgb[i + 2]]
         };
         assert_eq!(back([0x12, 0x34, 0x56]), [0x12, 0x34, 0x56]);
@@ -249,7 +321,7 @@ mod tests {
             let error = back(probe).iter().zip(probe).map(|(a, b)| a.abs_diff(b)).max().unwrap();
             assert!(error <= 32, "{probe:?} became {:?}", back(probe));
         }
-        assert!(palette.indices(&rgba).iter().all(|&i| i != TRANSPARENT));
+        assert!(palette.indices(&rgba, 300).iter().all(|&i| i != TRANSPARENT));
     }
 
     #[test]
@@ -257,11 +329,37 @@ mod tests {
         let rgba: Vec<u8> = (0..200u8).flat_map(|i| [i, 255 - i, 7, 255]).collect();
         let mut histogram = Histogram::default();
         histogram.add(&rgba);
-        let palette = Palette::new(&histogram, []);
+        let palette = Palette::new(&histogram, [], 256, Dither::None);
         let rgb = palette.rgb();
         for pixel in rgba.chunks_exact(4) {
-            let i = 3 * usize::from(palette.index([pixel[0], pixel[1], pixel[2]]));
+            let i = 3 * usize::from(index(&palette, [pixel[0], pixel[1], pixel[2]]));
             assert_eq!(rgb[i..i + 3], pixel[..3]);
         }
+    }
+
+    #[test]
+    fn dithering_keeps_the_mean_colour_and_every_threshold_occurs_once() {
+        let mut seen: Vec<u8> = (0..64).map(|i| bayer(i % 8, i / 8)).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..64).collect::<Vec<u8>>());
+        // A grey ramp from 15 greys, 17 levels apart where they are even: in blocks of 8 x 8 the mean
+        // must follow the ramp within less than half of that (cells of 4 levels, mixing in OKLab,
+        // and a pattern's cost take their part); without dithering it cannot.
+        let mut histogram = Histogram::default();
+        let ramp = |x: usize| (x / 2) as u8;
+        let picture: Vec<u8> =
+            (0..512 * 8).flat_map(|i| [ramp(i % 512), ramp(i % 512), ramp(i % 512), 255]).collect();
+        histogram.add(&picture);
+        let worst = |dither| {
+            let palette = Palette::new(&histogram, [], 16, dither);
+            let (rgb, indices) = (palette.rgb(), palette.indices(&picture, 512));
+            let level = |i: usize| f64::from(rgb[3 * usize::from(indices[i])]);
+            let block =
+                |b: usize| (0..64).map(|i| level((i / 8) * 512 + 8 * b + i % 8)).sum::<f64>();
+            let error = |b: usize| (block(b) / 64.0 - (4.0 * b as f64 + 1.5)).abs();
+            (4..60).map(error).fold(0.0, f64::max)
+        };
+        let (plain, dithered) = (worst(Dither::None), worst(Dither::Ordered));
+        assert!(dithered < 7.5 && plain > 1.5 * dithered, "{plain} against {dithered}");
     }
 }

@@ -1,4 +1,7 @@
 //! The canvas of vectors: SVG 1.1 with text as text, for posters that are edited or printed.
+//!
+//! The font goes with the document, in the weights that occur, so that it looks the same where
+//! Inter is not installed.
 
 use std::fmt::Write;
 
@@ -6,30 +9,34 @@ use tiny_skia::{Path, PathSegment};
 
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
 use crate::render::color::Color;
-use crate::render::text::Weight;
+use crate::render::text::{self, Weight};
 
 use super::png;
 
 /// An SVG document that is drawn on.
 pub struct Svg {
-    width: u32,
-    height: u32,
+    pixels: [u32; 2],
+    units: [u32; 2],
     defs: String,
     body: String,
     clips: usize,
     clipped: bool,
+    /// Whether there is text in the regular and in the bolder weight.
+    weights: [bool; 2],
 }
 
 impl Svg {
-    /// A page of one colour.
-    pub fn new(width: u32, height: u32, background: Color) -> Self {
+    /// A page of one colour, `pixels` large, that is drawn on as if it were `units` large.
+    pub fn new(pixels: [u32; 2], units: [u32; 2], background: Color) -> Self {
+        let [width, height] = units;
         let mut svg = Self {
-            width,
-            height,
+            pixels,
+            units,
             defs: String::new(),
             body: String::new(),
             clips: 0,
             clipped: false,
+            weights: [false; 2],
         };
         svg.rect(Rect::new(0.0, 0.0, width as f32, height as f32), background);
         svg
@@ -38,12 +45,25 @@ impl Svg {
     /// The document.
     pub fn finish(mut self) -> String {
         self.set_clip(None);
-        let Self { width, height, defs, body, .. } = self;
+        let Self { pixels: [width, height], units: [w, h], defs, body, weights, .. } = self;
+        let mut style = String::new();
+        for (weight, number) in [(Weight::Regular, 400), (Weight::SemiBold, 600)] {
+            if weights[weight as usize] {
+                let _ = write!(
+                    style,
+                    "@font-face{{font-family:Inter;font-weight:{number};\
+                     src:url(data:font/ttf;base64,{})}}",
+                    base64(text::font_file(weight)),
+                );
+            }
+        }
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" \
-             xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"0 0 {width} {height}\" font-family=\"Inter, 'Helvetica Neue', Arial, \
-             sans-serif\" style=\"font-feature-settings:'tnum'\">\n<defs>{defs}</defs>\n{body}</svg>\n"
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<svg version=\"1.1\" \
+             xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" \
+             width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {w} {h}\" \
+             font-family=\"Inter, 'Helvetica Neue', Arial, sans-serif\" \
+             style=\"font-feature-settings:'tnum'\">\n<defs><style \
+             type=\"text/css\">{style}</style>{defs}</defs>\n{body}</svg>\n"
         )
     }
 }
@@ -142,6 +162,7 @@ impl Canvas for Svg {
         if text.is_empty() {
             return;
         }
+        self.weights[style.weight as usize] = true;
         let (x, y) = (coordinate(x), coordinate(baseline));
         let anchor = match style.align {
             Align::Left => "",
@@ -156,7 +177,7 @@ impl Canvas for Svg {
         };
         let halo = style.halo.map_or(String::new(), |(color, width)| {
             format!(
-                " {} stroke-width=\"{}\" stroke-linejoin=\"round\" paint-order=\"stroke\"",
+                " {} stroke-width=\"{}\" stroke-linejoin=\"round\" style=\"paint-order:stroke\"",
                 paint("stroke", color),
                 coordinate(2.0 * width)
             )
@@ -209,7 +230,7 @@ mod tests {
 
     #[test]
     fn text_stays_text_and_what_xml_reserves_is_escaped() {
-        let mut svg = Svg::new(100, 50, Color::hex(0xffffff));
+        let mut svg = Svg::new([100, 50], [100, 50], Color::hex(0xffffff));
         svg.set_clip(Some(Rect::new(0.0, 0.0, 10.0, 10.0)));
         svg.text("a < b & c", 5.0, 5.0, &TextStyle::new(12.0, Color::hex(0x102030).alpha(0.5)));
         let document = svg.finish();
@@ -224,7 +245,7 @@ mod tests {
         for (plain, coded) in [("f", "Zg=="), ("fo", "Zm8="), ("foobar", "Zm9vYmFy")] {
             assert_eq!(base64(plain.as_bytes()), coded);
         }
-        let mut svg = Svg::new(100, 50, Color::hex(0xffffff));
+        let mut svg = Svg::new([100, 50], [100, 50], Color::hex(0xffffff));
         svg.image(&[1, 2, 3, 255].repeat(6), 3, 2, Rect::new(4.0, 5.0, 30.0, 20.0));
         let document = svg.finish();
         // The signature of a PNG, in base64.

@@ -6,6 +6,10 @@
 //! `L` is the bracket of the first. A chroma sample sits on the left of its two columns and between
 //! its two rows, where H.264 puts it by default, so columns are weighted 1-2-1.
 
+use std::ops::Range;
+
+use crate::render::raster::Raster;
+
 /// A picture in three planes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Yuv {
@@ -42,41 +46,65 @@ impl Yuv {
         let mut yuv = Self {
             width,
             height,
-            y: Vec::with_capacity(width * height),
-            u: Vec::with_capacity(width * height / 4),
-            v: Vec::with_capacity(width * height / 4),
+            y: vec![0; width * height],
+            u: vec![0; width * height / 4],
+            v: vec![0; width * height / 4],
         };
-        let row = |y: usize| &rgba[4 * y * stride..4 * (y * stride + width)];
-        let rgb = |pixel: &[u8]| [i32::from(pixel[0]), i32::from(pixel[1]), i32::from(pixel[2])];
-        for y in 0..height {
-            yuv.y.extend(
-                row(y).chunks_exact(4).map(|p| (16 + ((dot(Y_ROW, rgb(p)) + HALF) >> SHIFT)) as u8),
-            );
-        }
         for y in (0..height).step_by(2) {
-            let (top, bottom) = (row(y), row(y + 1));
-            let column = |x: usize| {
-                let (a, b) = (rgb(&top[4 * x..]), rgb(&bottom[4 * x..]));
-                [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
-            };
-            let mut left = column(0);
-            for x in (0..width).step_by(2) {
-                let (here, right) = (column(x), column(x + 1));
-                let sum: [i32; 3] = std::array::from_fn(|i| left[i] + 2 * here[i] + right[i]);
-                // Eight pixels' weight: three more bits to shift out.
-                let chroma = |row| (128 + ((dot(row, sum) + (HALF << 3)) >> (SHIFT + 3))) as u8;
-                yuv.u.push(chroma(U_ROW));
-                yuv.v.push(chroma(V_ROW));
-                left = right;
+            let row = |y: usize| &rgba[4 * y * stride..4 * (y * stride + width)];
+            yuv.convert(y, 0..width, row(y), row(y + 1));
+        }
+        yuv
+    }
+
+    /// This picture, which the backdrop of `picture` was converted to, changed into `picture`:
+    /// only where it has been drawn on. Both are as large as this one.
+    pub fn with_changes(&self, picture: &Raster) -> Self {
+        let mut yuv = self.clone();
+        let row = |y: usize| &picture.rgba()[4 * y * self.width..4 * (y + 1) * self.width];
+        for y in (0..self.height).step_by(2) {
+            for (from, to) in picture.dirty().stretches(y..y + 2) {
+                // A chroma sample looks one pixel to its left and right.
+                let (from, to) = (from.saturating_sub(2) & !1, (to + 3).min(self.width) & !1);
+                yuv.convert(y, from..to, row(y), row(y + 1));
             }
         }
         yuv
+    }
+
+    /// Converts `columns`, from an even one to an even one, of rows `y` and `y + 1`.
+    fn convert(&mut self, y: usize, columns: Range<usize>, top: &[u8], bottom: &[u8]) {
+        let width = self.width;
+        let rgb = |pixel: &[u8]| [i32::from(pixel[0]), i32::from(pixel[1]), i32::from(pixel[2])];
+        for (row, y) in [(top, y), (bottom, y + 1)] {
+            let luma = self.y[y * width + columns.start..y * width + columns.end].iter_mut();
+            for (luma, p) in luma.zip(row[4 * columns.start..].chunks_exact(4)) {
+                *luma = (16 + ((dot(Y_ROW, rgb(p)) + HALF) >> SHIFT)) as u8;
+            }
+        }
+        let column = |x: usize| {
+            let (a, b) = (rgb(&top[4 * x..]), rgb(&bottom[4 * x..]));
+            [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
+        };
+        let mut left = column(columns.start.saturating_sub(1));
+        let place = y / 2 * width / 2;
+        for x in columns.step_by(2) {
+            let (here, right) = (column(x), column(x + 1));
+            let sum: [i32; 3] = std::array::from_fn(|i| left[i] + 2 * here[i] + right[i]);
+            // Eight pixels' weight: three more bits to shift out.
+            let chroma = |row| (128 + ((dot(row, sum) + (HALF << 3)) >> (SHIFT + 3))) as u8;
+            self.u[place + x / 2] = chroma(U_ROW);
+            self.v[place + x / 2] = chroma(V_ROW);
+            left = right;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::canvas::{Canvas as _, Rect};
+    use crate::render::color::Color;
 
     #[test]
     fn primaries_have_the_codes_of_bt709() {
@@ -94,6 +122,22 @@ mod tests {
             let yuv = Yuv::from_rgba(&rgba, 4, 4, 2);
             assert_eq!((yuv.y[5], yuv.u[1], yuv.v[1]), (y, u, v), "{rgb:?}");
             assert_eq!((yuv.y.len(), yuv.u.len(), yuv.v.len()), (8, 2, 2));
+        }
+    }
+
+    #[test]
+    fn converting_what_changed_gives_what_converting_all_gives() {
+        let (w, h) = (70usize, 10usize);
+        let mut backdrop = Raster::new(w as u32, h as u32, Color::hex(0x345678)).unwrap();
+        backdrop.rect(Rect::new(3.0, 2.0, 60.0, 5.0), Color::hex(0xc04080));
+        let still = Yuv::from_rgba(backdrop.rgba(), w, w, h);
+        backdrop.begin();
+        for x in [0.0, 15.0, 31.5, 64.0, 69.0] {
+            let mut picture = backdrop.clone();
+            picture.rect(Rect::new(x, 3.0, 1.0, 1.0), Color::hex(0xffffff));
+            let changed = still.with_changes(&picture);
+            assert_eq!(changed, Yuv::from_rgba(picture.rgba(), w, w, h), "at {x}");
+            assert_ne!(changed, still);
         }
     }
 }

@@ -1,10 +1,18 @@
 //! The inner loops. Everything above hands them slices; `unsafe` stays in here.
 
+#![allow(clippy::needless_range_loop)] // tiles of registers are indexed along both sides
+
+pub(super) mod activation;
+pub(super) mod attention;
 mod conv;
 mod convolution;
 mod join;
+pub(super) mod layer_norm;
+mod math;
 pub(super) mod plain;
+mod product;
 pub(super) mod tangent;
+pub(super) mod tokens;
 mod winograd;
 
 pub(super) use conv::Form;

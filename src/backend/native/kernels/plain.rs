@@ -1,9 +1,9 @@
 //! The layers that cost little beside the convolutions: pooling, concatenation, option A's
-//! shortcut, the smooth activations, dropout. One image at a time, forward and backward; loops
+//! shortcut, dropout. One image at a time, forward and backward; loops
 //! over a pixel's channels are left to the compiler's vectoriser.
 
+use crate::backend::native::graph::Order;
 use crate::backend::native::shape::Shape;
-use crate::network::{Activation, LEAKY_SLOPE};
 use crate::rng::Rng;
 
 /// Rows and columns of a picture.
@@ -204,71 +204,31 @@ pub(crate) fn pad_shortcut_backward(
     }
 }
 
-/// The activation and its first derivative at `x`. ReLU's is 0 at 0, as everywhere here.
-pub(crate) fn activation(kind: Activation, x: f32) -> (f32, f32) {
-    let wide = f64::from(x);
-    let sigmoid = || 1.0 / (1.0 + (-wide).exp());
-    let (value, slope) = match kind {
-        Activation::Relu if x <= 0.0 => (0.0, 0.0),
-        Activation::LeakyRelu if x <= 0.0 => (LEAKY_SLOPE * wide, LEAKY_SLOPE),
-        Activation::Relu | Activation::LeakyRelu => (wide, 1.0),
-        Activation::Gelu => {
-            // x Phi(x); Phi' is the normal density.
-            let cdf = 0.5 * (1.0 + candle_core::cpu::erf::erf_f64(wide / std::f64::consts::SQRT_2));
-            let density = (-0.5 * wide * wide).exp() / (2.0 * std::f64::consts::PI).sqrt();
-            (wide * cdf, cdf + wide * density)
-        }
-        Activation::Silu => {
-            let s = sigmoid();
-            (wide * s, s * (1.0 + wide * (1.0 - s)))
-        }
-        Activation::Tanh => {
-            let t = wide.tanh();
-            (t, 1.0 - t * t)
-        }
-        Activation::Sigmoid => {
-            let s = sigmoid();
-            (s, s * (1.0 - s))
-        }
-    };
-    (value as f32, slope as f32)
-}
-
-/// y = f(x) on the picture's channels.
-pub(crate) fn activate(kind: Activation, x: &[f32], xs: &Shape, y: &mut [f32], ys: &Shape) {
-    for (py, px) in pixels(ys.h, ys.w) {
-        let from = &pixel(x, xs, py, px)[..xs.c];
-        let to = &mut pixel_mut(y, ys, py, px)[..ys.c];
-        to.iter_mut().zip(from).for_each(|(t, &v)| *t = activation(kind, v).0);
-    }
-}
-
-/// dx = f'(x) dy.
-pub(crate) fn activate_backward(
-    kind: Activation,
-    (x, xs): (&[f32], &Shape),
-    (dy, ys): (&[f32], &Shape),
-    dx: &mut [f32],
-    dxs: &Shape,
-) {
-    for (py, px) in pixels(dxs.h, dxs.w) {
-        let (from, g) = (pixel(x, xs, py, px), pixel(dy, ys, py, px));
-        let to = &mut pixel_mut(dx, dxs, py, px)[..dxs.c];
-        for ((t, &v), g) in to.iter_mut().zip(from).zip(g) {
-            *t = activation(kind, v).1 * g;
-        }
-    }
-}
-
 /// y = x with each value zeroed with probability `p` and the rest scaled by 1 / (1 - p). Draws run
-/// over (c, h, w); the same draws serve forward and backward.
-pub(crate) fn dropout(p: f64, rng: &mut Rng, x: &[f32], xs: &Shape, y: &mut [f32], ys: &Shape) {
+/// in `order`; the same draws serve forward and backward.
+pub(crate) fn dropout(
+    p: f64,
+    order: Order,
+    rng: &mut Rng,
+    (x, xs): (&[f32], &Shape),
+    (y, ys): (&mut [f32], &Shape),
+) {
     let keep = (1.0 / (1.0 - p)) as f32;
-    for c in 0..xs.c {
-        for (py, px) in pixels(xs.h, xs.w) {
-            let from = x[xs.at(py as isize, px as isize) + c];
-            let to = &mut y[ys.at(py as isize, px as isize) + c];
-            *to = if rng.bernoulli(p) { 0.0 } else { keep * from };
+    let mut draw = |c: usize, py: usize, px: usize| {
+        let from = x[xs.at(py as isize, px as isize) + c];
+        let to = &mut y[ys.at(py as isize, px as isize) + c];
+        *to = if rng.bernoulli(p) { 0.0 } else { keep * from };
+    };
+    match order {
+        Order::Picture => {
+            for c in 0..xs.c {
+                pixels(xs.h, xs.w).for_each(|(py, px)| draw(c, py, px));
+            }
+        }
+        Order::Tokens => {
+            for (py, px) in pixels(xs.h, xs.w) {
+                (0..xs.c).for_each(|c| draw(c, py, px));
+            }
         }
     }
 }

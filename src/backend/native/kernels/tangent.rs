@@ -1,8 +1,9 @@
 //! What tangents need beyond the kernels of values: the join with its tangent in one pass over
 //! memory, the maximum's tangent, the activations' second derivatives.
 
+use super::activation::activate_backward;
 use super::join::{Tensor, check, row_mut};
-use super::plain::{Window, activation, pixel, pixel_mut, pixels};
+use super::plain::{Window, pixel, pixel_mut, pixels};
 use crate::backend::native::shape::Shape;
 use crate::backend::native::simd::{Kernel, Level, Simd};
 use crate::network::Activation;
@@ -129,18 +130,19 @@ pub(crate) fn max_pool_tangent(
 
 /// The tangent of f'(x) g: f'(x) g' + f''(x) x' g, written over `out`.
 pub(crate) fn activate_backward_tangent(
+    level: Level,
     kind: Activation,
     [x, dx, g, dg]: [(&[f32], &Shape); 4],
     out: &mut [f32],
     outs: &Shape,
 ) {
+    activate_backward(level, kind, x, dg, (&mut *out, outs));
     for (py, px) in pixels(outs.h, outs.w) {
         let of = |(data, shape)| pixel(data, shape, py, px);
-        let (x, dx, g, dg) = (of(x), of(dx), of(g), of(dg));
+        let (x, dx, g) = (of(x), of(dx), of(g));
         let out = &mut pixel_mut(out, outs, py, px)[..outs.c];
         for (c, out) in out.iter_mut().enumerate() {
-            let bend = second_derivative(kind, x[c]);
-            *out = activation(kind, x[c]).1 * dg[c] + bend * dx[c] * g[c];
+            *out += second_derivative(kind, x[c]) * dx[c] * g[c];
         }
     }
 }
@@ -182,7 +184,15 @@ mod tests {
                 // The first derivatives are rounded to f32: 1e-7 over a step of 2^-6, and the
                 // step squared of curvature.
                 let h = 2f32.powi(-7);
-                let slope = |x| f64::from(activation(kind, x).1);
+                let slope = |x: f32| {
+                    let shape = Shape::new([1, 1, 1], 0);
+                    let image = |v: f32| [v; 1].into_iter().chain([0.0; 15]).collect::<Vec<_>>();
+                    let mut out = image(0.0);
+                    let (x, one) = (image(x), image(1.0));
+                    let to = (&mut out[..], &shape);
+                    activate_backward(Level::Portable, kind, (&x, &shape), (&one, &shape), to);
+                    f64::from(out[0])
+                };
                 let numeric = (slope(x + h) - slope(x - h)) / f64::from(2.0 * h);
                 let exact = f64::from(second_derivative(kind, x));
                 assert!((numeric - exact).abs() < 1e-4, "{kind} at {x}: {exact} {numeric}");

@@ -103,6 +103,11 @@ pub(super) struct Tangents {
     workers: Vec<Mutex<Worker>>,
 }
 
+/// Whether `network` has a layer without a tangent: what belongs to tokens.
+pub(super) fn unsupported(network: &Network) -> bool {
+    network.nodes.iter().any(|node| node.shape.len() == 2)
+}
+
 /// The images and where the product is taken.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample<'a> {

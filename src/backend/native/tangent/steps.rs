@@ -7,11 +7,12 @@ use crate::backend::native::graph::{Layer, NormId};
 use crate::backend::native::kernels::tangent::{
     TangentTerm, activate_backward_tangent, join_tangent, max_pool_tangent,
 };
-use crate::backend::native::kernels::{self, Epilogue, Reduction, Tensor, plain};
-use crate::backend::native::layers;
+use crate::backend::native::kernels::{self, Epilogue, Reduction, Tensor, activation};
+use crate::backend::native::layers::{self, With};
 use crate::backend::native::pass::load;
 use crate::backend::native::plan::{Memory, Slot, SlotId, Step, UnitId};
 use crate::backend::native::shape::Shape;
+use crate::backend::native::simd::Level;
 use crate::backend::{cross_entropy_grad, cross_entropy_grad_tangent};
 
 /// The value's and the tangent's place in a pair.
@@ -118,7 +119,9 @@ impl Run<'_> {
             Step::PlainBackward { unit, input, saved, dy, dx } => {
                 self.plain_backward(*unit, *input, saved, *dy, *dx, n);
             }
-            Step::Fused { .. } | Step::Output { .. } => unreachable!("other passes have these"),
+            Step::Fused { .. } | Step::Output { .. } | Step::Rows { .. } => {
+                unreachable!("other passes and networks have these")
+            }
         }
     }
 
@@ -261,16 +264,17 @@ impl Run<'_> {
 
     fn plain(&mut self, unit: UnitId, inputs: &[SlotId], y: SlotId, n: usize) {
         let layer = &self.pass.graph.units[unit].layer;
+        let level = self.pass.level;
         self.write(y, n, |run, [y, dy], shape| {
             let of =
                 |which| -> Vec<Tensor> { inputs.iter().map(|&x| run.view(x, which, n)).collect() };
             let (values, tangents) = (of(VALUE), of(TANGENT));
-            layers::forward(layer, &values, &|_, _| None, y, shape);
+            layers::forward(layer, &values, with(level, &mut Vec::new()), y, shape);
             let (x, dx) = (values[0], tangents[0]);
             match *layer {
                 Layer::Activation(kind) => {
                     each([x, dx], shape, dy, |[x, dx], dy| {
-                        plain::activate_backward(kind, x, dx, dy, shape);
+                        activation::activate_backward(level, kind, x, dx, (dy, shape));
                     });
                 }
                 Layer::MaxPool(window) => {
@@ -280,7 +284,7 @@ impl Run<'_> {
                     });
                 }
                 // The others are linear.
-                _ => layers::forward(layer, &tangents, &|_, _| None, dy, shape),
+                _ => layers::forward(layer, &tangents, with(level, &mut Vec::new()), dy, shape),
             }
         });
     }
@@ -294,25 +298,35 @@ impl Run<'_> {
         dx: SlotId,
         n: usize,
     ) {
-        let graph = &self.pass.graph;
+        let (graph, level) = (&self.pass.graph, self.pass.level);
         let unit = &graph.units[unit];
         let before: usize = unit.inputs[..input].iter().map(|&v| graph.values[v][0]).sum();
         self.write(dx, n, |run, [dx, ddx], shape| {
             let values: Vec<Tensor> = saved.iter().map(|&s| run.view(s, VALUE, n)).collect();
             let (g, dg) = (run.view(dy, VALUE, n), run.view(dy, TANGENT, n));
-            layers::backward(&unit.layer, before, &values, g, &|_, _| None, dx, shape);
+            let layer = &unit.layer;
+            layers::backward(layer, before, &values, g, with(level, &mut Vec::new()), dx, shape);
+            let mut work = Vec::new();
             match unit.layer {
                 Layer::Activation(kind) => {
                     let (x, dx) = (values[0], run.view(saved[0], TANGENT, n));
                     each([x, dx, g, dg], shape, ddx, |from, ddx| {
-                        activate_backward_tangent(kind, from, ddx, shape);
+                        activate_backward_tangent(level, kind, from, ddx, shape);
                     });
                 }
                 // The others are linear in the gradient, max pooling with its choice.
-                _ => layers::backward(&unit.layer, before, &values, dg, &|_, _| None, ddx, shape),
+                _ => {
+                    let with = with(level, &mut work);
+                    layers::backward(layer, before, &values, dg, with, ddx, shape);
+                }
             }
         });
     }
+}
+
+/// Layers with tangents read no rows, drop nothing and need no room of their own.
+fn with(level: Level, work: &mut Vec<f32>) -> With<'_> {
+    With { level, rows: &[], draws: &|_, _| None, work }
 }
 
 /// Calls `f` for each image.

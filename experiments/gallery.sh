@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Every scene in every theme, as stills at full and at half size, and the films among them as GIF and
+# MP4: outputs/gallery/index.html. To look at before a release, not to compare byte by byte.
+#
+#   lossreel demo                                   # once: the runs that are drawn
+#   experiments/gallery.sh [path of the lossreel command]
+#
+# A scene is a line of SCENES: a name, whether it moves, and what follows `lossreel render`.
+# LOSSREEL_DATA, where it is set, brings the paper's own surfaces in.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+lossreel=${1:-target/release/lossreel}
+with=outputs/demo/with_shortcuts
+without=outputs/demo/without_shortcuts
+spirals=outputs/spirals
+out=outputs/gallery
+mkdir -p "$out"
+[ -d "$with/curves/curve" ] || "$lossreel" -q curve "$with" --points 41 --samples 200
+[ -d "$without/curves/curve" ] || "$lossreel" -q curve "$without" --points 41 --samples 200
+if [ ! -d "$spirals/surfaces/pca" ]; then
+  "$lossreel" -q train experiments/spirals.toml --out "$spirals" --force >/dev/null
+  "$lossreel" -q plane "$spirals" >/dev/null
+  "$lossreel" -q surface "$spirals" --grid 41x41 --samples 500 >/dev/null
+fi
+
+SCENES=(
+  "contour|film|$with"
+  "contour-pair|film|$with $without --panel-title With --panel-title Without"
+  "contour-half|film|$with --size 640x360 --scale 1.5"
+  "contour-extras|film|$with --hillshade --arrows --inset --strip loss,accuracy,lr,grad-norm"
+  "contour-card|film|$with --card 2 --clock snapshot"
+  "heatmap|film|$with --as heatmap --quantity accuracy"
+  "heatmap-signed|film|$with --as heatmap --quantity loss-difference --values=-3,3"
+  "histograms|film|$with --as histograms"
+  "shadow|film|$with --as shadow"
+  "boundary|film|$spirals --as boundary"
+  "curve|still|$with $without --as curve"
+  "curve-twin|still|$with $without --as curve --twin"
+  "spectrum|still|$with $without --as spectrum"
+)
+
+failed=0
+# Draws $1.png or another file in a theme, with the arguments that follow.
+draw() {
+  local file=$1 theme=$2
+  shift 2
+  if ! "$lossreel" -q render "$@" --theme "$theme" --out "$out/$file" >/dev/null; then
+    echo "failed: $file" >&2
+    failed=$((failed + 1))
+  fi
+}
+
+{
+  echo '<!doctype html><meta charset="utf-8"><title>lossreel: gallery</title>'
+  echo '<style>body{font-family:sans-serif;margin:2em;background:#888}h2{margin:1em 0 .3em}'
+  echo '.row{display:flex;gap:12px;flex-wrap:wrap}img,video{width:640px;display:block}</style>'
+} >"$out/index.html"
+for scene in "${SCENES[@]}"; do
+  IFS='|' read -r name kind arguments <<<"$scene"
+  # Arguments without quotes or blanks inside: splitting is meant.
+  # shellcheck disable=SC2206
+  arguments=($arguments)
+  echo "<h2>$name</h2><code>lossreel render $(printf '%s ' "${arguments[@]}")</code><div class=row>" >>"$out/index.html"
+  for theme in light dark print; do
+    draw "$name-$theme.png" "$theme" "${arguments[@]}"
+    echo "<a href=$name-$theme.png><img src=$name-$theme.png alt='$name, $theme'></a>" >>"$out/index.html"
+    echo "$name, $theme"
+  done
+  draw "$name.svg" light "${arguments[@]}"
+  echo "<a href=$name.svg><img src=$name.svg alt='$name, SVG'></a>" >>"$out/index.html"
+  if [ "$kind" = film ]; then
+    draw "$name.gif" light "${arguments[@]}" --frames 120 --contact-sheet
+    draw "$name.mp4" dark "${arguments[@]}" --frames 150
+    echo "<img src=$name.gif alt='$name, GIF'><video src=$name.mp4 controls loop muted autoplay></video>" >>"$out/index.html"
+  fi
+  echo "</div>" >>"$out/index.html"
+done
+echo "$out/index.html"
+exit "$((failed > 0))"
