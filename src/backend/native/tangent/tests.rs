@@ -32,7 +32,7 @@ fn norm(a: &[f32]) -> f64 {
 /// f32 rounding through up to 121 layers leaves 1e-6 of the products' norms: 1e-5.
 #[test]
 fn the_hessian_is_symmetric_and_linear_at_every_level() {
-    for (network, n) in nets() {
+    for (network, n) in nets().into_iter().filter(|(n, _)| !super::unsupported(n)) {
         let network = Arc::new(network);
         let case = Case::new(&network, n);
         let (u, v) = (direction(&network, 1), direction(&network, 2));
