@@ -7,7 +7,7 @@ pub use masked::MaskedObjective;
 
 use std::sync::Arc;
 
-use crate::backend::{Backend, cross_entropy};
+use crate::backend::{Backend, cross_entropy, difference_hvp};
 use crate::dataset::{Batcher, NormStats, Split};
 use crate::parallel;
 use crate::{Error, Result};
@@ -50,27 +50,7 @@ pub trait Objective: Sync {
     /// `1e-3 (1 + ||theta||) / ||v||`: good to about three digits in f32. An objective that knows
     /// better overrides it.
     fn hvp(&self, theta: &[f32], v: &[f32], out: &mut [f32]) -> Result<()> {
-        let norm = |x: &[f32]| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
-        let length = norm(v);
-        if length == 0.0 {
-            out.fill(0.0);
-            return Ok(());
-        }
-        let h = 1e-3 * (1.0 + norm(theta)) / length;
-        let moved = |sign: f64| -> Vec<f32> {
-            theta
-                .iter()
-                .zip(v)
-                .map(|(t, v)| (f64::from(*t) + sign * h * f64::from(*v)) as f32)
-                .collect()
-        };
-        let mut below = vec![0.0; theta.len()];
-        self.loss_and_grad(&moved(1.0), out)?;
-        self.loss_and_grad(&moved(-1.0), &mut below)?;
-        for (o, b) in out.iter_mut().zip(below) {
-            *o = ((f64::from(*o) - f64::from(b)) / (2.0 * h)) as f32;
-        }
-        Ok(())
+        difference_hvp(theta, v, out, |theta, grad| self.loss_and_grad(theta, grad).map(|_| ()))
     }
 }
 
@@ -172,26 +152,50 @@ impl Objective for DatasetObjective {
 
     fn loss_and_grad(&self, theta: &[f32], grad: &mut [f32]) -> Result<f64> {
         self.check(theta);
-        let batcher = self.batcher()?;
-        let image = self.sample.image_len();
-        let total = self.sample.len();
-        let (mut sum, mut grads) = (0.0, vec![0f64; grad.len()]);
-        for start in (0..total).step_by(PIECE) {
-            let indices: Vec<usize> = (start..(start + PIECE).min(total)).collect();
-            let n = indices.len();
-            let (mut images, mut labels) = (vec![0.0; n * image], vec![0; n]);
-            batcher.fill(&indices, None, &mut images, &mut labels);
-            let found = self.backend.eval_gradient(theta, &self.buffers, &images, &labels, grad)?;
-            let share = n as f64 / total as f64;
-            sum += share * found.loss;
-            grads.iter_mut().zip(&*grad).for_each(|(s, g)| *s += share * f64::from(*g));
-        }
-        grad.iter_mut().zip(grads).for_each(|(g, s)| *g = s as f32);
-        Ok(sum)
+        self.mean_over_pieces(grad, |images, labels, grad| {
+            let found = self.backend.eval_gradient(theta, &self.buffers, images, labels, grad)?;
+            Ok(found.loss)
+        })
+    }
+
+    /// Exact where the backend has tangents ([`Backend::eval_hvp`]).
+    fn hvp(&self, theta: &[f32], v: &[f32], out: &mut [f32]) -> Result<()> {
+        self.check(theta);
+        self.check(v);
+        let product = |images: &[f32], labels: &[u8], out: &mut [f32]| {
+            self.backend.eval_hvp(theta, &self.buffers, images, labels, v, out)?;
+            Ok(0.0)
+        };
+        self.mean_over_pieces(out, product).map(|_| ())
     }
 }
 
 impl DatasetObjective {
+    /// The mean over the sample, in pieces, of a number and of a vector that `f` finds for images
+    /// and labels; the vector is written over `out`.
+    fn mean_over_pieces(
+        &self,
+        out: &mut [f32],
+        f: impl Fn(&[f32], &[u8], &mut [f32]) -> Result<f64>,
+    ) -> Result<f64> {
+        let batcher = self.batcher()?;
+        let (image, total) = (self.sample.image_len(), self.sample.len());
+        let (mut sum, mut sums) = (0.0, vec![0f64; out.len()]);
+        let size = self.backend.preferred_images();
+        for start in (0..total).step_by(size) {
+            let indices: Vec<usize> = (start..(start + size).min(total)).collect();
+            let n = indices.len();
+            let (mut images, mut labels) = (vec![0.0; n * image], vec![0; n]);
+            batcher.fill(&indices, None, &mut images, &mut labels);
+            let found = f(&images, &labels, out)?;
+            let share = n as f64 / total as f64;
+            sum += share * found;
+            sums.iter_mut().zip(&*out).for_each(|(s, o)| *s += share * f64::from(*o));
+        }
+        out.iter_mut().zip(sums).for_each(|(o, s)| *o = s as f32);
+        Ok(sum)
+    }
+
     /// As [`Objective::loss`], telling `progress` of each piece of images that is done (from any
     /// thread).
     pub fn loss_with(

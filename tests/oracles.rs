@@ -186,6 +186,56 @@ fn gradients_and_batch_statistics_of_whole_nets_are_those_of_pytorch() {
     }
 }
 
+#[derive(Deserialize)]
+struct HvpCase {
+    model: ModelSpec,
+    input: [usize; 3],
+    images: usize,
+    loss: f64,
+    params: Vec<(String, Vec<usize>)>,
+    products: Vec<Fingerprint>,
+}
+
+/// `oracles/hvp.py`'s `set_statistics`.
+fn statistics(layout: &ParamLayout) -> Vec<f32> {
+    let mut buffers = noise(500_000, layout.buffer_dim());
+    for b in &layout.buffers {
+        let (centre, scale) = if b.name.ends_with("var") { (2.0, 1.0) } else { (0.0, 0.3) };
+        let values = &mut buffers[b.range()];
+        values.iter_mut().for_each(|v| *v = (centre + scale * f64::from(*v)) as f32);
+    }
+    buffers
+}
+
+/// `oracles/hvp.py` has the products in f64, by double backward. Tolerances as for gradients: an
+/// exact product carries f32 rounding, 1e-4 of a tensor's norm; differences would be off by 1e-2.
+#[test]
+fn hessian_vector_products_of_whole_nets_are_those_of_pytorch() {
+    let cases: Vec<HvpCase> = serde_json::from_str(include_str!("oracles/hvp.json")).unwrap();
+    for case in cases {
+        let what = format!("{} {:?}", case.model.arch, case.model);
+        let network = Arc::new(case.model.build(case.input, 10).unwrap());
+        let engine = backend(BackendName::Native, network).unwrap();
+        let layout = &engine.network().layout;
+        let named: Vec<_> =
+            layout.params.iter().map(|p| (p.name.clone(), p.shape.clone())).collect();
+        assert_eq!(named, case.params, "{what}");
+
+        let (theta, buffers) = (fill(layout), statistics(layout));
+        let (images, labels) = batch(0, case.images, case.input);
+        let mut out = vec![f32::NAN; layout.dim()];
+        let found = engine.eval_gradient(&theta, &buffers, &images, &labels, &mut out).unwrap();
+        assert!((found.loss - case.loss).abs() < 1e-5 * case.loss, "{what}: {found:?}");
+        let v = noise(2_000_000, layout.dim());
+        engine.eval_hvp(&theta, &buffers, &images, &labels, &v, &mut out).unwrap();
+        let whole = case.products.iter().map(|h| h[0] * h[0]).sum::<f64>().sqrt();
+        for (p, want) in layout.params.iter().zip(case.products) {
+            let got = fingerprint(&out[p.range()]);
+            assert_near(got, want, 1e-4, 1e-6 * whole, &format!("{what}, {}", p.name));
+        }
+    }
+}
+
 fn distance(got: &[f32], want: &[f64]) -> f64 {
     assert_eq!(got.len(), want.len());
     let square = |v: f64| v * v;

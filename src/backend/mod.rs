@@ -6,11 +6,13 @@
 
 pub mod candle;
 mod cross_entropy;
+mod difference;
 pub mod native;
 #[cfg(test)]
 mod tests;
 
-pub use cross_entropy::{cross_entropy, cross_entropy_grad};
+pub use cross_entropy::{cross_entropy, cross_entropy_grad, cross_entropy_grad_tangent};
+pub(crate) use difference::difference_hvp;
 
 use std::sync::Arc;
 
@@ -81,6 +83,33 @@ pub trait Backend: Send + Sync {
         labels: &[u8],
         grad: &mut [f32],
     ) -> Result<TrainLoss>;
+
+    /// The product of the Hessian of [`Backend::eval_gradient`]'s loss at `theta` with `v`, written
+    /// over `out`, all in layout order.
+    ///
+    /// The default is a central difference of gradients, as [`Objective::hvp`]'s
+    /// (good to about three digits); a backend with forward tangents gives the exact product.
+    ///
+    /// [`Objective::hvp`]: crate::objective::Objective::hvp
+    fn eval_hvp(
+        &self,
+        theta: &[f32],
+        buffers: &[f32],
+        images: &[f32],
+        labels: &[u8],
+        v: &[f32],
+        out: &mut [f32],
+    ) -> Result<()> {
+        difference_hvp(theta, v, out, |theta, grad| {
+            self.eval_gradient(theta, buffers, images, labels, grad).map(|_| ())
+        })
+    }
+
+    /// How many images [`Backend::eval_gradient`] and [`Backend::eval_hvp`] best get at once:
+    /// memory for their activations bounds it from above, idle threads from below.
+    fn preferred_images(&self) -> usize {
+        50
+    }
 
     /// Makes one point of parameter space ready for evaluation (eval mode).
     fn at(&self, theta: &[f32], buffers: &[f32]) -> Result<Box<dyn Point>>;

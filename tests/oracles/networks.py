@@ -143,17 +143,17 @@ class ResNet(nn.Module):
 
 
 class Vgg9(nn.Module):
-    def __init__(self, width):
+    def __init__(self, width, activation="relu"):
         super().__init__()
-        layers, inputs = [], 3
+        layers, inputs, act = [], 3, ACTIVATIONS[activation]
         for channels, convs in ((64, 2), (128, 2), (256, 3)):
             out = round(channels * width)
             for _ in range(convs):
-                layers += [nn.Conv2d(inputs, out, 3, 1, 1), nn.BatchNorm2d(out), nn.ReLU()]
+                layers += [nn.Conv2d(inputs, out, 3, 1, 1), nn.BatchNorm2d(out), act()]
                 inputs = out
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
-        self.fc = nn.Sequential(nn.Linear(inputs, inputs), nn.BatchNorm1d(inputs), nn.ReLU())
+        self.fc = nn.Sequential(nn.Linear(inputs, inputs), nn.BatchNorm1d(inputs), act())
         self.classifier = nn.Linear(inputs, CLASSES)
 
     def forward(self, x):
@@ -356,4 +356,5 @@ def main():
     print()
 
 
-main()
+if __name__ == "__main__":
+    main()

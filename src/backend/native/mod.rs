@@ -1,10 +1,11 @@
 //! The native backend: the fast CPU engine.
 //!
 //! [`graph`] turns a network into few large units, [`plan`] into steps cut into phases, [`pass`]
-//! executes a training step of them; [`point`] compiles one point of parameter space for
-//! evaluation. The [`kernels`] work on padded NHWC pictures ([`shape`]) with the vectors of
+//! executes a training step of them; [`tangent`] carries tangents through it for Hessian-vector
+//! products; [`point`] compiles one point of parameter space for evaluation. The [`kernels`] work on padded NHWC pictures ([`shape`]) with the vectors of
 //! [`simd`].
 
+pub mod candle_op;
 mod graph;
 mod kernels;
 mod layers;
@@ -15,6 +16,7 @@ mod point;
 mod rows;
 mod shape;
 mod simd;
+mod tangent;
 #[cfg(test)]
 mod tests;
 pub mod trial;
@@ -23,8 +25,11 @@ pub use simd::Level;
 
 use std::sync::{Arc, Mutex};
 
-use self::pass::{Batch, Mode, Pass};
-use super::{Backend, BackendName, Point, TrainLoss, TrainPass};
+use self::graph::{Graph, Purpose};
+use self::pass::{Batch, Goal, Mode, Pass};
+use self::plan::Cut;
+use self::tangent::{Sample, Tangents};
+use super::{Backend, BackendName, Point, TrainLoss, TrainPass, difference_hvp};
 use crate::network::Network;
 use crate::{Error, Result};
 
@@ -35,6 +40,8 @@ pub struct NativeBackend {
     level: Level,
     /// Memory of training passes, for reuse.
     passes: Mutex<Vec<Pass>>,
+    /// Memory of Hessian-vector products, likewise.
+    tangents: Mutex<Vec<Tangents>>,
     evaluation: Arc<point::Compiled>,
 }
 
@@ -42,6 +49,27 @@ pub struct NativeBackend {
 /// a network.
 pub fn unsupported(network: &Network) -> Option<&'static str> {
     graph::unsupported(network)
+}
+
+/// Whether the engine can execute `network` with the instructions of `level`.
+fn check(network: &Network, level: Level) -> Result<()> {
+    if let Some(op) = unsupported(network) {
+        return Err(Error::bad_value(
+            "backend",
+            "native",
+            format!("has no {op}, which {} needs", network.arch),
+            "use --backend candle",
+        ));
+    }
+    if !level.available() {
+        return Err(Error::bad_value(
+            "LOSSREEL_SIMD",
+            level,
+            "this processor has no such instructions",
+            "leave the variable unset",
+        ));
+    }
+    Ok(())
 }
 
 impl NativeBackend {
@@ -58,24 +86,15 @@ impl NativeBackend {
     /// # Errors
     /// As [`NativeBackend::new`], and for a level that this processor lacks.
     pub fn at_level(network: Arc<Network>, level: Level) -> Result<Self> {
-        if let Some(op) = unsupported(&network) {
-            return Err(Error::bad_value(
-                "backend",
-                "native",
-                format!("has no {op}, which {} needs", network.arch),
-                "use --backend candle",
-            ));
-        }
-        if !level.available() {
-            return Err(Error::bad_value(
-                "LOSSREEL_SIMD",
-                level,
-                "this processor has no such instructions",
-                "leave the variable unset",
-            ));
-        }
+        check(&network, level)?;
         let evaluation = Arc::new(point::Compiled::new(level, &network));
-        Ok(Self { network, level, passes: Mutex::default(), evaluation })
+        Ok(Self {
+            network,
+            level,
+            passes: Mutex::default(),
+            tangents: Mutex::default(),
+            evaluation,
+        })
     }
 
     fn pass(
@@ -90,7 +109,7 @@ impl NativeBackend {
         let idle = self.passes.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let mut pass = idle
             .filter(|p| p.workers() == workers)
-            .unwrap_or_else(|| Pass::new(self.level, &self.network, workers));
+            .unwrap_or_else(|| Pass::new(self.level, &self.network, Cut::Nowhere, workers));
         let found = pass.run(&self.network, theta, buffers, batch, mode, grad);
         self.passes.lock().unwrap_or_else(|e| e.into_inner()).push(pass);
         found
@@ -108,7 +127,7 @@ impl Backend for NativeBackend {
 
     fn train_pass(&self, pass: TrainPass<'_>, grad: &mut [f32]) -> Result<TrainLoss> {
         let TrainPass { theta, buffers, images, labels, label_smoothing, streams, step } = pass;
-        let batch = Batch { images, labels, label_smoothing };
+        let batch = Batch { images, goal: Goal::Classes { labels, label_smoothing } };
         Ok(self.pass(theta, buffers, batch, Mode::Train { streams, step }, grad))
     }
 
@@ -120,8 +139,36 @@ impl Backend for NativeBackend {
         labels: &[u8],
         grad: &mut [f32],
     ) -> Result<TrainLoss> {
-        let batch = Batch { images, labels, label_smoothing: 0.0 };
+        let batch = Batch { images, goal: Goal::Classes { labels, label_smoothing: 0.0 } };
         Ok(self.pass(theta, &mut buffers.to_vec(), batch, Mode::Eval, grad))
+    }
+
+    fn eval_hvp(
+        &self,
+        theta: &[f32],
+        buffers: &[f32],
+        images: &[f32],
+        labels: &[u8],
+        v: &[f32],
+        out: &mut [f32],
+    ) -> Result<()> {
+        if tangent::unsupported(&self.network) {
+            return difference_hvp(theta, v, out, |theta, grad| {
+                self.eval_gradient(theta, buffers, images, labels, grad).map(|_| ())
+            });
+        }
+        let workers = rayon::current_num_threads();
+        let idle = self.tangents.lock().unwrap_or_else(|e| e.into_inner()).pop();
+        let mut tangents = idle.filter(|t| t.workers() == workers).unwrap_or_else(|| {
+            Tangents::new(self.level, Graph::new(&self.network, Purpose::Eval), workers)
+        });
+        tangents.run(&self.network, [theta, v], buffers, Sample { images, labels }, out);
+        self.tangents.lock().unwrap_or_else(|e| e.into_inner()).push(tangents);
+        Ok(())
+    }
+
+    fn preferred_images(&self) -> usize {
+        256
     }
 
     fn at(&self, theta: &[f32], buffers: &[f32]) -> Result<Box<dyn Point>> {

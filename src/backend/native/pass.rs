@@ -13,7 +13,7 @@ use super::kernels::{
     self, Algorithm, Data, Epilogue, Forward, Geometry, Reduction, Tensor, Term, Weights,
 };
 use super::layers::{self, With};
-use super::plan::{Finish, Memory, Phase, Plan, Slot, SlotId, Step};
+use super::plan::{Cut, Finish, Memory, Phase, Plan, Slot, SlotId, Step};
 use super::rows::Rows;
 use super::shape::Shape;
 use super::simd::Level;
@@ -37,8 +37,16 @@ pub(super) enum Mode<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Batch<'a> {
     pub images: &'a [f32],
-    pub labels: &'a [u8],
-    pub label_smoothing: f64,
+    pub goal: Goal<'a>,
+}
+
+/// What follows the logits.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Goal<'a> {
+    /// The mean cross-entropy with these classes.
+    Classes { labels: &'a [u8], label_smoothing: f64 },
+    /// Somebody else's loss: its gradient to the logits, (n, classes).
+    Gradient(&'a [f32]),
 }
 
 /// A convolution's kernels and where its weights' gradient lies in a piece's partial sums.
@@ -74,6 +82,8 @@ struct Piece {
     sums: Vec<Vec<f64>>,
     /// Gradients of the parameters that the phase at hand reaches.
     dw: Vec<f32>,
+    /// What [`Step::Output`] puts out.
+    output: Vec<f32>,
     losses: f64,
     correct: usize,
 }
@@ -107,11 +117,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
+impl Batch<'_> {
+    fn len(&self, network: &Network) -> usize {
+        self.images.len() / network.input.iter().product::<usize>()
+    }
+}
+
 impl Pass {
     /// A pass for `graph` with room for `workers` workers.
-    pub fn new(level: Level, network: &Network, workers: usize) -> Self {
+    pub fn new(level: Level, network: &Network, cut: Cut, workers: usize) -> Self {
         let graph = Graph::new(network, Purpose::Train);
-        let plan = Plan::new(&graph);
+        let plan = Plan::new(&graph, cut);
         let mut convs: Vec<Option<ConvUnit>> = graph.units.iter().map(|_| None).collect();
         let mut rows: Vec<Vec<Rows>> = graph.units.iter().map(|_| Vec::new()).collect();
         let mut forward: Vec<Option<[SlotId; 2]>> = vec![None; graph.units.len()];
@@ -200,20 +216,105 @@ impl Pass {
         mode: Mode,
         grad: &mut [f32],
     ) -> TrainLoss {
-        let image = network.input.iter().product::<usize>();
-        let n = batch.labels.len();
-        let per_piece = n.div_ceil(PIECES);
-        let pieces = n.div_ceil(per_piece);
-        self.make_room(pieces, per_piece);
-        self.pack(network, theta);
+        self.begin(network, theta, buffers, batch, mode);
         grad.fill(0.0);
+        self.phases(0..self.plan.phases.len(), network, theta, buffers, batch, mode, grad);
+        let n = batch.len(network);
+        let (mut loss, mut correct) = (0.0, 0);
+        for piece in &self.pieces[..n.div_ceil(n.div_ceil(PIECES))] {
+            let piece = lock(piece);
+            loss += piece.losses;
+            correct += piece.correct;
+        }
+        TrainLoss { loss: loss / n as f64, correct }
+    }
+
+    /// The first half of a pass that is cut at its loss: returns the logits, (n, classes), and keeps
+    /// what the second half needs.
+    pub fn forward(
+        &mut self,
+        network: &Network,
+        theta: &[f32],
+        buffers: &mut [f32],
+        images: &[f32],
+        mode: Mode,
+    ) -> Vec<f32> {
+        let batch = Batch { images, goal: Goal::Gradient(&[]) };
+        self.begin(network, theta, buffers, batch, mode);
+        self.phases(0..self.loss(), network, theta, buffers, batch, mode, &mut []);
+        self.output(batch.len(network))
+    }
+
+    /// The second half, on the same images: writes the gradient of a loss with the gradient `dlogits`
+    /// over `grad`; returns the gradient to the images, (n, c, h, w), where the cut asks for it.
+    pub fn backward(
+        &mut self,
+        network: &Network,
+        theta: &[f32],
+        images: &[f32],
+        dlogits: &[f32],
+        mode: Mode,
+        grad: &mut [f32],
+    ) -> Vec<f32> {
+        let batch = Batch { images, goal: Goal::Gradient(dlogits) };
+        grad.fill(0.0);
+        let phases = self.loss()..self.plan.phases.len();
+        self.phases(phases, network, theta, &mut [], batch, mode, grad);
+        self.output(batch.len(network))
+    }
+
+    /// The phase that begins with the loss.
+    fn loss(&self) -> usize {
+        let begins = |p: &Phase| matches!(p.steps.first(), Some(Step::Loss { .. }));
+        self.plan.phases.iter().position(begins).expect("the pass is cut at its loss")
+    }
+
+    /// What the pieces put out, in their order.
+    fn output(&self, n: usize) -> Vec<f32> {
+        let mut all = Vec::new();
+        for piece in &self.pieces[..n.div_ceil(n.div_ceil(PIECES))] {
+            all.append(&mut lock(piece).output);
+        }
+        all
+    }
+
+    /// Everything that comes before the first phase.
+    fn begin(
+        &mut self,
+        network: &Network,
+        theta: &[f32],
+        buffers: &[f32],
+        batch: Batch,
+        mode: Mode,
+    ) {
+        let n = batch.len(network);
+        let per_piece = n.div_ceil(PIECES);
+        self.make_room(n.div_ceil(per_piece), per_piece);
+        self.pack(network, theta);
         if matches!(mode, Mode::Eval) {
             for id in 0..self.graph.norms.len() {
                 self.set_norm_from_buffers(network, theta, buffers, id);
             }
         }
+    }
+
+    #[allow(clippy::too_many_arguments)] // the run's own arguments
+    fn phases(
+        &mut self,
+        range: std::ops::Range<usize>,
+        network: &Network,
+        theta: &[f32],
+        buffers: &mut [f32],
+        batch: Batch,
+        mode: Mode,
+        grad: &mut [f32],
+    ) {
+        let image = network.input.iter().product::<usize>();
+        let n = batch.len(network);
+        let per_piece = n.div_ceil(PIECES);
+        let pieces = n.div_ceil(per_piece);
         let phases = std::mem::take(&mut self.plan.phases);
-        for phase in &phases {
+        for phase in &phases[range] {
             let gradients = self.gradient_len(phase);
             let this = &*self;
             let work = |p: usize| {
@@ -225,6 +326,7 @@ impl Pass {
                     batch,
                     mode,
                     first: p * per_piece,
+                    total: n,
                     image,
                 };
                 let here = per_piece.min(n - p * per_piece);
@@ -243,13 +345,6 @@ impl Pass {
             }
         }
         self.plan.phases = phases;
-        let (mut loss, mut correct) = (0.0, 0);
-        for piece in &self.pieces[..pieces] {
-            let piece = lock(piece);
-            loss += piece.losses;
-            correct += piece.correct;
-        }
-        TrainLoss { loss: loss / n as f64, correct }
     }
 
     /// Pieces with memory for `images` images each; what is there is kept.
@@ -265,6 +360,7 @@ impl Pass {
                     slot.resize(images * shape.len(), 0.0);
                 }
             }
+            piece.output.clear();
             piece.losses = 0.0;
             piece.correct = 0;
             piece.sums.resize_with(self.norms.len(), Vec::new);
@@ -482,6 +578,8 @@ struct Run<'a> {
     mode: Mode<'a>,
     /// The piece's first image in the batch.
     first: usize,
+    /// Images of the batch.
+    total: usize,
     /// Floats of an input image.
     image: usize,
 }
@@ -624,7 +722,7 @@ impl Run<'_> {
                 self.worker.kernel = kernel;
             }
             Step::Loss { logits, gradient } => {
-                let batch = self.batch;
+                let (goal, total) = (self.batch.goal, self.total);
                 let first = self.first + group.start;
                 let (losses, correct) = self.write(*gradient, group, |run, g, shape| {
                     let z = run.view(*logits, group);
@@ -633,18 +731,33 @@ impl Run<'_> {
                         z.data.chunks_exact(z.shape.len()).zip(g.chunks_exact_mut(shape.len()));
                     for (k, (z, g)) in pixels.enumerate() {
                         let (from, to) = (pixel(run.pass.plan.slots[*logits].shape), pixel(*shape));
-                        let label = &batch.labels[first + k..][..1];
                         let g = &mut g[to];
-                        let (loss, right) =
-                            cross_entropy_grad(&z[from], label, batch.label_smoothing, g);
-                        // Of the mean over the batch.
-                        g.iter_mut().for_each(|g| *g /= batch.labels.len() as f32);
-                        found = (found.0 + loss, found.1 + right);
+                        match goal {
+                            Goal::Classes { labels, label_smoothing } => {
+                                let label = &labels[first + k..][..1];
+                                let (loss, right) =
+                                    cross_entropy_grad(&z[from], label, label_smoothing, g);
+                                // Of the mean over the batch.
+                                g.iter_mut().for_each(|g| *g /= total as f32);
+                                found = (found.0 + loss, found.1 + right);
+                            }
+                            Goal::Gradient(given) => {
+                                g.copy_from_slice(&given[(first + k) * g.len()..][..g.len()]);
+                            }
+                        }
                     }
                     found
                 });
                 self.piece.losses += losses;
                 self.piece.correct += correct;
+            }
+            Step::Output { from } => {
+                let mut output = std::mem::take(&mut self.piece.output);
+                let from = self.view(*from, group);
+                for image in from.data.chunks_exact(from.shape.len()) {
+                    unload(image, from.shape, &mut output);
+                }
+                self.piece.output = output;
             }
             Step::JoinBackward { sources, mask, reductions, g } => {
                 let shape = pass.plan.slots[*g].shape;
@@ -747,6 +860,16 @@ pub(super) fn load(image: &[f32], y: &mut [f32], shape: &Shape) {
         for c in 0..shape.c {
             let from = &image[c * area + py * shape.w..][..shape.w];
             row[c..].iter_mut().step_by(shape.stride).zip(from).for_each(|(y, v)| *y = *v);
+        }
+    }
+}
+
+/// The way back of [`load`], behind what `out` holds.
+fn unload(image: &[f32], shape: &Shape, out: &mut Vec<f32>) {
+    for c in 0..shape.c {
+        for y in 0..shape.h {
+            let row = &image[shape.at(y as isize, 0) + c..];
+            out.extend(row.iter().step_by(shape.stride).take(shape.w));
         }
     }
 }

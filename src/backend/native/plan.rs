@@ -57,6 +57,8 @@ pub(super) enum Step {
     /// Any other layer backward, to its input number `input`; `saved` is what it needs of the
     /// forward pass.
     PlainBackward { unit: UnitId, input: usize, saved: Vec<SlotId>, dy: SlotId, dx: SlotId },
+    /// Pictures to whoever runs the pass.
+    Output { from: SlotId },
 }
 
 impl Step {
@@ -83,6 +85,7 @@ impl Step {
             Step::PlainBackward { saved, dy, dx, .. } => {
                 (saved.iter().chain([dy]).copied().collect(), Some(*dx))
             }
+            Step::Output { from } => (vec![*from], None),
         }
     }
 }
@@ -140,15 +143,37 @@ const GROUP_BYTES: usize = 640 << 10;
 /// Most images of a group.
 pub(super) const MAX_GROUP: usize = 8;
 
+/// Whether a pass runs through, or stops at the logits for somebody else's loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    Nowhere,
+    /// Logits are put out and the loss begins a phase. The gradient to the images is put out at the
+    /// end, if wanted.
+    AtLoss {
+        image_gradient: bool,
+    },
+}
+
 impl Plan {
     /// The pass of `graph`: forward, loss, backward to all parameters.
-    pub fn new(graph: &Graph) -> Self {
-        Emitter::new(graph).run()
+    pub fn new(graph: &Graph, cut: Cut) -> Self {
+        let (phases, shapes) = Emitter::new(graph, cut).run();
+        allocate(phases, shapes)
+    }
+
+    /// The same as one phase: for passes that need to know nothing about the batch on their way.
+    pub fn of_one_phase(graph: &Graph) -> Self {
+        let (phases, shapes) = Emitter::new(graph, Cut::Nowhere).run();
+        let steps = phases.into_iter().flat_map(|p| p.steps).collect();
+        allocate(vec![Phase { steps, ..Phase::default() }], shapes)
     }
 }
 
 struct Emitter<'a> {
     graph: &'a Graph,
+    cut: Cut,
+    /// Whether the images' gradient is wanted.
+    image_gradient: bool,
     phases: Vec<Phase>,
     shapes: Vec<Shape>,
     /// Each value's slot.
@@ -160,14 +185,16 @@ struct Emitter<'a> {
 }
 
 impl<'a> Emitter<'a> {
-    fn new(graph: &'a Graph) -> Self {
+    fn new(graph: &'a Graph, cut: Cut) -> Self {
+        let image_gradient = cut == Cut::AtLoss { image_gradient: true };
         let halos = graph.halos();
         let shapes: Vec<Shape> =
             graph.values.iter().zip(&halos).map(|(&v, &halo)| Shape::new(v, halo)).collect();
         let mut needs = vec![0; graph.values.len()];
         for unit in &graph.units {
-            // The images need no gradient, so the first convolution needs no border.
-            if let (Layer::Conv { form, .. }, true) = (&unit.layer, unit.inputs[0] != 0) {
+            // Where the images need no gradient the first convolution needs no border.
+            let wanted = image_gradient || unit.inputs[0] != 0;
+            if let (Layer::Conv { form, .. }, true) = (&unit.layer, wanted) {
                 let ([_, h, w], [_, ho, wo]) =
                     (graph.values[unit.inputs[0]], graph.values[unit.output]);
                 needs[unit.output] = form.gradient_halo(h, ho).max(form.gradient_halo(w, wo));
@@ -175,6 +202,8 @@ impl<'a> Emitter<'a> {
         }
         Self {
             graph,
+            cut,
+            image_gradient,
             phases: vec![Phase::default()],
             held: (0..shapes.len()).collect(),
             sources: vec![Vec::new(); shapes.len()],
@@ -206,19 +235,27 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    fn run(mut self) -> Plan {
+    fn run(mut self) -> (Vec<Phase>, Vec<Shape>) {
         self.push(Step::Input { to: self.held[0] });
         for unit in 0..self.graph.units.len() {
             self.forward(unit);
         }
         let logits = self.graph.logits();
+        if self.cut != Cut::Nowhere {
+            self.push(Step::Output { from: self.held[logits] });
+            self.phases.push(Phase::default());
+        }
         let gradient = self.slot(logits, self.needs[logits]);
         self.push(Step::Loss { logits: self.held[logits], gradient });
         self.sources[logits].push(gradient);
         for unit in (0..self.graph.units.len()).rev() {
             self.backward(unit);
         }
-        allocate(self.phases, self.shapes)
+        if self.image_gradient {
+            let from = self.gradient(0);
+            self.push(Step::Output { from });
+        }
+        (self.phases, self.shapes)
     }
 
     fn forward(&mut self, id: UnitId) {
@@ -291,7 +328,7 @@ impl<'a> Emitter<'a> {
                 let dz = self.gradient(unit.output);
                 let v = unit.inputs[0];
                 self.push(Step::ConvWeights { unit: id, x: self.held[v], dz });
-                if v != 0 {
+                if v != 0 || self.image_gradient {
                     let dx = self.slot(v, self.needs[v]);
                     self.push(Step::ConvData { unit: id, dz, dx });
                     self.sources[v].push(dx);
@@ -304,7 +341,10 @@ impl<'a> Emitter<'a> {
                     let saved = norm.then(|| self.held[unit.inputs[0]]);
                     self.push(Step::Rows { unit: id, saved, dy });
                 }
-                for (input, &v) in unit.inputs.iter().enumerate().filter(|(_, v)| **v != 0) {
+                let wanted = |v: usize| v != 0 || self.image_gradient;
+                let inputs: Vec<_> =
+                    unit.inputs.iter().copied().enumerate().filter(|(_, v)| wanted(*v)).collect();
+                for (input, v) in inputs {
                     let saved = match layer {
                         Layer::MaxPool(_) => vec![self.held[v], y],
                         Layer::Activation(_)

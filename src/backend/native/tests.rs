@@ -7,15 +7,16 @@ use crate::models::{ActivationChoice, ModelSpec, Norm, Shortcut};
 use crate::network::Activation;
 use crate::rng::Streams;
 
-struct Case {
-    theta: Vec<f32>,
-    buffers: Vec<f32>,
-    images: Vec<f32>,
-    labels: Vec<u8>,
+#[derive(Clone)]
+pub(super) struct Case {
+    pub theta: Vec<f32>,
+    pub buffers: Vec<f32>,
+    pub images: Vec<f32>,
+    pub labels: Vec<u8>,
 }
 
 impl Case {
-    fn new(network: &Network, n: usize) -> Self {
+    pub fn new(network: &Network, n: usize) -> Self {
         let streams = Streams::new(17);
         let mut rng = streams.stream("test", 0);
         let [c, h, w] = network.input;
@@ -55,7 +56,7 @@ impl Case {
 }
 
 /// ||a - b|| / ||b||.
-fn distance(a: &[f32], b: &[f32]) -> f64 {
+pub(super) fn distance(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len());
     let off: f64 = a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
     let size: f64 = b.iter().map(|b| f64::from(*b).powi(2)).sum();
@@ -63,7 +64,7 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 }
 
 /// Nets of every layer the engine has, on pictures that are not square, odd batches.
-fn nets() -> Vec<(Network, usize)> {
+pub(super) fn nets() -> Vec<(Network, usize)> {
     let small = |arch: &str| ModelSpec { width: 0.25, hidden: vec![20, 9], ..ModelSpec::of(arch) };
     let with = |a| ActivationChoice(Some(a));
     let vit = ModelSpec { dim: 36, depth: 2, heads: 3, patch: 2, ..ModelSpec::of("vit") };

@@ -287,12 +287,19 @@ impl ConvBackward {
         }
     }
 
-    /// Writes the input's gradient of `images` images over `dx`.
-    pub fn run(&self, dz: &[f32], images: usize, mut packed: &[f32], dx: &mut [f32]) {
+    /// Writes the input's gradient of `images` images through an epilogue over `dx`.
+    pub fn run<'e>(
+        &self,
+        dz: &[f32],
+        images: usize,
+        mut packed: &[f32],
+        epilogue: impl Fn() -> Epilogue<'e>,
+        dx: &mut [f32],
+    ) {
         for windows in &self.phases {
             let (own, rest) = packed.split_at(windows.depth() * self.dx.stride);
             let shapes = [&self.dz, &self.dx];
-            sum_windows(self.level, shapes, windows, dz, images, own, Epilogue::Plain, dx);
+            sum_windows(self.level, shapes, windows, dz, images, own, epilogue(), dx);
             packed = rest;
         }
     }
@@ -390,8 +397,11 @@ impl Direct<'_> {
                 let (mut from, mut to) = ([x; P], [0usize; P]);
                 let live = (total - t).min(P);
                 for p in 0..P {
-                    from[p] = x.add(i * self.lens[0] + *in_at.get_unchecked(j) as usize);
+                    let at = i * self.lens[0] + *in_at.get_unchecked(j) as usize;
+                    from[p] = x.add(at);
                     to[p] = i * self.lens[1] + *out_at.get_unchecked(j) as usize + channel;
+                    debug_assert!(runs.iter().all(|r| at + r.at + r.len <= self.x.len()));
+                    debug_assert!(to[p] + NV * S::LANES <= self.y.len());
                     // Beyond the last pixel the tile repeats it.
                     if p + 1 < live {
                         j += 1;
@@ -588,6 +598,8 @@ impl Outer<'_> {
                 let x = self.x.as_ptr().add(i * input.len() + corner);
                 let g = self.dz.as_ptr().add(i * dz_shape.len() + dz_shape.at(0, 0));
                 for oy in 0..dz_shape.h {
+                    let last = (oy * input.row() + (dz_shape.w - 1) * input.stride) * form.stride;
+                    debug_assert!(i * input.len() + corner + last + K <= self.x.len());
                     let mut x = x.add(oy * form.stride * input.row());
                     let mut g = g.add(oy * dz_shape.row() + first * S::LANES);
                     for _ in 0..dz_shape.w {

@@ -158,11 +158,22 @@ impl Data {
         dx: &mut [f32],
         scratch: &mut [f32],
     ) {
+        self.run_through(dz, images, packed, || Epilogue::Plain, dx, scratch);
+    }
+
+    /// Writes the gradient of `images` images through an epilogue over `dx`.
+    pub fn run_through<'e>(
+        &self,
+        dz: &[f32],
+        images: usize,
+        packed: &[f32],
+        epilogue: impl Fn() -> Epilogue<'e>,
+        dx: &mut [f32],
+        scratch: &mut [f32],
+    ) {
         match self {
-            Self::Direct(kernel) => kernel.run(dz, images, packed, dx),
-            Self::Winograd(kernel) => {
-                kernel.forward(dz, images, packed, Epilogue::Plain, dx, scratch);
-            }
+            Self::Direct(kernel) => kernel.run(dz, images, packed, epilogue, dx),
+            Self::Winograd(kernel) => kernel.forward(dz, images, packed, epilogue(), dx, scratch),
         }
     }
 }

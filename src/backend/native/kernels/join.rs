@@ -23,13 +23,37 @@ pub(crate) struct Term<'a> {
     pub affine: Option<[&'a [f32]; 2]>,
 }
 
-fn check(images: usize, like: &Shape, len: usize, shape: &Shape) {
+pub(super) fn check(images: usize, like: &Shape, len: usize, shape: &Shape) {
     assert_eq!(
         (shape.stride, shape.h, shape.w),
         (like.stride, like.h, like.w),
         "pictures of two sizes"
     );
     assert!(len >= images * shape.len());
+}
+
+/// Where the vector of channels from `channel` on begins in a row of an image; debug builds check
+/// that all of the row lies in the tensor's `len` floats.
+#[inline(always)]
+fn row_at(shape: &Shape, [image, row, channel]: [usize; 3], len: usize) -> usize {
+    let at = image * shape.len() + shape.at(row as isize, 0) + channel;
+    debug_assert!(at - channel + shape.w * shape.stride <= len, "a row leaves its tensor");
+    at
+}
+
+impl Tensor<'_> {
+    /// The row's pixels, `stride` floats apart; see [`row_at`].
+    #[inline(always)]
+    pub(super) fn row(&self, at: [usize; 3]) -> *const f32 {
+        self.data.as_ptr().wrapping_add(row_at(self.shape, at, self.data.len()))
+    }
+}
+
+/// [`Tensor::row`] of what is written.
+#[inline(always)]
+pub(super) fn row_mut(data: &mut [f32], shape: &Shape, at: [usize; 3]) -> *mut f32 {
+    let at = row_at(shape, at, data.len());
+    data.as_mut_ptr().wrapping_add(at)
 }
 
 /// y = sum of one or two terms, negative values set to 0 if `relu`.
@@ -103,10 +127,9 @@ impl Join<'_> {
                 let ((a1, a0), (b1, b0)) = (affine(&self.a), affine(&b));
                 for i in 0..self.images {
                     for row in 0..shape.h {
-                        let at = |s: &Shape| i * s.len() + s.at(row as isize, 0) + channel;
-                        let y = self.y.as_mut_ptr().add(at(shape));
-                        let xa = self.a.tensor.data.as_ptr().add(at(self.a.tensor.shape));
-                        let xb = b.tensor.data.as_ptr().add(at(b.tensor.shape));
+                        let at = [i, row, channel];
+                        let y = row_mut(self.y, shape, at);
+                        let (xa, xb) = (self.a.tensor.row(at), b.tensor.row(at));
                         for x in 0..shape.w {
                             let o = x * shape.stride;
                             let mut v = S::load(xa.add(o));
@@ -218,14 +241,10 @@ impl JoinBackward<'_, '_> {
                 let mut total = [[S::zero(); 2]; 2];
                 for i in 0..self.images {
                     for row in 0..shape.h {
-                        let at = |t: &Tensor| {
-                            let at = i * t.shape.len() + t.shape.at(row as isize, 0) + channel;
-                            t.data.as_ptr().add(at)
-                        };
-                        let (pa, pb, pm) = (at(&first), at(&second), at(&mask));
-                        let pz = [at(&z[0]), at(&z[1])];
-                        let to = i * shape.len() + shape.at(row as isize, 0) + channel;
-                        let pg = self.g.as_mut_ptr().add(to);
+                        let at = [i, row, channel];
+                        let (pa, pb, pm) = (first.row(at), second.row(at), mask.row(at));
+                        let pz = [z[0].row(at), z[1].row(at)];
+                        let pg = row_mut(self.g, shape, at);
                         let mut sums = [[S::zero(); 2]; 2];
                         for x in 0..shape.w {
                             let o = x * shape.stride;
@@ -305,10 +324,9 @@ impl Kernel for AffineBackward<'_> {
                 let k3 = S::load(self.k[2].as_ptr().add(channel));
                 for i in 0..self.images {
                     for row in 0..shape.h {
-                        let at = |s: &Shape| i * s.len() + s.at(row as isize, 0) + channel;
-                        let g = self.g.data.as_ptr().add(at(self.g.shape));
-                        let z = self.z.data.as_ptr().add(at(self.z.shape));
-                        let dz = self.dz.as_mut_ptr().add(at(shape));
+                        let at = [i, row, channel];
+                        let (g, z) = (self.g.row(at), self.z.row(at));
+                        let dz = row_mut(self.dz, shape, at);
                         for x in 0..shape.w {
                             let o = x * shape.stride;
                             let v = S::fma(S::load(z.add(o)), k2, k3);
@@ -346,8 +364,7 @@ impl Kernel for Moments<'_> {
                 let mut total = [S::zero(); 2];
                 for i in 0..self.images {
                     for row in 0..shape.h {
-                        let at = i * shape.len() + shape.at(row as isize, 0) + channel;
-                        let z = self.z.data.as_ptr().add(at);
+                        let z = self.z.row([i, row, channel]);
                         let mut sums = [S::zero(); 2];
                         for x in 0..shape.w {
                             let v = S::load(z.add(x * shape.stride));

@@ -11,6 +11,7 @@ pub(super) mod layer_norm;
 mod math;
 pub(super) mod plain;
 mod product;
+pub(super) mod tangent;
 pub(super) mod tokens;
 mod winograd;
 

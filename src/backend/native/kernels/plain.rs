@@ -7,17 +7,22 @@ use crate::backend::native::shape::Shape;
 use crate::rng::Rng;
 
 /// Rows and columns of a picture.
-fn pixels(h: usize, w: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(super) fn pixels(h: usize, w: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..h).flat_map(move |y| (0..w).map(move |x| (y, x)))
 }
 
 /// The channels of pixel (y, x), padding included.
-fn pixel<'a>(image: &'a [f32], shape: &Shape, y: usize, x: usize) -> &'a [f32] {
+pub(super) fn pixel<'a>(image: &'a [f32], shape: &Shape, y: usize, x: usize) -> &'a [f32] {
     let at = shape.at(y as isize, x as isize);
     &image[at..at + shape.stride]
 }
 
-fn pixel_mut<'a>(image: &'a mut [f32], shape: &Shape, y: usize, x: usize) -> &'a mut [f32] {
+pub(super) fn pixel_mut<'a>(
+    image: &'a mut [f32],
+    shape: &Shape,
+    y: usize,
+    x: usize,
+) -> &'a mut [f32] {
     let at = shape.at(y as isize, x as isize);
     &mut image[at..at + shape.stride]
 }

@@ -125,7 +125,7 @@ fn forward_backward_data_and_backward_weights_agree_with_direct_sums() {
             let mut packed = vec![0.0; back.packed_len()];
             back.pack(&case.weight, &mut packed);
             let mut got = vec![0.0; dx.len()];
-            back.run(&case.g, images, &packed, &mut got);
+            back.run(&case.g, images, &packed, || Epilogue::Plain, &mut got);
             near(&got, &dx, &what("backward data"));
 
             let mut packed = vec![0.0; conv.packed_len()];
