@@ -21,8 +21,24 @@ SCENES=(
   "contour|film|$with"
   "contour-pair|film|$with $without --panel-title With --panel-title Without"
   "contour-half|film|$with --size 640x360 --scale 1.5"
+  "contour-extras|film|$with --hillshade --arrows --inset --card 1"
+  "surface|film|$with --as surface"
+  "surface-pair|film|$with $without --as surface"
   "curve|still|$with $without --as curve"
+  "spectrum|still|$with $without --as spectrum"
+  "heatmap|film|$with --as heatmap"
+  "histograms|film|$with --as histograms"
+  "shadow|film|$with --as shadow"
 )
+# Scenes of other runs, where these have been made (README's section on scenes says how).
+[ -d outputs/spirals ] && SCENES+=("boundary|film|outputs/spirals --as boundary")
+[ -d outputs/race_digits/joint ] && SCENES+=("race|film|outputs/race_digits/joint --as race")
+li=${LOSSREEL_DATA:-../shared/data}
+if [ -d "$li/li2018-resnet56" ]; then
+  files="--grid-file $li/li2018-resnet56-noshort/surface-2d-201x201.h5"
+  files+=" --grid-file $li/li2018-resnet56/surface-2d-51x51.h5"
+  SCENES+=("paper|film|$files --as surface")
+fi
 
 failed=0
 # Draws $1.png or another file in a theme, with the arguments that follow.

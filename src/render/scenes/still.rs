@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::render::canvas::Canvas;
-use crate::render::film::{self, Format, Output, RenderReport};
+use crate::render::film::{self, Output, RenderReport};
 use crate::render::show::Show;
 use crate::render::theme::Theme;
 
@@ -37,7 +37,7 @@ impl<'a> Still<'a> {
     /// Errors: those of [`Output::check`]; [`Error::Render`] where `output` is a film.
     pub fn for_output(figure: &'a dyn Figure, output: &'a Output) -> Result<Self> {
         let (format, size) = output.check()?;
-        if matches!(format, Format::Gif | Format::Mp4) {
+        if format.moves() {
             return Err(Error::Render {
                 what: format!("{} does not move", figure.name()),
                 remedy: "write it to a .png or .svg file".into(),
