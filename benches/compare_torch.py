@@ -294,6 +294,15 @@ def table(args, rows):
         f"PyTorch {first['torch']}, backend {ours[0]['backend']}. PyTorch's memory includes "
         f"{first['rss_import_mb']:,.0f} MB that the import takes."
     )
+    low = min(f["peak_gflops"] for f in ours)
+    high = max(f["peak_gflops"] for f in ours)
+    if low < 0.85 * high:
+        # PyTorch's threads wait for each other by spinning and lose far more than their share when
+        # somebody else computes: such a table flatters lossreel.
+        lines.append(
+            f"\n**Not valid: the machine was busy with something else.** The peak measured beside "
+            f"each round went from {low:.0f} to {high:.0f} GFLOP/s. Measure again."
+        )
     return "\n".join(lines) + "\n"
 
 

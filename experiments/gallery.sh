@@ -12,26 +12,35 @@ cd "$(dirname "$0")/.."
 lossreel=${1:-target/release/lossreel}
 with=outputs/demo/with_shortcuts
 without=outputs/demo/without_shortcuts
+spirals=outputs/spirals
 out=outputs/gallery
 mkdir -p "$out"
 [ -d "$with/curves/curve" ] || "$lossreel" -q curve "$with" --points 41 --samples 200
 [ -d "$without/curves/curve" ] || "$lossreel" -q curve "$without" --points 41 --samples 200
+if [ ! -d "$spirals/surfaces/pca" ]; then
+  "$lossreel" -q train experiments/spirals.toml --out "$spirals" --force >/dev/null
+  "$lossreel" -q plane "$spirals" >/dev/null
+  "$lossreel" -q surface "$spirals" --grid 41x41 --samples 500 >/dev/null
+fi
 
 SCENES=(
   "contour|film|$with"
   "contour-pair|film|$with $without --panel-title With --panel-title Without"
   "contour-half|film|$with --size 640x360 --scale 1.5"
-  "contour-extras|film|$with --hillshade --arrows --inset --card 1"
-  "surface|film|$with --as surface"
-  "surface-pair|film|$with $without --as surface"
-  "curve|still|$with $without --as curve"
-  "spectrum|still|$with $without --as spectrum"
-  "heatmap|film|$with --as heatmap"
+  "contour-extras|film|$with --hillshade --arrows --inset --strip loss,accuracy,lr,grad-norm"
+  "contour-card|film|$with --card 2 --clock snapshot"
+  "heatmap|film|$with --as heatmap --quantity accuracy"
+  "heatmap-signed|film|$with --as heatmap --quantity loss-difference --values=-3,3"
   "histograms|film|$with --as histograms"
   "shadow|film|$with --as shadow"
+  "boundary|film|$spirals --as boundary"
+  "curve|still|$with $without --as curve"
+  "curve-twin|still|$with $without --as curve --twin"
+  "spectrum|still|$with $without --as spectrum"
+  "surface|film|$with --as surface"
+  "surface-pair|film|$with $without --as surface"
 )
-# Scenes of other runs, where these have been made (README's section on scenes says how).
-[ -d outputs/spirals ] && SCENES+=("boundary|film|outputs/spirals --as boundary")
+# A race, where experiments/race.sh has made one, and the paper's own surfaces.
 [ -d outputs/race_digits/joint ] && SCENES+=("race|film|outputs/race_digits/joint --as race")
 li=${LOSSREEL_DATA:-../shared/data}
 if [ -d "$li/li2018-resnet56" ]; then

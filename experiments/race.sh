@@ -19,7 +19,7 @@ train() { # name, then settings
 }
 
 case $set_name in
-digits) sgd=0.1 momentum=0.02 adam=0.002 goal=0.9 grid=61x61 samples=500 ;;
+digits) sgd=0.1 momentum=0.02 adam=0.002 goal=0.92 grid=61x61 samples=500 ;;
 *) sgd=0.1 momentum=0.02 adam=0.002 goal=0.4 grid=31x31 samples=300 ;;
 esac
 train sgd --set optim.momentum=0 --set optim.lr=$sgd "$@"

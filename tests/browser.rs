@@ -2,8 +2,11 @@
 //! MP4 to its end, xmllint finds the SVG valid, ffprobe reads the containers. Each is skipped, and
 //! says so, where the program is not installed.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Condvar, Mutex};
 
 use lossreel::render::film::{self, Output};
 use lossreel::render::scene::{
@@ -73,6 +76,7 @@ fn chromium(folder: &Path, arguments: &[&str]) -> Option<std::process::Output> {
     let name = program(&["chromium", "chromium-browser", "google-chrome"])?;
     let mut command = Command::new(name);
     command.args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]);
+    command.args(["--disable-background-networking", "--no-first-run", "--disable-sync"]);
     command.arg(format!("--user-data-dir={}", folder.join("profile").display()));
     Some(command.args(arguments).current_dir(folder).output().unwrap())
 }
@@ -113,20 +117,64 @@ fn chromium_draws_the_svg_as_we_draw_the_png() {
     assert!(far < 0.005 && mean < 1.5, "{:.2} % far off, {mean:.2} levels on average", 100.0 * far);
 }
 
+/// Serves `folder` on a port of this machine. `/wait.png` is answered only once `/done` has been
+/// asked for: a page that shows it is not loaded, and not dumped, before its script says so.
+fn serve(folder: std::path::PathBuf) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let done = Arc::new((Mutex::new(false), Condvar::new()));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (folder, done) = (folder.clone(), done.clone());
+            std::thread::spawn(move || answer(stream, &folder, &done));
+        }
+    });
+    port
+}
+
+fn answer(mut stream: TcpStream, folder: &Path, (told, signal): &(Mutex<bool>, Condvar)) {
+    let mut request = String::new();
+    if BufReader::new(&stream).read_line(&mut request).is_err() {
+        return;
+    }
+    let name = request.split(' ').nth(1).unwrap_or("/").trim_start_matches('/').to_string();
+    match name.as_str() {
+        "done" => {
+            *told.lock().unwrap() = true;
+            signal.notify_all();
+        }
+        "wait.png" => {
+            let patience = std::time::Duration::from_secs(60);
+            let open = told.lock().unwrap();
+            drop(signal.wait_timeout_while(open, patience, |told| !*told).unwrap());
+        }
+        _ => {}
+    }
+    let body = std::fs::read(folder.join(&name)).unwrap_or_default();
+    let kind = if name.ends_with("mp4") { "video/mp4" } else { "text/html" };
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n", body.len());
+    // The browser may have gone: that is its business.
+    let _ = stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes());
+    let _ = stream.write_all(&body);
+}
+
 #[test]
 fn chromium_plays_the_mp4_to_its_end() {
     let folder = tempfile::tempdir().unwrap();
     write(&folder.path().join("a.mp4"), 20);
-    // A module's top-level await holds the load event back, and the page is dumped after it.
-    let page = "<!doctype html><body><video src=a.mp4 muted></video><script type=module>
+    let page = "<!doctype html><body><video src=a.mp4 muted></video><img src=wait.png><script>
         const video = document.querySelector('video');
-        await new Promise(done => { video.onended = done; video.onerror = done; video.play(); });
-        document.body.dataset.told = `${video.videoWidth}x${video.videoHeight} ${video.ended} ` +
-          video.duration.toFixed(3);
+        video.onended = video.onerror = () => {
+          document.body.dataset.told =
+            `${video.videoWidth}x${video.videoHeight} ${video.ended} ${video.duration.toFixed(3)}`;
+          fetch('done');
+        };
+        video.play();
         </script>";
-    // Without a server modules must be inline, which this is.
     std::fs::write(folder.path().join("a.html"), page).unwrap();
-    let arguments = ["--autoplay-policy=no-user-gesture-required", "--dump-dom", "a.html"];
+    let url = format!("http://127.0.0.1:{}/a.html", serve(folder.path().to_path_buf()));
+    let arguments = ["--autoplay-policy=no-user-gesture-required", "--dump-dom", &url];
     let Some(dump) = chromium(folder.path(), &arguments) else { return };
     let dump = String::from_utf8_lossy(&dump.stdout).into_owned();
     assert!(dump.contains("data-told=\"960x540 true 0.667\""), "{dump}");

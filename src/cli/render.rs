@@ -312,7 +312,7 @@ fn bytes(text: &str) -> Result<u64> {
         _ => f64::NAN,
     };
     let number = digits.parse::<f64>().unwrap_or(f64::NAN) * unit;
-    if number >= 1.0 && number < 1e15 {
+    if (1.0..1e15).contains(&number) {
         return Ok(number as u64);
     }
     Err(Error::bad_value("--max-size", text, "not a number of bytes", "write 8MB or 500kB"))

@@ -65,7 +65,7 @@ impl RaceClock {
             RaceClock::Wall if span >= 600.0 => {
                 format!("{} min {:02} s", (time / 60.0).floor(), (time % 60.0).floor())
             }
-            RaceClock::Wall => format!("{} s", fixed(time, 1)),
+            RaceClock::Wall => format!("{} s", fixed(time, if span < 10.0 { 2 } else { 1 })),
         }
     }
 }

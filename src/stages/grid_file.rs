@@ -128,7 +128,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("some.h5");
         hdf5::write_surface(&path, &surface()).unwrap();
-        let refusal = film(&[path.clone()], Some("min_eig"), &[], None).unwrap_err().to_string();
+        let refusal =
+            film(std::slice::from_ref(&path), Some("min_eig"), &[], None).unwrap_err().to_string();
         assert!(refusal.contains("train_loss"), "{refusal}");
         let mut curve = surface();
         curve.ys = None;

@@ -49,7 +49,7 @@ pub(super) enum Layer {
         embedding: ParamId,
     },
     /// Over the channels of each pixel.
-    LayerNorm {
+    TokenNorm {
         weight: ParamId,
         bias: ParamId,
         eps: f64,
@@ -66,7 +66,7 @@ impl Layer {
         match *self {
             Layer::ClassToken { token } => vec![token],
             Layer::PositionEmbedding { embedding } => vec![embedding],
-            Layer::LayerNorm { weight, bias, .. } => vec![weight, bias],
+            Layer::TokenNorm { weight, bias, .. } => vec![weight, bias],
             _ => Vec::new(),
         }
     }
@@ -285,7 +285,7 @@ fn plain(network: &Network, id: NodeId) -> Option<Layer> {
         Op::ToTokens => Layer::Tokens,
         Op::ClassToken { token } => Layer::ClassToken { token },
         Op::PositionEmbedding { embedding } => Layer::PositionEmbedding { embedding },
-        Op::LayerNorm { weight, bias, eps } => Layer::LayerNorm { weight, bias, eps },
+        Op::LayerNorm { weight, bias, eps } => Layer::TokenNorm { weight, bias, eps },
         Op::Attention { heads } => Layer::Attention { heads },
         Op::FirstToken => Layer::FirstToken,
         Op::BatchNorm { .. } | Op::Add => unreachable!("joins are made elsewhere"),

@@ -55,7 +55,7 @@ pub(super) fn forward(layer: &Layer, inputs: &[Tensor], with: With, y: &mut [f32
             Layer::Tokens | Layer::FirstToken => tokens::copy_tokens((x, xs), (y, ys)),
             Layer::ClassToken { .. } => tokens::class_token(rows(0), (x, xs), (y, ys)),
             Layer::PositionEmbedding { .. } => tokens::add_rows(rows(0), (x, xs), (y, ys)),
-            Layer::LayerNorm { eps, .. } => {
+            Layer::TokenNorm { eps, .. } => {
                 layer_norm::layer_norm(level, eps, [rows(0), rows(1)], (x, xs), (y, ys));
             }
             Layer::Attention { heads } => {
@@ -110,7 +110,7 @@ pub(super) fn backward(
             }
             Layer::ClassToken { .. } => tokens::class_token_backward((dy, dys), (dx, dxs)),
             Layer::FirstToken => tokens::first_token_backward((dy, dys), (dx, dxs)),
-            Layer::LayerNorm { eps, .. } => {
+            Layer::TokenNorm { eps, .. } => {
                 let (weight, dy) = (&rows[0].values, (dy, dys));
                 layer_norm::layer_norm_backward(level, eps, weight, saved(0), dy, (dx, dxs));
             }
@@ -138,7 +138,7 @@ pub(super) fn gradient(
     for (k, image_dy) in dy.data.chunks_exact(dys.len()).enumerate() {
         let dy = (image_dy, dys);
         match (layer, saved, rows) {
-            (Layer::LayerNorm { eps, .. }, Some(x), [weight, bias]) => {
+            (Layer::TokenNorm { eps, .. }, Some(x), [weight, bias]) => {
                 let both = &mut sums[weight.grad.start..bias.grad.end];
                 let (dweight, dbias) = both.split_at_mut(weight.grad.len());
                 let x = (image(&x, k), x.shape);

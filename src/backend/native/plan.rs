@@ -300,7 +300,7 @@ impl<'a> Emitter<'a> {
             layer => {
                 let dy = self.gradient(unit.output);
                 if !layer.rows().is_empty() {
-                    let norm = matches!(layer, Layer::LayerNorm { .. });
+                    let norm = matches!(layer, Layer::TokenNorm { .. });
                     let saved = norm.then(|| self.held[unit.inputs[0]]);
                     self.push(Step::Rows { unit: id, saved, dy });
                 }
@@ -308,7 +308,7 @@ impl<'a> Emitter<'a> {
                     let saved = match layer {
                         Layer::MaxPool(_) => vec![self.held[v], y],
                         Layer::Activation(_)
-                        | Layer::LayerNorm { .. }
+                        | Layer::TokenNorm { .. }
                         | Layer::Attention { .. } => vec![self.held[v]],
                         _ => vec![],
                     };

@@ -199,6 +199,7 @@ mod portable {
 }
 
 #[cfg(target_arch = "x86_64")]
+#[allow(clippy::undocumented_unsafe_blocks)] // the trait's conditions are the intrinsics' own
 mod x86 {
     use std::arch::x86_64::*;
 
@@ -233,7 +234,6 @@ mod x86 {
         const LANES: usize = 16;
         const ACCUMULATORS: usize = 24;
 
-        // SAFETY (all below): the trait's conditions are the intrinsics' own.
         #[inline(always)]
         unsafe fn zero() -> __m512 {
             unsafe { _mm512_setzero_ps() }
@@ -292,7 +292,6 @@ mod x86 {
         const LANES: usize = 8;
         const ACCUMULATORS: usize = 12;
 
-        // SAFETY (all below): the trait's conditions are the intrinsics' own.
         #[inline(always)]
         unsafe fn zero() -> __m256 {
             unsafe { _mm256_setzero_ps() }

@@ -95,7 +95,7 @@ fn nets() -> Vec<(Network, usize)> {
             ModelSpec { activation: with(Activation::Gelu), ..small("vgg9") }
                 .build([1, 8, 8], 3)
                 .unwrap(),
-            2,
+            9,
         ),
         (
             ModelSpec { activation: with(Activation::Silu), ..small("resnet8") }

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::render::canvas::{Canvas, Cap, Rect, Stroke, TextStyle};
 use crate::render::chart::{self, Chart};
 use crate::render::layout::Layout;
+use crate::render::page::{self, Corner};
 use crate::render::panel;
 use crate::render::readout;
 use crate::render::scale::LevelScale;
@@ -130,7 +131,7 @@ impl<'a> SurfaceFilm<'a> {
                 let pixels = 0.75 * place.frame.w.min(1.6 * place.frame.h);
                 let nodes = (0.7 * pixels * (look.passes as f32).sqrt()) as usize;
                 let field = HeightField::with_nodes(panel, &scale, look.relief, nodes.max(200));
-                let trail = Trail::new(panel, &field, &scale);
+                let trail = Trail::new(panel, film.pacing.clock, &field, &scale);
                 (field, trail)
             })
             .collect();
@@ -327,13 +328,21 @@ impl Show for SurfaceFilm<'_> {
         for (k, (p, stand)) in self.film.panels.iter().zip(&self.stands).enumerate() {
             self.draw_stand(canvas, stand, frame, k);
             if let Some(place) = layout.panels[k].readout {
-                let rows = readout::rows(&p.path, epoch, span);
+                let rows = readout::rows_at(&p.path, self.film.pacing.clock, epoch, span);
                 readout::draw(canvas, place, false, &rows, layout, theme);
             }
         }
         for chart in &self.charts {
             chart.draw_moving(canvas, theme, epoch);
         }
+        let pacing = &self.film.pacing;
+        if let (Some(pace), Some(chart)) = (self.timeline.pace(frame), self.charts.first()) {
+            chart.draw_note(canvas, theme, &page::pace_text(pace, pacing.clock.unit()));
+        }
+        let corner =
+            Corner { page: layout.page, margin: layout.margin, font: layout.font, s: layout.s };
+        page::draw_moment(canvas, pacing, &self.timeline, frame, corner, theme);
+        page::draw_card(canvas, pacing, &self.timeline, frame, corner, theme);
         Ok(())
     }
 

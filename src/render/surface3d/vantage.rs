@@ -77,7 +77,7 @@ pub fn visible(field: &HeightField, p: Vec3, eye: Vec3) -> bool {
 mod tests {
     use super::*;
     use crate::render::scale::LevelScale;
-    use crate::render::scene::{ContourPanel, Grid, PathPoint};
+    use crate::render::scene::{Clock, ContourPanel, Grid, PathPoint};
 
     #[test]
     fn a_path_behind_a_ridge_is_looked_at_from_behind() {
@@ -97,7 +97,7 @@ mod tests {
         let panel = ContourPanel { grid, path: path.to_vec(), ..Default::default() };
         let scale = LevelScale::new(panel.grid.values.iter().copied());
         let field = HeightField::new(&panel, &scale, 1.0);
-        let trail = Trail::new(&panel, &field, &scale);
+        let trail = Trail::new(&panel, Clock::Epoch, &field, &scale);
         let (azimuth, _) = best(&[(&field, &trail)], None, Some(27.0));
         assert!(azimuth > 0.0, "{azimuth}");
         assert_eq!(best(&[(&field, &trail)], Some(-90.0), Some(30.0)), (-90.0, 30.0));

@@ -58,7 +58,7 @@ pub(super) unsafe fn tanh<S: Simd>(x: S::V) -> S::V {
         let near = S::max(minus(edge), minus(S::max(minus(edge), minus(x))));
         let z = S::mul(near, near);
         let mut p = S::splat(-5.704_988_7e-3);
-        for c in [2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_2e-1] {
+        for c in [2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1] {
             p = S::fma(p, z, S::splat(c));
         }
         let near = S::fma(S::mul(p, z), near, near);

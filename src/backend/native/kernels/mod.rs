@@ -1,5 +1,7 @@
 //! The inner loops. Everything above hands them slices; `unsafe` stays in here.
 
+#![allow(clippy::needless_range_loop)] // tiles of registers are indexed along both sides
+
 pub(super) mod activation;
 pub(super) mod attention;
 mod conv;

@@ -82,8 +82,8 @@ impl Winograd {
         let pairs = input.c * vectors; // vector multiplications a pixel and tap
         let fetch = |taps: usize| {
             let bytes = taps * pairs * CHANNEL_BLOCK * size_of::<f32>();
-            // 50 GB/s from the third level cache, half of it where they do not fit.
-            bytes / if bytes > 16 << 20 { 7 } else { 14 }
+            // 50 GB/s from the third level cache, 35 where they do not fit.
+            bytes / if bytes > 16 << 20 { 10 } else { 14 }
         };
         let direct = (images * output.pixels() * 9 * pairs * 20 / 17).max(fetch(9));
         let cycles = |tile: Tile| {

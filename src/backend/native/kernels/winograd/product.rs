@@ -108,8 +108,8 @@ unsafe fn register_tile<S: Simd, const N: usize, const R: usize>(
         let mut sums = [[S::zero(); R]; N];
         let mut u_at = 0;
         for from in (0..depth).step_by(CHANNEL_BLOCK) {
-            let mut v_at = v.at(from);
-            for _ in from..depth.min(from + CHANNEL_BLOCK) {
+            let first = v.at(from);
+            for v_at in first..first + CHANNEL_BLOCK.min(depth - from) {
                 let mut row = [S::zero(); R];
                 for r in 0..R {
                     row[r] = load::<S>(u, u_at + r * S::LANES);
@@ -121,7 +121,6 @@ unsafe fn register_tile<S: Simd, const N: usize, const R: usize>(
                     }
                 }
                 u_at += R * S::LANES;
-                v_at += 1;
             }
         }
         for r in 0..R {
