@@ -37,7 +37,17 @@ SCENES=(
   "curve|still|$with $without --as curve"
   "curve-twin|still|$with $without --as curve --twin"
   "spectrum|still|$with $without --as spectrum"
+  "surface|film|$with --as surface"
+  "surface-pair|film|$with $without --as surface"
 )
+# A race, where experiments/race.sh has made one, and the paper's own surfaces.
+[ -d outputs/race_digits/joint ] && SCENES+=("race|film|outputs/race_digits/joint --as race")
+li=${LOSSREEL_DATA:-../shared/data}
+if [ -d "$li/li2018-resnet56" ]; then
+  files="--grid-file $li/li2018-resnet56-noshort/surface-2d-201x201.h5"
+  files+=" --grid-file $li/li2018-resnet56/surface-2d-51x51.h5"
+  SCENES+=("paper|film|$files --as surface")
+fi
 
 failed=0
 # Draws $1.png or another file in a theme, with the arguments that follow.

@@ -65,8 +65,8 @@ impl<'a> Page<'a> {
         theme: &'a Theme,
     ) -> Self {
         let rect = Rect::new(0.0, 0.0, width as f32, height as f32);
-        let s =
-            (rect.w / 1280.0).min(rect.h / 720.0).max((rect.w * rect.h / 921_600.0).sqrt() * 0.7);
+        let s = theme.scale
+            * (rect.w / 1280.0).min(rect.h / 720.0).max((rect.w * rect.h / 921_600.0).sqrt() * 0.7);
         let font = Type::scaled(s);
         let margin = (32.0 * s).max(6.0);
         let roomy = rect.h >= 300.0 && rect.w >= 420.0;

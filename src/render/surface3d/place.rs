@@ -6,11 +6,19 @@ use crate::render::scale::LevelScale;
 use crate::render::scene::Film;
 use crate::render::text::{Weight, width};
 
-/// The layout of `film` on a page of `size` pixels with `charts` charts below. A panel's `frame` is
+/// The layout of `film` on a page of `size` pixels with `charts` charts below, type `type_scale`
+/// times as large as usual. A panel's `frame` is
 /// the window that its surface is seen through.
-pub fn arrange(film: &Film, scale: &LevelScale, size: [u32; 2], charts: usize) -> Layout {
+pub fn arrange(
+    film: &Film,
+    scale: &LevelScale,
+    size: [u32; 2],
+    type_scale: f32,
+    charts: usize,
+) -> Layout {
     let page = Rect::new(0.0, 0.0, size[0] as f32, size[1] as f32);
-    let s = (page.w / 1280.0).min(page.h / 720.0).max((page.w * page.h / 921_600.0).sqrt() * 0.7);
+    let s = type_scale
+        * (page.w / 1280.0).min(page.h / 720.0).max((page.w * page.h / 921_600.0).sqrt() * 0.7);
     let font = Type::scaled(s);
     let roomy = page.h >= 300.0 && page.w >= 420.0;
     let margin = (32.0 * s).max(6.0);

@@ -114,7 +114,7 @@ impl<'a> SurfaceFilm<'a> {
         let scale = scale::scale(&values, look.heights, look.clip)?;
         let timeline = Timeline::new(film, frames, f64::from(fps));
         let quantities = chart::quantities(&film.strip.series);
-        let layout = arrange(film, &scale, size, quantities.len());
+        let layout = arrange(film, &scale, size, theme.scale, quantities.len());
         let charts: Vec<Chart> = quantities
             .into_iter()
             .zip(&layout.charts)
