@@ -7,9 +7,28 @@ use crate::render::scene::Film;
 use crate::render::text::{Weight, width};
 
 /// The layout of `film` on a page of `size` pixels with `charts` charts below, type `type_scale`
-/// times as large as usual. A panel's `frame` is
-/// the window that its surface is seen through.
+/// times as large as usual; less, down to once, where the windows would be left with less than
+/// some lines of type. A panel's `frame` is the window that its surface is seen through.
 pub fn arrange(
+    film: &Film,
+    scale: &LevelScale,
+    size: [u32; 2],
+    type_scale: f32,
+    charts: usize,
+) -> Layout {
+    let mut type_scale = type_scale;
+    loop {
+        let layout = place(film, scale, size, type_scale, charts);
+        let least = 18.0 * layout.font.small;
+        let roomy = layout.panels.iter().all(|p| p.frame.w >= least && p.frame.h >= least);
+        if roomy || type_scale <= 1.0 {
+            return layout;
+        }
+        type_scale = (0.85 * type_scale).max(1.0);
+    }
+}
+
+fn place(
     film: &Film,
     scale: &LevelScale,
     size: [u32; 2],
