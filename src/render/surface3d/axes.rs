@@ -254,7 +254,8 @@ impl Axes {
         canvas.text(text, x - along[1] * drop, y + along[0] * drop, &style);
     }
 
-    /// Heights along the box's leftmost edge, what they are above it.
+    /// Heights along the left end of a wall, what they are above it; along the right end where the
+    /// box's front corner, and the surface with it, reaches farther left.
     fn draw_heights(
         &self,
         canvas: &mut dyn Canvas,
@@ -263,22 +264,27 @@ impl Axes {
         [bx, by]: [f32; 2],
     ) {
         let (font, s) = (ink.font, ink.s);
+        let column = |(x, y), z| camera.project(self.at(x, y, z)).map_or(f32::INFINITY, |p| p[0]);
         // Only edges where a wall ends: the front one would stand before the surface.
-        let edges = [(bx, -by), (-bx, by), (bx, by)];
-        let foot = |&(x, y): &(f32, f32)| {
-            camera.project(self.at(x, y, 0.0)).map_or(f32::INFINITY, |p| p[0])
+        let (mut left, mut right) = ((bx, -by), (-bx, by));
+        if column(left, 0.0) > column(right, 0.0) {
+            (left, right) = (right, left);
+        }
+        let ((x, y), side) = match column((-bx, -by), self.top) < column(left, 0.0) {
+            false => (left, -1.0),
+            true => (right, 1.0),
         };
-        let Some(&(x, y)) = edges.iter().min_by(|a, b| foot(a).total_cmp(&foot(b))) else { return };
         let line = Stroke::solid(ink.theme.muted.alpha(0.8 * ink.strength), (1.1 * s).max(0.75));
         self.line(canvas, camera, [(x, y, 0.0), (x, y, self.top)], &line);
-        let style =
-            TextStyle::new(font.small, ink.theme.muted.alpha(ink.strength)).align(Align::Right);
+        let align = if side < 0.0 { Align::Right } else { Align::Left };
+        let style = TextStyle::new(font.small, ink.theme.muted.alpha(ink.strength)).align(align);
         let mut last = f32::INFINITY;
         for (z, text) in &self.heights {
             let Some([px, py, _]) = camera.project(self.at(x, y, *z)) else { continue };
-            canvas.line(&[(px - 6.0 * s, py), (px, py)], &line);
+            canvas.line(&[(px + side * 6.0 * s, py), (px, py)], &line);
             if last - py >= 1.1 * font.small {
-                canvas.text(text, px - 10.0 * s, py + 0.5 * CAP_HEIGHT * font.small, &style);
+                let baseline = py + 0.5 * CAP_HEIGHT * font.small;
+                canvas.text(text, px + side * 10.0 * s, baseline, &style);
                 last = py;
             }
         }
@@ -288,7 +294,9 @@ impl Axes {
                 ..TextStyle::new(font.small, ink.theme.text.alpha(ink.strength))
             };
             let shift = (10.0 * s + 2.6 * font.small).min(0.5 * title.width(&self.height_label));
-            let x = (px - shift).max(4.0 * s);
+            // To the right the text begins as far inside as it begins outside to the left.
+            let inside = if side > 0.0 { title.width(&self.height_label) - shift } else { shift };
+            let x = (px - inside).max(4.0 * s);
             canvas.text(&self.height_label, x, py - 0.85 * font.small, &title);
         }
     }
