@@ -74,6 +74,7 @@ impl Manifest {
             let line = info.lines().find(|l| l.starts_with("model name"))?;
             Some(line.split_once(':')?.1.trim().to_string())
         });
+        #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))] // only that one has any
         let mut features = Vec::new();
         #[cfg(target_arch = "x86_64")]
         for (name, present) in [
