@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use super::Epilogue;
 use super::conv::{Conv, ConvBackward, Form};
 use super::winograd::Winograd;
-use crate::backend::native::shape::Shape;
+use crate::backend::native::shape::{CHANNEL_BLOCK, Shape};
 use crate::backend::native::simd::Level;
 
 /// Which kernels may be chosen.
@@ -41,9 +41,15 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
+    /// Whether the direct kernels are used between two shapes.
+    pub fn is_direct(&self, input: Shape, output: Shape) -> bool {
+        self.winograd(input, output).is_none()
+    }
+
     /// Winograd's kernel between two shapes, where it applies and pays.
     fn winograd(&self, input: Shape, output: Shape) -> Option<Winograd> {
         let fits = self.form == Form { kernel: 3, stride: 1, padding: 1 };
+        let fits = fits && input.stride.is_multiple_of(CHANNEL_BLOCK);
         if self.algorithm == Algorithm::Direct || !fits {
             return None;
         }
