@@ -61,8 +61,7 @@ mod tests {
         if all.len() > 1 && std::env::var_os("LOSSREEL_PIN").is_none() {
             assert_eq!(cores(all.len()), all);
         }
-        assert_eq!(cores(all.len() + 1), []);
-        assert_eq!(cores(1), []);
+        assert!(cores(all.len() + 1).is_empty() && cores(1).is_empty());
         let last = all[all.len() - 1];
         // On a thread of its own, which ends.
         let bound = std::thread::spawn(move || {
