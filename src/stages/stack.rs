@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::surface::{SurfaceRequest, grid_of, header};
 use super::{Progress, SampleChoice, Subject};
+use crate::backend::Precision;
 use crate::dataset::{batches, epoch_order};
 use crate::landscape::{
     Header, Layer, PathCoord, PathLoss, Plane, Stack, StackAbout, StackKind, SurfaceReport,
@@ -210,6 +211,12 @@ impl Work<'_> {
                     return Err(Error::Landscape {
                         what: format!("{} was trained without dropout", self.run.name()),
                         remedy: "train with --set model.dropout=0.2".into(),
+                    });
+                }
+                if self.subject.backend.precision() != Precision::F32 {
+                    return Err(Error::Landscape {
+                        what: "masks are drawn in train mode, which is in f32 only".into(),
+                        remedy: "leave --precision out".into(),
                     });
                 }
                 let plain = frozen()?;

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use super::Epilogue;
 use super::conv::{Conv, ConvBackward, Form};
 use super::winograd::Winograd;
+use crate::backend::native::number::Numbers;
 use crate::backend::native::shape::Shape;
 use crate::backend::native::simd::Level;
 
@@ -42,13 +43,13 @@ pub(crate) struct Geometry {
 
 impl Geometry {
     /// Winograd's kernel between two shapes, where it applies and pays.
-    fn winograd(&self, input: Shape, output: Shape) -> Option<Winograd> {
+    fn winograd(&self, numbers: Numbers, input: Shape, output: Shape) -> Option<Winograd> {
         let fits = self.form == Form { kernel: 3, stride: 1, padding: 1 };
         if self.algorithm == Algorithm::Direct || !fits {
             return None;
         }
-        let tile = Winograd::choose(input, output, self.images)?;
-        Winograd::new(self.level, tile, input, output)
+        let tile = Winograd::choose(numbers, input, output, self.images)?;
+        Winograd::new(self.level, numbers, tile, [input, output])
     }
 }
 
@@ -62,9 +63,23 @@ pub(crate) enum Forward {
 impl Forward {
     pub fn new(geometry: &Geometry, input: Shape, output: Shape) -> Self {
         let &Geometry { level, form, .. } = geometry;
-        match geometry.winograd(input, output) {
+        match geometry.winograd(Numbers::F32, input, output) {
             Some(kernel) => Self::Winograd(kernel),
             None => Self::Direct(Conv::new(level, input, output, form)),
+        }
+    }
+
+    /// The forward pass in bf16 where that pays, for evaluation.
+    pub fn bf16(geometry: &Geometry, input: Shape, output: Shape) -> Option<Self> {
+        let numbers = Numbers::bf16(geometry.level);
+        geometry.winograd(numbers, input, output).map(Self::Winograd)
+    }
+
+    /// What it is, in words.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Direct(_) => "direct f32".into(),
+            Self::Winograd(kernel) => kernel.name(),
         }
     }
 
@@ -119,7 +134,7 @@ pub(crate) enum Data {
 impl Data {
     pub fn new(geometry: &Geometry, dz: Shape, dx: Shape) -> Self {
         let &Geometry { level, form, .. } = geometry;
-        match geometry.winograd(dz, dx) {
+        match geometry.winograd(Numbers::F32, dz, dx) {
             Some(kernel) => Self::Winograd(kernel),
             None => Self::Direct(ConvBackward::new(level, dz, dx, form)),
         }
@@ -189,7 +204,7 @@ impl Weights {
     /// From the shapes of the input, the output and the output's gradient.
     pub fn new(geometry: &Geometry, input: Shape, dz: Shape) -> Self {
         let &Geometry { level, form, .. } = geometry;
-        match geometry.winograd(input, dz) {
+        match geometry.winograd(Numbers::F32, input, dz) {
             Some(kernel) => Self::Winograd(kernel),
             None => Self::Direct(Conv::new(level, input, dz, form), dz),
         }
