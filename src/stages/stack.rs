@@ -54,6 +54,12 @@ pub fn compute(
             remedy: "make it again: lossreel plane RUN".into(),
         });
     }
+    if kind == StackKind::Dropout && subject.backend.precision() != Precision::F32 {
+        return Err(Error::Landscape {
+            what: "dropout masks act in train mode, which is in f32 only".into(),
+            remedy: "leave --precision out".into(),
+        });
+    }
     let work = Work { run, subject, plane, request, spec: Spec::parse(&run.spec_toml()?, &[])? };
     let about = StackAbout {
         format_version: FORMAT_VERSION,
@@ -211,12 +217,6 @@ impl Work<'_> {
                     return Err(Error::Landscape {
                         what: format!("{} was trained without dropout", self.run.name()),
                         remedy: "train with --set model.dropout=0.2".into(),
-                    });
-                }
-                if self.subject.backend.precision() != Precision::F32 {
-                    return Err(Error::Landscape {
-                        what: "masks are drawn in train mode, which is in f32 only".into(),
-                        remedy: "leave --precision out".into(),
                     });
                 }
                 let plain = frozen()?;

@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 
 use super::Epilogue;
-use super::conv::{Conv, ConvBackward, Form};
+use super::conv::{Conv, ConvBackward, Form, NarrowConv};
 use super::winograd::Winograd;
 use crate::backend::native::number::Numbers;
 use crate::backend::native::shape::Shape;
@@ -57,6 +57,7 @@ impl Geometry {
 #[derive(Debug)]
 pub(crate) enum Forward {
     Direct(Conv),
+    Narrow(NarrowConv),
     Winograd(Winograd),
 }
 
@@ -71,14 +72,23 @@ impl Forward {
 
     /// The forward pass in bf16 where that pays, for evaluation.
     pub fn bf16(geometry: &Geometry, input: Shape, output: Shape) -> Option<Self> {
-        let numbers = Numbers::bf16(geometry.level);
-        geometry.winograd(numbers, input, output).map(Self::Winograd)
+        let &Geometry { level, form, images, .. } = geometry;
+        let numbers = Numbers::bf16(level);
+        if let Some(kernel) = geometry.winograd(numbers, input, output) {
+            return Some(Self::Winograd(kernel));
+        }
+        // Vector multiplications that an image saves, against some two cycles for each vector of
+        // the picture that is rounded.
+        let saved = output.pixels() * form.kernel * form.kernel * (input.c / 2) * output.stride;
+        let pays = saved > 2 * input.len();
+        pays.then(|| Self::Narrow(NarrowConv::new(level, numbers, [input, output], form, images)))
     }
 
     /// What it is, in words.
     pub fn name(&self) -> String {
         match self {
             Self::Direct(_) => "direct f32".into(),
+            Self::Narrow(_) => "direct bf16".into(),
             Self::Winograd(kernel) => kernel.name(),
         }
     }
@@ -87,6 +97,7 @@ impl Forward {
     pub fn packed_len(&self) -> usize {
         match self {
             Self::Direct(kernel) => kernel.packed_len(),
+            Self::Narrow(kernel) => kernel.packed_len(),
             Self::Winograd(kernel) => kernel.packed_len(),
         }
     }
@@ -95,6 +106,7 @@ impl Forward {
     pub fn scratch_len(&self) -> usize {
         match self {
             Self::Direct(_) => 0,
+            Self::Narrow(kernel) => kernel.scratch_len(),
             Self::Winograd(kernel) => kernel.scratch_len(),
         }
     }
@@ -103,6 +115,7 @@ impl Forward {
     pub fn pack(&self, weight: &[f32], scale: Option<&[f32]>, packed: &mut [f32]) {
         match self {
             Self::Direct(kernel) => kernel.pack(weight, scale, packed),
+            Self::Narrow(kernel) => kernel.pack(weight, scale, packed),
             Self::Winograd(kernel) => kernel.pack(weight, scale, packed),
         }
     }
@@ -119,6 +132,7 @@ impl Forward {
     ) {
         match self {
             Self::Direct(kernel) => kernel.forward(x, images, packed, epilogue, y),
+            Self::Narrow(kernel) => kernel.forward(x, images, packed, &epilogue, y, scratch),
             Self::Winograd(kernel) => kernel.forward(x, images, packed, epilogue, y, scratch),
         }
     }
