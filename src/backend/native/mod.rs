@@ -2,13 +2,14 @@
 //!
 //! [`graph`] turns a network into few large units, [`plan`] into steps cut into phases, [`pass`]
 //! executes a training step of them; [`tangent`] carries tangents through it for Hessian-vector
-//! products; [`point`] compiles one point of parameter space for evaluation. The [`kernels`] work on padded NHWC pictures ([`shape`]) with the vectors of
-//! [`simd`].
+//! products; [`point`] compiles one point of parameter space for evaluation. The [`kernels`] work on
+//! padded NHWC pictures ([`shape`]) with the vectors of [`simd`].
 
 pub mod candle_op;
 mod graph;
 mod kernels;
 mod layers;
+mod nchw;
 mod number;
 mod pass;
 pub mod peak;
@@ -28,7 +29,7 @@ use std::sync::{Arc, Mutex};
 
 use self::graph::{Graph, Purpose};
 use self::number::Numbers;
-use self::pass::{Batch, Goal, Mode, Pass};
+use self::pass::{Batch, Goal, Mode, Pass, Task};
 use self::plan::Cut;
 use self::tangent::{Sample, Tangents};
 use super::{Backend, BackendName, Point, Precision, TrainLoss, TrainPass, difference_hvp};
@@ -115,20 +116,13 @@ impl NativeBackend {
         Self { precision, evaluation, ..self }
     }
 
-    fn pass(
-        &self,
-        theta: &[f32],
-        buffers: &mut [f32],
-        batch: Batch,
-        mode: Mode,
-        grad: &mut [f32],
-    ) -> TrainLoss {
+    fn pass(&self, task: Task, buffers: &mut [f32], grad: &mut [f32]) -> TrainLoss {
         let workers = rayon::current_num_threads();
         let idle = self.passes.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let mut pass = idle
             .filter(|p| p.workers() == workers)
             .unwrap_or_else(|| Pass::new(self.level, &self.network, Cut::Nowhere, workers));
-        let found = pass.run(&self.network, theta, buffers, batch, mode, grad);
+        let found = pass.run(task, buffers, grad);
         self.passes.lock().unwrap_or_else(|e| e.into_inner()).push(pass);
         found
     }
@@ -150,7 +144,8 @@ impl Backend for NativeBackend {
     fn train_pass(&self, pass: TrainPass<'_>, grad: &mut [f32]) -> Result<TrainLoss> {
         let TrainPass { theta, buffers, images, labels, label_smoothing, streams, step } = pass;
         let batch = Batch { images, goal: Goal::Classes { labels, label_smoothing } };
-        Ok(self.pass(theta, buffers, batch, Mode::Train { streams, step }, grad))
+        let mode = Mode::Train { streams, step };
+        Ok(self.pass(Task { network: &self.network, theta, batch, mode }, buffers, grad))
     }
 
     fn eval_gradient(
@@ -162,7 +157,8 @@ impl Backend for NativeBackend {
         grad: &mut [f32],
     ) -> Result<TrainLoss> {
         let batch = Batch { images, goal: Goal::Classes { labels, label_smoothing: 0.0 } };
-        Ok(self.pass(theta, &mut buffers.to_vec(), batch, Mode::Eval, grad))
+        let task = Task { network: &self.network, theta, batch, mode: Mode::Eval };
+        Ok(self.pass(task, &mut buffers.to_vec(), grad))
     }
 
     fn eval_hvp(

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use super::graph::{Graph, Layer, NormId, Purpose, ValueId};
 use super::kernels::{self, Algorithm, Epilogue, Forward, Geometry, Tensor, Term};
 use super::layers::{self, With};
-use super::pass::load;
+use super::nchw::load;
 use super::plan::{Memory, Phase, Plan, Slot, SlotId, Step, UnitId, allocate};
 use super::rows::Rows;
 use super::shape::Shape;

@@ -1,7 +1,9 @@
 //! The forward pass in bf16: pictures are rounded on their way into scratch memory, weights when
 //! they are packed, and the windows are those of the same pictures in words.
 
-use super::{Form, Run, Windows, sum_windows};
+use super::Form;
+use super::sums::sum_windows;
+use super::windows::{Run, Windows};
 use crate::backend::native::kernels::Epilogue;
 use crate::backend::native::number::{Number, NumberKernel, Numbers};
 use crate::backend::native::shape::Shape;
