@@ -1,6 +1,7 @@
 //! From pictures to files, one frame at a time.
 
 pub mod gif;
+pub mod h264;
 pub mod mp4;
 pub mod mux;
 pub mod palette;
