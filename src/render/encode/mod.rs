@@ -2,6 +2,7 @@
 
 pub mod gif;
 pub mod h264;
+pub mod lzw;
 pub mod mp4;
 pub mod mux;
 pub mod palette;

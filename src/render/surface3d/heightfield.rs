@@ -21,7 +21,7 @@ const HEADROOM: f64 = 1.4;
 const NODES: usize = 600;
 const MAX_NODES: usize = 1200;
 /// Parts that a grid cell may be cut into: numbers with many divisors, for coarser meshes.
-const PARTS: [usize; 9] = [2, 4, 6, 12, 24, 60, 120, 360, 720];
+const PARTS: [usize; 13] = [2, 4, 6, 8, 12, 16, 24, 36, 48, 60, 120, 360, 720];
 
 /// What is special about a place on the surface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,9 +146,10 @@ impl HeightField {
         let [nx, ny] = self.nodes;
         let x = (u * (nx - 1) as f32).clamp(0.0, (nx - 1) as f32);
         let y = (v * (ny - 1) as f32).clamp(0.0, (ny - 1) as f32);
-        let (ix, iy) = ((x as usize).min(nx - 2), (y as usize).min(ny - 2));
+        // By i32: a cast to usize takes several instructions more.
+        let (ix, iy) = ((x as i32).min(nx as i32 - 2), (y as i32).min(ny as i32 - 2));
         let (fx, fy) = (x - ix as f32, y - iy as f32);
-        let k = iy * nx + ix;
+        let k = iy as usize * nx + ix as usize;
         let (a, b) = (&self.texels[k..k + 2], &self.texels[k + nx..k + nx + 2]);
         // Loops over fixed arrays, here and in shading: closures are not always inlined.
         let mut mixed = [0.0; 4];

@@ -141,9 +141,9 @@ impl LightMap {
     pub fn at(&self, u: f32, v: f32) -> [f32; 2] {
         let scale = (SIDE - 1) as f32;
         let (x, y) = ((u * scale).clamp(0.0, scale), (v * scale).clamp(0.0, scale));
-        let (ix, iy) = ((x as usize).min(SIDE - 2), (y as usize).min(SIDE - 2));
+        let (ix, iy) = ((x as i32).min(SIDE as i32 - 2), (y as i32).min(SIDE as i32 - 2));
         let (fx, fy) = (x - ix as f32, y - iy as f32);
-        let k = iy * SIDE + ix;
+        let k = iy as usize * SIDE + ix as usize;
         let (a, b) = (&self.texels[k..k + 2], &self.texels[k + SIDE..k + SIDE + 2]);
         let mut mixed = [0.0; 2];
         for c in 0..2 {

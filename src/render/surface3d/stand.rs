@@ -186,7 +186,7 @@ impl Stand {
             solids: &drawn.solids,
             materials: &self.materials,
             s,
-            quad: if studio.passes.len() > 1 { 1.6 } else { 2.8 } / unit,
+            quad: if studio.passes.len() > 1 { 1.6 } else { 3.6 } / unit,
             stripes: (9.0 * s).max(5.0) / unit,
         };
         let v = self.viewport;

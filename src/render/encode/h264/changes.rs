@@ -205,11 +205,11 @@ impl Changes {
             plane.counts.fill(0);
         }
         let mut skipped = 0;
+        let mut changed = vec![false; self.mbs[0]];
         for my in 0..self.mbs[1] {
-            for mx in 0..self.mbs[0] {
-                if !changed(&self.before, &picture, mx, my)
-                    || !self.put_macroblock(&mut bits, &picture, [mx, my], skipped)
-                {
+            mark_changed(&self.before, &picture, my, &mut changed);
+            for (mx, changed) in changed.iter().enumerate() {
+                if !changed || !self.put_macroblock(&mut bits, &picture, [mx, my], skipped) {
                     skipped += 1;
                 } else {
                     skipped = 0;
@@ -322,13 +322,20 @@ impl Changes {
     }
 }
 
-/// Whether the macroblock at `(mx, my)` differs.
-fn changed(a: &Yuv, b: &Yuv, mx: usize, my: usize) -> bool {
-    let differ = |p: &[u8], q: &[u8], side: usize, [width, height]: [usize; 2]| {
-        let (left, right) = (side * mx, (side * (mx + 1)).min(width));
-        (side * my..(side * (my + 1)).min(height))
-            .any(|y| p[y * width + left..y * width + right] != q[y * width + left..y * width + right])
+/// Sets which macroblocks of row `my` differ.
+fn mark_changed(a: &Yuv, b: &Yuv, my: usize, changed: &mut [bool]) {
+    changed.fill(false);
+    let mut mark = |p: &[u8], q: &[u8], side: usize, width: usize| {
+        let rows = side * my * width..(side * (my + 1) * width).min(p.len());
+        for (p, q) in p[rows.clone()].chunks_exact(width).zip(q[rows].chunks_exact(width)) {
+            // Most rows are the same from end to end.
+            if p != q {
+                let pairs = p.chunks(side).zip(q.chunks(side));
+                pairs.zip(changed.iter_mut()).for_each(|((p, q), changed)| *changed |= p != q);
+            }
+        }
     };
-    let (size, half) = ([a.width, a.height], [a.width / 2, a.height / 2]);
-    differ(&a.y, &b.y, 16, size) || differ(&a.u, &b.u, 8, half) || differ(&a.v, &b.v, 8, half)
+    mark(&a.y, &b.y, 16, a.width);
+    mark(&a.u, &b.u, 8, a.width / 2);
+    mark(&a.v, &b.v, 8, a.width / 2);
 }
