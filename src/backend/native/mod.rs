@@ -10,6 +10,7 @@ mod graph;
 mod kernels;
 mod layers;
 mod nchw;
+mod number;
 mod pass;
 pub mod peak;
 mod plan;
@@ -27,10 +28,11 @@ pub use simd::Level;
 use std::sync::{Arc, Mutex};
 
 use self::graph::{Graph, Purpose};
+use self::number::Numbers;
 use self::pass::{Batch, Goal, Mode, Pass, Task};
 use self::plan::Cut;
 use self::tangent::{Sample, Tangents};
-use super::{Backend, BackendName, Point, TrainLoss, TrainPass, difference_hvp};
+use super::{Backend, BackendName, Point, Precision, TrainLoss, TrainPass, difference_hvp};
 use crate::network::Network;
 use crate::{Error, Result};
 
@@ -39,6 +41,7 @@ use crate::{Error, Result};
 pub struct NativeBackend {
     network: Arc<Network>,
     level: Level,
+    precision: Precision,
     /// Memory of training passes, for reuse.
     passes: Mutex<Vec<Pass>>,
     /// Memory of Hessian-vector products, likewise.
@@ -50,6 +53,12 @@ pub struct NativeBackend {
 /// a network.
 pub fn unsupported(network: &Network) -> Option<&'static str> {
     graph::unsupported(network)
+}
+
+/// Whether evaluation in bf16 is faster than in f32 here: whether the processor multiplies bf16
+/// numbers, and `LOSSREEL_SIMD` does not forbid it.
+pub fn multiplies_bf16() -> bool {
+    Numbers::bf16(Level::detect()) == Numbers::Pairs
 }
 
 /// Whether the engine can execute `network` with the instructions of `level`.
@@ -88,14 +97,23 @@ impl NativeBackend {
     /// As [`NativeBackend::new`], and for a level that this processor lacks.
     pub fn at_level(network: Arc<Network>, level: Level) -> Result<Self> {
         check(&network, level)?;
-        let evaluation = Arc::new(point::Compiled::new(level, &network));
+        let precision = Precision::F32;
+        let evaluation = Arc::new(point::Compiled::new(level, precision, &network));
         Ok(Self {
             network,
             level,
+            precision,
             passes: Mutex::default(),
             tangents: Mutex::default(),
             evaluation,
         })
+    }
+
+    /// The same backend with points that multiply in `precision`.
+    #[must_use]
+    pub fn evaluating_in(self, precision: Precision) -> Self {
+        let evaluation = Arc::new(point::Compiled::new(self.level, precision, &self.network));
+        Self { precision, evaluation, ..self }
     }
 
     fn pass(&self, task: Task, buffers: &mut [f32], grad: &mut [f32]) -> TrainLoss {
@@ -117,6 +135,10 @@ impl Backend for NativeBackend {
 
     fn network(&self) -> &Network {
         &self.network
+    }
+
+    fn precision(&self) -> Precision {
+        self.precision
     }
 
     fn train_pass(&self, pass: TrainPass<'_>, grad: &mut [f32]) -> Result<TrainLoss> {
@@ -161,6 +183,10 @@ impl Backend for NativeBackend {
         tangents.run(&self.network, [theta, v], buffers, Sample { images, labels }, out);
         self.tangents.lock().unwrap_or_else(|e| e.into_inner()).push(tangents);
         Ok(())
+    }
+
+    fn eval_kernels(&self) -> Vec<(String, usize)> {
+        self.evaluation.kernels()
     }
 
     fn preferred_images(&self) -> usize {

@@ -17,7 +17,7 @@ use super::rows::Rows;
 use super::shape::Shape;
 use super::simd::Level;
 use crate::Result;
-use crate::backend::Point;
+use crate::backend::{Point, Precision};
 use crate::network::Network;
 
 /// A network compiled for evaluation.
@@ -57,7 +57,7 @@ impl Memories {
 }
 
 impl Compiled {
-    pub fn new(level: Level, network: &Network) -> Self {
+    pub fn new(level: Level, precision: Precision, network: &Network) -> Self {
         let graph = Graph::new(network, Purpose::Eval);
         // A residual lies as the sum does, so that one offset serves both.
         let mut halos = graph.halos();
@@ -76,9 +76,11 @@ impl Compiled {
             graph.values.iter().zip(halos).map(|(&v, halo)| Shape::new(v, halo)).collect();
         let algorithm = Algorithm::from_env();
         let geometry = |form, images| Geometry { level, algorithm, form, images };
-        // Images lie tight where direct kernels alone read them.
+        // Images lie tight where direct kernels in f32 alone read them.
         let direct = |unit: &Unit| match unit.layer {
-            Layer::Conv { form, .. } => geometry(form, 1).is_direct(shapes[0], shapes[unit.output]),
+            Layer::Conv { form, .. } if precision == Precision::F32 => {
+                geometry(form, 1).is_direct(shapes[0], shapes[unit.output])
+            }
             _ => false,
         };
         if graph.units.iter().filter(|u| u.inputs.contains(&0)).all(direct) {
@@ -90,6 +92,7 @@ impl Compiled {
         let mut plan = allocate(phases, shapes.clone());
         plan.phases.iter_mut().zip(&groups).for_each(|(phase, group)| phase.group = *group);
         plan.largest_group = groups.last().copied().unwrap_or(1);
+        let logits = graph.logits();
         let mut images = vec![1; graph.units.len()];
         for phase in &plan.phases {
             for step in &phase.steps {
@@ -102,12 +105,16 @@ impl Compiled {
             let Layer::Conv { form, .. } = unit.layer else { return None };
             let (output, norm) = folded[id];
             let geometry = geometry(form, images[id]);
-            Some((Forward::new(&geometry, shapes[unit.inputs[0]], shapes[output]), norm))
+            let [input, output] = [unit.inputs[0], output].map(|v| shapes[v]);
+            // The logits have few products, and their rounding goes straight into the loss.
+            let bf16 = precision == Precision::Bf16 && unit.output != logits;
+            let narrow = if bf16 { Forward::bf16(&geometry, input, output) } else { None };
+            Some((narrow.unwrap_or_else(|| Forward::new(&geometry, input, output)), norm))
         });
         let convs = convs.collect();
         Self {
             level,
-            logits: graph.logits(),
+            logits,
             classes: network.classes,
             image: network.input.iter().product(),
             convs,
@@ -115,6 +122,20 @@ impl Compiled {
             graph,
             idle: Mutex::default(),
         }
+    }
+
+    /// The kernels of the convolutions and how many have each, most first.
+    pub fn kernels(&self) -> Vec<(String, usize)> {
+        let mut found: Vec<(String, usize)> = Vec::new();
+        for (conv, _) in self.convs.iter().flatten() {
+            let name = conv.name();
+            match found.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, n)) => *n += 1,
+                None => found.push((name, 1)),
+            }
+        }
+        found.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
+        found
     }
 
     /// Memory for a call.

@@ -7,6 +7,7 @@
 //! (Dumoulin & Visin 2016 insert them). A linear layer is a 1x1 convolution of a 1x1 picture whose
 //! images are the pixels of a tile.
 
+mod narrow;
 mod outer;
 mod sums;
 #[cfg(test)]
@@ -17,9 +18,11 @@ use outer::Outer;
 use sums::sum_windows;
 use windows::Windows;
 
+pub(crate) use narrow::NarrowConv;
 pub(crate) use windows::Form;
 
 use super::Epilogue;
+use crate::backend::native::number::Numbers;
 use crate::backend::native::shape::Shape;
 use crate::backend::native::simd::Level;
 
@@ -92,7 +95,16 @@ impl Conv {
         y: &mut [f32],
     ) {
         let shapes = [&self.input, &self.output];
-        sum_windows(self.level, shapes, &self.windows, x, images, packed, epilogue, y);
+        sum_windows(
+            (self.level, Numbers::F32),
+            shapes,
+            &self.windows,
+            x,
+            images,
+            packed,
+            epilogue,
+            y,
+        );
     }
 
     /// dw += x (*) dz, in the order of packed weights; `dz` lies in `dz_shape`, any halo.
@@ -191,7 +203,16 @@ impl ConvBackward {
         for windows in &self.phases {
             let (own, rest) = packed.split_at(windows.depth() * self.dx.stride);
             let shapes = [&self.dz, &self.dx];
-            sum_windows(self.level, shapes, windows, dz, images, own, epilogue(), dx);
+            sum_windows(
+                (self.level, Numbers::F32),
+                shapes,
+                windows,
+                dz,
+                images,
+                own,
+                epilogue(),
+                dx,
+            );
             packed = rest;
         }
     }

@@ -2,13 +2,15 @@
 
 use super::windows::{Run, Windows};
 use crate::backend::native::kernels::Epilogue;
+use crate::backend::native::number::{Number, NumberKernel, Numbers};
 use crate::backend::native::shape::Shape;
-use crate::backend::native::simd::{Kernel, Level, Simd};
+use crate::backend::native::simd::{Level, Simd};
 
-/// Each pixel of `y` is the sum over its window in `x` through `epilogue`, for `images` images.
+/// Each pixel of `y` is the sum over its window in the words `x` of pictures `input`, through
+/// `epilogue`, for `images` images.
 #[allow(clippy::too_many_arguments)] // one call, taken apart at once
 pub(super) fn sum_windows(
-    level: Level,
+    (level, numbers): (Level, Numbers),
     [input, output]: [&Shape; 2],
     windows: &Windows,
     x: &[f32],
@@ -17,8 +19,11 @@ pub(super) fn sum_windows(
     epilogue: Epilogue,
     y: &mut [f32],
 ) {
-    assert!(x.len() >= images * input.len() && y.len() >= images * output.len());
+    let lens = [input.len() / numbers.per_word(), output.len()];
+    assert!(x.len() >= images * lens[0] && y.len() >= images * lens[1]);
     assert_eq!(packed.len(), windows.depth() * output.stride);
+    let bias = matches!(epilogue, Epilogue::Bias { .. });
+    assert!(bias || numbers != Numbers::Pairs, "bf16 is for evaluation");
     match &epilogue {
         Epilogue::Bias { bias, residual, .. } => {
             assert_eq!(bias.len(), output.stride);
@@ -27,11 +32,12 @@ pub(super) fn sum_windows(
         Epilogue::Stats { sums } => assert_eq!(sums.len(), 2 * output.stride),
         Epilogue::Plain => {}
     }
-    let lens = [input.len(), output.len()];
     let stride = output.stride;
-    // SAFETY: the level was found available; windows stay inside their picture (checked when they
-    // were made), and all lengths are checked above.
-    unsafe { level.run(Direct { lens, stride, windows, x, images, packed, epilogue, y }) }
+    // Numbers that have been rounded are multiplied as any f32 is.
+    let numbers = if numbers == Numbers::Rounded { Numbers::F32 } else { numbers };
+    // SAFETY: level and numbers were found available; windows stay inside their picture (checked
+    // when they were made), and all lengths are checked above.
+    unsafe { numbers.run(level, Direct { lens, stride, windows, x, images, packed, epilogue, y }) }
 }
 
 /// The forward kernel's operands; lengths are checked by [`sum_windows`].
@@ -46,11 +52,11 @@ struct Direct<'a> {
     y: &'a mut [f32],
 }
 
-impl Kernel for Direct<'_> {
+impl NumberKernel for Direct<'_> {
     type Out = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(mut self) {
+    unsafe fn run<S: Simd, N: Number<S>>(mut self) {
         let depth = self.windows.depth();
         let vectors = self.stride / S::LANES;
         let (mut first, mut w) = (0, self.packed.as_ptr());
@@ -60,11 +66,11 @@ impl Kernel for Direct<'_> {
             // for this block; the block's channels lie inside the stride.
             unsafe {
                 match (wide, S::ACCUMULATORS) {
-                    (2, 24) => self.block::<S, 10, 2>(first, w),
-                    (2, 12) => self.block::<S, 6, 2>(first, w),
-                    (2, _) => self.block::<S, 3, 2>(first, w),
-                    (_, 24) => self.block::<S, 10, 1>(first, w),
-                    (_, _) => self.block::<S, 4, 1>(first, w),
+                    (2, 24) => self.block::<S, N, 10, 2>(first, w),
+                    (2, 12) => self.block::<S, N, 6, 2>(first, w),
+                    (2, _) => self.block::<S, N, 3, 2>(first, w),
+                    (_, 24) => self.block::<S, N, 10, 1>(first, w),
+                    (_, _) => self.block::<S, N, 4, 1>(first, w),
                 }
                 w = w.add(depth * wide * S::LANES);
             }
@@ -79,7 +85,7 @@ impl Direct<'_> {
     /// # Safety
     /// As [`Direct`]; `w` points to the block's weights.
     #[inline(always)]
-    unsafe fn block<S: Simd, const P: usize, const NV: usize>(
+    unsafe fn block<S: Simd, N: Number<S>, const P: usize, const NV: usize>(
         &mut self,
         first: usize,
         w: *const f32,
@@ -115,7 +121,7 @@ impl Direct<'_> {
                 if j == pixels {
                     (i, j) = (i + 1, 0);
                 }
-                let mut acc = tile::<S, P, NV>(from, runs, w);
+                let mut acc = tile::<S, N, P, NV>(from, runs, w);
                 match &self.epilogue {
                     Epilogue::Plain => {}
                     Epilogue::Bias { bias, residual, relu } => {
@@ -141,6 +147,7 @@ impl Direct<'_> {
                             }
                         }
                     }
+                    Epilogue::Stats { .. } if !N::EXACT => {}
                     Epilogue::Stats { .. } => {
                         for v in 0..NV {
                             let (mut s, mut q) = (S::zero(), S::zero());
@@ -179,9 +186,9 @@ impl Direct<'_> {
 /// sum over all runs of x[k] w[k][..] for `P` windows.
 ///
 /// # Safety
-/// Each of `from` may be read at every run; `w` holds depth * NV * LANES floats.
+/// Each of `from` may be read at every run; `w` holds depth * NV * LANES words.
 #[inline(always)]
-unsafe fn tile<S: Simd, const P: usize, const NV: usize>(
+unsafe fn tile<S: Simd, N: Number<S>, const P: usize, const NV: usize>(
     from: [*const f32; P],
     runs: &[Run],
     mut w: *const f32,
@@ -202,7 +209,7 @@ unsafe fn tile<S: Simd, const P: usize, const NV: usize>(
                 for p in 0..P {
                     let b = S::splat(*x[p].add(k));
                     for v in 0..NV {
-                        acc[p][v] = S::fma(b, wv[v], acc[p][v]);
+                        acc[p][v] = N::multiply_add(b, wv[v], acc[p][v]);
                     }
                 }
                 w = w.add(NV * S::LANES);
