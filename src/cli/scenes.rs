@@ -15,6 +15,7 @@ use lossreel::render::scenes::histograms::HistogramShow;
 use lossreel::render::scenes::shadow::ShadowShow;
 use lossreel::render::scenes::still::Still;
 use lossreel::render::show::Show;
+use lossreel::render::surface3d::moving::MovingSurface;
 use lossreel::render::surface3d::show::SurfaceFilm;
 use lossreel::stages::film::{
     ArrowChoice, Extras, PanelSource, contour_told, curves, curves_of_files,
@@ -75,6 +76,9 @@ pub struct Options {
     /// histograms: each (a plot a layer) or all (one plot).
     #[arg(long, default_value = "each", value_name = "LAYERS", help_heading = "Scenes")]
     layers: LayerChoice,
+    /// moving: as a map, or in space (with the options of surfaces in space).
+    #[arg(long, default_value = "flat", value_name = "VIEW", help_heading = "Scenes")]
+    view: View,
     /// race: all paths in one view, or small multiples.
     #[arg(long, default_value = "one", value_name = "one|multiples", help_heading = "Scenes")]
     layout: RaceLayout,
@@ -93,6 +97,15 @@ pub struct Options {
     /// curve: an HDF5 curve of the paper's code instead of runs; may be repeated.
     #[arg(long, value_name = "FILE", help_heading = "Scenes")]
     pub curve_file: Vec<PathBuf>,
+}
+
+/// How a moving surface is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum View {
+    /// From above, as a map.
+    Flat,
+    /// In space.
+    Space,
 }
 
 /// What a scene is gathered from.
@@ -201,7 +214,7 @@ impl Options {
         deliver: Deliver,
     ) -> Result<()> {
         let film = self.film(request)?;
-        let look = look.look(&film, output)?;
+        let look = look.look(film.panels.iter().any(|p| !p.path.is_empty()), output)?;
         let (_, size) = output.check()?;
         let (theme, frames, fps) = (&output.theme, output.frames, output.fps);
         deliver(&SurfaceFilm::new(&film, &look, theme, size, frames, fps)?)
@@ -245,13 +258,26 @@ impl Options {
     }
 
     /// A stack of surfaces of one run.
-    pub fn moving(&self, request: &Request, output: &Output, deliver: Deliver) -> Result<()> {
+    pub fn moving(
+        &self,
+        request: &Request,
+        look: &LookArgs,
+        output: &Output,
+        deliver: Deliver,
+    ) -> Result<()> {
         let run = request.only("moving")?.run;
         let stack = format!("{}-snapshots", request.plane);
         let surface = request.surface.unwrap_or(&stack);
         let scene = moving::gather(&run, request.plane, surface, request.title)?;
         let (_, size) = output.check()?;
-        deliver(&MovingFilm::new(&scene, &output.theme, size, output.frames, output.fps)?)
+        let (theme, frames, fps) = (&output.theme, output.frames, output.fps);
+        match self.view {
+            View::Flat => deliver(&MovingFilm::new(&scene, theme, size, frames, fps)?),
+            View::Space => {
+                let look = look.look(!scene.panel.path.is_empty(), output)?;
+                deliver(&MovingSurface::new(&scene, &look, theme, size, frames, fps)?)
+            }
+        }
     }
 
     /// Loss and accuracy along a line, of runs or of files.

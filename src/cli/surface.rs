@@ -208,6 +208,7 @@ fn run_joint(
     let joint = Joint::open(root)?;
     let (plane, paths) = joint::open_plane(&joint, &args.plane)?;
     let (of, subject) = joint::subject(&joint, args.buffers_of.as_deref(), args.target.backend)?;
+    let subject = args.target.in_precision(subject)?;
     let test = args.sample.split == Some(SplitName::Test);
     let sample = args.sample.choice(SplitName::Train, Some(subject.split_len(test).min(1000)));
     let request = SurfaceRequest { size, range, sample, replace: args.force };

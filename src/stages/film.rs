@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::backend::Precision;
 use crate::dataset::{DataSet, planar};
 use crate::landscape::{Cell, GradientStore, Header, Plane, SurfaceStore};
 use crate::names::named_enum;
@@ -310,7 +311,7 @@ pub(super) fn caption(footing: &[(Plane, SurfaceStore)]) -> String {
         let planar =
             header.dataset.parse::<DataSet>().is_ok_and(|set| set.form().0 == planar::SHAPE);
         let things = if planar { "points" } else { "images" };
-        let of = format!("{} {} {things}, {done}{cells} cells", header.samples, header.dataset);
+        let of = format!("{}, {done}{cells} cells", header.sample_words(things));
         (split, of)
     };
     let axes = |(plane, _): &(Plane, SurfaceStore)| match &plane.about.null_explained_variance[..] {
@@ -369,8 +370,12 @@ pub fn curves(folders: &[(String, &Path)], title: Option<&str>) -> Result<CurveF
         }
         if panel == 0 {
             figure.subtitle = found.direction.clone();
+            let precision = match found.precision {
+                Precision::F32 => String::new(),
+                narrow => format!(" in {narrow}"),
+            };
             figure.caption = format!(
-                "{} loss of {} images at each of {} points; BatchNorm frozen.",
+                "{} loss of {} images{precision} at each of {} points; BatchNorm frozen.",
                 if split == Split::Test { "Test" } else { "Training" },
                 found.samples,
                 found.points.len()

@@ -125,6 +125,7 @@ pub(super) fn header(
         sample_seed: sample.seed,
         batch_norm: "frozen".into(),
         backend: subject.backend.name().to_string(),
+        precision: subject.backend.precision(),
     }
 }
 

@@ -7,6 +7,7 @@ mod divergence;
 mod joint;
 mod manners;
 mod pipeline;
+mod precision;
 mod refusals;
 mod repetition;
 mod scenes;
