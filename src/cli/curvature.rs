@@ -1,5 +1,6 @@
 //! `lossreel curvature`
 
+use lossreel::backend::Precision;
 use lossreel::curvature::ExtremesConfig;
 use lossreel::record::{CurvatureRecord, SHARPNESS_SAMPLES};
 use lossreel::stages::curvature::{CurvatureRequest, Which, compute, of_subject};
@@ -76,6 +77,11 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     if !(args.tolerance > 0.0 && args.tolerance < 1.0) {
         let remedy = "use a share such as 1e-3";
         return Err(Error::bad_value("--tolerance", args.tolerance, "out of range", remedy));
+    }
+    if args.target.precision != Precision::F32 {
+        let problem = "in which there are no Hessian-vector products";
+        let precision = args.target.precision;
+        return Err(Error::bad_value("--precision", precision, problem, "leave it out"));
     }
     let subject = args.target.subject()?;
     let test = args.sample.split == Some(SplitName::Test);
