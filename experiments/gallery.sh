@@ -22,6 +22,8 @@ if [ ! -d "$spirals/surfaces/pca" ]; then
   "$lossreel" -q plane "$spirals" >/dev/null
   "$lossreel" -q surface "$spirals" --grid 41x41 --samples 500 >/dev/null
 fi
+[ -d "$with/surfaces/pca-snapshots" ] ||
+  "$lossreel" -q surface "$with" --stack snapshots --layers 8 --grid 21x21 --samples 200
 
 SCENES=(
   "contour|film|$with"
@@ -39,6 +41,9 @@ SCENES=(
   "spectrum|still|$with $without --as spectrum"
   "surface|film|$with --as surface"
   "surface-pair|film|$with $without --as surface"
+  "surface-follow|film|$with --as surface --camera follow"
+  "moving|film|$with --as moving"
+  "moving-space|film|$with --as moving --view space"
 )
 # A race, where experiments/race.sh has made one, and the paper's own surfaces.
 [ -d outputs/race_digits/joint ] && SCENES+=("race|film|outputs/race_digits/joint --as race")

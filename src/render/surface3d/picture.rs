@@ -11,8 +11,9 @@ use super::zbuffer::{Band, Pixel, SAMPLES, Vertex};
 
 /// Rows of a band.
 const ROWS: usize = 32;
-/// Quads a side of the blocks that are left out of a band together.
-const BLOCK: usize = 16;
+/// Quads a side of the blocks that are left out of a band together: small, as what straddles two
+/// bands is set up twice.
+const BLOCK: usize = 4;
 /// How thick the sheet is at its border.
 const THICKNESS: f32 = 0.010;
 

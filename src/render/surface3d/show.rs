@@ -125,7 +125,8 @@ impl<'a> SurfaceFilm<'a> {
                 (field, trail)
             })
             .collect();
-        let seen: Vec<_> = surfaces.iter().map(|(field, trail)| (field, trail)).collect();
+        let seen = surfaces.iter().map(|(f, trail)| (f, trail.places(f64::INFINITY, 40)));
+        let seen: Vec<_> = seen.collect();
         let (azimuth, elevation) = vantage::best(&seen, look.azimuth, look.elevation);
         let way = look.camera.placed(azimuth, elevation);
         let (mut stands, mut grounds) = (Vec::new(), Vec::new());
