@@ -8,7 +8,7 @@ use lossreel::render::contour_film::ContourFilm;
 use lossreel::render::film::Output;
 use lossreel::render::moving::MovingFilm;
 use lossreel::render::race::{RaceClock, RaceFilm, RaceLayout};
-use lossreel::render::scene::{Arrows, CurveStyle, Film, Relief};
+use lossreel::render::scene::{CurveStyle, Film, Relief};
 use lossreel::render::scenes::boundary::BoundaryShow;
 use lossreel::render::scenes::heatmap::{Heatmap, HeatmapShow};
 use lossreel::render::scenes::histograms::HistogramShow;
@@ -17,7 +17,9 @@ use lossreel::render::scenes::still::Still;
 use lossreel::render::show::Show;
 use lossreel::render::surface3d::moving::MovingSurface;
 use lossreel::render::surface3d::show::SurfaceFilm;
-use lossreel::stages::film::{Extras, PanelSource, contour_told, curves, curves_of_files};
+use lossreel::stages::film::{
+    ArrowChoice, Extras, PanelSource, contour_told, curves, curves_of_files,
+};
 use lossreel::stages::heatmap::CellQuantity;
 use lossreel::stages::histograms::LayerChoice;
 use lossreel::stages::race::{RaceRequest, parse_goal};
@@ -35,7 +37,8 @@ pub struct Options {
     /// (seconds of training). auto is epoch, or snapshot where snapshots crowd at the beginning.
     #[arg(long, default_value = "auto", value_name = "CLOCK")]
     clock: ClockChoice,
-    /// Charts below the film: loss, accuracy, lr, grad-norm, with commas between them; or none.
+    /// Charts below the film: loss, accuracy, lr, sharpness (of runs that measured it, or after
+    /// `lossreel curvature RUN`), grad-norm, with commas between them; or none.
     #[arg(long, default_value = "loss,accuracy", value_name = "CHARTS")]
     strip: String,
     /// Seconds for which the film stands where the learning rate drops and at the best test
@@ -48,9 +51,16 @@ pub struct Options {
     /// contour: shade the surface by its slope.
     #[arg(long, help_heading = "Scenes")]
     hillshade: bool,
-    /// contour: arrows down the slope of the interpolated surface.
-    #[arg(long, help_heading = "Scenes")]
-    arrows: bool,
+    /// contour: arrows down the slope: measured (after `lossreel surface --gradients`), interpolated
+    /// from the surface, or auto, which is measured where there are some.
+    #[arg(
+        long,
+        value_name = "measured|interpolated",
+        num_args = 0..=1,
+        default_missing_value = "auto",
+        help_heading = "Scenes"
+    )]
+    arrows: Option<ArrowChoice>,
     /// contour: the same path in a random plane, to scale, in a corner.
     #[arg(long, help_heading = "Scenes")]
     inset: bool,
@@ -174,7 +184,7 @@ impl Options {
     pub fn extras(&self) -> Extras {
         Extras {
             relief: if self.hillshade { Relief::Hillshade } else { Relief::Flat },
-            arrows: if self.arrows { Arrows::Interpolant } else { Arrows::None },
+            arrows: self.arrows,
             inset: self.inset.then_some(self.plane_seed),
         }
     }

@@ -146,10 +146,9 @@ fn caption(kind: StackKind, stores: &[SurfaceStore]) -> String {
         StackKind::Dropout => "one draw of masks each, train mode",
     };
     format!(
-        "{split} loss ± {error} (s.e.) of {} {} images, {} cells a layer; {what}; between layers \
+        "{split} loss ± {error} (s.e.) of {}, {} cells a layer; {what}; between layers \
          interpolated",
-        header.samples,
-        header.dataset,
+        header.sample_words("images"),
         stores[0].cells.len()
     )
 }

@@ -276,11 +276,10 @@ fn caption(store: &SurfaceStore, null: &[f64]) -> String {
         frozen => format!("; BatchNorm {frozen}"),
     };
     format!(
-        "{} loss ± {error} (s.e.) of {} {} images, {done}{cells} cells{norm}{walks}; dots are \
+        "{} loss ± {error} (s.e.) of {}, {done}{cells} cells{norm}{walks}; dots are \
          snapshots, between them interpolated",
         split_words(store),
-        header.samples,
-        header.dataset,
+        header.sample_words("images"),
     )
 }
 
