@@ -52,3 +52,4 @@ pub mod text;
 pub mod theme;
 pub mod timeline;
 pub mod twin;
+pub mod wide;

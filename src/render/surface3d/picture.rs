@@ -8,6 +8,7 @@ use super::shade::{Lamps, Shader, Steps};
 use super::solids::Solids;
 use super::vec3::dot;
 use super::zbuffer::{Band, Pixel, SAMPLES, Vertex};
+use crate::render::wide;
 
 /// Rows of a band.
 const ROWS: usize = 32;
@@ -86,6 +87,7 @@ impl Mesh {
         Self { columns, rows, corners, blocks }
     }
 
+    #[inline(always)]
     fn draw(&self, band: &mut Band) {
         let (top, bottom) = (band.top as f32, (band.top + band.rows()) as f32);
         let across = (self.columns - 1).div_ceil(BLOCK);
@@ -101,12 +103,11 @@ impl Mesh {
                     let (c, d) =
                         (&self.corners[i + self.columns + 1], &self.corners[i + self.columns]);
                     // The diagonal changes from quad to quad: no grain in one direction.
-                    if (ix + iy) % 2 == 0 {
-                        band.triangle(a, b, c, ABOVE, BELOW);
-                        band.triangle(a, c, d, ABOVE, BELOW);
-                    } else {
-                        band.triangle(a, b, d, ABOVE, BELOW);
-                        band.triangle(b, c, d, ABOVE, BELOW);
+                    let even = (ix + iy) % 2 == 0;
+                    for [p, q, r] in
+                        if even { [[a, b, c], [a, c, d]] } else { [[a, b, d], [b, c, d]] }
+                    {
+                        band.triangle(p, q, r, ABOVE, BELOW);
                     }
                 }
             }
@@ -146,6 +147,9 @@ fn project_solids(solids: &Solids, camera: &Camera) -> Vec<Vertex> {
     solids.corners.iter().map(corner).collect()
 }
 
+/// What is drawn in one pass: the camera, the sheet, its border, the corners of the solids.
+type Pass = (Camera, Mesh, Vec<[Vertex; 2]>, Vec<Vertex>);
+
 /// Draws `scene` from `view` into `width * height` pixels: RGBA, straight alpha, nothing where
 /// neither surface nor floor is. Each of `passes` (parts of a pixel) is drawn and their mean taken.
 pub fn draw(
@@ -156,10 +160,8 @@ pub fn draw(
     passes: &[[f32; 2]],
 ) -> Vec<u8> {
     let stride = scene.field.stride(scene.quad);
-    let mut rgba = vec![0; 4 * width * height];
-    let mut sums = vec![[0.0f32; 4]; width * ROWS];
     let lamps = Lamps::new(view);
-    let prepared: Vec<_> = passes
+    let prepared: Vec<Pass> = passes
         .iter()
         .map(|&shift| {
             let camera = camera.shifted(shift);
@@ -168,11 +170,36 @@ pub fn draw(
             (camera, mesh, rim, project_solids(scene.solids, &camera))
         })
         .collect();
+    #[cfg(target_arch = "x86_64")]
+    if wide::available() {
+        // SAFETY: `available` has asked the processor for AVX2.
+        return unsafe { draw_wide(scene, lamps, &prepared, [width, height]) };
+    }
+    draw_bands(scene, lamps, &prepared, [width, height])
+}
+
+/// [`draw_bands`] for AVX2: a tenth less time for a film in space.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn draw_wide(scene: &Scene, lamps: Lamps, prepared: &[Pass], size: [usize; 2]) -> Vec<u8> {
+    draw_bands(scene, lamps, prepared, size)
+}
+
+/// All of a picture, band by band.
+#[inline(always)]
+fn draw_bands(
+    scene: &Scene,
+    lamps: Lamps,
+    prepared: &[Pass],
+    [width, height]: [usize; 2],
+) -> Vec<u8> {
+    let mut rgba = vec![0; 4 * width * height];
+    let mut sums = vec![[0.0f32; 4]; width * ROWS];
     let mut band = Band::new(width, ROWS);
     for top in (0..height).step_by(ROWS) {
         let rows = ROWS.min(height - top);
         sums.fill([0.0; 4]);
-        for (camera, mesh, rim, solids) in &prepared {
+        for (camera, mesh, rim, solids) in prepared {
             band.move_to(top);
             mesh.draw(&mut band);
             for pair in rim.windows(2) {
@@ -207,7 +234,7 @@ pub fn draw(
                 }
             }
         }
-        let part = 1.0 / passes.len() as f32;
+        let part = 1.0 / prepared.len() as f32;
         for (i, sum) in sums[..rows * width].iter().enumerate() {
             if sum[3] > 0.0 {
                 let (x, y) = (i % width, top + i / width);
@@ -245,7 +272,7 @@ impl Floor {
 
     /// `(u, v)` where the ray through the middle of a pixel meets z = 0, and how it changes from
     /// pixel to pixel.
-    #[inline]
+    #[inline(always)]
     fn hit(&self, camera: &Camera, x: f32, y: f32) -> Option<([f32; 2], Steps)> {
         let [left, top, right, bottom] = self.bounds;
         if x < left - 1.0 || x > right + 1.0 || y < top - 1.0 || y > bottom + 1.0 {
@@ -281,6 +308,7 @@ struct Painter<'a> {
 
 impl Painter<'_> {
     /// The floor in the pixel: linear light times coverage, and the coverage.
+    #[inline(always)]
     fn floor_at(&self, x: usize, y: usize) -> [f32; 4] {
         let camera = self.shader.camera;
         let (px, py) = (x as f32 + 0.5, y as f32 + 0.5);
@@ -302,6 +330,7 @@ impl Painter<'_> {
         [r * cover, g * cover, b * cover, cover]
     }
 
+    #[inline(always)]
     fn pixel(&self, pixel: &Pixel, x: usize, y: usize) -> [f32; 4] {
         let [own, ..] = pixel.owner;
         let sheet = (own == ABOVE || own == BELOW) && pixel.owner == [own; 4];
@@ -335,7 +364,7 @@ fn opaque([r, g, b]: Light) -> [f32; 4] {
 
 /// The middle of a pixel whose samples lie on one sheet, and how `(u, v)` changes from pixel to
 /// pixel; `None` where the samples do not fit one plane (a crease, or two sheets).
-#[inline]
+#[inline(always)]
 fn one_sheet(pixel: &Pixel) -> Option<(f32, f32, Steps)> {
     let mut middle = [0.0; 2];
     let mut slopes = [[0.0; 2]; 2];

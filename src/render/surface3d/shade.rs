@@ -69,7 +69,7 @@ pub struct Shader<'a> {
 
 impl Shader<'_> {
     /// The surface at `(u, v)`, from above or from below; lines are drawn where `steps` are known.
-    #[inline]
+    #[inline(always)]
     pub fn surface(&self, u: f32, v: f32, above: bool, steps: Option<Steps>) -> Light {
         let field = self.field;
         let [t, dx, dy, _] = field.at(u, v);
@@ -120,7 +120,7 @@ impl Shader<'_> {
     }
 
     /// The floor at `(u, v)`: a pale map with its lines.
-    #[inline]
+    #[inline(always)]
     pub fn floor(&self, u: f32, v: f32, steps: Steps) -> Light {
         let field = self.field;
         let [t, dx, dy, _] = field.at(u, v);
@@ -143,7 +143,7 @@ impl Shader<'_> {
     }
 
     /// Something of `color` at `point` with `normal`, seen from the eye.
-    #[inline]
+    #[inline(always)]
     pub fn lit(
         &self,
         color: Light,

@@ -49,20 +49,20 @@ const UP: f32 = 0.4995;
 
 /// The nearest whole number of one below 2^22 in size, by letting the rest fall off the end of the
 /// mantissa; a cast would be checked against the limits of its type.
-#[inline]
+#[inline(always)]
 fn nearest(x: f32) -> i32 {
     const SHIFT: f32 = 12_582_912.0; // 1.5 * 2^23
     (x + SHIFT).to_bits() as i32 - SHIFT.to_bits() as i32
 }
 
 /// The lesser one; not a number is not looked for, which takes one instruction.
-#[inline]
+#[inline(always)]
 fn least(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
 }
 
 /// The greater one, likewise.
-#[inline]
+#[inline(always)]
 fn most(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
@@ -105,7 +105,7 @@ impl Band {
 
     /// Draws a triangle that belongs to `front`, or to `back` where its corners run clockwise on
     /// the screen.
-    #[inline]
+    #[inline(always)]
     pub fn triangle(&mut self, a: &Vertex, b: &Vertex, c: &Vertex, front: u32, back: u32) {
         if a.inverse == 0.0 || b.inverse == 0.0 || c.inverse == 0.0 {
             return;
@@ -184,7 +184,7 @@ impl Band {
     }
 
     /// The samples of the pixel at `x` in the band's `row`.
-    #[inline]
+    #[inline(always)]
     pub fn pixel(&self, x: usize, row: usize) -> Pixel {
         let i = row * self.width + x;
         let owner = self.owner[i];
@@ -199,7 +199,8 @@ impl Band {
         Pixel { owner, carried }
     }
 
-    /// Whether a row has nothing in it.
+    /// Whether a pixel has nothing in it.
+    #[inline(always)]
     pub fn is_blank(&self, x: usize, row: usize) -> bool {
         self.owner[row * self.width + x] == [0; 4]
     }
