@@ -20,12 +20,11 @@ use super::stand::{Ground, Stand, Studio, When, box_width, focus, nodes, passes}
 use super::trail::{Trail, materials};
 use super::vantage;
 use crate::error::Result;
-use crate::render::canvas::{Canvas, TextStyle};
+use crate::render::canvas::{Canvas, Rect, TextStyle};
 use crate::render::chart::{self, Chart};
 use crate::render::layers::{BOARD_LINES, Ball, Moving, Pace, Position, draw_board};
 use crate::render::layout::Layout;
 use crate::render::panel;
-use crate::render::readout;
 use crate::render::scale::LevelScale;
 use crate::render::scene::{Clock, ContourPanel, Film};
 use crate::render::show::Show;
@@ -143,6 +142,33 @@ impl<'a> MovingSurface<'a> {
     }
 }
 
+/// The read-out where there is no room for a board, side by side: names above their values.
+fn draw_line(
+    canvas: &mut dyn Canvas,
+    rows: &[(&'static str, String)],
+    place: Rect,
+    layout: &Layout,
+    theme: &Theme,
+) {
+    let size = layout.font.small;
+    let name = TextStyle::new(size, theme.muted);
+    let value = TextStyle::new(size, theme.text).bold();
+    let two = place.h >= 2.4 * size;
+    let mut x = place.x;
+    // Numbers say nothing without their names.
+    for (what, text) in rows.iter().take(if two { rows.len() } else { 3 }) {
+        let width = value.width(text).max(if two { name.width(what) } else { 0.0 });
+        if x + width > place.right() {
+            break;
+        }
+        if two {
+            canvas.text(what, x, place.y + 1.1 * size, &name);
+        }
+        canvas.text(text, x, place.y + if two { 2.4 } else { 1.1 } * size, &value);
+        x += width + 1.4 * size;
+    }
+}
+
 /// Where the path is at a position.
 fn time(moving: &Moving, at: Position, end: f64) -> f64 {
     match moving.ball {
@@ -220,11 +246,7 @@ impl Show for MovingSurface<'_> {
             if place.h >= 0.8 * BOARD_LINES * layout.font.label {
                 draw_board(canvas, moving, at, place, layout, theme);
             } else {
-                // One line, or columns: without the marks.
-                let rows = moving.rows(at);
-                let which = format!("{} · {}", rows[0].1, rows[1].1);
-                let short = [(rows[0].0, which), rows[2].clone(), rows[4].clone()];
-                readout::draw(canvas, place, false, &short, layout, theme);
+                draw_line(canvas, &moving.rows(at), place, layout, theme);
             }
         }
         for chart in &self.charts {
