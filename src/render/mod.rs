@@ -52,4 +52,3 @@ pub mod text;
 pub mod theme;
 pub mod timeline;
 pub mod twin;
-pub mod wide;

@@ -9,7 +9,6 @@
 use std::ops::Range;
 
 use crate::render::raster::Raster;
-use crate::render::wide;
 
 /// A picture in three planes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +52,7 @@ impl Yuv {
         };
         for y in (0..height).step_by(2) {
             let row = |y: usize| &rgba[4 * y * stride..4 * (y * stride + width)];
-            yuv.convert_fast(y, 0..width, row(y), row(y + 1));
+            yuv.convert(y, 0..width, row(y), row(y + 1));
         }
         yuv
     }
@@ -67,31 +66,13 @@ impl Yuv {
             for (from, to) in picture.dirty().stretches(y..y + 2) {
                 // A chroma sample looks one pixel to its left and right.
                 let (from, to) = (from.saturating_sub(2) & !1, (to + 3).min(self.width) & !1);
-                yuv.convert_fast(y, from..to, row(y), row(y + 1));
+                yuv.convert(y, from..to, row(y), row(y + 1));
             }
         }
         yuv
     }
 
-    /// [`Yuv::convert`] with what the processor has.
-    fn convert_fast(&mut self, y: usize, columns: Range<usize>, top: &[u8], bottom: &[u8]) {
-        #[cfg(target_arch = "x86_64")]
-        if wide::available() {
-            // SAFETY: `available` has asked the processor for AVX2.
-            return unsafe { self.convert_wide(y, columns, top, bottom) };
-        }
-        self.convert(y, columns, top, bottom);
-    }
-
-    /// [`Yuv::convert`] for AVX2, which multiplies whole numbers of 32 bits in vectors.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    fn convert_wide(&mut self, y: usize, columns: Range<usize>, top: &[u8], bottom: &[u8]) {
-        self.convert(y, columns, top, bottom);
-    }
-
     /// Converts `columns`, from an even one to an even one, of rows `y` and `y + 1`.
-    #[inline(always)]
     fn convert(&mut self, y: usize, columns: Range<usize>, top: &[u8], bottom: &[u8]) {
         let width = self.width;
         let rgb = |pixel: &[u8]| [i32::from(pixel[0]), i32::from(pixel[1]), i32::from(pixel[2])];

@@ -141,7 +141,7 @@ impl HeightField {
     }
 
     /// `t`, dz/dx, dz/dy at `(u, v)` in `0..=1` (clamped).
-    #[inline(always)]
+    #[inline]
     pub fn at(&self, u: f32, v: f32) -> [f32; 4] {
         let [nx, ny] = self.nodes;
         // By i32: casts from and to usize take several instructions more.

@@ -138,7 +138,7 @@ fn horizon(heights: &[f32], [ix, iy]: [usize; 2], step: [f32; 2], per_unit: f32)
 
 impl LightMap {
     /// Sky and light at `(u, v)`.
-    #[inline(always)]
+    #[inline]
     pub fn at(&self, u: f32, v: f32) -> [f32; 2] {
         let scale = (SIDE - 1) as f32;
         let (x, y) = ((u * scale).clamp(0.0, scale), (v * scale).clamp(0.0, scale));

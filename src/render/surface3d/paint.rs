@@ -21,7 +21,7 @@ pub fn linear(color: Color) -> Light {
 }
 
 /// `a` with `t` of `b`.
-#[inline(always)]
+#[inline]
 pub fn blend(a: Light, b: Light, t: f32) -> Light {
     [a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]), a[2] + t * (b[2] - a[2])]
 }
@@ -120,20 +120,20 @@ impl Paint {
     }
 
     /// The ramp's colour at `t`.
-    #[inline(always)]
+    #[inline]
     pub fn at(&self, t: f32) -> Light {
         self.ramp[((t * (STEPS - 1) as f32 + 0.5) as i32).clamp(0, STEPS as i32 - 1) as usize]
     }
 
     /// The floor's colour at `t`.
-    #[inline(always)]
+    #[inline]
     pub fn floor(&self, t: f32) -> Light {
         self.floor[((t * (STEPS - 1) as f32 + 0.5) as i32).clamp(0, STEPS as i32 - 1) as usize]
     }
 
     /// How much ink of a contour line there is at `t`, where `t` grows by `slope` a pixel and a
     /// line is `width` pixels wide. Lines that would run together fade instead.
-    #[inline(always)]
+    #[inline]
     pub fn line(&self, t: f32, slope: f32, width: f32) -> f32 {
         if self.levels.is_empty() || slope <= 0.0 || slope.is_nan() {
             return 0.0;
@@ -196,7 +196,7 @@ impl Encoder {
     }
 
     /// The 8 bits of `light` at pixel `(x, y)`.
-    #[inline(always)]
+    #[inline]
     pub fn encode(&self, light: Light, x: usize, y: usize) -> [u8; 3] {
         let threshold = (f32::from(BAYER[y & 3][x & 3]) + 0.5) / 16.0;
         let mut codes = [0; 3];

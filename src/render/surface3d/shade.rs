@@ -69,7 +69,7 @@ pub struct Shader<'a> {
 
 impl Shader<'_> {
     /// The surface at `(u, v)`, from above or from below; lines are drawn where `steps` are known.
-    #[inline(always)]
+    #[inline]
     pub fn surface(&self, u: f32, v: f32, above: bool, steps: Option<Steps>) -> Light {
         let field = self.field;
         let [t, dx, dy, _] = field.at(u, v);
@@ -120,7 +120,7 @@ impl Shader<'_> {
     }
 
     /// The floor at `(u, v)`: a pale map with its lines.
-    #[inline(always)]
+    #[inline]
     pub fn floor(&self, u: f32, v: f32, steps: Steps) -> Light {
         let field = self.field;
         let [t, dx, dy, _] = field.at(u, v);
@@ -143,7 +143,7 @@ impl Shader<'_> {
     }
 
     /// Something of `color` at `point` with `normal`, seen from the eye.
-    #[inline(always)]
+    #[inline]
     pub fn lit(
         &self,
         color: Light,
@@ -159,12 +159,15 @@ impl Shader<'_> {
         let sky = sky * up;
         // Where little sky is seen the key light's own bounces are missing, too.
         let key = KEY * key * (0.35 + 0.65 * sky);
-        let eye = unit(sub(self.camera.eye, point));
-        let half = unit(add(eye, self.lamps.key));
-        let glance = dot(normal, half).max(0.0);
-        let p2 = glance * glance;
-        let p8 = (p2 * p2) * (p2 * p2);
-        let shine = gloss * 0.10 * p8 * p8 * p8 * key * facing.min(0.4) * 2.5;
+        let mut shine = 0.0;
+        if gloss * key * facing > 0.0 {
+            let eye = unit(sub(self.camera.eye, point));
+            let half = unit(add(eye, self.lamps.key));
+            let glance = dot(normal, half).max(0.0);
+            let p2 = glance * glance;
+            let p8 = (p2 * p2) * (p2 * p2);
+            shine = gloss * 0.10 * p8 * p8 * p8 * key * facing.min(0.4) * 2.5;
+        }
         // A warm key light and a cool sky.
         const WARM: Light = [1.03, 1.0, 0.95];
         const COOL: Light = [0.94, 1.0, 1.08];

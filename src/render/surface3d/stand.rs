@@ -190,7 +190,7 @@ impl Stand {
             solids: &drawn.solids,
             materials: &self.materials,
             s,
-            quad: if studio.passes.len() > 1 { 1.6 } else { 3.6 } / unit,
+            quad: if studio.passes.len() > 1 { 1.6 } else { 4.0 } / unit,
             stripes: (9.0 * s).max(5.0) / unit,
         };
         let v = self.viewport;
