@@ -29,6 +29,7 @@ mod golden;
 pub mod inset;
 pub mod labels;
 pub mod layout;
+pub mod masthead;
 pub mod moving;
 pub mod output;
 pub mod page;

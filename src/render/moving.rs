@@ -10,6 +10,7 @@ use super::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use super::chart::{self, Chart};
 use super::field::Domain;
 use super::layout::{Contents, Layout};
+use super::masthead::Masthead;
 use super::panel;
 use super::path::{Pen, Track};
 use super::readout;
@@ -87,6 +88,7 @@ pub struct MovingFilm<'a> {
     moving: &'a Moving,
     theme: &'a Theme,
     layout: Layout,
+    masthead: Masthead<'a>,
     scale: LevelScale,
     track: Track,
     charts: Vec<Chart<'a>>,
@@ -132,28 +134,36 @@ impl<'a> MovingFilm<'a> {
             colorbar_label_ems: scale.labels().iter().map(|l| ems(l)).fold(2.0, f32::max),
             tick_label_ems: y_ticks.iter().map(|y| ems(&significant(*y, 6))).fold(1.5, f32::max),
         };
-        let (layout, board) =
-            Layout::with_board(width, height, theme.scale, &contents, [20.0, 11.2]);
-        let mut layout = layout;
+        let size = [width, height];
+        let (masthead, mut layout, board) =
+            Masthead::above(&moving.title, &moving.caption, size, theme, |[width, height]| {
+                Layout::with_board(width, height, theme.scale, &contents, [20.0, 11.2])
+            });
         layout.panels[0].readout = Some(board);
         let track = Track::new(&moving.panel.path, domain, layout.panels[0].frame, layout.s);
-        let charts = quantities
+        // All charts from the first layer to the last, whatever they have points for.
+        let times = || moving.layers.iter().map(|l| l.epoch).filter(|t| t.is_finite());
+        let span =
+            [times().fold(f64::INFINITY, f64::min), times().fold(f64::NEG_INFINITY, f64::max)];
+        let mut charts: Vec<Chart> = quantities
             .into_iter()
             .zip(&layout.charts)
             .map(|(quantity, rect)| {
                 let series = &moving.strip.series;
                 let label = &moving.x_label;
-                let chart = Chart::new(series, quantity, *rect, label, layout.font, layout.s);
+                let chart = Chart::new(series, quantity, *rect, label, layout.font, layout.s)
+                    .spanning(span);
                 match moving.chart_titles.iter().find(|(of, _)| *of == quantity) {
                     Some((_, title)) => chart.titled(title),
                     None => chart,
                 }
             })
             .collect();
+        chart::align(&mut charts);
         let frames = frames.max(1);
         let hold = (moving.hold_secs.max(0.0) * f64::from(fps)).round() as usize;
         let frames_moving = (frames - hold.min(frames / 2)).max(1);
-        Ok(Self { moving, theme, layout, scale, track, charts, frames, frames_moving })
+        Ok(Self { moving, theme, layout, masthead, scale, track, charts, frames, frames_moving })
     }
 
     /// Where between the layers `frame` is: evenly spread over them, resting on each.
@@ -296,15 +306,7 @@ impl Show for MovingFilm<'_> {
 
     fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
         let (layout, theme, moving) = (&self.layout, self.theme, self.moving);
-        let room = layout.page.w - 2.0 * layout.margin;
-        if let Some(baseline) = layout.title_baseline {
-            let style = TextStyle::new(layout.font.title, theme.text).bold();
-            canvas.text(&style.fit(&moving.title, room), layout.margin, baseline, &style);
-        }
-        if let Some(baseline) = layout.caption_baseline {
-            let style = TextStyle::new(layout.font.small, theme.muted);
-            canvas.text(&style.fit(&moving.caption, room), layout.margin, baseline, &style);
-        }
+        self.masthead.draw(canvas, layout, theme);
         panel::draw_heading(canvas, &moving.panel, &layout.panels[0], layout, theme, None);
         panel::draw_axes(canvas, &moving.panel, &layout.panels[0], layout, theme);
         if let Some(bar) = layout.colorbar {

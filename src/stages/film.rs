@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use crate::dataset::{DataSet, planar};
-use crate::landscape::{Cell, Plane, SurfaceStore};
+use crate::landscape::{Plane, SurfaceStore};
 use crate::optim::RuleName;
 use crate::record::{Metrics, Run, Status};
+use crate::render::scale::{significant, thousands};
 use crate::render::scene::{
     Arrows, ContourPanel, CurveFigure, Film, Grid, Inset, PathPoint, Quantity, Relief, Series,
     Split,
 };
 use crate::spec::Spec;
+use crate::stages::footing::{self, Footing};
 use crate::stages::telling::{Telling, Told};
 use crate::stages::{curve, shadow};
 use crate::train::Verdict;
@@ -64,7 +65,7 @@ pub fn contour_told(
     extras: Extras,
 ) -> Result<Film> {
     let mut film = Film { hold_secs: HOLD_SECS, ..Film::default() };
-    let mut footing = Vec::new();
+    let mut footings = Vec::new();
     let mut all_metrics = Vec::new();
     for source in sources {
         let spec = Spec::parse(&source.run.spec_toml()?, &[])?;
@@ -93,7 +94,7 @@ pub fn contour_told(
         all_metrics.push(metrics);
         film.value_label =
             format!("{} loss", if store.header.split == "test" { "test" } else { "training" });
-        footing.push((plane, store));
+        footings.push(Footing::new(&spec, plane, store)?);
     }
     film.title = title.map_or_else(
         || match sources {
@@ -102,7 +103,7 @@ pub fn contour_told(
         },
         str::to_string,
     );
-    film.caption = caption(&footing);
+    film.caption = footing::caption(&footings);
     if extras.relief == Relief::Hillshade {
         film.caption += "; shaded from the upper left";
     }
@@ -188,7 +189,7 @@ fn subtitle(spec: &Spec, source: &PanelSource, metrics: &Metrics) -> Result<Stri
 }
 
 /// An update rule as people write it.
-fn rule_name(rule: RuleName) -> &'static str {
+pub(super) fn rule_name(rule: RuleName) -> &'static str {
     match rule {
         RuleName::Sgd => "SGD",
         RuleName::Adam => "Adam",
@@ -225,48 +226,6 @@ fn pretty(arch: &str) -> String {
     arch.to_uppercase()
 }
 
-/// What the picture's numbers rest on, in a line. Panels on one footing share it, each with its own
-/// standard error; others are told apart.
-pub(super) fn caption(footing: &[(Plane, SurfaceStore)]) -> String {
-    let sample = |(_, store): &(Plane, SurfaceStore)| {
-        let header = &store.header;
-        let split = if header.split == "test" { "Test" } else { "Training" };
-        let (cells, done) = (store.cells.len(), store.cells.iter().flatten().count());
-        let done = if done == cells { String::new() } else { format!("{done} of ") };
-        let planar =
-            header.dataset.parse::<DataSet>().is_ok_and(|set| set.form().0 == planar::SHAPE);
-        let things = if planar { "points" } else { "images" };
-        let of = format!("{} {} {things}, {done}{cells} cells", header.samples, header.dataset);
-        (split, of)
-    };
-    let axes = |(plane, _): &(Plane, SurfaceStore)| match &plane.about.null_explained_variance[..] {
-        [a, b] => format!("a random walk has {:.0} + {:.0} % on such axes", 100.0 * a, 100.0 * b),
-        _ => plane.about.made.clone(),
-    };
-    // The median, as a cell where the network overflows has no error to speak of.
-    let error = |(_, store): &(Plane, SurfaceStore)| {
-        let relative = |c: &Cell| 100.0 * c.loss_se / c.loss;
-        let cells = store.cells.iter().flatten();
-        let mut errors: Vec<f64> = cells.map(relative).filter(|e| e.is_finite()).collect();
-        errors.sort_by(f64::total_cmp);
-        errors.get(errors.len() / 2).map_or("unknown".to_string(), |e| format!("{e:.0} %"))
-    };
-    let line = |group: &[(Plane, SurfaceStore)]| {
-        let (split, of) = sample(&group[0]);
-        let errors: Vec<String> = group.iter().map(error).collect();
-        format!("{split} loss ± {} (s.e.) of {of}; {}", errors.join(" / "), axes(&group[0]))
-    };
-    let same = |a: &(Plane, SurfaceStore)| {
-        (sample(a), axes(a)) == (sample(&footing[0]), axes(&footing[0]))
-    };
-    let text = if footing.iter().all(same) {
-        line(footing)
-    } else {
-        footing.iter().map(|one| line(std::slice::from_ref(one))).collect::<Vec<_>>().join(" | ")
-    };
-    format!("{text}; BatchNorm frozen; dots are snapshots, between them interpolated")
-}
-
 /// A figure of loss and accuracy along a line, from curves of several folders.
 ///
 /// # Errors
@@ -277,6 +236,7 @@ pub fn curves(folders: &[(String, &Path)], title: Option<&str>) -> Result<CurveF
         x_label: "distance along the direction, α".into(),
         ..CurveFigure::default()
     };
+    let (mut directions, mut samples, mut all_errors) = (Vec::new(), Vec::new(), Vec::new());
     for (panel, (name, folder)) in folders.iter().enumerate() {
         let found = curve::open(folder)?;
         let split = if found.split == "test" { Split::Test } else { Split::Train };
@@ -293,17 +253,39 @@ pub fn curves(folders: &[(String, &Path)], title: Option<&str>) -> Result<CurveF
                 points: points.collect(),
             });
         }
-        if panel == 0 {
-            figure.subtitle = found.direction.clone();
-            figure.caption = format!(
-                "{} loss of {} images at each of {} points; BatchNorm frozen.",
-                if split == Split::Test { "Test" } else { "Training" },
-                found.samples,
-                found.points.len()
-            );
-        }
+        directions.push(found.direction.clone());
+        samples.push(curve_sample(&found));
+        let mut errors: Vec<f64> = found
+            .points
+            .iter()
+            .map(|p| 100.0 * p.loss_se / p.loss)
+            .filter(|e| e.is_finite())
+            .collect();
+        errors.sort_by(f64::total_cmp);
+        let error = errors.get(errors.len() / 2);
+        all_errors.push(error.map_or("unknown".into(), |e| format!("{} %", significant(*e, 1))));
     }
+    // What the runs have in common is said once.
+    directions.dedup();
+    samples.dedup();
+    figure.subtitle = directions.join(" | ");
+    figure.caption = format!(
+        "Loss ± {} (s.e., median) of {}; straight lines between the points.",
+        all_errors.join(" / "),
+        samples.join(" | ")
+    );
     Ok(figure)
+}
+
+/// `200 training images at each of 41 points, BatchNorm frozen`.
+fn curve_sample(curve: &curve::Curve) -> String {
+    let split = if curve.split == "test" { "test" } else { "training" };
+    let count = |n: usize| thousands(&n.to_string());
+    format!(
+        "{} {split} images at each of {} points, BatchNorm frozen",
+        count(curve.samples),
+        count(curve.points.len())
+    )
 }
 
 /// A figure of loss and accuracy along a line, from HDF5 files of the paper's code, each with its

@@ -6,6 +6,7 @@ pub mod boundary;
 pub mod curve;
 pub mod demo;
 pub mod film;
+mod footing;
 pub mod grid_file;
 pub mod heatmap;
 pub mod histograms;

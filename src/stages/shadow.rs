@@ -114,15 +114,15 @@ pub fn gather(
     let total: f64 = plane.about.spectrum.iter().sum();
     let share = |path: &[PathPoint]| format!("{} %", significant(100.0 * held(path, total), 3));
     let random_view = ShadowView {
-        title: "In a random plane".into(),
-        subtitle: format!("holds {} of the path's variance", share(&random)),
+        title: "The path in a random plane".into(),
+        subtitle: format!("holds {} of its variance", share(&random)),
         x_label: "random direction 1".into(),
         y_label: "random direction 2".into(),
         path: random,
     };
     let principal_view = ShadowView {
-        title: "In the plane of its principal components".into(),
-        subtitle: format!("holds {} of the path's variance", share(&principal)),
+        title: "The path in its principal plane".into(),
+        subtitle: format!("holds {} of its variance", share(&principal)),
         x_label: plane.axis_label(0),
         y_label: plane.axis_label(1),
         path: principal,

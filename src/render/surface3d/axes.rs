@@ -5,6 +5,7 @@
 use tiny_skia::PathBuilder;
 
 use super::camera::Camera;
+use super::framing::corners;
 use super::heightfield::HeightField;
 use super::vec3::Vec3;
 use crate::render::canvas::{Align, Canvas, Cap, Stroke, TextStyle};
@@ -91,10 +92,12 @@ impl Axes {
 
     /// The box's corners, for fitting it into a picture.
     pub fn corners(&self) -> Vec<Vec3> {
-        let side = |k: usize, bit: usize| if k >> bit & 1 == 1 { 1.0 } else { -1.0 };
-        (0..8)
-            .map(|k| self.at(side(k, 0), side(k, 1), if k > 3 { self.top } else { 0.0 }))
-            .collect()
+        corners(self.half, self.top)
+    }
+
+    /// The same without labels, for a picture too small for them: ticks and numbers alone.
+    pub fn without_labels(self) -> Self {
+        Self { floor_labels: Default::default(), height_label: String::new(), ..self }
     }
 
     /// Room for labels around the fitted box: left, top, right, bottom.
@@ -102,7 +105,8 @@ impl Axes {
         let style = TextStyle::new(font.small, Color::hex(0));
         let heights = self.heights.iter().map(|h| style.width(&h.1)).fold(0.0, f32::max);
         let left = heights + 13.0 * s;
-        let below = 1.2 * font.small + 1.2 * font.label + 8.0 * s;
+        let label = if self.floor_labels[0].is_empty() { 0.0 } else { 1.2 * font.label };
+        let below = 1.2 * font.small + label + 8.0 * s;
         [left, 1.7 * font.small, 2.6 * font.small, below]
     }
 

@@ -7,6 +7,7 @@ use super::axes::{Axes, Ink};
 use super::bar;
 use super::camera::{Camera, OVERVIEW, View, fit};
 use super::flight::{CameraPath, Flight};
+use super::framing;
 use super::heightfield::HeightField;
 use super::horizon::Horizon;
 use super::paint::{Light, Paint};
@@ -17,9 +18,10 @@ use super::shade::Lamps;
 use super::trail::{Drawn, Sizes, Trail, materials};
 use super::vantage;
 use crate::error::{Error, Result};
-use crate::render::canvas::{Canvas, Cap, Rect, Stroke, TextStyle};
+use crate::render::canvas::{Canvas, Cap, Rect, Stroke};
 use crate::render::chart::{self, Chart};
 use crate::render::layout::Layout;
+use crate::render::masthead::Masthead;
 use crate::render::page::{self, Corner};
 use crate::render::panel;
 use crate::render::readout;
@@ -36,8 +38,9 @@ pub struct SurfaceLook {
     pub heights: Heights,
     /// Values above this are cut off and capped.
     pub clip: Option<f64>,
-    /// The box's height; its longer side is 2. From 0.1 to 3.
-    pub relief: f32,
+    /// The box's height; its longer side is 2. From 0.1 to 3; `None` chooses what the windows have
+    /// room for.
+    pub relief: Option<f32>,
     /// The camera's way.
     pub camera: CameraPath,
     /// The side that a named way stands on, in degrees; `None` chooses the one that shows most.
@@ -49,10 +52,10 @@ pub struct SurfaceLook {
 }
 
 impl SurfaceLook {
-    /// Log heights, as high as looks natural, one picture a frame.
+    /// Log heights, as high as there is room for, one picture a frame.
     pub fn new(camera: CameraPath) -> Self {
         let (azimuth, elevation) = (None, None);
-        let (heights, clip, relief, passes) = (Heights::Auto, None, 1.35, 1);
+        let (heights, clip, relief, passes) = (Heights::Auto, None, None, 1);
         Self { heights, clip, relief, camera, azimuth, elevation, passes }
     }
 }
@@ -74,6 +77,7 @@ pub struct SurfaceFilm<'a> {
     film: &'a Film,
     theme: &'a Theme,
     layout: Layout,
+    masthead: Masthead<'a>,
     scale: LevelScale,
     paint: Paint,
     stands: Vec<Stand>,
@@ -102,8 +106,8 @@ impl<'a> SurfaceFilm<'a> {
                 remedy: "give it at least one surface".into(),
             });
         }
-        if !(0.1..=3.0).contains(&look.relief) {
-            return Err(Error::bad_value("relief", look.relief, "out of range", "write 0.1 to 3"));
+        if let Some(relief) = look.relief.filter(|r| !(0.1..=3.0).contains(r)) {
+            return Err(Error::bad_value("relief", relief, "out of range", "write 0.1 to 3"));
         }
         if !(1..=16).contains(&look.passes) {
             return Err(Error::bad_value("passes", look.passes, "out of range", "write 1 to 16"));
@@ -114,15 +118,21 @@ impl<'a> SurfaceFilm<'a> {
         let scale = scale::scale(&values, look.heights, look.clip)?;
         let timeline = Timeline::new(film, frames, f64::from(fps));
         let quantities = chart::quantities(&film.strip.series);
-        let layout = arrange(film, &scale, size, theme.scale, quantities.len());
-        let charts: Vec<Chart> = quantities
+        let (masthead, layout, ()) =
+            Masthead::above(&film.title, &film.caption, size, theme, |size| {
+                (arrange(film, &scale, size, theme.scale, quantities.len()), ())
+            });
+        let mut charts: Vec<Chart> = quantities
             .into_iter()
             .zip(&layout.charts)
             .map(|(quantity, rect)| {
-                Chart::new(&film.strip.series, quantity, *rect, "epoch", layout.font, layout.s)
+                let unit = film.pacing.clock.unit();
+                Chart::new(&film.strip.series, quantity, *rect, unit, layout.font, layout.s)
+                    .spanning([timeline.start, timeline.end])
             })
             .collect();
-        let surfaces: Vec<(HeightField, Trail)> = film
+        chart::align(&mut charts);
+        let mut surfaces: Vec<(HeightField, Trail)> = film
             .panels
             .iter()
             .zip(&layout.panels)
@@ -130,43 +140,66 @@ impl<'a> SurfaceFilm<'a> {
                 // About a node for every one and a half pixels, more for stills.
                 let pixels = 0.75 * place.frame.w.min(1.6 * place.frame.h);
                 let nodes = (0.7 * pixels * (look.passes as f32).sqrt()) as usize;
-                let field = HeightField::with_nodes(panel, &scale, look.relief, nodes.max(200));
+                let relief = look.relief.unwrap_or(framing::NATURAL);
+                let field = HeightField::with_nodes(panel, &scale, relief, nodes.max(200));
                 let trail = Trail::new(panel, film.pacing.clock, &field, &scale);
                 (field, trail)
             })
             .collect();
-        let seen: Vec<_> = surfaces.iter().map(|(field, trail)| (field, trail)).collect();
-        let (azimuth, elevation) = vantage::best(&seen, look.azimuth, look.elevation);
-        let way = look.camera.placed(azimuth, elevation);
+        let way = |surfaces: &[(HeightField, Trail)]| {
+            let seen: Vec<_> = surfaces.iter().map(|(field, trail)| (field, trail)).collect();
+            let (azimuth, elevation) = vantage::best(&seen, look.azimuth, look.elevation);
+            look.camera.placed(azimuth, elevation)
+        };
+        let axes = |(k, field): (usize, &HeightField)| {
+            let (panel, viewport) = (&film.panels[k], layout.panels[k].frame);
+            let width = 0.75 * viewport.w.min(1.6 * viewport.h);
+            let axes = Axes::new(panel, field, &scale, &film.value_label, &layout.font, width);
+            if layout.axis_labels { axes } else { axes.without_labels() }
+        };
+        let inside = |axes: &Axes, v: Rect| {
+            let [left, top, right, bottom] = axes.room(&layout.font, layout.s);
+            [v.x + left, v.y + top, v.right() - right, v.bottom() - bottom]
+        };
+        let mut flown = way(&surfaces);
+        if look.relief.is_none() {
+            let window = |(k, (field, _)): (usize, &(HeightField, Trail))| {
+                (field.half, inside(&axes((k, field)), layout.panels[k].frame))
+            };
+            let windows: Vec<_> = surfaces.iter().enumerate().map(window).collect();
+            let relief = framing::relief(&windows, &flown);
+            if relief != framing::NATURAL {
+                surfaces = surfaces.into_iter().map(|(f, t)| (f.stretched(relief), t)).collect();
+                // More may be hidden now.
+                flown = way(&surfaces);
+            }
+        }
+        let relief = surfaces[0].0.relief;
         let mut stands: Vec<Stand> = surfaces
             .into_iter()
-            .zip(film.panels.iter().zip(&layout.panels))
+            .zip(&layout.panels)
             .enumerate()
-            .map(|(k, ((field, trail), (panel, place)))| {
+            .map(|(k, ((field, trail), place))| {
                 let horizon = Horizon::new(&field);
                 let viewport = place.frame;
-                let width = 0.75 * viewport.w.min(1.6 * viewport.h);
-                let axes = Axes::new(panel, &field, &scale, &film.value_label, &layout.font, width);
+                let axes = axes((k, &field));
                 let lowest = field.lowest();
                 let ball = |share: f64| {
                     let frame = (share * (timeline.frames - 1) as f64).round() as usize;
                     trail.at(timeline.epoch(frame)).unwrap_or(lowest)
                 };
-                let flight = Flight::new(&way, &field, timeline.frames, ball);
+                let flight = Flight::new(&flown, &field, timeline.frames, ball);
                 let materials = materials(theme, theme.series_color(k));
                 let centre = [0.0; 2];
                 Stand { field, horizon, axes, trail, flight, materials, viewport, centre }
             })
             .collect();
         // One camera: the longest lens that shows every box whole.
-        let middle = [0.0, 0.0, 0.42 * look.relief];
-        let views = way.overviews(middle);
+        let views = flown.overviews(framing::middle(relief));
         let fits: Vec<(f32, [f32; 2])> = stands
             .iter()
             .map(|stand| {
-                let [left, top, right, bottom] = stand.axes.room(&layout.font, layout.s);
-                let v = stand.viewport;
-                let inside = [v.x + left, v.y + top, v.right() - right, v.bottom() - bottom];
+                let inside = inside(&stand.axes, stand.viewport);
                 fit(&views, &stand.axes.corners(), inside)
             })
             .collect();
@@ -186,7 +219,19 @@ impl<'a> SurfaceFilm<'a> {
             })
             .collect();
         let paint = Paint::new(theme, &scale);
-        Ok(Self { film, theme, layout, scale, paint, stands, charts, timeline, focal, passes })
+        Ok(Self {
+            film,
+            theme,
+            layout,
+            masthead,
+            scale,
+            paint,
+            stands,
+            charts,
+            timeline,
+            focal,
+            passes,
+        })
     }
 
     fn share(&self, frame: usize) -> f64 {
@@ -298,15 +343,7 @@ impl Show for SurfaceFilm<'_> {
 
     fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
         let (layout, theme) = (&self.layout, self.theme);
-        let room = layout.page.w - 2.0 * layout.margin;
-        if let Some(baseline) = layout.title_baseline {
-            let style = TextStyle::new(layout.font.title, theme.text).bold();
-            canvas.text(&style.fit(&self.film.title, room), layout.margin, baseline, &style);
-        }
-        if let Some(baseline) = layout.caption_baseline {
-            let style = TextStyle::new(layout.font.small, theme.muted);
-            canvas.text(&style.fit(&self.film.caption, room), layout.margin, baseline, &style);
-        }
+        self.masthead.draw(canvas, layout, theme);
         for (k, (p, place)) in self.film.panels.iter().zip(&layout.panels).enumerate() {
             let key =
                 (self.film.panels.len() > 1 && !p.path.is_empty()).then(|| theme.series_color(k));
