@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lossreel::Result;
-use lossreel::render::film::{Format, Output};
+use lossreel::render::film::Output;
 use lossreel::render::scene::Film;
 use lossreel::render::surface3d::flight::CameraPath;
 use lossreel::render::surface3d::scale::Heights;
@@ -61,7 +61,7 @@ impl LookArgs {
         let is_file = Path::new(name).extension().is_some() || name.contains('/');
         let camera =
             if is_file { CameraPath::read(Path::new(name))? } else { CameraPath::preset(name)? };
-        let one_frame = matches!(output.check()?.0, Format::Png | Format::Svg);
+        let one_frame = !output.check()?.0.moves();
         let still = one_frame && output.numbered().is_none();
         let camera = if still { camera.ending() } else { camera };
         let mut look = SurfaceLook::new(camera);

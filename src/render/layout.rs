@@ -315,8 +315,9 @@ impl Layout {
         self.colorbar =
             Some(Rect::new(bar_x, bar_y, 16.0 * self.s, (panel.frame.bottom() - bar_y).max(1.0)));
         let side_x = bar_x - 16.0 * self.s + bar_w + gap;
-        let side =
-            Rect::new(side_x, panel.frame.y, body.right() - side_x, body.bottom() - panel.frame.y);
+        // Below the bar's title, which may be wider than the bar.
+        let side_y = panel.frame.y + head;
+        let side = Rect::new(side_x, side_y, body.right() - side_x, body.bottom() - side_y);
         let readout_h = self.readout_size().1;
         let readout_w = side.w.min(17.0 * self.font.label);
         panel.readout = Some(Rect { h: readout_h, w: readout_w, ..side });

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::landscape::{Plane, SurfaceStore};
 use crate::optim::RuleName;
 use crate::record::{Metrics, Run, Status};
-use crate::render::scale::{significant, thousands};
+use crate::render::scale::{number, significant, thousands};
 use crate::render::scene::{
     Arrows, ContourPanel, CurveFigure, Film, Grid, Inset, PathPoint, Quantity, Relief, Series,
     Split,
@@ -176,8 +176,12 @@ pub(super) fn panel(
 /// `SGD, lr 0.1, batch 128; test accuracy 91.2 %`.
 fn subtitle(spec: &Spec, source: &PanelSource, metrics: &Metrics) -> Result<String> {
     let optim = &spec.optim;
-    let mut text =
-        format!("{} lr {}, batch {}", rule_name(optim.rule), optim.lr(), spec.train.batch_size);
+    let mut text = format!(
+        "{} lr {}, batch {}",
+        rule_name(optim.rule),
+        number(optim.lr()),
+        spec.train.batch_size
+    );
     if let Status::Ended { verdict: Verdict::Diverged { step, .. }, .. } =
         source.run.manifest()?.status
     {

@@ -62,6 +62,11 @@ pub(super) fn error<'a>(
     }
 }
 
+/// `1 cell`, `1,025 cells`.
+pub(super) fn count(n: usize, thing: &str) -> String {
+    format!("{} {thing}{}", thousands(&n.to_string()), if n == 1 { "" } else { "s" })
+}
+
 /// `Training` or `Test`.
 pub(super) fn split(header: &Header) -> &'static str {
     if header.split == "test" { "Test" } else { "Training" }
@@ -76,15 +81,15 @@ pub(super) fn sample(header: &Header) -> String {
 
 /// `961 cells`, `17 of 961 cells`, and how many of them have no finite loss, which a picture hatches.
 pub(super) fn cells(store: &SurfaceStore) -> String {
-    let count = |n: usize| thousands(&n.to_string());
     let (all, done) = (store.cells.len(), store.cells.iter().flatten().count());
-    let of = if done == all { String::new() } else { format!("{} of ", count(done)) };
+    let of =
+        if done == all { String::new() } else { format!("{} of ", thousands(&done.to_string())) };
     let holes = store.cells.iter().flatten().filter(|c| !c.loss.is_finite()).count();
     let holes = match holes {
         0 => String::new(),
-        n => format!(" ({} not finite, hatched)", count(n)),
+        n => format!(" ({} not finite, hatched)", thousands(&n.to_string())),
     };
-    format!("{of}{} cells{holes}", count(all))
+    format!("{of}{}{holes}", count(all, "cell"))
 }
 
 /// What BatchNorm's statistics do, as the end of a caption; nothing where there are none.
@@ -99,6 +104,7 @@ pub(super) fn batch_norm(header: &Header, has_buffers: bool) -> String {
 /// What the plane's axes are worth.
 fn axes(plane: &Plane) -> String {
     match &plane.about.null_explained_variance[..] {
+        [a, b] if a + b == 0.0 => "the path does not move".into(),
         [a, b] => format!("a random walk has {:.0} + {:.0} % on such axes", 100.0 * a, 100.0 * b),
         _ => plane.about.made.clone(),
     }
@@ -132,4 +138,20 @@ pub(super) fn caption_of(panels: &[Footing], what: impl Fn(&[Footing]) -> String
         panels.iter().map(|one| line(std::slice::from_ref(one))).collect::<Vec<_>>().join(" | ")
     };
     format!("{text}; dots are snapshots, between them interpolated")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_medians_and_those_of_accuracies_are_binomial() {
+        let cell = |loss: f64, loss_se: f64, correct| Cell { k: 0, loss, loss_se, correct };
+        let cells = [cell(1.0, 0.02, 50), cell(2.0, 0.1, 50), cell(f64::INFINITY, f64::NAN, 50)];
+        assert_eq!(error(ErrorOf::Loss, cells.iter(), 100), "5 %");
+        // A half of a hundred: 100 sqrt(0.5 * 0.5 / 100) = 5 points.
+        assert_eq!(error(ErrorOf::Accuracy, cells.iter(), 100), "5 points");
+        assert_eq!(error(ErrorOf::Loss, [].iter(), 100), "unknown");
+        assert_eq!([1, 0, 1025].map(|n| count(n, "cell")), ["1 cell", "0 cells", "1,025 cells"]);
+    }
 }

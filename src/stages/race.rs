@@ -3,6 +3,7 @@
 use crate::landscape::{JointLosses, SurfaceStore};
 use crate::record::{EpochRecord, Joint, Metrics, Run, Status};
 use crate::render::race::{Race, RaceClock, RaceLayout, Racer};
+use crate::render::scale::number;
 use crate::render::scene::{ContourPanel, Grid, PathPoint, Quantity, Series, Split};
 use crate::render::standings::{Goal, Measure, Record};
 use crate::spec::Spec;
@@ -237,7 +238,7 @@ fn curves(clock: &Clock, index: usize, name: &str, measure: Measure) -> Result<V
 fn detail(run: &Run) -> Result<String> {
     let spec = Spec::parse(&run.spec_toml()?, &[])?;
     let optim = &spec.optim;
-    let mut text = format!("{} lr {}", film::rule_name(optim.rule), optim.lr());
+    let mut text = format!("{} lr {}", film::rule_name(optim.rule), number(optim.lr()));
     if let Some(momentum) = optim.momentum.filter(|m| *m > 0.0) {
         text += &format!(", momentum {momentum}");
     }

@@ -9,6 +9,7 @@ mod pipeline;
 mod refusals;
 mod repetition;
 mod scenes;
+mod strange;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -4,6 +4,7 @@ pub mod gif;
 pub mod mp4;
 pub mod mux;
 pub mod palette;
+pub mod pdf;
 pub mod png;
 pub mod svg;
 pub mod y4m;

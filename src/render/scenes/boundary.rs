@@ -172,7 +172,10 @@ impl<'a> BoundaryShow<'a> {
         let cell = Rect { w: second.w - bar, ..second };
         let aspect = (domain.x[1] - domain.x[0]) / (domain.y[1] - domain.y[0]);
         let equal = (0.45..=2.2).contains(&aspect);
-        let frame = frame_in(cell, gutters(&font, s, domain.y, [roomy; 2], head), &domain, equal);
+        let around_plane = gutters(&font, s, domain.y, [roomy; 2], head);
+        let mut frame = frame_in(cell, around_plane, &domain, equal);
+        // At the left end, below its heading.
+        frame.x = (cell.x + around_plane[0]).round();
         let scale = LevelScale::new(film.panel.grid.values.iter().copied());
         let layout = Layout {
             page: page.rect,

@@ -247,7 +247,8 @@ impl<'a> SurfaceFilm<'a> {
         let whole = stand.axes.corners().iter().all(|&p| {
             camera.project(p).is_some_and(|[x, y, _]| stand.viewport.contains(x, y, 0.0))
         });
-        let ink = Ink { theme, font: self.layout.font, s, strength: 1.0 - view.follow };
+        let (font, window) = (self.layout.font, stand.viewport);
+        let ink = Ink { theme, font, s, strength: 1.0 - view.follow, window };
         if !whole {
             canvas.set_clip(Some(stand.viewport));
         }
