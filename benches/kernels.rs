@@ -82,6 +82,11 @@ fn forward(bencher: Bencher, layer: &'static str) {
 }
 
 #[divan::bench(args = names())]
+fn forward_bf16(bencher: Bencher, layer: &'static str) {
+    measure(bencher, ("forward_bf16", Algorithm::Fastest), layer, ConvTrial::forward_bf16);
+}
+
+#[divan::bench(args = names())]
 fn backward_data_direct(bencher: Bencher, layer: &'static str) {
     measure(bencher, ("backward_data_direct", Algorithm::Direct), layer, ConvTrial::backward_data);
 }

@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lossreel::backend::{Backend, BackendName, TrainPass, backend};
+use lossreel::backend::native::{Level, NativeBackend};
+use lossreel::backend::{Backend, BackendName, Precision, TrainPass, backend};
 use lossreel::dataset::{DataSet, NormChoice, SampleOrder};
 use lossreel::landscape::theta_at;
 use lossreel::models::{ModelSpec, Shortcut};
@@ -350,5 +351,33 @@ fn the_papers_resnet56_and_its_direction_have_pytorchs_losses_on_real_images() {
     for point in real.li2018_curve_train_200 {
         let theta = theta_at(&subject.theta, &direction, &direction, [point.x, 0.0]);
         assert_found(&objective, &theta, &point.found, &format!("at {}", point.x));
+    }
+}
+
+/// The engine evaluating in `precision` at `level`, on `subject`'s network and images.
+fn at_level(subject: &Subject, level: Level, precision: Precision, n: usize) -> impl Objective {
+    let network = Arc::new(subject.network().clone());
+    let engine = NativeBackend::at_level(network, level).unwrap().evaluating_in(precision);
+    let objective = subject.objective(first(true, n)).unwrap();
+    objective.with_backend(Arc::new(engine), subject.buffers.clone()).unwrap()
+}
+
+/// Of 400 images: bf16 is off by its rounding, 8 bits in the operands of twenty layers, whatever
+/// the processor does it with. Measured on all 10,000: BOUND.
+#[test]
+fn bf16_moves_a_resnet20s_loss_and_accuracy_on_real_images_by_no_more_than_is_stated() {
+    let Some(root) = data(&[CIFAR, AKAMASTER]) else { return };
+    let model = ModelSpec { shortcut: Shortcut::OptionA, ..ModelSpec::of("resnet20") };
+    let subject = subject(&root, AKAMASTER, &model, NormChoice::Imagenet);
+    let exact = subject.objective(first(true, 400)).unwrap().loss(&subject.theta).unwrap();
+    for level in Level::all() {
+        let f32 = at_level(&subject, level, Precision::F32, 400).loss(&subject.theta).unwrap();
+        let off = (f32.loss - exact.loss).abs() / exact.loss;
+        assert!(off < 1e-5, "f32 at {level}: {off:e}");
+        let bf16 = at_level(&subject, level, Precision::Bf16, 400).loss(&subject.theta).unwrap();
+        let off = (bf16.loss - exact.loss).abs() / exact.loss;
+        let moved = bf16.correct.abs_diff(exact.correct);
+        eprintln!("{level}: loss {:.6} for {:.6}, {moved} answers", bf16.loss, exact.loss);
+        assert!((1e-5..1e-2).contains(&off) && moved <= 3, "bf16 at {level}: {off:e}, {moved}");
     }
 }

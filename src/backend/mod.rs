@@ -33,6 +33,20 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// The numbers that evaluation multiplies. Training, gradients and Hessian-vector products are
+    /// in f32 always.
+    #[derive(Default)]
+    pub enum Precision("precision") {
+        /// 24 bits of precision.
+        #[default]
+        F32 = "f32",
+        /// 8 bits of precision in the operands of most convolutions, to which they are rounded (to
+        /// the nearest, ties to even); products, sums and everything else are f32.
+        Bf16 = "bf16",
+    }
+}
+
 /// One batch's forward and backward pass.
 #[derive(Debug)]
 pub struct TrainPass<'a> {
@@ -68,6 +82,11 @@ pub trait Backend: Send + Sync {
 
     /// The network it executes.
     fn network(&self) -> &Network;
+
+    /// The numbers that [`Backend::at`]'s points multiply.
+    fn precision(&self) -> Precision {
+        Precision::F32
+    }
 
     /// Forward and backward in train mode: batch statistics, dropout. Writes the mean gradient
     /// over `grad` (layout order, the length of `theta`).
@@ -111,6 +130,12 @@ pub trait Backend: Send + Sync {
         50
     }
 
+    /// What executes the convolutions of a point, linear layers among them, and how many each, in
+    /// words; empty where there is no choice.
+    fn eval_kernels(&self) -> Vec<(String, usize)> {
+        Vec::new()
+    }
+
     /// Makes one point of parameter space ready for evaluation (eval mode).
     fn at(&self, theta: &[f32], buffers: &[f32]) -> Result<Box<dyn Point>>;
 }
@@ -130,7 +155,7 @@ pub fn choose(network: &Network) -> (BackendName, Option<String>) {
     }
 }
 
-/// The backend `name` for `network`.
+/// The backend `name` for `network`, in f32.
 ///
 /// # Errors
 /// [`crate::Error::BadValue`] for [`BackendName::Native`] and a network with an operation it lacks.
@@ -139,5 +164,29 @@ pub fn backend(name: BackendName, network: Arc<Network>) -> Result<Arc<dyn Backe
         BackendName::Auto => backend(choose(&network).0, network),
         BackendName::Native => Ok(Arc::new(native::NativeBackend::new(network)?)),
         BackendName::Candle => Ok(Arc::new(candle::CandleBackend::new(network))),
+    }
+}
+
+/// The backend `name` for `network`, evaluating in `precision`.
+///
+/// # Errors
+/// As [`backend`]; [`crate::Error::BadValue`] for bf16 and a backend that has f32 only.
+pub fn backend_in(
+    precision: Precision,
+    name: BackendName,
+    network: Arc<Network>,
+) -> Result<Arc<dyn Backend>> {
+    let name = if name == BackendName::Auto { choose(&network).0 } else { name };
+    match (precision, name) {
+        (Precision::F32, _) => backend(name, network),
+        (Precision::Bf16, BackendName::Candle) => Err(crate::Error::bad_value(
+            "--precision",
+            precision,
+            format!("but the candle backend evaluates {} in f32 only", network.arch),
+            "use --precision f32, or --backend native where it has the network",
+        )),
+        (Precision::Bf16, _) => {
+            Ok(Arc::new(native::NativeBackend::new(network)?.evaluating_in(precision)))
+        }
     }
 }

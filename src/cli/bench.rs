@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lossreel::backend::{BackendName, backend};
+use lossreel::backend::{BackendName, Precision, backend_in};
 use lossreel::models::{ModelSpec, Shortcut};
 use lossreel::spec::Spec;
 use lossreel::stages::bench::{BenchOnly, BenchReport, BenchRequest, bench};
@@ -36,6 +36,9 @@ pub struct Args {
     /// Engine; the one that trains by default.
     #[arg(long, value_name = "NAME")]
     backend: Option<BackendName>,
+    /// Numbers that evaluation multiplies: f32 or bf16. Training is in f32.
+    #[arg(long, value_name = "NAME", default_value = "f32")]
+    precision: Precision,
     /// Rounds of each measurement; their median counts.
     #[arg(long, value_name = "N", default_value_t = BenchRequest::default().rounds)]
     rounds: usize,
@@ -54,7 +57,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     let model = ModelSpec { arch: args.arch, shortcut: args.shortcut, ..spec.model };
     let network = model.build(parse_image(&args.image)?, args.classes)?;
     let engine = args.backend.unwrap_or(TrainSpec::default().backend);
-    let engine = backend(engine, Arc::new(network))?;
+    let engine = backend_in(args.precision, engine, Arc::new(network))?;
     let request = BenchRequest {
         batch_size: args.batch_size,
         rounds: args.rounds,
@@ -126,7 +129,19 @@ fn lines(report: &BenchReport) -> Vec<String> {
     if let (Some(rate), Some(gflops), Some(share)) =
         (report.eval_images_per_s, report.eval_gflops, report.eval_peak_share)
     {
-        lines.push(speed("evaluation".into(), &report.eval_rounds, rate, gflops, share));
+        let what = match report.precision {
+            Precision::F32 => "evaluation".into(),
+            narrow => format!("evaluation, {narrow}"),
+        };
+        lines.push(speed(what, &report.eval_rounds, rate, gflops, share));
+    }
+    if !report.eval_kernels.is_empty() && !report.eval_rounds.is_empty() {
+        let kernels = report.eval_kernels.iter().map(|(name, n)| format!("{n} {name}"));
+        lines.push(format!(
+            "{:<22} {}",
+            "  its convolutions",
+            kernels.collect::<Vec<_>>().join(", ")
+        ));
     }
     if let Some(seconds) = report.epoch_50000_seconds {
         lines.push(format!("{:<34} {}", "an epoch of 50,000 images", duration(seconds)));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use lossreel::backend::Precision;
 use lossreel::objective::Objective;
 use lossreel::weights::{SafetensorsFile, write_safetensors};
 use lossreel::{Error, Result};
@@ -41,6 +42,14 @@ struct Report {
 
 /// 1,000 training images by default.
 pub fn run(args: Args, out: &Out) -> Result<()> {
+    if args.target.precision != Precision::F32 {
+        return Err(Error::bad_value(
+            "--precision",
+            args.target.precision,
+            "but Hessian-vector products are in f32",
+            "leave the option out",
+        ));
+    }
     let subject = args.target.subject()?;
     let v = SafetensorsFile::open(&args.vector)?.read("v")?.data;
     let dim = subject.theta.len();

@@ -122,6 +122,7 @@ fn report(store: &SurfaceStore, seconds: f64) -> SurfaceReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::Precision;
     use crate::landscape::{Axis, Grid, Header};
     use crate::objective::{Evaluation, Himmelblau};
 
@@ -140,6 +141,7 @@ mod tests {
             sample_seed: 0,
             batch_norm: "frozen".into(),
             backend: "analytic".into(),
+            precision: Precision::F32,
         }
     }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Grid;
+use crate::backend::Precision;
 use crate::disk::{self, JsonlWriter};
 use crate::objective::Evaluation;
 use crate::{Error, Result};
@@ -38,6 +39,21 @@ pub struct Header {
     pub batch_norm: String,
     /// The engine.
     pub backend: String,
+    /// The numbers that it multiplies; f32 in the headers of older versions, which had nothing else.
+    #[serde(default)]
+    pub precision: Precision,
+}
+
+impl Header {
+    /// What each value rests on, in words: "1000 cifar10 images", and the precision where it is not
+    /// f32. `things` are images or points.
+    pub fn sample_words(&self, things: &str) -> String {
+        let precision = match self.precision {
+            Precision::F32 => String::new(),
+            narrow => format!(" in {narrow}"),
+        };
+        format!("{} {} {things}{precision}", self.samples, self.dataset)
+    }
 }
 
 /// One cell's value.
@@ -203,6 +219,9 @@ fn difference(old: &Header, new: &Header) -> String {
     }
     if (&old.split, old.samples) != (&new.split, new.samples) {
         return format!("{} {} images", old.samples, old.split);
+    }
+    if old.precision != new.precision {
+        return format!("values in {}, these are in {}", old.precision, new.precision);
     }
     "other data or another engine".into()
 }

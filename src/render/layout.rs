@@ -256,17 +256,28 @@ impl Layout {
         let bar_w = if self.page.w >= 300.0 { self.colorbar_width(contents) } else { 0.0 };
         let bar_gap = if bar_w > 0.0 { 16.0 * self.s } else { 0.0 };
         let cells = Rect { w: area.w - bar_w - bar_gap, ..area };
-        let columns = best_columns(n, cells);
-        let rows = n.div_ceil(columns);
         let gap = 22.0 * self.s;
-        let cell_w = (cells.w - gap * (columns - 1) as f32) / columns as f32;
-        let cell_h = cells.h / rows as f32;
-        for (k, domain) in contents.domains.iter().enumerate() {
-            let (ix, iy) = ((k % columns) as f32, (k / columns) as f32);
-            let cell =
-                Rect::new(cells.x + ix * (cell_w + gap), cells.y + iy * cell_h, cell_w, cell_h);
-            self.panels.push(self.panel(cell, domain, contents));
-        }
+        let grid = |columns: usize| -> Vec<PanelBox> {
+            let rows = n.div_ceil(columns);
+            let cell_w = (cells.w - gap * (columns - 1) as f32) / columns as f32;
+            let cell_h = cells.h / rows as f32;
+            let place = |(k, domain): (usize, &Domain)| {
+                let (ix, iy) = ((k % columns) as f32, (k / columns) as f32);
+                let (x, y) = (cells.x + ix * (cell_w + gap), cells.y + iy * cell_h);
+                self.panel(Rect::new(x, y, cell_w, cell_h), domain, contents)
+            };
+            contents.domains.iter().enumerate().map(place).collect()
+        };
+        // As many columns as show the smallest panel largest; one scale on both axes is worth more
+        // than room.
+        let worth = |columns: &usize| {
+            let each = grid(*columns).into_iter();
+            each.map(|p| p.frame.w * p.frame.h * if p.equal_scales { 1.0 } else { 0.3 })
+                .fold(f32::INFINITY, f32::min)
+        };
+        let columns = (1..=n).max_by(|a, b| worth(a).total_cmp(&worth(b))).unwrap_or(1);
+        let rows = n.div_ceil(columns);
+        self.panels = grid(columns);
         if let (true, Some(first)) = (bar_w > 0.0, self.panels.first()) {
             let bottom = self.panels[(rows - 1) * columns].frame.bottom();
             let head = 1.6 * self.font.small;
@@ -405,16 +416,6 @@ pub fn chart_places(area: Rect, count: usize, gap: f32, s: f32) -> Vec<Rect> {
         }
     };
     (0..count).map(place).collect()
-}
-
-/// The number of columns whose cells are nearest to a 4:3 shape.
-fn best_columns(n: usize, area: Rect) -> usize {
-    let misfit = |columns: usize| {
-        let rows = n.div_ceil(columns);
-        let aspect = (area.w / columns as f32) / (area.h / rows as f32);
-        (aspect / 1.33).ln().abs() + 0.15 * (columns * rows - n) as f32
-    };
-    (1..=n).min_by(|&a, &b| misfit(a).total_cmp(&misfit(b))).unwrap_or(1)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::Progress;
 use crate::backend::native::Level;
 use crate::backend::native::peak::Peak;
-use crate::backend::{Backend, TrainPass};
+use crate::backend::{Backend, Precision, TrainPass};
 use crate::dataset::{NormStats, Split};
 use crate::landscape::theta_at;
 use crate::names::named_enum;
@@ -96,6 +96,11 @@ pub struct BenchReport {
     pub macs: u64,
     /// The engine.
     pub backend: String,
+    /// The numbers that its evaluation multiplies.
+    pub precision: Precision,
+    /// What it executes the convolutions of an evaluation with and how many of them, the most
+    /// frequent first; empty for the candle backend.
+    pub eval_kernels: Vec<(String, usize)>,
     /// Threads.
     pub threads: usize,
     /// Images a training step.
@@ -185,6 +190,8 @@ fn empty_report(
         parameters: network.layout.dim(),
         macs: network.macs(),
         backend: backend.name().to_string(),
+        precision: backend.precision(),
+        eval_kernels: backend.eval_kernels(),
         threads: peak.threads,
         batch_size: request.batch_size,
         peak_gflops: peak.gflops,

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::plane::flat_direction;
 use super::{Progress, SampleChoice, Subject};
+use crate::backend::Precision;
 use crate::landscape::{
     Axis, Grid, Header, Ignore, Normalisation, SurfaceStore, digest_of, evaluate, random_direction,
 };
@@ -55,6 +56,8 @@ pub struct Curve {
     pub split: String,
     /// The line in words.
     pub direction: String,
+    /// The numbers that evaluation multiplied.
+    pub precision: Precision,
     /// Seconds this call took.
     pub seconds: f64,
 }
@@ -110,6 +113,7 @@ pub fn compute(
         sample_seed: sample.seed,
         batch_norm: "frozen".into(),
         backend: subject.backend.name().to_string(),
+        precision: subject.backend.precision(),
     };
     let mut store = SurfaceStore::begin(folder, header, *replace)?;
     // The second direction has one coordinate, 0: any vector will do.
@@ -132,6 +136,7 @@ pub fn curve_of(store: &SurfaceStore, seconds: f64) -> Curve {
         samples,
         split: store.header.split.clone(),
         direction: store.header.plane.clone(),
+        precision: store.header.precision,
         seconds,
     }
 }

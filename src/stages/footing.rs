@@ -76,7 +76,8 @@ pub(super) fn split(header: &Header) -> &'static str {
 pub(super) fn sample(header: &Header) -> String {
     let planar = header.dataset.parse::<DataSet>().is_ok_and(|set| set.form().0 == planar::SHAPE);
     let things = if planar { "points" } else { "images" };
-    format!("{} {} {things}", thousands(&header.samples.to_string()), header.dataset)
+    let count = header.samples.to_string();
+    header.sample_words(things).replacen(&count, &thousands(&count), 1)
 }
 
 /// `961 cells`, `17 of 961 cells`, and how many of them have no finite loss, which a picture hatches.

@@ -3,7 +3,7 @@
 
 use super::film::{HOLD_SECS, describe};
 use super::footing;
-use super::telling::{Telling, Told};
+use super::telling::Telling;
 use crate::Result;
 use crate::names::named_enum;
 use crate::network::{ParamLayout, Role};
@@ -78,7 +78,8 @@ pub fn gather(
     }
     let metrics = run.metrics()?;
     let clock = telling.clock.resolve(&[&snapshots]);
-    let told = [Told { name: &describe(&spec), metrics: &metrics }];
+    let name = describe(&spec);
+    let told = [telling.told(&name, run, &spec, &metrics)?];
     let title = title.map_or_else(|| format!("The weights of {}", describe(&spec)), str::to_string);
     let of = if snapshots.len() < total { format!(" of {total}") } else { String::new() };
     let counted = footing::count(snapshots.len(), "snapshot");

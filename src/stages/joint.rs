@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::surface::{SurfaceRequest, grid_around, header};
 use super::{Progress, Subject};
-use crate::backend::{BackendName, backend};
+use crate::backend::{BackendName, backend_in};
 use crate::landscape::{
     About, Grid, JointLoss, JointLosses, JointOrigin, JointPaths, PathCoord, Plane, PlaneKind,
     RunPath, SurfaceReport, SurfaceStore, evaluate, theta_at,
@@ -410,6 +410,7 @@ fn own_objective(
 ) -> Result<DatasetObjective> {
     let spec = Spec::parse(&run.spec_toml()?, &[])?;
     let network = spec.model.build(subject.data.shape(), subject.data.classes)?;
-    let engine = backend(subject.backend.name(), std::sync::Arc::new(network))?;
+    let engine = &subject.backend;
+    let engine = backend_in(engine.precision(), engine.name(), std::sync::Arc::new(network))?;
     frozen.with_backend(engine, subject.buffers.clone())
 }

@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::surface::{SurfaceRequest, grid_of, header};
 use super::{Progress, SampleChoice, Subject};
+use crate::backend::Precision;
 use crate::dataset::{batches, epoch_order};
 use crate::landscape::{
     Header, Layer, PathCoord, PathLoss, Plane, Stack, StackAbout, StackKind, SurfaceReport,
@@ -51,6 +52,12 @@ pub fn compute(
         return Err(Error::Landscape {
             what: "the plane belongs to another network".into(),
             remedy: "make it again: lossreel plane RUN".into(),
+        });
+    }
+    if kind == StackKind::Dropout && subject.backend.precision() != Precision::F32 {
+        return Err(Error::Landscape {
+            what: "dropout masks act in train mode, which is in f32 only".into(),
+            remedy: "leave --precision out".into(),
         });
     }
     let work = Work { run, subject, plane, request, spec: Spec::parse(&run.spec_toml()?, &[])? };

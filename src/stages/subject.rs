@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::backend::{Backend, BackendName, backend};
+use crate::backend::{Backend, BackendName, Precision, backend, backend_in};
 use crate::dataset::{Dataset, NormChoice, NormStats, SampleOrder, Split, choose};
 use crate::models::ModelSpec;
 use crate::network::Network;
@@ -129,6 +129,18 @@ impl Subject {
             )?,
             data: whole,
         })
+    }
+
+    /// The same subject, evaluated in `precision`.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] when its engine has not that precision.
+    pub fn in_precision(self, precision: Precision) -> Result<Self> {
+        if precision == self.backend.precision() {
+            return Ok(self);
+        }
+        let network = Arc::new(self.network().clone());
+        Ok(Self { backend: backend_in(precision, self.backend.name(), network)?, ..self })
     }
 
     /// The network.

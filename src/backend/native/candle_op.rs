@@ -46,7 +46,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, Tensor};
 
-use super::pass::{Mode, Pass};
+use super::pass::{Batch, Goal, Mode, Pass, Task};
 use super::plan::Cut;
 use super::{Level, check};
 use crate::network::Network;
@@ -239,15 +239,11 @@ impl CustomOp2 for NetOp {
         let (images, theta) = (values(images, images_layout)?, values(theta, theta_layout)?);
         let network = &*self.shared.network;
         let mut pass = self.workspace();
-        let logits = match self.mode() {
-            Mode::Eval => pass.forward(
-                network,
-                theta,
-                &mut lock(&self.shared.buffers).clone(),
-                images,
-                self.mode(),
-            ),
-            mode => pass.forward(network, theta, &mut lock(&self.shared.buffers), images, mode),
+        let batch = Batch { images, goal: Goal::Gradient(&[]) };
+        let task = Task { network, theta, batch, mode: self.mode() };
+        let logits = match task.mode {
+            Mode::Eval => pass.forward(task, &mut lock(&self.shared.buffers).clone()),
+            Mode::Train { .. } => pass.forward(task, &mut lock(&self.shared.buffers)),
         };
         *lock(&self.pass) = Some(pass);
         let shape = Shape::from((logits.len() / network.classes, network.classes));
@@ -272,14 +268,14 @@ impl CustomOp2 for NetOp {
             candle_core::bail!("images are on the CPU here")
         };
         let mut grad = vec![0.0; theta.elem_count()];
-        let dimages = pass.backward(
-            &self.shared.network,
-            &host(theta)?,
-            values(data, layout)?,
-            &host(dlogits)?,
-            self.mode(),
-            &mut grad,
-        );
+        let (theta_values, dlogits) = (host(theta)?, host(dlogits)?);
+        let task = Task {
+            network: &self.shared.network,
+            theta: &theta_values,
+            batch: Batch { images: values(data, layout)?, goal: Goal::Gradient(&dlogits) },
+            mode: self.mode(),
+        };
+        let dimages = pass.backward(task, &mut grad);
         lock(self.idle()).push(pass);
         let dimages = self
             .image_gradient

@@ -2,13 +2,15 @@
 //!
 //! [`graph`] turns a network into few large units, [`plan`] into steps cut into phases, [`pass`]
 //! executes a training step of them; [`tangent`] carries tangents through it for Hessian-vector
-//! products; [`point`] compiles one point of parameter space for evaluation. The [`kernels`] work on padded NHWC pictures ([`shape`]) with the vectors of
-//! [`simd`].
+//! products; [`point`] compiles one point of parameter space for evaluation. The [`kernels`] work on
+//! padded NHWC pictures ([`shape`]) with the vectors of [`simd`].
 
 pub mod candle_op;
 mod graph;
 mod kernels;
 mod layers;
+mod nchw;
+mod number;
 mod pass;
 pub mod peak;
 mod plan;
@@ -26,10 +28,11 @@ pub use simd::Level;
 use std::sync::{Arc, Mutex};
 
 use self::graph::{Graph, Purpose};
-use self::pass::{Batch, Goal, Mode, Pass};
+use self::number::Numbers;
+use self::pass::{Batch, Goal, Mode, Pass, Task};
 use self::plan::Cut;
 use self::tangent::{Sample, Tangents};
-use super::{Backend, BackendName, Point, TrainLoss, TrainPass, difference_hvp};
+use super::{Backend, BackendName, Point, Precision, TrainLoss, TrainPass, difference_hvp};
 use crate::network::Network;
 use crate::{Error, Result};
 
@@ -38,6 +41,7 @@ use crate::{Error, Result};
 pub struct NativeBackend {
     network: Arc<Network>,
     level: Level,
+    precision: Precision,
     /// Memory of training passes, for reuse.
     passes: Mutex<Vec<Pass>>,
     /// Memory of Hessian-vector products, likewise.
@@ -49,6 +53,12 @@ pub struct NativeBackend {
 /// a network.
 pub fn unsupported(network: &Network) -> Option<&'static str> {
     graph::unsupported(network)
+}
+
+/// Whether evaluation in bf16 is faster than in f32 here: whether the processor multiplies bf16
+/// numbers, and `LOSSREEL_SIMD` does not forbid it.
+pub fn multiplies_bf16() -> bool {
+    Numbers::bf16(Level::detect()) == Numbers::Pairs
 }
 
 /// Whether the engine can execute `network` with the instructions of `level`.
@@ -87,30 +97,32 @@ impl NativeBackend {
     /// As [`NativeBackend::new`], and for a level that this processor lacks.
     pub fn at_level(network: Arc<Network>, level: Level) -> Result<Self> {
         check(&network, level)?;
-        let evaluation = Arc::new(point::Compiled::new(level, &network));
+        let precision = Precision::F32;
+        let evaluation = Arc::new(point::Compiled::new(level, precision, &network));
         Ok(Self {
             network,
             level,
+            precision,
             passes: Mutex::default(),
             tangents: Mutex::default(),
             evaluation,
         })
     }
 
-    fn pass(
-        &self,
-        theta: &[f32],
-        buffers: &mut [f32],
-        batch: Batch,
-        mode: Mode,
-        grad: &mut [f32],
-    ) -> TrainLoss {
+    /// The same backend with points that multiply in `precision`.
+    #[must_use]
+    pub fn evaluating_in(self, precision: Precision) -> Self {
+        let evaluation = Arc::new(point::Compiled::new(self.level, precision, &self.network));
+        Self { precision, evaluation, ..self }
+    }
+
+    fn pass(&self, task: Task, buffers: &mut [f32], grad: &mut [f32]) -> TrainLoss {
         let workers = rayon::current_num_threads();
         let idle = self.passes.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let mut pass = idle
             .filter(|p| p.workers() == workers)
             .unwrap_or_else(|| Pass::new(self.level, &self.network, Cut::Nowhere, workers));
-        let found = pass.run(&self.network, theta, buffers, batch, mode, grad);
+        let found = pass.run(task, buffers, grad);
         self.passes.lock().unwrap_or_else(|e| e.into_inner()).push(pass);
         found
     }
@@ -125,10 +137,15 @@ impl Backend for NativeBackend {
         &self.network
     }
 
+    fn precision(&self) -> Precision {
+        self.precision
+    }
+
     fn train_pass(&self, pass: TrainPass<'_>, grad: &mut [f32]) -> Result<TrainLoss> {
         let TrainPass { theta, buffers, images, labels, label_smoothing, streams, step } = pass;
         let batch = Batch { images, goal: Goal::Classes { labels, label_smoothing } };
-        Ok(self.pass(theta, buffers, batch, Mode::Train { streams, step }, grad))
+        let mode = Mode::Train { streams, step };
+        Ok(self.pass(Task { network: &self.network, theta, batch, mode }, buffers, grad))
     }
 
     fn eval_gradient(
@@ -140,7 +157,8 @@ impl Backend for NativeBackend {
         grad: &mut [f32],
     ) -> Result<TrainLoss> {
         let batch = Batch { images, goal: Goal::Classes { labels, label_smoothing: 0.0 } };
-        Ok(self.pass(theta, &mut buffers.to_vec(), batch, Mode::Eval, grad))
+        let task = Task { network: &self.network, theta, batch, mode: Mode::Eval };
+        Ok(self.pass(task, &mut buffers.to_vec(), grad))
     }
 
     fn eval_hvp(
@@ -165,6 +183,10 @@ impl Backend for NativeBackend {
         tangents.run(&self.network, [theta, v], buffers, Sample { images, labels }, out);
         self.tangents.lock().unwrap_or_else(|e| e.into_inner()).push(tangents);
         Ok(())
+    }
+
+    fn eval_kernels(&self) -> Vec<(String, usize)> {
+        self.evaluation.kernels()
     }
 
     fn preferred_images(&self) -> usize {

@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex};
 use super::graph::{Graph, Layer, NormId, Purpose, ValueId};
 use super::kernels::{self, Algorithm, Epilogue, Forward, Geometry, Tensor, Term};
 use super::layers::{self, With};
-use super::pass::load;
+use super::nchw::load;
 use super::plan::{Memory, Phase, Plan, Slot, SlotId, Step, UnitId, allocate};
 use super::rows::Rows;
 use super::shape::Shape;
 use super::simd::Level;
 use crate::Result;
-use crate::backend::Point;
+use crate::backend::{Point, Precision};
 use crate::network::Network;
 
 /// Bytes of a group's tensors at the widest step.
@@ -46,7 +46,7 @@ struct Memories {
 }
 
 impl Compiled {
-    pub fn new(level: Level, network: &Network) -> Self {
+    pub fn new(level: Level, precision: Precision, network: &Network) -> Self {
         let graph = Graph::new(network, Purpose::Eval);
         // A residual lies as the sum does, so that one offset serves both.
         let mut halos = graph.halos();
@@ -78,7 +78,11 @@ impl Compiled {
             let Layer::Conv { form, .. } = unit.layer else { return None };
             let (output, norm) = folded[id];
             let geometry = Geometry { level, algorithm, form, images: group };
-            Some((Forward::new(&geometry, shapes[unit.inputs[0]], shapes[output]), norm))
+            let [input, output] = [unit.inputs[0], output].map(|v| shapes[v]);
+            // The logits have few products, and their rounding goes straight into the loss.
+            let bf16 = precision == Precision::Bf16 && unit.output != logits;
+            let narrow = if bf16 { Forward::bf16(&geometry, input, output) } else { None };
+            Some((narrow.unwrap_or_else(|| Forward::new(&geometry, input, output)), norm))
         });
         let convs = convs.collect();
         Self {
@@ -92,6 +96,20 @@ impl Compiled {
             graph,
             idle: Mutex::default(),
         }
+    }
+
+    /// The kernels of the convolutions and how many have each, most first.
+    pub fn kernels(&self) -> Vec<(String, usize)> {
+        let mut found: Vec<(String, usize)> = Vec::new();
+        for (conv, _) in self.convs.iter().flatten() {
+            let name = conv.name();
+            match found.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, n)) => *n += 1,
+                None => found.push((name, 1)),
+            }
+        }
+        found.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
+        found
     }
 
     fn view<'a>(&'a self, memory: &'a [Vec<f32>], slot: SlotId, n: usize) -> Tensor<'a> {

@@ -124,6 +124,9 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
     /// The floats' bits moved up by 23 places: the lowest nine become sign and exponent.
     unsafe fn shift_left_23(v: Self::V) -> Self::V;
+    /// The nearest bf16, the even one of two as near, as a float: the lower half of its bits is 0. A
+    /// NaN stays a NaN, what is nearer to 2^128 than to the largest bf16 becomes infinite.
+    unsafe fn round_bf16(v: Self::V) -> Self::V;
     /// a * b + c, rounded once where the instruction set can.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The larger of a and b; a NaN in b stays a NaN.
@@ -183,6 +186,16 @@ mod portable {
             v.map(|v| f32::from_bits(v.to_bits() << 23))
         }
         #[inline(always)]
+        unsafe fn round_bf16(v: [f32; 8]) -> [f32; 8] {
+            v.map(|v| {
+                let bits = v.to_bits();
+                // Half a unit in the last place that stays, or just less where that place is even.
+                let nearest = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
+                let quiet = bits | 0x0040_0000;
+                f32::from_bits((if v.is_nan() { quiet } else { nearest }) & 0xffff_0000)
+            })
+        }
+        #[inline(always)]
         unsafe fn fma(a: [f32; 8], b: [f32; 8], c: [f32; 8]) -> [f32; 8] {
             // Not f32::mul_add, which is a library call where the target has no instruction.
             std::array::from_fn(|i| a[i] * b[i] + c[i])
@@ -200,7 +213,7 @@ mod portable {
 
 #[cfg(target_arch = "x86_64")]
 #[allow(clippy::undocumented_unsafe_blocks)] // the trait's conditions are the intrinsics' own
-mod x86 {
+pub(super) mod x86 {
     use std::arch::x86_64::*;
 
     use super::{Kernel, Simd};
@@ -271,6 +284,20 @@ mod x86 {
             unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(v))) }
         }
         #[inline(always)]
+        unsafe fn round_bf16(v: __m512) -> __m512 {
+            unsafe {
+                let bits = _mm512_castps_si512(v);
+                let last = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+                let half = _mm512_add_epi32(last, _mm512_set1_epi32(0x7fff));
+                let nearest = _mm512_add_epi32(bits, half);
+                let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v);
+                let quiet = _mm512_set1_epi32(0x0040_0000);
+                let rounded = _mm512_mask_or_epi32(nearest, nan, bits, quiet);
+                let high = _mm512_set1_epi32(0xffff_0000u32 as i32);
+                _mm512_castsi512_ps(_mm512_and_si512(rounded, high))
+            }
+        }
+        #[inline(always)]
         unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
             unsafe { _mm512_fmadd_ps(a, b, c) }
         }
@@ -327,6 +354,20 @@ mod x86 {
         #[inline(always)]
         unsafe fn shift_left_23(v: __m256) -> __m256 {
             unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(v))) }
+        }
+        #[inline(always)]
+        unsafe fn round_bf16(v: __m256) -> __m256 {
+            unsafe {
+                let bits = _mm256_castps_si256(v);
+                let last = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+                let half = _mm256_add_epi32(last, _mm256_set1_epi32(0x7fff));
+                let nearest = _mm256_castsi256_ps(_mm256_add_epi32(bits, half));
+                let quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x0040_0000));
+                let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(v, v);
+                let rounded = _mm256_blendv_ps(nearest, _mm256_castsi256_ps(quiet), nan);
+                let high = _mm256_castsi256_ps(_mm256_set1_epi32(0xffff_0000u32 as i32));
+                _mm256_and_ps(rounded, high)
+            }
         }
         #[inline(always)]
         unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {

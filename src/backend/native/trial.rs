@@ -40,6 +40,8 @@ impl ConvForm {
 pub struct ConvTrial {
     images: usize,
     forward: Forward,
+    /// The forward pass in bf16 where evaluation takes it, with its packed weights.
+    narrow: Option<(Forward, Vec<f32>)>,
     data: Data,
     weights: Weights,
     packed: Vec<f32>,
@@ -68,12 +70,23 @@ impl ConvTrial {
         let conv = Forward::new(&geometry, input, output);
         let backward = Data::new(&geometry, dz_shape, input);
         let weights = Weights::new(&geometry, input, dz_shape);
-        let scratch = conv.scratch_len().max(backward.scratch_len()).max(weights.scratch_len());
+        let narrow = Forward::bf16(&geometry, input, output);
+        let narrow_scratch = narrow.as_ref().map_or(0, Forward::scratch_len);
+        let scratch = conv
+            .scratch_len()
+            .max(narrow_scratch)
+            .max(backward.scratch_len())
+            .max(weights.scratch_len());
         let mut rng = Streams::new(0).stream("bench", 2);
         let weight: Vec<f32> =
             (0..outputs * inputs * kernel * kernel).map(|_| rng.normal() as f32).collect();
         let mut packed = vec![0.0; conv.packed_len()];
         conv.pack(&weight, None, &mut packed);
+        let narrow = narrow.map(|conv| {
+            let mut packed = vec![0.0; conv.packed_len()];
+            conv.pack(&weight, None, &mut packed);
+            (conv, packed)
+        });
         let mut packed_backward = vec![0.0; backward.packed_len()];
         backward.pack(&weight, &mut packed_backward);
         // Halos and idle channels hold noise as well: time does not depend on it.
@@ -91,6 +104,7 @@ impl ConvTrial {
             packed,
             packed_backward,
             forward: conv,
+            narrow,
             data: backward,
             weights,
         }
@@ -101,6 +115,19 @@ impl ConvTrial {
         let epilogue = Epilogue::Bias { bias: &self.bias, residual: None, relu: true };
         let (y, scratch) = (&mut self.y, &mut self.scratch);
         self.forward.run(&self.x, self.images, &self.packed, epilogue, y, scratch);
+    }
+
+    /// The same in bf16 where evaluation takes it, else in f32.
+    pub fn forward_bf16(&mut self) {
+        let Some((conv, packed)) = &self.narrow else { return self.forward() };
+        let epilogue = Epilogue::Bias { bias: &self.bias, residual: None, relu: true };
+        conv.run(&self.x, self.images, packed, epilogue, &mut self.y, &mut self.scratch);
+    }
+
+    /// What executes [`ConvTrial::forward`] and [`ConvTrial::forward_bf16`], in words.
+    pub fn kernels(&self) -> [String; 2] {
+        let narrow = self.narrow.as_ref().map(|n| n.0.name());
+        [self.forward.name(), narrow.unwrap_or_else(|| self.forward.name())]
     }
 
     /// The gradient to the input.

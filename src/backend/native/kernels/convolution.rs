@@ -7,8 +7,9 @@
 use std::sync::OnceLock;
 
 use super::Epilogue;
-use super::conv::{Conv, ConvBackward, Form};
+use super::conv::{Conv, ConvBackward, Form, NarrowConv};
 use super::winograd::Winograd;
+use crate::backend::native::number::Numbers;
 use crate::backend::native::shape::Shape;
 use crate::backend::native::simd::Level;
 
@@ -42,13 +43,13 @@ pub(crate) struct Geometry {
 
 impl Geometry {
     /// Winograd's kernel between two shapes, where it applies and pays.
-    fn winograd(&self, input: Shape, output: Shape) -> Option<Winograd> {
+    fn winograd(&self, numbers: Numbers, input: Shape, output: Shape) -> Option<Winograd> {
         let fits = self.form == Form { kernel: 3, stride: 1, padding: 1 };
         if self.algorithm == Algorithm::Direct || !fits {
             return None;
         }
-        let tile = Winograd::choose(input, output, self.images)?;
-        Winograd::new(self.level, tile, input, output)
+        let tile = Winograd::choose(numbers, input, output, self.images)?;
+        Winograd::new(self.level, numbers, tile, [input, output])
     }
 }
 
@@ -56,15 +57,39 @@ impl Geometry {
 #[derive(Debug)]
 pub(crate) enum Forward {
     Direct(Conv),
+    Narrow(NarrowConv),
     Winograd(Winograd),
 }
 
 impl Forward {
     pub fn new(geometry: &Geometry, input: Shape, output: Shape) -> Self {
         let &Geometry { level, form, .. } = geometry;
-        match geometry.winograd(input, output) {
+        match geometry.winograd(Numbers::F32, input, output) {
             Some(kernel) => Self::Winograd(kernel),
             None => Self::Direct(Conv::new(level, input, output, form)),
+        }
+    }
+
+    /// The forward pass in bf16 where that pays, for evaluation.
+    pub fn bf16(geometry: &Geometry, input: Shape, output: Shape) -> Option<Self> {
+        let &Geometry { level, form, images, .. } = geometry;
+        let numbers = Numbers::bf16(level);
+        if let Some(kernel) = geometry.winograd(numbers, input, output) {
+            return Some(Self::Winograd(kernel));
+        }
+        // Vector multiplications that an image saves, against some two cycles for each vector of
+        // the picture that is rounded.
+        let saved = output.pixels() * form.kernel * form.kernel * (input.c / 2) * output.stride;
+        let pays = saved > 2 * input.len();
+        pays.then(|| Self::Narrow(NarrowConv::new(level, numbers, [input, output], form, images)))
+    }
+
+    /// What it is, in words.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Direct(_) => "direct f32".into(),
+            Self::Narrow(_) => "direct bf16".into(),
+            Self::Winograd(kernel) => kernel.name(),
         }
     }
 
@@ -72,6 +97,7 @@ impl Forward {
     pub fn packed_len(&self) -> usize {
         match self {
             Self::Direct(kernel) => kernel.packed_len(),
+            Self::Narrow(kernel) => kernel.packed_len(),
             Self::Winograd(kernel) => kernel.packed_len(),
         }
     }
@@ -80,6 +106,7 @@ impl Forward {
     pub fn scratch_len(&self) -> usize {
         match self {
             Self::Direct(_) => 0,
+            Self::Narrow(kernel) => kernel.scratch_len(),
             Self::Winograd(kernel) => kernel.scratch_len(),
         }
     }
@@ -88,6 +115,7 @@ impl Forward {
     pub fn pack(&self, weight: &[f32], scale: Option<&[f32]>, packed: &mut [f32]) {
         match self {
             Self::Direct(kernel) => kernel.pack(weight, scale, packed),
+            Self::Narrow(kernel) => kernel.pack(weight, scale, packed),
             Self::Winograd(kernel) => kernel.pack(weight, scale, packed),
         }
     }
@@ -104,6 +132,7 @@ impl Forward {
     ) {
         match self {
             Self::Direct(kernel) => kernel.forward(x, images, packed, epilogue, y),
+            Self::Narrow(kernel) => kernel.forward(x, images, packed, &epilogue, y, scratch),
             Self::Winograd(kernel) => kernel.forward(x, images, packed, epilogue, y, scratch),
         }
     }
@@ -119,7 +148,7 @@ pub(crate) enum Data {
 impl Data {
     pub fn new(geometry: &Geometry, dz: Shape, dx: Shape) -> Self {
         let &Geometry { level, form, .. } = geometry;
-        match geometry.winograd(dz, dx) {
+        match geometry.winograd(Numbers::F32, dz, dx) {
             Some(kernel) => Self::Winograd(kernel),
             None => Self::Direct(ConvBackward::new(level, dz, dx, form)),
         }
@@ -189,7 +218,7 @@ impl Weights {
     /// From the shapes of the input, the output and the output's gradient.
     pub fn new(geometry: &Geometry, input: Shape, dz: Shape) -> Self {
         let &Geometry { level, form, .. } = geometry;
-        match geometry.winograd(input, dz) {
+        match geometry.winograd(Numbers::F32, input, dz) {
             Some(kernel) => Self::Winograd(kernel),
             None => Self::Direct(Conv::new(level, input, dz, form), dz),
         }

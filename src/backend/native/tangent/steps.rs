@@ -9,7 +9,7 @@ use crate::backend::native::kernels::tangent::{
 };
 use crate::backend::native::kernels::{self, Epilogue, Reduction, Tensor, activation};
 use crate::backend::native::layers::{self, With};
-use crate::backend::native::pass::load;
+use crate::backend::native::nchw::load;
 use crate::backend::native::plan::{Memory, Slot, SlotId, Step, UnitId};
 use crate::backend::native::shape::Shape;
 use crate::backend::native::simd::Level;

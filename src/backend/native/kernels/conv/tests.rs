@@ -1,5 +1,7 @@
 //! Each pass against a direct sum in f64, at every level this processor has.
 
+mod narrow;
+
 use super::*;
 use crate::rng::Streams;
 

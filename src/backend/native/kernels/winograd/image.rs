@@ -5,32 +5,36 @@
 //! beyond the picture: what they read there is zero, what they would write is dropped.
 
 use super::finish::Finish;
+use super::transform::Points;
 use super::{Winograd, load, store, transform};
+use crate::backend::native::number::Number;
 use crate::backend::native::shape::{CHANNEL_BLOCK, Shape};
 use crate::backend::native::simd::Simd;
 
-/// A block of tiles in the transform domain: A x A positions of `[channels / 16][tiles][16]`.
+/// A block of tiles in the transform domain: A x A positions of `[channels / 16][tiles][16]`, in
+/// words of one number or two.
 #[derive(Clone, Copy)]
 pub(super) struct Domain {
-    /// Floats from 16 channels to the next 16.
+    per_word: usize,
+    /// Words from 16 channels to the next 16.
     pub block: usize,
-    /// Floats from a position to the next. 16 more than the matrix takes: at a power of two apart,
+    /// Words from a position to the next. 16 more than the matrix takes: at a power of two apart,
     /// the positions of a tile would fight for a few cache lines.
     pub position: usize,
 }
 
 impl Domain {
-    pub fn new(channels: usize, tiles: usize) -> Self {
-        let block = tiles * CHANNEL_BLOCK;
+    pub fn new(channels: usize, tiles: usize, per_word: usize) -> Self {
+        let block = tiles * (CHANNEL_BLOCK / per_word);
         let position = channels.div_ceil(CHANNEL_BLOCK) * block + CHANNEL_BLOCK;
-        Self { block, position }
+        Self { per_word, block, position }
     }
 
     /// Where `channel` of tile `slot` lies at the first position.
     #[inline(always)]
     fn at(&self, channel: usize, slot: usize) -> usize {
         let block = channel / CHANNEL_BLOCK * self.block;
-        block + channel % CHANNEL_BLOCK + slot * CHANNEL_BLOCK
+        block + (channel % CHANNEL_BLOCK + slot * CHANNEL_BLOCK) / self.per_word
     }
 }
 
@@ -87,7 +91,7 @@ impl Iterator for Runs {
 /// `x` has the images of the tiles, `v` room for them as `domain` says; the input's halo is at least
 /// 1 and zero.
 #[inline(always)]
-pub(super) unsafe fn input<S: Simd, const M: usize, const A: usize>(
+pub(super) unsafe fn input<S: Simd, N: Number<S>, const M: usize, const A: usize>(
     plan: &Winograd,
     tiles: [usize; 2],
     x: &[f32],
@@ -100,10 +104,10 @@ pub(super) unsafe fn input<S: Simd, const M: usize, const A: usize>(
             let v = &mut v[domain.at(channel, run.slot)..];
             // SAFETY: the channel's vector lies in every pixel and in every tile of `v`.
             unsafe {
-                input_lines::<S, M, A, 0>(&plan.input, &run, x, v, domain);
-                input_lines::<S, M, A, 1>(&plan.input, &run, x, v, domain);
+                input_lines::<S, N, M, A, 0>(&plan.input, &run, x, v, domain);
+                input_lines::<S, N, M, A, 1>(&plan.input, &run, x, v, domain);
                 if A == 6 {
-                    input_lines::<S, M, A, 2>(&plan.input, &run, x, v, domain);
+                    input_lines::<S, N, M, A, 2>(&plan.input, &run, x, v, domain);
                 }
             }
         }
@@ -113,7 +117,7 @@ pub(super) unsafe fn input<S: Simd, const M: usize, const A: usize>(
 /// Two of the A rows of a run of transformed tiles: the columns' transforms stay in registers, and
 /// the two that neighbouring tiles share are worked out once.
 #[inline(always)]
-unsafe fn input_lines<S: Simd, const M: usize, const A: usize, const PAIR: usize>(
+unsafe fn input_lines<S: Simd, N: Number<S>, const M: usize, const A: usize, const PAIR: usize>(
     shape: &Shape,
     run: &Run,
     x: &[f32],
@@ -134,18 +138,19 @@ unsafe fn input_lines<S: Simd, const M: usize, const A: usize, const PAIR: usize
         let mut lines = [[S::zero(); A]; 2];
         for q in 0..2 {
             let at = column + q * shape.stride;
-            [lines[0][q], lines[1][q]] = input_column::<S, A, PAIR>(x, at, &rows);
+            [lines[0][q], lines[1][q]] = input_column::<S, N, A, PAIR>(x, at, &rows);
         }
         for tile in 0..run.len {
             for q in 2..A {
                 let at = (column + q * shape.stride).min(last_column);
-                [lines[0][q], lines[1][q]] = input_column::<S, A, PAIR>(x, at, &rows);
+                [lines[0][q], lines[1][q]] = input_column::<S, N, A, PAIR>(x, at, &rows);
             }
             for l in 0..2 {
-                let line = transform::input::<S, A>(&lines[l]);
-                let at = targets[l] * A * domain.position + tile * CHANNEL_BLOCK;
+                let line = transform::input::<S, A>(points::<S, N>(), &lines[l]);
+                let words = CHANNEL_BLOCK / N::PER_WORD;
+                let at = targets[l] * A * domain.position + tile * words;
                 for q in 0..A {
-                    store::<S>(v, at + q * domain.position, line[q]);
+                    store_numbers::<S, N>(v, at + q * domain.position, line[q]);
                 }
                 lines[l][0] = lines[l][M];
                 lines[l][1] = lines[l][M + 1];
@@ -155,8 +160,22 @@ unsafe fn input_lines<S: Simd, const M: usize, const A: usize, const PAIR: usize
     }
 }
 
+/// The points for the numbers that the transform domain holds.
 #[inline(always)]
-unsafe fn input_column<S: Simd, const A: usize, const PAIR: usize>(
+pub(super) fn points<S: Simd, N: Number<S>>() -> Points {
+    if N::EXACT { Points::PLAIN } else { Points::BALANCED }
+}
+
+/// A vector of numbers to the words at `to[at..]`.
+#[inline(always)]
+unsafe fn store_numbers<S: Simd, N: Number<S>>(to: &mut [f32], at: usize, v: S::V) {
+    debug_assert!(at + S::LANES / N::PER_WORD <= to.len());
+    // SAFETY: the caller's promise that they lie within.
+    unsafe { N::store(to.as_mut_ptr().add(at), v) }
+}
+
+#[inline(always)]
+unsafe fn input_column<S: Simd, N: Number<S>, const A: usize, const PAIR: usize>(
     x: &[f32],
     at: usize,
     rows: &[usize; A],
@@ -167,7 +186,7 @@ unsafe fn input_column<S: Simd, const A: usize, const PAIR: usize>(
         for p in 0..A {
             d[p] = load::<S>(x, at + rows[p]);
         }
-        transform::input_pair::<S, A>(PAIR, &d)
+        transform::input_pair::<S, A>(points::<S, N>(), PAIR, &d)
     }
 }
 
@@ -176,7 +195,7 @@ unsafe fn input_column<S: Simd, const A: usize, const PAIR: usize>(
 /// # Safety
 /// `m` holds the tiles as `domain` says, `y` has their images; what `finish` asks for.
 #[inline(always)]
-pub(super) unsafe fn output<S: Simd, const M: usize, const A: usize>(
+pub(super) unsafe fn output<S: Simd, N: Number<S>, const M: usize, const A: usize>(
     plan: &Winograd,
     tiles: [usize; 2],
     (m, domain): (&[f32], Domain),
@@ -198,10 +217,10 @@ pub(super) unsafe fn output<S: Simd, const M: usize, const A: usize>(
                 for tile in 0..run.len {
                     let from = (tile * CHANNEL_BLOCK, domain.position);
                     if tile < whole {
-                        output_tile::<S, M, A>(shape, [M, M], m, from, (y, at), finish);
+                        output_tile::<S, N, M, A>(shape, [M, M], m, from, (y, at), finish);
                     } else {
                         let size = [rows, M.min(shape.w - run.x - tile * M)];
-                        output_tile::<S, M, A>(shape, size, m, from, (y, at), finish);
+                        output_tile::<S, N, M, A>(shape, size, m, from, (y, at), finish);
                     }
                     at += M * shape.stride;
                 }
@@ -213,7 +232,7 @@ pub(super) unsafe fn output<S: Simd, const M: usize, const A: usize>(
 
 /// The tile whose positions begin at m\[first\], `position` floats apart; what of it is in the picture.
 #[inline(always)]
-unsafe fn output_tile<S: Simd, const M: usize, const A: usize>(
+unsafe fn output_tile<S: Simd, N: Number<S>, const M: usize, const A: usize>(
     shape: &Shape,
     [rows, columns]: [usize; 2],
     m: &[f32],
@@ -229,14 +248,14 @@ unsafe fn output_tile<S: Simd, const M: usize, const A: usize>(
             for p in 0..A {
                 column[p] = load::<S>(m, first + (p * A + q) * position);
             }
-            let column = transform::output::<S, M, A>(&column);
+            let column = transform::output::<S, M, A>(points::<S, N>(), &column);
             for p in 0..M {
                 lines[p][q] = column[p];
             }
         }
         for p in 0..M {
             if p < rows {
-                let line = transform::output::<S, M, A>(&lines[p]);
+                let line = transform::output::<S, M, A>(points::<S, N>(), &lines[p]);
                 for q in 0..M {
                     if q < columns {
                         let at = at + p * shape.row() + q * shape.stride;

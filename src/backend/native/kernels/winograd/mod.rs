@@ -24,6 +24,7 @@ use product::Matrix;
 use weights::{Pack, Turn, Unpack};
 
 use super::Epilogue;
+use crate::backend::native::number::{F32, Number, NumberKernel, Numbers};
 use crate::backend::native::shape::{CHANNEL_BLOCK, Shape};
 use crate::backend::native::simd::{Kernel, Level, Simd};
 
@@ -55,6 +56,8 @@ impl Tile {
 #[derive(Debug, Clone)]
 pub(in crate::backend::native) struct Winograd {
     level: Level,
+    /// Those of the transform domain. Gradients are in f32 only.
+    numbers: Numbers,
     tile: Tile,
     input: Shape,
     output: Shape,
@@ -76,10 +79,13 @@ impl Winograd {
     ///
     /// By counting cycles of a core with AVX-512: one vector multiplication each (the direct kernels
     /// reach 85 % of that), the transforms, and the time to fetch the weights, which a group of
-    /// images reads once. Other levels differ in all of these, but alike.
-    pub fn choose(input: Shape, output: Shape, images: usize) -> Option<Tile> {
+    /// images reads once. Other levels differ in all of these, but alike. Pairs of bf16 halve the
+    /// multiplications and the weights.
+    pub fn choose(numbers: Numbers, input: Shape, output: Shape, images: usize) -> Option<Tile> {
         let vectors = output.stride / CHANNEL_BLOCK;
-        let pairs = input.c * vectors; // vector multiplications a pixel and tap
+        let per_word = if numbers == Numbers::F32 { 1 } else { 2 };
+        // Vector multiplications a pixel and tap.
+        let pairs = input.c.div_ceil(per_word) * vectors;
         let fetch = |taps: usize| {
             let bytes = taps * pairs * CHANNEL_BLOCK * size_of::<f32>();
             // 50 GB/s from the third level cache, 35 where they do not fit.
@@ -98,14 +104,25 @@ impl Winograd {
     }
 
     /// For pictures `input` -> `output`; None where the sides differ or the input has no halo.
-    pub fn new(level: Level, tile: Tile, input: Shape, output: Shape) -> Option<Self> {
+    pub fn new(
+        level: Level,
+        numbers: Numbers,
+        tile: Tile,
+        [input, output]: [Shape; 2],
+    ) -> Option<Self> {
         let fits = (input.h, input.w) == (output.h, output.w) && input.halo >= 1;
-        let some = input.h * input.w * input.c * output.c > 0 && level.available();
+        let some = input.h * input.w * input.c * output.c > 0 && numbers.available(level);
         if !fits || !some {
             return None;
         }
-        let tiles = tiles_in_flight(tile, input.stride + output.stride);
-        Some(Self { level, tile, input, output, tiles })
+        let tiles = tiles_in_flight(tile, input.stride / numbers.per_word() + output.stride);
+        Some(Self { level, numbers, tile, input, output, tiles })
+    }
+
+    /// What it is, in words.
+    pub fn name(&self) -> String {
+        let side = self.tile.side();
+        format!("Winograd F({side}x{side}) {}", self.numbers.precision())
     }
 
     /// Floats of packed weights, and of their gradient in the transform domain.
@@ -132,11 +149,12 @@ impl Winograd {
         assert_eq!(weight.len(), 9 * self.input.c * self.output.c);
         assert_eq!(packed.len(), self.packed_len());
         let plan = self;
-        // SAFETY: the level is available, `new` saw to it. So below.
+        let (numbers, level) = (self.numbers, self.level);
+        // SAFETY: level and numbers are available, `new` saw to it. So below.
         unsafe {
             match self.tile {
-                Tile::F2 => self.level.run(Pack::<4> { plan, turn, weight, scale, packed }),
-                Tile::F4 => self.level.run(Pack::<6> { plan, turn, weight, scale, packed }),
+                Tile::F2 => numbers.run(level, Pack::<4> { plan, turn, weight, scale, packed }),
+                Tile::F4 => numbers.run(level, Pack::<6> { plan, turn, weight, scale, packed }),
             }
         }
     }
@@ -170,6 +188,8 @@ impl Winograd {
         assert_eq!(x.len(), images * self.input.len());
         assert_eq!(y.len(), images * self.output.len());
         assert_eq!(packed.len(), self.packed_len());
+        let bias = matches!(epilogue, Epilogue::Bias { .. });
+        assert!(bias || self.numbers == Numbers::F32, "bf16 is for evaluation");
         match &epilogue {
             Epilogue::Plain => {}
             Epilogue::Bias { bias, residual, .. } => {
@@ -185,10 +205,12 @@ impl Winograd {
         unsafe {
             match self.tile {
                 Tile::F2 => {
-                    self.level.run(Forward::<2, 4> { plan, x, tiles, packed, epilogue, y, scratch })
+                    let kernel = Forward::<2, 4> { plan, x, tiles, packed, epilogue, y, scratch };
+                    self.numbers.run(self.level, kernel)
                 }
                 Tile::F4 => {
-                    self.level.run(Forward::<4, 6> { plan, x, tiles, packed, epilogue, y, scratch })
+                    let kernel = Forward::<4, 6> { plan, x, tiles, packed, epilogue, y, scratch };
+                    self.numbers.run(self.level, kernel)
                 }
             }
         }
@@ -206,6 +228,7 @@ impl Winograd {
         assert_eq!(x.len(), images * self.input.len());
         assert_eq!(dz.len(), images * self.output.len());
         assert_eq!(du.len(), self.packed_len());
+        assert_eq!(self.numbers, Numbers::F32, "bf16 is for evaluation");
         let scratch = aligned(scratch, self.weights_scratch_len());
         let tiles = self.blocks(images, WEIGHTS_TILES);
         let plan = self;
@@ -222,6 +245,7 @@ impl Winograd {
     pub fn finish_weights(&self, du: &[f32], dweight: &mut [f32]) {
         assert_eq!(dweight.len(), 9 * self.input.c * self.output.c);
         assert_eq!(du.len(), self.packed_len());
+        assert_eq!(self.numbers, Numbers::F32, "bf16 is for evaluation");
         let plan = self;
         // SAFETY: the level is available.
         unsafe {
@@ -245,18 +269,23 @@ impl Winograd {
         Blocks { total, at_once: total.div_ceil(blocks).max(1) }
     }
 
+    /// Words of the input channels.
+    fn depth(&self) -> usize {
+        self.input.c.div_ceil(self.numbers.per_word())
+    }
+
     /// Floats of packed weights from a position to the next; 16 more than the matrix takes, for the
     /// reason [`Domain::position`] gives.
     fn u_position(&self) -> usize {
-        self.input.c * self.output.stride + CHANNEL_BLOCK
+        self.depth() * self.output.stride + CHANNEL_BLOCK
     }
 
-    /// Where the vector of output channels from `out` on of input channel `depth` lies within a
-    /// position: strips of two vectors, the last of one where two do not fit.
+    /// Where the vector of output channels from `out` on of word `depth` of the input channels lies
+    /// within a position: strips of two vectors, the last of one where two do not fit.
     fn u_at(&self, lanes: usize, out: usize, depth: usize) -> usize {
         let strip = out - out % (2 * lanes);
         let width = if self.output.stride - strip >= 2 * lanes { 2 * lanes } else { lanes };
-        strip * self.input.c + depth * width + (out - strip)
+        strip * self.depth() + depth * width + (out - strip)
     }
 }
 
@@ -325,22 +354,25 @@ struct Forward<'a, const M: usize, const A: usize> {
     scratch: &'a mut [f32],
 }
 
-impl<const M: usize, const A: usize> Kernel for Forward<'_, M, A> {
+impl<const M: usize, const A: usize> NumberKernel for Forward<'_, M, A> {
     type Out = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(mut self) {
-        // SAFETY: `Winograd::forward` checked all lengths.
+    unsafe fn run<S: Simd, N: Number<S>>(mut self) {
+        // SAFETY: `Winograd::forward` checked all lengths, and which numbers have which epilogues.
         unsafe {
             match std::mem::replace(&mut self.epilogue, Epilogue::Plain) {
-                Epilogue::Plain => self.blocks::<S>(finish::Plain),
+                Epilogue::Plain if N::EXACT => self.blocks::<S, N>(finish::Plain),
+                Epilogue::Stats { sums } if N::EXACT => {
+                    self.blocks::<S, N>(finish::Stats::<S>::new(sums));
+                }
                 Epilogue::Bias { bias, residual: None, relu } => {
-                    self.blocks::<S>(finish::Bias::<S, false>::new(bias, &[], relu));
+                    self.blocks::<S, N>(finish::Bias::<S, false>::new(bias, &[], relu));
                 }
                 Epilogue::Bias { bias, residual: Some(residual), relu } => {
-                    self.blocks::<S>(finish::Bias::<S, true>::new(bias, residual, relu));
+                    self.blocks::<S, N>(finish::Bias::<S, true>::new(bias, residual, relu));
                 }
-                Epilogue::Stats { sums } => self.blocks::<S>(finish::Stats::<S>::new(sums)),
+                _ => unreachable!("bf16 is for evaluation"),
             }
         }
     }
@@ -348,29 +380,29 @@ impl<const M: usize, const A: usize> Kernel for Forward<'_, M, A> {
 
 impl<const M: usize, const A: usize> Forward<'_, M, A> {
     #[inline(always)]
-    unsafe fn blocks<S: Simd>(self, mut finish: impl Finish<S>) {
+    unsafe fn blocks<S: Simd, N: Number<S>>(self, mut finish: impl Finish<S>) {
         let Self { plan, x, tiles, packed, y, scratch, .. } = self;
-        let (depth, outs) = (plan.input.c, plan.output.stride);
-        let v_domain = Domain::new(plan.input.stride, tiles.at_once);
-        let m_domain = Domain::new(outs, tiles.at_once);
+        let outs = plan.output.stride;
+        let v_domain = Domain::new(plan.input.stride, tiles.at_once, N::PER_WORD);
+        let m_domain = Domain::new(outs, tiles.at_once, 1);
         let (v, m) = scratch.split_at_mut(A * A * v_domain.position);
         debug_assert!(m.len() >= A * A * m_domain.position);
         let mut block = tiles.from(0);
         while block[0] < tiles.total {
             // SAFETY: the tiles are those of x's and y's images; v and m have room for a block.
             unsafe {
-                image::input::<S, M, A>(plan, block, x, v, v_domain);
+                image::input::<S, N, M, A>(plan, block, x, v, v_domain);
                 for xi in 0..A * A {
                     let v = &v[xi * v_domain.position..];
                     let m = &mut m[xi * m_domain.position..];
-                    product::multiply::<S>(
-                        [block[1] - block[0], depth, outs],
+                    product::multiply::<S, N>(
+                        [block[1] - block[0], plan.depth(), outs],
                         Matrix { floats: v, block: v_domain.block },
                         &packed[xi * plan.u_position()..],
                         Matrix { floats: m, block: m_domain.block },
                     );
                 }
-                image::output::<S, M, A>(plan, block, (m, m_domain), y, &mut finish);
+                image::output::<S, N, M, A>(plan, block, (m, m_domain), y, &mut finish);
             }
             block = tiles.from(block[1]);
         }
@@ -393,15 +425,15 @@ impl<const M: usize, const A: usize> Kernel for Gradient<'_, M, A> {
     unsafe fn run<S: Simd>(self) {
         let Self { plan, x, tiles, dz, du, scratch } = self;
         let (depth, outs) = (plan.input.c, plan.output.stride);
-        let v_domain = Domain::new(plan.input.stride, tiles.at_once);
-        let z_domain = Domain::new(outs, tiles.at_once);
+        let v_domain = Domain::new(plan.input.stride, tiles.at_once, 1);
+        let z_domain = Domain::new(outs, tiles.at_once, 1);
         let (v, z) = scratch.split_at_mut(A * A * v_domain.position);
         debug_assert!(z.len() >= A * A * z_domain.position);
         let mut block = tiles.from(0);
         while block[0] < tiles.total {
             // SAFETY: the tiles are those of x's and dz's images; v and z have room for a block.
             unsafe {
-                image::input::<S, M, A>(plan, block, x, v, v_domain);
+                image::input::<S, F32, M, A>(plan, block, x, v, v_domain);
                 image::gradient::<S, M, A>(plan, block, dz, z, z_domain);
                 for xi in 0..A * A {
                     let v = &v[xi * v_domain.position..];

@@ -3,11 +3,12 @@
 //! the weights.
 
 use super::{load, store};
+use crate::backend::native::number::Number;
 use crate::backend::native::shape::CHANNEL_BLOCK;
 use crate::backend::native::simd::Simd;
 
 /// One position's matrix of tiles: `[channels / 16][tiles][16]`, so a register tile finds its tiles
-/// at fixed distances.
+/// at fixed distances. Where a word holds two numbers it is `[channels / 16][tiles][8]` of words.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<F> {
     /// Its floats.
@@ -17,7 +18,7 @@ pub(super) struct Matrix<F> {
 }
 
 impl<F> Matrix<F> {
-    /// Where `channel` of the first tile lies.
+    /// Where `channel` of the first tile lies, a word each.
     #[inline(always)]
     fn at(&self, channel: usize) -> usize {
         channel / CHANNEL_BLOCK * self.block + channel % CHANNEL_BLOCK
@@ -33,12 +34,13 @@ unsafe fn float(from: &[f32], at: usize) -> f32 {
 }
 
 /// m (tiles, width) = v (tiles, depth) times u, packed `[width / 2 vectors][depth][2 vectors]`; the
-/// last columns of u are one vector where the width leaves no more.
+/// last columns of u are one vector where the width leaves no more. `depth` counts words of v and u;
+/// m is f32.
 ///
 /// # Safety
 /// `v`, `u` and `m` reach as far as said; `width` is a multiple of 16.
 #[inline(always)]
-pub(super) unsafe fn multiply<S: Simd>(
+pub(super) unsafe fn multiply<S: Simd, N: Number<S>>(
     [tiles, depth, width]: [usize; 3],
     v: Matrix<&[f32]>,
     u: &[f32],
@@ -51,10 +53,10 @@ pub(super) unsafe fn multiply<S: Simd>(
         // SAFETY: the caller's promise.
         unsafe {
             if width - column >= 2 * S::LANES {
-                strip::<S, 2>([tiles, depth, column], v, u, m);
+                strip::<S, N, 2>([tiles, depth, column], v, u, m);
                 column += 2 * S::LANES;
             } else {
-                strip::<S, 1>([tiles, depth, column], v, u, m);
+                strip::<S, N, 1>([tiles, depth, column], v, u, m);
                 column += S::LANES;
             }
         }
@@ -63,7 +65,7 @@ pub(super) unsafe fn multiply<S: Simd>(
 
 /// All tiles of R vectors of columns, in panels as even as they can be.
 #[inline(always)]
-unsafe fn strip<S: Simd, const R: usize>(
+unsafe fn strip<S: Simd, N: Number<S>, const R: usize>(
     [tiles, depth, column]: [usize; 3],
     v: Matrix<&[f32]>,
     u: &[f32],
@@ -73,7 +75,7 @@ unsafe fn strip<S: Simd, const R: usize>(
     let mut tile = 0;
     for panel in 0..panels {
         let rows = (tiles - tile).div_ceil(panels - panel);
-        let v = Matrix { floats: &v.floats[tile * CHANNEL_BLOCK..], ..v };
+        let v = Matrix { floats: &v.floats[tile * (CHANNEL_BLOCK / N::PER_WORD)..], ..v };
         let m = Matrix { floats: &mut m.floats[tile * CHANNEL_BLOCK..], block: m.block };
         // SAFETY: the caller's promise; tile + rows <= tiles.
         unsafe {
@@ -82,7 +84,7 @@ unsafe fn strip<S: Simd, const R: usize>(
                     match rows {
                         // The guard is constant: a level only compiles the sizes it uses.
                         $($n if $n <= S::ACCUMULATORS / 2 => {
-                            register_tile::<S, $n, R>([depth, column], v, u, m)
+                            register_tile::<S, N, $n, R>([depth, column], v, u, m)
                         })*
                         _ => unreachable!("a panel of {rows} tiles"),
                     }
@@ -94,30 +96,32 @@ unsafe fn strip<S: Simd, const R: usize>(
     }
 }
 
-/// N tiles times R vectors.
+/// T tiles times R vectors.
 #[inline(always)]
-unsafe fn register_tile<S: Simd, const N: usize, const R: usize>(
+unsafe fn register_tile<S: Simd, N: Number<S>, const T: usize, const R: usize>(
     [depth, column]: [usize; 2],
     v: Matrix<&[f32]>,
     u: &[f32],
     m: Matrix<&mut [f32]>,
 ) {
-    // SAFETY: the callers' promise: N tiles of `depth` channels at v, `depth` rows of R vectors at
-    // u, room for N tiles of the columns at m.
+    // Words of 16 channels of a tile.
+    let words = CHANNEL_BLOCK / N::PER_WORD;
+    // SAFETY: the callers' promise: T tiles of `depth` words at v, `depth` rows of R vectors at u,
+    // room for T tiles of the columns at m.
     unsafe {
-        let mut sums = [[S::zero(); R]; N];
+        let mut sums = [[S::zero(); R]; T];
         let mut u_at = 0;
-        for from in (0..depth).step_by(CHANNEL_BLOCK) {
-            let first = v.at(from);
-            for v_at in first..first + CHANNEL_BLOCK.min(depth - from) {
+        for from in (0..depth).step_by(words) {
+            let first = from / words * v.block;
+            for v_at in first..first + words.min(depth - from) {
                 let mut row = [S::zero(); R];
                 for r in 0..R {
                     row[r] = load::<S>(u, u_at + r * S::LANES);
                 }
-                for n in 0..N {
-                    let factor = S::splat(float(v.floats, v_at + n * CHANNEL_BLOCK));
+                for t in 0..T {
+                    let factor = S::splat(float(v.floats, v_at + t * words));
                     for r in 0..R {
-                        sums[n][r] = S::fma(factor, row[r], sums[n][r]);
+                        sums[t][r] = N::multiply_add(factor, row[r], sums[t][r]);
                     }
                 }
                 u_at += R * S::LANES;
@@ -125,8 +129,8 @@ unsafe fn register_tile<S: Simd, const N: usize, const R: usize>(
         }
         for r in 0..R {
             let at = m.at(column + r * S::LANES);
-            for n in 0..N {
-                store::<S>(m.floats, at + n * CHANNEL_BLOCK, sums[n][r]);
+            for t in 0..T {
+                store::<S>(m.floats, at + t * CHANNEL_BLOCK, sums[t][r]);
             }
         }
     }

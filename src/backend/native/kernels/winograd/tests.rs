@@ -4,8 +4,11 @@
 //! over all cases and levels: F(2x2) at most 2.4e-7, 5.0e-7 for the weights' gradient (a long sum);
 //! F(4x4) at most 1.9e-6; with AVX-512 1.5e-6 forward.
 
+mod bf16;
+
 use super::{Tile, Winograd};
 use crate::backend::native::kernels::Epilogue;
+use crate::backend::native::number::Numbers;
 use crate::backend::native::shape::Shape;
 use crate::backend::native::simd::Level;
 
@@ -31,9 +34,9 @@ fn bound(tile: Tile) -> f64 {
 }
 
 /// Uniform in -1..1.
-struct Numbers(u64);
+struct Noise(u64);
 
-impl Numbers {
+impl Noise {
     fn next(&mut self) -> f32 {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 40) as f32 / (1u64 << 23) as f32 - 1.0
@@ -101,7 +104,7 @@ struct Case {
     plan: Winograd,
     shapes: [Shape; 2],
     images: usize,
-    numbers: Numbers,
+    numbers: Noise,
 }
 
 impl Case {
@@ -126,9 +129,9 @@ fn every_case(mut test: impl FnMut(Case)) {
             for level in Level::all() {
                 let input = Shape::new([inputs, h, w], 1 + number % 2);
                 let output = Shape::new([outputs, h, w], number % 3);
-                let plan = Winograd::new(level, tile, input, output).unwrap();
+                let plan = Winograd::new(level, Numbers::F32, tile, [input, output]).unwrap();
                 let name = format!("{inputs}->{outputs} {h}x{w} x{images} {tile:?} {level}");
-                let numbers = Numbers(number as u64);
+                let numbers = Noise(number as u64);
                 test(Case { name, plan, shapes: [input, output], images, numbers });
             }
         }
@@ -299,15 +302,16 @@ fn a_group_of_images_gives_what_each_gives_alone() {
 #[test]
 fn a_picture_without_halo_is_refused() {
     let [bare, padded] = [0, 1].map(|halo| Shape::new([16, 8, 8], halo));
-    assert!(Winograd::new(Level::Portable, Tile::F4, bare, padded).is_none());
-    assert!(Winograd::new(Level::Portable, Tile::F4, padded, bare).is_some());
+    let new = |shapes| Winograd::new(Level::Portable, Numbers::F32, Tile::F4, shapes);
+    assert!(new([bare, padded]).is_none());
+    assert!(new([padded, bare]).is_some());
 }
 
 #[test]
 fn the_tile_follows_from_the_shapes() {
     let choose = |inputs, outputs, side, images| {
         let [input, output] = [inputs, outputs].map(|c| Shape::new([c, side, side], 1));
-        Winograd::choose(input, output, images)
+        Winograd::choose(Numbers::F32, input, output, images)
     };
     for (channels, side) in [(16, 32), (32, 16), (64, 8), (128, 16), (256, 8)] {
         assert_eq!(choose(channels, channels, side, 1), Some(Tile::F4), "{channels}@{side}");

@@ -1,6 +1,8 @@
 //! Weights into the transform domain and gradients back: U = G g G^T, dg = G^T dU G.
 
+use super::image::points;
 use super::{Winograd, transform};
+use crate::backend::native::number::{Number, NumberKernel};
 use crate::backend::native::simd::{Kernel, Simd};
 
 /// Whose weights are packed, as seen from the convolution that will use them.
@@ -12,7 +14,7 @@ pub(super) enum Turn {
     Backward,
 }
 
-/// weight -> U, packed `[A * A][out / 2 vectors][in][2 vectors]`.
+/// weight -> U, packed `[A * A][out / 2 vectors][words of in][2 vectors]`.
 pub(super) struct Pack<'a, const A: usize> {
     pub plan: &'a Winograd,
     pub turn: Turn,
@@ -21,62 +23,88 @@ pub(super) struct Pack<'a, const A: usize> {
     pub packed: &'a mut [f32],
 }
 
-impl<const A: usize> Kernel for Pack<'_, A> {
+impl<const A: usize> NumberKernel for Pack<'_, A> {
     type Out = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let (depth, outs) = (self.plan.input.c, self.plan.output.c);
+    unsafe fn run<S: Simd, N: Number<S>>(self) {
+        let depth = self.plan.input.c;
         let positions = self.plan.u_position();
-        let mut lanes = [0.0; 16];
         for first in (0..self.plan.output.stride).step_by(S::LANES) {
-            let count = outs.saturating_sub(first).min(S::LANES);
-            if let Some(scale) = self.scale.filter(|_| count > 0) {
-                lanes[..count].copy_from_slice(&scale[first..first + count]);
-            }
-            for i in 0..depth {
-                // (3, 3) of vectors over the output channels; zero behind the last.
-                let mut taps = [[0.0f32; 16]; 9];
-                for lane in 0..count {
-                    let o = first + lane;
-                    let from = match self.turn {
-                        Turn::Forward => (o * depth + i) * 9,
-                        Turn::Backward => (i * outs + o) * 9,
-                    };
-                    let g = &self.weight[from..from + 9];
-                    for k in 0..9 {
-                        taps[k][lane] = g[if self.turn == Turn::Forward { k } else { 8 - k }];
-                    }
-                }
-                // SAFETY: the level's instruction set is there by the kernel's contract; `taps` and
-                // `lanes` are 16 floats wide; the store's place is checked by the slice.
+            for word in 0..depth.div_ceil(N::PER_WORD) {
+                let i = word * N::PER_WORD;
+                // SAFETY: the level's instruction set is there by the kernel's contract; the store's
+                // place is checked by the slice.
                 unsafe {
-                    let mut half = [[S::zero(); 3]; A];
-                    for x in 0..3 {
-                        let mut g = [S::zero(); 3];
-                        for y in 0..3 {
-                            g[y] = S::load(taps[3 * y + x].as_ptr());
-                        }
-                        if self.scale.is_some() {
-                            for tap in &mut g {
-                                *tap = S::mul(*tap, S::load(lanes.as_ptr()));
-                            }
-                        }
-                        let column = transform::kernel::<S, A>(&g);
-                        for p in 0..A {
-                            half[p][x] = column[p];
-                        }
+                    let low = self.transformed::<S, N>(first, i);
+                    let mut high = [[S::zero(); A]; A];
+                    if N::PER_WORD == 2 && i + 1 < depth {
+                        high = self.transformed::<S, N>(first, i + 1);
                     }
-                    let at = self.plan.u_at(S::LANES, first, i);
+                    let at = self.plan.u_at(S::LANES, first, word);
                     for p in 0..A {
-                        let row = transform::kernel::<S, A>(&half[p]);
                         for q in 0..A {
                             let at = (p * A + q) * positions + at;
-                            S::store(self.packed[at..at + S::LANES].as_mut_ptr(), row[q]);
+                            let words = N::words(low[p][q], high[p][q]);
+                            S::store(self.packed[at..at + S::LANES].as_mut_ptr(), words);
                         }
                     }
                 }
             }
+        }
+    }
+}
+
+impl<const A: usize> Pack<'_, A> {
+    /// G g G^T of input channel `i` and the output channels from `first` on.
+    ///
+    /// # Safety
+    /// The processor has the level's instruction set.
+    #[inline(always)]
+    unsafe fn transformed<S: Simd, N: Number<S>>(&self, first: usize, i: usize) -> [[S::V; A]; A] {
+        let (depth, outs) = (self.plan.input.c, self.plan.output.c);
+        let count = outs.saturating_sub(first).min(S::LANES);
+        // (3, 3) of vectors over the output channels; zero behind the last.
+        let mut taps = [[0.0f32; 16]; 9];
+        for lane in 0..count {
+            let o = first + lane;
+            let from = match self.turn {
+                Turn::Forward => (o * depth + i) * 9,
+                Turn::Backward => (i * outs + o) * 9,
+            };
+            let g = &self.weight[from..from + 9];
+            for k in 0..9 {
+                taps[k][lane] = g[if self.turn == Turn::Forward { k } else { 8 - k }];
+            }
+        }
+        let mut lanes = [0.0; 16];
+        if let Some(scale) = self.scale.filter(|_| count > 0) {
+            lanes[..count].copy_from_slice(&scale[first..first + count]);
+        }
+        let points = points::<S, N>();
+        // SAFETY: the caller's promise; `taps` and `lanes` are 16 floats wide.
+        unsafe {
+            let mut half = [[S::zero(); 3]; A];
+            for x in 0..3 {
+                let mut g = [S::zero(); 3];
+                for y in 0..3 {
+                    g[y] = S::load(taps[3 * y + x].as_ptr());
+                }
+                if self.scale.is_some() {
+                    for tap in &mut g {
+                        *tap = S::mul(*tap, S::load(lanes.as_ptr()));
+                    }
+                }
+                let column = transform::kernel::<S, A>(points, &g);
+                for p in 0..A {
+                    half[p][x] = column[p];
+                }
+            }
+            let mut all = [[S::zero(); A]; A];
+            for p in 0..A {
+                all[p] = transform::kernel::<S, A>(points, &half[p]);
+            }
+            all
         }
     }
 }

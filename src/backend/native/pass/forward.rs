@@ -1,0 +1,139 @@
+//! The steps of the forward pass, the loss and what is put out.
+
+use super::run::{Group, Run};
+use super::{Goal, Mode};
+use crate::backend::cross_entropy_grad;
+use crate::backend::native::graph::NormId;
+use crate::backend::native::kernels::{self, Epilogue, Tensor, Term};
+use crate::backend::native::layers::{self, With};
+use crate::backend::native::nchw::{load, unload};
+use crate::backend::native::plan::{SlotId, UnitId};
+use crate::backend::native::shape::Shape;
+
+impl Run<'_> {
+    pub fn input(&mut self, to: SlotId, group: Group) {
+        self.write(to, group, |run, y, shape| {
+            let from = (run.first + group.start) * run.image;
+            let images = run.batch.images[from..].chunks_exact(run.image);
+            for (image, y) in images.zip(y.chunks_exact_mut(shape.len())) {
+                load(image, y, shape);
+            }
+        });
+    }
+
+    pub fn conv(&mut self, unit: UnitId, [x, y]: [SlotId; 2], stats: Option<NormId>, group: Group) {
+        let pass = self.pass;
+        let Some(conv) = &pass.units.convs[unit] else { return };
+        let train = matches!(self.mode, Mode::Train { .. });
+        let stats = stats.filter(|_| train);
+        let shape = pass.plan.slots[y].shape;
+        let mut sums = self.take_sums(0, &shape);
+        let mut kernel = std::mem::take(&mut self.worker.kernel);
+        self.write(y, group, |run, y, _| {
+            let epilogue = if stats.is_some() && conv.bias.is_empty() {
+                Epilogue::Stats { sums: &mut sums }
+            } else if conv.bias.is_empty() {
+                Epilogue::Plain
+            } else {
+                Epilogue::Bias { bias: &conv.bias, residual: None, relu: false }
+            };
+            let x = run.view(x, group);
+            conv.forward.run(x.data, group.n, &conv.packed[0], epilogue, y, &mut kernel);
+        });
+        self.worker.kernel = kernel;
+        if let Some(norm) = stats {
+            if !conv.bias.is_empty() {
+                kernels::moments(pass.level, group.n, self.view(y, group), &mut sums);
+            }
+            self.count(norm, &sums);
+        }
+        self.worker.sums[0] = sums;
+    }
+
+    pub fn moments(&mut self, norm: NormId, z: SlotId, group: Group) {
+        let pass = self.pass;
+        let mut sums = self.take_sums(0, &pass.plan.slots[z].shape);
+        kernels::moments(pass.level, group.n, self.view(z, group), &mut sums);
+        self.count(norm, &sums);
+        self.worker.sums[0] = sums;
+    }
+
+    pub fn join(
+        &mut self,
+        terms: &[(SlotId, Option<NormId>)],
+        relu: bool,
+        y: SlotId,
+        group: Group,
+    ) {
+        let pass = self.pass;
+        let (level, n) = (pass.level, group.n);
+        self.write(y, group, |run, y, shape| {
+            let term = |&(slot, norm): &(SlotId, Option<NormId>)| Term {
+                tensor: run.view(slot, group),
+                affine: norm.map(|k| [&pass.norms[k].scale[..], &pass.norms[k].shift[..]]),
+            };
+            match terms {
+                [a] => kernels::join(level, n, &[term(a)], relu, y, shape),
+                [a, b] => kernels::join(level, n, &[term(a), term(b)], relu, y, shape),
+                _ => unreachable!("a join has one or two terms"),
+            }
+        });
+    }
+
+    pub fn plain(&mut self, unit: UnitId, inputs: &[SlotId], y: SlotId, group: Group) {
+        let pass = self.pass;
+        let mut kernel = std::mem::take(&mut self.worker.kernel);
+        self.write(y, group, |run, y, shape| {
+            let inputs: Vec<Tensor> = inputs.iter().map(|&x| run.view(x, group)).collect();
+            let layer = &pass.graph.units[unit].layer;
+            let (rows, draws) = (&pass.units.rows[unit], &run.draws(group));
+            let with = With { level: pass.level, rows, draws, work: &mut kernel };
+            layers::forward(layer, &inputs, with, y, shape);
+        });
+        self.worker.kernel = kernel;
+    }
+
+    pub fn loss(&mut self, logits: SlotId, gradient: SlotId, group: Group) {
+        let (goal, total) = (self.batch.goal, self.total);
+        let first = self.first + group.start;
+        let (losses, correct) = self.write(gradient, group, |run, g, shape| {
+            let z = run.view(logits, group);
+            let mut found = (0.0, 0);
+            let pixels = z.data.chunks_exact(z.shape.len()).zip(g.chunks_exact_mut(shape.len()));
+            for (k, (z, g)) in pixels.enumerate() {
+                let (from, to) = (pixel(run.pass.plan.slots[logits].shape), pixel(*shape));
+                let g = &mut g[to];
+                match goal {
+                    Goal::Classes { labels, label_smoothing } => {
+                        let label = &labels[first + k..][..1];
+                        let (loss, right) = cross_entropy_grad(&z[from], label, label_smoothing, g);
+                        // Of the mean over the batch.
+                        g.iter_mut().for_each(|g| *g /= total as f32);
+                        found = (found.0 + loss, found.1 + right);
+                    }
+                    Goal::Gradient(given) => {
+                        g.copy_from_slice(&given[(first + k) * g.len()..][..g.len()]);
+                    }
+                }
+            }
+            found
+        });
+        self.piece.losses += losses;
+        self.piece.correct += correct;
+    }
+
+    pub fn output(&mut self, from: SlotId, group: Group) {
+        let mut output = std::mem::take(&mut self.piece.output);
+        let from = self.view(from, group);
+        for image in from.data.chunks_exact(from.shape.len()) {
+            unload(image, from.shape, &mut output);
+        }
+        self.piece.output = output;
+    }
+}
+
+/// One pixel's channels in an image of one pixel.
+fn pixel(shape: Shape) -> std::ops::Range<usize> {
+    let at = shape.at(0, 0);
+    at..at + shape.c
+}
