@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::camera::View;
+use super::framing::middle;
 use super::heightfield::HeightField;
 use super::vec3::{Vec3, add, lerp, scale};
 use crate::error::{Error, Result};
@@ -82,6 +83,12 @@ impl CameraPath {
             _ => return Err(Error::unknown_name("camera", name, &Self::PRESETS)),
         };
         Ok(Self { keys, relative: true })
+    }
+
+    /// The end of the way alone: a still needs room for one view and not for the whole way.
+    pub fn ending(&self) -> Self {
+        let last = self.keys[self.keys.len() - 1];
+        Self { keys: vec![Key { at: 0.0, ..last }], ..self.clone() }
     }
 
     /// The same way around a view from `azimuth` and `elevation` (degrees); a way through keys of
@@ -205,7 +212,7 @@ impl Flight {
         frames: usize,
         ball: impl Fn(f64) -> [f32; 2],
     ) -> Self {
-        let middle = [0.0, 0.0, 0.42 * field(0.0).relief];
+        let middle = middle(field(0.0).relief);
         let share = |f: usize| f as f64 / frames.saturating_sub(1).max(1) as f64;
         let keys: Vec<Key> = match &path.keys[..] {
             [one] => vec![Key { ..*one }],
@@ -384,6 +391,16 @@ mod tests {
             }
         }
         assert!(following > 150 && seen >= following * 97 / 100, "{seen} of {following}");
+    }
+
+    #[test]
+    fn a_way_s_ending_is_its_last_view() {
+        for name in CameraPath::PRESETS {
+            let way = CameraPath::preset(name).unwrap();
+            let ending = way.ending().placed(-58.0, 30.0);
+            let last = way.placed(-58.0, 30.0).at(1.0);
+            assert_eq!(Key { at: 1.0, ..ending.at(0.3) }, last, "{name}");
+        }
     }
 
     #[test]

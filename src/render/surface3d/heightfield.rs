@@ -101,6 +101,16 @@ impl HeightField {
         field
     }
 
+    /// The same surface in a box of another height.
+    pub fn stretched(mut self, relief: f32) -> Self {
+        let k = relief / self.relief;
+        for texel in &mut self.texels {
+            (texel[1], texel[2]) = (k * texel[1], k * texel[2]);
+        }
+        self.relief = relief;
+        self
+    }
+
     /// The places on the scale of all nodes, row by row.
     pub fn places(&self) -> Vec<f32> {
         self.texels.iter().map(|p| p[0]).collect()
@@ -339,6 +349,24 @@ mod tests {
     fn field(panel: &ContourPanel) -> HeightField {
         let scale = LevelScale::new(panel.grid.values.iter().copied());
         HeightField::new(panel, &scale, 1.0)
+    }
+
+    #[test]
+    fn a_stretched_surface_is_the_one_made_so_high() {
+        let panel = crate::render::golden::panel(21, 15, 3);
+        let scale = LevelScale::new(panel.grid.values.iter().copied());
+        let (low, high) =
+            (HeightField::new(&panel, &scale, 1.0), HeightField::new(&panel, &scale, 1.7));
+        let stretched = low.stretched(1.7);
+        for (u, v) in [(0.1, 0.2), (0.5, 0.5), (0.93, 0.4)] {
+            let (a, b) = (stretched.at(u, v), high.at(u, v));
+            // Rounding of one multiplication more.
+            assert!(
+                (0..3).all(|k| (a[k] - b[k]).abs() <= 1e-5 * b[k].abs().max(1.0)),
+                "{a:?} {b:?}"
+            );
+            assert!((stretched.surface(u, v)[2] - high.surface(u, v)[2]).abs() < 1e-5);
+        }
     }
 
     #[test]

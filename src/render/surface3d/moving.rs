@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::axes::Axes;
 use super::bar;
 use super::flight::Flight;
+use super::framing;
 use super::heightfield::{HeightField, Marks};
 use super::horizon::Horizon;
 use super::paint::Paint;
@@ -24,6 +25,7 @@ use crate::render::canvas::{Canvas, Rect, TextStyle};
 use crate::render::chart::{self, Chart};
 use crate::render::layers::{BOARD_LINES, Ball, Moving, Pace, Position, draw_board};
 use crate::render::layout::Layout;
+use crate::render::masthead::Masthead;
 use crate::render::panel;
 use crate::render::scale::LevelScale;
 use crate::render::scene::{Clock, ContourPanel, Film};
@@ -45,6 +47,7 @@ pub struct MovingSurface<'a> {
     moving: &'a Moving,
     theme: &'a Theme,
     layout: Layout,
+    masthead: Masthead<'a>,
     scale: LevelScale,
     studio: Studio<'a>,
     stand: Stand,
@@ -76,13 +79,17 @@ impl<'a> MovingSurface<'a> {
         let pace = Pace::new(moving, frames, fps);
         let count = chart::quantities(&moving.strip.series).len();
         let page = page(moving);
-        let layout = arrange(&page, &scale, size, theme.scale, count, BOARD_LINES);
+        let (masthead, layout, ()) =
+            Masthead::above(&moving.title, &moving.caption, size, theme, |size| {
+                (arrange(&page, &scale, size, theme.scale, count, BOARD_LINES), ())
+            });
+        let relief = look.relief.unwrap_or(framing::NATURAL);
         let charts = moving.charts(&layout);
         let viewport = layout.panels[0].frame;
         // One after the other: what all of them would take at once is much.
         let field = |layer: usize, nodes: usize| {
             let panel = panel_of(moving, layer);
-            HeightField::with_nodes(&panel, &scale, look.relief, nodes)
+            HeightField::with_nodes(&panel, &scale, relief, nodes)
         };
         let plans: Vec<HeightField> =
             (0..moving.layers.len()).into_par_iter().map(|k| field(k, PLAN)).collect();
@@ -118,9 +125,10 @@ impl<'a> MovingSurface<'a> {
         let width = box_width(viewport);
         let axes =
             Axes::new(&page.panels[0], &base, &scale, &moving.value_label, &layout.font, width);
+        let axes = if layout.axis_labels { axes } else { axes.without_labels() };
         let materials = materials(theme, theme.series_color(0));
         let mut stands = [Stand { axes, trail, flight, materials, viewport, centre: [0.0; 2] }];
-        let focal = focus(&mut stands, &way, look.relief, &layout.font, layout.s);
+        let focal = focus(&mut stands, &way, relief, &layout.font, layout.s);
         let [stand] = stands;
         let studio = Studio {
             theme,
@@ -130,7 +138,20 @@ impl<'a> MovingSurface<'a> {
             focal,
             passes: passes(look.passes),
         };
-        Ok(Self { moving, theme, layout, scale, studio, stand, base, sheets, charts, pace, end })
+        Ok(Self {
+            moving,
+            theme,
+            layout,
+            masthead,
+            scale,
+            studio,
+            stand,
+            base,
+            sheets,
+            charts,
+            pace,
+            end,
+        })
     }
 
     /// The surface of a position.
@@ -207,15 +228,7 @@ impl Show for MovingSurface<'_> {
 
     fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
         let (layout, theme, moving) = (&self.layout, self.theme, self.moving);
-        let room = layout.page.w - 2.0 * layout.margin;
-        if let Some(baseline) = layout.title_baseline {
-            let style = TextStyle::new(layout.font.title, theme.text).bold();
-            canvas.text(&style.fit(&moving.title, room), layout.margin, baseline, &style);
-        }
-        if let Some(baseline) = layout.caption_baseline {
-            let style = TextStyle::new(layout.font.small, theme.muted);
-            canvas.text(&style.fit(&moving.caption, room), layout.margin, baseline, &style);
-        }
+        self.masthead.draw(canvas, layout, theme);
         panel::draw_heading(canvas, &moving.panel, &layout.panels[0], layout, theme, None);
         if let Some(place) = layout.colorbar {
             bar::draw(canvas, place, &moving.value_label, layout, &self.scale, theme);
@@ -395,7 +408,7 @@ mod tests {
         let theme = Theme::light();
         let none = Moving { layers: vec![], ..moving() };
         assert!(MovingSurface::new(&none, &look("still"), &theme, [640, 360], 9, 30).is_err());
-        let wrong = SurfaceLook { relief: 9.0, ..look("still") };
+        let wrong = SurfaceLook { relief: Some(9.0), ..look("still") };
         assert!(MovingSurface::new(&moving(), &wrong, &theme, [640, 360], 9, 30).is_err());
     }
 }

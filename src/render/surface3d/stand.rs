@@ -5,6 +5,7 @@ use tiny_skia::PathBuilder;
 use super::axes::{Axes, Ink};
 use super::camera::{Camera, OVERVIEW, View, fit};
 use super::flight::{CameraPath, Flight};
+use super::framing;
 use super::heightfield::HeightField;
 use super::horizon::LightMap;
 use super::paint::{Light, Paint};
@@ -95,16 +96,20 @@ pub fn passes(n: usize) -> Vec<[f32; 2]> {
         .collect()
 }
 
+/// What labels leave of a window: left, top, right, bottom in pixels.
+pub fn inside(axes: &Axes, v: Rect, font: &Type, s: f32) -> [f32; 4] {
+    let [left, top, right, bottom] = axes.room(font, s);
+    [v.x + left, v.y + top, v.right() - right, v.bottom() - bottom]
+}
+
 /// One lens for all of `stands`, the longest that shows every box whole; sets where their middles
 /// are. `relief` is the boxes' height.
 pub fn focus(stands: &mut [Stand], way: &CameraPath, relief: f32, font: &Type, s: f32) -> f32 {
-    let views = way.overviews([0.0, 0.0, 0.42 * relief]);
+    let views = way.overviews(framing::middle(relief));
     let fits: Vec<(f32, [f32; 2])> = stands
         .iter()
         .map(|stand| {
-            let [left, top, right, bottom] = stand.axes.room(font, s);
-            let v = stand.viewport;
-            let inside = [v.x + left, v.y + top, v.right() - right, v.bottom() - bottom];
+            let inside = inside(&stand.axes, stand.viewport, font, s);
             fit(&views, &stand.axes.corners(), inside)
         })
         .collect();
@@ -135,7 +140,8 @@ impl Stand {
             self.axes.corners().iter().all(|&p| {
                 camera.project(p).is_some_and(|[x, y, _]| self.viewport.contains(x, y, 0.0))
             });
-        let ink = Ink { theme, font: studio.font, s, strength: 1.0 - view.follow };
+        let (font, window) = (studio.font, self.viewport);
+        let ink = Ink { theme, font, s, strength: 1.0 - view.follow, window };
         if !whole {
             canvas.set_clip(Some(self.viewport));
         }
