@@ -1,7 +1,7 @@
 //! A surface that changes, as a map: its layers shown one after the other on one colour scale, the
 //! map dimmed on the way from one to the next, as interpolated cells are everywhere.
 
-use super::canvas::{Canvas, TextStyle};
+use super::canvas::Canvas;
 use super::chart::{self, Chart};
 use super::field::Domain;
 use super::layers::{BOARD_LINES, Pace, draw_board};

@@ -9,7 +9,7 @@ use super::vec3::Vec3;
 /// As high as looks natural anywhere.
 pub const NATURAL: f32 = 1.35;
 /// Bolder ones; more would hide the floor's far half behind the surface.
-const BOLDER: [f32; 4] = [1.9, 1.75, 1.6, 1.48];
+const BOLDER: [f32; 4] = [1.9, 1.75, 1.6, 1.5];
 
 /// A box and the rectangle of pixels (left, top, right, bottom) that it is to be shown in.
 pub type Window = ([f32; 2], [f32; 4]);
@@ -50,8 +50,8 @@ mod tests {
         let window = |w: f32, h: f32| ([1.0, 1.0], [0.0, 0.0, w, h]);
         assert_eq!(relief(&[window(900.0, 400.0)], &way), NATURAL);
         assert_eq!(relief(&[window(400.0, 600.0)], &way), BOLDER[0]);
-        // The flattest window decides for all.
-        assert_eq!(relief(&[window(400.0, 600.0), window(900.0, 400.0)], &way), BOLDER[0]);
+        // The flattest window decides for all: one lens shows every box.
+        assert!(relief(&[window(400.0, 600.0), window(900.0, 300.0)], &way) < BOLDER[0]);
         assert_eq!(relief(&[window(2000.0, 600.0), window(900.0, 400.0)], &way), NATURAL);
     }
 }
