@@ -176,6 +176,22 @@ pub(crate) mod float {
     }
 }
 
+/// Serde for a list of such numbers.
+pub(crate) mod floats {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Number(#[serde(with = "super::float")] f64);
+
+    pub(crate) fn serialize<S: Serializer>(values: &[f64], out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(values.iter().map(|&v| Number(v)))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<f64>, D::Error> {
+        Ok(Vec::<Number>::deserialize(input)?.into_iter().map(|n| n.0).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

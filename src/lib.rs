@@ -5,6 +5,7 @@
 //! list (README has the picture).
 
 pub mod backend;
+pub mod curvature;
 pub mod dataset;
 mod disk;
 pub mod error;

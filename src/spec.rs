@@ -141,6 +141,8 @@ const OPTIONAL_KEYS: &[&str] = &[
     "optim.decay",
     "optim.grad_clip",
     "schedule.milestones",
+    "record.sharpness",
+    "record.sharpness_samples",
 ];
 
 impl Spec {
@@ -183,6 +185,7 @@ impl Spec {
         self.schedule = self.schedule.resolve(self.train.epochs)?;
         self.data.augment = Some(self.data.augment());
         self.data.norm_stats = Some(self.data.norm_stats());
+        self.record = self.record.resolve();
         Ok(self)
     }
 
@@ -321,7 +324,7 @@ mod tests {
 
     #[test]
     fn every_optional_key_is_known() {
-        let full = "[optim]\nlr=1.0\nmomentum=0.5\nnesterov=false\ndampening=0.0\nbeta1=0.9\nbeta2=0.9\neps=1e-8\nalpha=0.9\ncentered=false\nweight_decay=0.0\ndecay=\"coupled\"\ngrad_clip=1.0\n[schedule]\nmilestones=[1]\n[data]\ndir=\"x\"\naugment=\"none\"\nnorm_stats=\"dataset\"\n";
+        let full = "[optim]\nlr=1.0\nmomentum=0.5\nnesterov=false\ndampening=0.0\nbeta1=0.9\nbeta2=0.9\neps=1e-8\nalpha=0.9\ncentered=false\nweight_decay=0.0\ndecay=\"coupled\"\ngrad_clip=1.0\n[schedule]\nmilestones=[1]\n[data]\ndir=\"x\"\naugment=\"none\"\nnorm_stats=\"dataset\"\n[record]\nsharpness=\"epoch\"\nsharpness_samples=9\n";
         Spec::parse(full, &[]).unwrap();
         let known = Spec::known_keys();
         for line in toml::from_str::<toml::Table>(full).unwrap() {

@@ -4,6 +4,7 @@
 //! 130 interrupted and resumable.
 
 mod bench;
+mod curvature;
 mod curve;
 mod datasets;
 mod demo;
@@ -55,6 +56,7 @@ enum Command {
     Plane(plane::Args),
     Surface(surface::Args),
     Curve(curve::Args),
+    Curvature(curvature::Args),
     Render(Box<render::Args>),
     Inspect(inspect::Args),
     Import(import::Args),
@@ -83,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Plane(args) => plane::run(args, &out),
         Command::Surface(args) => surface::run(args, &out),
         Command::Curve(args) => curve::run(args, &out),
+        Command::Curvature(args) => curvature::run(args, &out),
         Command::Render(args) => render::run(*args, &out),
         Command::Inspect(args) => inspect::run(args, &out),
         Command::Import(args) => import::run(args, &out),

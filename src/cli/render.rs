@@ -217,7 +217,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         Scene::Histograms => scenes.histograms(&request, &output, &mut deliver),
         Scene::Shadow => scenes.shadow(&request, &output, &mut deliver),
         Scene::Boundary => scenes.boundary(&request, &output, &mut deliver),
-        Scene::Moving => scenes.moving(&request, &output, &mut deliver),
+        Scene::Moving => scenes.moving(&request, &args.space, &output, &mut deliver),
         Scene::Race => scenes.race(&request, &output, &mut deliver),
     };
     bar.finish_and_clear();

@@ -8,15 +8,18 @@ use lossreel::render::contour_film::ContourFilm;
 use lossreel::render::film::Output;
 use lossreel::render::moving::MovingFilm;
 use lossreel::render::race::{RaceClock, RaceFilm, RaceLayout};
-use lossreel::render::scene::{Arrows, CurveStyle, Film, Relief};
+use lossreel::render::scene::{CurveStyle, Film, Relief};
 use lossreel::render::scenes::boundary::BoundaryShow;
 use lossreel::render::scenes::heatmap::{Heatmap, HeatmapShow};
 use lossreel::render::scenes::histograms::HistogramShow;
 use lossreel::render::scenes::shadow::ShadowShow;
 use lossreel::render::scenes::still::Still;
 use lossreel::render::show::Show;
+use lossreel::render::surface3d::moving::MovingSurface;
 use lossreel::render::surface3d::show::SurfaceFilm;
-use lossreel::stages::film::{Extras, PanelSource, contour_told, curves, curves_of_files};
+use lossreel::stages::film::{
+    ArrowChoice, Extras, PanelSource, contour_told, curves, curves_of_files,
+};
 use lossreel::stages::heatmap::CellQuantity;
 use lossreel::stages::histograms::LayerChoice;
 use lossreel::stages::race::{RaceRequest, parse_goal};
@@ -34,7 +37,8 @@ pub struct Options {
     /// (seconds of training). auto is epoch, or snapshot where snapshots crowd at the beginning.
     #[arg(long, default_value = "auto", value_name = "CLOCK")]
     clock: ClockChoice,
-    /// Charts below the film: loss, accuracy, lr, grad-norm, with commas between them; or none.
+    /// Charts below the film: loss, accuracy, lr, sharpness (of runs that measured it, or after
+    /// `lossreel curvature RUN`), grad-norm, with commas between them; or none.
     #[arg(long, default_value = "loss,accuracy", value_name = "CHARTS")]
     strip: String,
     /// Seconds for which the film stands where the learning rate drops and at the best test
@@ -47,9 +51,16 @@ pub struct Options {
     /// contour: shade the surface by its slope.
     #[arg(long, help_heading = "Scenes")]
     hillshade: bool,
-    /// contour: arrows down the slope of the interpolated surface.
-    #[arg(long, help_heading = "Scenes")]
-    arrows: bool,
+    /// contour: arrows down the slope: measured (after `lossreel surface --gradients`), interpolated
+    /// from the surface, or auto, which is measured where there are some.
+    #[arg(
+        long,
+        value_name = "measured|interpolated",
+        num_args = 0..=1,
+        default_missing_value = "auto",
+        help_heading = "Scenes"
+    )]
+    arrows: Option<ArrowChoice>,
     /// contour: the same path in a random plane, to scale, in a corner.
     #[arg(long, help_heading = "Scenes")]
     inset: bool,
@@ -65,6 +76,9 @@ pub struct Options {
     /// histograms: each (a plot a layer) or all (one plot).
     #[arg(long, default_value = "each", value_name = "LAYERS", help_heading = "Scenes")]
     layers: LayerChoice,
+    /// moving: as a map, or in space (with the options of surfaces in space).
+    #[arg(long, default_value = "flat", value_name = "VIEW", help_heading = "Scenes")]
+    view: View,
     /// race: all paths in one view, or small multiples.
     #[arg(long, default_value = "one", value_name = "one|multiples", help_heading = "Scenes")]
     layout: RaceLayout,
@@ -83,6 +97,15 @@ pub struct Options {
     /// curve: an HDF5 curve of the paper's code instead of runs; may be repeated.
     #[arg(long, value_name = "FILE", help_heading = "Scenes")]
     pub curve_file: Vec<PathBuf>,
+}
+
+/// How a moving surface is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum View {
+    /// From above, as a map.
+    Flat,
+    /// In space.
+    Space,
 }
 
 /// What a scene is gathered from.
@@ -161,7 +184,7 @@ impl Options {
     pub fn extras(&self) -> Extras {
         Extras {
             relief: if self.hillshade { Relief::Hillshade } else { Relief::Flat },
-            arrows: if self.arrows { Arrows::Interpolant } else { Arrows::None },
+            arrows: self.arrows,
             inset: self.inset.then_some(self.plane_seed),
         }
     }
@@ -191,7 +214,7 @@ impl Options {
         deliver: Deliver,
     ) -> Result<()> {
         let film = self.film(request)?;
-        let look = look.look(&film, output)?;
+        let look = look.look(film.panels.iter().any(|p| !p.path.is_empty()), output)?;
         let (_, size) = output.check()?;
         let (theme, frames, fps) = (&output.theme, output.frames, output.fps);
         deliver(&SurfaceFilm::new(&film, &look, theme, size, frames, fps)?)
@@ -235,13 +258,26 @@ impl Options {
     }
 
     /// A stack of surfaces of one run.
-    pub fn moving(&self, request: &Request, output: &Output, deliver: Deliver) -> Result<()> {
+    pub fn moving(
+        &self,
+        request: &Request,
+        look: &LookArgs,
+        output: &Output,
+        deliver: Deliver,
+    ) -> Result<()> {
         let run = request.only("moving")?.run;
         let stack = format!("{}-snapshots", request.plane);
         let surface = request.surface.unwrap_or(&stack);
         let scene = moving::gather(&run, request.plane, surface, request.title)?;
         let (_, size) = output.check()?;
-        deliver(&MovingFilm::new(&scene, &output.theme, size, output.frames, output.fps)?)
+        let (theme, frames, fps) = (&output.theme, output.frames, output.fps);
+        match self.view {
+            View::Flat => deliver(&MovingFilm::new(&scene, theme, size, frames, fps)?),
+            View::Space => {
+                let look = look.look(!scene.panel.path.is_empty(), output)?;
+                deliver(&MovingSurface::new(&scene, &look, theme, size, frames, fps)?)
+            }
+        }
     }
 
     /// Loss and accuracy along a line, of runs or of files.

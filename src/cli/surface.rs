@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lossreel::landscape::{Plane, StackKind, SurfaceReport, parse_range, parse_size};
 use lossreel::record::{Joint, Run};
 use lossreel::stages::plane::through_point;
-use lossreel::stages::surface::{SurfaceRequest, compute, path_losses};
+use lossreel::stages::surface::{SurfaceRequest, compute, gradients, path_losses};
 use lossreel::stages::{Subject, joint, stack};
 use lossreel::{Error, Result};
 use serde::Serialize;
@@ -44,6 +44,17 @@ pub struct Args {
     /// With --weights: folder of the surface.
     #[arg(long, required_unless_present = "run")]
     out: Option<PathBuf>,
+    /// Measure the gradient in the plane at so many points as well, for `render --arrows`; 15x15
+    /// without a number.
+    #[arg(
+        long,
+        value_name = "NXxNY",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "15x15",
+        conflicts_with = "stack"
+    )]
+    gradients: Option<String>,
     /// A surface that changes: with each snapshot, each mini-batch (of the first steps) or each
     /// draw of dropout masks.
     #[arg(long, value_name = "snapshots|batches|dropout", conflicts_with = "weights")]
@@ -64,6 +75,7 @@ pub struct Args {
 pub fn run(args: Args, out: &Out) -> Result<()> {
     let size = parse_size(&args.grid)?;
     let range = args.range.as_deref().map(parse_range).transpose()?;
+    let arrows = args.gradients.as_deref().map(parse_size).transpose()?;
     if let Some(root) = args.target.run.as_deref().filter(|path| Joint::is_at(path)) {
         return run_joint(root, &args, size, range, out);
     }
@@ -111,8 +123,31 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         bar.finish();
         result?;
     }
-    print(&report, sample.split(), &folder, out);
+    let gradients = match arrows {
+        None => None,
+        Some(size) => {
+            let bar = Follow::new(out, "gradients", "points");
+            let hear = |done, total| bar.on(done, total);
+            let result = gradients(&subject, &plane, &store, sample, size, &stop, &hear);
+            bar.finish();
+            Some(result?.cells.len())
+        }
+    };
+    let report = PlainReport { surface: report, gradients };
+    out.result(&report, |w| {
+        words(&report.surface, sample.split(), &folder, w)?;
+        gradients.map_or(Ok(()), |n| writeln!(w, "gradients             at {n} points"))
+    });
     Ok(())
+}
+
+#[derive(Serialize)]
+struct PlainReport {
+    #[serde(flatten)]
+    surface: SurfaceReport,
+    /// Points at which the gradient was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gradients: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -161,6 +196,10 @@ fn run_joint(
     if let Some(n) = args.target.snapshot {
         let remedy = "leave it out: a joint surface is that of a run's last state (--buffers-of)";
         return Err(Error::bad_value("--snapshot", n, "not a choice on a joint plane", remedy));
+    }
+    if args.gradients.is_some() {
+        let remedy = "leave it out: a race has no arrows";
+        return Err(Error::bad_value("--gradients", "", "not a choice on a joint plane", remedy));
     }
     if let Some(kind) = args.stack {
         let remedy = "name a run: a stack is of one run";

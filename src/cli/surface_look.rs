@@ -1,17 +1,16 @@
-//! Options of the surface in space.
+//! Options of surfaces in space.
 
 use std::path::Path;
 
 use lossreel::Result;
 use lossreel::render::film::{Format, Output};
-use lossreel::render::scene::Film;
 use lossreel::render::surface3d::flight::CameraPath;
 use lossreel::render::surface3d::scale::Heights;
 use lossreel::render::surface3d::show::SurfaceLook;
 
 const HEADING: &str = "Surface in space";
 
-/// How a surface is looked at; with `--as surface`.
+/// How a surface is looked at; with `--as surface`, and `--as moving --view space`.
 #[derive(Debug, clap::Args)]
 pub struct LookArgs {
     /// Camera: still, sway, orbit, fly-in, follow, or a file of [[key]] tables with at (0 to 1),
@@ -53,9 +52,8 @@ enum HeightsArg {
 }
 
 impl LookArgs {
-    /// The look that is asked for.
-    pub fn look(&self, film: &Film, output: &Output) -> Result<SurfaceLook> {
-        let path = film.panels.iter().any(|p| !p.path.is_empty());
+    /// The look that is asked for, of surfaces with a `path` or without.
+    pub fn look(&self, path: bool, output: &Output) -> Result<SurfaceLook> {
         let name = self.camera.as_deref().unwrap_or(if path { "sway" } else { "orbit" });
         let is_file = Path::new(name).extension().is_some() || name.contains('/');
         let camera =

@@ -7,6 +7,7 @@
 
 mod directions;
 mod evaluate;
+mod gradients;
 mod grid;
 mod joint;
 mod plane;
@@ -15,6 +16,7 @@ mod store;
 
 pub use directions::{DirectionKind, Ignore, Normalisation, cosine, normalise, random_direction};
 pub use evaluate::{SurfaceReport, evaluate, theta_at};
+pub use gradients::{GradientCell, GradientStore, gradient_grid};
 pub use grid::{Axis, Grid, parse_range, parse_size};
 pub use joint::{JointLoss, JointLosses, JointOrigin, JointPaths, RunPath};
 pub use plane::{About, PathCoord, Plane, PlaneKind, digest_of};

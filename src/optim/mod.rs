@@ -16,10 +16,12 @@ mod pieces;
 mod rmsprop;
 mod schedule;
 mod sgd;
+mod stability;
 
 pub use clip::{clip_grad_norm, grad_norm};
 pub use config::{Decay, DecayOn, OptimConfig, RuleName};
 pub use schedule::{ScheduleConfig, ScheduleKind};
+pub use stability::Edge;
 
 use std::fmt::Debug;
 use std::ops::Range;

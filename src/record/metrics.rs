@@ -14,6 +14,7 @@ use crate::train::{EpochMetrics, StepMetrics};
 pub(super) enum Line {
     Step(StepRecord),
     Epoch(EpochRecord),
+    Sharpness(SharpnessRecord),
 }
 
 /// A step, as written.
@@ -66,6 +67,26 @@ pub struct EpochRecord {
     pub elapsed_secs: f64,
 }
 
+/// A measurement of sharpness, as written: the largest eigenvalue of the Hessian of the mean
+/// cross-entropy on a fixed sample of un-augmented training images, in eval mode, without weight decay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SharpnessRecord {
+    /// Steps done.
+    pub step: u64,
+    /// Position in epochs.
+    pub epoch: f64,
+    /// The eigenvalue; NaN where a Hessian-vector product was not finite.
+    #[serde(with = "crate::disk::float")]
+    pub sharpness: f64,
+    /// ||H v - lambda v|| of its unit eigenvector: an eigenvalue is at most this far away.
+    #[serde(with = "crate::disk::float")]
+    pub residual: f64,
+    /// Hessian-vector products that it took.
+    pub iterations: usize,
+    /// Images it was measured on.
+    pub samples: usize,
+}
+
 impl StepRecord {
     pub(super) fn new(m: StepMetrics, elapsed_secs: f64) -> Self {
         let accuracy = m.correct as f64 / m.images as f64;
@@ -103,6 +124,7 @@ impl Line {
         match self {
             Line::Step(s) => s.step,
             Line::Epoch(e) => e.step,
+            Line::Sharpness(s) => s.step,
         }
     }
 
@@ -110,6 +132,8 @@ impl Line {
         match self {
             Line::Step(s) => s.elapsed_secs,
             Line::Epoch(e) => Some(e.elapsed_secs),
+            // Measuring is not training.
+            Line::Sharpness(_) => None,
         }
     }
 }
@@ -121,6 +145,8 @@ pub struct Metrics {
     pub steps: Vec<StepRecord>,
     /// One record an epoch.
     pub epochs: Vec<EpochRecord>,
+    /// One record a measurement, of runs that measure sharpness while they train.
+    pub sharpness: Vec<SharpnessRecord>,
     /// Whether the last line was cut off (a crash while it was written) and left out.
     pub torn: bool,
 }
@@ -159,6 +185,7 @@ impl Run {
             match line {
                 Line::Step(s) => metrics.steps.push(s),
                 Line::Epoch(e) => metrics.epochs.push(e),
+                Line::Sharpness(s) => metrics.sharpness.push(s),
             }
         }
         Ok(metrics)

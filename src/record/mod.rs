@@ -7,21 +7,24 @@
 //!   metrics.jsonl                  one object a step or epoch
 //!   snapshots/NNNNNN.safetensors   theta and buffers by name
 //!   checkpoint.safetensors         the newest resumable state
-//!   planes/  surfaces/  figures/   what later stages add
+//!   planes/  surfaces/  curvature/  figures/   what later stages add
 //! ```
 
 mod checkpoint;
+mod curvature;
 mod joint;
 mod manifest;
 mod metrics;
 mod policy;
 mod recorder;
+mod sharpness;
 mod snapshots;
 
+pub use curvature::{CurvatureOf, CurvatureRecord};
 pub use joint::{Joint, JointAbout, JointRun, run_digest};
 pub use manifest::{FORMAT_VERSION, Manifest, Status};
-pub use metrics::{EpochRecord, Metrics, StepRecord};
-pub use policy::{Policy, RecordSpec};
+pub use metrics::{EpochRecord, Metrics, SharpnessRecord, StepRecord};
+pub use policy::{Policy, RecordSpec, SHARPNESS_SAMPLES};
 pub use recorder::Recorder;
 pub use snapshots::{RunSnapshots, SnapshotInfo, read_state};
 
@@ -55,6 +58,7 @@ const OWN: &[&str] = &[
     "planes",
     "surfaces",
     "curves",
+    "curvature",
     "figures",
     "spec.toml",
 ];
@@ -180,6 +184,11 @@ impl Run {
     /// `curves/NAME/`.
     pub fn curve_dir(&self, name: &str) -> PathBuf {
         self.root.join("curves").join(name)
+    }
+
+    /// `curvature/`.
+    pub fn curvature_dir(&self) -> PathBuf {
+        self.root.join("curvature")
     }
 
     /// `figures/`.

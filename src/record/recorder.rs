@@ -3,8 +3,9 @@
 use std::fs::{self, File};
 
 use super::metrics::{EpochRecord, Line, StepRecord};
+use super::sharpness::SharpnessMeter;
 use super::snapshots::write_state;
-use super::{Policy, Run, SnapshotInfo, Status};
+use super::{Policy, RecordSpec, Run, SnapshotInfo, Status};
 use crate::disk::{self, JsonlWriter};
 use crate::train::{Event, Setup, TrainState, Verdict};
 use crate::{Error, Result};
@@ -21,6 +22,7 @@ pub struct Recorder {
     batch_loss: f64,
     elapsed_before_secs: f64,
     started: std::time::Instant,
+    sharpness: Option<SharpnessMeter>,
     _lock: File,
 }
 
@@ -31,14 +33,16 @@ impl Recorder {
     ///
     /// # Errors
     /// [`Error::Run`] when another process writes there, [`Error::Io`].
-    pub fn new(run: &Run, policy: Policy, state: &TrainState) -> Result<Self> {
+    pub fn new(run: &Run, spec: &RecordSpec, state: &TrainState) -> Result<Self> {
         let lock = run.lock()?;
         disk::remove_temporaries(run.root())?;
         disk::remove_temporaries(&run.snapshots_dir())?;
         let log = disk::read_jsonl::<Line>(&run.metrics_path())?;
         let kept: Vec<&Line> = log.lines.iter().filter(|l| l.step() <= state.step).collect();
         // The clock goes on from the last thing that is kept: what a crash took back took no time.
-        let elapsed_before_secs = kept.last().and_then(|l| l.elapsed_secs()).unwrap_or(0.0);
+        let elapsed_before_secs = kept.iter().rev().find_map(|l| l.elapsed_secs()).unwrap_or(0.0);
+        let measured = kept.iter().filter(|l| matches!(l, Line::Sharpness(_))).map(|l| l.step());
+        let sharpness = SharpnessMeter::new(spec, measured.max());
         if kept.len() < log.lines.len() || log.torn {
             let mut text = Vec::new();
             for line in kept {
@@ -61,7 +65,7 @@ impl Recorder {
         }
         Ok(Self {
             run: run.clone(),
-            policy,
+            policy: spec.every,
             log: JsonlWriter::append(&run.metrics_path())?,
             steps_per_epoch: 1,
             taken,
@@ -70,6 +74,7 @@ impl Recorder {
             batch_loss: f64::NAN,
             elapsed_before_secs,
             started: std::time::Instant::now(),
+            sharpness,
             _lock: lock,
         })
     }
@@ -90,6 +95,7 @@ impl Recorder {
                 );
                 if state.step == 0 {
                     self.snapshot(setup, state, false)?;
+                    self.measure_sharpness(setup, state, SharpnessMeter::is_due)?;
                     self.run.write_checkpoint(setup, state)?;
                 }
             }
@@ -99,6 +105,9 @@ impl Recorder {
                 if metrics.loss.is_finite() && self.policy.takes(state.step, self.steps_per_epoch) {
                     self.snapshot(setup, state, false)?;
                 }
+                if metrics.loss.is_finite() {
+                    self.measure_sharpness(setup, state, SharpnessMeter::is_due)?;
+                }
             }
             Event::Epoch { state, metrics } => {
                 self.log.push(&Line::Epoch(EpochRecord::new(*metrics, self.elapsed_secs())))?;
@@ -106,9 +115,13 @@ impl Recorder {
                 self.run.write_checkpoint(setup, state)?;
             }
             Event::End { state, verdict } => {
-                self.log.flush()?;
                 let diverged = matches!(verdict, Verdict::Diverged { .. });
                 let interrupted = *verdict == Verdict::Interrupted;
+                if !interrupted && !diverged {
+                    let is_missing = |meter: &SharpnessMeter, step, _| meter.is_missing(step);
+                    self.measure_sharpness(setup, state, is_missing)?;
+                }
+                self.log.flush()?;
                 if !interrupted && (diverged || self.last_taken_step != Some(state.step)) {
                     self.snapshot(setup, state, diverged)?;
                 }
@@ -122,9 +135,28 @@ impl Recorder {
         Ok(())
     }
 
-    /// Seconds spent on this run, over all resumptions.
+    /// Seconds spent on this run, over all resumptions, without those of measuring sharpness: a race
+    /// by the clock is not lost by looking.
     fn elapsed_secs(&self) -> f64 {
-        self.elapsed_before_secs + self.started.elapsed().as_secs_f64()
+        let measuring = self.sharpness.as_ref().map_or(0.0, |meter| meter.secs);
+        self.elapsed_before_secs + self.started.elapsed().as_secs_f64() - measuring
+    }
+
+    /// Logs the sharpness of `state` where there is a meter and it is `due` (given the step and the
+    /// steps in an epoch).
+    fn measure_sharpness(
+        &mut self,
+        setup: &Setup,
+        state: &TrainState,
+        due: impl Fn(&SharpnessMeter, u64, u64) -> bool,
+    ) -> Result<()> {
+        let Some(meter) = self.sharpness.as_mut() else { return Ok(()) };
+        if due(meter, state.step, self.steps_per_epoch) {
+            let epoch = state.step as f64 / self.steps_per_epoch as f64;
+            let record = meter.measure(setup, state, epoch)?;
+            self.log.push(&Line::Sharpness(record))?;
+        }
+        Ok(())
     }
 
     fn snapshot(&mut self, setup: &Setup, state: &TrainState, diverged: bool) -> Result<()> {

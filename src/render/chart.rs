@@ -69,6 +69,11 @@ pub struct Chart<'a> {
     s: f32,
 }
 
+/// A curve has its run's colour, a bound none.
+fn curve_color(series: &Series, theme: &Theme) -> Color {
+    if series.split == Split::Bound { theme.muted } else { theme.series_color(series.panel) }
+}
+
 /// The quantities that occur in `series`, in the order of [`Quantity`].
 pub fn quantities(series: &[Series]) -> Vec<Quantity> {
     let mut found: Vec<Quantity> = series
@@ -276,11 +281,19 @@ impl<'a> Chart<'a> {
         alpha: f32,
         theme: &Theme,
     ) {
-        let color = theme.background.mix(theme.series_color(series.panel), alpha);
+        let (dash, width) = match series.split {
+            Split::Train => (None, 2.2),
+            Split::Test => (Some([6.0 * self.s, 3.5 * self.s]), 2.2),
+            Split::Bound => (Some([4.0 * self.s, 3.0 * self.s]), 1.3),
+        };
+        // A bound holds whether or not training has come to it: it does not fade with the future.
+        let bound = series.split == Split::Bound;
+        let alpha = if bound { 1.0 } else { alpha };
+        let color = theme.background.mix(curve_color(series, theme), alpha);
         let stroke = Stroke {
-            dash: (series.split == Split::Test).then_some([6.0 * self.s, 3.5 * self.s]),
-            cap: if series.split == Split::Test { Cap::Butt } else { Cap::Round },
-            ..Stroke::solid(color, (2.2 * self.s).max(1.0))
+            dash,
+            cap: if dash.is_some() { Cap::Butt } else { Cap::Round },
+            ..Stroke::solid(color, (width * self.s).max(if bound { 0.8 } else { 1.0 }))
         };
         for piece in self.pieces(series, until) {
             match piece[..] {
@@ -356,7 +369,7 @@ impl<'a> Chart<'a> {
             if y < self.rect.y {
                 continue; // more names than the chart is high
             }
-            let style = TextStyle::new(size, theme.series_color(series.panel));
+            let style = TextStyle::new(size, curve_color(series, theme));
             let name = style.fit(&series.name, self.rect.right() - x);
             canvas.text(&name, x, y + 0.36 * size, &style);
         }
@@ -377,10 +390,11 @@ impl<'a> Chart<'a> {
         let Some((x, _)) = self.px(epoch.clamp(self.x[0], self.x[1]), 1.0) else { return };
         let head = Stroke::solid(theme.text.alpha(0.55), (1.4 * self.s).max(0.8));
         canvas.line(&[(x, self.plot.y - 2.0 * self.s), (x, self.plot.bottom())], &head);
-        for series in &self.series {
+        let measured = || self.series.iter().filter(|s| s.split != Split::Bound);
+        for series in measured() {
             self.draw_curve(canvas, series, epoch, 1.0, theme);
         }
-        for series in &self.series {
+        for series in measured() {
             if let Some(&(x, y)) = self.pieces(series, epoch).last().and_then(|p| p.last()) {
                 canvas.disc(x, y, (4.6 * self.s).max(2.0), theme.background);
                 canvas.disc(x, y, (3.3 * self.s).max(1.4), theme.series_color(series.panel));

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::contour_film::ContourFilm;
 use super::encode::gif::GifWriter;
-use super::encode::mp4::Mp4Writer;
+use super::encode::mp4::{self, Motion, Mp4Writer, Segment};
 use super::encode::palette::{Histogram, Palette};
 use super::encode::svg::Svg;
 use super::encode::yuv::Yuv;
@@ -275,6 +275,9 @@ fn palette(frames: &Frames, colors: usize, dither: Dither) -> Result<Palette> {
     Ok(Palette::new(&histogram, keep, colors, dither))
 }
 
+/// A film that draws on more than this of a frame is taken to move as a whole.
+const WHOLE: f32 = 0.4;
+
 fn write_mp4(
     show: &dyn Show,
     output: &Output,
@@ -288,21 +291,26 @@ fn write_mp4(
     let count = frames.count();
     let track =
         mux::Track { width: width as u16, height: height as u16, fps: output.fps, frames: count };
-    let mut writer = Mp4Writer::new(out, track, plan.quality)?;
+    let motion = if frames.share_drawn()? > WHOLE { Motion::Whole } else { Motion::Parts };
+    let mut writer = Mp4Writer::new(out, track)?;
     let still = Yuv::from_rgba(frames.backdrop().rgba(), width, width, height);
-    let draw = |picture: &Raster| still.with_changes(picture);
     let mut ended = Attempt::Complete;
-    frames.in_order(width * height * 3 / 2, draw, |first, pictures| {
-        for (i, picture) in pictures.iter().enumerate() {
-            writer.add(picture)?;
-            progress(first + i + 1, count);
-        }
-        if let Some(over) = Attempt::over(output, writer.bytes(), first + pictures.len(), count) {
-            ended = over;
-            return Ok(false);
-        }
-        Ok(true)
-    })?;
+    frames.in_segments(
+        &mp4::cut(count, 2 * output.fps as usize),
+        width * height * 3 / 2,
+        |picture| still.with_changes(picture),
+        || Segment::new(track, plan.quality, motion),
+        Segment::add,
+        |index, bits| {
+            writer.add(&bits)?;
+            progress(index + 1, count);
+            if let Some(over) = Attempt::over(output, writer.bytes(), index + 1, count) {
+                ended = over;
+                return Ok(false);
+            }
+            Ok(true)
+        },
+    )?;
     if let Attempt::Complete = ended {
         writer.finish()?;
     }

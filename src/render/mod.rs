@@ -28,6 +28,7 @@ pub mod frames;
 mod golden;
 pub mod inset;
 pub mod labels;
+pub mod layers;
 pub mod layout;
 pub mod moving;
 pub mod output;

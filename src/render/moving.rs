@@ -1,86 +1,20 @@
-//! A surface that changes: layers evaluated at moments of training, for mini-batches or for dropout
-//! masks, shown one after the other on one colour scale.
-//!
-//! The film rests on every layer, which is what was evaluated; on the way from one to the next the
-//! values are interpolated (in the units of the scale, point by point), and the picture says so: the
-//! surface is dimmed, as interpolated cells are everywhere, and the read-out calls it interpolated. A
-//! row of marks shows the layers and where between them the film is.
+//! A surface that changes, as a map: its layers shown one after the other on one colour scale, the
+//! map dimmed on the way from one to the next, as interpolated cells are everywhere.
 
-use super::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
+use super::canvas::{Canvas, TextStyle};
 use super::chart::{self, Chart};
 use super::field::Domain;
+pub use super::layers::{Ball, Moving, MovingLayer, Position};
+use super::layers::{BOARD_LINES, Pace, draw_board};
 use super::layout::{Contents, Layout};
 use super::panel;
 use super::path::{Pen, Track};
-use super::readout;
-use super::scale::{LevelScale, Spacing, fixed, significant, ticks};
-use super::scene::{ContourPanel, Quantity, Strip};
+use super::scale::{LevelScale, Spacing, significant, ticks};
+use super::scene::ContourPanel;
 use super::show::Show;
 use super::text;
 use super::theme::Theme;
-use crate::error::{Error, Result};
-
-/// One layer.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MovingLayer {
-    /// What it is ("snapshot 4").
-    pub label: String,
-    /// Its values, in the order of the panel's grid.
-    pub values: Vec<f64>,
-    /// When it is, in epochs: where the ball is then, and the playhead of the strip.
-    pub epoch: f64,
-    /// The loss of the ball's snapshot itself.
-    pub true_loss: f64,
-    /// The loss that the layer has below the ball.
-    pub plane_loss: f64,
-}
-
-/// Whether the ball goes along the path while the surface changes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Ball {
-    /// It is where the path is at the layer's epoch.
-    #[default]
-    Moves,
-    /// It stays at the path's end: the surface changes below it.
-    Stays,
-}
-
-/// A surface that changes, as plain data.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Moving {
-    /// The headline.
-    pub title: String,
-    /// Where the numbers come from.
-    pub caption: String,
-    /// What the colours mean.
-    pub value_label: String,
-    /// Titles, axes, coordinates of the grid and the path; the grid's values are not used.
-    pub panel: ContourPanel,
-    /// The layers, in order.
-    pub layers: Vec<MovingLayer>,
-    /// What the ball does.
-    pub ball: Ball,
-    /// Curves by epoch (or whatever the layers' `epoch` counts).
-    pub strip: Strip,
-    /// What the strip's x axis is.
-    pub x_label: String,
-    /// What each quantity's chart is called.
-    pub chart_titles: Vec<(Quantity, String)>,
-    /// How long the last picture stands, in seconds.
-    pub hold_secs: f64,
-}
-
-/// How much of the way from one layer to the next the film rests on the first.
-const REST: f64 = 0.4;
-
-/// Where between the layers a frame is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Position {
-    /// The last layer reached.
-    pub layer: usize,
-    /// How far to the next, 0 to 1; 0 is the layer itself, as evaluated.
-    pub share: f64,
-}
+use crate::error::Result;
 
 /// A moving surface made ready: laid out, scaled. Draws any frame on any canvas.
 pub struct MovingFilm<'a> {
@@ -90,8 +24,7 @@ pub struct MovingFilm<'a> {
     scale: LevelScale,
     track: Track,
     charts: Vec<Chart<'a>>,
-    frames: usize,
-    frames_moving: usize,
+    pace: Pace,
 }
 
 impl<'a> MovingFilm<'a> {
@@ -106,18 +39,8 @@ impl<'a> MovingFilm<'a> {
         frames: usize,
         fps: u32,
     ) -> Result<Self> {
-        let cells = moving.panel.grid.xs.len() * moving.panel.grid.ys.len();
-        if moving.layers.is_empty() || moving.layers.iter().any(|l| l.values.len() != cells) {
-            return Err(Error::Render {
-                what: format!("{} layers that do not fill a grid of {cells}", moving.layers.len()),
-                remedy: "give at least one layer, each with a value for every cell".into(),
-            });
-        }
-        let mut checked = moving.panel.grid.clone();
-        checked.values = moving.layers[0].values.clone();
-        checked.check()?;
-        // One scale over the whole stack: a colour means one loss from the first frame to the last.
-        let scale = LevelScale::new(moving.layers.iter().flat_map(|l| l.values.iter().copied()));
+        moving.check()?;
+        let scale = LevelScale::new(moving.values());
         let domain = Domain::of(&moving.panel);
         let quantities = chart::quantities(&moving.strip.series);
         let ems = |text: &str| text::width(text, 1.0, text::Weight::Regular);
@@ -133,53 +56,12 @@ impl<'a> MovingFilm<'a> {
             tick_label_ems: y_ticks.iter().map(|y| ems(&significant(*y, 6))).fold(1.5, f32::max),
         };
         let (layout, board) =
-            Layout::with_board(width, height, theme.scale, &contents, [20.0, 11.2]);
+            Layout::with_board(width, height, theme.scale, &contents, [20.0, BOARD_LINES]);
         let mut layout = layout;
         layout.panels[0].readout = Some(board);
         let track = Track::new(&moving.panel.path, domain, layout.panels[0].frame, layout.s);
-        let charts = quantities
-            .into_iter()
-            .zip(&layout.charts)
-            .map(|(quantity, rect)| {
-                let series = &moving.strip.series;
-                let label = &moving.x_label;
-                let chart = Chart::new(series, quantity, *rect, label, layout.font, layout.s);
-                match moving.chart_titles.iter().find(|(of, _)| *of == quantity) {
-                    Some((_, title)) => chart.titled(title),
-                    None => chart,
-                }
-            })
-            .collect();
-        let frames = frames.max(1);
-        let hold = (moving.hold_secs.max(0.0) * f64::from(fps)).round() as usize;
-        let frames_moving = (frames - hold.min(frames / 2)).max(1);
-        Ok(Self { moving, theme, layout, scale, track, charts, frames, frames_moving })
-    }
-
-    /// Where between the layers `frame` is: evenly spread over them, resting on each.
-    pub fn position(&self, frame: usize) -> Position {
-        let last = self.moving.layers.len() - 1;
-        if last == 0 || frame + 1 >= self.frames_moving {
-            return Position { layer: last, share: 0.0 };
-        }
-        let way = last as f64 * frame as f64 / (self.frames_moving - 1) as f64;
-        let layer = (way as usize).min(last - 1);
-        // A rest around each layer: half of it after the layer, half before the next.
-        let t = ((way - layer as f64 - 0.5 * REST) / (1.0 - REST)).clamp(0.0, 1.0);
-        let share = t * t * (3.0 - 2.0 * t);
-        if share >= 1.0 {
-            Position { layer: layer + 1, share: 0.0 }
-        } else {
-            Position { layer, share }
-        }
-    }
-
-    fn epoch(&self, at: Position) -> f64 {
-        let epoch = |layer: usize| self.moving.layers[layer].epoch;
-        match at.share {
-            0.0 => epoch(at.layer),
-            share => epoch(at.layer) + share * (epoch(at.layer + 1) - epoch(at.layer)),
-        }
+        let (charts, pace) = (moving.charts(&layout), Pace::new(moving, frames, fps));
+        Ok(Self { moving, theme, layout, scale, track, charts, pace })
     }
 
     /// The panel with the values of a position; interpolated in the units of the scale.
@@ -211,78 +93,6 @@ impl<'a> MovingFilm<'a> {
             _ => a + share * (b - a),
         }
     }
-
-    fn rows(&self, at: Position) -> Vec<(&'static str, String)> {
-        let layers = &self.moving.layers;
-        let now = &layers[at.layer];
-        let of = match at.share {
-            0.0 => format!("{} of {}", at.layer + 1, layers.len()),
-            _ => format!("{} to {} of {}", at.layer + 1, at.layer + 2, layers.len()),
-        };
-        let state = if at.share == 0.0 { "as evaluated" } else { "interpolated" };
-        vec![
-            ("layer", of),
-            ("", now.label.clone()),
-            ("surface", state.into()),
-            ("true loss", readout::loss(now.true_loss)),
-            ("in-plane loss", readout::loss(now.plane_loss)),
-        ]
-    }
-
-    /// The read-out: which layer, evaluated or not, and the ball's losses at the last layer.
-    fn draw_readout(&self, canvas: &mut dyn Canvas, at: Position) {
-        let (layout, theme) = (&self.layout, self.theme);
-        let Some(place) = layout.panels[0].readout else { return };
-        let font = layout.font;
-        let rows = self.rows(at);
-        let name = TextStyle::new(font.label, theme.muted);
-        let value = TextStyle::new(font.label, theme.text).bold().align(Align::Right);
-        let large = TextStyle { size: 1.45 * font.label, ..value };
-        let mut y = place.y + 1.35 * font.label;
-        canvas.text(rows[0].0, place.x, y, &name);
-        canvas.text(&rows[0].1, place.right(), y, &large);
-        y += 0.8 * font.label;
-        self.draw_marks(canvas, at, Rect::new(place.x, y, place.w, 1.2 * font.label));
-        y += 1.1 * font.label;
-        let epoch = match self.moving.ball {
-            Ball::Moves => format!("epoch {}", fixed(self.epoch(at), 2)),
-            Ball::Stays => String::new(),
-        };
-        let rest = [(rows[1].1.as_str(), epoch.as_str())]
-            .into_iter()
-            .chain(rows[2..].iter().map(|(name, value)| (*name, value.as_str())));
-        for (left, right) in rest {
-            y += 1.55 * font.label;
-            canvas.text(left, place.x, y, &name);
-            canvas.text(right, place.right(), y, &value);
-        }
-    }
-
-    /// A mark for each layer, and where the film is.
-    fn draw_marks(&self, canvas: &mut dyn Canvas, at: Position, place: Rect) {
-        let (theme, s) = (self.theme, self.layout.s.max(0.5));
-        let last = (self.moving.layers.len() - 1) as f32;
-        let inset = 6.0 * s;
-        let x = |layer: f32| {
-            place.x + inset + (place.w - 2.0 * inset) * if last > 0.0 { layer / last } else { 0.5 }
-        };
-        let y = place.y + 0.5 * place.h;
-        let rule = Stroke::solid(theme.rule, (1.6 * s).max(1.0));
-        canvas.line(&[(x(0.0), y), (x(last), y)], &rule);
-        let here = at.layer as f32 + at.share as f32;
-        for layer in 0..self.moving.layers.len() {
-            let done = layer as f32 <= here;
-            canvas.disc(x(layer as f32), y, 3.4 * s, if done { theme.muted } else { theme.rule });
-        }
-        let color = theme.series_color(0);
-        if at.share == 0.0 {
-            canvas.disc(x(here), y, 6.4 * s, color);
-        } else {
-            // Hollow on the way: nothing was evaluated here.
-            canvas.disc(x(here), y, 6.4 * s, color);
-            canvas.disc(x(here), y, 4.0 * s, theme.background);
-        }
-    }
 }
 
 impl Show for MovingFilm<'_> {
@@ -291,7 +101,7 @@ impl Show for MovingFilm<'_> {
     }
 
     fn frames(&self) -> usize {
-        self.frames
+        self.pace.frames
     }
 
     fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
@@ -319,26 +129,27 @@ impl Show for MovingFilm<'_> {
     fn draw_moving(&self, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
         let (layout, theme) = (&self.layout, self.theme);
         let place = &layout.panels[0];
-        let at = self.position(frame);
+        let at = self.pace.position(frame);
         let panel = self.panel(at);
         canvas.set_clip(Some(place.frame));
         panel::draw_surface(canvas, &panel, place, layout, &self.scale, theme);
         if at.share > 0.0 {
-            // As interpolated cells are drawn, coming and going softly.
-            let most = (4.0 * at.share * (1.0 - at.share)).sqrt() as f32;
-            canvas.rect(place.frame, theme.background.alpha(0.3 * most));
+            // As interpolated cells are drawn.
+            canvas.rect(place.frame, theme.background.alpha(0.3 * at.between()));
         }
         let epoch = match self.moving.ball {
-            Ball::Moves => self.epoch(at),
+            Ball::Moves => self.moving.epoch(at),
             Ball::Stays => self.track.end().unwrap_or(0.0),
         };
         let fade = self.track.end().unwrap_or(0.0) * 0.22;
         let pen = Pen { color: theme.series_color(0), theme, s: layout.s, fade };
         self.track.draw(canvas, epoch, &pen);
         canvas.set_clip(None);
-        self.draw_readout(canvas, at);
+        if let Some(board) = place.readout {
+            draw_board(canvas, self.moving, at, board, layout, theme);
+        }
         for chart in &self.charts {
-            chart.draw_moving(canvas, theme, self.epoch(at));
+            chart.draw_moving(canvas, theme, self.moving.epoch(at));
         }
         Ok(())
     }
@@ -348,12 +159,7 @@ impl Show for MovingFilm<'_> {
     }
 
     fn texts(&self) -> Vec<&str> {
-        let moving = self.moving;
-        let panel = &moving.panel;
-        let own = [&moving.title, &moving.caption, &moving.value_label];
-        let own = own.into_iter().chain([&panel.title, &panel.subtitle]);
-        let own = own.chain([&panel.x_label, &panel.y_label]);
-        own.chain(moving.layers.iter().map(|l| &l.label)).map(String::as_str).collect()
+        self.moving.texts()
     }
 }
 
@@ -361,7 +167,7 @@ impl Show for MovingFilm<'_> {
 mod tests {
     use super::*;
     use crate::render::golden::assert_golden_frame;
-    use crate::render::scene::{Grid, PathPoint, Series, Split};
+    use crate::render::scene::{Grid, PathPoint, Quantity, Series, Split, Strip};
     use crate::render::show;
 
     /// A bowl whose bottom follows the ball, seen at four moments.
@@ -420,7 +226,7 @@ mod tests {
     fn frames_of_a_moving_surface_look_as_they_did() {
         let (moving, theme) = (moving(Ball::Moves), Theme::light());
         let film = MovingFilm::new(&moving, &theme, [800, 450], 60, 30).unwrap();
-        assert!(film.position(27).share > 0.2, "{:?}", film.position(27));
+        assert!(film.pace.position(27).share > 0.2, "{:?}", film.pace.position(27));
         assert_golden_frame("moving-between", &film, 27);
         assert_golden_frame("moving-layer", &film, 59);
     }
@@ -429,7 +235,7 @@ mod tests {
     fn every_layer_is_rested_on_and_shown_as_it_was_evaluated() {
         let (moving, theme) = (moving(Ball::Moves), Theme::light());
         let film = MovingFilm::new(&moving, &theme, [640, 360], 90, 30).unwrap();
-        let positions: Vec<Position> = (0..90).map(|frame| film.position(frame)).collect();
+        let positions: Vec<Position> = (0..90).map(|frame| film.pace.position(frame)).collect();
         for layer in 0..4 {
             let rests = positions.iter().filter(|p| **p == Position { layer, share: 0.0 }).count();
             assert!(rests >= 5, "{layer}: {rests}");

@@ -10,7 +10,7 @@ use super::field::{Domain, Field, Marks};
 use super::labels::{self, Line};
 use super::layout::{Layout, PanelBox};
 use super::relief;
-use super::scale::{LevelScale, significant, ticks};
+use super::scale::{LevelScale, Spacing, significant, ticks};
 use super::scene::{Arrows, ContourPanel, Relief};
 use super::theme::Theme;
 
@@ -153,7 +153,7 @@ fn draw_contours(
             canvas.line(&simplify(&line.points, 0.04), &stroke);
         }
     }
-    if panel.arrows == Arrows::Interpolant {
+    if panel.arrows != Arrows::None {
         let domain = Domain::of(panel);
         let marks = Marks::of(&panel.grid, domain, frame);
         let skip = |x: f32, y: f32| {
@@ -165,7 +165,14 @@ fn draw_contours(
             let z = field.at(frame, x, y);
             band_color(levels.partition_point(|&level| level <= z))
         };
-        relief::draw_arrows(canvas, field, domain, frame, s, ground, skip);
+        let setting = relief::Setting { domain, frame, s, ground: &ground, skip: &skip };
+        match &panel.arrows {
+            Arrows::Measured(measured) => {
+                let log = scale.spacing == Spacing::Log;
+                relief::draw_measured(canvas, measured, log, &setting);
+            }
+            _ => relief::draw_arrows(canvas, field, &setting),
+        }
     }
     for label in labels {
         let (below, above) = (band_color(label.level), band_color(label.level + 1));

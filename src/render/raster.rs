@@ -81,7 +81,7 @@ impl Raster {
         self.clip = None;
     }
 
-    /// Copies opaque pixels to a place on the grid, cut to what there is of it.
+    /// Lays pixels on a place on the grid, cut to what there is of it.
     fn copy(&mut self, rgba: &[u8], width: usize, height: usize, x: f32, y: f32) {
         let (left, top) = (x.round() as i64, y.round() as i64);
         let (across, down) = (self.width() as i64, self.height() as i64);
@@ -95,7 +95,19 @@ impl Raster {
             if (0..down).contains(&y) {
                 let line = &line[4 * columns.start as usize..4 * columns.end as usize];
                 let at = y as usize * row + 4 * (left + columns.start) as usize;
-                self.pixmap.data_mut()[at..at + line.len()].copy_from_slice(line);
+                let under = &mut self.pixmap.data_mut()[at..at + line.len()];
+                for (to, from) in under.chunks_exact_mut(4).zip(line.chunks_exact(4)) {
+                    match from[3] {
+                        255 => to.copy_from_slice(from),
+                        0 => {}
+                        alpha => {
+                            for (to, from) in to[..3].iter_mut().zip(from) {
+                                let (a, b) = (u32::from(alpha), u32::from(255 - alpha));
+                                *to = ((u32::from(*from) * a + u32::from(*to) * b + 127) / 255) as u8;
+                            }
+                        }
+                    }
+                }
             }
         }
     }
@@ -196,8 +208,10 @@ impl Canvas for Raster {
         let near = |a: f32, b: f32| (a - b).abs() < 1e-3;
         let fits = near(place.sx * w, w) && near(place.sy * h, h);
         let exact = fits && near(place.tx, place.tx.round()) && near(place.ty, place.ty.round());
-        let opaque = || rgba.chunks_exact(4).all(|p| p[3] == 255);
-        if exact && self.clip.is_none() && opaque() {
+        let inside = |clip: Rect| {
+            clip.contains(dest.x, dest.y, -1e-3) && clip.contains(dest.right(), dest.bottom(), -1e-3)
+        };
+        if exact && self.clip.as_ref().is_none_or(|(clip, _)| inside(*clip)) {
             return self.copy(rgba, width as usize, height as usize, place.tx, place.ty);
         }
         let Some(size) = IntSize::from_wh(width, height) else { return };

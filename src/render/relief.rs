@@ -1,11 +1,13 @@
-//! Hillshading of a contour map and arrows down its slope, both from the smooth interpolant of the
-//! grid's values: what they show between two samples is interpolation, as the contours are.
+//! Hillshading of a contour map and arrows down its slope. Both come from the smooth interpolant of
+//! the grid's values (what they show between two samples is interpolation, as the contours are), but
+//! for arrows of gradients that were measured.
 
 use tiny_skia::PathBuilder;
 
 use super::canvas::{Canvas, Cap, Rect, Stroke};
 use super::color::Color;
 use super::field::{Domain, Field};
+use super::scene::Gradient;
 
 /// Light from the upper left at this height above the page, radians: cartography's habit, as eyes
 /// read relief lit from below inside out (E. Imhof, "Cartographic Relief Presentation", 1982).
@@ -93,56 +95,101 @@ fn at(
     })
 }
 
-/// Draws arrows down the slope of `field` on an even lattice of `frame`: they point along the
-/// negative gradient in the plane's coordinates, and the longer the steeper, on a logarithmic scale
-/// over a factor of a hundred. `ground` tells the colour under a pixel, so that they stand out on it;
-/// `skip` tells pixels that get none (holes).
-pub fn draw_arrows(
-    canvas: &mut dyn Canvas,
-    field: &Field,
-    domain: Domain,
-    frame: Rect,
-    s: f32,
-    ground: impl Fn(f32, f32) -> Color,
-    skip: impl Fn(f32, f32) -> bool,
-) {
+/// How arrows stand on a map.
+pub struct Setting<'a> {
+    /// The part of the plane that the map shows.
+    pub domain: Domain,
+    /// Where it stands.
+    pub frame: Rect,
+    /// Pixels a design pixel.
+    pub s: f32,
+    /// The colour under a pixel, so that arrows stand out on it.
+    pub ground: &'a dyn Fn(f32, f32) -> Color,
+    /// Pixels that get no arrow (holes, labels).
+    pub skip: &'a dyn Fn(f32, f32) -> bool,
+}
+
+/// A slope at a pixel: per unit of the plane's x and, up the page, its y.
+struct Slope {
+    at: (f32, f32),
+    gradient: [f64; 2],
+}
+
+/// Draws arrows down the slope of `field` on an even lattice of the frame.
+pub fn draw_arrows(canvas: &mut dyn Canvas, field: &Field, setting: &Setting) {
+    let (frame, domain) = (setting.frame, setting.domain);
     let slopes = slopes(field, frame);
-    let spacing = (44.0 * s).max(22.0);
+    let spacing = (44.0 * setting.s).max(22.0);
     let (columns, rows) = ((frame.w / spacing) as usize, (frame.h / spacing) as usize);
-    // Units of the plane a pixel: the gradient in the plane is the one in pixels over these, and
-    // what is drawn is that vector taken to pixels again.
     let unit_x = (domain.x[1] - domain.x[0]) / f64::from(frame.w);
     let unit_y = (domain.y[1] - domain.y[0]) / f64::from(frame.h);
     let (width, height) = (frame.w.round().max(1.0) as usize, frame.h.round().max(1.0) as usize);
-    let mut found: Vec<(f32, f32, f64, f64, f64)> = Vec::new();
+    let mut found = Vec::new();
     for row in 0..rows {
         for column in 0..columns {
             let px = (column as f32 + 0.5) / columns as f32 * frame.w;
             let py = (row as f32 + 0.5) / rows as f32 * frame.h;
             let (ix, iy) = ((px as usize).min(width - 1), (py as usize).min(height - 1));
             let [gx, gy] = at(field, &slopes, width, height, ix, iy);
-            let (gx, gy) = (f64::from(gx) / unit_x, f64::from(gy) / unit_y);
-            let steepness = gx.hypot(gy);
-            let (x, y) = (frame.x + px, frame.y + py);
-            if steepness > 0.0 && steepness.is_finite() && !skip(x, y) {
-                let (dx, dy) = (-gx / unit_x, -gy / unit_y);
-                let length = dx.hypot(dy);
-                found.push((x, y, dx / length, dy / length, steepness));
-            }
+            // From pixels, y down the screen, to the plane.
+            let gradient = [f64::from(gx) / unit_x, -f64::from(gy) / unit_y];
+            found.push(Slope { at: (frame.x + px, frame.y + py), gradient });
         }
     }
-    let Some(steepest) = found.iter().map(|a| a.4).reduce(f64::max) else { return };
+    draw_slopes(canvas, &found, spacing, setting);
+}
+
+/// Draws an arrow against each measured gradient, at its point. Where `log` says that the map has a
+/// logarithmic scale, their lengths are those of the logarithm's gradient, as of the map's slopes:
+/// arrows near a minimum would vanish beside those on a wall a thousand times as high.
+pub fn draw_measured(canvas: &mut dyn Canvas, measured: &[Gradient], log: bool, setting: &Setting) {
+    let (frame, domain) = (setting.frame, setting.domain);
+    let slope = |g: &Gradient| {
+        let unit = if log { 1.0 / g.value.abs() } else { 1.0 };
+        let gradient = [g.dx * unit, g.dy * unit];
+        Slope { at: domain.px_from_plane(frame, g.x, g.y), gradient }
+    };
+    let found: Vec<Slope> = measured.iter().map(slope).collect();
+    // As far apart as the nearest two are along an axis.
+    let nearest = |of: fn(&Slope) -> f32| {
+        let mut places: Vec<f32> = found.iter().map(of).collect();
+        places.sort_by(f32::total_cmp);
+        let gaps = places.windows(2).map(|w| w[1] - w[0]).filter(|gap| *gap > 1.0);
+        gaps.fold(frame.w.max(frame.h), f32::min)
+    };
+    let spacing = nearest(|s| s.at.0).min(nearest(|s| s.at.1)).min(60.0 * setting.s);
+    draw_slopes(canvas, &found, spacing, setting);
+}
+
+/// Arrows along the negative gradients in the plane's coordinates, the longer the steeper, on a
+/// logarithmic scale over a factor of a hundred.
+fn draw_slopes(canvas: &mut dyn Canvas, slopes: &[Slope], spacing: f32, setting: &Setting) {
+    let (frame, domain, s) = (setting.frame, setting.domain, setting.s);
+    let unit_x = (domain.x[1] - domain.x[0]) / f64::from(frame.w);
+    let unit_y = (domain.y[1] - domain.y[0]) / f64::from(frame.h);
+    let drawn = |slope: &&Slope| {
+        let steepness = slope.gradient[0].hypot(slope.gradient[1]);
+        steepness > 0.0 && steepness.is_finite() && !(setting.skip)(slope.at.0, slope.at.1)
+    };
+    let steepness = |slope: &Slope| slope.gradient[0].hypot(slope.gradient[1]);
+    let kept: Vec<&Slope> = slopes.iter().filter(drawn).collect();
+    let Some(steepest) = kept.iter().map(|s| steepness(s)).reduce(f64::max) else { return };
     // Dark arrows on light ground, light ones on dark ground.
     let mut inks = [(Color::hex(0x10202c), Ink::default()), (Color::hex(0xf4f7f8), Ink::default())];
-    for (x, y, dx, dy, steepness) in found {
-        let share = 1.0 + 0.5 * (steepness / steepest).log10();
+    for slope in kept {
+        let share = 1.0 + 0.5 * (steepness(slope) / steepest).log10();
         if share <= 0.0 {
             continue; // flatter than a hundredth of the steepest
         }
-        let color = super::panel::ink_on(ground(x, y));
+        // The vector in the plane taken to pixels, y down the screen.
+        let (dx, dy) = (-slope.gradient[0] / unit_x, slope.gradient[1] / unit_y);
+        let size = dx.hypot(dy);
+        let (x, y) = slope.at;
+        let color = super::panel::ink_on((setting.ground)(x, y));
         let ink = usize::from(color.oklab()[0] > 0.5);
         let length = spacing * (0.24 + 0.5 * share as f32);
-        inks[ink].1.add((x, y), (dx as f32, dy as f32), length, (0.17 * spacing).max(3.5));
+        let along = ((dx / size) as f32, (dy / size) as f32);
+        inks[ink].1.add((x, y), along, length, (0.17 * spacing).max(3.5));
     }
     for (color, ink) in inks {
         let width = (1.3 * s).max(0.9);
@@ -214,31 +261,78 @@ mod tests {
         assert!(plain.rgba().chunks_exact(4).all(|p| p == &plain.rgba()[..4]));
     }
 
+    /// Keeps the first stroke: the shafts of all arrows, tail and neck of each.
+    struct Shafts(Vec<(f32, f32)>);
+
+    impl Canvas for Shafts {
+        fn fill(&mut self, _: &tiny_skia::Path, _: crate::render::color::Color, _: bool) {}
+        fn stroke(&mut self, path: &tiny_skia::Path, _: &Stroke) {
+            if self.0.is_empty() {
+                self.0 = path.points().iter().map(|p| (p.x, p.y)).collect();
+            }
+        }
+        fn text(&mut self, _: &str, _: f32, _: f32, _: &crate::render::canvas::TextStyle) {}
+        fn image(&mut self, _: &[u8], _: u32, _: u32, _: Rect) {}
+        fn set_clip(&mut self, _: Option<Rect>) {}
+    }
+
+    /// Arrows on white in a square frame, nothing left out.
+    fn shafts(domain: Domain, draw: impl Fn(&mut Shafts, &Setting)) -> Vec<[(f32, f32); 2]> {
+        let ground = |_: f32, _: f32| Color::hex(0xffffff);
+        let skip = |_: f32, _: f32| false;
+        let setting = Setting { domain, frame: FRAME, s: 1.0, ground: &ground, skip: &skip };
+        let mut shafts = Shafts(Vec::new());
+        draw(&mut shafts, &setting);
+        shafts.0.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect()
+    }
+
     #[test]
     fn arrows_point_downhill_also_where_axes_are_not_to_one_scale() {
         // z = x + y on a plane ten times as wide as high, in a square frame: the gradient is (1, 1)
         // in the plane, so in pixels an arrow goes ten times as far down as to the left.
-        struct Shafts(Vec<(f32, f32)>);
-        impl Canvas for Shafts {
-            fn fill(&mut self, _: &tiny_skia::Path, _: crate::render::color::Color, _: bool) {}
-            fn stroke(&mut self, path: &tiny_skia::Path, _: &Stroke) {
-                if self.0.is_empty() {
-                    self.0 = path.points().iter().map(|p| (p.x, p.y)).collect();
-                }
-            }
-            fn text(&mut self, _: &str, _: f32, _: f32, _: &crate::render::canvas::TextStyle) {}
-            fn image(&mut self, _: &[u8], _: u32, _: u32, _: Rect) {}
-            fn set_clip(&mut self, _: Option<Rect>) {}
-        }
         let field = tent(41, |u, v| 10.0 * u + v);
         let domain = Domain { x: [-10.0, 10.0], y: [-1.0, 1.0] };
-        let mut shafts = Shafts(Vec::new());
-        let white = |_, _| Color::hex(0xffffff);
-        draw_arrows(&mut shafts, &field, domain, FRAME, 1.0, white, |_, _| false);
-        assert!(shafts.0.len() >= 8, "{:?}", shafts.0);
-        for pair in shafts.0.chunks_exact(2) {
-            let (dx, dy) = (pair[1].0 - pair[0].0, pair[1].1 - pair[0].1);
+        let found = shafts(domain, |canvas, setting| draw_arrows(canvas, &field, setting));
+        assert!(found.len() >= 4, "{found:?}");
+        for [tail, neck] in found {
+            let (dx, dy) = (neck.0 - tail.0, neck.1 - tail.1);
             assert!(dx < 0.0 && dy > 0.0 && (dy / dx + 10.0).abs() < 0.2, "{dx} {dy}");
+        }
+    }
+
+    #[test]
+    fn measured_arrows_are_the_analytic_gradient_of_a_bowl() {
+        // f = 1 + x^2 + 4 y^2 on a plane twice as wide as high, at nine points off the minimum.
+        let domain = Domain { x: [-2.0, 2.0], y: [-1.0, 1.0] };
+        let measured: Vec<Gradient> = (0..9)
+            .map(|k| {
+                let (x, y) = (0.3 + 0.5 * f64::from(k % 3), -0.7 + 0.5 * f64::from(k / 3));
+                Gradient { x, y, value: 1.0 + x * x + 4.0 * y * y, dx: 2.0 * x, dy: 8.0 * y }
+            })
+            .collect();
+        let lost = Gradient { dx: f64::NAN, ..measured[0] };
+        let all: Vec<Gradient> = measured.iter().copied().chain([lost]).collect();
+        for log in [false, true] {
+            let found = shafts(domain, |canvas, setting| draw_measured(canvas, &all, log, setting));
+            assert_eq!(found.len(), 9, "a gradient that is not finite is not drawn");
+            for (g, [tail, neck]) in measured.iter().zip(&found) {
+                // Pixels a unit: 25 across, 50 up; y goes down the screen.
+                let want = ((-g.dx * 25.0) as f32, (g.dy * 50.0) as f32);
+                let (dx, dy) = (neck.0 - tail.0, neck.1 - tail.1);
+                let cosine = (dx * want.0 + dy * want.1) / (dx.hypot(dy) * want.0.hypot(want.1));
+                assert!(cosine > 0.9999, "{g:?}: {dx} {dy} {want:?}");
+                let (px, py) = domain.px_from_plane(FRAME, g.x, g.y);
+                // The neck is short of the tip by the head, so the middle lies before the point.
+                let middle = (0.5 * (tail.0 + neck.0), 0.5 * (tail.1 + neck.1));
+                assert!((middle.0 - px).hypot(middle.1 - py) < 4.0, "{middle:?} {px} {py}");
+            }
+            let length = |k: usize| {
+                let [tail, neck] = found[k];
+                (neck.0 - tail.0).hypot(neck.1 - tail.1)
+            };
+            // Far out along x the bowl is steeper than near the middle; by its logarithm it is not
+            // that much so.
+            assert!(length(5) > length(3), "{} {}", length(5), length(3));
         }
     }
 }

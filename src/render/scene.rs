@@ -53,13 +53,30 @@ pub enum Relief {
 }
 
 /// Whether a contour map has arrows down its slope.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub enum Arrows {
     /// None.
     #[default]
     None,
     /// The negative gradient of the smooth interpolant of the grid's values: not a measured gradient.
     Interpolant,
+    /// The negative gradient where it was measured.
+    Measured(Vec<Gradient>),
+}
+
+/// A function's gradient at a point of the plane.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Gradient {
+    /// Where.
+    pub x: f64,
+    /// Likewise.
+    pub y: f64,
+    /// The function's value there.
+    pub value: f64,
+    /// Its change per unit of x; one that is not finite is not drawn.
+    pub dx: f64,
+    /// Its change per unit of y.
+    pub dy: f64,
 }
 
 /// A picture in the picture: the same path seen in another plane, to the same scale.
@@ -109,13 +126,16 @@ pub enum Quantity {
     Sharpness,
 }
 
-/// Which data a curve was measured on: train is drawn solid, test dashed.
+/// Which data a curve was measured on: train is drawn solid, test dashed, a bound thin and dashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {
     /// Training data.
     Train,
     /// Test data.
     Test,
+    /// None: a bound that follows from the settings. Drawn thin and dashed, without a dot at the
+    /// playhead.
+    Bound,
 }
 
 /// One curve.

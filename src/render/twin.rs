@@ -184,6 +184,7 @@ fn pen(series: &Series, s: f32, theme: &Theme) -> Stroke {
     let (color, width) = match series.split {
         Split::Train => (color, 2.4),
         Split::Test => (theme.background.mix(color, 0.55), 1.7),
+        Split::Bound => (theme.muted, 1.2),
     };
     let dashed = series.quantity == Quantity::Accuracy;
     Stroke {

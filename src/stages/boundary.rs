@@ -3,7 +3,7 @@
 use super::Subject;
 use super::film::{Extras, HOLD_SECS, PanelSource, contour_told, describe};
 use super::histograms::spread;
-use super::telling::{Telling, Told};
+use super::telling::Telling;
 use crate::dataset::planar;
 use crate::landscape::Plane;
 use crate::parallel;
@@ -58,7 +58,8 @@ pub fn gather(
     let (inputs, points) = answers(run, &subject, &plane)?;
     let clock = telling.clock.resolve(&[&panel.path]);
     let times = points.iter().map(|p| clock.time(p)).collect();
-    let told = [Told { name: &describe(&spec), metrics: &metrics }];
+    let name = describe(&spec);
+    let told = [telling.told(&name, run, &spec, &metrics)?];
     let title = title
         .map_or_else(|| format!("A net learns to tell {} apart", spec.data.set), str::to_string);
     let (evaluated, all) = (points.len(), plane.about.path.len());

@@ -4,15 +4,16 @@ use std::path::Path;
 
 use crate::backend::Precision;
 use crate::dataset::{DataSet, planar};
-use crate::landscape::{Cell, Plane, SurfaceStore};
+use crate::landscape::{Cell, GradientStore, Header, Plane, SurfaceStore};
+use crate::names::named_enum;
 use crate::optim::RuleName;
 use crate::record::{Metrics, Run, Status};
 use crate::render::scene::{
-    Arrows, ContourPanel, CurveFigure, Film, Grid, Inset, PathPoint, Quantity, Relief, Series,
-    Split,
+    Arrows, ContourPanel, CurveFigure, Film, Gradient, Grid, Inset, PathPoint, Quantity, Relief,
+    Series, Split,
 };
 use crate::spec::Spec;
-use crate::stages::telling::{Telling, Told};
+use crate::stages::telling::Telling;
 use crate::stages::{curve, shadow};
 use crate::train::Verdict;
 use crate::weights::hdf5;
@@ -34,13 +35,27 @@ pub struct PanelSource {
 /// Seconds for which the last frame stands.
 pub(super) const HOLD_SECS: f64 = 2.0;
 
+named_enum! {
+    /// Where arrows on a map come from.
+    #[derive(Default)]
+    pub enum ArrowChoice("kind of arrows") {
+        /// Measured gradients where `lossreel surface --gradients` has left some, else interpolated.
+        #[default]
+        Auto = "auto",
+        /// Measured gradients.
+        Measured = "measured",
+        /// The slope of the interpolated surface.
+        Interpolated = "interpolated",
+    }
+}
+
 /// What a contour map shows beside its bands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Extras {
     /// How the bands are lit.
     pub relief: Relief,
-    /// Arrows down the slope.
-    pub arrows: Arrows,
+    /// Arrows down the slope, where asked for.
+    pub arrows: Option<ArrowChoice>,
     /// The same path in a random plane of this seed, in a corner.
     pub inset: Option<u64>,
 }
@@ -66,7 +81,7 @@ pub fn contour_told(
 ) -> Result<Film> {
     let mut film = Film { hold_secs: HOLD_SECS, ..Film::default() };
     let mut footing = Vec::new();
-    let mut all_metrics = Vec::new();
+    let mut recorded = Vec::new();
     for source in sources {
         let spec = Spec::parse(&source.run.spec_toml()?, &[])?;
         let plane = Plane::read(&source.run.plane_path(&source.plane))?;
@@ -85,13 +100,13 @@ pub fn contour_told(
         let metrics = source.run.metrics()?;
         let name = source.title.clone().unwrap_or_else(|| describe(&spec));
         let mut panel = panel(source, &spec, &plane, &store, &metrics, name)?;
-        (panel.relief, panel.arrows) = (extras.relief, extras.arrows);
+        (panel.relief, panel.arrows) = (extras.relief, arrows(source, &store, extras.arrows)?);
         if let Some(seed) = extras.inset {
             let path = shadow::random_path(&source.run, &spec, &plane, seed)?;
             panel.inset = Some(Inset { title: "in a random plane, to scale".into(), path });
         }
         film.panels.push(panel);
-        all_metrics.push(metrics);
+        recorded.push((spec, metrics));
         film.value_label =
             format!("{} loss", if store.header.split == "test" { "test" } else { "training" });
         footing.push((plane, store));
@@ -107,14 +122,14 @@ pub fn contour_told(
     if extras.relief == Relief::Hillshade {
         film.caption += "; shaded from the upper left";
     }
-    if extras.arrows == Arrows::Interpolant {
-        film.caption += "; arrows: −∇ of the interpolated surface";
-    }
+    film.caption += &arrows_caption(&film.panels);
     let paths: Vec<&[PathPoint]> = film.panels.iter().map(|p| p.path.as_slice()).collect();
     let clock = telling.clock.resolve(&paths);
-    let told: Vec<Told> = (film.panels.iter().zip(&all_metrics))
-        .map(|(panel, metrics)| Told { name: &panel.title, metrics })
-        .collect();
+    let told = (sources.iter().zip(&film.panels).zip(&recorded))
+        .map(|((source, panel), (spec, metrics))| {
+            telling.told(&panel.title, &source.run, spec, metrics)
+        })
+        .collect::<Result<Vec<_>>>()?;
     film.strip = telling.strip(clock, &told);
     film.pacing = telling.pacing(clock, &film.title, &told);
     Ok(film)
@@ -171,6 +186,65 @@ pub(super) fn panel(
         y_label: plane.axis_label(1),
         ..ContourPanel::default()
     })
+}
+
+/// The arrows that `choice` means on a surface.
+fn arrows(
+    source: &PanelSource,
+    store: &SurfaceStore,
+    choice: Option<ArrowChoice>,
+) -> Result<Arrows> {
+    let Some(choice) = choice else { return Ok(Arrows::None) };
+    if choice == ArrowChoice::Interpolated {
+        return Ok(Arrows::Interpolant);
+    }
+    // Gradients beside a surface that is no longer theirs are none.
+    let found = GradientStore::open(store.folder())?
+        .filter(|found| Header { grid: store.header.grid, ..found.header.clone() } == store.header);
+    let gradients = found.iter().flat_map(|found| {
+        found.cells.iter().flatten().map(|cell| {
+            let [x, y] = found.header.grid.point(cell.k);
+            Gradient { x, y, value: cell.loss, dx: cell.gx, dy: cell.gy }
+        })
+    });
+    let gradients: Vec<Gradient> = gradients.collect();
+    match (choice, gradients.is_empty()) {
+        (_, false) => Ok(Arrows::Measured(gradients)),
+        (ArrowChoice::Measured, true) => Err(Error::Landscape {
+            what: format!(
+                "no gradient was measured over surface `{}` of {}",
+                source.surface,
+                source.run.name()
+            ),
+            remedy: "measure them: the same `lossreel surface` command with --gradients (or draw \
+                     --arrows interpolated)"
+                .into(),
+        }),
+        _ => Ok(Arrows::Interpolant),
+    }
+}
+
+/// What the arrows are, for the caption; nothing where there are none.
+fn arrows_caption(panels: &[ContourPanel]) -> String {
+    let mut measured: Vec<usize> = Vec::new();
+    let mut interpolated = false;
+    for panel in panels {
+        match &panel.arrows {
+            Arrows::None => {}
+            Arrows::Interpolant => interpolated = true,
+            Arrows::Measured(gradients) => measured.push(gradients.len()),
+        }
+    }
+    measured.dedup();
+    let counts: Vec<String> = measured.iter().map(usize::to_string).collect();
+    match (counts.is_empty(), interpolated) {
+        (true, false) => String::new(),
+        (true, true) => "; arrows: −∇ of the interpolated surface".into(),
+        (false, false) => {
+            format!("; arrows: −∇ in the plane, measured at {} points", counts.join(" / "))
+        }
+        (false, true) => "; arrows: −∇, measured in one panel, interpolated in another".into(),
+    }
 }
 
 /// `SGD, lr 0.1, batch 128; test accuracy 91.2 %`.

@@ -2,7 +2,7 @@
 //! range, once for the counts.
 
 use super::film::{HOLD_SECS, describe};
-use super::telling::{Telling, Told};
+use super::telling::Telling;
 use crate::Result;
 use crate::names::named_enum;
 use crate::network::{ParamLayout, Role};
@@ -77,7 +77,8 @@ pub fn gather(
     }
     let metrics = run.metrics()?;
     let clock = telling.clock.resolve(&[&snapshots]);
-    let told = [Told { name: &describe(&spec), metrics: &metrics }];
+    let name = describe(&spec);
+    let told = [telling.told(&name, run, &spec, &metrics)?];
     let title = title.map_or_else(|| format!("The weights of {}", describe(&spec)), str::to_string);
     let of = if snapshots.len() < total { format!(" of {total}") } else { String::new() };
     let tensors = layout.params.iter().filter(|p| p.role == Role::Weight).count();

@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod boundary;
+pub mod curvature;
 pub mod curve;
 pub mod demo;
 pub mod film;
@@ -14,6 +15,7 @@ pub mod moving;
 pub mod plane;
 pub mod race;
 pub mod shadow;
+pub mod sharpness;
 pub mod spectrum;
 pub mod stack;
 pub mod subject;

@@ -1,7 +1,7 @@
 //! One path in a random plane and in its principal plane, to one scale.
 
 use super::film::{HOLD_SECS, describe};
-use super::telling::{Telling, Told};
+use super::telling::Telling;
 use crate::landscape::{Plane, PlaneKind};
 use crate::network::ParamLayout;
 use crate::record::{Run, RunSnapshots};
@@ -130,7 +130,8 @@ pub fn gather(
     let metrics = run.metrics()?;
     let clock = telling.clock.resolve(&[&principal_view.path]);
     let title = title.unwrap_or("One path, two shadows").to_string();
-    let told = [Told { name: &describe(&spec), metrics: &metrics }];
+    let name = describe(&spec);
+    let told = [telling.told(&name, run, &spec, &metrics)?];
     Ok(ShadowFilm {
         caption: format!(
             "{}: {} snapshots of {} weights; both axes of both views in the same unit, length in weight \

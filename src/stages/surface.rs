@@ -5,7 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use super::{Progress, SampleChoice, Subject};
 use crate::landscape::{
-    Axis, Grid, Header, PathLoss, Plane, PlaneKind, SurfaceReport, SurfaceStore, evaluate, theta_at,
+    Axis, GradientStore, Grid, Header, PathLoss, Plane, PlaneKind, SurfaceReport, SurfaceStore,
+    evaluate, gradient_grid, theta_at,
 };
 use crate::objective::{DatasetObjective, Objective};
 use crate::record::{FORMAT_VERSION, Run, RunSnapshots};
@@ -77,6 +78,30 @@ pub fn compute(
     let report =
         evaluate(&mut store, [&plane.origin, &plane.x, &plane.y], &objective, interrupt, progress)?;
     Ok((store, report))
+}
+
+/// Measures gradients at `size` points over the ground of the finished surface `store`, on its images,
+/// going on where an earlier call was interrupted.
+///
+/// # Errors
+/// [`Error::Landscape`] for other gradients beside the surface; [`Error::Interrupted`]; those of the
+/// backend and of the disk.
+pub fn gradients(
+    subject: &Subject,
+    plane: &Plane,
+    store: &SurfaceStore,
+    sample: SampleChoice,
+    size: [usize; 2],
+    interrupt: &AtomicBool,
+    progress: Progress<'_>,
+) -> Result<GradientStore> {
+    let objective = subject.objective(sample)?.with_buffers(plane.buffers.clone())?;
+    let grid = gradient_grid(&store.header.grid, size);
+    let header = Header { grid, ..store.header.clone() };
+    let mut gradients = GradientStore::begin(store.folder(), header)?;
+    let vectors = [plane.origin.as_slice(), &plane.x, &plane.y];
+    gradients.measure(vectors, &objective, interrupt, progress)?;
+    Ok(gradients)
 }
 
 /// What a surface of `subject` over `grid` on `plane` is, BatchNorm frozen at the plane's buffers.

@@ -2,10 +2,12 @@
 //! which it pauses.
 
 use crate::names::named_enum;
-use crate::record::Metrics;
+use crate::record::{Metrics, Run};
 use crate::render::scene::{
     Card, Clock, Moment, Pacing, PathPoint, Quantity, Series, Split, Strip,
 };
+use crate::spec::Spec;
+use crate::stages::sharpness::Sharpness;
 use crate::{Error, Result};
 
 named_enum! {
@@ -58,6 +60,8 @@ named_enum! {
         Accuracy = "accuracy",
         /// Learning rate.
         LearningRate = "lr",
+        /// Largest eigenvalue of the Hessian, and the edge of stability.
+        Sharpness = "sharpness",
         /// Norm of the mini-batch gradient.
         GradNorm = "grad-norm",
     }
@@ -107,18 +111,49 @@ pub struct Told<'a> {
     pub name: &'a str,
     /// What it recorded.
     pub metrics: &'a Metrics,
+    /// Its sharpness, where a chart of it is asked for.
+    pub sharpness: Option<Sharpness>,
 }
 
 /// More values than this in a chart are told by medians.
 const POINTS: usize = 240;
 
 impl Telling {
+    /// What the charts and the moments need of `run`, whose panel has the title `name`.
+    ///
+    /// # Errors
+    /// [`Error::Run`] when a chart is asked for that the run has nothing for: sharpness is only there
+    /// where somebody measured it.
+    pub fn told<'a>(
+        &self,
+        name: &'a str,
+        run: &Run,
+        spec: &Spec,
+        metrics: &'a Metrics,
+    ) -> Result<Told<'a>> {
+        let asked = self.charts.contains(&StripChart::Sharpness);
+        let sharpness = asked.then(|| Sharpness::of_run(run, spec, metrics)).transpose()?;
+        Ok(Told { name, metrics, sharpness })
+    }
+
     /// The charts of `runs`, each in the colour of its place in the list.
     pub fn strip(&self, clock: Clock, runs: &[Told]) -> Strip {
-        let mut series = Vec::new();
+        let mut series: Vec<Series> = Vec::new();
         for (panel, run) in runs.iter().enumerate() {
             for chart in &self.charts {
-                series.extend(chart_series(*chart, panel, clock, run.metrics));
+                for mut new in chart_series(*chart, panel, clock, run) {
+                    // One line for a bound that runs share, and a name for each that they do not.
+                    if new.split == Split::Bound {
+                        let bounds = || series.iter().filter(|s| s.split == Split::Bound);
+                        if bounds().any(|s| same_points(&s.points, &new.points)) {
+                            continue;
+                        }
+                        if bounds().next().is_some() {
+                            new.name = format!("{}, {}", new.name, run.name);
+                        }
+                    }
+                    series.push(new);
+                }
             }
         }
         Strip { series }
@@ -152,7 +187,16 @@ impl Telling {
     }
 }
 
-fn chart_series(chart: StripChart, panel: usize, clock: Clock, metrics: &Metrics) -> Vec<Series> {
+/// Whether two curves are one, breaks included.
+fn same_points(a: &[(f64, f64)], b: &[(f64, f64)]) -> bool {
+    let same = |(a, b): (&(f64, f64), &(f64, f64))| {
+        a.0 == b.0 && (a.1 == b.1 || (a.1.is_nan() && b.1.is_nan()))
+    };
+    a.len() == b.len() && a.iter().zip(b).all(same)
+}
+
+fn chart_series(chart: StripChart, panel: usize, clock: Clock, run: &Told) -> Vec<Series> {
+    let metrics = run.metrics;
     let series = |name: &str, quantity, split, points| Series {
         name: name.into(),
         panel,
@@ -167,10 +211,10 @@ fn chart_series(chart: StripChart, panel: usize, clock: Clock, metrics: &Metrics
             let quantity = if loss { Quantity::Loss } else { Quantity::Accuracy };
             let of = |split: Split| {
                 let value = |e: &crate::record::EpochRecord| match (split, loss) {
-                    (Split::Train, true) => e.train_loss,
-                    (Split::Train, false) => e.train_accuracy,
                     (Split::Test, true) => e.test_loss,
                     (Split::Test, false) => e.test_accuracy,
+                    (_, true) => e.train_loss,
+                    (_, false) => e.train_accuracy,
                 };
                 let epochs = metrics.epochs.iter();
                 epochs.map(|e| (at(e.epoch as f64, e.step), value(e))).collect()
@@ -192,6 +236,10 @@ fn chart_series(chart: StripChart, panel: usize, clock: Clock, metrics: &Metrics
             let points = (0..steps.len()).filter(|&i| changes(i));
             let points = points.map(|i| (at(steps[i].epoch, steps[i].step), steps[i].lr)).collect();
             vec![series("", Quantity::LearningRate, Split::Train, points)]
+        }
+        StripChart::Sharpness => {
+            let known = run.sharpness.as_ref();
+            known.map_or_else(Vec::new, |known| known.series(panel, clock, metrics))
         }
         StripChart::GradNorm => {
             let each = metrics.steps.len().div_ceil(POINTS).max(1);
@@ -276,14 +324,18 @@ mod tests {
         Metrics {
             steps: (1..=500).map(step).collect(),
             epochs: (1..=5).map(epoch).collect(),
-            torn: false,
+            ..Metrics::default()
         }
+    }
+
+    fn told<'a>(name: &'a str, metrics: &'a Metrics) -> Told<'a> {
+        Told { name, metrics, sharpness: None }
     }
 
     #[test]
     fn the_moments_are_the_drop_and_the_first_best_epoch() {
         let metrics = metrics();
-        let runs = [Told { name: "a", metrics: &metrics }];
+        let runs = [told("a", &metrics)];
         let moments = Telling::default().pacing(Clock::Epoch, "t", &runs).moments;
         assert_eq!(moments.len(), 2);
         assert_eq!((moments[0].time, moments[1].time), (3.0, 2.0));
@@ -291,7 +343,7 @@ mod tests {
         assert_eq!(moments[1].label, "best test accuracy, 90.0 %");
         let by_step = Telling::default().pacing(Clock::Step, "t", &runs).moments;
         assert_eq!((by_step[0].time, by_step[1].time), (300.0, 200.0));
-        let two = [Told { name: "a", metrics: &metrics }, Told { name: "b", metrics: &metrics }];
+        let two = [told("a", &metrics), told("b", &metrics)];
         let moments = Telling::default().pacing(Clock::Epoch, "t", &two).moments;
         assert_eq!(moments.len(), 2, "{moments:?}");
         assert!(moments[0].label.contains("a: ") && moments[0].label.contains("b: "));
@@ -299,7 +351,7 @@ mod tests {
         for (i, step) in cosine.steps.iter_mut().enumerate() {
             step.lr = 0.1 * (i as f64 * std::f64::consts::PI / 500.0).cos() + 0.1;
         }
-        let one = [Told { name: "a", metrics: &cosine }];
+        let one = [told("a", &cosine)];
         assert_eq!(Telling::default().pacing(Clock::Epoch, "t", &one).moments.len(), 1);
         let quiet = Telling { pause_secs: 0.0, ..Telling::default() };
         assert!(quiet.pacing(Clock::Epoch, "t", &runs).moments.is_empty());
@@ -310,7 +362,7 @@ mod tests {
         let metrics = metrics();
         let charts = StripChart::list("lr, grad-norm").unwrap();
         let telling = Telling { charts, ..Telling::default() };
-        let strip = telling.strip(Clock::Epoch, &[Told { name: "a", metrics: &metrics }]);
+        let strip = telling.strip(Clock::Epoch, &[told("a", &metrics)]);
         let quantities: Vec<Quantity> = strip.series.iter().map(|s| s.quantity).collect();
         assert_eq!(quantities, [Quantity::LearningRate, Quantity::GradNorm]);
         // First, the two beside the drop, last.
@@ -320,6 +372,33 @@ mod tests {
         assert!(StripChart::list("none").unwrap().is_empty());
         let err = StripChart::list("loss,acuracy").unwrap_err().to_string();
         assert!(err.contains("did you mean `accuracy`?"), "{err}");
+    }
+
+    #[test]
+    fn runs_of_one_learning_rate_share_the_edge_and_others_are_told_apart() {
+        use crate::optim::Edge;
+        use crate::stages::sharpness::SharpnessPoint;
+        let metrics = metrics();
+        let points = [0, 250, 500].map(|step| SharpnessPoint {
+            step,
+            epoch: step as f64 / 100.0,
+            value: 20.0,
+        });
+        let run = |name, product| Told {
+            sharpness: Some(Sharpness {
+                points: points.to_vec(),
+                edge: Some(Edge { product, formula: "2/lr" }),
+            }),
+            ..told(name, &metrics)
+        };
+        let charts = StripChart::list("sharpness").unwrap();
+        let telling = Telling { charts, ..Telling::default() };
+        let names = |runs: &[Told]| -> Vec<String> {
+            let strip = telling.strip(Clock::Epoch, runs);
+            strip.series.into_iter().map(|s| s.name).collect()
+        };
+        assert_eq!(names(&[run("a", 2.0), run("b", 2.0)]), ["", "2/lr", ""]);
+        assert_eq!(names(&[run("a", 2.0), run("b", 3.0)]), ["", "2/lr", "", "2/lr, b"]);
     }
 
     #[test]

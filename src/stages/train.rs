@@ -58,7 +58,7 @@ impl Prepared {
         interrupt: &AtomicBool,
         listener: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Verdict> {
-        let mut recorder = Recorder::new(&self.run, self.spec.record.every, &self.state)?;
+        let mut recorder = Recorder::new(&self.run, &self.spec.record, &self.state)?;
         let mut manifest = self.run.manifest()?;
         manifest.status = Status::Unfinished;
         self.run.write_manifest(&manifest)?;

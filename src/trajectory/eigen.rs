@@ -8,9 +8,9 @@ use ndarray::{Array2, Axis};
 ///
 /// # Panics
 /// If the matrix is not square, or not finite: the iteration would not end.
-pub(super) fn eigen_symmetric(matrix: Array2<f64>) -> (Vec<f64>, Array2<f64>) {
+pub(crate) fn eigen_symmetric(matrix: Array2<f64>) -> (Vec<f64>, Array2<f64>) {
     assert!(matrix.iter().all(|v| v.is_finite()), "eigenvalues of a matrix that is not finite");
-    let (values, vectors) = matrix.eigh_into().expect("a Gram matrix is square");
+    let (values, vectors) = matrix.eigh_into().expect("callers build square matrices");
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
     (order.iter().map(|&i| values[i]).collect(), vectors.select(Axis(1), &order))

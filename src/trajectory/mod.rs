@@ -13,6 +13,7 @@ mod null;
 mod pca;
 mod project;
 
+pub(crate) use eigen::eigen_symmetric;
 pub use gram::{Gram, MEMORY_BYTES, gram};
 pub use joined::{Joined, JointPca, joint_pca};
 pub use null::{

@@ -2,6 +2,7 @@
 //! they get. Nets and data are tiny, so a command takes a second.
 
 mod bench;
+mod curvature;
 mod divergence;
 mod joint;
 mod manners;
@@ -105,8 +106,8 @@ const MLP: &[&str] = &[
     "--set=train.epochs=2",
 ];
 
-/// A small residual net with all that draws random numbers switched on: 25 steps an epoch,
-/// 3 epochs, snapshots out of step with both.
+/// A small residual net with all that draws random numbers switched on, and sharpness measured: 25
+/// steps an epoch, 3 epochs, snapshots and measurements out of step with both.
 const RESNET: &[&str] = &[
     "train",
     "--dataset",
@@ -120,6 +121,8 @@ const RESNET: &[&str] = &[
     "--set=train.batch_size=8",
     "--set=train.epochs=3",
     "--set=record.every=9 steps",
+    "--set=record.sharpness=10 steps",
+    "--set=record.sharpness_samples=30",
 ];
 
 /// Every file below a folder (locks aside) by its path in it.

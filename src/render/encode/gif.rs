@@ -9,6 +9,7 @@ use std::io::{BufWriter, Write};
 use gif::{DisposalMethod, Encoder, Frame, Repeat};
 use rayon::prelude::*;
 
+use super::lzw;
 use super::palette::{Palette, TRANSPARENT};
 use crate::error::{Error, Result};
 
@@ -99,38 +100,38 @@ impl<W: Write> GifWriter<W> {
 /// pixels are transparent, unless the rectangle is smaller without that. All of `new` where there
 /// is no `old`.
 fn patch(old: &[u8], new: &[u8], width: usize) -> Frame<'static> {
-    let compress = |[left, top, right, bottom]: [usize; 4], pixels: Vec<u8>, transparent| {
-        let mut frame = Frame {
-            left: left as u16,
-            top: top as u16,
-            width: (right - left) as u16,
-            height: (bottom - top) as u16,
-            dispose: DisposalMethod::Keep,
-            transparent,
-            buffer: Cow::Owned(pixels),
-            ..Frame::default()
-        };
-        frame.make_lzw_pre_encoded();
-        frame
+    let compress = |[left, top, right, bottom]: [usize; 4], pixels: &[u8], transparent| Frame {
+        left: left as u16,
+        top: top as u16,
+        width: (right - left) as u16,
+        height: (bottom - top) as u16,
+        dispose: DisposalMethod::Keep,
+        transparent,
+        buffer: Cow::Owned(lzw::encode(pixels, transparent.unwrap_or(pixels[0]))),
+        ..Frame::default()
     };
     if old.is_empty() {
-        return compress([0, 0, width, new.len() / width], new.to_vec(), None);
+        return compress([0, 0, width, new.len() / width], new, None);
     }
     let rect = changed(old, new, width);
     let [left, top, right, bottom] = rect;
     let rows = || (top..bottom).map(|y| y * width + left..y * width + right);
-    let pairs = || rows().flat_map(|row| new[row.clone()].iter().zip(&old[row]));
-    let differ = pairs().filter(|(new, old)| new != old).count();
-    let sparse = pairs().map(|(new, old)| if new == old { TRANSPARENT } else { *new }).collect();
-    let sparse = compress(rect, sparse, Some(TRANSPARENT));
+    let mut sparse = Vec::with_capacity((right - left) * (bottom - top));
+    for row in rows() {
+        let pairs = new[row.clone()].iter().zip(&old[row]);
+        sparse.extend(pairs.map(|(new, old)| if new == old { TRANSPARENT } else { *new }));
+    }
+    let differ = sparse.iter().filter(|p| **p != TRANSPARENT).count();
+    let patch = compress(rect, &sparse, Some(TRANSPARENT));
     // Where little stays, what stays may compress better as it is.
-    if 3 * differ > (right - left) * (bottom - top) {
-        let whole = compress(rect, rows().flat_map(|row| &new[row]).copied().collect(), None);
-        if whole.buffer.len() < sparse.buffer.len() {
+    if 3 * differ > sparse.len() {
+        let all: Vec<u8> = rows().flat_map(|row| &new[row]).copied().collect();
+        let whole = compress(rect, &all, None);
+        if whole.buffer.len() < patch.buffer.len() {
             return whole;
         }
     }
-    sparse
+    patch
 }
 
 /// When frame `n` starts, in hundredths of a second.

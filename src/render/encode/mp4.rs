@@ -1,30 +1,31 @@
-//! MP4: H.264 (openh264, yuv420p, BT.709 limited range) in the container of [`super::mux`].
+//! MP4: H.264 (yuv420p, BT.709 limited range) in the container of [`super::mux`].
+//!
+//! A film is cut into segments of at most two seconds, so that it is easy to scrub through. Each
+//! begins with a key frame and is coded on its own, several at a time; where the cuts are depends on
+//! the number of frames alone, and so do the bytes. Key frames are openh264's. What follows them
+//! is its, too, in films that move as a whole; where most of the picture stands still
+//! [`super::h264::changes`] writes what changes, in a fraction of the time.
 //!
 //! Quality first: by default the quantiser is held between 16 and 20, where thin lines and small
-//! type stay crisp; films of this kind are mostly still, so the file stays small all the same. (The buffer
-//! mode of openh264, with no buffer reported full, settles at the least quantiser allowed; its
-//! other modes print warnings unless they may skip frames.) A key frame
-//! every two seconds makes the film easy to scrub through.
+//! type stay crisp; films of this kind are mostly still, so the file stays small all the same. (The
+//! buffer mode of openh264, with no buffer reported full, settles at the least quantiser allowed;
+//! its other modes print warnings unless they may skip frames.)
 
 use std::io::{Seek, Write};
+use std::ops::Range;
 
 use openh264::OpenH264API;
+use openh264::decoder::Decoder;
 use openh264::encoder::{
     BitRate, Complexity, Encoder, EncoderConfig, FrameRate, IntraFramePeriod, Profile, QpRange,
     RateControlMode, UsageType, VuiConfig,
 };
 use openh264::formats::YUVSource;
 
-use super::mux::{Muxer, Track};
+use super::h264::changes::Changes;
+use super::mux::{Muxer, Track, nal_units};
 use super::yuv::Yuv;
 use crate::error::{Error, Result};
-
-/// An MP4 that grows frame by frame.
-pub struct Mp4Writer<W: Write + Seek> {
-    encoder: Encoder,
-    muxer: Muxer<W>,
-    bits: Vec<u8>,
-}
 
 impl YUVSource for Yuv {
     fn dimensions(&self) -> (usize, usize) {
@@ -48,11 +49,40 @@ impl YUVSource for Yuv {
     }
 }
 
-impl<W: Write + Seek> Mp4Writer<W> {
-    /// Begins a film of `track` at a quality of 1 to 100. Errors: [`Error::Render`] if the encoder
+/// How much of the picture changes from frame to frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Motion {
+    /// Parts of it: the rest is skipped.
+    Parts,
+    /// All of it, as a camera moves: motion is searched for.
+    Whole,
+}
+
+/// The segments of a film of `frames` frames, at most `longest` long and nearly even.
+pub fn cut(frames: usize, longest: usize) -> Vec<Range<usize>> {
+    let count = frames.div_ceil(longest.max(1)).max(1);
+    // Rounded up: a segment of one frame is the last, as two key frames in a row would need numbers.
+    let start = |k: usize| (k * frames).div_ceil(count);
+    (0..count).map(|k| start(k)..start(k + 1)).collect()
+}
+
+/// Codes the frames of one segment.
+pub struct Segment {
+    quality: u8,
+    motion: Motion,
+    coder: Coder,
+}
+
+enum Coder {
+    Whole(Box<Encoder>),
+    Parts(Box<Changes>),
+}
+
+impl Segment {
+    /// A segment of `track` at a quality of 1 to 100. Errors: [`Error::Render`] if the encoder
     /// cannot be had.
-    pub fn new(out: W, track: Track, quality: u8) -> Result<Self> {
-        let coarsest = (44.0 - 0.3 * f64::from(quality)).round() as u8;
+    pub fn new(track: Track, quality: u8, motion: Motion) -> Result<Self> {
+        let coarsest = coarsest(quality);
         let pixels = u32::from(track.width) * u32::from(track.height);
         // A ceiling that real films of this kind stay far below; the quantiser decides.
         let bitrate = (f64::from(pixels) * f64::from(track.fps) * 0.6).clamp(2e6, 200e6) as u32;
@@ -68,19 +98,70 @@ impl<W: Write + Seek> Mp4Writer<W> {
             .scene_change_detect(false)
             .background_detection(false)
             .adaptive_quantization(false)
-            .num_threads(1) // the same bytes on any machine
-            .intra_frame_period(IntraFramePeriod::from_num_frames(track.fps * 2))
+            .num_threads(1) // segments go side by side
+            .intra_frame_period(IntraFramePeriod::from_num_frames(0)) // the first and no other
             .vui(VuiConfig::bt709());
         let encoder =
             Encoder::with_api_config(OpenH264API::from_source(), config).map_err(failed)?;
-        Ok(Self { encoder, muxer: Muxer::new(out, track)?, bits: Vec::new() })
+        Ok(Self { quality, motion, coder: Coder::Whole(Box::new(encoder)) })
     }
 
-    /// Adds a frame.
-    pub fn add(&mut self, frame: &Yuv) -> Result<()> {
-        self.bits.clear();
-        self.encoder.encode(frame).map_err(failed)?.write_vec(&mut self.bits);
-        self.muxer.add(&self.bits)
+    /// The next frame as a byte stream.
+    pub fn add(&mut self, frame: Yuv) -> Result<Vec<u8>> {
+        let mut bits = Vec::new();
+        match &mut self.coder {
+            Coder::Parts(changes) => changes.put(frame, &mut bits),
+            Coder::Whole(encoder) => {
+                encoder.encode(&frame).map_err(failed)?.write_vec(&mut bits);
+                if self.motion == Motion::Parts {
+                    // The encoder has done its part, and its memory goes.
+                    self.coder = Coder::Parts(Box::new(self.after_key(frame, &mut bits)?));
+                }
+            }
+        }
+        Ok(bits)
+    }
+
+    /// What goes on after the key frame `frame`, coded in `bits`, which get the parameter set that
+    /// it needs.
+    fn after_key(&self, frame: Yuv, bits: &mut Vec<u8>) -> Result<Changes> {
+        let unseen = || Error::Render {
+            what: "the H.264 decoder does not see the key frame".into(),
+            remedy: "report this with the command that was run".into(),
+        };
+        let units = nal_units(bits);
+        let sps = units.iter().find(|unit| unit[0] & 0x1f == 7).ok_or_else(unseen)?.to_vec();
+        let mut decoder = Decoder::new().map_err(failed)?;
+        let seen = decoder.decode(bits).map_err(failed)?.ok_or_else(unseen)?;
+        let (y, u, v) = seen.strides();
+        let planes = [(seen.y(), y), (seen.u(), u), (seen.v(), v)];
+        let parameters = Changes::parameter_set(&sps)?;
+        let changes = Changes::new(&sps, frame, planes, coarsest(self.quality) - 2)?;
+        // Parameter sets come before the slices.
+        bits.splice(0..0, parameters);
+        Ok(changes)
+    }
+}
+
+/// The coarsest quantiser at a quality of 1 to 100.
+fn coarsest(quality: u8) -> u8 {
+    (44.0 - 0.3 * f64::from(quality)).round() as u8
+}
+
+/// An MP4 that grows frame by frame.
+pub struct Mp4Writer<W: Write + Seek> {
+    muxer: Muxer<W>,
+}
+
+impl<W: Write + Seek> Mp4Writer<W> {
+    /// Begins a film of `track`. Errors: what `out` reports.
+    pub fn new(out: W, track: Track) -> Result<Self> {
+        Ok(Self { muxer: Muxer::new(out, track)? })
+    }
+
+    /// Adds a frame that a [`Segment`] has made.
+    pub fn add(&mut self, bits: &[u8]) -> Result<()> {
+        self.muxer.add(bits)
     }
 
     /// Bytes of pictures so far.
@@ -149,11 +230,33 @@ mod tests {
     }
 
     #[test]
+    fn cuts_are_even_and_depend_on_the_length_alone() {
+        assert_eq!(cut(70, 60), [0..35, 35..70]);
+        assert_eq!(cut(60, 60), [0..60]);
+        assert_eq!(cut(3, 2), [0..2, 2..3]);
+        let film = cut(1001, 60);
+        assert!(film.iter().all(|s| (58..=60).contains(&s.len())));
+        assert!(film.windows(2).all(|w| w[0].end == w[1].start));
+        assert_eq!((film[0].start, film[film.len() - 1].end), (0, 1001));
+    }
+
+    #[test]
     fn the_file_plays_moov_comes_first_and_the_decoder_sees_the_pictures() {
-        let (w, h, fps, frames) = (128usize, 64usize, 30u32, 70usize);
+        // Not whole macroblocks in either direction; the second half of the film stands still.
+        for (motion, w, h) in [(Motion::Parts, 130, 74), (Motion::Whole, 128, 64)] {
+            plays(motion, w, h);
+        }
+    }
+
+    fn plays(motion: Motion, w: usize, h: usize) {
+        let (fps, frames) = (30u32, 70usize);
+        let shown = |n: usize| picture(if n < 50 { n % 20 } else { 7 }, w, h);
         let track = Track { width: w as u16, height: h as u16, fps, frames };
-        let mut writer = Mp4Writer::new(Cursor::new(Vec::new()), track, 80).unwrap();
-        (0..frames).for_each(|n| writer.add(&picture(n % 20, w, h)).unwrap());
+        let mut writer = Mp4Writer::new(Cursor::new(Vec::new()), track).unwrap();
+        for range in cut(frames, 2 * fps as usize) {
+            let mut segment = Segment::new(track, 80, motion).unwrap();
+            range.for_each(|n| writer.add(&segment.add(shown(n)).unwrap()).unwrap());
+        }
         let bytes = writer.finish().unwrap().into_inner();
 
         let top: Vec<String> = boxes(&bytes, 0, bytes.len()).into_iter().map(|b| b.0).collect();
@@ -181,15 +284,22 @@ mod tests {
         // Decode: parameter sets from avcC, then each sample with its lengths made start codes.
         let sps_len = u16::from_be_bytes([avcc[6], avcc[7]]) as usize;
         let sps = &avcc[8..8 + sps_len];
-        let pps_at = 8 + sps_len + 3;
-        let pps_len = u16::from_be_bytes([avcc[pps_at - 2], avcc[pps_at - 1]]) as usize;
-        let pps = &avcc[pps_at..pps_at + pps_len];
+        let mut sets = [&[0, 0, 0, 1], sps].concat();
+        let mut at = 8 + sps_len;
+        let count = avcc[at];
+        at += 1;
+        for _ in 0..count {
+            let len = u16::from_be_bytes([avcc[at], avcc[at + 1]]) as usize;
+            sets.extend([&[0, 0, 0, 1], &avcc[at + 2..at + 2 + len]].concat());
+            at += 2 + len;
+        }
+        assert_eq!(count, if motion == Motion::Parts { 2 } else { 1 });
         let mut decoder = Decoder::new().unwrap();
         let mut at = 0;
         for (n, &size) in sizes.iter().enumerate() {
             let mut packet = Vec::new();
             if sync.contains(&(n as u32 + 1)) {
-                packet = [&[0, 0, 0, 1], sps, &[0, 0, 0, 1], pps].concat();
+                packet = sets.clone();
             }
             let mut sample = &mdat[at..at + size as usize];
             at += size as usize;
@@ -200,7 +310,7 @@ mod tests {
                 sample = &sample[4 + len..];
             }
             let decoded = decoder.decode(&packet).unwrap().expect("a picture for each sample");
-            let want = picture(n % 20, w, h);
+            let want = shown(n);
             let stride = decoded.strides().0;
             let mut squares = 0.0;
             for y in 0..h {
@@ -211,7 +321,7 @@ mod tests {
             }
             let psnr = 10.0 * (255.0 * 255.0 * (w * h) as f64 / squares.max(1.0)).log10();
             // At a quantiser of 20 or below, x264's and openh264's luma is above 40 dB.
-            assert!(psnr > 40.0, "frame {n}: {psnr:.1} dB");
+            assert!(psnr > 40.0, "{motion:?}, frame {n}: {psnr:.1} dB");
         }
     }
 }

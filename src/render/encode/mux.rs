@@ -40,7 +40,8 @@ pub struct Muxer<W: Write + Seek> {
     data_len: u64,
     sizes: Vec<u32>,
     sync: Vec<u32>,
-    parameter_sets: Option<(Vec<u8>, Vec<u8>)>,
+    /// The sequence's and the pictures'.
+    parameter_sets: Option<(Vec<u8>, Vec<Vec<u8>>)>,
 }
 
 /// Units of time a frame; the timescale is this times the frames a second.
@@ -79,11 +80,11 @@ impl<W: Write + Seek> Muxer<W> {
     /// 4 GiB exceeded; what `out` reports.
     pub fn add(&mut self, annex_b: &[u8]) -> Result<()> {
         let mut sample = Vec::with_capacity(annex_b.len() + 16);
-        let (mut sps, mut pps, mut sync) = (None, None, false);
+        let (mut sps, mut pps, mut sync) = (None, Vec::new(), false);
         for nal in nal_units(annex_b) {
             match nal[0] & 0x1f {
                 7 => sps = Some(nal),
-                8 => pps = Some(nal),
+                8 => pps.push(nal.to_vec()),
                 9 => {} // access unit delimiter: MP4 does without
                 kind => {
                     sync |= kind == 5;
@@ -92,9 +93,9 @@ impl<W: Write + Seek> Muxer<W> {
                 }
             }
         }
-        if let (Some(sps), Some(pps)) = (sps, pps) {
-            let known = self.parameter_sets.get_or_insert_with(|| (sps.to_vec(), pps.to_vec()));
-            if (&known.0[..], &known.1[..]) != (sps, pps) {
+        if let Some(sps) = sps.filter(|_| !pps.is_empty()) {
+            let known = self.parameter_sets.get_or_insert_with(|| (sps.to_vec(), pps.clone()));
+            if (&known.0[..], &known.1) != (sps, &pps) {
                 return Err(broken("the encoder changed its parameter sets in the middle"));
             }
         }
@@ -222,15 +223,17 @@ fn ftyp() -> Vec<u8> {
 }
 
 /// The sample entry: size, codec configuration, colours (BT.709, limited range), square pixels.
-fn avc1(width: u16, height: u16, sps: &[u8], pps: &[u8]) -> Vec<u8> {
+fn avc1(width: u16, height: u16, sps: &[u8], pps: &[Vec<u8>]) -> Vec<u8> {
     let avcc = plain_box(b"avcC", |b| {
         // Version, profile, compatibility, level; 4-byte lengths; one SPS.
         b.extend([1, sps[1], sps[2], sps[3], 0xff, 0xe1]);
         put16(b, &[sps.len() as u16]);
         b.extend(sps);
-        b.push(1);
-        put16(b, &[pps.len() as u16]);
-        b.extend(pps);
+        b.push(pps.len() as u8);
+        for pps in pps {
+            put16(b, &[pps.len() as u16]);
+            b.extend(pps);
+        }
         if matches!(sps[1], 100 | 110 | 122 | 144) {
             b.extend([0xfd, 0xf8, 0xf8, 0]); // 4:2:0, 8 bits, 8 bits, no SPS extension
         }

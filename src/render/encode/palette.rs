@@ -9,7 +9,6 @@
 //! the place of the pixel alone (Bayer 1973): a pixel whose colour stays keeps its index, so nothing
 //! crawls from frame to frame. Colours that the palette has are never dithered.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
@@ -27,11 +26,46 @@ const BITS: u32 = 6;
 pub struct Palette {
     colors: Vec<Color>,
     labs: Vec<[f32; 3]>,
-    exact: HashMap<[u8; 3], u8>,
+    exact: Exact,
     dither: Dither,
     /// Filled in as colours come: what is in a cell depends on the palette alone, so it does not
     /// matter which thread comes first. See [`Palette::mix`].
     mixes: Vec<AtomicU32>,
+}
+
+/// The indices of the palette's own colours: a table with open addresses, as every pixel that was
+/// drawn on is looked up.
+struct Exact {
+    /// 0xRRGGBB and the index; index 0 where there is none.
+    slots: Vec<(u32, u8)>,
+}
+
+impl Exact {
+    const SLOTS: usize = 1024;
+
+    fn new(colors: &[Color]) -> Self {
+        let mut table = Self { slots: vec![(0, 0); Self::SLOTS] };
+        for (i, c) in colors.iter().enumerate() {
+            let (rgb, slot) = table.slot([c.r, c.g, c.b]);
+            if table.slots[slot].1 == 0 {
+                table.slots[slot] = (rgb, i as u8 + 1);
+            }
+        }
+        table
+    }
+
+    fn slot(&self, [r, g, b]: [u8; 3]) -> (u32, usize) {
+        let rgb = u32::from_be_bytes([0, r, g, b]);
+        let mut slot = (rgb.wrapping_mul(0x9e37_79b1) >> 22) as usize;
+        while self.slots[slot].1 != 0 && self.slots[slot].0 != rgb {
+            slot = (slot + 1) % Self::SLOTS;
+        }
+        (rgb, slot)
+    }
+
+    fn get(&self, rgb: [u8; 3]) -> Option<u8> {
+        Some(self.slots[self.slot(rgb).1].1).filter(|index| *index != 0)
+    }
 }
 
 /// How often each colour occurs.
@@ -121,8 +155,7 @@ impl Palette {
             let found = clusters(&rest, room, &colors);
             colors.extend(found);
         }
-        let exact = colors.iter().enumerate().rev().map(|(i, c)| ([c.r, c.g, c.b], i as u8 + 1));
-        let exact = exact.collect();
+        let exact = Exact::new(&colors);
         let labs: Vec<[f32; 3]> = colors.iter().map(|c| c.oklab()).collect();
         let mixes = (0..1usize << (3 * BITS)).map(|_| AtomicU32::new(0)).collect();
         Self { colors, labs, exact, dither, mixes }
@@ -188,12 +221,12 @@ impl Palette {
     /// The indices of RGBA pixels in row `y` from column `from` on.
     pub fn look_up(&self, rgba: &[u8], from: usize, y: usize, indices: &mut [u8]) {
         let mut last = [0; 3];
-        let mut known = self.exact.get(&last).copied();
+        let mut known = self.exact.get(last);
         for (i, (pixel, index)) in rgba.chunks_exact(4).zip(indices).enumerate() {
             let rgb = [pixel[0], pixel[1], pixel[2]];
             if last != rgb {
                 last = rgb;
-                known = self.exact.get(&rgb).copied();
+                known = self.exact.get(rgb);
             }
             *index = known.unwrap_or_else(|| {
                 let [first, second, share] = self.mix(rgb);

@@ -197,23 +197,24 @@ pub struct Flight {
 const STATIONS: usize = 480;
 
 impl Flight {
-    /// The way over `field` in `frames` frames; `ball` is where the ball is at a share of the film.
-    pub fn new(
+    /// The way over the surface in `frames` frames; `field` and `ball` are what it is and where the
+    /// ball is at a share of the film.
+    pub fn new<'f>(
         path: &CameraPath,
-        field: &HeightField,
+        field: impl Fn(f64) -> &'f HeightField,
         frames: usize,
         ball: impl Fn(f64) -> [f32; 2],
     ) -> Self {
-        let middle = [0.0, 0.0, 0.42 * field.relief];
+        let middle = [0.0, 0.0, 0.42 * field(0.0).relief];
         let share = |f: usize| f as f64 / frames.saturating_sub(1).max(1) as f64;
         let keys: Vec<Key> = match &path.keys[..] {
             [one] => vec![Key { ..*one }],
             _ if frames == 1 => vec![path.at(1.0)],
             _ => (0..frames).map(|f| path.at(share(f))).collect(),
         };
-        let places: Vec<[f32; 2]> =
-            (0..STATIONS).map(|i| ball(i as f64 / (STATIONS - 1) as f64)).collect();
-        Self { keys, middle, stations: stations(field, &places) }
+        let shares = (0..STATIONS).map(|i| i as f64 / (STATIONS - 1) as f64);
+        let places: Vec<_> = shares.map(|share| (field(share), ball(share))).collect();
+        Self { keys, middle, stations: stations(&places) }
     }
 
     /// The view of `frame`, and its share of the film.
@@ -236,9 +237,9 @@ impl Flight {
 }
 
 /// The ball, and an eye and a target that go with it, at each of `places`.
-fn stations(field: &HeightField, places: &[[f32; 2]]) -> Vec<[Vec3; 3]> {
+fn stations(places: &[(&HeightField, [f32; 2])]) -> Vec<[Vec3; 3]> {
     let n = places.len();
-    let ball: Vec<Vec3> = places.iter().map(|&[u, v]| field.surface(u, v)).collect();
+    let ball: Vec<Vec3> = places.iter().map(|(field, [u, v])| field.surface(*u, *v)).collect();
     let axis = |k: usize| ball.iter().map(|p| p[k]).collect::<Vec<f32>>();
     let (x, y) = (smooth(&axis(0), 20.0), smooth(&axis(1), 20.0));
     // Where it is going, over a tenth of the film: jitter does not turn the camera.
@@ -266,6 +267,7 @@ fn stations(field: &HeightField, places: &[[f32; 2]]) -> Vec<[Vec3; 3]> {
         .map(|i| {
             let ahead = [heading[i].cos(), heading[i].sin(), 0.0];
             let at = [x[i], y[i], z[i]];
+            let field = places[i].0;
             // How steeply one must look down to see the ball over whatever lies between.
             let mut pitch = 0.55f32;
             for k in 1..=12 {

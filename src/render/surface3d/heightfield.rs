@@ -21,7 +21,7 @@ const HEADROOM: f64 = 1.4;
 const NODES: usize = 600;
 const MAX_NODES: usize = 1200;
 /// Parts that a grid cell may be cut into: numbers with many divisors, for coarser meshes.
-const PARTS: [usize; 9] = [2, 4, 6, 12, 24, 60, 120, 360, 720];
+const PARTS: [usize; 13] = [2, 4, 6, 8, 12, 16, 24, 36, 48, 60, 120, 360, 720];
 
 /// What is special about a place on the surface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,12 +50,19 @@ pub struct HeightField {
     pub relief: f32,
     /// Whether both axes of the plane have one scale.
     pub equal_scales: bool,
-    /// The marks of the cells with the cell of each 4096th of a side; `None` where all are plain.
-    marks: Option<Marks>,
+    marks: Marks,
 }
 
+/// What is special about the cells of a grid.
 #[derive(Debug, Clone)]
-struct Marks {
+pub struct Marks {
+    /// `None` where all are plain.
+    known: Option<Cells>,
+}
+
+/// The marks of the cells with the cell of each 4096th of a side.
+#[derive(Debug, Clone)]
+struct Cells {
     columns: Vec<u16>,
     rows: Vec<u16>,
     nx: usize,
@@ -94,6 +101,29 @@ impl HeightField {
         field
     }
 
+    /// The places on the scale of all nodes, row by row.
+    pub fn places(&self) -> Vec<f32> {
+        self.texels.iter().map(|p| p[0]).collect()
+    }
+
+    /// The surface in the same box `share` of the way from `a` to `b`, places as
+    /// [`HeightField::places`] gives them; a hole where one of the two has one.
+    pub fn between(&self, [a, b]: [(&[f32], &Marks); 2], share: f32) -> Self {
+        let places = a.0.iter().zip(b.0).map(|(a, b)| a + share * (b - a));
+        let mut field = Self {
+            texels: places.map(|t| [t, 0.0, 0.0, 0.0]).collect(),
+            marks: if share > 0.0 { a.1.or(b.1) } else { a.1.clone() },
+            ..*self
+        };
+        field.set_slopes();
+        field
+    }
+
+    /// What is special about which cell.
+    pub fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
     fn set_slopes(&mut self) {
         let [nx, ny] = self.nodes;
         let rise = self.relief * (1.0 - GAP);
@@ -116,9 +146,10 @@ impl HeightField {
         let [nx, ny] = self.nodes;
         let x = (u * (nx - 1) as f32).clamp(0.0, (nx - 1) as f32);
         let y = (v * (ny - 1) as f32).clamp(0.0, (ny - 1) as f32);
-        let (ix, iy) = ((x as usize).min(nx - 2), (y as usize).min(ny - 2));
+        // By i32: a cast to usize takes several instructions more.
+        let (ix, iy) = ((x as i32).min(nx as i32 - 2), (y as i32).min(ny as i32 - 2));
         let (fx, fy) = (x - ix as f32, y - iy as f32);
-        let k = iy * nx + ix;
+        let k = iy as usize * nx + ix as usize;
         let (a, b) = (&self.texels[k..k + 2], &self.texels[k + nx..k + nx + 2]);
         // Loops over fixed arrays, here and in shading: closures are not always inlined.
         let mut mixed = [0.0; 4];
@@ -181,7 +212,7 @@ impl HeightField {
 
     /// What is special about `(u, v)`.
     pub fn mark(&self, u: f32, v: f32) -> Mark {
-        self.marks.as_ref().map_or(Mark::Plain, |m| {
+        self.marks.known.as_ref().map_or(Mark::Plain, |m| {
             let part = |w: f32, cells: &[u16]| {
                 usize::from(cells[((w * cells.len() as f32) as usize).min(cells.len() - 1)])
             };
@@ -191,7 +222,7 @@ impl HeightField {
 
     /// Whether some place is not plain.
     pub fn has_marks(&self) -> bool {
-        self.marks.is_some()
+        self.marks.known.is_some()
     }
 }
 
@@ -254,7 +285,7 @@ fn resample(grid: &Grid, domain: Domain, scale: &LevelScale, [nx, ny]: [usize; 2
 }
 
 impl Marks {
-    fn of(grid: &Grid, domain: Domain) -> Option<Self> {
+    fn of(grid: &Grid, domain: Domain) -> Self {
         let mark = |i: usize| match &grid.interpolated {
             _ if grid.values[i].is_nan() => Mark::Hole,
             Some(mask) if mask[i] => Mark::Interpolated,
@@ -262,7 +293,7 @@ impl Marks {
         };
         let cells: Vec<Mark> = (0..grid.values.len()).map(mark).collect();
         if cells.iter().all(|m| *m == Mark::Plain) {
-            return None;
+            return Self { known: None };
         }
         // The cell around a sample reaches half-way to its neighbours.
         let nearest = |samples: &[f64], [a, b]: [f64; 2]| -> Vec<u16> {
@@ -275,7 +306,21 @@ impl Marks {
                 .collect()
         };
         let (columns, rows) = (nearest(&grid.xs, domain.x), nearest(&grid.ys, domain.y));
-        Some(Self { columns, rows, nx: grid.xs.len(), cells })
+        Self { known: Some(Cells { columns, rows, nx: grid.xs.len(), cells }) }
+    }
+
+    /// A hole where either has one, interpolated where either is; of one grid.
+    fn or(&self, other: &Self) -> Self {
+        let (Some(a), Some(b)) = (&self.known, &other.known) else {
+            return if self.known.is_some() { self } else { other }.clone();
+        };
+        let worse = |(a, b): (&Mark, &Mark)| match (a, b) {
+            (Mark::Hole, _) | (_, Mark::Hole) => Mark::Hole,
+            (Mark::Interpolated, _) | (_, Mark::Interpolated) => Mark::Interpolated,
+            _ => Mark::Plain,
+        };
+        let cells = a.cells.iter().zip(&b.cells).map(worse).collect();
+        Self { known: Some(Cells { cells, ..a.clone() }) }
     }
 }
 

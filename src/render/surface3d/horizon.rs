@@ -16,14 +16,17 @@ use super::heightfield::HeightField;
 const DIRECTIONS: usize = 24;
 /// Nodes a side.
 const SIDE: usize = 240;
+/// The code of a right angle.
+const CODE: f32 = 65_535.0;
 /// Half of the light's angular width: the penumbra, in radians.
 const PENUMBRA: f32 = 0.16;
 
 /// The horizon around every node.
 #[derive(Debug, Clone)]
 pub struct Horizon {
-    /// Elevation of the horizon in radians, by direction, then node (row-major).
-    elevations: Vec<Vec<f32>>,
+    /// Elevation of the horizon, by direction, then node (row-major), in [`CODE`]ths of a right
+    /// angle: a film keeps the horizons of many surfaces.
+    elevations: Vec<Vec<u16>>,
     /// The share of the sky that each node sees.
     sky: Vec<f32>,
 }
@@ -60,20 +63,41 @@ impl Horizon {
                 seen.sum::<f32>() / DIRECTIONS as f32
             })
             .collect();
+        let code = |e: f32| (e / (0.5 * PI) * CODE + 0.5) as u16;
+        let elevations = elevations.into_iter().map(|e| e.into_iter().map(code).collect()).collect();
         Self { elevations, sky }
     }
 
     /// Sky and light under a light at `azimuth` and `elevation` (radians).
     pub fn light(&self, azimuth: f32, elevation: f32) -> LightMap {
+        let texels = self.seen(azimuth, elevation).collect();
+        LightMap { texels }
+    }
+
+    /// The same on a surface `share` of the way from this one to `other`: between the two, which is
+    /// near enough for what a surface does on its way.
+    pub fn light_towards(
+        &self,
+        other: &Horizon,
+        share: f32,
+        azimuth: f32,
+        elevation: f32,
+    ) -> LightMap {
+        let pairs = self.seen(azimuth, elevation).zip(other.seen(azimuth, elevation));
+        let mix = |(a, b): ([f32; 2], [f32; 2])| [0, 1].map(|k| a[k] + share * (b[k] - a[k]));
+        LightMap { texels: pairs.map(mix).collect() }
+    }
+
+    fn seen(&self, azimuth: f32, elevation: f32) -> impl Iterator<Item = [f32; 2]> {
         let turn = (azimuth / TAU).rem_euclid(1.0) * DIRECTIONS as f32;
         let (first, k) = (turn as usize % DIRECTIONS, turn.fract());
         let (a, b) = (&self.elevations[first], &self.elevations[(first + 1) % DIRECTIONS]);
-        let texels = self.sky.iter().zip(a.iter().zip(b)).map(|(&sky, (&a, &b))| {
+        self.sky.iter().zip(a.iter().zip(b)).map(move |(&sky, (&a, &b))| {
+            let [a, b] = [a, b].map(|e| f32::from(e) * (0.5 * PI / CODE));
             let horizon = a + k * (b - a);
             let x = ((elevation - horizon) / (2.0 * PENUMBRA) + 0.5).clamp(0.0, 1.0);
             [sky, x * x * (3.0 - 2.0 * x)]
-        });
-        LightMap { texels: texels.collect() }
+        })
     }
 }
 
@@ -117,9 +141,9 @@ impl LightMap {
     pub fn at(&self, u: f32, v: f32) -> [f32; 2] {
         let scale = (SIDE - 1) as f32;
         let (x, y) = ((u * scale).clamp(0.0, scale), (v * scale).clamp(0.0, scale));
-        let (ix, iy) = ((x as usize).min(SIDE - 2), (y as usize).min(SIDE - 2));
+        let (ix, iy) = ((x as i32).min(SIDE as i32 - 2), (y as i32).min(SIDE as i32 - 2));
         let (fx, fy) = (x - ix as f32, y - iy as f32);
-        let k = iy * SIDE + ix;
+        let k = iy as usize * SIDE + ix as usize;
         let (a, b) = (&self.texels[k..k + 2], &self.texels[k + SIDE..k + SIDE + 2]);
         let mut mixed = [0.0; 2];
         for c in 0..2 {

@@ -4,7 +4,8 @@
 //! sky and light each place sees; [`camera`] and [`flight`] say from where it is looked at;
 //! [`zbuffer`] finds what is in front, four samples a pixel; [`shade`] and [`paint`] give it light
 //! and colour; [`solids`] are the path's tube and its ball; [`axes`] draws the box around;
-//! [`show`] puts panels, axes and texts together as a [`crate::render::show::Show`].
+//! [`stand`] puts them into a window, [`show`] windows and texts on a page as a
+//! [`crate::render::show::Show`]; [`moving`] does it for a surface that changes.
 
 pub mod axes;
 pub mod bar;
@@ -12,6 +13,7 @@ pub mod camera;
 pub mod flight;
 pub mod heightfield;
 pub mod horizon;
+pub mod moving;
 pub mod paint;
 pub mod picture;
 pub mod place;
@@ -20,6 +22,7 @@ pub mod shade;
 pub mod show;
 pub mod solids;
 pub mod spline;
+pub mod stand;
 #[cfg(test)]
 mod tests;
 pub mod trail;

@@ -122,13 +122,13 @@ impl Paint {
     /// The ramp's colour at `t`.
     #[inline]
     pub fn at(&self, t: f32) -> Light {
-        self.ramp[((t * (STEPS - 1) as f32 + 0.5) as usize).min(STEPS - 1)]
+        self.ramp[((t * (STEPS - 1) as f32 + 0.5) as i32).clamp(0, STEPS as i32 - 1) as usize]
     }
 
     /// The floor's colour at `t`.
     #[inline]
     pub fn floor(&self, t: f32) -> Light {
-        self.floor[((t * (STEPS - 1) as f32 + 0.5) as usize).min(STEPS - 1)]
+        self.floor[((t * (STEPS - 1) as f32 + 0.5) as i32).clamp(0, STEPS as i32 - 1) as usize]
     }
 
     /// How much ink of a contour line there is at `t`, where `t` grows by `slope` a pixel and a
@@ -138,7 +138,7 @@ impl Paint {
         if self.levels.is_empty() || slope <= 0.0 || slope.is_nan() {
             return 0.0;
         }
-        let bin = ((t.max(0.0) * BINS as f32) as usize).min(BINS - 1);
+        let bin = ((t.max(0.0) * BINS as f32) as i32).min(BINS as i32 - 1) as usize;
         let k = usize::from(self.bins[bin]);
         let mut ink = 0.0f32;
         for (place, strength) in &self.levels[k.saturating_sub(1)..(k + 2).min(self.levels.len())] {
@@ -174,8 +174,8 @@ pub fn place(scale: &LevelScale, value: f64) -> Option<f32> {
 /// From linear light to 8 bits of sRGB, with the rounding spread over neighbours by an ordered
 /// pattern (Bayer 1973) that stands still: no bands in gentle slopes, nothing that crawls.
 pub struct Encoder {
-    /// By square root of the light, where sRGB is nearly straight.
-    table: Vec<f32>,
+    /// By square root of the light, where sRGB is nearly straight: each code and the next.
+    table: Vec<[f32; 2]>,
 }
 
 const CODES: usize = 2048;
@@ -191,7 +191,8 @@ impl Encoder {
             255.0 * c
         };
         let root = |i: usize| i as f32 / (CODES - 1) as f32;
-        Self { table: (0..CODES).map(|i| srgb(root(i) * root(i))).collect() }
+        let code = |i: usize| srgb(root(i) * root(i));
+        Self { table: (0..CODES).map(|i| [code(i), code((i + 1).min(CODES - 1))]).collect() }
     }
 
     /// The 8 bits of `light` at pixel `(x, y)`.
@@ -201,9 +202,9 @@ impl Encoder {
         let mut codes = [0; 3];
         for (code, c) in codes.iter_mut().zip(light) {
             let root = c.clamp(0.0, 1.0).sqrt() * (CODES - 1) as f32;
-            let k = (root as usize).min(CODES - 2);
-            let exact = self.table[k] + (root - k as f32) * (self.table[k + 1] - self.table[k]);
-            *code = (exact + threshold) as u8;
+            let k = (root as i32).min(CODES as i32 - 2);
+            let [low, high] = self.table[k as usize];
+            *code = (low + (root - k as f32) * (high - low) + threshold) as i32 as u8;
         }
         codes
     }

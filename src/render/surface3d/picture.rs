@@ -30,6 +30,8 @@ pub struct Scene<'a> {
     pub light: &'a LightMap,
     /// Colours.
     pub paint: &'a Paint,
+    /// How far the surface is from one that was evaluated, 0 to 1.
+    pub between: f32,
     /// What lies on it.
     pub solids: &'a Solids,
     /// The colours of the solids' materials.
@@ -185,6 +187,7 @@ pub fn draw(
                 field: scene.field,
                 light: scene.light,
                 paint: scene.paint,
+                between: scene.between,
                 camera,
                 lamps,
                 s: scene.s,

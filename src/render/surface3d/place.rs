@@ -8,17 +8,19 @@ use crate::render::text::{Weight, width};
 
 /// The layout of `film` on a page of `size` pixels with `charts` charts below, type `type_scale`
 /// times as large as usual; less, down to once, where the windows would be left with less than
-/// some lines of type. A panel's `frame` is the window that its surface is seen through.
+/// some lines of type. A panel's `frame` is the window that its surface is seen through; a read-out
+/// beside it is `board` lines of type high.
 pub fn arrange(
     film: &Film,
     scale: &LevelScale,
     size: [u32; 2],
     type_scale: f32,
     charts: usize,
+    board: f32,
 ) -> Layout {
     let mut type_scale = type_scale;
     loop {
-        let layout = place(film, scale, size, type_scale, charts);
+        let layout = place(film, scale, size, type_scale, charts, board);
         let least = 18.0 * layout.font.small;
         let roomy = layout.panels.iter().all(|p| p.frame.w >= least && p.frame.h >= least);
         if roomy || type_scale <= 1.0 {
@@ -34,6 +36,7 @@ fn place(
     size: [u32; 2],
     type_scale: f32,
     charts: usize,
+    board: f32,
 ) -> Layout {
     let page = Rect::new(0.0, 0.0, size[0] as f32, size[1] as f32);
     let s = type_scale
@@ -105,7 +108,7 @@ fn place(
             };
             let aside = || {
                 let w = side_w.min(17.0 * font.label);
-                Rect::new(body.right() - side_w, frame.y, w, 8.6 * font.label)
+                Rect::new(body.right() - side_w, frame.y, w, board * font.label)
             };
             let readout =
                 (!film.panels[k].path.is_empty()).then(|| if beside { aside() } else { below() });

@@ -19,6 +19,11 @@ const KEY: f32 = 1.0;
 const FILL: f32 = 0.16;
 const SKY: f32 = 0.34;
 
+/// How much of the page's colour interpolated places have.
+const PALE: f32 = 0.42;
+/// How much fainter the contour lines of an interpolated surface are.
+const FAINT: f32 = 0.7;
+
 /// How a small step on the screen moves `(u, v)`: du/dx, dv/dx, du/dy, dv/dy in pixels.
 pub type Steps = [f32; 4];
 
@@ -50,6 +55,8 @@ pub struct Shader<'a> {
     pub light: &'a LightMap,
     /// Its colours.
     pub paint: &'a Paint,
+    /// How far it is from one that was evaluated, 0 to 1.
+    pub between: f32,
     /// The view.
     pub camera: &'a Camera,
     /// The lights.
@@ -74,7 +81,7 @@ impl Shader<'_> {
         match mark {
             Mark::Hole => return self.hatched(self.paint.page, u, v, steps),
             Mark::Interpolated => {
-                color = blend(color, self.paint.page, 0.42);
+                color = blend(color, self.paint.page, PALE);
                 gloss = 0.0;
             }
             Mark::Plain if t > 1.0 => {
@@ -82,6 +89,11 @@ impl Shader<'_> {
                 gloss = 0.0;
             }
             Mark::Plain => {}
+        }
+        if self.between > 0.0 {
+            // As interpolated cells are: a whole surface that nobody evaluated.
+            color = blend(color, self.paint.page, PALE * self.between);
+            gloss *= 1.0 - self.between;
         }
         // From below there is no sky but the floor's reflection, and little of the key light.
         let [sky, key] = if above { self.light.at(u, v) } else { [0.95, 0.45] };
@@ -95,7 +107,7 @@ impl Shader<'_> {
                 let (tx, ty) = (tu * ux + tv * vx, tu * uy + tv * vy);
                 let slope = (tx * tx + ty * ty).sqrt();
                 let ink = if t > 1.0 { 0.0 } else { self.paint.line(t, slope, 0.9 * self.s) };
-                blend(lit, self.paint.ink, ink)
+                blend(lit, self.paint.ink, ink * (1.0 - FAINT * self.between))
             }
             None => lit,
         }
@@ -126,7 +138,8 @@ impl Shader<'_> {
         } else {
             self.paint.line(t, (tx * tx + ty * ty).sqrt(), 0.9 * self.s)
         };
-        blend(color, self.paint.ink, 0.7 * ink)
+        let color = blend(color, self.paint.page, PALE * self.between);
+        blend(color, self.paint.ink, 0.7 * ink * (1.0 - FAINT * self.between))
     }
 
     /// Something of `color` at `point` with `normal`, seen from the eye.

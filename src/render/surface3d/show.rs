@@ -1,23 +1,19 @@
 //! The film of surfaces: panels side by side on one scale of heights under one camera, their paths
 //! growing together, charts below.
 
-use tiny_skia::PathBuilder;
-
-use super::axes::{Axes, Ink};
+use super::axes::Axes;
 use super::bar;
-use super::camera::{Camera, OVERVIEW, View, fit};
 use super::flight::{CameraPath, Flight};
 use super::heightfield::HeightField;
 use super::horizon::Horizon;
-use super::paint::{Light, Paint};
-use super::picture::{self, Scene};
+use super::paint::Paint;
 use super::place::arrange;
 use super::scale::{self, Heights};
-use super::shade::Lamps;
-use super::trail::{Drawn, Sizes, Trail, materials};
+use super::stand::{Ground, Stand, Studio, When, box_width, focus, nodes, passes};
+use super::trail::{Trail, materials};
 use super::vantage;
 use crate::error::{Error, Result};
-use crate::render::canvas::{Canvas, Cap, Rect, Stroke, TextStyle};
+use crate::render::canvas::{Canvas, TextStyle};
 use crate::render::chart::{self, Chart};
 use crate::render::layout::Layout;
 use crate::render::page::{self, Corner};
@@ -28,6 +24,9 @@ use crate::render::scene::Film;
 use crate::render::show::Show;
 use crate::render::theme::Theme;
 use crate::render::timeline::Timeline;
+
+/// Lines of type that a read-out beside a surface takes.
+const BOARD_LINES: f32 = 8.6;
 
 /// How a surface is looked at.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,18 +54,17 @@ impl SurfaceLook {
         let (heights, clip, relief, passes) = (Heights::Auto, None, 1.35, 1);
         Self { heights, clip, relief, camera, azimuth, elevation, passes }
     }
-}
 
-/// One surface made ready.
-struct Stand {
-    field: HeightField,
-    horizon: Horizon,
-    axes: Axes,
-    trail: Trail,
-    flight: Flight,
-    materials: Vec<Light>,
-    viewport: Rect,
-    centre: [f32; 2],
+    /// Errors: [`Error::BadValue`] on numbers out of range.
+    pub(super) fn check(&self) -> Result<()> {
+        if !(0.1..=3.0).contains(&self.relief) {
+            return Err(Error::bad_value("relief", self.relief, "out of range", "write 0.1 to 3"));
+        }
+        if !(1..=16).contains(&self.passes) {
+            return Err(Error::bad_value("passes", self.passes, "out of range", "write 1 to 16"));
+        }
+        Ok(())
+    }
 }
 
 /// A film of surfaces made ready. Draws any frame on any canvas.
@@ -75,12 +73,11 @@ pub struct SurfaceFilm<'a> {
     theme: &'a Theme,
     layout: Layout,
     scale: LevelScale,
-    paint: Paint,
+    studio: Studio<'a>,
+    grounds: Vec<(HeightField, Horizon)>,
     stands: Vec<Stand>,
     charts: Vec<Chart<'a>>,
     timeline: Timeline,
-    focal: f32,
-    passes: Vec<[f32; 2]>,
 }
 
 impl<'a> SurfaceFilm<'a> {
@@ -102,19 +99,14 @@ impl<'a> SurfaceFilm<'a> {
                 remedy: "give it at least one surface".into(),
             });
         }
-        if !(0.1..=3.0).contains(&look.relief) {
-            return Err(Error::bad_value("relief", look.relief, "out of range", "write 0.1 to 3"));
-        }
-        if !(1..=16).contains(&look.passes) {
-            return Err(Error::bad_value("passes", look.passes, "out of range", "write 1 to 16"));
-        }
+        look.check()?;
         film.panels.iter().try_for_each(|p| p.grid.check())?;
         let values: Vec<f64> =
             film.panels.iter().flat_map(|p| p.grid.values.iter().copied()).collect();
         let scale = scale::scale(&values, look.heights, look.clip)?;
         let timeline = Timeline::new(film, frames, f64::from(fps));
         let quantities = chart::quantities(&film.strip.series);
-        let layout = arrange(film, &scale, size, theme.scale, quantities.len());
+        let layout = arrange(film, &scale, size, theme.scale, quantities.len(), BOARD_LINES);
         let charts: Vec<Chart> = quantities
             .into_iter()
             .zip(&layout.charts)
@@ -127,10 +119,8 @@ impl<'a> SurfaceFilm<'a> {
             .iter()
             .zip(&layout.panels)
             .map(|(panel, place)| {
-                // About a node for every one and a half pixels, more for stills.
-                let pixels = 0.75 * place.frame.w.min(1.6 * place.frame.h);
-                let nodes = (0.7 * pixels * (look.passes as f32).sqrt()) as usize;
-                let field = HeightField::with_nodes(panel, &scale, look.relief, nodes.max(200));
+                let nodes = nodes(place.frame, look.passes);
+                let field = HeightField::with_nodes(panel, &scale, look.relief, nodes);
                 let trail = Trail::new(panel, film.pacing.clock, &field, &scale);
                 (field, trail)
             })
@@ -138,152 +128,36 @@ impl<'a> SurfaceFilm<'a> {
         let seen: Vec<_> = surfaces.iter().map(|(field, trail)| (field, trail)).collect();
         let (azimuth, elevation) = vantage::best(&seen, look.azimuth, look.elevation);
         let way = look.camera.placed(azimuth, elevation);
-        let mut stands: Vec<Stand> = surfaces
-            .into_iter()
-            .zip(film.panels.iter().zip(&layout.panels))
-            .enumerate()
-            .map(|(k, ((field, trail), (panel, place)))| {
-                let horizon = Horizon::new(&field);
-                let viewport = place.frame;
-                let width = 0.75 * viewport.w.min(1.6 * viewport.h);
-                let axes = Axes::new(panel, &field, &scale, &film.value_label, &layout.font, width);
-                let lowest = field.lowest();
-                let ball = |share: f64| {
-                    let frame = (share * (timeline.frames - 1) as f64).round() as usize;
-                    trail.at(timeline.epoch(frame)).unwrap_or(lowest)
-                };
-                let flight = Flight::new(&way, &field, timeline.frames, ball);
-                let materials = materials(theme, theme.series_color(k));
-                let centre = [0.0; 2];
-                Stand { field, horizon, axes, trail, flight, materials, viewport, centre }
-            })
-            .collect();
-        // One camera: the longest lens that shows every box whole.
-        let middle = [0.0, 0.0, 0.42 * look.relief];
-        let views = way.overviews(middle);
-        let fits: Vec<(f32, [f32; 2])> = stands
-            .iter()
-            .map(|stand| {
-                let [left, top, right, bottom] = stand.axes.room(&layout.font, layout.s);
-                let v = stand.viewport;
-                let inside = [v.x + left, v.y + top, v.right() - right, v.bottom() - bottom];
-                fit(&views, &stand.axes.corners(), inside)
-            })
-            .collect();
-        let focal = fits.iter().map(|f| f.0).fold(f32::INFINITY, f32::min);
-        for (stand, (own, centre)) in stands.iter_mut().zip(fits) {
-            // Around the middle of its own fit when another box's lens is shorter.
-            let v = stand.viewport;
-            let middle = [v.x + 0.5 * v.w, v.y + 0.5 * v.h];
-            stand.centre = [0, 1].map(|k| middle[k] + (centre[k] - middle[k]) * focal / own);
+        let (mut stands, mut grounds) = (Vec::new(), Vec::new());
+        for (k, (field, trail)) in surfaces.into_iter().enumerate() {
+            let viewport = layout.panels[k].frame;
+            let (panel, width) = (&film.panels[k], box_width(viewport));
+            let axes = Axes::new(panel, &field, &scale, &film.value_label, &layout.font, width);
+            let lowest = field.lowest();
+            let ball = |share: f64| {
+                let frame = (share * (timeline.frames - 1) as f64).round() as usize;
+                trail.at(timeline.epoch(frame)).unwrap_or(lowest)
+            };
+            let flight = Flight::new(&way, |_| &field, timeline.frames, ball);
+            let materials = materials(theme, theme.series_color(k));
+            stands.push(Stand { axes, trail, flight, materials, viewport, centre: [0.0; 2] });
+            let horizon = Horizon::new(&field);
+            grounds.push((field, horizon));
         }
-        let n = look.passes;
-        let passes = (0..n)
-            .map(|i| {
-                // Even over the pixel in both directions (the R2 sequence, Roberts 2018).
-                let at = |k: f32| if n == 1 { 0.0 } else { ((i as f32 + 0.5) * k).fract() - 0.5 };
-                [0.5 * at(0.754_877_7), 0.5 * at(0.569_840_3)]
-            })
-            .collect();
-        let paint = Paint::new(theme, &scale);
-        Ok(Self { film, theme, layout, scale, paint, stands, charts, timeline, focal, passes })
+        let focal = focus(&mut stands, &way, look.relief, &layout.font, layout.s);
+        let studio = Studio {
+            theme,
+            paint: Paint::new(theme, &scale),
+            font: layout.font,
+            s: layout.s,
+            focal,
+            passes: passes(look.passes),
+        };
+        Ok(Self { film, theme, layout, scale, studio, grounds, stands, charts, timeline })
     }
 
     fn share(&self, frame: usize) -> f64 {
         frame as f64 / (self.timeline.frames - 1).max(1) as f64
-    }
-
-    /// One panel of `frame`, without what stands on the page.
-    fn draw_stand(&self, canvas: &mut dyn Canvas, stand: &Stand, frame: usize, index: usize) {
-        let (theme, s) = (self.theme, self.layout.s);
-        let share = if self.timeline.frames == 1 { 1.0 } else { self.share(frame) };
-        let view = stand.flight.view(frame, share);
-        let camera = Camera::new(&view, self.focal, stand.centre);
-        let whole = stand.axes.corners().iter().all(|&p| {
-            camera.project(p).is_some_and(|[x, y, _]| stand.viewport.contains(x, y, 0.0))
-        });
-        let ink = Ink { theme, font: self.layout.font, s, strength: 1.0 - view.follow };
-        if !whole {
-            canvas.set_clip(Some(stand.viewport));
-        }
-        stand.axes.draw_behind(canvas, &camera, &ink);
-        let drawn = self.picture(canvas, stand, &view, &camera, frame);
-        if let Some([from, to]) = drawn.below {
-            self.draw_below(canvas, &camera, [from, to], theme.series_color(index));
-        }
-        // A ball behind a hill is hidden, but a reader should know where to look for it.
-        let hidden = drawn.ball.filter(|&p| !vantage::visible(&stand.field, p, view.eye));
-        if let Some([x, y, _]) = hidden.and_then(|p| camera.project(p)) {
-            let ring = PathBuilder::from_circle(x, y, (8.0 * s).max(3.0));
-            let dash = Some([3.4 * s, 3.0 * s]);
-            let line = |color, width: f32| Stroke { dash, ..Stroke::solid(color, width) };
-            if let Some(ring) = ring {
-                let color = theme.series_color(index);
-                canvas.stroke(&ring, &line(theme.casing.alpha(0.6), (3.2 * s).max(1.6)));
-                canvas.stroke(&ring, &line(color.alpha(0.9), (1.6 * s).max(0.9)));
-            }
-        }
-        stand.axes.draw_before(canvas, &camera, &ink);
-        canvas.set_clip(None);
-    }
-
-    fn picture(
-        &self,
-        canvas: &mut dyn Canvas,
-        stand: &Stand,
-        view: &View,
-        camera: &Camera,
-        frame: usize,
-    ) -> Drawn {
-        let [azimuth, elevation] = Lamps::new(view).angles;
-        let mut light = stand.horizon.light(azimuth, elevation);
-        // Sizes are pixels of the overview: what comes near gets larger.
-        let unit = self.focal / OVERVIEW;
-        let s = self.layout.s;
-        let sizes = Sizes {
-            tube: (3.1 * s).max(1.3) / unit,
-            ball: (9.0 * s).max(3.0) / unit,
-            fade: 0.25 * (self.timeline.end - self.timeline.start),
-        };
-        let epoch = self.timeline.epoch(frame);
-        let drawn = stand.trail.draw(&stand.field, &mut light, epoch, &sizes);
-        let scene = Scene {
-            field: &stand.field,
-            light: &light,
-            paint: &self.paint,
-            solids: &drawn.solids,
-            materials: &stand.materials,
-            s,
-            quad: if self.passes.len() > 1 { 1.6 } else { 2.8 } / unit,
-            stripes: (9.0 * s).max(5.0) / unit,
-        };
-        let v = stand.viewport;
-        let local = camera.shifted([-v.x, -v.y]);
-        let size = [v.w as usize, v.h as usize];
-        let rgba = picture::draw(&scene, view, &local, size, &self.passes);
-        canvas.image(&rgba, size[0] as u32, size[1] as u32, v);
-        drawn
-    }
-
-    /// The way down to a true loss below the surface, dashed as it is inside the hill.
-    fn draw_below(
-        &self,
-        canvas: &mut dyn Canvas,
-        camera: &Camera,
-        [from, to]: [[f32; 3]; 2],
-        color: crate::render::color::Color,
-    ) {
-        let s = self.layout.s;
-        let Some(ends) = camera.project_segment(from, to) else { return };
-        let dash = Some([5.0 * s, 4.0 * s]);
-        let casing = self.theme.casing.alpha(0.8);
-        let line = |color, width: f32| Stroke { color, width, dash: None, cap: Cap::Round };
-        canvas.line(&ends, &line(casing, (4.0 * s).max(2.0)));
-        canvas.line(&ends, &Stroke { dash, cap: Cap::Butt, ..line(color, (2.0 * s).max(1.0)) });
-        let (x, y) = ends[1];
-        for (radius, color) in [(6.4, self.theme.casing), (5.2, color), (2.8, self.theme.casing)] {
-            canvas.disc(x, y, (radius * s).max(0.4 * radius), color);
-        }
     }
 }
 
@@ -325,8 +199,13 @@ impl Show for SurfaceFilm<'_> {
         let (layout, theme) = (&self.layout, self.theme);
         let epoch = self.timeline.epoch(frame);
         let span = self.timeline.end - self.timeline.start;
+        let share = if self.timeline.frames == 1 { 1.0 } else { self.share(frame) };
+        let when = When { frame, share, time: epoch, fade: 0.25 * span };
         for (k, (p, stand)) in self.film.panels.iter().zip(&self.stands).enumerate() {
-            self.draw_stand(canvas, stand, frame, k);
+            let (field, horizon) = &self.grounds[k];
+            let light = |azimuth, elevation| horizon.light(azimuth, elevation);
+            let ground = Ground { field, light: &light, between: 0.0 };
+            stand.draw(canvas, &self.studio, &ground, when, theme.series_color(k));
             if let Some(place) = layout.panels[k].readout {
                 let rows = readout::rows_at(&p.path, self.film.pacing.clock, epoch, span);
                 readout::draw(canvas, place, false, &rows, layout, theme);

@@ -36,6 +36,7 @@ fn picture(panel: &ContourPanel, solids: &Solids, azimuth: f32, size: [usize; 2]
         field: &field,
         light: &light,
         paint: &paint,
+        between: 0.0,
         solids,
         materials: &materials,
         s: 0.5,

@@ -80,6 +80,11 @@ impl Trail {
         self.line.is_empty()
     }
 
+    /// When the path ends, in its clock's unit.
+    pub fn end(&self) -> Option<f64> {
+        self.line.last().map(|l| l.0)
+    }
+
     /// At most about `count` places along the path, its end the last.
     pub fn places(&self, count: usize) -> Vec<[f32; 2]> {
         let step = self.line.len().div_ceil(count.max(1)).max(1);

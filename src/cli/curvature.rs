@@ -1,0 +1,162 @@
+//! `lossreel curvature`
+
+use lossreel::curvature::ExtremesConfig;
+use lossreel::record::{CurvatureRecord, SHARPNESS_SAMPLES};
+use lossreel::stages::curvature::{CurvatureRequest, Which, compute, of_subject};
+use lossreel::{Error, Result};
+use serde::Serialize;
+
+use super::interrupt;
+use super::out::{Out, duration};
+use super::progress::Follow;
+use super::target::{Sample, SplitName, Target};
+
+/// How sharp the loss is: the largest eigenvalue of its Hessian at each snapshot of a run, resumably,
+/// or at a file of weights.
+///
+/// Results are kept in RUN/curvature, where `lossreel render --strip sharpness` finds them.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    sample: Sample,
+    /// At which snapshots: all, or so many of them spread evenly.
+    #[arg(long, default_value = "all", value_name = "all|N", conflicts_with_all = ["snapshot", "weights"])]
+    snapshots: String,
+    /// How many of the largest eigenvalues.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    eigenvalues: usize,
+    /// Residual of an eigenvalue relative to the largest at which the iteration stops.
+    #[arg(long, default_value_t = 1e-3, value_name = "SHARE")]
+    tolerance: f64,
+    /// Hessian-vector products at most; each keeps as many floats in memory as the net has weights.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    iterations: usize,
+    /// Replace results on another sample or to another tolerance.
+    #[arg(long)]
+    force: bool,
+}
+
+/// The last state's numbers on top, each snapshot's below.
+#[derive(Serialize)]
+struct Report<'a> {
+    eigenvalues: &'a [f64],
+    residuals: &'a [f64],
+    smallest: &'a [f64],
+    smallest_residuals: &'a [f64],
+    converged: bool,
+    iterations: usize,
+    /// Not computed yet.
+    trace: Option<f64>,
+    /// Likewise.
+    trace_se: Option<f64>,
+    hvp_seconds: f64,
+    samples: usize,
+    snapshots: &'a [CurvatureRecord],
+}
+
+/// 500 training images by default.
+pub fn run(args: Args, out: &Out) -> Result<()> {
+    let which = match (args.target.snapshot, args.snapshots.as_str()) {
+        (Some(n), _) => Which::Only(n),
+        (None, "all") => Which::All,
+        (None, text) => match text.parse() {
+            Ok(n) if n > 0 => Which::Spread(n),
+            _ => {
+                let remedy = "write all, or a number of snapshots from 1 up";
+                return Err(Error::bad_value("--snapshots", text, "neither", remedy));
+            }
+        },
+    };
+    if args.eigenvalues == 0 || args.iterations < args.eigenvalues {
+        let remedy = "use at least 1, and no more than --iterations";
+        return Err(Error::bad_value("--eigenvalues", args.eigenvalues, "out of range", remedy));
+    }
+    if !(args.tolerance > 0.0 && args.tolerance < 1.0) {
+        let remedy = "use a share such as 1e-3";
+        return Err(Error::bad_value("--tolerance", args.tolerance, "out of range", remedy));
+    }
+    let subject = args.target.subject()?;
+    let test = args.sample.split == Some(SplitName::Test);
+    let default = subject.split_len(test).min(SHARPNESS_SAMPLES);
+    let request = CurvatureRequest {
+        which,
+        sample: args.sample.choice(SplitName::Train, Some(default)),
+        config: ExtremesConfig {
+            largest: args.eigenvalues,
+            tolerance: args.tolerance,
+            max_iterations: args.iterations,
+        },
+        replace: args.force,
+    };
+    let stop = interrupt::flag();
+    let records = match args.target.open_run()? {
+        Some(run) => {
+            let bar = Follow::new(out, "curvature", "snapshots");
+            let hear = |done, total| bar.on(done, total);
+            let result = compute(&run, &subject, &request, &stop, &hear);
+            bar.finish();
+            result?
+        }
+        None => {
+            let (found, of) = of_subject(&subject, &request, &stop)?;
+            vec![CurvatureRecord::new(0, 0, 0.0, &found, of)]
+        }
+    };
+    print(&records, args.target.run.is_some(), out);
+    Ok(())
+}
+
+fn print(records: &[CurvatureRecord], of_run: bool, out: &Out) {
+    let Some(last) = records.last() else { return };
+    let report = Report {
+        eigenvalues: &last.eigenvalues,
+        residuals: &last.residuals,
+        smallest: &last.smallest,
+        smallest_residuals: &last.smallest_residuals,
+        converged: last.converged,
+        iterations: last.iterations,
+        trace: None,
+        trace_se: None,
+        hvp_seconds: last.hvp_seconds,
+        samples: last.of.samples,
+        snapshots: if of_run { records } else { &[] },
+    };
+    let unfinished = records.iter().filter(|r| !r.converged).count();
+    if unfinished > 0 {
+        out.note(format_args!(
+            "lossreel: {unfinished} of {} did not reach the tolerance; allow more --iterations",
+            records.len()
+        ));
+    }
+    out.result(&report, |w| {
+        if of_run {
+            writeln!(
+                w,
+                "snapshot      step     epoch   sharpness  residual    smallest  products"
+            )?;
+            for r in records {
+                writeln!(
+                    w,
+                    "{:>8}  {:>8}  {:>8.3}  {:>10.4}  {:>8.1e}  {:>10.4}  {:>8}",
+                    r.snapshot,
+                    r.step,
+                    r.epoch,
+                    r.sharpness(),
+                    r.residuals.first().copied().unwrap_or(f64::NAN),
+                    r.smallest.first().copied().unwrap_or(f64::NAN),
+                    r.iterations,
+                )?;
+            }
+        } else {
+            for (value, residual) in last.eigenvalues.iter().zip(&last.residuals) {
+                writeln!(w, "eigenvalue  {value:.5}  residual {residual:.1e}")?;
+            }
+            writeln!(w, "smallest    {:.5}", last.smallest.first().copied().unwrap_or(f64::NAN))?;
+        }
+        let (n, split) = (last.of.samples, &last.of.split);
+        let time = last.hvp_seconds * last.iterations as f64;
+        writeln!(w, "on {n} {split} images; the last took {} of products", duration(time))
+    });
+}

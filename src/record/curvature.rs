@@ -1,0 +1,142 @@
+//! `curvature/NNNNNN.json`: the ends of the Hessian's spectrum at a snapshot, one file each, written
+//! whole; a file that is absent is a snapshot that is not done.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Run;
+use crate::curvature::Extremes;
+use crate::disk;
+use crate::{Error, Result};
+
+/// What is known of the curvature at a snapshot, and everything that it depends on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CurvatureRecord {
+    /// Version of the run folder's format.
+    pub format_version: u32,
+    /// The snapshot's number.
+    pub snapshot: usize,
+    /// Optimizer steps made.
+    pub step: u64,
+    /// Position in epochs.
+    pub epoch: f64,
+    /// The largest eigenvalues, falling; the first is the sharpness.
+    #[serde(with = "crate::disk::floats")]
+    pub eigenvalues: Vec<f64>,
+    /// ||H v - lambda v|| of each: an eigenvalue is at most this far away.
+    #[serde(with = "crate::disk::floats")]
+    pub residuals: Vec<f64>,
+    /// The smallest Ritz values (one), rising.
+    #[serde(with = "crate::disk::floats")]
+    pub smallest: Vec<f64>,
+    /// Residuals of those; large where they did not converge, and then the spectrum goes lower.
+    #[serde(with = "crate::disk::floats")]
+    pub smallest_residuals: Vec<f64>,
+    /// Whether the residuals of `eigenvalues` are within the tolerance.
+    pub converged: bool,
+    /// Hessian-vector products made.
+    pub iterations: usize,
+    /// Mean seconds of one.
+    #[serde(with = "crate::disk::float")]
+    pub hvp_seconds: f64,
+    /// What it was computed on.
+    pub of: CurvatureOf,
+}
+
+/// What a curvature depends on beside the snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CurvatureOf {
+    /// The data set.
+    pub dataset: String,
+    /// Digest of the data set.
+    pub data_digest: String,
+    /// `train` or `test`.
+    pub split: String,
+    /// Images.
+    pub samples: usize,
+    /// How they were chosen.
+    pub sample_order: String,
+    /// Seed of that choice and of the iteration's first vector.
+    pub sample_seed: u64,
+    /// What BatchNorm's running statistics are: always `own`, those of the snapshot.
+    pub batch_norm: String,
+    /// The engine.
+    pub backend: String,
+    /// How many of the largest eigenvalues were asked for.
+    pub largest: usize,
+    /// Relative residual that was asked for.
+    pub tolerance: f64,
+}
+
+impl CurvatureRecord {
+    /// The record of what was found at a snapshot (its number, steps and epochs).
+    pub fn new(snapshot: usize, step: u64, epoch: f64, found: &Extremes, of: CurvatureOf) -> Self {
+        Self {
+            format_version: super::FORMAT_VERSION,
+            snapshot,
+            step,
+            epoch,
+            eigenvalues: found.eigenvalues.clone(),
+            residuals: found.residuals.clone(),
+            smallest: vec![found.smallest],
+            smallest_residuals: vec![found.smallest_residual],
+            converged: found.converged,
+            iterations: found.iterations,
+            hvp_seconds: found.hvp_secs,
+            of,
+        }
+    }
+
+    /// The largest eigenvalue, NaN where it is not known.
+    pub fn sharpness(&self) -> f64 {
+        self.eigenvalues.first().copied().unwrap_or(f64::NAN)
+    }
+}
+
+impl Run {
+    /// `curvature/NNNNNN.json`.
+    fn curvature_path(&self, snapshot: usize) -> PathBuf {
+        self.curvature_dir().join(format!("{snapshot:06}.json"))
+    }
+
+    /// The curvatures that were computed, in the order of the snapshots; none where the folder is
+    /// missing.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] for one that does not parse.
+    pub fn curvature(&self) -> Result<Vec<CurvatureRecord>> {
+        let folder = self.curvature_dir();
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(Error::io("list the curvatures", &folder)(e)),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(Error::io("list the curvatures", &folder))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            // Temporary files begin with a dot, other files are somebody else's.
+            if name.strip_suffix(".json").is_none_or(|stem| stem.parse::<usize>().is_err()) {
+                continue;
+            }
+            let text = fs::read_to_string(&path).map_err(Error::io("read a curvature", &path))?;
+            let record = serde_json::from_str(&text).map_err(|e| Error::BadFile {
+                what: format!("the curvature does not parse ({e})"),
+                remedy: "remove the file and run `lossreel curvature` again".into(),
+                path,
+            })?;
+            found.push(record);
+        }
+        found.sort_by_key(|r: &CurvatureRecord| r.snapshot);
+        Ok(found)
+    }
+
+    /// Writes one.
+    pub fn write_curvature(&self, record: &CurvatureRecord) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(record).expect("a curvature is plain data");
+        text.push('\n');
+        disk::write_bytes(&self.curvature_path(record.snapshot), text.as_bytes())
+    }
+}

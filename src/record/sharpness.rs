@@ -1,0 +1,93 @@
+//! Sharpness while a run trains: measured by the recorder, so that training does not know of it and
+//! its bytes do not change.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use super::{Policy, RecordSpec, SharpnessRecord};
+use crate::Result;
+use crate::curvature::{ExtremesConfig, extremes};
+use crate::dataset::{SampleOrder, choose};
+use crate::objective::DatasetObjective;
+use crate::rng::Streams;
+use crate::train::{Setup, TrainState};
+
+/// Measures when its policy says so.
+pub(super) struct SharpnessMeter {
+    policy: Policy,
+    samples: usize,
+    /// The loss on the sample; made at the first measurement.
+    objective: Option<DatasetObjective>,
+    /// The step of the last measurement, of this process or an earlier one.
+    last_step: Option<u64>,
+    /// Seconds spent measuring in this process.
+    pub secs: f64,
+}
+
+impl SharpnessMeter {
+    /// A meter for `spec`, which says whether there is one; `last_step` is that of the last
+    /// measurement the log holds.
+    pub fn new(spec: &RecordSpec, last_step: Option<u64>) -> Option<Self> {
+        let policy = spec.sharpness?;
+        let samples = spec.sharpness_samples.unwrap_or(super::SHARPNESS_SAMPLES);
+        Some(Self { policy, samples, objective: None, last_step, secs: 0.0 })
+    }
+
+    /// Whether the state after `step` steps is measured and was not yet.
+    pub fn is_due(&self, step: u64, steps_per_epoch: u64) -> bool {
+        self.policy.takes(step, steps_per_epoch) && self.is_missing(step)
+    }
+
+    /// Whether the state after `step` steps was not measured yet.
+    pub fn is_missing(&self, step: u64) -> bool {
+        self.last_step.is_none_or(|last| last < step)
+    }
+
+    /// Measures `state`. The sample and the start of the iteration are those of
+    /// `lossreel curvature`'s defaults (seed 0), so that both ways give the same number.
+    pub fn measure(
+        &mut self,
+        setup: &Setup,
+        state: &TrainState,
+        epoch: f64,
+    ) -> Result<SharpnessRecord> {
+        let started = Instant::now();
+        let objective = match &self.objective {
+            Some(objective) => objective.with_buffers(state.buffers.clone())?,
+            None => self.objective(setup, state)?,
+        };
+        let config = ExtremesConfig::default();
+        let never = AtomicBool::new(false);
+        let found = extremes(&objective, &state.theta, config, &Streams::new(0), &never)?;
+        let record = SharpnessRecord {
+            step: state.step,
+            epoch,
+            sharpness: found.eigenvalues[0],
+            residual: found.residuals[0],
+            iterations: found.iterations,
+            samples: objective.samples(),
+        };
+        self.objective = Some(objective);
+        self.last_step = Some(state.step);
+        self.secs += started.elapsed().as_secs_f64();
+        Ok(record)
+    }
+
+    fn objective(&self, setup: &Setup, state: &TrainState) -> Result<DatasetObjective> {
+        let train = &setup.data.train;
+        let sample = if self.samples == 0 || self.samples >= train.len() {
+            train.clone()
+        } else {
+            let order = SampleOrder::Balanced;
+            train.select(&choose(&train.labels, self.samples, order, &Streams::new(0))?)
+        };
+        DatasetObjective::new(
+            setup.backend.clone(),
+            state.buffers.clone(),
+            Arc::new(sample),
+            setup.stats.clone(),
+            setup.data.max_value,
+        )
+    }
+}

@@ -1,0 +1,222 @@
+//! One surface in its window: the box, the sheet, what lies on it, as a frame's camera sees them.
+
+use tiny_skia::PathBuilder;
+
+use super::axes::{Axes, Ink};
+use super::camera::{Camera, OVERVIEW, View, fit};
+use super::flight::{CameraPath, Flight};
+use super::heightfield::HeightField;
+use super::horizon::LightMap;
+use super::paint::{Light, Paint};
+use super::picture::{self, Scene};
+use super::shade::Lamps;
+use super::trail::{Drawn, Sizes, Trail};
+use super::vantage;
+use super::vec3::Vec3;
+use crate::render::canvas::{Canvas, Cap, Rect, Stroke};
+use crate::render::color::Color;
+use crate::render::layout::Type;
+use crate::render::theme::Theme;
+
+/// One surface's place, made ready.
+pub struct Stand {
+    /// The box.
+    pub axes: Axes,
+    /// The path.
+    pub trail: Trail,
+    /// The camera's way.
+    pub flight: Flight,
+    /// The colours of what lies on the surface.
+    pub materials: Vec<Light>,
+    /// The window.
+    pub viewport: Rect,
+    /// The pixel that the camera's target falls on.
+    pub centre: [f32; 2],
+}
+
+/// What all stands of a picture share.
+pub struct Studio<'a> {
+    /// Colours of everything but the surface.
+    pub theme: &'a Theme,
+    /// The surface's.
+    pub paint: Paint,
+    /// Sizes of type.
+    pub font: Type,
+    /// Pixels a design pixel.
+    pub s: f32,
+    /// The lens, in pixels.
+    pub focal: f32,
+    /// Pictures of which one is the mean, each moved by parts of a pixel.
+    pub passes: Vec<[f32; 2]>,
+}
+
+/// The surface of a frame.
+pub struct Ground<'a> {
+    /// Its heights.
+    pub field: &'a HeightField,
+    /// Its sky and light under a lamp at an azimuth and an elevation (radians).
+    pub light: &'a dyn Fn(f32, f32) -> LightMap,
+    /// How far it is from one that was evaluated, 0 to 1: it pales.
+    pub between: f32,
+}
+
+/// When a frame is.
+#[derive(Debug, Clone, Copy)]
+pub struct When {
+    /// Its number.
+    pub frame: usize,
+    /// Its share of the film.
+    pub share: f64,
+    /// How far the path is, in its clock's unit.
+    pub time: f64,
+    /// For how long its tail fades, likewise.
+    pub fade: f64,
+}
+
+/// About how wide the boxes in a window `frame` large are.
+pub fn box_width(frame: Rect) -> f32 {
+    0.75 * frame.w.min(1.6 * frame.h)
+}
+
+/// Nodes of a height field for that window: about one for every one and a half pixels, more for
+/// means of `passes` pictures.
+pub fn nodes(frame: Rect, passes: usize) -> usize {
+    ((0.7 * box_width(frame) * (passes as f32).sqrt()) as usize).max(200)
+}
+
+/// Parts of a pixel by which `n` pictures are moved.
+pub fn passes(n: usize) -> Vec<[f32; 2]> {
+    (0..n)
+        .map(|i| {
+            // Even over the pixel in both directions (the R2 sequence, Roberts 2018).
+            let at = |k: f32| if n == 1 { 0.0 } else { ((i as f32 + 0.5) * k).fract() - 0.5 };
+            [0.5 * at(0.754_877_7), 0.5 * at(0.569_840_3)]
+        })
+        .collect()
+}
+
+/// One lens for all of `stands`, the longest that shows every box whole; sets where their middles
+/// are. `relief` is the boxes' height.
+pub fn focus(stands: &mut [Stand], way: &CameraPath, relief: f32, font: &Type, s: f32) -> f32 {
+    let views = way.overviews([0.0, 0.0, 0.42 * relief]);
+    let fits: Vec<(f32, [f32; 2])> = stands
+        .iter()
+        .map(|stand| {
+            let [left, top, right, bottom] = stand.axes.room(font, s);
+            let v = stand.viewport;
+            let inside = [v.x + left, v.y + top, v.right() - right, v.bottom() - bottom];
+            fit(&views, &stand.axes.corners(), inside)
+        })
+        .collect();
+    let focal = fits.iter().map(|f| f.0).fold(f32::INFINITY, f32::min);
+    for (stand, (own, centre)) in stands.iter_mut().zip(fits) {
+        // Around the middle of its own fit when another box's lens is shorter.
+        let v = stand.viewport;
+        let middle = [v.x + 0.5 * v.w, v.y + 0.5 * v.h];
+        stand.centre = [0, 1].map(|k| middle[k] + (centre[k] - middle[k]) * focal / own);
+    }
+    focal
+}
+
+impl Stand {
+    /// Draws the window; the path has `color`.
+    pub fn draw(
+        &self,
+        canvas: &mut dyn Canvas,
+        studio: &Studio,
+        ground: &Ground,
+        when: When,
+        color: Color,
+    ) {
+        let (theme, s) = (studio.theme, studio.s);
+        let view = self.flight.view(when.frame, when.share);
+        let camera = Camera::new(&view, studio.focal, self.centre);
+        let whole = self.axes.corners().iter().all(|&p| {
+            camera.project(p).is_some_and(|[x, y, _]| self.viewport.contains(x, y, 0.0))
+        });
+        let ink = Ink { theme, font: studio.font, s, strength: 1.0 - view.follow };
+        if !whole {
+            canvas.set_clip(Some(self.viewport));
+        }
+        self.axes.draw_behind(canvas, &camera, &ink);
+        let drawn = self.draw_picture(canvas, studio, ground, &view, &camera, when);
+        if let Some(ends) = drawn.below {
+            draw_below(canvas, &camera, ends, color, studio);
+        }
+        // A ball behind a hill is hidden, but a reader should know where to look for it.
+        let hidden = drawn.ball.filter(|&p| !vantage::visible(ground.field, p, view.eye));
+        if let Some([x, y, _]) = hidden.and_then(|p| camera.project(p)) {
+            let ring = PathBuilder::from_circle(x, y, (8.0 * s).max(3.0));
+            let dash = Some([3.4 * s, 3.0 * s]);
+            let line = |color, width: f32| Stroke { dash, ..Stroke::solid(color, width) };
+            if let Some(ring) = ring {
+                canvas.stroke(&ring, &line(theme.casing.alpha(0.6), (3.2 * s).max(1.6)));
+                canvas.stroke(&ring, &line(color.alpha(0.9), (1.6 * s).max(0.9)));
+            }
+        }
+        self.axes.draw_before(canvas, &camera, &ink);
+        canvas.set_clip(None);
+    }
+
+    fn draw_picture(
+        &self,
+        canvas: &mut dyn Canvas,
+        studio: &Studio,
+        ground: &Ground,
+        view: &View,
+        camera: &Camera,
+        when: When,
+    ) -> Drawn {
+        let [azimuth, elevation] = Lamps::new(view).angles;
+        let mut light = (ground.light)(azimuth, elevation);
+        // Sizes are pixels of the overview: what comes near gets larger.
+        let unit = studio.focal / OVERVIEW;
+        let s = studio.s;
+        let sizes = Sizes {
+            tube: (3.1 * s).max(1.3) / unit,
+            ball: (9.0 * s).max(3.0) / unit,
+            fade: when.fade,
+        };
+        let drawn = self.trail.draw(ground.field, &mut light, when.time, &sizes);
+        let scene = Scene {
+            field: ground.field,
+            light: &light,
+            paint: &studio.paint,
+            between: ground.between,
+            solids: &drawn.solids,
+            materials: &self.materials,
+            s,
+            quad: if studio.passes.len() > 1 { 1.6 } else { 3.6 } / unit,
+            stripes: (9.0 * s).max(5.0) / unit,
+        };
+        let v = self.viewport;
+        let local = camera.shifted([-v.x, -v.y]);
+        let size = [v.w as usize, v.h as usize];
+        let rgba = picture::draw(&scene, view, &local, size, &studio.passes);
+        canvas.image(&rgba, size[0] as u32, size[1] as u32, v);
+        drawn
+    }
+}
+
+/// The way down to a true loss below the surface, dashed as it is inside the hill.
+fn draw_below(
+    canvas: &mut dyn Canvas,
+    camera: &Camera,
+    [from, to]: [Vec3; 2],
+    color: Color,
+    studio: &Studio,
+) {
+    let s = studio.s;
+    let Some(ends) = camera.project_segment(from, to) else { return };
+    let dash = Some([5.0 * s, 4.0 * s]);
+    let casing = studio.theme.casing.alpha(0.8);
+    let line = |color, width: f32| Stroke { color, width, dash: None, cap: Cap::Round };
+    canvas.line(&ends, &line(casing, (4.0 * s).max(2.0)));
+    canvas.line(&ends, &Stroke { dash, cap: Cap::Butt, ..line(color, (2.0 * s).max(1.0)) });
+    let (x, y) = ends[1];
+    for (radius, color) in
+        [(6.4, studio.theme.casing), (5.2, color), (2.8, studio.theme.casing)]
+    {
+        canvas.disc(x, y, (radius * s).max(0.4 * radius), color);
+    }
+}

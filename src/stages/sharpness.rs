@@ -1,0 +1,208 @@
+//! Sharpness over training as the strip below a film shows it: what the run measured while it trained
+//! or what `lossreel curvature` found afterwards, and the edge of stability beside it.
+
+use crate::optim::Edge;
+use crate::record::{Metrics, Run};
+use crate::render::scene::{Clock, Quantity, Series, Split};
+use crate::spec::Spec;
+use crate::{Error, Result};
+
+/// The sharpness of a run over its steps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sharpness {
+    /// In the order of the steps; NaN where a Hessian-vector product was not finite.
+    pub points: Vec<SharpnessPoint>,
+    /// The edge of stability of the optimizer, where one is known.
+    pub edge: Option<Edge>,
+}
+
+/// The sharpness at a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SharpnessPoint {
+    /// Steps done.
+    pub step: u64,
+    /// Position in epochs.
+    pub epoch: f64,
+    /// The largest eigenvalue.
+    pub value: f64,
+}
+
+/// More values of the edge than this are thinned.
+const POINTS: usize = 240;
+
+impl Sharpness {
+    /// Reads what is known of `run`: the log's measurements, or `curvature/`, whichever has more
+    /// points; they are not mixed, as their samples may differ.
+    ///
+    /// # Errors
+    /// [`Error::Run`] naming the command when there is none.
+    pub fn of_run(run: &Run, spec: &Spec, metrics: &Metrics) -> Result<Self> {
+        let logged = metrics.sharpness.iter();
+        let logged: Vec<SharpnessPoint> = logged
+            .map(|s| SharpnessPoint { step: s.step, epoch: s.epoch, value: s.sharpness })
+            .collect();
+        let mut computed: Vec<SharpnessPoint> = run
+            .curvature()?
+            .iter()
+            .filter(|r| r.of.split == "train")
+            .map(|r| SharpnessPoint { step: r.step, epoch: r.epoch, value: r.sharpness() })
+            .collect();
+        computed.sort_by_key(|p| p.step);
+        let points = if computed.len() > logged.len() { computed } else { logged };
+        if points.is_empty() {
+            let root = run.root().display();
+            return Err(Error::Run {
+                what: "there is no sharpness to show".into(),
+                remedy: format!(
+                    "compute it: lossreel curvature {root} (or measure it while training: --set \
+                     record.sharpness=epoch)"
+                ),
+                path: run.root().to_path_buf(),
+            });
+        }
+        Ok(Self { points, edge: spec.optim.edge() })
+    }
+
+    /// The curve in the colour of `panel`, broken where measurements are missing, and the edge beside
+    /// it where it is near enough to be in the picture.
+    pub fn series(&self, panel: usize, clock: Clock, metrics: &Metrics) -> Vec<Series> {
+        let at = |epoch: f64, step: u64| if clock == Clock::Step { step as f64 } else { epoch };
+        let mut points: Vec<(f64, f64)> = Vec::new();
+        let gap = self.usual_gap();
+        let mut before: Option<&SharpnessPoint> = None;
+        for point in &self.points {
+            // Longer than two usual ones and a half: here some were left out.
+            if let Some(last) = before
+                && (point.step - last.step) as f64 > 2.5 * gap
+            {
+                points.push((at(point.epoch, point.step), f64::NAN));
+            }
+            points.push((at(point.epoch, point.step), point.value));
+            before = Some(point);
+        }
+        let curve = |name: String, split, points| Series {
+            name,
+            panel,
+            quantity: Quantity::Sharpness,
+            split,
+            points,
+        };
+        let highest = points.iter().map(|p| p.1).filter(|v| v.is_finite()).fold(0.0, f64::max);
+        let mut series = vec![curve(String::new(), Split::Train, points)];
+        if let Some(edge) = self.edge {
+            let line = edge_line(edge, metrics, highest, at);
+            if !line.is_empty() {
+                series.push(curve(edge.formula.into(), Split::Bound, line));
+            }
+        }
+        series
+    }
+
+    /// The usual number of steps between two measurements: the upper quartile, as those of a geometric
+    /// policy grow.
+    fn usual_gap(&self) -> f64 {
+        let mut gaps: Vec<u64> = self.points.windows(2).map(|w| w[1].step - w[0].step).collect();
+        gaps.sort_unstable();
+        gaps.get(gaps.len() * 3 / 4).map_or(f64::INFINITY, |&g| g as f64)
+    }
+}
+
+/// The edge over the steps. A schedule that goes to zero takes it to infinity: it leaves the chart
+/// where it is out of all proportion to the `highest` sharpness, unless it never is near.
+fn edge_line(
+    edge: Edge,
+    metrics: &Metrics,
+    highest: f64,
+    at: impl Fn(f64, u64) -> f64,
+) -> Vec<(f64, f64)> {
+    let steps = &metrics.steps;
+    let least = steps.iter().map(|s| edge.product / s.lr).fold(f64::INFINITY, f64::min);
+    if !least.is_finite() {
+        return Vec::new();
+    }
+    let ceiling = (3.0 * highest).max(1.2 * least);
+    // Both ends of a change, so that a step stays a step; of a rate that always changes, some.
+    let changes = |i: usize| {
+        i == 0
+            || i + 1 == steps.len()
+            || steps[i].lr != steps[i - 1].lr
+            || steps[i].lr != steps[i + 1].lr
+    };
+    let mut kept: Vec<usize> = (0..steps.len()).filter(|&i| changes(i)).collect();
+    if kept.len() > 2 * POINTS {
+        kept = kept.iter().copied().step_by(kept.len() / POINTS).chain([steps.len() - 1]).collect();
+    }
+    kept.iter()
+        .map(|&i| {
+            let value = edge.product / steps[i].lr;
+            (at(steps[i].epoch, steps[i].step), if value <= ceiling { value } else { f64::NAN })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::StepRecord;
+
+    fn metrics(lr: impl Fn(u64) -> f64) -> Metrics {
+        let step = |step: u64| StepRecord {
+            step,
+            epoch: step as f64 / 10.0,
+            lr: lr(step),
+            loss: 1.0,
+            accuracy: 0.5,
+            grad_norm: 1.0,
+            elapsed_secs: None,
+        };
+        Metrics { steps: (1..=100).map(step).collect(), ..Metrics::default() }
+    }
+
+    fn sharpness(steps: &[u64]) -> Sharpness {
+        let point = |&step: &u64| SharpnessPoint {
+            step,
+            epoch: step as f64 / 10.0,
+            value: 5.0 + step as f64,
+        };
+        let edge = Some(Edge { product: 2.0, formula: "2/lr" });
+        Sharpness { points: steps.iter().map(point).collect(), edge }
+    }
+
+    #[test]
+    fn a_missing_measurement_breaks_the_curve() {
+        let series = sharpness(&[0, 10, 20, 60, 70]).series(0, Clock::Step, &metrics(|_| 0.1));
+        let breaks: Vec<f64> =
+            series[0].points.iter().filter(|p| p.1.is_nan()).map(|p| p.0).collect();
+        assert_eq!(breaks, [60.0]);
+        assert_eq!((series[0].split, series[0].points.len()), (Split::Train, 6));
+        let whole = sharpness(&[0, 10, 20, 30]).series(0, Clock::Epoch, &metrics(|_| 0.1));
+        assert!(whole[0].points.iter().all(|p| p.1.is_finite()));
+        assert_eq!(whole[0].points[1].0, 1.0, "epochs by the epoch's clock");
+        // After steps 1, 2, 4, 8, ...: the gaps grow and nothing is missing.
+        let dense =
+            sharpness(&[0, 1, 2, 4, 8, 16, 32, 64]).series(0, Clock::Step, &metrics(|_| 0.1));
+        assert!(dense[0].points.iter().filter(|p| p.1.is_nan()).count() <= 1, "{dense:?}");
+    }
+
+    #[test]
+    fn the_edge_follows_the_learning_rate_and_leaves_the_chart_where_that_vanishes() {
+        let drop = metrics(|step| if step <= 50 { 0.04 } else { 0.02 });
+        let series = sharpness(&[0, 50, 100]).series(0, Clock::Step, &drop);
+        assert_eq!((series[1].name.as_str(), series[1].split), ("2/lr", Split::Bound));
+        let close = |a: (f64, f64), b: (f64, f64)| a.0 == b.0 && (a.1 - b.1).abs() < 1e-9;
+        for (point, want) in series[1].points.iter().zip([(1., 50.), (50., 50.), (51., 100.)]) {
+            assert!(close(*point, want), "{:?}", series[1].points);
+        }
+        let cosine = metrics(|step| 0.05 * (1.0 - step as f64 / 100.0));
+        let line = &sharpness(&[0, 50, 100]).series(0, Clock::Step, &cosine)[1].points;
+        type Points = Vec<(f64, f64)>;
+        let (shown, hidden): (Points, Points) = line.iter().partition(|p| p.1.is_finite());
+        assert!(!shown.is_empty() && !hidden.is_empty());
+        assert!(shown.iter().all(|p| p.1 <= 3.0 * 105.0), "{shown:?}");
+        // Far above the sharpness all along: shown all the same, or nobody would know.
+        let far = sharpness(&[0, 1]).series(0, Clock::Step, &metrics(|_| 1e-4));
+        assert!(far[1].points.iter().all(|p| p.1 == 2e4));
+        // A rate of zero has no edge.
+        assert_eq!(sharpness(&[0, 1]).series(0, Clock::Step, &metrics(|_| 0.0)).len(), 1);
+    }
+}
