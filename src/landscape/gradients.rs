@@ -183,7 +183,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::backend::{BackendName, backend};
+    use crate::backend::{BackendName, Precision, backend};
     use crate::dataset::{DataSet, LoadOptions, NormChoice, NormStats, load};
     use crate::models::ModelSpec;
     use crate::network::ParamLayout;
@@ -204,6 +204,7 @@ mod tests {
             sample_seed: 0,
             batch_norm: "frozen".into(),
             backend: "analytic".into(),
+            precision: Precision::F32,
         }
     }
 

@@ -66,7 +66,8 @@ impl<'a> Frames<'a> {
     pub fn share_drawn(&self) -> Result<f32> {
         let last = self.count() - 1;
         let share = |index: usize| self.picture(index).map(|picture| picture.dirty().share());
-        let shares = [0, last / 2, last].into_par_iter().map(share).collect::<Result<Vec<f32>>>()?;
+        let shares =
+            [0, last / 2, last].into_par_iter().map(share).collect::<Result<Vec<f32>>>()?;
         Ok(shares.into_iter().fold(0.0, f32::max))
     }
 

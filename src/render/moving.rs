@@ -4,8 +4,8 @@
 use super::canvas::{Canvas, TextStyle};
 use super::chart::{self, Chart};
 use super::field::Domain;
-pub use super::layers::{Ball, Moving, MovingLayer, Position};
 use super::layers::{BOARD_LINES, Pace, draw_board};
+pub use super::layers::{Ball, Moving, MovingLayer, Position};
 use super::layout::{Contents, Layout};
 use super::panel;
 use super::path::{Pen, Track};

@@ -64,7 +64,8 @@ impl Horizon {
             })
             .collect();
         let code = |e: f32| (e / (0.5 * PI) * CODE + 0.5) as u16;
-        let elevations = elevations.into_iter().map(|e| e.into_iter().map(code).collect()).collect();
+        let elevations =
+            elevations.into_iter().map(|e| e.into_iter().map(code).collect()).collect();
         Self { elevations, sky }
     }
 

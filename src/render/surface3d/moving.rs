@@ -115,8 +115,7 @@ impl<'a> MovingSurface<'a> {
         let axes =
             Axes::new(&page.panels[0], &base, &scale, &moving.value_label, &layout.font, width);
         let materials = materials(theme, theme.series_color(0));
-        let mut stands =
-            [Stand { axes, trail, flight, materials, viewport, centre: [0.0; 2] }];
+        let mut stands = [Stand { axes, trail, flight, materials, viewport, centre: [0.0; 2] }];
         let focal = focus(&mut stands, &way, look.relief, &layout.font, layout.s);
         let [stand] = stands;
         let studio = Studio {
@@ -127,19 +126,7 @@ impl<'a> MovingSurface<'a> {
             focal,
             passes: passes(look.passes),
         };
-        Ok(Self {
-            moving,
-            theme,
-            layout,
-            scale,
-            studio,
-            stand,
-            base,
-            sheets,
-            charts,
-            pace,
-            end,
-        })
+        Ok(Self { moving, theme, layout, scale, studio, stand, base, sheets, charts, pace, end })
     }
 
     /// The surface of a position.
@@ -215,9 +202,7 @@ impl Show for MovingSurface<'_> {
         let light = |azimuth: f32, elevation: f32| {
             let now = &self.sheets[at.layer].horizon;
             match self.sheets.get(at.layer + 1).filter(|_| at.share > 0.0) {
-                Some(next) => {
-                    now.light_towards(&next.horizon, at.share as f32, azimuth, elevation)
-                }
+                Some(next) => now.light_towards(&next.horizon, at.share as f32, azimuth, elevation),
                 None => now.light(azimuth, elevation),
             }
         };

@@ -131,9 +131,10 @@ impl Stand {
         let (theme, s) = (studio.theme, studio.s);
         let view = self.flight.view(when.frame, when.share);
         let camera = Camera::new(&view, studio.focal, self.centre);
-        let whole = self.axes.corners().iter().all(|&p| {
-            camera.project(p).is_some_and(|[x, y, _]| self.viewport.contains(x, y, 0.0))
-        });
+        let whole =
+            self.axes.corners().iter().all(|&p| {
+                camera.project(p).is_some_and(|[x, y, _]| self.viewport.contains(x, y, 0.0))
+            });
         let ink = Ink { theme, font: studio.font, s, strength: 1.0 - view.follow };
         if !whole {
             canvas.set_clip(Some(self.viewport));
@@ -214,9 +215,7 @@ fn draw_below(
     canvas.line(&ends, &line(casing, (4.0 * s).max(2.0)));
     canvas.line(&ends, &Stroke { dash, cap: Cap::Butt, ..line(color, (2.0 * s).max(1.0)) });
     let (x, y) = ends[1];
-    for (radius, color) in
-        [(6.4, studio.theme.casing), (5.2, color), (2.8, studio.theme.casing)]
-    {
+    for (radius, color) in [(6.4, studio.theme.casing), (5.2, color), (2.8, studio.theme.casing)] {
         canvas.disc(x, y, (radius * s).max(0.4 * radius), color);
     }
 }
