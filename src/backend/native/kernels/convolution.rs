@@ -83,10 +83,11 @@ impl Forward {
         if let Some(kernel) = geometry.winograd(numbers, input, output) {
             return Some(Self::Winograd(kernel));
         }
-        // Vector multiplications that an image saves, against some two cycles for each vector of
-        // the picture that is rounded.
+        // Windows of few channels are many short runs, whose beginnings take the time: with three
+        // channels in, bf16 was never faster. Otherwise the vector multiplications that an image
+        // saves count, against some two cycles for each vector of the picture that is rounded.
         let saved = output.pixels() * form.kernel * form.kernel * (input.c / 2) * output.stride;
-        let pays = saved > 2 * input.len();
+        let pays = input.c >= 8 && saved > 2 * input.len();
         pays.then(|| Self::Narrow(NarrowConv::new(level, numbers, [input, output], form, images)))
     }
 
