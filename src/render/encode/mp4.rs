@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn cuts_are_even_and_depend_on_the_length_alone() {
         assert_eq!(cut(70, 60), [0..35, 35..70]);
-        assert_eq!(cut(60, 60), [0..60]);
+        assert!(matches!(&cut(60, 60)[..], [whole] if *whole == (0..60)));
         assert_eq!(cut(3, 2), [0..2, 2..3]);
         let film = cut(1001, 60);
         assert!(film.iter().all(|s| (58..=60).contains(&s.len())));
