@@ -26,6 +26,8 @@ if [ ! -d "$spirals/surfaces/pca" ]; then
   "$lossreel" -q plane "$spirals" >/dev/null
   "$lossreel" -q surface "$spirals" --grid 41x41 --samples 500 >/dev/null
 fi
+[ -d "$with/surfaces/pca-snapshots" ] ||
+  "$lossreel" -q surface "$with" --stack snapshots --layers 8 --grid 21x21 --samples 200
 
 SCENES=(
   "contour|film|$with"
@@ -46,6 +48,7 @@ SCENES=(
   "spectrum|still|$with $without --as spectrum"
   "surface|film|$with --as surface"
   "surface-pair|film|$with $without --as surface"
+  "surface-follow|film|$with --as surface --camera follow"
   "surface-portrait|still|$with --as surface --size 720x1280"
   "surface-small|still|$with $without --as surface --size 320x180"
   "moving|film|$with --as moving"

@@ -1,8 +1,9 @@
 #!/bin/sh
 # A race of optimizers from one start, from the runs to the films.
 #   experiments/race.sh digits                   # embedded data, well under a minute
-#   experiments/race.sh cifar10 [--data-dir DIR]  # some minutes
-# Everything lands in outputs/race_SET. A stage that is done is done again only with RACE_FORCE=1.
+#   experiments/race.sh cifar10 [--data-dir DIR] [--set KEY=VALUE ...]  # some minutes
+# Everything lands in outputs/race_SET. What is done is done again only with RACE_FORCE=1;
+# interrupted, the same command goes on.
 set -eu
 set_name=${1:-digits}
 [ $# -gt 0 ] && shift
@@ -14,8 +15,11 @@ force=${RACE_FORCE:+--force}
 train() { # name, then settings
     name=$1
     shift
-    [ -z "$force" ] && [ -f "$out/$name/manifest.json" ] && return
-    $lossreel train "$spec" --out "$out/$name" $force "$@"
+    if [ -z "$force" ] && [ -f "$out/$name/checkpoint.safetensors" ]; then
+        $lossreel train --resume "$out/$name" # nothing, for a run that has ended
+    else
+        $lossreel train "$spec" --out "$out/$name" --force "$@"
+    fi
 }
 
 case $set_name in
@@ -29,11 +33,10 @@ train adam --set optim.rule=adam --set optim.lr=$adam "$@"
 $lossreel plane "$out/sgd" "$out/momentum" "$out/adam" --out "$out/joint" --origin mean
 $lossreel surface "$out/joint" --grid $grid --samples $samples --buffers-of momentum $force
 names="--panel-title SGD --panel-title Momentum --panel-title Adam"
-for file in race.mp4 race.gif race.png; do
-    size=1280x720
-    [ $file = race.gif ] && size=960x540
-    $lossreel render "$out/joint" --as race $names --goal test_accuracy=$goal \
-        --size $size --out "$out/$file"
-done
+film() { # the options of a file, which is the last
+    $lossreel render "$out/joint" --as race $names --goal test_accuracy=$goal "$@"
+}
+film --poster --out "$out/race.mp4"
+film --size 960x540 --max-size 8MB --out "$out/race.gif"
 $lossreel render "$out/joint" --as race $names --layout multiples --clock wall \
     --goal train_loss --out "$out/race_wall.mp4"

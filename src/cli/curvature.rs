@@ -77,7 +77,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         let remedy = "use a share such as 1e-3";
         return Err(Error::bad_value("--tolerance", args.tolerance, "out of range", remedy));
     }
-    let subject = args.target.subject()?;
+    let subject = args.target.subject_of_curvature()?;
     let test = args.sample.split == Some(SplitName::Test);
     let default = subject.split_len(test).min(SHARPNESS_SAMPLES);
     let request = CurvatureRequest {

@@ -268,7 +268,8 @@ impl Options {
         let run = request.only("moving")?.run;
         let stack = format!("{}-snapshots", request.plane);
         let surface = request.surface.unwrap_or(&stack);
-        let scene = moving::gather(&run, request.plane, surface, request.title)?;
+        let telling = self.telling()?;
+        let scene = moving::gather(&run, request.plane, surface, request.title, &telling)?;
         let (_, size) = output.check()?;
         let (theme, frames, fps) = (&output.theme, output.frames, output.fps);
         match self.view {

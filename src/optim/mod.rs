@@ -21,7 +21,6 @@ mod stability;
 pub use clip::{clip_grad_norm, grad_norm};
 pub use config::{Decay, DecayOn, OptimConfig, RuleName};
 pub use schedule::{ScheduleConfig, ScheduleKind};
-pub use stability::Edge;
 
 use std::fmt::Debug;
 use std::ops::Range;

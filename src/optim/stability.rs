@@ -8,43 +8,25 @@
 
 use super::{OptimConfig, RuleName};
 
-/// A threshold of sharpness with the formula it comes from.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Edge {
-    /// lambda lr at the edge.
-    pub product: f64,
-    /// How the threshold is written: `2/lr`.
-    pub formula: &'static str,
-}
-
 impl OptimConfig {
-    /// The edge of stability of this (resolved) optimizer; `None` where none is known: for rules that
-    /// rescale the gradient, and with clipping, which bounds the step instead. Weight decay, which
-    /// adds itself to every eigenvalue, is left out.
-    pub fn edge(&self) -> Option<Edge> {
+    /// The edge of stability of this (resolved) optimizer as lambda lr: 2 for plain gradient descent,
+    /// 2 + 2 beta with momentum. `None` where none is known: for rules that rescale the gradient, and
+    /// with clipping, which bounds the step instead. Weight decay, which adds itself to every
+    /// eigenvalue, is left out.
+    pub fn edge(&self) -> Option<f64> {
         if self.rule != RuleName::Sgd || self.grad_clip.is_some() {
             return None;
         }
         let beta = self.momentum.unwrap_or(0.9);
         let taken = 1.0 - self.dampening.unwrap_or(0.0);
-        if taken == 0.0 {
-            return None;
+        // Where the iteration's matrix has the eigenvalue -1, for the heavy ball
+        // b <- beta b + (1 - dampening) g, theta <- theta - lr b, and for Nesterov's
+        // theta <- theta - lr (g + beta b).
+        match (beta == 0.0, self.nesterov == Some(true)) {
+            (true, _) => Some(2.0),
+            (_, true) => Some((2.0 + 2.0 * beta) / (1.0 + 2.0 * beta)),
+            _ => (taken > 0.0).then(|| (2.0 + 2.0 * beta) / taken),
         }
-        // Where the iteration's matrix has the eigenvalue -1: heavy ball
-        // b <- beta b + g, theta <- theta - lr b; Nesterov theta <- theta - lr (g + beta b).
-        Some(match (beta == 0.0, self.nesterov == Some(true)) {
-            (true, _) => Edge { product: 2.0, formula: "2/lr" },
-            (_, false) if taken == 1.0 => {
-                Edge { product: 2.0 + 2.0 * beta, formula: "(2 + 2β)/lr" }
-            }
-            (_, false) => {
-                Edge { product: (2.0 + 2.0 * beta) / taken, formula: "(2 + 2β)/((1 − d) lr)" }
-            }
-            (_, true) => Edge {
-                product: (2.0 + 2.0 * beta) / (1.0 + 2.0 * beta),
-                formula: "(2 + 2β)/((1 + 2β) lr)",
-            },
-        })
     }
 }
 
@@ -56,7 +38,7 @@ mod tests {
     /// How far 2,000 steps at `lambda` times the edge leave a parabola's minimum.
     fn distance(config: &OptimConfig, share: f64) -> f64 {
         let (lr, edge) = (0.1, config.edge().unwrap());
-        let lambda = (share * edge.product / lr) as f32;
+        let lambda = (share * edge / lr) as f32;
         let mut optimizer = Optimizer::new(config, 1, &[]).unwrap();
         let mut theta = vec![1.0f32];
         for _ in 0..2000 {
@@ -91,6 +73,6 @@ mod tests {
             assert_eq!(config.resolve().unwrap().edge(), None, "{toml}");
         }
         let plain: OptimConfig = toml::from_str("momentum = 0").unwrap();
-        assert_eq!(plain.resolve().unwrap().edge().unwrap().formula, "2/lr");
+        assert_eq!(plain.resolve().unwrap().edge(), Some(2.0));
     }
 }

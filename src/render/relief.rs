@@ -330,9 +330,8 @@ mod tests {
                 let [tail, neck] = found[k];
                 (neck.0 - tail.0).hypot(neck.1 - tail.1)
             };
-            // Far out along x the bowl is steeper than near the middle; by its logarithm it is not
-            // that much so.
-            assert!(length(5) > length(3), "{} {}", length(5), length(3));
+            // Far out along x the bowl is steeper than near the middle; its logarithm need not be.
+            assert!(log || length(5) > length(3), "{} {}", length(5), length(3));
         }
     }
 }

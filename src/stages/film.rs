@@ -200,8 +200,10 @@ fn arrows(
         return Ok(Arrows::Interpolant);
     }
     // Gradients beside a surface that is no longer theirs are none.
-    let found = GradientStore::open(store.folder())?
-        .filter(|found| Header { grid: store.header.grid, ..found.header.clone() } == store.header);
+    let found = GradientStore::open(store.folder())?.filter(|found| {
+        let Header { grid, precision, .. } = store.header;
+        Header { grid, precision, ..found.header.clone() } == store.header
+    });
     let gradients = found.iter().flat_map(|found| {
         found.cells.iter().flatten().map(|cell| {
             let [x, y] = found.header.grid.point(cell.k);

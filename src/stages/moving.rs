@@ -4,8 +4,10 @@ use crate::landscape::{Plane, Stack, StackKind, SurfaceStore};
 use crate::record::Run;
 use crate::render::moving::{Ball, Moving, MovingLayer};
 use crate::render::scale::thousands;
-use crate::render::scene::{ContourPanel, Grid, PathPoint, Quantity, Series, Split};
+use crate::render::scene::{Clock, ContourPanel, Grid, PathPoint, Quantity, Series, Split};
+use crate::spec::Spec;
 use crate::stages::footing::{self, ErrorOf};
+use crate::stages::telling::Telling;
 use crate::{Error, Result};
 
 /// Seconds for which the last frame stands.
@@ -16,7 +18,13 @@ const HOLD_SECS: f64 = 2.0;
 /// # Errors
 /// Those of reading the run; [`Error::Landscape`] when the stack is missing, of another plane, or not
 /// finished.
-pub fn gather(run: &Run, plane: &str, surface: &str, title: Option<&str>) -> Result<Moving> {
+pub fn gather(
+    run: &Run,
+    plane: &str,
+    surface: &str,
+    title: Option<&str>,
+    telling: &Telling,
+) -> Result<Moving> {
     let stack = Stack::open(&run.surface_dir(surface))?;
     let name = plane;
     let plane = Plane::read(&run.plane_path(name))?;
@@ -91,30 +99,18 @@ pub fn gather(run: &Run, plane: &str, surface: &str, title: Option<&str>) -> Res
         hold_secs: HOLD_SECS,
         ..Moving::default()
     };
-    let series = |name: &str, split, quantity, points| Series {
-        name: name.to_string(),
-        panel: 0,
-        quantity,
-        split,
-        points,
-    };
     match about.kind {
         StackKind::Snapshots => {
             let metrics = run.metrics()?;
-            let of = |value: fn(&crate::record::EpochRecord) -> f64| {
-                metrics.epochs.iter().map(|e| (e.epoch as f64, value(e))).collect::<Vec<_>>()
-            };
+            let spec = Spec::parse(&run.spec_toml()?, &[])?;
+            let told = telling.told("", run, &spec, &metrics)?;
             moving.x_label = "epoch".into();
-            moving.strip.series = vec![
-                series("train", Split::Train, Quantity::Loss, of(|e| e.train_loss)),
-                series("test", Split::Test, Quantity::Loss, of(|e| e.test_loss)),
-                series("train", Split::Train, Quantity::Accuracy, of(|e| e.train_accuracy)),
-                series("test", Split::Test, Quantity::Accuracy, of(|e| e.test_accuracy)),
-            ];
+            moving.strip = telling.strip(Clock::Epoch, &[told]);
         }
         StackKind::Batches | StackKind::Dropout => {
             let points = layers.iter().map(|l| (l.epoch, l.plane_loss)).collect();
-            moving.strip.series = vec![series("", Split::Train, Quantity::Loss, points)];
+            let (name, quantity, split) = (String::new(), Quantity::Loss, Split::Train);
+            moving.strip.series = vec![Series { name, panel: 0, quantity, split, points }];
             let word = if about.kind == StackKind::Batches { "mini-batch" } else { "mask" };
             moving.x_label = word.into();
             moving.chart_titles = vec![(Quantity::Loss, "Loss at the ball".into())];

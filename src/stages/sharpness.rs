@@ -1,8 +1,8 @@
 //! Sharpness over training as the strip below a film shows it: what the run measured while it trained
 //! or what `lossreel curvature` found afterwards, and the edge of stability beside it.
 
-use crate::optim::Edge;
 use crate::record::{Metrics, Run};
+use crate::render::scale::significant;
 use crate::render::scene::{Clock, Quantity, Series, Split};
 use crate::spec::Spec;
 use crate::{Error, Result};
@@ -12,8 +12,8 @@ use crate::{Error, Result};
 pub struct Sharpness {
     /// In the order of the steps; NaN where a Hessian-vector product was not finite.
     pub points: Vec<SharpnessPoint>,
-    /// The edge of stability of the optimizer, where one is known.
-    pub edge: Option<Edge>,
+    /// The edge of stability of the optimizer as a product with the learning rate, where one is known.
+    pub edge: Option<f64>,
 }
 
 /// The sharpness at a step.
@@ -68,17 +68,11 @@ impl Sharpness {
     pub fn series(&self, panel: usize, clock: Clock, metrics: &Metrics) -> Vec<Series> {
         let at = |epoch: f64, step: u64| if clock == Clock::Step { step as f64 } else { epoch };
         let mut points: Vec<(f64, f64)> = Vec::new();
-        let gap = self.usual_gap();
-        let mut before: Option<&SharpnessPoint> = None;
-        for point in &self.points {
-            // Longer than two usual ones and a half: here some were left out.
-            if let Some(last) = before
-                && (point.step - last.step) as f64 > 2.5 * gap
-            {
+        for (i, point) in self.points.iter().enumerate() {
+            if self.follows_a_gap(i) {
                 points.push((at(point.epoch, point.step), f64::NAN));
             }
             points.push((at(point.epoch, point.step), point.value));
-            before = Some(point);
         }
         let curve = |name: String, split, points| Series {
             name,
@@ -92,31 +86,33 @@ impl Sharpness {
         if let Some(edge) = self.edge {
             let line = edge_line(edge, metrics, highest, at);
             if !line.is_empty() {
-                series.push(curve(edge.formula.into(), Split::Bound, line));
+                series.push(curve(format!("{}/lr", significant(edge, 3)), Split::Bound, line));
             }
         }
         series
     }
 
-    /// The usual number of steps between two measurements: the upper quartile, as those of a geometric
-    /// policy grow.
-    fn usual_gap(&self) -> f64 {
-        let mut gaps: Vec<u64> = self.points.windows(2).map(|w| w[1].step - w[0].step).collect();
-        gaps.sort_unstable();
-        gaps.get(gaps.len() * 3 / 4).map_or(f64::INFINITY, |&g| g as f64)
+    /// Whether measurements were left out before the `i`-th point: where the steps since the one before
+    /// are more than two and a half times those of the gaps on either side. (A geometric policy's gaps
+    /// grow, but not so fast.)
+    fn follows_a_gap(&self, i: usize) -> bool {
+        let gap =
+            |i: usize| Some(self.points.get(i)?.step - self.points.get(i.checked_sub(1)?)?.step);
+        let beside = gap(i + 1).max(i.checked_sub(1).and_then(gap));
+        matches!((gap(i), beside), (Some(gap), Some(beside)) if gap as f64 > 2.5 * beside as f64)
     }
 }
 
 /// The edge over the steps. A schedule that goes to zero takes it to infinity: it leaves the chart
 /// where it is out of all proportion to the `highest` sharpness, unless it never is near.
 fn edge_line(
-    edge: Edge,
+    edge: f64,
     metrics: &Metrics,
     highest: f64,
     at: impl Fn(f64, u64) -> f64,
 ) -> Vec<(f64, f64)> {
     let steps = &metrics.steps;
-    let least = steps.iter().map(|s| edge.product / s.lr).fold(f64::INFINITY, f64::min);
+    let least = steps.iter().map(|s| edge / s.lr).fold(f64::INFINITY, f64::min);
     if !least.is_finite() {
         return Vec::new();
     }
@@ -134,7 +130,7 @@ fn edge_line(
     }
     kept.iter()
         .map(|&i| {
-            let value = edge.product / steps[i].lr;
+            let value = edge / steps[i].lr;
             (at(steps[i].epoch, steps[i].step), if value <= ceiling { value } else { f64::NAN })
         })
         .collect()
@@ -164,8 +160,7 @@ mod tests {
             epoch: step as f64 / 10.0,
             value: 5.0 + step as f64,
         };
-        let edge = Some(Edge { product: 2.0, formula: "2/lr" });
-        Sharpness { points: steps.iter().map(point).collect(), edge }
+        Sharpness { points: steps.iter().map(point).collect(), edge: Some(2.0) }
     }
 
     #[test]
@@ -181,7 +176,7 @@ mod tests {
         // After steps 1, 2, 4, 8, ...: the gaps grow and nothing is missing.
         let dense =
             sharpness(&[0, 1, 2, 4, 8, 16, 32, 64]).series(0, Clock::Step, &metrics(|_| 0.1));
-        assert!(dense[0].points.iter().filter(|p| p.1.is_nan()).count() <= 1, "{dense:?}");
+        assert!(dense[0].points.iter().all(|p| p.1.is_finite()), "{dense:?}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use super::{Progress, SampleChoice, Subject};
+use crate::backend::Precision;
 use crate::landscape::{
     Axis, GradientStore, Grid, Header, PathLoss, Plane, PlaneKind, SurfaceReport, SurfaceStore,
     evaluate, gradient_grid, theta_at,
@@ -97,7 +98,8 @@ pub fn gradients(
 ) -> Result<GradientStore> {
     let objective = subject.objective(sample)?.with_buffers(plane.buffers.clone())?;
     let grid = gradient_grid(&store.header.grid, size);
-    let header = Header { grid, ..store.header.clone() };
+    // Whatever the losses are evaluated in, gradients are f32.
+    let header = Header { grid, precision: Precision::F32, ..store.header.clone() };
     let mut gradients = GradientStore::begin(store.folder(), header)?;
     let vectors = [plane.origin.as_slice(), &plane.x, &plane.y];
     gradients.measure(vectors, &objective, interrupt, progress)?;

@@ -376,7 +376,6 @@ mod tests {
 
     #[test]
     fn runs_of_one_learning_rate_share_the_edge_and_others_are_told_apart() {
-        use crate::optim::Edge;
         use crate::stages::sharpness::SharpnessPoint;
         let metrics = metrics();
         let points = [0, 250, 500].map(|step| SharpnessPoint {
@@ -385,10 +384,7 @@ mod tests {
             value: 20.0,
         });
         let run = |name, product| Told {
-            sharpness: Some(Sharpness {
-                points: points.to_vec(),
-                edge: Some(Edge { product, formula: "2/lr" }),
-            }),
+            sharpness: Some(Sharpness { points: points.to_vec(), edge: Some(product) }),
             ..told(name, &metrics)
         };
         let charts = StripChart::list("sharpness").unwrap();
@@ -398,7 +394,7 @@ mod tests {
             strip.series.into_iter().map(|s| s.name).collect()
         };
         assert_eq!(names(&[run("a", 2.0), run("b", 2.0)]), ["", "2/lr", ""]);
-        assert_eq!(names(&[run("a", 2.0), run("b", 3.0)]), ["", "2/lr", "", "2/lr, b"]);
+        assert_eq!(names(&[run("a", 2.0), run("b", 3.0)]), ["", "2/lr", "", "3/lr, b"]);
     }
 
     #[test]

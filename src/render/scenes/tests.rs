@@ -10,8 +10,8 @@ use crate::render::contour_film::ContourFilm;
 use crate::render::film::Output;
 use crate::render::golden::{assert_golden_show, panel, strip};
 use crate::render::scene::{
-    Arrows, Card, Clock, CurveFigure, CurveStyle, Film, Inset, Moment, Pacing, PathPoint, Quantity,
-    Relief, Series, Split,
+    Arrows, Card, Clock, CurveFigure, CurveStyle, Film, Gradient, Inset, Moment, Pacing, PathPoint,
+    Quantity, Relief, Series, Split,
 };
 use crate::render::show::{self, Show};
 use crate::render::theme::Theme;
@@ -172,6 +172,43 @@ fn contour_with_everything() -> Film {
     }
 }
 
+/// All five charts, with the edge of stability, and arrows that were measured.
+fn contour_with_measurements() -> Film {
+    let mut panel = panel(31, 21, 21);
+    // The wells' own gradient is not at hand: any field of vectors will do.
+    let at = |k: usize| {
+        let (x, y) = (-2.2 + 0.4 * (k % 12) as f64, -1.1 + 0.45 * (k / 12) as f64);
+        Gradient { x, y, value: 1.0, dx: x + 1.0, dy: 3.0 * y }
+    };
+    let inside = |g: &Gradient| {
+        let within = |v: f64, of: &[f64]| v > of[0] && v < of[of.len() - 1];
+        within(g.x, &panel.grid.xs) && within(g.y, &panel.grid.ys)
+    };
+    panel.arrows = Arrows::Measured((0..72).map(at).filter(inside).collect());
+    let mut strip = strip(std::slice::from_ref(&panel));
+    let mut add = |name: &str, quantity, split, f: &dyn Fn(f64) -> f64| {
+        let points = panel.path.iter().map(|p| (p.epoch, f(p.epoch))).collect();
+        strip.series.push(Series { name: name.into(), panel: 0, quantity, split, points });
+    };
+    let rate = |epoch: f64| if epoch < 12.0 { 0.1 } else { 0.01 };
+    add("", Quantity::LearningRate, Split::Train, &rate);
+    add("", Quantity::GradNorm, Split::Train, &|e| 2.0 + (3.0 * e).sin());
+    // Two measurements are missing.
+    let measured =
+        |e: f64| if (8.0..10.0).contains(&e) { f64::NAN } else { 21.0 - 16.0 / (1.0 + e) };
+    add("", Quantity::Sharpness, Split::Train, &measured);
+    add("2/lr", Quantity::Sharpness, Split::Bound, &|e| 2.0 / rate(e));
+    Film {
+        title: "With measurements".into(),
+        value_label: "loss".into(),
+        strip,
+        panels: vec![panel],
+        hold_secs: 0.5,
+        pacing: Pacing { clock: Clock::Epoch, ..pacing() },
+        ..Film::default()
+    }
+}
+
 fn twin() -> CurveFigure {
     let line = |f: &dyn Fn(f64) -> f64| -> Vec<(f64, f64)> {
         (0..41).map(|i| f64::from(i) / 20.0 - 1.0).map(|a| (a, f(a))).collect()
@@ -218,6 +255,9 @@ fn every_scene_looks_as_it_did() {
     let film = contour_with_everything();
     let contour = ContourFilm::new(&film, &light, SIZE, FRAMES, FPS).unwrap();
     assert_golden_show("scene-contour-extras", &contour, 20);
+    let film = contour_with_measurements();
+    let contour = ContourFilm::new(&film, &light, [800, 600], FRAMES, FPS).unwrap();
+    assert_golden_show("scene-contour-measured", &contour, 45);
 }
 
 #[test]

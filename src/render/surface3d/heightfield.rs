@@ -154,10 +154,11 @@ impl HeightField {
     #[inline]
     pub fn at(&self, u: f32, v: f32) -> [f32; 4] {
         let [nx, ny] = self.nodes;
-        let x = (u * (nx - 1) as f32).clamp(0.0, (nx - 1) as f32);
-        let y = (v * (ny - 1) as f32).clamp(0.0, (ny - 1) as f32);
-        // By i32: a cast to usize takes several instructions more.
-        let (ix, iy) = ((x as i32).min(nx as i32 - 2), (y as i32).min(ny as i32 - 2));
+        // By i32: casts from and to usize take several instructions more.
+        let (nx_1, ny_1) = (nx as i32 - 1, ny as i32 - 1);
+        let x = (u * nx_1 as f32).clamp(0.0, nx_1 as f32);
+        let y = (v * ny_1 as f32).clamp(0.0, ny_1 as f32);
+        let (ix, iy) = ((x as i32).min(nx_1 - 1), (y as i32).min(ny_1 - 1));
         let (fx, fy) = (x - ix as f32, y - iy as f32);
         let k = iy as usize * nx + ix as usize;
         let (a, b) = (&self.texels[k..k + 2], &self.texels[k + nx..k + nx + 2]);

@@ -137,7 +137,8 @@ impl<'a> SurfaceFilm<'a> {
             })
             .collect();
         let way = |surfaces: &[(HeightField, Trail)]| {
-            let seen: Vec<_> = surfaces.iter().map(|(field, trail)| (field, trail)).collect();
+            let seen = surfaces.iter().map(|(f, trail)| (f, trail.places(f64::INFINITY, 40)));
+            let seen: Vec<_> = seen.collect();
             let (azimuth, elevation) = vantage::best(&seen, look.azimuth, look.elevation);
             look.camera.placed(azimuth, elevation)
         };

@@ -151,7 +151,10 @@ impl Stand {
             draw_below(canvas, &camera, ends, color, studio);
         }
         // A ball behind a hill is hidden, but a reader should know where to look for it.
-        let hidden = drawn.ball.filter(|&p| !vantage::visible(ground.field, p, view.eye));
+        // One whose top looks out is not.
+        let radius = (9.0 * s).max(3.0) * OVERVIEW / studio.focal;
+        let top = |p: Vec3| [p[0], p[1], p[2] + 0.7 * radius];
+        let hidden = drawn.ball.filter(|&p| !vantage::visible(ground.field, top(p), view.eye));
         if let Some([x, y, _]) = hidden.and_then(|p| camera.project(p)) {
             let ring = PathBuilder::from_circle(x, y, (8.0 * s).max(3.0));
             let dash = Some([3.4 * s, 3.0 * s]);
@@ -193,7 +196,7 @@ impl Stand {
             solids: &drawn.solids,
             materials: &self.materials,
             s,
-            quad: if studio.passes.len() > 1 { 1.6 } else { 3.6 } / unit,
+            quad: if studio.passes.len() > 1 { 1.6 } else { 4.0 } / unit,
             stripes: (9.0 * s).max(5.0) / unit,
         };
         let v = self.viewport;
