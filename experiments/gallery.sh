@@ -5,7 +5,8 @@
 #   lossreel demo                                   # once: the runs that are drawn
 #   experiments/gallery.sh [path of the lossreel command]
 #
-# A scene is a line of SCENES: a name, whether it moves, and what follows `lossreel render`.
+# A scene is a line of SCENES: a name, whether it moves, and what follows `lossreel render`, quoted as
+# a shell reads it.
 # LOSSREEL_DATA, where it is set, brings the paper's own surfaces in.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -15,13 +16,18 @@ without=outputs/demo/without_shortcuts
 spirals=outputs/spirals
 out=outputs/gallery
 mkdir -p "$out"
-[ -d "$with/curves/curve" ] || "$lossreel" -q curve "$with" --points 41 --samples 200
-[ -d "$without/curves/curve" ] || "$lossreel" -q curve "$without" --points 41 --samples 200
+for run in "$with" "$without"; do
+  [ -d "$run/curves/curve" ] || "$lossreel" -q curve "$run" --points 41 --samples 200 >/dev/null
+done
+[ -d "$with/surfaces/pca-snapshots" ] ||
+  "$lossreel" -q surface "$with" --stack snapshots --grid 21x21 --samples 100 >/dev/null
 if [ ! -d "$spirals/surfaces/pca" ]; then
   "$lossreel" -q train experiments/spirals.toml --out "$spirals" --force >/dev/null
   "$lossreel" -q plane "$spirals" >/dev/null
   "$lossreel" -q surface "$spirals" --grid 41x41 --samples 500 >/dev/null
 fi
+[ -d "$with/surfaces/pca-snapshots" ] ||
+  "$lossreel" -q surface "$with" --stack snapshots --layers 8 --grid 21x21 --samples 200
 
 SCENES=(
   "contour|film|$with"
@@ -29,6 +35,9 @@ SCENES=(
   "contour-half|film|$with --size 640x360 --scale 1.5"
   "contour-extras|film|$with --hillshade --arrows --inset --strip loss,accuracy,lr,grad-norm"
   "contour-card|film|$with --card 2 --clock snapshot"
+  "contour-portrait|still|$with --size 720x1280"
+  "contour-small|still|$with $without --size 320x180"
+  "contour-long|still|$with --title 'A headline that is longer than a headline should be, to see what becomes of one that no page has room for' --panel-title 'And a title of its own that is rather long as well, longer than any panel is wide, and then some'"
   "heatmap|film|$with --as heatmap --quantity accuracy"
   "heatmap-signed|film|$with --as heatmap --quantity loss-difference --values=-3,3"
   "histograms|film|$with --as histograms"
@@ -39,14 +48,30 @@ SCENES=(
   "spectrum|still|$with $without --as spectrum"
   "surface|film|$with --as surface"
   "surface-pair|film|$with $without --as surface"
+  "surface-follow|film|$with --as surface --camera follow"
+  "surface-portrait|still|$with --as surface --size 720x1280"
+  "surface-small|still|$with $without --as surface --size 320x180"
+  "moving|film|$with --as moving"
+  "moving-space|film|$with --as moving --view space"
 )
 # A race, where experiments/race.sh has made one, and the paper's own surfaces.
-[ -d outputs/race_digits/joint ] && SCENES+=("race|film|outputs/race_digits/joint --as race")
+race="outputs/race_digits/joint --as race --panel-title SGD --panel-title Momentum --panel-title Adam"
+if [ -d outputs/race_digits/joint ]; then
+  SCENES+=(
+    "race|film|$race"
+    "race-multiples|film|$race --layout multiples --clock wall --goal test_accuracy=0.92"
+    "race-portrait|still|$race --size 720x1280"
+  )
+fi
 li=${LOSSREEL_DATA:-../shared/data}
 if [ -d "$li/li2018-resnet56" ]; then
   files="--grid-file $li/li2018-resnet56-noshort/surface-2d-201x201.h5"
   files+=" --grid-file $li/li2018-resnet56/surface-2d-51x51.h5"
-  SCENES+=("paper|film|$files --as surface")
+  files+=" --panel-title 'ResNet-56 without skip connections' --panel-title ResNet-56"
+  SCENES+=(
+    "paper|film|$files --title 'Skip connections smooth the loss surface' --as surface"
+    "paper-contour|still|$files --title 'Skip connections smooth the loss surface'"
+  )
 fi
 
 failed=0
@@ -67,17 +92,16 @@ draw() {
 } >"$out/index.html"
 for scene in "${SCENES[@]}"; do
   IFS='|' read -r name kind arguments <<<"$scene"
-  # Arguments without quotes or blanks inside: splitting is meant.
-  # shellcheck disable=SC2206
-  arguments=($arguments)
-  echo "<h2>$name</h2><code>lossreel render $(printf '%s ' "${arguments[@]}")</code><div class=row>" >>"$out/index.html"
+  echo "<h2>$name</h2><code>lossreel render $arguments</code><div class=row>" >>"$out/index.html"
+  eval "arguments=($arguments)"
   for theme in light dark print; do
     draw "$name-$theme.png" "$theme" "${arguments[@]}"
     echo "<a href=$name-$theme.png><img src=$name-$theme.png alt='$name, $theme'></a>" >>"$out/index.html"
     echo "$name, $theme"
   done
   draw "$name.svg" light "${arguments[@]}"
-  echo "<a href=$name.svg><img src=$name.svg alt='$name, SVG'></a>" >>"$out/index.html"
+  draw "$name.pdf" print "${arguments[@]}"
+  echo "<a href=$name.svg><img src=$name.svg alt='$name, SVG'></a><a href=$name.pdf>PDF</a>" >>"$out/index.html"
   if [ "$kind" = film ]; then
     draw "$name.gif" light "${arguments[@]}" --frames 120 --contact-sheet
     draw "$name.mp4" dark "${arguments[@]}" --frames 150

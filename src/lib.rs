@@ -15,7 +15,7 @@ pub mod names;
 pub mod network;
 pub mod objective;
 pub mod optim;
-mod parallel;
+pub mod parallel;
 pub mod record;
 pub mod render;
 pub mod rng;

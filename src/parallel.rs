@@ -5,10 +5,26 @@
 //! hand even small products to rayon) stays on it. Left to itself, rayon at both levels spends more
 //! time handing work over than doing it: measured on a small net, half of all processor time.
 
+mod pinning;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::{Error, Result};
+
+/// Makes the pool that everything computes in, of `threads` threads, each bound to a core where there
+/// are as many cores. To be called once, before anything computes.
+///
+/// # Errors
+/// [`Error::BadValue`] when the system refuses so many, or there is a pool already.
+pub fn set_threads(threads: usize) -> Result<()> {
+    let cores = pinning::cores(threads);
+    let start = move |k: usize| cores.get(k).copied().map_or((), pinning::bind);
+    let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    builder.start_handler(start).build_global().map_err(|e| {
+        Error::bad_value("--threads", threads, format!("refused by the system ({e})"), "use fewer")
+    })
+}
 
 /// `f` of each item, in the items' order, on as many workers as the current rayon pool has threads.
 /// A call from within a worker runs in turn, on that worker.

@@ -1,6 +1,6 @@
 //! What other programs make of our files: Chromium draws the SVG as we draw the PNG and plays the
-//! MP4 to its end, xmllint finds the SVG valid, ffprobe reads the containers. Each is skipped, and
-//! says so, where the program is not installed.
+//! MP4 to its end, xmllint finds the SVG valid, poppler reads the PDF, gifsicle and ffmpeg the GIF,
+//! ffprobe the containers. Each is skipped, and says so, where the program is not installed.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -9,9 +9,15 @@ use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex};
 
 use lossreel::render::film::{self, Output};
+use lossreel::render::race::{Race, RaceFilm, Racer};
 use lossreel::render::scene::{
     ContourPanel, Film, Grid, PathPoint, Quantity, Series, Split, Strip,
 };
+use lossreel::render::scenes::heatmap::{Heatmap, HeatmapShow};
+use lossreel::render::scenes::shadow::{ShadowFilm, ShadowShow, ShadowView};
+use lossreel::render::standings::Record;
+use lossreel::render::surface3d::flight::CameraPath;
+use lossreel::render::surface3d::show::{SurfaceFilm, SurfaceLook};
 
 /// A bowl that is longer than wide, and a path into it.
 fn bowl() -> Film {
@@ -91,30 +97,165 @@ fn read_png(path: &Path) -> (Vec<u8>, usize) {
     (rgb, info.width as usize)
 }
 
+/// What writes one scene to a file of any format.
+type Write = fn(&Path);
+
+/// The bowl as other scenes, each written in 20 frames or as its poster.
+fn scenes() -> Vec<(&'static str, Write)> {
+    fn each(path: &Path, write: impl Fn(&Output, [u32; 2])) {
+        let output = Output { width: 960, height: 540, frames: 20, ..Output::new(path) };
+        let (_, size) = output.check().unwrap();
+        write(&output, size);
+    }
+    vec![
+        ("contour", |path| write(path, 20)),
+        ("surface", |path| {
+            each(path, |output, size| {
+                let film = bowl();
+                let look = SurfaceLook::new(CameraPath::preset("sway").unwrap());
+                let (theme, fps) = (&output.theme, output.fps);
+                let show = SurfaceFilm::new(&film, &look, theme, size, 20, fps).unwrap();
+                film::write_show(&show, output, &mut |_, _| {}).unwrap();
+            });
+        }),
+        ("heatmap", |path| {
+            each(path, |output, size| {
+                let film = bowl();
+                let panel = film.panels[0].clone();
+                let map = Heatmap {
+                    title: film.title.clone(),
+                    caption: film.caption.clone(),
+                    heading: panel.title,
+                    value_label: "loss".into(),
+                    x_label: panel.x_label,
+                    y_label: panel.y_label,
+                    grid: panel.grid,
+                    path: panel.path,
+                    strip: film.strip.clone(),
+                    ..Heatmap::default()
+                };
+                let show = HeatmapShow::new(&map, &output.theme, size, 20, output.fps).unwrap();
+                film::write_show(&show, output, &mut |_, _| {}).unwrap();
+            });
+        }),
+        ("shadow", |path| {
+            each(path, |output, size| {
+                let film = bowl();
+                let path = film.panels[0].path.clone();
+                let view = |title: &str, path| ShadowView {
+                    title: title.into(),
+                    x_label: "direction 1".into(),
+                    y_label: "direction 2".into(),
+                    path,
+                    ..ShadowView::default()
+                };
+                let short =
+                    path.iter().map(|p| PathPoint { x: 0.02 * p.x, y: 0.02 * p.y, ..*p }).collect();
+                let shadow = ShadowFilm {
+                    title: film.title.clone(),
+                    views: vec![view("random", short), view("principal", path)],
+                    strip: film.strip.clone(),
+                    ..ShadowFilm::default()
+                };
+                let show = ShadowShow::new(&shadow, &output.theme, size, 20, output.fps).unwrap();
+                film::write_show(&show, output, &mut |_, _| {}).unwrap();
+            });
+        }),
+        ("race", |path| {
+            each(path, |output, size| {
+                let film = bowl();
+                let panel = film.panels[0].clone();
+                let racer = |name: &str, bend: f64| Racer {
+                    name: name.into(),
+                    path: panel.path.iter().map(|p| PathPoint { y: p.y + bend, ..*p }).collect(),
+                    record: Record {
+                        readings: (1..12).map(|e| (f64::from(e), 0.08 * f64::from(e))).collect(),
+                        diverged: None,
+                    },
+                    ..Racer::default()
+                };
+                let race = Race {
+                    title: film.title.clone(),
+                    value_label: "loss".into(),
+                    racers: vec![racer("SGD", 0.0), racer("Adam", 0.4)],
+                    surface: panel.clone(),
+                    ..Race::default()
+                };
+                let show = RaceFilm::new(&race, &output.theme, size, 20, output.fps).unwrap();
+                film::write_show(&show, output, &mut |_, _| {}).unwrap();
+            });
+        }),
+    ]
+}
+
 #[test]
 fn chromium_draws_the_svg_as_we_draw_the_png() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    write(&at("a.png"), 1);
-    write(&at("a.svg"), 1);
-    // In a page, so that the picture stands in the corner and its fonts are loaded before the shot.
-    let svg = std::fs::read_to_string(at("a.svg")).unwrap();
-    let svg = &svg[svg.find("<svg").unwrap()..];
-    let page = format!("<!doctype html><meta charset=utf-8><body style='margin:0'>{svg}");
-    std::fs::write(at("a.html"), page).unwrap();
-    let shot = ["--screenshot=shot.png", "--window-size=960,640", "a.html"];
-    if chromium(folder.path(), &shot).is_none() {
-        return;
+    for (scene, write) in scenes() {
+        write(&at("a.png"));
+        write(&at("a.svg"));
+        // In a page, so that the picture stands in the corner and its fonts are loaded before the
+        // shot.
+        let svg = std::fs::read_to_string(at("a.svg")).unwrap();
+        let svg = &svg[svg.find("<svg").unwrap()..];
+        let page = format!("<!doctype html><meta charset=utf-8><body style='margin:0'>{svg}");
+        std::fs::write(at("a.html"), page).unwrap();
+        let shot = ["--screenshot=shot.png", "--window-size=960,640", "a.html"];
+        if chromium(folder.path(), &shot).is_none() {
+            return;
+        }
+        alike(scene, &at("a.png"), &at("shot.png"), 0.005);
     }
-    let ((ours, width), (theirs, _)) = (read_png(&at("a.png")), read_png(&at("shot.png")));
+}
+
+/// Both smooth edges in their own way: type and lines differ there by some levels, nothing else. At
+/// most `most` of the pixels may be far off; another font alone puts 2 % there.
+fn alike(scene: &str, ours: &Path, theirs: &Path, most: f64) {
+    let ((ours, width), (theirs, _)) = (read_png(ours), read_png(theirs));
     assert_eq!(width, 960);
     let off = |a: &[u8], b: &[u8]| a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
     let pairs = || ours.chunks_exact(3).zip(theirs.chunks_exact(3));
     let far = pairs().filter(|(a, b)| off(a, b) > 64).count() as f64 / (960.0 * 540.0);
     let mean = pairs().map(|(a, b)| f64::from(off(a, b))).sum::<f64>() / (960.0 * 540.0);
-    // Both smooth edges in their own way: type and lines differ there by some levels, nothing else.
-    // Another font alone puts 2 % of the pixels far off.
-    assert!(far < 0.005 && mean < 1.5, "{:.2} % far off, {mean:.2} levels on average", 100.0 * far);
+    let said = format!("{:.2} % far off, {mean:.2} levels on average", 100.0 * far);
+    assert!(far < most && mean < 1.5, "{scene}: {said}");
+}
+
+#[test]
+fn poppler_reads_the_pdf_its_words_and_its_fonts_and_draws_it_as_we_draw_the_png() {
+    let (Some(pdftoppm), Some(pdftotext), Some(pdffonts)) =
+        (program(&["pdftoppm"]), program(&["pdftotext"]), program(&["pdffonts"]))
+    else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let run = |program: &str, arguments: &[&str]| {
+        let ended =
+            Command::new(program).args(arguments).current_dir(folder.path()).output().unwrap();
+        assert!(ended.status.success() && ended.stderr.is_empty(), "{program}: {ended:?}");
+        String::from_utf8_lossy(&ended.stdout).into_owned()
+    };
+    for (scene, write) in scenes() {
+        write(&at("a.png"));
+        write(&at("a.pdf"));
+        let words = run(pdftotext, &["a.pdf", "-"]);
+        let title = "θ → θ − η∇L(θ) & its way <down>";
+        assert!(words.contains(title), "{scene}: {words}");
+        // Once, with its halo or without.
+        if scene == "race" {
+            assert_eq!(words.matches("Adam").count(), 2, "at its head and on the board: {words}");
+        }
+        let fonts = run(pdffonts, &["a.pdf"]);
+        let listed: Vec<&str> = fonts.lines().filter(|l| l.contains("+Inter-")).collect();
+        // Embedded, a subset, with its meaning in Unicode.
+        let whole = |l: &&&str| l.split_whitespace().filter(|w| *w == "yes").count() == 3;
+        assert_eq!(listed.iter().filter(whole).count(), 2, "{scene}: {fonts}");
+        run(pdftoppm, &["-png", "-singlefile", "-r", "96", "a.pdf", "theirs"]);
+        // Poppler draws hairlines thicker than they are and joins nothing: a little more.
+        alike(scene, &at("a.png"), &at("theirs.png"), 0.01);
+    }
 }
 
 /// Serves `folder` on a port of this machine. `/wait.png` is answered only once `/done` has been
@@ -185,22 +326,56 @@ fn the_svg_is_valid() {
     let Some(xmllint) = program(&["xmllint"]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let svg = folder.path().join("a.svg");
-    write(&svg, 1);
     let run = |arguments: &[&str]| {
         let ended =
             Command::new(xmllint).args(arguments).arg("--noout").arg(&svg).output().unwrap();
         (ended.status.success(), String::from_utf8_lossy(&ended.stderr).into_owned())
     };
-    let (well_formed, said) = run(&["--nonet"]);
-    assert!(well_formed, "{said}");
-    // From the catalogue of the machine, where it has the W3C's definitions.
-    let dtd = "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd";
-    let (valid, said) = run(&["--nonet", "--dtdvalid", dtd]);
-    if said.contains("Could not parse DTD") {
-        println!("skipped: this machine has no definition of SVG 1.1");
-        return;
+    for (scene, write) in scenes() {
+        write(&svg);
+        let (well_formed, said) = run(&["--nonet"]);
+        assert!(well_formed, "{scene}: {said}");
+        // From the catalogue of the machine, where it has the W3C's definitions.
+        let dtd = "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd";
+        let (valid, said) = run(&["--nonet", "--dtdvalid", dtd]);
+        if said.contains("Could not parse DTD") {
+            println!("skipped: this machine has no definition of SVG 1.1");
+            continue;
+        }
+        assert!(valid, "{scene}: {said}");
     }
-    assert!(valid, "{said}");
+}
+
+/// A second reader takes the GIF apart: as many frames, of the size asked for, and in a flat region
+/// no colour ever changes from frame to frame.
+#[test]
+fn gifsicle_and_ffmpeg_read_the_gif_and_flat_regions_stand_still() {
+    let (Some(gifsicle), Some(ffmpeg)) = (program(&["gifsicle"]), program(&["ffmpeg"])) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for (scene, write) in scenes() {
+        let path = folder.path().join("a.gif");
+        write(&path);
+        let info = Command::new(gifsicle).arg("--info").arg(&path).output().unwrap();
+        let said = String::from_utf8_lossy(&info.stdout).into_owned();
+        assert!(info.status.success() && info.stderr.is_empty(), "{scene}: {info:?}");
+        assert!(said.contains("20 images") && said.contains("960x540"), "{scene}: {said}");
+        let raw = Command::new(ffmpeg)
+            .args(["-v", "error", "-i"])
+            .arg(&path)
+            .args(["-f", "rawvideo", "-pix_fmt", "rgb24", "-"])
+            .output()
+            .unwrap();
+        assert!(raw.status.success() && raw.stderr.is_empty(), "{scene}: {raw:?}");
+        let frame = 3 * 960 * 540;
+        assert_eq!(raw.stdout.len(), 20 * frame, "{scene}");
+        // The page's margins and the headline's line never move.
+        let rows = 3 * 960 * 40;
+        let first = &raw.stdout[..rows];
+        let still = raw.stdout.chunks_exact(frame).all(|f| &f[..rows] == first);
+        assert!(still, "{scene} flickers where nothing moves");
+    }
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! `lossreel curvature`
 
-use lossreel::backend::Precision;
 use lossreel::curvature::ExtremesConfig;
 use lossreel::record::{CurvatureRecord, SHARPNESS_SAMPLES};
 use lossreel::stages::curvature::{CurvatureRequest, Which, compute, of_subject};
@@ -78,12 +77,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         let remedy = "use a share such as 1e-3";
         return Err(Error::bad_value("--tolerance", args.tolerance, "out of range", remedy));
     }
-    if args.target.precision != Precision::F32 {
-        let problem = "in which there are no Hessian-vector products";
-        let precision = args.target.precision;
-        return Err(Error::bad_value("--precision", precision, problem, "leave it out"));
-    }
-    let subject = args.target.subject()?;
+    let subject = args.target.subject_of_curvature()?;
     let test = args.sample.split == Some(SplitName::Test);
     let default = subject.split_len(test).min(SHARPNESS_SAMPLES);
     let request = CurvatureRequest {

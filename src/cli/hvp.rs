@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use lossreel::backend::Precision;
 use lossreel::objective::Objective;
 use lossreel::weights::{SafetensorsFile, write_safetensors};
 use lossreel::{Error, Result};
@@ -42,15 +41,7 @@ struct Report {
 
 /// 1,000 training images by default.
 pub fn run(args: Args, out: &Out) -> Result<()> {
-    if args.target.precision != Precision::F32 {
-        return Err(Error::bad_value(
-            "--precision",
-            args.target.precision,
-            "but Hessian-vector products are in f32",
-            "leave the option out",
-        ));
-    }
-    let subject = args.target.subject()?;
+    let subject = args.target.subject_of_curvature()?;
     let v = SafetensorsFile::open(&args.vector)?.read("v")?.data;
     let dim = subject.theta.len();
     if v.len() != dim {

@@ -26,7 +26,7 @@ mod train;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use lossreel::{Error, Result};
+use lossreel::{Error, Result, parallel};
 
 use out::Out;
 
@@ -130,7 +130,5 @@ fn set_threads(threads: Option<usize>) -> Result<()> {
     unsafe { std::env::set_var("RAYON_NUM_THREADS", "1") };
     let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
     let threads = threads.unwrap_or_else(cores);
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|e| {
-        Error::bad_value("--threads", threads, format!("refused by the system ({e})"), "use fewer")
-    })
+    parallel::set_threads(threads)
 }

@@ -74,6 +74,7 @@ pub fn to_stderr(text: Arguments<'_>) {
 pub fn duration(secs: f64) -> String {
     let whole = secs.round().max(0.0) as u64;
     match whole {
+        0 if secs >= 0.05 => format!("{secs:.1} s"),
         0..120 => format!("{whole} s"),
         120..7200 => format!("{} min {} s", whole / 60, whole % 60),
         _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),

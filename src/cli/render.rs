@@ -17,7 +17,7 @@ use super::surface_look::LookArgs;
 
 /// Make a picture or a film of one run, or of several side by side.
 ///
-/// The extension of --out chooses the format: .gif, .mp4 and .y4m are films, .png and .svg stills
+/// The extension of --out chooses the format: .gif, .mp4 and .y4m are films, .png, .svg and .pdf stills
 /// (the frame that stands for the whole, for a path its end). A number in the name, as in
 /// frames/%05d.png, writes each frame to a file of its own; - with --format y4m or raw writes
 /// frames to stdout for another encoder.
@@ -102,7 +102,7 @@ struct Files {
     /// Write each frame to DIR/00001.png and so on: short for --out DIR/%05d.png.
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     frames_dir: Option<PathBuf>,
-    /// png, svg, gif, mp4, y4m or raw (RGBA), where the name does not say it.
+    /// png, svg, pdf, gif, mp4, y4m or raw (RGBA), where the name does not say it.
     #[arg(long)]
     format: Option<String>,
     /// Frames a second; 30, or 20 for GIF.
@@ -122,7 +122,7 @@ struct Files {
     /// size are given up, in this order, until it fits.
     #[arg(long, value_name = "SIZE")]
     max_size: Option<String>,
-    /// Write a still beside the film as well: FILE, a .png or .svg; the film's name with .png
+    /// Write a still beside the film as well: FILE, a .png, .svg or .pdf; the film's name with .png
     /// without one.
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     poster: Option<Option<PathBuf>>,

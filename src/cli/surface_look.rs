@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lossreel::Result;
-use lossreel::render::film::{Format, Output};
+use lossreel::render::film::Output;
 use lossreel::render::surface3d::flight::CameraPath;
 use lossreel::render::surface3d::scale::Heights;
 use lossreel::render::surface3d::show::SurfaceLook;
@@ -31,9 +31,10 @@ pub struct LookArgs {
     /// Cut the surface off above this value; the cap is hatched.
     #[arg(long, value_name = "VALUE", help_heading = HEADING)]
     clip: Option<f64>,
-    /// Height of the box; its longer side is 2.
-    #[arg(long, default_value_t = 1.35, help_heading = HEADING)]
-    relief: f32,
+    /// Height of the box; its longer side is 2. By default 1.35 to 1.9, what the picture has room
+    /// for.
+    #[arg(long, help_heading = HEADING)]
+    relief: Option<f32>,
     /// Pictures of which a frame is the mean, each with four samples a pixel; 4 for stills, 1 for
     /// films.
     #[arg(long, help_heading = HEADING)]
@@ -58,7 +59,9 @@ impl LookArgs {
         let is_file = Path::new(name).extension().is_some() || name.contains('/');
         let camera =
             if is_file { CameraPath::read(Path::new(name))? } else { CameraPath::preset(name)? };
-        let still = matches!(output.check()?.0, Format::Png | Format::Svg);
+        let one_frame = !output.check()?.0.moves();
+        let still = one_frame && output.numbered().is_none();
+        let camera = if still { camera.ending() } else { camera };
         let mut look = SurfaceLook::new(camera);
         look.heights = match self.heights {
             HeightsArg::Auto => Heights::Auto,
@@ -68,7 +71,7 @@ impl LookArgs {
         (look.azimuth, look.elevation) = (self.azimuth, self.elevation);
         look.clip = self.clip;
         look.relief = self.relief;
-        look.passes = self.passes.unwrap_or(if still { 4 } else { 1 });
+        look.passes = self.passes.unwrap_or(if one_frame { 4 } else { 1 });
         Ok(look)
     }
 }

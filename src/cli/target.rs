@@ -63,6 +63,19 @@ impl Target {
         self.in_precision(self.in_f32()?)
     }
 
+    /// The same for Hessian-vector products, which are in f32.
+    pub fn subject_of_curvature(&self) -> Result<Subject> {
+        if self.precision != Precision::F32 {
+            return Err(Error::bad_value(
+                "--precision",
+                self.precision,
+                "but curvature is measured in f32 only",
+                "leave the option out",
+            ));
+        }
+        self.in_f32()
+    }
+
     /// `subject`, evaluated as `--precision` says.
     pub fn in_precision(&self, subject: Subject) -> Result<Subject> {
         let subject = subject.in_precision(self.precision)?;

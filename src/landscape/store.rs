@@ -39,7 +39,8 @@ pub struct Header {
     pub batch_norm: String,
     /// The engine.
     pub backend: String,
-    /// The numbers that it multiplies; f32 in the headers of older versions, which had nothing else.
+    /// The numbers that it multiplies for losses (gradients are in f32 always); f32 in the headers of
+    /// older versions, which had nothing else.
     #[serde(default)]
     pub precision: Precision,
 }

@@ -5,10 +5,8 @@
 use std::ops::Range;
 
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
-use plotters::prelude::{
-    ChartBuilder, Color as _, IntoDrawingArea, IntoFont as _, LabelAreaPosition, RGBColor,
-};
-use plotters::style::{ShapeStyle, TextStyle as PlottersText};
+use plotters::prelude::{ChartBuilder, Color as _, IntoDrawingArea, LabelAreaPosition, RGBColor};
+use plotters::style::ShapeStyle;
 
 use super::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle, polyline};
 use super::color::Color;
@@ -86,6 +84,56 @@ pub fn quantities(series: &[Series]) -> Vec<Quantity> {
     found
 }
 
+/// Gives charts that stand below each other one left and one right end: the same moment is at the
+/// same place in all of them.
+pub fn align(charts: &mut [Chart]) {
+    for i in 0..charts.len() {
+        let below = |c: &&Chart| c.rect.x == charts[i].rect.x;
+        let left = charts.iter().filter(below).map(|c| c.plot.x).fold(0.0, f32::max);
+        let right =
+            charts.iter().filter(below).map(|c| c.plot.right()).fold(f32::INFINITY, f32::min);
+        // Only the chart itself changes; what the others had was counted, and comes out the same.
+        charts[i].plot.x = left;
+        charts[i].plot.w = (right - left).max(2.0);
+        charts[i].place_x_ticks();
+    }
+}
+
+/// Pushes values apart to at least `gap` from each other and into `low..=high`, moving all as little
+/// as may be: those that collide spread evenly about the middle of where they want to be. `wanted`
+/// is in order, and so is the result; with more than have room the first leave at `low`.
+fn spread(wanted: &[f32], gap: f32, low: f32, high: f32) -> Vec<f32> {
+    // Runs of neighbours that touch: how many, and the middle of each.
+    let mut runs: Vec<(usize, f32)> = Vec::new();
+    for &y in wanted {
+        runs.push((1, y));
+        while let [.., (n, a), (m, b)] = runs[..]
+            && b - a < gap * 0.5 * (n + m) as f32
+        {
+            let middle = (n as f32 * a + m as f32 * b) / (n + m) as f32;
+            runs.truncate(runs.len() - 2);
+            runs.push((n + m, middle));
+        }
+    }
+    let mut placed: Vec<f32> = runs
+        .iter()
+        .flat_map(|&(n, middle)| {
+            (0..n).map(move |i| middle + gap * (i as f32 - 0.5 * (n - 1) as f32))
+        })
+        .collect();
+    let mut floor = low;
+    for y in &mut placed {
+        *y = y.max(floor);
+        floor = *y + gap;
+    }
+    let mut ceiling = high;
+    for y in placed.iter_mut().rev() {
+        *y = y.min(ceiling);
+        ceiling = *y - gap;
+    }
+    placed
+}
+
 impl<'a> Chart<'a> {
     /// The chart of those of `series` that have a `quantity`, in `rect`.
     pub fn new(
@@ -159,9 +207,13 @@ impl<'a> Chart<'a> {
         if wider[0] < wider[1] && wider.iter().all(|x| x.is_finite()) {
             self.x = wider;
         }
+        self.place_x_ticks();
+        self
+    }
+
+    fn place_x_ticks(&mut self) {
         let count = ((self.plot.w / (4.5 * self.font.small)) as usize).clamp(2, 8);
         self.x_ticks = ticks(self.x[0], self.x[1], count);
-        self
     }
 
     fn y_text(&self, y: f64) -> String {
@@ -187,6 +239,7 @@ impl<'a> Chart<'a> {
             Quantity::Loss if self.log => "Loss (log scale)",
             Quantity::Loss => "Loss",
             Quantity::Accuracy => "Accuracy",
+            Quantity::LearningRate if self.log => "Learning rate (log scale)",
             Quantity::LearningRate => "Learning rate",
             Quantity::GradNorm if self.log => "Gradient norm (log scale)",
             Quantity::GradNorm => "Gradient norm",
@@ -227,6 +280,11 @@ impl<'a> Chart<'a> {
         canvas.text(self.title(), self.rect.x, self.rect.y + 0.85 * font.small, &title);
         let muted = TextStyle::new(font.small, theme.muted);
         let below = self.plot.bottom() + 1.3 * font.small;
+        for &x in &self.x_ticks {
+            let u = ((x - self.x[0]) / (self.x[1] - self.x[0])) as f32;
+            let at = self.plot.x + u * self.plot.w;
+            canvas.text(&significant(x, 6), at, below, &muted.align(Align::Center));
+        }
         let label = muted.fit(self.x_label, self.rect.w);
         canvas.text(&label, self.rect.right(), below, &muted.align(Align::Right));
         let alpha = if future == Future::Full { 1.0 } else { 0.28 };
@@ -241,6 +299,7 @@ impl<'a> Chart<'a> {
         let (rect, plot) = (self.rect, self.plot);
         let sub = |pixels: f32| (pixels * SUB).round() as i32;
         let rgb = |c: Color| RGBColor(c.r, c.g, c.b);
+        // The numbers are written by us, on one baseline with the axis' label.
         let root = Subpixel::new(canvas, rect).into_drawing_area();
         let mut chart = ChartBuilder::on(&root)
             .margin_top(sub(plot.y - rect.y))
@@ -252,9 +311,6 @@ impl<'a> Chart<'a> {
                 Axis { ends: self.y, ticks: self.y_ticks.clone() },
             )
             .map_err(|e| e.to_string())?;
-        let size = f64::from(self.font.small * SUB);
-        let color = rgb(theme.muted);
-        let text = PlottersText::from(("Inter", size).into_font()).color(&color);
         let hair = (self.s.max(0.75) * SUB) as u32;
         let rule = ShapeStyle::from(rgb(theme.rule)).stroke_width(hair);
         chart
@@ -264,9 +320,8 @@ impl<'a> Chart<'a> {
             .bold_line_style(rule)
             .axis_style(ShapeStyle::from(rgb(theme.muted).mix(0.8)).stroke_width(hair))
             .disable_y_axis()
-            .label_style(text)
             .set_tick_mark_size(LabelAreaPosition::Bottom, sub(4.0 * self.s))
-            .x_label_formatter(&|x| significant(*x, 6))
+            .x_label_formatter(&|_| String::new())
             .draw()
             .map_err(|e| e.to_string())
     }
@@ -355,21 +410,20 @@ impl<'a> Chart<'a> {
             })
             .collect();
         ends.sort_by(|a, b| a.0.total_cmp(&b.0));
-        for i in 1..ends.len() {
-            ends[i].0 = ends[i].0.max(ends[i - 1].0 + gap);
-        }
-        // Too low: push back up from the bottom.
-        let mut floor = self.plot.bottom() - 0.45 * size;
-        for end in ends.iter_mut().rev() {
-            end.0 = end.0.min(floor);
-            floor = end.0 - gap;
-        }
+        let wanted: Vec<f32> = ends.iter().map(|end| end.0).collect();
+        // Beside the title's line at most, and above the line of the axis.
+        let (low, high) = (self.rect.y + 0.9 * size, self.plot.bottom() - 0.45 * size);
+        let placed = spread(&wanted, gap, low, high);
         let x = self.plot.right() + 0.6 * size;
-        for (y, series) in ends {
+        for (y, (_, series)) in placed.into_iter().zip(ends) {
             if y < self.rect.y {
                 continue; // more names than the chart is high
             }
-            let style = TextStyle::new(size, curve_color(series, theme));
+            let ink = match series.split {
+                Split::Bound => theme.muted,
+                _ => theme.series_ink(series.panel),
+            };
+            let style = TextStyle::new(size, ink);
             let name = style.fit(&series.name, self.rect.right() - x);
             canvas.text(&name, x, y + 0.36 * size, &style);
         }
@@ -400,5 +454,50 @@ impl<'a> Chart<'a> {
                 canvas.disc(x, y, (3.3 * self.s).max(1.4), theme.series_color(series.panel));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_that_collide_spread_about_the_middle_of_where_they_want_to_be() {
+        assert_eq!(spread(&[10.0, 50.0], 8.0, 0.0, 100.0), [10.0, 50.0]);
+        assert_eq!(spread(&[50.0, 52.0], 8.0, 0.0, 100.0), [47.0, 55.0]);
+        // A chain: the third is pushed by the second, and all share the way.
+        assert_eq!(spread(&[50.0, 52.0, 57.0], 8.0, 0.0, 100.0), [45.0, 53.0, 61.0]);
+        // At the ends they are pushed inwards.
+        assert_eq!(spread(&[0.0, 1.0], 8.0, 2.0, 100.0), [2.0, 10.0]);
+        assert_eq!(spread(&[99.0, 100.0], 8.0, 0.0, 100.0), [92.0, 100.0]);
+        assert!(spread(&[], 8.0, 0.0, 100.0).is_empty());
+        // More than have room keep their distance; the caller leaves out what is above.
+        let crowd = spread(&[50.0; 8], 8.0, 30.0, 70.0);
+        assert!(crowd.windows(2).all(|w| w[1] - w[0] >= 7.99) && crowd[7] <= 70.0, "{crowd:?}");
+    }
+
+    #[test]
+    fn charts_below_each_other_have_one_axis_and_those_beside_keep_theirs() {
+        let series = |quantity, scale: f64| Series {
+            name: "train".into(),
+            panel: 0,
+            quantity,
+            split: Split::Train,
+            points: (1..9).map(|i| (f64::from(i), scale / f64::from(i))).collect(),
+        };
+        let all = [series(Quantity::Loss, 1e-5), series(Quantity::Accuracy, 1.0)];
+        let font = Type::scaled(1.0);
+        let at = |x: f32, y: f32, quantity| {
+            Chart::new(&all, quantity, Rect::new(x, y, 400.0, 120.0), "epoch", font, 1.0)
+        };
+        let mut stacked = [at(0.0, 0.0, Quantity::Loss), at(0.0, 130.0, Quantity::Accuracy)];
+        assert_ne!(stacked[0].plot.x, stacked[1].plot.x);
+        align(&mut stacked);
+        assert_eq!(stacked[0].plot.x, stacked[1].plot.x);
+        assert_eq!(stacked[0].plot.right(), stacked[1].plot.right());
+        let mut beside = [at(0.0, 0.0, Quantity::Loss), at(420.0, 0.0, Quantity::Accuracy)];
+        let before = beside[1].plot;
+        align(&mut beside);
+        assert_eq!(beside[1].plot, before);
     }
 }

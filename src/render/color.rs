@@ -32,6 +32,17 @@ impl Color {
         Self::from_oklab(std::array::from_fn(|i| p[i] + (q[i] - p[i]) * t))
     }
 
+    /// How much lighter one of two colours is than the other, from 1 (not at all) to 21 (black and
+    /// white): the contrast of the Web Content Accessibility Guidelines 2. Alpha is ignored.
+    pub fn contrast(self, other: Color) -> f32 {
+        let luminance = |c: Color| {
+            let [r, g, b] = [c.r, c.g, c.b].map(linear_from_srgb);
+            0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05
+        };
+        let (a, b) = (luminance(self), luminance(other));
+        a.max(b) / a.min(b)
+    }
+
     /// OKLab coordinates `[L, a, b]`, `L` in `0..=1`; alpha is ignored.
     pub fn oklab(self) -> [f32; 3] {
         let [r, g, b] = [self.r, self.g, self.b].map(linear_from_srgb);
@@ -88,6 +99,7 @@ mod tests {
             let color = Color::hex(rgb);
             assert_eq!(Color::from_oklab(color.oklab()), color);
         }
+        assert!((Color::hex(0).contrast(Color::hex(0xffffff)) - 21.0).abs() < 1e-3);
         // Ottosson's own check: white has lightness one and no chroma.
         let [l, a, b] = Color::hex(0xffffff).oklab();
         assert!((l - 1.0).abs() < 1e-4 && a.abs() < 1e-4 && b.abs() < 1e-4);

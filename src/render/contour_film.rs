@@ -1,11 +1,12 @@
 //! The contour film: filled contours of one surface or several, their paths moving over them, and
 //! charts with a playhead below.
 
-use super::canvas::{Canvas, TextStyle};
+use super::canvas::Canvas;
 use super::chart::{self, Chart};
 use super::field::Domain;
 use super::inset::InsetView;
 use super::layout::{Contents, Layout};
+use super::masthead::Masthead;
 use super::page::{self, Corner};
 use super::panel;
 use super::path::{Pen, Track};
@@ -23,7 +24,7 @@ pub struct ContourFilm<'a> {
     film: &'a Film,
     theme: &'a Theme,
     layout: Layout,
-    caption: Vec<String>,
+    masthead: Masthead<'a>,
     scale: LevelScale,
     tracks: Vec<Track>,
     insets: Vec<Option<InsetView<'a>>>,
@@ -65,16 +66,11 @@ impl<'a> ContourFilm<'a> {
             colorbar_label_ems: scale.labels().iter().map(|l| ems(l)).fold(2.0, f32::max),
             tick_label_ems: y_ticks.map(|y| ems(&significant(y, 6))).fold(1.5, f32::max),
         };
-        // A caption that is too long for one line takes a second one off everything else.
-        let mut layout = Layout::scaled(width, height, theme.scale, &contents);
-        let mut caption = caption_lines(film, &layout, theme);
-        if caption.len() > 1 {
-            let line = (1.35 * layout.font.small).round() as u32;
-            layout =
-                Layout::scaled(width, height.saturating_sub(line).max(1), theme.scale, &contents);
-            layout.page.h = height as f32;
-            caption = caption_lines(film, &layout, theme);
-        }
+        let size = [width, height];
+        let (masthead, layout, ()) =
+            Masthead::above(&film.title, &film.caption, size, theme, |[width, height]| {
+                (Layout::scaled(width, height, theme.scale, &contents), ())
+            });
         let tracks: Vec<Track> = film
             .panels
             .iter()
@@ -92,7 +88,7 @@ impl<'a> ContourFilm<'a> {
                 InsetView::new(inset, film.pacing.clock, *d, place.frame, &layout, &px)
             })
             .collect();
-        let charts = quantities
+        let mut charts: Vec<Chart> = quantities
             .into_iter()
             .zip(&layout.charts)
             .map(|(quantity, rect)| {
@@ -101,7 +97,8 @@ impl<'a> ContourFilm<'a> {
                     .spanning([timeline.start, timeline.end])
             })
             .collect();
-        Ok(Self { film, theme, layout, caption, scale, tracks, insets, charts, timeline })
+        chart::align(&mut charts);
+        Ok(Self { film, theme, layout, masthead, scale, tracks, insets, charts, timeline })
     }
 
     /// The timeline of the frames.
@@ -116,13 +113,6 @@ impl<'a> ContourFilm<'a> {
     }
 }
 
-/// The caption in one line or two; none where the layout has no room for it.
-fn caption_lines(film: &Film, layout: &Layout, theme: &Theme) -> Vec<String> {
-    let style = TextStyle::new(layout.font.small, theme.muted);
-    let room = layout.page.w - 2.0 * layout.margin;
-    layout.caption_baseline.map_or_else(Vec::new, |_| page::wrap(&film.caption, room, 2, &style))
-}
-
 impl Show for ContourFilm<'_> {
     fn size(&self) -> [u32; 2] {
         [self.layout.page.w as u32, self.layout.page.h as u32]
@@ -134,17 +124,7 @@ impl Show for ContourFilm<'_> {
 
     fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
         let (layout, theme) = (&self.layout, self.theme);
-        let room = layout.page.w - 2.0 * layout.margin;
-        if let Some(baseline) = layout.title_baseline {
-            let style = TextStyle::new(layout.font.title, theme.text).bold();
-            canvas.text(&style.fit(&self.film.title, room), layout.margin, baseline, &style);
-        }
-        let style = TextStyle::new(layout.font.small, theme.muted);
-        for (i, line) in self.caption.iter().enumerate() {
-            let baseline = layout.caption_baseline.unwrap_or(0.0);
-            let below = 1.35 * layout.font.small * i as f32;
-            canvas.text(line, layout.margin, baseline + below, &style);
-        }
+        self.masthead.draw(canvas, layout, theme);
         for (k, (p, place)) in self.film.panels.iter().zip(&layout.panels).enumerate() {
             let keep_clear = self.tracks[k].pixels();
             panel::draw(canvas, p, place, layout, &self.scale, theme, &keep_clear);

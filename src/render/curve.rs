@@ -4,6 +4,7 @@ use super::canvas::{Align, Canvas, Rect, TextStyle};
 use super::chart::{self, Chart, Future};
 use super::film::{Output, RenderReport};
 use super::layout::Type;
+use super::page::wrap;
 use super::scene::{CurveFigure, CurveStyle};
 use super::scenes::still::{self, Figure};
 use super::theme::Theme;
@@ -50,7 +51,7 @@ pub fn draw(
         });
     }
     let (w, h) = (width as f32, height as f32);
-    let s = theme.scale * (w / 1280.0).min(h / 720.0);
+    let s = theme.scale * (w / 1280.0).min(h / 720.0).max((w * h / 921_600.0).sqrt() * 0.7);
     let font = Type::scaled(s);
     let margin = (32.0 * s).max(6.0);
     let room = w - 2.0 * margin;
@@ -69,8 +70,11 @@ pub fn draw(
     let mut bottom = h - 0.6 * margin;
     if !figure.caption.is_empty() {
         let style = TextStyle::new(font.small, theme.muted);
-        canvas.text(&style.fit(&figure.caption, room), margin, bottom - 0.35 * font.small, &style);
-        bottom -= 1.7 * font.small;
+        for line in wrap(&figure.caption, room, 2, &style).iter().rev() {
+            canvas.text(line, margin, bottom - 0.35 * font.small, &style);
+            bottom -= 1.35 * font.small;
+        }
+        bottom -= 0.35 * font.small;
     }
     if !figure.x_label.is_empty() {
         let style = TextStyle::new(font.label, theme.text).align(Align::Center);
@@ -87,14 +91,12 @@ pub fn draw(
     let shares: Vec<f32> = (0..quantities.len()).map(|k| if k == 0 { 1.35 } else { 1.0 }).collect();
     let gap = 12.0 * s;
     let unit = (bottom - top - gap * (quantities.len() - 1) as f32) / shares.iter().sum::<f32>();
+    let mut charts = Vec::new();
     for (quantity, share) in quantities.into_iter().zip(shares) {
         let rect = Rect::new(margin, top, room, share * unit);
-        Chart::new(&figure.series, quantity, rect, "", font, s).draw_static(
-            canvas,
-            theme,
-            Future::Full,
-        )?;
+        charts.push(Chart::new(&figure.series, quantity, rect, "", font, s));
         top = rect.bottom() + gap;
     }
-    Ok(())
+    chart::align(&mut charts);
+    charts.iter().try_for_each(|chart| chart.draw_static(canvas, theme, Future::Full))
 }

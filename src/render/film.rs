@@ -11,6 +11,7 @@ use super::contour_film::ContourFilm;
 use super::encode::gif::GifWriter;
 use super::encode::mp4::{self, Motion, Mp4Writer, Segment};
 use super::encode::palette::{Histogram, Palette};
+use super::encode::pdf::Pdf;
 use super::encode::svg::Svg;
 use super::encode::yuv::Yuv;
 use super::encode::{Staged, mux, png, y4m};
@@ -372,6 +373,12 @@ fn write_still(
             .write_all(svg.finish().as_bytes())
             .map_err(Error::io("write the picture", path));
     }
+    if format == Format::Pdf {
+        let mut pdf = Pdf::new(show.size(), show.theme().background);
+        show.draw_static(&mut pdf)?;
+        show.draw_moving(&mut pdf, frame)?;
+        return out.write_all(&pdf.finish()).map_err(Error::io("write the picture", path));
+    }
     let picture = match frames {
         Some(frames) => frames.picture(frame)?,
         None => Frames::new(show, pixels, 1)?.frame(frame)?,
@@ -390,7 +397,7 @@ fn write_numbered(
     if format.moves() {
         return Err(Error::Render {
             what: format!("one file a frame, but {} moves", output.path.display()),
-            remedy: "number .png or .svg files, as in frames/%05d.png".into(),
+            remedy: "number .png, .svg or .pdf files, as in frames/%05d.png".into(),
         });
     }
     let pixels = output.check()?.1;

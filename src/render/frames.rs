@@ -66,7 +66,8 @@ impl<'a> Frames<'a> {
     pub fn share_drawn(&self) -> Result<f32> {
         let last = self.count() - 1;
         let share = |index: usize| self.picture(index).map(|picture| picture.dirty().share());
-        let shares = [0, last / 2, last].into_par_iter().map(share).collect::<Result<Vec<f32>>>()?;
+        let shares =
+            [0, last / 2, last].into_par_iter().map(share).collect::<Result<Vec<f32>>>()?;
         Ok(shares.into_iter().fold(0.0, f32::max))
     }
 
@@ -137,7 +138,8 @@ impl<'a> Frames<'a> {
         let lanes = threads.min(LANES).min(segments.len()).max(1);
         // Two rounds at once: being drawn and being coded; and a picture for each thread.
         let room = ROOM.saturating_sub(threads * self.backdrop.rgba().len()) / 2;
-        let each = (4 * threads).min(room / bytes.max(1)).div_ceil(lanes).max(1);
+        // Long rounds, as cores wait for each other at the end of one.
+        let each = (8 * threads).min(room / bytes.max(1)).div_ceil(lanes).max(1);
         let mut waiting = segments.iter().cloned();
         // What is left to draw of the segments under way, in order.
         let mut open: Vec<Range<usize>> = Vec::new();

@@ -261,7 +261,7 @@ fn what_is_asked_wrongly_is_refused_with_a_remedy() {
         write(&film, &out, &mut |_, _| {}).unwrap_err().to_string()
     };
     assert!(refusal("film.mp5", (400, 300), 5, 30).contains("did you mean `mp4`?"));
-    assert!(refusal("film", (400, 300), 5, 30).contains("png, svg, gif, mp4, y4m, raw"));
+    assert!(refusal("film", (400, 300), 5, 30).contains("png, svg, pdf, gif, mp4, y4m, raw"));
     assert!(refusal("film.gif", (100, 50), 5, 20).contains("320x180"));
     assert!(refusal("film.mp4", (4096, 2160), 5, 30).contains("3840x2160"));
     assert!(refusal("film.gif", (400, 300), 5, 60).contains("hundredths"));

@@ -118,18 +118,18 @@ impl Layout {
     }
 
     fn place(width: u32, height: u32, scale: f32, contents: &Contents) -> Self {
-        let (mut layout, body, strip) = Self::blank(width, height, scale, contents);
-        let page = layout.page;
-        // A single square-ish surface on a wide page: the strip goes beside it, else below.
-        let beside = contents.domains.len() == 1 && page.w > 1.3 * page.h && {
-            let below_height = body.h * 0.74;
-            let d = contents.domains[0];
-            (d.x[1] - d.x[0]) / (d.y[1] - d.y[0]) < f64::from(0.55 * body.w / below_height)
-        };
-        if beside {
-            layout.place_beside(body, contents, strip);
-        } else {
-            layout.place_below(body, contents, strip);
+        let (blank, body, strip) = Self::blank(width, height, scale, contents);
+        let page = blank.page;
+        let mut layout = blank.clone();
+        layout.place_below(body, contents, strip);
+        // A single surface on a wide page may have its strip beside it: whichever shows it larger.
+        if contents.domains.len() == 1 && page.w > 1.3 * page.h {
+            let mut beside = blank;
+            beside.place_beside(body, contents, strip);
+            let area = |layout: &Self| layout.panels[0].frame.w * layout.panels[0].frame.h;
+            if area(&beside) >= area(&layout) {
+                return beside;
+            }
         }
         layout
     }
@@ -148,41 +148,37 @@ impl Layout {
         let gap = 26.0 * s;
         let bar_w = layout.colorbar_width(contents) + 16.0 * s;
         let charts_min = if strip { 5.5 * font.small * contents.charts as f32 } else { 0.0 };
-        let (cell, side) = if page.w > 1.1 * page.h {
+        let wide = page.w > 1.1 * page.h;
+        let cell = if wide {
             let w = (board_w * font.label).max(0.3 * body.w).min(0.42 * body.w);
-            let cell = Rect { w: (body.w - w - gap - bar_w).max(4.0), ..body };
-            (cell, Rect { x: body.right() - w, w, ..body })
+            Rect { w: (body.w - w - gap - bar_w).max(4.0), ..body }
         } else {
             let h = (board_h * font.label + charts_min + gap).min(0.5 * body.h);
-            let cell = Rect { w: body.w - bar_w, h: body.h - h, ..body };
-            (cell, Rect { y: body.bottom() - h + gap, h: h - gap, ..body })
+            Rect { w: body.w - bar_w, h: body.h - h, ..body }
         };
         let panel = layout.panel_without_readout(cell, &contents.domains[0], contents);
+        let side = if wide {
+            let x = cell.right() + bar_w + gap;
+            let y = body.y.max(panel.frame.y.min(body.y + 2.0 * font.label));
+            Rect::new(x, y, body.right() - x, body.bottom() - y)
+        } else {
+            // Close below the frame, which the page's width may have made flat.
+            let y = panel.frame.bottom() + layout.gutters(contents)[3] + 0.5 * gap;
+            Rect { y, h: body.bottom() - y, ..body }
+        };
         let head = 1.6 * font.small;
         let bar_y = panel.frame.y + head;
         let bar_h = (panel.frame.bottom() - bar_y).max(1.0);
         layout.colorbar = Some(Rect::new(panel.frame.right() + 16.0 * s, bar_y, 16.0 * s, bar_h));
         layout.panels.push(panel);
-        let side = Rect { y: side.y.max(panel.frame.y.min(side.y + 2.0 * font.label)), ..side };
         let board_h = (board_h * font.label).min(side.h);
         let below = side.bottom() - (side.y + board_h + 0.6 * font.label);
         if strip && below >= charts_min {
-            let m = contents.charts as f32;
             let top = side.bottom() - below;
-            // Side by side where the side is wide and low.
-            let across = side.w > 1.6 * below;
-            layout.charts = (0..contents.charts)
-                .map(|k| match across {
-                    true => {
-                        let w = (side.w - gap * (m - 1.0)) / m;
-                        Rect::new(side.x + k as f32 * (w + gap), top, w, below)
-                    }
-                    false => {
-                        let h = (below / m).min(13.0 * font.label);
-                        Rect::new(side.x, top + k as f32 * h, side.w, h - 8.0 * s)
-                    }
-                })
-                .collect();
+            // Beside the frame not higher than a chart is good for.
+            let most = if wide { 13.0 * font.label * contents.charts as f32 } else { below };
+            let area = Rect::new(side.x, top, side.w, below.min(most));
+            layout.charts = chart_places(area, contents.charts, gap, s);
         }
         let board = Rect { h: board_h, ..side };
         (layout, board)
@@ -260,17 +256,28 @@ impl Layout {
         let bar_w = if self.page.w >= 300.0 { self.colorbar_width(contents) } else { 0.0 };
         let bar_gap = if bar_w > 0.0 { 16.0 * self.s } else { 0.0 };
         let cells = Rect { w: area.w - bar_w - bar_gap, ..area };
-        let columns = best_columns(n, cells);
-        let rows = n.div_ceil(columns);
         let gap = 22.0 * self.s;
-        let cell_w = (cells.w - gap * (columns - 1) as f32) / columns as f32;
-        let cell_h = cells.h / rows as f32;
-        for (k, domain) in contents.domains.iter().enumerate() {
-            let (ix, iy) = ((k % columns) as f32, (k / columns) as f32);
-            let cell =
-                Rect::new(cells.x + ix * (cell_w + gap), cells.y + iy * cell_h, cell_w, cell_h);
-            self.panels.push(self.panel(cell, domain, contents));
-        }
+        let grid = |columns: usize| -> Vec<PanelBox> {
+            let rows = n.div_ceil(columns);
+            let cell_w = (cells.w - gap * (columns - 1) as f32) / columns as f32;
+            let cell_h = cells.h / rows as f32;
+            let place = |(k, domain): (usize, &Domain)| {
+                let (ix, iy) = ((k % columns) as f32, (k / columns) as f32);
+                let (x, y) = (cells.x + ix * (cell_w + gap), cells.y + iy * cell_h);
+                self.panel(Rect::new(x, y, cell_w, cell_h), domain, contents)
+            };
+            contents.domains.iter().enumerate().map(place).collect()
+        };
+        // As many columns as show the smallest panel largest; one scale on both axes is worth more
+        // than room.
+        let worth = |columns: &usize| {
+            let each = grid(*columns).into_iter();
+            each.map(|p| p.frame.w * p.frame.h * if p.equal_scales { 1.0 } else { 0.3 })
+                .fold(f32::INFINITY, f32::min)
+        };
+        let columns = (1..=n).max_by(|a, b| worth(a).total_cmp(&worth(b))).unwrap_or(1);
+        let rows = n.div_ceil(columns);
+        self.panels = grid(columns);
         if let (true, Some(first)) = (bar_w > 0.0, self.panels.first()) {
             let bottom = self.panels[(rows - 1) * columns].frame.bottom();
             let head = 1.6 * self.font.small;
@@ -291,29 +298,25 @@ impl Layout {
         }
         if strip {
             let gap = 34.0 * self.s;
-            let m = contents.charts as f32;
-            let chart_w = (body.w - gap * (m - 1.0)) / m;
-            // Flat frames leave room below them: the strip may have it, up to a point.
+            // Flat frames leave room below them: the strip may have it, up to a point; on a high page
+            // all of it, as the charts then stand below each other.
             let below_axes = self.gutters(contents)[3];
             let used = self
                 .panels
                 .iter()
                 .map(|p| (p.frame.bottom() + below_axes).max(p.readout.map_or(0.0, |r| r.bottom())))
-                .fold(0.0, f32::max);
-            let y = (used + 10.0 * self.s).max(body.bottom() - 0.42 * body.h);
-            let y = y.min(area.bottom() + 10.0 * self.s);
-            self.charts = (0..contents.charts)
-                .map(|k| {
-                    let x = body.x + k as f32 * (chart_w + gap);
-                    Rect::new(x, y, chart_w, body.bottom() - y)
-                })
-                .collect();
+                .fold(0.0, f32::max)
+                + 10.0 * self.s;
+            let most = if self.page.h > self.page.w { 0.62 } else { 0.42 };
+            let y = used.max(body.bottom() - most * body.h).min(area.bottom() + 10.0 * self.s);
+            let strip = Rect { y, h: body.bottom() - y, ..body };
+            self.charts = chart_places(strip, contents.charts, gap, self.s);
         }
     }
 
     fn place_beside(&mut self, body: Rect, contents: &Contents, strip: bool) {
         let bar_w = self.colorbar_width(contents) + 16.0 * self.s;
-        let side_min = if strip { 0.3 * body.w } else { self.readout_size().0 };
+        let side_min = if strip { 0.27 * body.w } else { 0.0 }.max(self.readout_size().0);
         let gap = 28.0 * self.s;
         let cell = Rect { w: body.w - bar_w - side_min - gap, ..body };
         let mut panel = self.panel_without_readout(cell, &contents.domains[0], contents);
@@ -323,8 +326,9 @@ impl Layout {
         self.colorbar =
             Some(Rect::new(bar_x, bar_y, 16.0 * self.s, (panel.frame.bottom() - bar_y).max(1.0)));
         let side_x = bar_x - 16.0 * self.s + bar_w + gap;
-        let side =
-            Rect::new(side_x, panel.frame.y, body.right() - side_x, body.bottom() - panel.frame.y);
+        // Below the bar's title, which may be wider than the bar.
+        let side_y = panel.frame.y + head;
+        let side = Rect::new(side_x, side_y, body.right() - side_x, body.bottom() - side_y);
         let readout_h = self.readout_size().1;
         let readout_w = side.w.min(17.0 * self.font.label);
         panel.readout = Some(Rect { h: readout_h, w: readout_w, ..side });
@@ -397,14 +401,21 @@ pub fn corner_plate(frame: Rect, font: &Type) -> Option<(f32, f32)> {
     (frame.w >= 2.2 * w && frame.h >= 1.9 * h).then_some((w, h))
 }
 
-/// The number of columns whose cells are nearest to a 4:3 shape.
-fn best_columns(n: usize, area: Rect) -> usize {
-    let misfit = |columns: usize| {
-        let rows = n.div_ceil(columns);
-        let aspect = (area.w / columns as f32) / (area.h / rows as f32);
-        (aspect / 1.33).ln().abs() + 0.15 * (columns * rows - n) as f32
+/// Rectangles for `count` charts in `area`: side by side, or below each other where they would be
+/// nearly as high as wide.
+pub fn chart_places(area: Rect, count: usize, gap: f32, s: f32) -> Vec<Rect> {
+    let n = count.max(1) as f32;
+    let w = (area.w - gap * (n - 1.0)) / n;
+    let place = |k: usize| {
+        let k = k as f32;
+        if area.h <= 0.9 * w || count < 2 {
+            Rect::new(area.x + k * (w + gap), area.y, w, area.h)
+        } else {
+            let each = area.h / n;
+            Rect::new(area.x, area.y + k * each, area.w, each - 8.0 * s)
+        }
     };
-    (1..=n).min_by(|&a, &b| misfit(a).total_cmp(&misfit(b))).unwrap_or(1)
+    (0..count).map(place).collect()
 }
 
 #[cfg(test)]
@@ -473,5 +484,45 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn charts_stand_side_by_side_on_a_wide_strip_and_below_each_other_on_a_high_one() {
+        let wide = chart_places(Rect::new(0.0, 0.0, 1000.0, 150.0), 2, 30.0, 1.0);
+        assert!(wide[0].y == wide[1].y && wide[0].right() < wide[1].x);
+        let high = chart_places(Rect::new(0.0, 0.0, 600.0, 500.0), 2, 30.0, 1.0);
+        assert!(high[0].x == high[1].x && high[0].bottom() < high[1].y);
+        assert!(high[1].bottom() <= 500.0);
+    }
+
+    #[test]
+    fn a_single_surface_is_shown_as_large_as_the_page_allows() {
+        let contents = |domain: &'static [Domain; 1]| Contents {
+            title: true,
+            caption: true,
+            headings: true,
+            subtitles: true,
+            domains: domain,
+            charts: 2,
+            colorbar_label_ems: 3.0,
+            tick_label_ems: 2.5,
+        };
+        // The strip goes beside a square and a somewhat wide surface, and below a flat one.
+        const SQUARE: [Domain; 1] = [Domain { x: [-1.0, 1.0], y: [-1.0, 1.0] }];
+        const WIDE: [Domain; 1] = [Domain { x: [-15.0, 3.0], y: [-7.0, 4.0] }];
+        const FLAT: [Domain; 1] = [Domain { x: [-3.0, 1.0], y: [-0.5, 0.5] }];
+        for (domain, beside) in [(&SQUARE, true), (&WIDE, true), (&FLAT, false)] {
+            let layout = Layout::new(1280, 720, &contents(domain));
+            let (frame, charts) = (layout.panels[0].frame, &layout.charts);
+            assert_eq!(charts[0].x >= frame.right(), beside, "{domain:?}");
+            assert!(frame.w * frame.h > 0.2 * 1280.0 * 720.0, "{domain:?} {frame:?}");
+        }
+        // On a high page nothing is left empty between the surface and its charts.
+        let high = Layout::new(720, 1280, &contents(&WIDE));
+        let readout = high.panels[0].readout.unwrap();
+        assert!(high.charts[0].y - readout.bottom() < 40.0, "{high:?}");
+        let (board, place) = Layout::with_board(720, 1280, 1.0, &contents(&WIDE), [20.0, 12.0]);
+        assert!(place.y - board.panels[0].frame.bottom() < 80.0, "{board:?} {place:?}");
+        assert_eq!(board.charts.len(), 2);
     }
 }

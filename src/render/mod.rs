@@ -30,6 +30,7 @@ pub mod inset;
 pub mod labels;
 pub mod layers;
 pub mod layout;
+pub mod masthead;
 pub mod moving;
 pub mod output;
 pub mod page;

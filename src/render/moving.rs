@@ -1,12 +1,13 @@
 //! A surface that changes, as a map: its layers shown one after the other on one colour scale, the
 //! map dimmed on the way from one to the next, as interpolated cells are everywhere.
 
-use super::canvas::{Canvas, TextStyle};
+use super::canvas::Canvas;
 use super::chart::{self, Chart};
 use super::field::Domain;
-pub use super::layers::{Ball, Moving, MovingLayer, Position};
 use super::layers::{BOARD_LINES, Pace, draw_board};
+pub use super::layers::{Ball, Moving, MovingLayer, Position};
 use super::layout::{Contents, Layout};
+use super::masthead::Masthead;
 use super::panel;
 use super::path::{Pen, Track};
 use super::scale::{LevelScale, Spacing, significant, ticks};
@@ -21,6 +22,7 @@ pub struct MovingFilm<'a> {
     moving: &'a Moving,
     theme: &'a Theme,
     layout: Layout,
+    masthead: Masthead<'a>,
     scale: LevelScale,
     track: Track,
     charts: Vec<Chart<'a>>,
@@ -55,13 +57,15 @@ impl<'a> MovingFilm<'a> {
             colorbar_label_ems: scale.labels().iter().map(|l| ems(l)).fold(2.0, f32::max),
             tick_label_ems: y_ticks.iter().map(|y| ems(&significant(*y, 6))).fold(1.5, f32::max),
         };
-        let (layout, board) =
-            Layout::with_board(width, height, theme.scale, &contents, [20.0, BOARD_LINES]);
-        let mut layout = layout;
+        let size = [width, height];
+        let (masthead, mut layout, board) =
+            Masthead::above(&moving.title, &moving.caption, size, theme, |[width, height]| {
+                Layout::with_board(width, height, theme.scale, &contents, [20.0, BOARD_LINES])
+            });
         layout.panels[0].readout = Some(board);
         let track = Track::new(&moving.panel.path, domain, layout.panels[0].frame, layout.s);
         let (charts, pace) = (moving.charts(&layout), Pace::new(moving, frames, fps));
-        Ok(Self { moving, theme, layout, scale, track, charts, pace })
+        Ok(Self { moving, theme, layout, masthead, scale, track, charts, pace })
     }
 
     /// The panel with the values of a position; interpolated in the units of the scale.
@@ -106,15 +110,7 @@ impl Show for MovingFilm<'_> {
 
     fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
         let (layout, theme, moving) = (&self.layout, self.theme, self.moving);
-        let room = layout.page.w - 2.0 * layout.margin;
-        if let Some(baseline) = layout.title_baseline {
-            let style = TextStyle::new(layout.font.title, theme.text).bold();
-            canvas.text(&style.fit(&moving.title, room), layout.margin, baseline, &style);
-        }
-        if let Some(baseline) = layout.caption_baseline {
-            let style = TextStyle::new(layout.font.small, theme.muted);
-            canvas.text(&style.fit(&moving.caption, room), layout.margin, baseline, &style);
-        }
+        self.masthead.draw(canvas, layout, theme);
         panel::draw_heading(canvas, &moving.panel, &layout.panels[0], layout, theme, None);
         panel::draw_axes(canvas, &moving.panel, &layout.panels[0], layout, theme);
         if let Some(bar) = layout.colorbar {

@@ -32,7 +32,7 @@ pub struct Output {
     /// A GIF or MP4 that would be larger is made again with fewer frames a second, fewer colours or
     /// a lower quality, and at last smaller, until it fits; the report says what was done.
     pub max_bytes: Option<u64>,
-    /// A still that is written as well, `.png` or `.svg`: the frame that stands for the whole.
+    /// A still that is written as well, `.png`, `.svg` or `.pdf`: the frame that stands for the whole.
     pub poster: Option<PathBuf>,
     /// A page with nine frames that is written as well, `.png`.
     pub contact_sheet: Option<PathBuf>,
@@ -56,6 +56,8 @@ pub enum Format {
     Png,
     /// A still picture in vectors.
     Svg,
+    /// A still picture in vectors, on a page.
+    Pdf,
     /// A film with one palette, looping.
     Gif,
     /// H.264 in an MP4 container.
@@ -68,7 +70,7 @@ pub enum Format {
 
 impl Format {
     /// The names that [`Format::by_name`] knows.
-    pub const NAMES: [&'static str; 6] = ["png", "svg", "gif", "mp4", "y4m", "raw"];
+    pub const NAMES: [&'static str; 7] = ["png", "svg", "pdf", "gif", "mp4", "y4m", "raw"];
 
     /// The format that `path`'s extension names. Errors: [`Error::UnknownName`] with the known ones.
     pub fn of(path: &Path) -> Result<Self> {
@@ -81,6 +83,7 @@ impl Format {
         match name {
             "png" => Ok(Self::Png),
             "svg" => Ok(Self::Svg),
+            "pdf" => Ok(Self::Pdf),
             "gif" => Ok(Self::Gif),
             "mp4" => Ok(Self::Mp4),
             "y4m" => Ok(Self::Y4m),
@@ -91,7 +94,7 @@ impl Format {
 
     /// Whether it holds more than one frame.
     pub fn moves(self) -> bool {
-        !matches!(self, Self::Png | Self::Svg)
+        !matches!(self, Self::Png | Self::Svg | Self::Pdf)
     }
 }
 
@@ -162,7 +165,7 @@ impl Output {
         if let Some(path) = &self.poster
             && Format::of(path)?.moves()
         {
-            let remedy = "name a .png or .svg file";
+            let remedy = "name a .png, .svg or .pdf file";
             return bad("poster", path.display().to_string(), "does not move", remedy);
         }
         if let Some(path) = &self.contact_sheet
@@ -262,6 +265,6 @@ mod tests {
         assert!(refusal(scaled(f32::NAN)).contains("0.5 to 3"));
         assert!(refusal(Output { quality: 0, ..scaled(1.0) }).contains("1 to 100"));
         assert!(refusal(Output { max_bytes: Some(9), ..scaled(1.0) }).contains("GIF and MP4 only"));
-        assert!(refusal(Output::new("-")).contains("png, svg, gif, mp4, y4m, raw"));
+        assert!(refusal(Output::new("-")).contains("png, svg, pdf, gif, mp4, y4m, raw"));
     }
 }

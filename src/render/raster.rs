@@ -103,7 +103,8 @@ impl Raster {
                         alpha => {
                             for (to, from) in to[..3].iter_mut().zip(from) {
                                 let (a, b) = (u32::from(alpha), u32::from(255 - alpha));
-                                *to = ((u32::from(*from) * a + u32::from(*to) * b + 127) / 255) as u8;
+                                *to =
+                                    ((u32::from(*from) * a + u32::from(*to) * b + 127) / 255) as u8;
                             }
                         }
                     }
@@ -209,7 +210,8 @@ impl Canvas for Raster {
         let fits = near(place.sx * w, w) && near(place.sy * h, h);
         let exact = fits && near(place.tx, place.tx.round()) && near(place.ty, place.ty.round());
         let inside = |clip: Rect| {
-            clip.contains(dest.x, dest.y, -1e-3) && clip.contains(dest.right(), dest.bottom(), -1e-3)
+            clip.contains(dest.x, dest.y, -1e-3)
+                && clip.contains(dest.right(), dest.bottom(), -1e-3)
         };
         if exact && self.clip.as_ref().is_none_or(|(clip, _)| inside(*clip)) {
             return self.copy(rgba, width as usize, height as usize, place.tx, place.ty);

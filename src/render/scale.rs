@@ -64,7 +64,11 @@ impl LevelScale {
             finite.retain(|&v| v > 0.0);
         }
         let (low, largest) = match (finite.first(), finite.last()) {
-            (Some(&low), Some(&high)) => (low, high),
+            // What differs by less than rounding leaves in single precision is one value.
+            (Some(&low), Some(&high)) if high - low > 1e-9 * high.abs().max(low.abs()) => {
+                (low, high)
+            }
+            (Some(&low), Some(_)) => (low, low),
             _ => (1.0, 1.0),
         };
         let percentile_98 = finite.get(finite.len() * 98 / 100).copied().unwrap_or(largest);

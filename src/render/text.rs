@@ -20,6 +20,9 @@ pub enum Weight {
 
 struct Face {
     glyphs: HashMap<char, (f32, Outline)>,
+    ids: HashMap<char, u16>,
+    /// Above and below the baseline.
+    extent: (f32, f32),
     kerning: HashMap<(char, char), f32>,
 }
 
@@ -40,11 +43,12 @@ impl Face {
     fn parse(bytes: &'static [u8]) -> Self {
         let font = FontRef::try_from_slice(bytes).expect("the embedded font parses");
         let em = font.units_per_em().expect("the embedded font has an em size");
-        let mut glyphs = HashMap::new();
+        let (mut glyphs, mut ids) = (HashMap::new(), HashMap::new());
         for (id, char) in font.codepoint_ids() {
             let outline = font
                 .outline(id)
                 .unwrap_or_else(|| Outline { bounds: Default::default(), curves: Vec::new() });
+            ids.insert(char, id.0);
             glyphs.insert(char, (font.h_advance_unscaled(id) / em, scaled(outline, 1.0 / em)));
         }
         let mut kerning = HashMap::new();
@@ -55,7 +59,8 @@ impl Face {
                 kerning.insert((a, b), kern);
             }
         }
-        Self { glyphs, kerning }
+        let extent = (font.ascent_unscaled() / em, font.descent_unscaled() / em);
+        Self { glyphs, ids, extent, kerning }
     }
 
     fn of(weight: Weight) -> &'static Face {
@@ -94,6 +99,37 @@ fn scaled(mut outline: Outline, k: f32) -> Outline {
         }
     }
     outline
+}
+
+/// A glyph of a text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Glyph {
+    /// Its number in [`font_file`].
+    pub id: u16,
+    /// What it stands for: what was written, or ? for what the font lacks.
+    pub char: char,
+    /// Where it begins, in ems.
+    pub x: f32,
+    /// How wide it is, in ems.
+    pub advance: f32,
+}
+
+/// The glyphs of `text`, kerned, for a document that embeds the font.
+pub fn glyphs(text: &str, weight: Weight) -> Vec<Glyph> {
+    let face = Face::of(weight);
+    let origins = face.layout(text).0;
+    text.chars()
+        .zip(origins)
+        .map(|(char, (x, _))| {
+            let char = if face.ids.contains_key(&char) { char } else { '?' };
+            Glyph { id: face.ids[&char], char, x, advance: face.glyph(char).0 }
+        })
+        .collect()
+}
+
+/// How far the font reaches above the baseline, and below it (negative), in ems.
+pub fn vertical_extent(weight: Weight) -> (f32, f32) {
+    Face::of(weight).extent
 }
 
 /// The height of a capital, in ems: what to centre text by.

@@ -171,6 +171,16 @@ impl Theme {
         }
     }
 
+    /// The colour of words about panel `index`: its own, as far towards the text's as it takes to
+    /// be read on the page (a contrast of 4.5, as the Web Content Accessibility Guidelines ask).
+    pub fn series_ink(&self, index: usize) -> Color {
+        let own = self.series_color(index);
+        (0..=16)
+            .map(|i| if i == 0 { own } else { own.mix(self.text, i as f32 / 16.0) })
+            .find(|c| c.contrast(self.background) >= 4.5)
+            .unwrap_or(self.text)
+    }
+
     /// The colour of panel `index`'s path and curves.
     pub fn series_color(&self, index: usize) -> Color {
         self.series[index % self.series.len()]
@@ -192,5 +202,21 @@ mod tests {
             assert!(rising || falling, "{name}: {lightness:?}");
         }
         assert!(Theme::by_name("drak").unwrap_err().to_string().contains("did you mean `dark`?"));
+    }
+
+    #[test]
+    fn words_can_be_read_on_the_page_in_every_theme() {
+        for name in Theme::NAMES {
+            let theme = Theme::by_name(name).unwrap();
+            let paper = theme.background;
+            assert!(theme.text.contrast(paper) >= 12.0, "{name}");
+            assert!(theme.muted.contrast(paper) >= 4.5, "{name}");
+            for k in 0..theme.series.len() {
+                let (line, words) = (theme.series_color(k), theme.series_ink(k));
+                assert!(words.contrast(paper) >= 4.5, "{name} {k}");
+                // What can be read as it is stays as it is.
+                assert!(words == line || line.contrast(paper) < 4.5, "{name} {k}");
+            }
+        }
     }
 }

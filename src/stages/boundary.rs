@@ -8,6 +8,7 @@ use crate::dataset::planar;
 use crate::landscape::Plane;
 use crate::parallel;
 use crate::record::{Run, RunSnapshots};
+use crate::render::scale::thousands;
 use crate::render::scene::{ContourPanel, PathPoint};
 use crate::render::scenes::boundary::{BoundaryFilm, InputSpace};
 use crate::spec::Spec;
@@ -137,7 +138,7 @@ fn answers(run: &Run, subject: &Subject, plane: &Plane) -> Result<(InputSpace, V
     });
     let inputs = InputSpace {
         title: "In input space".into(),
-        subtitle: format!("{} training points", data.train.len()),
+        subtitle: format!("{} training points", thousands(&data.train.len().to_string())),
         x: [-1.0, 1.0],
         y: [-1.0, 1.0],
         size: [GRID, GRID],

@@ -3,16 +3,17 @@
 use std::path::Path;
 
 use crate::backend::Precision;
-use crate::dataset::{DataSet, planar};
-use crate::landscape::{Cell, GradientStore, Header, Plane, SurfaceStore};
+use crate::landscape::{GradientStore, Header, Plane, SurfaceStore};
 use crate::names::named_enum;
 use crate::optim::RuleName;
 use crate::record::{Metrics, Run, Status};
+use crate::render::scale::{number, significant, thousands};
 use crate::render::scene::{
     Arrows, ContourPanel, CurveFigure, Film, Gradient, Grid, Inset, PathPoint, Quantity, Relief,
     Series, Split,
 };
 use crate::spec::Spec;
+use crate::stages::footing::{self, Footing};
 use crate::stages::telling::Telling;
 use crate::stages::{curve, shadow};
 use crate::train::Verdict;
@@ -80,7 +81,7 @@ pub fn contour_told(
     extras: Extras,
 ) -> Result<Film> {
     let mut film = Film { hold_secs: HOLD_SECS, ..Film::default() };
-    let mut footing = Vec::new();
+    let mut footings = Vec::new();
     let mut recorded = Vec::new();
     for source in sources {
         let spec = Spec::parse(&source.run.spec_toml()?, &[])?;
@@ -106,10 +107,10 @@ pub fn contour_told(
             panel.inset = Some(Inset { title: "in a random plane, to scale".into(), path });
         }
         film.panels.push(panel);
-        recorded.push((spec, metrics));
         film.value_label =
             format!("{} loss", if store.header.split == "test" { "test" } else { "training" });
-        footing.push((plane, store));
+        footings.push(Footing::new(&spec, plane, store)?);
+        recorded.push((spec, metrics));
     }
     film.title = title.map_or_else(
         || match sources {
@@ -118,7 +119,7 @@ pub fn contour_told(
         },
         str::to_string,
     );
-    film.caption = caption(&footing);
+    film.caption = footing::caption(&footings);
     if extras.relief == Relief::Hillshade {
         film.caption += "; shaded from the upper left";
     }
@@ -252,8 +253,12 @@ fn arrows_caption(panels: &[ContourPanel]) -> String {
 /// `SGD, lr 0.1, batch 128; test accuracy 91.2 %`.
 fn subtitle(spec: &Spec, source: &PanelSource, metrics: &Metrics) -> Result<String> {
     let optim = &spec.optim;
-    let mut text =
-        format!("{} lr {}, batch {}", rule_name(optim.rule), optim.lr(), spec.train.batch_size);
+    let mut text = format!(
+        "{} lr {}, batch {}",
+        rule_name(optim.rule),
+        number(optim.lr()),
+        spec.train.batch_size
+    );
     if let Status::Ended { verdict: Verdict::Diverged { step, .. }, .. } =
         source.run.manifest()?.status
     {
@@ -265,7 +270,7 @@ fn subtitle(spec: &Spec, source: &PanelSource, metrics: &Metrics) -> Result<Stri
 }
 
 /// An update rule as people write it.
-fn rule_name(rule: RuleName) -> &'static str {
+pub(super) fn rule_name(rule: RuleName) -> &'static str {
     match rule {
         RuleName::Sgd => "SGD",
         RuleName::Adam => "Adam",
@@ -302,48 +307,6 @@ fn pretty(arch: &str) -> String {
     arch.to_uppercase()
 }
 
-/// What the picture's numbers rest on, in a line. Panels on one footing share it, each with its own
-/// standard error; others are told apart.
-pub(super) fn caption(footing: &[(Plane, SurfaceStore)]) -> String {
-    let sample = |(_, store): &(Plane, SurfaceStore)| {
-        let header = &store.header;
-        let split = if header.split == "test" { "Test" } else { "Training" };
-        let (cells, done) = (store.cells.len(), store.cells.iter().flatten().count());
-        let done = if done == cells { String::new() } else { format!("{done} of ") };
-        let planar =
-            header.dataset.parse::<DataSet>().is_ok_and(|set| set.form().0 == planar::SHAPE);
-        let things = if planar { "points" } else { "images" };
-        let of = format!("{}, {done}{cells} cells", header.sample_words(things));
-        (split, of)
-    };
-    let axes = |(plane, _): &(Plane, SurfaceStore)| match &plane.about.null_explained_variance[..] {
-        [a, b] => format!("a random walk has {:.0} + {:.0} % on such axes", 100.0 * a, 100.0 * b),
-        _ => plane.about.made.clone(),
-    };
-    // The median, as a cell where the network overflows has no error to speak of.
-    let error = |(_, store): &(Plane, SurfaceStore)| {
-        let relative = |c: &Cell| 100.0 * c.loss_se / c.loss;
-        let cells = store.cells.iter().flatten();
-        let mut errors: Vec<f64> = cells.map(relative).filter(|e| e.is_finite()).collect();
-        errors.sort_by(f64::total_cmp);
-        errors.get(errors.len() / 2).map_or("unknown".to_string(), |e| format!("{e:.0} %"))
-    };
-    let line = |group: &[(Plane, SurfaceStore)]| {
-        let (split, of) = sample(&group[0]);
-        let errors: Vec<String> = group.iter().map(error).collect();
-        format!("{split} loss ± {} (s.e.) of {of}; {}", errors.join(" / "), axes(&group[0]))
-    };
-    let same = |a: &(Plane, SurfaceStore)| {
-        (sample(a), axes(a)) == (sample(&footing[0]), axes(&footing[0]))
-    };
-    let text = if footing.iter().all(same) {
-        line(footing)
-    } else {
-        footing.iter().map(|one| line(std::slice::from_ref(one))).collect::<Vec<_>>().join(" | ")
-    };
-    format!("{text}; BatchNorm frozen; dots are snapshots, between them interpolated")
-}
-
 /// A figure of loss and accuracy along a line, from curves of several folders.
 ///
 /// # Errors
@@ -354,6 +317,7 @@ pub fn curves(folders: &[(String, &Path)], title: Option<&str>) -> Result<CurveF
         x_label: "distance along the direction, α".into(),
         ..CurveFigure::default()
     };
+    let (mut directions, mut samples, mut medians) = (Vec::new(), Vec::new(), Vec::new());
     for (panel, (name, folder)) in folders.iter().enumerate() {
         let found = curve::open(folder)?;
         let split = if found.split == "test" { Split::Test } else { Split::Train };
@@ -370,21 +334,58 @@ pub fn curves(folders: &[(String, &Path)], title: Option<&str>) -> Result<CurveF
                 points: points.collect(),
             });
         }
-        if panel == 0 {
-            figure.subtitle = found.direction.clone();
-            let precision = match found.precision {
-                Precision::F32 => String::new(),
-                narrow => format!(" in {narrow}"),
-            };
-            figure.caption = format!(
-                "{} loss of {} images{precision} at each of {} points; BatchNorm frozen.",
-                if split == Split::Test { "Test" } else { "Training" },
-                found.samples,
-                found.points.len()
-            );
+        directions.push(found.direction.clone());
+        samples.push(curve_sample(&found));
+        let mut errors: Vec<f64> = found
+            .points
+            .iter()
+            .map(|p| 100.0 * p.loss_se / p.loss)
+            .filter(|e| e.is_finite())
+            .collect();
+        errors.sort_by(f64::total_cmp);
+        medians.extend(errors.get(errors.len() / 2));
+    }
+    // What the runs have in common is said once.
+    directions.dedup();
+    samples.dedup();
+    figure.subtitle = directions.join(" | ");
+    figure.caption = format!(
+        "Loss ± {} (s.e., median) of {}; straight lines between the points.",
+        told_errors(&medians),
+        samples.join(" | ")
+    );
+    Ok(figure)
+}
+
+/// `4 %`, `4 % / 10 %`, and of more than three runs the least and the greatest: `4 to 10 %`.
+fn told_errors(percent: &[f64]) -> String {
+    let text = |e: &f64| significant(*e, 1);
+    match percent {
+        [] => "unknown".into(),
+        [_] | [_, _] | [_, _, _] => {
+            percent.iter().map(|e| format!("{} %", text(e))).collect::<Vec<_>>().join(" / ")
+        }
+        many => {
+            let least = many.iter().copied().fold(f64::INFINITY, f64::min);
+            let most = many.iter().copied().fold(0.0, f64::max);
+            format!("{} to {} %", text(&least), text(&most))
         }
     }
-    Ok(figure)
+}
+
+/// `200 training images at each of 41 points, BatchNorm frozen`.
+fn curve_sample(curve: &curve::Curve) -> String {
+    let split = if curve.split == "test" { "test" } else { "training" };
+    let count = |n: usize| thousands(&n.to_string());
+    let precision = match curve.precision {
+        Precision::F32 => String::new(),
+        narrow => format!(" in {narrow}"),
+    };
+    format!(
+        "{} {split} images{precision} at each of {} points, BatchNorm frozen",
+        count(curve.samples),
+        count(curve.points.len())
+    )
 }
 
 /// A figure of loss and accuracy along a line, from HDF5 files of the paper's code, each with its

@@ -1,12 +1,14 @@
 //! A surface's cells to a heat map of any of their quantities.
 
-use super::film::{Extras, HOLD_SECS, PanelSource, caption, contour_told};
+use super::film::{Extras, HOLD_SECS, PanelSource, contour_told};
+use super::footing::{self, ErrorOf, Footing};
 use super::telling::Telling;
 use crate::Result;
 use crate::landscape::{Cell, Plane, SurfaceStore};
 use crate::names::named_enum;
 use crate::render::scene::Grid;
 use crate::render::scenes::heatmap::{Heatmap, Scaling};
+use crate::spec::Spec;
 
 named_enum! {
     /// What a heat map shows of each cell.
@@ -44,6 +46,25 @@ impl CellQuantity {
             Self::LossSe => "s.e. of the loss",
             Self::RelativeSe => "s.e., % of the loss",
             Self::LossDifference => "loss − final loss",
+        }
+    }
+
+    /// What the caption calls it, with its sample's error.
+    fn told(self, store: &SurfaceStore) -> String {
+        let split = footing::split(&store.header);
+        let error = |of| footing::error(of, store.cells.iter().flatten(), store.header.samples);
+        match self {
+            Self::Loss => format!("{split} loss ± {} (s.e.)", error(ErrorOf::Loss)),
+            Self::Accuracy => format!("{split} accuracy ± {} (s.e.)", error(ErrorOf::Accuracy)),
+            Self::LossSe | Self::RelativeSe => {
+                format!("Standard error of the {} loss", split.to_lowercase())
+            }
+            Self::LossDifference => {
+                format!(
+                    "{split} loss ± {} (s.e.), less that of the cell nearest (0, 0)",
+                    error(ErrorOf::Loss)
+                )
+            }
         }
     }
 
@@ -90,14 +111,18 @@ pub fn gather(
         .iter()
         .map(|cell| cell.as_ref().map_or(f64::NAN, |cell| quantity.of(cell, samples, origin)));
     let grid = Grid { values: values.collect(), ..panel.grid };
-    let split = if store.header.split == "test" { "test" } else { "training" };
-    let title = title.map_or_else(|| quantity.headline(split), str::to_string);
+    let split = footing::split(&store.header).to_lowercase();
+    let spec = Spec::parse(&source.run.spec_toml()?, &[])?;
+    let footing = [Footing::new(&spec, plane, store)?];
+    let caption = footing::caption_of(&footing, |of| quantity.told(&of[0].store));
+    let caption = format!("{caption}; a box is a cell as evaluated");
+    let title = title.map_or_else(|| quantity.headline(&split), str::to_string);
     film.pacing.card.iter_mut().for_each(|card| card.title.clone_from(&title));
     Ok(Heatmap {
         title,
         heading: panel.title,
         subtitle: panel.subtitle,
-        caption: caption(&[(plane, store)]),
+        caption,
         value_label: quantity.label().into(),
         x_label: panel.x_label,
         y_label: panel.y_label,

@@ -2,6 +2,7 @@
 //! range, once for the counts.
 
 use super::film::{HOLD_SECS, describe};
+use super::footing;
 use super::telling::Telling;
 use crate::Result;
 use crate::names::named_enum;
@@ -81,6 +82,7 @@ pub fn gather(
     let told = [telling.told(&name, run, &spec, &metrics)?];
     let title = title.map_or_else(|| format!("The weights of {}", describe(&spec)), str::to_string);
     let of = if snapshots.len() < total { format!(" of {total}") } else { String::new() };
+    let counted = footing::count(snapshots.len(), "snapshot");
     let tensors = layout.params.iter().filter(|p| p.role == Role::Weight).count();
     let shown = if found.len() < tensors && layers == LayerChoice::Each {
         format!("; {} of {tensors} layers", found.len())
@@ -89,10 +91,10 @@ pub fn gather(
     };
     Ok(HistogramFilm {
         caption: format!(
-            "{}{of} snapshots{shown}; biases and norms left out; the outer bins hold what lies beyond (at \
+            "{}{of}{shown}; biases and norms left out; the outer bins hold what lies beyond (at \
              most one weight in a thousand); line: before training. Between snapshots the bars are \
              interpolated, σ is the last snapshot's.",
-            snapshots.len()
+            counted
         ),
         layers: found,
         strip: telling.strip(clock, &told),

@@ -7,6 +7,7 @@ pub mod curvature;
 pub mod curve;
 pub mod demo;
 pub mod film;
+mod footing;
 pub mod grid_file;
 pub mod heatmap;
 pub mod histograms;

@@ -1,10 +1,12 @@
 //! A stack of surfaces to a film of a surface that changes.
 
-use crate::landscape::{Cell, Plane, Stack, StackKind, SurfaceStore};
+use crate::landscape::{Plane, Stack, StackKind, SurfaceStore};
 use crate::record::Run;
 use crate::render::moving::{Ball, Moving, MovingLayer};
+use crate::render::scale::thousands;
 use crate::render::scene::{Clock, ContourPanel, Grid, PathPoint, Quantity, Series, Split};
 use crate::spec::Spec;
+use crate::stages::footing::{self, ErrorOf};
 use crate::stages::telling::Telling;
 use crate::{Error, Result};
 
@@ -128,12 +130,8 @@ fn headline(kind: StackKind, run: &Run) -> String {
 
 fn caption(kind: StackKind, stores: &[SurfaceStore]) -> String {
     let header = &stores[0].header;
-    let relative = |c: &Cell| 100.0 * c.loss_se / c.loss;
     let cells = stores.iter().flat_map(|s| s.cells.iter().flatten());
-    let mut errors: Vec<f64> = cells.map(relative).filter(|e| e.is_finite()).collect();
-    errors.sort_by(f64::total_cmp);
-    let error = errors.get(errors.len() / 2).map_or("unknown".to_string(), |e| format!("{e:.0} %"));
-    let split = if header.split == "test" { "Test" } else { "Training" };
+    let error = footing::error(ErrorOf::Loss, cells, header.samples);
     let what = match kind {
         StackKind::Snapshots => {
             "slices through the snapshots, BatchNorm with each one's statistics"
@@ -142,9 +140,9 @@ fn caption(kind: StackKind, stores: &[SurfaceStore]) -> String {
         StackKind::Dropout => "one draw of masks each, train mode",
     };
     format!(
-        "{split} loss ± {error} (s.e.) of {}, {} cells a layer; {what}; between layers \
-         interpolated",
-        header.sample_words("images"),
-        stores[0].cells.len()
+        "{} loss ± {error} (s.e.) of {}, {} cells a layer; {what}; between layers interpolated",
+        footing::split(header),
+        footing::sample(header),
+        thousands(&stores[0].cells.len().to_string())
     )
 }

@@ -1,12 +1,14 @@
 //! A joint plane and its surface to a race: paths, times, readings.
 
-use crate::landscape::{Cell, JointLosses, SurfaceStore};
+use crate::landscape::{JointLosses, SurfaceStore};
 use crate::record::{EpochRecord, Joint, Metrics, Run, Status};
 use crate::render::race::{Race, RaceClock, RaceLayout, Racer};
+use crate::render::scale::number;
 use crate::render::scene::{ContourPanel, Grid, PathPoint, Quantity, Series, Split};
 use crate::render::standings::{Goal, Measure, Record};
 use crate::spec::Spec;
-use crate::stages::joint;
+use crate::stages::footing::{self, ErrorOf};
+use crate::stages::{film, joint};
 use crate::train::Verdict;
 use crate::{Error, Result};
 
@@ -88,7 +90,7 @@ pub fn gather(folder: &Joint, request: &RaceRequest) -> Result<Race> {
         ));
     }
     let mut race = Race {
-        value_label: format!("{} loss", split_words(&store).to_lowercase()),
+        value_label: format!("{} loss", footing::split(&store.header).to_lowercase()),
         clock: request.clock,
         layout: request.layout,
         goal: request.goal,
@@ -236,7 +238,7 @@ fn curves(clock: &Clock, index: usize, name: &str, measure: Measure) -> Result<V
 fn detail(run: &Run) -> Result<String> {
     let spec = Spec::parse(&run.spec_toml()?, &[])?;
     let optim = &spec.optim;
-    let mut text = format!("{} lr {}", optim.rule.to_string().to_uppercase(), optim.lr());
+    let mut text = format!("{} lr {}", film::rule_name(optim.rule), number(optim.lr()));
     if let Some(momentum) = optim.momentum.filter(|m| *m > 0.0) {
         text += &format!(", momentum {momentum}");
     }
@@ -254,32 +256,19 @@ fn headline(racers: &[Racer]) -> String {
     }
 }
 
-fn split_words(store: &SurfaceStore) -> &'static str {
-    if store.header.split == "test" { "Test" } else { "Training" }
-}
-
 fn caption(store: &SurfaceStore, null: &[f64]) -> String {
     let header = &store.header;
-    let relative = |c: &Cell| 100.0 * c.loss_se / c.loss;
-    let mut errors: Vec<f64> =
-        store.cells.iter().flatten().map(relative).filter(|e| e.is_finite()).collect();
-    errors.sort_by(f64::total_cmp);
-    let error = errors.get(errors.len() / 2).map_or("unknown".to_string(), |e| format!("{e:.0} %"));
-    let (cells, done) = (store.cells.len(), store.cells.iter().flatten().count());
-    let done = if done == cells { String::new() } else { format!("{done} of ") };
     let walks = match null {
         [a, b] => format!("; random walks: {:.0} + {:.0} %", 100.0 * a, 100.0 * b),
         _ => String::new(),
     };
-    let norm = match header.batch_norm.as_str() {
-        "none in the network" => String::new(),
-        frozen => format!("; BatchNorm {frozen}"),
-    };
     format!(
-        "{} loss ± {error} (s.e.) of {}, {done}{cells} cells{norm}{walks}; dots are \
-         snapshots, between them interpolated",
-        split_words(store),
-        header.sample_words("images"),
+        "{} loss ± {} (s.e.) of {}, {}{}{walks}; dots are snapshots, between them interpolated",
+        footing::split(header),
+        footing::error(ErrorOf::Loss, store.cells.iter().flatten(), header.samples),
+        footing::sample(header),
+        footing::cells(store),
+        footing::batch_norm(header, true),
     )
 }
 

@@ -1,6 +1,7 @@
 //! One path in a random plane and in its principal plane, to one scale.
 
 use super::film::{HOLD_SECS, describe};
+use super::footing;
 use super::telling::Telling;
 use crate::landscape::{Plane, PlaneKind};
 use crate::network::ParamLayout;
@@ -112,17 +113,22 @@ pub fn gather(
         .map(|(p, at)| PathPoint { x: at.x, y: at.y, ..*p })
         .collect();
     let total: f64 = plane.about.spectrum.iter().sum();
-    let share = |path: &[PathPoint]| format!("{} %", significant(100.0 * held(path, total), 3));
+    let share = |path: &[PathPoint]| match held(path, total) {
+        share if share.is_finite() => {
+            format!("holds {} % of its variance", significant(100.0 * share, 3))
+        }
+        _ => "which does not move".to_string(),
+    };
     let random_view = ShadowView {
-        title: "In a random plane".into(),
-        subtitle: format!("holds {} of the path's variance", share(&random)),
+        title: "The path in a random plane".into(),
+        subtitle: share(&random),
         x_label: "random direction 1".into(),
         y_label: "random direction 2".into(),
         path: random,
     };
     let principal_view = ShadowView {
-        title: "In the plane of its principal components".into(),
-        subtitle: format!("holds {} of the path's variance", share(&principal)),
+        title: "The path in its principal plane".into(),
+        subtitle: share(&principal),
         x_label: plane.axis_label(0),
         y_label: plane.axis_label(1),
         path: principal,
@@ -134,11 +140,11 @@ pub fn gather(
     let told = [telling.told(&name, run, &spec, &metrics)?];
     Ok(ShadowFilm {
         caption: format!(
-            "{}: {} snapshots of {} weights; both axes of both views in the same unit, length in weight \
+            "{}: {} of {} weights; both axes of both views in the same unit, length in weight \
              space; random plane of seed {seed}: in so many dimensions it holds about {} % of any \
              path. Between snapshots (dots) interpolated.",
             describe(&spec),
-            plane.about.path.len(),
+            footing::count(plane.about.path.len(), "snapshot"),
             crate::render::scale::thousands(&layout.dim().to_string()),
             significant(200.0 / layout.dim() as f64, 1),
         ),

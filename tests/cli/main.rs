@@ -11,6 +11,7 @@ mod precision;
 mod refusals;
 mod repetition;
 mod scenes;
+mod strange;
 
 use std::collections::BTreeMap;
 use std::fs;

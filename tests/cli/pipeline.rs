@@ -91,7 +91,7 @@ fn train_plane_surface_render_and_curve_give_what_they_promise() {
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
     place.refused(&["render", "run", "--out", "-"], &["--format y4m"]);
-    place.refused(&["render", "run", "--out", "a.webp"], &["png, svg, gif, mp4, y4m, raw"]);
+    place.refused(&["render", "run", "--out", "a.webp"], &["png, svg, pdf, gif, mp4, y4m, raw"]);
     place.refused(&["render", "run", "--out", "a.gif", "--max-size", "8 bananas"], &["8MB"]);
     place.refused(&["render", "run", "--out", "a.gif", "--colormap", "jet"], &["viridis"]);
 

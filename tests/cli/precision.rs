@@ -112,6 +112,7 @@ fn what_is_in_f32_only_is_refused_with_the_way_out() {
     place.refused(&bench, &["--precision", "candle", "f32", "--backend native"]);
     let stack = ["surface", "run", "--stack", "dropout", "--grid", "2x2", "--samples", "40"];
     place.refused(&[&stack[..], &bf16].concat(), &["train mode", "f32", "leave --precision out"]);
+    place.refused(&[&["curvature", "run"], &bf16[..]].concat(), &["--precision", "f32 only"]);
     let unknown = place.run(&["evaluate", "run", "--precision", "bf61"]);
     assert_eq!(unknown.code, 2, "{}", unknown.stderr);
     assert!(unknown.stderr.contains("bf16"), "{}", unknown.stderr);

@@ -84,7 +84,7 @@ fn scenes_that_do_not_fit_a_run_are_refused() {
     refused(&["--as", "spectrum", "--plane", "drawn"], &["no spectrum"]);
     place.refused(
         &["render", "run", "--as", "spectrum", "--out", "x.gif"],
-        &["a spectrum does not move", ".png or .svg"],
+        &["a spectrum does not move", ".svg or .pdf"],
     );
     place.refused(
         &["render", "run", "run", "--as", "histograms", "--out", "x.png"],

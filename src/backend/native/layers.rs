@@ -1,7 +1,7 @@
 //! The layers without a fused kernel, over the images of a group; which kernel each one calls.
 
 use super::graph::Layer;
-use super::kernels::{Tensor, activation, attention, layer_norm, plain, tokens};
+use super::kernels::{Tensor, activation, attention, layer_norm, max_pool, plain, tokens};
 use super::rows::Rows;
 use super::shape::Shape;
 use super::simd::Level;
@@ -34,7 +34,7 @@ pub(super) fn forward(layer: &Layer, inputs: &[Tensor], with: With, y: &mut [f32
         let x = image(&inputs[0], k);
         match *layer {
             Layer::Activation(kind) => activation::activate(level, kind, (x, xs), (y, ys)),
-            Layer::MaxPool(window) => plain::max_pool(x, xs, window, y, ys),
+            Layer::MaxPool(window) => max_pool::max_pool(x, xs, window, y, ys),
             Layer::AvgPool(window) => plain::avg_pool(x, xs, window, y, ys),
             Layer::GlobalAvgPool => plain::global_avg_pool(x, xs, y, ys),
             Layer::Flatten => plain::flatten(x, xs, y, ys),
@@ -90,7 +90,8 @@ pub(super) fn backward(
                 activation::activate_backward(level, kind, saved(0), dy, (dx, dxs));
             }
             Layer::MaxPool(window) => {
-                plain::max_pool_backward([saved(0), saved(1), (dy, dys)], window, dx, dxs);
+                let tensors = [saved(0), saved(1), (dy, dys)];
+                max_pool::max_pool_backward(level, tensors, window, dx, dxs);
             }
             Layer::AvgPool(window) => plain::avg_pool_backward(dy, dys, window, dx, dxs),
             Layer::GlobalAvgPool => plain::global_avg_pool_backward(dy, dys, dx, dxs),

@@ -1,15 +1,18 @@
 //! Evaluation at one point of parameter space: batch normalisation folded into the convolutions,
-//! bias, residual and ReLU in their epilogue, a few images at a time through the whole network so
-//! that their activations stay in a core's second cache. The plan is made once for a network, the
-//! packed weights once for a point; calls run on their caller's thread alone.
+//! bias, residual and ReLU in their epilogue, a few images at a time through the network so that
+//! their activations stay in a core's second cache ([`phases`]). The plan is made once for a
+//! network, the packed weights once for a point; calls run on their caller's thread alone.
 
+mod phases;
+
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use super::graph::{Graph, Layer, NormId, Purpose, ValueId};
+use super::graph::{Graph, Layer, NormId, Purpose, Unit, ValueId};
 use super::kernels::{self, Algorithm, Epilogue, Forward, Geometry, Tensor, Term};
 use super::layers::{self, With};
 use super::nchw::load;
-use super::plan::{Memory, Phase, Plan, Slot, SlotId, Step, UnitId, allocate};
+use super::plan::{Memory, Plan, Slot, SlotId, Step, UnitId, allocate};
 use super::rows::Rows;
 use super::shape::Shape;
 use super::simd::Level;
@@ -17,16 +20,12 @@ use crate::Result;
 use crate::backend::{Point, Precision};
 use crate::network::Network;
 
-/// Bytes of a group's tensors at the widest step.
-const GROUP_BYTES: usize = 900 << 10;
-
 /// A network compiled for evaluation.
 #[derive(Debug)]
 pub(super) struct Compiled {
     level: Level,
     graph: Graph,
     plan: Plan,
-    group: usize,
     /// For each unit that is a convolution: its kernel, and the normalisation folded into it.
     convs: Vec<Option<(Forward, Option<NormId>)>>,
     logits: SlotId,
@@ -40,9 +39,21 @@ pub(super) struct Compiled {
 /// A running call's memory.
 #[derive(Debug)]
 struct Memories {
-    slots: Vec<Vec<f32>>,
+    /// Tensors between phases, for the images of the last phase's group.
+    batch: Vec<Vec<f32>>,
+    /// Tensors of one phase, for those of its own.
+    scratch: Vec<Vec<f32>>,
     /// What a kernel needs while it runs.
     kernel: Vec<f32>,
+}
+
+impl Memories {
+    fn buffer(&mut self, memory: Memory) -> &mut Vec<f32> {
+        match memory {
+            Memory::Batch(i) => &mut self.batch[i],
+            Memory::Scratch(i) => &mut self.scratch[i],
+        }
+    }
 }
 
 impl Compiled {
@@ -61,23 +72,39 @@ impl Compiled {
                 break;
             }
         }
-        let shapes: Vec<Shape> =
+        let mut shapes: Vec<Shape> =
             graph.values.iter().zip(halos).map(|(&v, halo)| Shape::new(v, halo)).collect();
-        let (steps, folded) = fuse(&graph);
-        let phase = Phase { steps, ..Phase::default() };
-        let plan = allocate(vec![phase], shapes.clone());
-        let logits = graph.logits();
-        let bytes = |step: &Step| -> usize {
-            let (reads, write) = step.touches();
-            reads.iter().chain(&write).map(|&s| 4 * shapes[s].len()).sum()
-        };
-        let widest = plan.phases[0].steps.iter().map(bytes).max().unwrap_or(1);
-        let group = (GROUP_BYTES / widest).clamp(1, 8);
         let algorithm = Algorithm::from_env();
+        let geometry = |form, images| Geometry { level, algorithm, form, images };
+        // Images lie tight where direct kernels in f32 alone read them.
+        let direct = |unit: &Unit| match unit.layer {
+            Layer::Conv { form, .. } if precision == Precision::F32 => {
+                geometry(form, 1).is_direct(shapes[0], shapes[unit.output])
+            }
+            _ => false,
+        };
+        if graph.units.iter().filter(|u| u.inputs.contains(&0)).all(direct) {
+            shapes[0] = shapes[0].tight();
+        }
+        let (steps, folded) = fuse(&graph);
+        let phases = phases::cut(steps, &shapes);
+        let groups: Vec<usize> = phases.iter().map(|p| p.group).collect();
+        let mut plan = allocate(phases, shapes.clone());
+        plan.phases.iter_mut().zip(&groups).for_each(|(phase, group)| phase.group = *group);
+        plan.largest_group = groups.last().copied().unwrap_or(1);
+        let logits = graph.logits();
+        let mut images = vec![1; graph.units.len()];
+        for phase in &plan.phases {
+            for step in &phase.steps {
+                if let Step::Fused { unit, .. } = *step {
+                    images[unit] = phase.group;
+                }
+            }
+        }
         let convs = graph.units.iter().enumerate().map(|(id, unit)| {
             let Layer::Conv { form, .. } = unit.layer else { return None };
             let (output, norm) = folded[id];
-            let geometry = Geometry { level, algorithm, form, images: group };
+            let geometry = geometry(form, images[id]);
             let [input, output] = [unit.inputs[0], output].map(|v| shapes[v]);
             // The logits have few products, and their rounding goes straight into the loss.
             let bf16 = precision == Precision::Bf16 && unit.output != logits;
@@ -87,7 +114,6 @@ impl Compiled {
         let convs = convs.collect();
         Self {
             level,
-            group,
             logits,
             classes: network.classes,
             image: network.input.iter().product(),
@@ -112,10 +138,42 @@ impl Compiled {
         found
     }
 
-    fn view<'a>(&'a self, memory: &'a [Vec<f32>], slot: SlotId, n: usize) -> Tensor<'a> {
-        let Slot { shape, memory: at } = &self.plan.slots[slot];
-        let (Memory::Scratch(i) | Memory::Batch(i)) = *at;
-        Tensor { data: &memory[i][..n * shape.len()], shape }
+    /// Memory for a call.
+    fn memories(&self) -> Memories {
+        let buffer = |s: &Shape| vec![0.0; s.len() * self.plan.largest_group];
+        let convs = self.convs.iter().flatten();
+        let kernel = convs.map(|(conv, _)| conv.scratch_len()).max().unwrap_or(0);
+        Memories {
+            batch: self.plan.batch.iter().map(buffer).collect(),
+            scratch: self.plan.scratch.iter().map(buffer).collect(),
+            kernel: vec![0.0; kernel],
+        }
+    }
+
+    fn view<'a>(&'a self, memories: &'a Memories, slot: SlotId, group: Group) -> Tensor<'a> {
+        let Slot { shape, memory } = &self.plan.slots[slot];
+        let range = group.floats(shape, *memory);
+        let data = match *memory {
+            Memory::Batch(i) => &memories.batch[i][range],
+            Memory::Scratch(i) => &memories.scratch[i][range],
+        };
+        Tensor { data, shape }
+    }
+}
+
+/// Images that go through a phase together.
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    /// The first one's place among those of the last phase's group.
+    start: usize,
+    n: usize,
+}
+
+impl Group {
+    /// Where its images are in a buffer.
+    fn floats(&self, shape: &Shape, memory: Memory) -> Range<usize> {
+        let start = if matches!(memory, Memory::Batch(_)) { self.start } else { 0 };
+        start * shape.len()..(start + self.n) * shape.len()
     }
 }
 
@@ -256,19 +314,32 @@ impl NativePoint {
         Self { compiled, convs, norms, rows }
     }
 
-    fn step(&self, step: &Step, images: &[f32], memories: &mut Memories) {
-        let Memories { slots: memory, kernel } = memories;
+    /// The phases up to `phase` on the images of `group`.
+    fn run(&self, phase: usize, group: Group, images: &[f32], memories: &mut Memories) {
+        let at_once = self.compiled.plan.phases[phase].group;
+        for start in (group.start..group.start + group.n).step_by(at_once) {
+            let here = Group { start, n: at_once.min(group.start + group.n - start) };
+            if let Some(before) = phase.checked_sub(1) {
+                self.run(before, here, images, memories);
+            }
+            for step in &self.compiled.plan.phases[phase].steps {
+                self.step(step, here, images, memories);
+            }
+        }
+    }
+
+    fn step(&self, step: &Step, group: Group, images: &[f32], memories: &mut Memories) {
         let compiled = &*self.compiled;
-        let n = images.len() / compiled.image;
+        let n = group.n;
         let (_, Some(to)) = step.touches() else { return };
-        let Slot { shape, memory: at } = &compiled.plan.slots[to];
-        let (Memory::Scratch(i) | Memory::Batch(i)) = *at;
-        let mut data = std::mem::take(&mut memory[i]);
-        let y = &mut data[..n * shape.len()];
-        let view = |slot: SlotId| compiled.view(memory, slot, n);
+        let Slot { shape, memory } = &compiled.plan.slots[to];
+        let mut data = std::mem::take(memories.buffer(*memory));
+        let mut kernel = std::mem::take(&mut memories.kernel);
+        let y = &mut data[group.floats(shape, *memory)];
+        let view = |slot: SlotId| compiled.view(memories, slot, group);
         match step {
             Step::Input { .. } => {
-                let images = images.chunks_exact(compiled.image);
+                let images = images[group.start * compiled.image..].chunks_exact(compiled.image);
                 images.zip(y.chunks_exact_mut(shape.len())).for_each(|(x, y)| load(x, y, shape));
             }
             Step::Fused { unit, x, residual, relu, .. } => {
@@ -276,7 +347,7 @@ impl NativePoint {
                 if let Some((conv, _)) = &compiled.convs[*unit] {
                     let residual = residual.map(|r| view(r).data);
                     let epilogue = Epilogue::Bias { bias, residual, relu: *relu };
-                    conv.run(view(*x).data, n, packed, epilogue, y, kernel);
+                    conv.run(view(*x).data, n, packed, epilogue, y, &mut kernel);
                 }
             }
             Step::Join { terms, relu, .. } => {
@@ -296,12 +367,13 @@ impl NativePoint {
                 let inputs: Vec<Tensor> = inputs.iter().map(|&x| view(x)).collect();
                 let layer = &compiled.graph.units[*unit].layer;
                 let (level, rows) = (compiled.level, &self.rows[*unit]);
-                let with = With { level, rows, draws: &|_, _| None, work: kernel };
+                let with = With { level, rows, draws: &|_, _| None, work: &mut kernel };
                 layers::forward(layer, &inputs, with, y, shape);
             }
             _ => unreachable!("evaluation has no other steps"),
         }
-        memory[i] = data;
+        memories.kernel = kernel;
+        *memories.buffer(*memory) = data;
     }
 }
 
@@ -309,25 +381,19 @@ impl Point for NativePoint {
     fn logits(&self, images: &[f32]) -> Result<Vec<f32>> {
         let compiled = &*self.compiled;
         let idle = compiled.idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
-        let mut memory = idle.unwrap_or_else(|| {
-            let buffer = |s: &Shape| vec![0.0; s.len() * compiled.group];
-            let slots = compiled.plan.scratch.iter().map(buffer).collect();
-            let convs = compiled.convs.iter().flatten();
-            let kernel = convs.map(|(conv, _)| conv.scratch_len()).max().unwrap_or(0);
-            Memories { slots, kernel: vec![0.0; kernel] }
-        });
+        let mut memories = idle.unwrap_or_else(|| compiled.memories());
         let mut all = Vec::with_capacity(images.len() / compiled.image * compiled.classes);
-        for group in images.chunks(compiled.group * compiled.image) {
-            for step in &compiled.plan.phases[0].steps {
-                self.step(step, group, &mut memory);
-            }
-            let z = compiled.view(&memory.slots, compiled.logits, group.len() / compiled.image);
+        let last = compiled.plan.phases.len() - 1;
+        for images in images.chunks(compiled.plan.largest_group * compiled.image) {
+            let group = Group { start: 0, n: images.len() / compiled.image };
+            self.run(last, group, images, &mut memories);
+            let z = compiled.view(&memories, compiled.logits, group);
             for image in z.data.chunks_exact(z.shape.len()) {
                 let at = z.shape.at(0, 0);
                 all.extend_from_slice(&image[at..at + compiled.classes]);
             }
         }
-        compiled.idle.lock().unwrap_or_else(|e| e.into_inner()).push(memory);
+        compiled.idle.lock().unwrap_or_else(|e| e.into_inner()).push(memories);
         Ok(all)
     }
 }

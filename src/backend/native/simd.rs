@@ -133,6 +133,8 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     /// v where `by` > 0 or is a NaN, 0 elsewhere.
     unsafe fn keep_positive(by: Self::V, v: Self::V) -> Self::V;
+    /// v where x = best or x is a NaN, 0 elsewhere; and the other way round.
+    unsafe fn split_at_best(x: Self::V, best: Self::V, v: Self::V) -> [Self::V; 2];
 }
 
 mod portable {
@@ -207,6 +209,12 @@ mod portable {
         #[inline(always)]
         unsafe fn keep_positive(by: [f32; 8], v: [f32; 8]) -> [f32; 8] {
             std::array::from_fn(|i| if by[i] <= 0.0 { 0.0 } else { v[i] })
+        }
+        #[inline(always)]
+        unsafe fn split_at_best(x: [f32; 8], best: [f32; 8], v: [f32; 8]) -> [[f32; 8]; 2] {
+            let here = |i: usize| x[i] == best[i] || x[i].is_nan();
+            let part = |at: bool| std::array::from_fn(|i| if here(i) == at { v[i] } else { 0.0 });
+            [part(true), part(false)]
         }
     }
 }
@@ -312,6 +320,14 @@ pub(super) mod x86 {
                 _mm512_maskz_mov_ps(keep, v)
             }
         }
+        #[inline(always)]
+        unsafe fn split_at_best(x: __m512, best: __m512, v: __m512) -> [__m512; 2] {
+            unsafe {
+                let here = _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(x, best)
+                    | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x);
+                [_mm512_maskz_mov_ps(here, v), _mm512_maskz_mov_ps(!here, v)]
+            }
+        }
     }
 
     impl Simd for Avx2 {
@@ -382,6 +398,14 @@ pub(super) mod x86 {
             unsafe {
                 let keep = _mm256_cmp_ps::<_CMP_NLE_UQ>(by, _mm256_setzero_ps());
                 _mm256_and_ps(keep, v)
+            }
+        }
+        #[inline(always)]
+        unsafe fn split_at_best(x: __m256, best: __m256, v: __m256) -> [__m256; 2] {
+            unsafe {
+                let equal = _mm256_cmp_ps::<_CMP_EQ_OQ>(x, best);
+                let here = _mm256_or_ps(equal, _mm256_cmp_ps::<_CMP_UNORD_Q>(x, x));
+                [_mm256_and_ps(here, v), _mm256_andnot_ps(here, v)]
             }
         }
     }

@@ -181,3 +181,20 @@ fn a_pass_gives_the_same_bytes_on_any_number_of_threads_and_again() {
         }
     }
 }
+
+/// Groups of images grow on the way through the net; the last ones of a call are smaller.
+#[test]
+fn an_images_logits_are_the_same_bytes_whatever_is_evaluated_with_it() {
+    let small = ModelSpec { width: 0.5, ..ModelSpec::of("resnet8") };
+    let vgg = ModelSpec { width: 0.125, ..ModelSpec::of("vgg9") };
+    for (spec, input) in [(small, [3, 32, 32]), (vgg, [1, 24, 31])] {
+        let network = Arc::new(spec.build(input, 10).unwrap());
+        let case = Case::new(&network, 39);
+        let native = NativeBackend::new(network.clone()).unwrap();
+        let point = native.at(&case.theta, &case.buffers).unwrap();
+        let together = point.logits(&case.images).unwrap();
+        let each = case.images.chunks_exact(input.iter().product());
+        let alone: Vec<f32> = each.flat_map(|image| point.logits(image).unwrap()).collect();
+        assert!(together == alone, "{}", network.arch);
+    }
+}

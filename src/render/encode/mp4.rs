@@ -136,7 +136,7 @@ impl Segment {
         let (y, u, v) = seen.strides();
         let planes = [(seen.y(), y), (seen.u(), u), (seen.v(), v)];
         let parameters = Changes::parameter_set(&sps)?;
-        let changes = Changes::new(&sps, frame, planes, coarsest(self.quality) - 2)?;
+        let changes = Changes::new(&sps, frame, planes, coarsest(self.quality) - 3)?;
         // Parameter sets come before the slices.
         bits.splice(0..0, parameters);
         Ok(changes)

@@ -139,36 +139,43 @@ impl<'a> BoundaryShow<'a> {
         let domain = if has_surface { Domain::of(&film.panel) } else { around(&film.panel) };
         let gap = 30.0 * s;
         let tall = page.body.h > 1.1 * page.body.w;
+        let heading = |p: [&str; 2]| heading_height(&font, !p[0].is_empty(), !p[1].is_empty());
+        let head = heading([&inputs.title, &inputs.subtitle])
+            .max(heading([&film.panel.title, &film.panel.subtitle]));
+        // The key of classes goes below the inputs' frame.
+        let key = 1.7 * font.small;
         let (first, second) = if tall {
             let h = 0.5 * (page.body.h - gap);
             let lower = Rect { y: page.body.y + h + gap, h, ..page.body };
             (Rect { h, ..page.body }, lower)
         } else {
-            let w = 0.46 * page.body.w;
+            // As wide as the inputs are when they are as high as there is room for.
+            let above =
+                page.body.h - head - key - gutters(&font, s, input_domain.y, [false; 2], head)[3];
+            let aspect = (inputs.x[1] - inputs.x[0]) / (inputs.y[1] - inputs.y[0]);
+            let w = (above.max(8.0) * aspect as f32 + 0.6 * font.small).min(0.46 * page.body.w);
             let right = Rect { x: page.body.x + w + gap, w: page.body.w - w - gap, ..page.body };
             (Rect { w, ..page.body }, right)
         };
-        let heading = |p: [&str; 2]| heading_height(&font, !p[0].is_empty(), !p[1].is_empty());
-        let head = heading([&inputs.title, &inputs.subtitle])
-            .max(heading([&film.panel.title, &film.panel.subtitle]));
-        let mut frame_of = frame_in(
-            first,
-            gutters(&font, s, input_domain.y, [false; 2], head),
-            &input_domain,
-            true,
-        );
-        // The key of classes goes below the inputs' frame.
-        let key = 1.7 * font.small;
+        // No numbers stand beside the inputs.
+        let around_inputs = {
+            let [_, top, right, bottom] = gutters(&font, s, input_domain.y, [false; 2], head);
+            [0.0, top, right, bottom]
+        };
+        let mut frame_of = frame_in(first, around_inputs, &input_domain, true);
         frame_of.h = (frame_of.h - key).max(8.0).round();
         let aspect = ((inputs.x[1] - inputs.x[0]) / (inputs.y[1] - inputs.y[0])) as f32;
         let width = (frame_of.h * aspect).min(frame_of.w).round();
-        frame_of.x = (frame_of.x + 0.5 * (frame_of.w - width)).round();
+        frame_of.x = first.x.round();
         frame_of.w = width;
         let bar = if has_surface { 16.0 * s + 4.2 * font.small + 16.0 * s } else { 0.0 };
         let cell = Rect { w: second.w - bar, ..second };
         let aspect = (domain.x[1] - domain.x[0]) / (domain.y[1] - domain.y[0]);
         let equal = (0.45..=2.2).contains(&aspect);
-        let frame = frame_in(cell, gutters(&font, s, domain.y, [roomy; 2], head), &domain, equal);
+        let around_plane = gutters(&font, s, domain.y, [roomy; 2], head);
+        let mut frame = frame_in(cell, around_plane, &domain, equal);
+        // At the left end, below its heading.
+        frame.x = (cell.x + around_plane[0]).round();
         let scale = LevelScale::new(film.panel.grid.values.iter().copied());
         let layout = Layout {
             page: page.rect,
@@ -186,7 +193,6 @@ impl<'a> BoundaryShow<'a> {
             }),
             charts: Vec::new(),
         };
-        let cell = Rect { x: frame.x - 0.0, w: cell.right() - frame.x, ..cell };
         let place = PanelBox { cell, frame, equal_scales: equal, readout: None };
         let track = Track::with_clock(&film.panel.path, film.pacing.clock, domain, frame, s);
         Ok(Self {
@@ -375,7 +381,14 @@ impl Show for BoundaryShow<'_> {
         self.draw_key(canvas);
         let frame = self.place.frame;
         let texts = [film.panel.title.as_str(), film.panel.subtitle.as_str()];
-        draw_heading(canvas, texts, frame, self.place.cell.w, &page.font, theme);
+        draw_heading(
+            canvas,
+            texts,
+            Rect { x: self.place.cell.x, ..frame },
+            self.place.cell.w,
+            &page.font,
+            theme,
+        );
         if film.panel.grid.values.is_empty() {
             let axes = Axes {
                 frame,

@@ -3,18 +3,20 @@
 
 use crate::error::{Error, Result};
 use crate::render::canvas::{Canvas, Rect, Stroke, TextStyle};
+use crate::render::chart::{self, Chart, Future};
 use crate::render::field::{Domain, Marks};
-use crate::render::page::{Furniture, Page};
+use crate::render::layout::{Contents, Layout};
+use crate::render::masthead::Masthead;
+use crate::render::page::{self, Corner, Furniture};
 use crate::render::panel;
 use crate::render::path::{Pen, Track};
 use crate::render::readout;
 use crate::render::scale::{log_ticks, significant, ticks};
 use crate::render::scene::{ContourPanel, Grid, Pacing, PathPoint, Strip};
 use crate::render::show::Show;
+use crate::render::text;
 use crate::render::theme::{Colormap, Theme};
 use crate::render::timeline::Timeline;
-
-use super::axes::{Axes, draw_heading, frame_in, gutters, heading_height};
 
 /// From values to colours.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -137,14 +139,16 @@ impl ColorScale {
 /// A heat map made ready.
 pub struct HeatmapShow<'a> {
     map: &'a Heatmap,
-    page: Page<'a>,
+    theme: &'a Theme,
+    layout: Layout,
+    masthead: Masthead<'a>,
+    /// Titles, axes and path; the values are the map's.
+    panel: ContourPanel,
     timeline: Timeline,
     scale: ColorScale,
     domain: Domain,
-    frame: Rect,
-    bar: Rect,
-    readout: Option<Rect>,
     track: Track,
+    charts: Vec<Chart<'a>>,
 }
 
 impl<'a> HeatmapShow<'a> {
@@ -159,49 +163,51 @@ impl<'a> HeatmapShow<'a> {
         fps: u32,
     ) -> Result<Self> {
         map.grid.check()?;
-        let furniture = Furniture {
-            title: &map.title,
-            caption: &map.caption,
-            strip: &map.strip,
-            pacing: &map.pacing,
+        let panel = ContourPanel {
+            title: map.heading.clone(),
+            subtitle: map.subtitle.clone(),
+            grid: map.grid.clone(),
+            path: map.path.clone(),
+            x_label: map.x_label.clone(),
+            y_label: map.y_label.clone(),
+            ..ContourPanel::default()
         };
-        let times = map.path.iter().map(|p| map.pacing.clock.time(p));
+        let clock = map.pacing.clock;
+        let times = map.path.iter().map(|p| clock.time(p));
         let timeline = Timeline::over(times, &map.pacing, map.hold_secs, frames, f64::from(fps));
-        let span = [timeline.start, timeline.end];
-        let page = Page::new(size, furniture, span, theme);
         let scale = ColorScale::new(&map.grid.values, map.scaling, map.range, theme);
-        let panel =
-            ContourPanel { grid: map.grid.clone(), path: map.path.clone(), ..Default::default() };
         let domain = Domain::of(&panel);
-        let (font, s) = (page.font, page.s);
-        let roomy = page.rect.h >= 240.0;
-        let heading = heading_height(&font, !map.heading.is_empty(), !map.subtitle.is_empty());
-        let around = gutters(&font, s, domain.y, [roomy; 2], heading);
-        let number = TextStyle::new(font.small, theme.muted);
-        let numbers = scale.ticks(8).into_iter().map(|v| number.width(&significant(v, 4)));
-        let bar_w = 16.0 * s + numbers.fold(2.0 * font.small, f32::max) + 28.0 * s;
-        let title_w = number.width(&map.value_label) + 12.0 * s;
-        let side = bar_w.max(title_w.min(0.22 * page.body.w));
-        let cell = Rect { w: page.body.w - side, ..page.body };
-        let aspect = (domain.x[1] - domain.x[0]) / (domain.y[1] - domain.y[0]);
-        let equal = (0.4..=2.5).contains(&aspect);
-        let mut frame = frame_in(cell, around, &domain, equal);
-        // Frame, bar and read-out side by side, together in the middle of the page.
-        let slack = (cell.w - around[0] - around[2] - frame.w).max(0.0);
-        let readout_w = 14.0 * font.label;
-        let wanted = readout_w + 34.0 * s;
-        let beside = !map.path.is_empty() && slack >= wanted && frame.h >= 8.6 * font.label;
-        let left_over = if beside { slack - wanted } else { slack };
-        frame.x = (page.body.x + around[0] + 0.5 * left_over).round();
-        let readout = beside.then(|| {
-            let x = frame.right() + around[2] + side + 34.0 * s;
-            Rect::new(x, frame.y, readout_w, 8.6 * font.label)
-        });
-        let bar_x = frame.right() + 16.0 * s;
-        let bar_y = frame.y + 1.7 * font.small;
-        let bar = Rect::new(bar_x, bar_y, 16.0 * s, (frame.bottom() - bar_y).max(2.0));
-        let track = Track::with_clock(&map.path, map.pacing.clock, domain, frame, s);
-        Ok(Self { map, page, timeline, scale, domain, frame, bar, readout, track })
+        let quantities = chart::quantities(&map.strip.series);
+        let ems = |text: &str| text::width(text, 1.0, text::Weight::Regular);
+        let numbers = scale.ticks(8).into_iter().map(|v| ems(&significant(v, 4)));
+        let y_ticks = ticks(domain.y[0], domain.y[1], 5);
+        let contents = Contents {
+            title: !map.title.is_empty(),
+            caption: !map.caption.is_empty(),
+            headings: !map.heading.is_empty(),
+            subtitles: !map.subtitle.is_empty(),
+            domains: &[domain],
+            charts: quantities.len(),
+            // The mark beside the bar takes as much as two letters; its title as a rule is wider.
+            colorbar_label_ems: numbers.fold(2.0, f32::max).max(ems(&map.value_label) - 2.0) + 0.5,
+            tick_label_ems: y_ticks.iter().map(|y| ems(&significant(*y, 6))).fold(1.5, f32::max),
+        };
+        let (masthead, layout, ()) =
+            Masthead::above(&map.title, &map.caption, size, theme, |[width, height]| {
+                (Layout::scaled(width, height, theme.scale, &contents), ())
+            });
+        let frame = layout.panels[0].frame;
+        let track = Track::with_clock(&map.path, clock, domain, frame, layout.s);
+        let mut charts: Vec<Chart> = quantities
+            .into_iter()
+            .zip(&layout.charts)
+            .map(|(quantity, rect)| {
+                Chart::new(&map.strip.series, quantity, *rect, clock.unit(), layout.font, layout.s)
+                    .spanning([timeline.start, timeline.end])
+            })
+            .collect();
+        chart::align(&mut charts);
+        Ok(Self { map, theme, layout, masthead, panel, timeline, scale, domain, track, charts })
     }
 
     fn draw_cells(&self, canvas: &mut dyn Canvas) {
@@ -232,11 +238,13 @@ impl<'a> HeatmapShow<'a> {
     }
 
     fn px(&self, x: f64, y: f64) -> (f32, f32) {
-        self.domain.px_from_plane(self.frame, x, y)
+        self.domain.px_from_plane(self.layout.panels[0].frame, x, y)
     }
 
-    fn draw_bar(&self, canvas: &mut dyn Canvas, theme: &Theme) {
-        let (bar, font, s) = (self.bar, self.page.font, self.page.s);
+    fn draw_bar(&self, canvas: &mut dyn Canvas, bar: Rect) {
+        let (theme, font, s) = (self.theme, self.layout.font, self.layout.s);
+        // Lower than a bar of bands: there is a number at its very top.
+        let bar = Rect { y: bar.y + 0.5 * font.small, h: bar.h - 0.5 * font.small, ..bar };
         let point = 0.8 * bar.w;
         let top = bar.y + if self.scale.clipped[1] { point } else { 0.0 };
         let bottom = bar.bottom() - if self.scale.clipped[0] { point } else { 0.0 };
@@ -278,13 +286,13 @@ impl<'a> HeatmapShow<'a> {
             canvas.text(&significant(value, 4), bar.right() + 8.0 * s, baseline, &style);
         }
         let title = TextStyle::new(font.small, theme.text);
-        let room = self.page.rect.w - 0.5 * self.page.margin - bar.x;
-        canvas.text(
-            &title.fit(&self.map.value_label, room),
-            bar.x,
-            bar.y - 0.6 * font.small,
-            &title,
-        );
+        let page = self.layout.page.w;
+        if page < 360.0 {
+            return; // no room beside the panel's own title
+        }
+        let room = page - 4.0 * s - bar.x;
+        let text = title.fit(&self.map.value_label, room);
+        canvas.text(&text, bar.x, bar.y - 1.1 * font.small, &title);
     }
 }
 
@@ -296,7 +304,7 @@ fn edges(samples: &[f64], [low, high]: [f64; 2]) -> Vec<f64> {
 
 impl Show for HeatmapShow<'_> {
     fn size(&self) -> [u32; 2] {
-        self.page.size()
+        [self.layout.page.w as u32, self.layout.page.h as u32]
     }
 
     fn frames(&self) -> usize {
@@ -304,55 +312,59 @@ impl Show for HeatmapShow<'_> {
     }
 
     fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
-        let (theme, page) = (self.page.theme(), &self.page);
-        page.draw_static(canvas)?;
-        let (map, font) = (self.map, page.font);
-        let room = page.rect.w - page.margin - self.frame.x;
-        draw_heading(canvas, [&map.heading, &map.subtitle], self.frame, room, &font, theme);
+        let (theme, layout, map) = (self.theme, &self.layout, self.map);
+        let place = &layout.panels[0];
+        self.masthead.draw(canvas, layout, theme);
+        panel::draw_heading(canvas, &self.panel, place, layout, theme, None);
         self.draw_cells(canvas);
-        let marks = Marks::of(&map.grid, self.domain, self.frame);
-        panel::draw_marks(canvas, &marks, page.s, theme);
+        let marks = Marks::of(&map.grid, self.domain, place.frame);
+        panel::draw_marks(canvas, &marks, layout.s, theme);
         if map.grid.values.iter().all(|v| !v.is_finite()) {
-            panel::draw_notice(canvas, self.frame, "no finite value", page.s, font.label, theme);
+            let size = layout.font.label;
+            panel::draw_notice(canvas, place.frame, "no finite value", layout.s, size, theme);
         }
-        let roomy = page.rect.h >= 240.0;
-        let label = |text: &'_ str| if roomy { text.to_string() } else { String::new() };
-        let (x_label, y_label) = (label(&map.x_label), label(&map.y_label));
-        let axes = Axes {
-            frame: self.frame,
-            domain: self.domain,
-            x_label: &x_label,
-            y_label: &y_label,
-            font,
-            s: page.s,
-        };
-        axes.draw(canvas, theme);
-        self.draw_bar(canvas, theme);
-        Ok(())
+        panel::draw_axes(canvas, &self.panel, place, layout, theme);
+        if let Some(bar) = layout.colorbar {
+            self.draw_bar(canvas, bar);
+        }
+        self.charts.iter().try_for_each(|chart| chart.draw_static(canvas, theme, Future::Faint))
     }
 
     fn draw_moving(&self, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
-        let (theme, s) = (self.page.theme(), self.page.s);
+        let (theme, layout) = (self.theme, &self.layout);
+        let place = &layout.panels[0];
         let time = self.timeline.epoch(frame);
-        let fade = 0.22 * (self.timeline.end - self.timeline.start);
+        let span = self.timeline.end - self.timeline.start;
         // On a map of two colours the path has neither.
         let two = self.map.scaling == Scaling::Diverging;
         let color = if two { theme.text } else { theme.series_color(0) };
-        let pen = Pen { color, theme, s, fade };
-        canvas.set_clip(Some(self.frame));
+        let pen = Pen { color, theme, s: layout.s, fade: 0.22 * span };
+        let pacing = &self.map.pacing;
+        let rows = readout::rows_at(&self.map.path, pacing.clock, time, span);
+        let corner = || readout::corner(place.frame, layout, &self.track.pixels());
+        if let Some((rect, on_plate)) =
+            place.readout.map(|r| (r, false)).or_else(|| corner().map(|r| (r, true)))
+        {
+            readout::draw(canvas, rect, on_plate, &rows, layout, theme);
+        }
+        canvas.set_clip(Some(place.frame));
         self.track.draw(canvas, time, &pen);
         canvas.set_clip(None);
-        if let Some(place) = self.readout {
-            let span = self.timeline.end - self.timeline.start;
-            let rows = readout::rows_at(&self.map.path, self.map.pacing.clock, time, span);
-            readout::draw_list(canvas, place, &rows, self.page.font.label, s, theme);
+        for chart in &self.charts {
+            chart.draw_moving(canvas, theme, time);
         }
-        self.page.draw_moving(canvas, &self.timeline, frame);
+        if let (Some(pace), Some(chart)) = (self.timeline.pace(frame), self.charts.first()) {
+            chart.draw_note(canvas, theme, &page::pace_text(pace, pacing.clock.unit()));
+        }
+        let corner =
+            Corner { page: layout.page, margin: layout.margin, font: layout.font, s: layout.s };
+        page::draw_moment(canvas, pacing, &self.timeline, frame, corner, theme);
+        page::draw_card(canvas, pacing, &self.timeline, frame, corner, theme);
         Ok(())
     }
 
     fn theme(&self) -> &Theme {
-        self.page.theme()
+        self.theme
     }
 
     fn texts(&self) -> Vec<&str> {

@@ -8,7 +8,7 @@ use tiny_skia::PathBuilder;
 use crate::error::{Error, Result};
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::page::{Furniture, Page};
-use crate::render::scale::{number, significant, thousands};
+use crate::render::scale::{fixed, number, significant, thousands};
 use crate::render::scene::{Clock, Pacing, PathPoint, Strip};
 use crate::render::show::Show;
 use crate::render::theme::Theme;
@@ -196,6 +196,14 @@ fn highest(layer: &LayerHistogram) -> f32 {
     layer.shares.iter().map(peak).fold(0.0, f32::max).max(1e-6)
 }
 
+/// A number with three digits that count, zeros at its end and all: it changes while one looks.
+fn steady(value: f64) -> String {
+    if !value.is_finite() || value <= 0.0 || !(1e-4..1e3).contains(&value) {
+        return number(value);
+    }
+    fixed(value, (2 - value.log10().floor() as i32).max(0) as usize)
+}
+
 /// The outline of bars over `rect`, from its lower left to its lower right corner.
 fn steps(row: &[f32], rect: Rect, highest: f32) -> Vec<(f32, f32)> {
     let width = rect.w / row.len() as f32;
@@ -229,7 +237,10 @@ impl Show for HistogramShow<'_> {
             let count = format!("{} weights", thousands(&layer.len.to_string()));
             let text = name.fit(&layer.name, r.w);
             canvas.text(&text, r.x, r.y - 1.75 * font.small, &name);
-            canvas.text(&muted.fit(&count, 0.5 * r.w), r.x, r.y - 0.5 * font.small, &muted);
+            // Where it fits beside the deviation.
+            if muted.width(&count) + muted.width("  σ 0.0000") <= r.w {
+                canvas.text(&count, r.x, r.y - 0.5 * font.small, &muted);
+            }
             let base = Stroke::solid(theme.muted, s.max(0.75));
             canvas.line(&[(r.x, r.bottom()), (r.right(), r.bottom())], &base);
             let middle = r.x + 0.5 * r.w;
@@ -273,7 +284,7 @@ impl Show for HistogramShow<'_> {
             }
             // Of the last snapshot passed: a number is never interpolated.
             let passed = if share >= 1.0 { after } else { before };
-            let text = format!("σ {}", number(layer.deviation[passed]));
+            let text = format!("σ {}", steady(layer.deviation[passed]));
             let style = TextStyle::new(font.small, theme.text).align(Align::Right);
             canvas.text(&text, r.right(), r.y - 0.5 * font.small, &style);
         }
@@ -327,6 +338,12 @@ mod tests {
         assert!((layer.deviation[1] - deviation).abs() < 1e-12);
         layer.push(&[f32::NAN], 4);
         assert!(layer.deviation[2].is_nan() && layer.shares[2] == [0.0; 4]);
+    }
+
+    #[test]
+    fn deviations_keep_their_digits_while_they_change() {
+        let texts = [0.2, 0.1996, 0.00456, 12.34, f64::NAN, 0.0].map(steady);
+        assert_eq!(texts, ["0.200", "0.200", "0.00456", "12.3", "NaN", "0"]);
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub struct ShadowFilm {
 
 struct View {
     frame: Rect,
+    /// The frame from the cell's left end, for what is written above it.
+    heading: Rect,
     domain: Domain,
     track: Track,
     lens: Option<Lens>,
@@ -145,14 +147,14 @@ impl<'a> ShadowShow<'a> {
             let ([cx, cy], [vx, vy]) = extents[k].unwrap_or_default();
             let own =
                 Domain { x: [cx - half * shape, cx + half * shape], y: [cy - half, cy + half] };
-            let around = gutters(&font, s, own.y, [roomy; 2], heading);
             let frame = frame_in(cell, around, &own, true);
             let track = Track::with_clock(&view.path, clock, own, frame, s);
             // A lens where the shadow would be smaller than the ball that shows it.
             let short = vx.max(vy * shape) < 0.06 * half * shape && vx.max(vy) > 0.0;
             let lens =
                 short.then(|| Lens::new(view, [cx, cy], [vx, vy], own, frame, &film.pacing, s));
-            views.push(View { frame, domain: own, track, lens });
+            let heading = Rect { x: cell.x, ..frame };
+            views.push(View { frame, heading, domain: own, track, lens });
         }
         Ok(Self { film, page, timeline, views })
     }
@@ -195,7 +197,8 @@ impl Show for ShadowShow<'_> {
         let roomy = page.rect.h >= 240.0;
         for (data, view) in self.film.views.iter().zip(&self.views) {
             let frame = view.frame;
-            draw_heading(canvas, [&data.title, &data.subtitle], frame, frame.w, &font, theme);
+            let room = frame.right() - view.heading.x;
+            draw_heading(canvas, [&data.title, &data.subtitle], view.heading, room, &font, theme);
             let axes = Axes {
                 frame,
                 domain: view.domain,

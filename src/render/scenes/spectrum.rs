@@ -122,8 +122,8 @@ impl SpectrumFigure {
         let y_label = "share of the variance, %";
         let axes = Axes { frame, domain, x_label: "principal component", y_label, font, s };
         let detail = "coloured: the path · grey: a random walk of as many snapshots";
-        let room = cell.right() - frame.x;
-        draw_heading(canvas, ["Each component", detail], frame, room, &font, theme);
+        let above = Rect { x: cell.x, ..frame };
+        draw_heading(canvas, ["Each component", detail], above, cell.w, &font, theme);
         axes.draw_mesh_y(canvas, theme);
         // The walk beside the paths, one slot for each.
         let slot = frame.w / bars as f32;
@@ -132,6 +132,8 @@ impl SpectrumFigure {
         let y_of = |share: f64| domain.px_from_plane(frame, 1.0, 100.0 * share).1;
         let size = (0.92 * font.small).min(0.62 * width).max(0.0);
         let value = TextStyle::new(size, theme.text).align(Align::Center);
+        // As many digits as fit over a bar, the same for all.
+        let digits = if value.bold().width("82.8") <= 0.95 * width { 3 } else { 2 };
         let grey = theme.background.mix(theme.muted, 0.45);
         for i in 0..bars {
             for k in 0..n {
@@ -142,8 +144,8 @@ impl SpectrumFigure {
                 let bar = Rect::new(x, y, 0.92 * width, frame.bottom() - y);
                 let path = k < self.paths.len();
                 canvas.rect(bar, if path { theme.series_color(k) } else { grey });
-                let text = significant(100.0 * share, if share < 0.1 { 2 } else { 3 });
-                if size >= 0.6 * font.small && value.bold().width(&text) <= width {
+                let text = significant(100.0 * share, if share < 0.1 { 2 } else { digits });
+                if size >= 0.6 * font.small && value.bold().width(&text) <= 0.95 * width {
                     let style =
                         if path { value.bold() } else { TextStyle { color: theme.muted, ..value } };
                     canvas.text(&text, x + 0.46 * width, y - 0.45 * size, &style);
@@ -159,12 +161,13 @@ impl SpectrumFigure {
         let last = longest.clamp(2, SUMS);
         let domain = Domain { x: [0.0, last as f64 + 0.3], y: [0.0, 104.0] };
         let heading = heading_height(&font, true, true);
-        let around = gutters(&font, s, domain.y, [true, false], heading);
+        let around = gutters(&font, s, domain.y, [true, true], heading);
         let frame = frame_in(cell, around, &domain, false);
-        let x_label = "the first so many components";
-        let axes = Axes { frame, domain, x_label, y_label: "", font, s };
-        let texts = ["Together, %", "solid: the path · dashed: a random walk"];
-        draw_heading(canvas, texts, frame, cell.right() - frame.x, &font, theme);
+        let y_label = "share of the variance, %";
+        let x_label = "number of components";
+        let axes = Axes { frame, domain, x_label, y_label, font, s };
+        let texts = ["Together", "solid: the path · dashed: a random walk"];
+        draw_heading(canvas, texts, Rect { x: cell.x, ..frame }, cell.w, &font, theme);
         axes.draw_mesh(canvas, theme);
         let line = |shares: &[f64]| -> Vec<(f32, f32)> {
             let mut sum = 0.0;

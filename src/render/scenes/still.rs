@@ -40,7 +40,7 @@ impl<'a> Still<'a> {
         if format.moves() {
             return Err(Error::Render {
                 what: format!("{} does not move", figure.name()),
-                remedy: "write it to a .png or .svg file".into(),
+                remedy: "write it to a .png, .svg or .pdf file".into(),
             });
         }
         Ok(Self::new(figure, &output.theme, size))

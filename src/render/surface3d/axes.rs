@@ -5,9 +5,10 @@
 use tiny_skia::PathBuilder;
 
 use super::camera::Camera;
+use super::framing::corners;
 use super::heightfield::HeightField;
 use super::vec3::Vec3;
-use crate::render::canvas::{Align, Canvas, Cap, Stroke, TextStyle};
+use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
 use crate::render::color::Color;
 use crate::render::field::Domain;
 use crate::render::layout::Type;
@@ -39,6 +40,8 @@ pub struct Ink<'a> {
     pub s: f32,
     /// How visible they are, 0 to 1.
     pub strength: f32,
+    /// What labels should not leave sideways.
+    pub window: Rect,
 }
 
 impl Axes {
@@ -91,10 +94,12 @@ impl Axes {
 
     /// The box's corners, for fitting it into a picture.
     pub fn corners(&self) -> Vec<Vec3> {
-        let side = |k: usize, bit: usize| if k >> bit & 1 == 1 { 1.0 } else { -1.0 };
-        (0..8)
-            .map(|k| self.at(side(k, 0), side(k, 1), if k > 3 { self.top } else { 0.0 }))
-            .collect()
+        corners(self.half, self.top)
+    }
+
+    /// The same without labels, for a picture too small for them: ticks and numbers alone.
+    pub fn without_labels(self) -> Self {
+        Self { floor_labels: Default::default(), height_label: String::new(), ..self }
     }
 
     /// Room for labels around the fitted box: left, top, right, bottom.
@@ -102,7 +107,8 @@ impl Axes {
         let style = TextStyle::new(font.small, Color::hex(0));
         let heights = self.heights.iter().map(|h| style.width(&h.1)).fold(0.0, f32::max);
         let left = heights + 13.0 * s;
-        let below = 1.2 * font.small + 1.2 * font.label + 8.0 * s;
+        let label = if self.floor_labels[0].is_empty() { 0.0 } else { 1.2 * font.label };
+        let below = 1.2 * font.small + label + 8.0 * s;
         [left, 1.7 * font.small, 2.6 * font.small, below]
     }
 
@@ -229,7 +235,8 @@ impl Axes {
         let (dx, dy) = (q[0] - p[0], q[1] - p[1]);
         let style = TextStyle::new(font.label, ink.theme.text);
         let text = &self.floor_labels[axis];
-        let fits = (dx.hypot(dy) / style.width(text).max(1.0) - 1.0) / 0.3;
+        // The one fades into the other quickly: a still in between would show both.
+        let fits = (dx.hypot(dy) / style.width(text).max(1.0) - 1.1) / 0.05;
         let strength = ink.strength * fits.clamp(0.0, 1.0);
         // Across the edge on the screen, away from the box.
         let out = direction(a, b);
@@ -237,7 +244,14 @@ impl Axes {
             let color = style.color.alpha(ink.strength * (1.0 - fits.clamp(0.0, 1.0)));
             let upright = TextStyle { color, ..style }.align(Align::Center);
             let gap = 17.0 * s + out[0].abs() * widest + out[1].abs() * 1.05 * font.small;
-            put(canvas, text, a, out, gap, &upright);
+            let half = 0.5 * upright.width(text);
+            let reach = gap + out[0].abs() * half + out[1].abs() * 0.5 * CAP_HEIGHT * font.label;
+            let (x, y) = (a[0] + reach * out[0], a[1] + reach * out[1]);
+            // Where it would leave its window it keeps inside, a line further down.
+            let (least, most) = (ink.window.x + half, ink.window.right() - half);
+            let inside = x.clamp(least.min(most), most.max(least));
+            let down = if (inside - x).abs() > 1.0 { 1.3 * font.label } else { 0.0 };
+            canvas.text(text, inside, y + 0.5 * CAP_HEIGHT * font.label + down, &upright);
         }
         if fits <= 0.0 {
             return;

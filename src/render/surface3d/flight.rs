@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::camera::View;
+use super::framing::middle;
 use super::heightfield::HeightField;
 use super::vec3::{Vec3, add, lerp, scale};
 use crate::error::{Error, Result};
@@ -82,6 +83,12 @@ impl CameraPath {
             _ => return Err(Error::unknown_name("camera", name, &Self::PRESETS)),
         };
         Ok(Self { keys, relative: true })
+    }
+
+    /// The end of the way alone: a still needs room for one view and not for the whole way.
+    pub fn ending(&self) -> Self {
+        let last = self.keys[self.keys.len() - 1];
+        Self { keys: vec![Key { at: 0.0, ..last }], ..self.clone() }
     }
 
     /// The same way around a view from `azimuth` and `elevation` (degrees); a way through keys of
@@ -205,7 +212,7 @@ impl Flight {
         frames: usize,
         ball: impl Fn(f64) -> [f32; 2],
     ) -> Self {
-        let middle = [0.0, 0.0, 0.42 * field(0.0).relief];
+        let middle = middle(field(0.0).relief);
         let share = |f: usize| f as f64 / frames.saturating_sub(1).max(1) as f64;
         let keys: Vec<Key> = match &path.keys[..] {
             [one] => vec![Key { ..*one }],
@@ -337,6 +344,63 @@ mod tests {
         assert!(refusal("key = []").contains("[[key]]"));
         let unknown = CameraPath::preset("orbti").unwrap_err().to_string();
         assert!(unknown.contains("did you mean `orbit`?"), "{unknown}");
+    }
+
+    #[test]
+    fn a_camera_that_follows_stays_above_ground_and_sees_the_ball() {
+        use crate::render::scale::LevelScale;
+        use crate::render::scene::{Clock, ContourPanel, Grid, PathPoint};
+        use crate::render::surface3d::trail::Trail;
+        use crate::render::surface3d::vantage;
+
+        // Hills and hollows of all sizes, and a path through the hollows and over the hills.
+        let xs: Vec<f64> = (0..51).map(|i| f64::from(i) / 25.0 - 1.0).collect();
+        let hills = |x: f64, y: f64| {
+            (1.5 * (5.0 * x).sin() * (4.0 * y).cos() + (11.0 * x + 7.0 * y).sin() - x).exp()
+        };
+        let values = xs.iter().flat_map(|&y| xs.iter().map(move |&x| hills(x, y))).collect();
+        let path = (0..40).map(|i| {
+            let t = f64::from(i) / 39.0;
+            let (x, y) = (1.6 * t - 0.8, 0.7 * (6.0 * t).sin());
+            PathPoint { epoch: t, x, y, true_loss: 1.0, lr: 0.1, ..PathPoint::default() }
+        });
+        let grid = Grid { xs: xs.clone(), ys: xs, values, interpolated: None };
+        let panel = ContourPanel { grid, path: path.collect(), ..Default::default() };
+        let scale = LevelScale::new(panel.grid.values.iter().copied());
+        let field = HeightField::new(&panel, &scale, 1.35);
+        let trail = Trail::new(&panel, Clock::Epoch, &field, &scale);
+        let way = CameraPath::preset("follow").unwrap().placed(-112.0, 27.0);
+        let ball = |share: f64| trail.at(share).unwrap();
+        let flight = Flight::new(&way, |_| &field, 300, ball);
+        let (mut seen, mut following) = (0, 0);
+        for frame in 0..300 {
+            let share = f64::from(frame) / 299.0;
+            let view = flight.view(frame as usize, share);
+            let place = |p: Vec3, k: usize| 0.5 * (p[k] / field.half[k] + 1.0);
+            let (u, v) = (place(view.eye, 0), place(view.eye, 1));
+            if (0.0..=1.0).contains(&u) && (0.0..=1.0).contains(&v) {
+                // Nothing nearer than this is drawn: the ground must not come there.
+                let above = view.eye[2] - field.surface(u, v)[2];
+                assert!(above > 0.15, "frame {frame}: {above} above the ground");
+            }
+            if view.follow > 0.9 {
+                let [u, v] = ball(share);
+                let top = add(field.surface(u, v), [0.0, 0.0, 0.05]);
+                following += 1;
+                seen += i32::from(vantage::visible(&field, top, view.eye));
+            }
+        }
+        assert!(following > 150 && seen >= following * 97 / 100, "{seen} of {following}");
+    }
+
+    #[test]
+    fn a_way_s_ending_is_its_last_view() {
+        for name in CameraPath::PRESETS {
+            let way = CameraPath::preset(name).unwrap();
+            let ending = way.ending().placed(-58.0, 30.0);
+            let last = way.placed(-58.0, 30.0).at(1.0);
+            assert_eq!(Key { at: 1.0, ..ending.at(0.3) }, last, "{name}");
+        }
     }
 
     #[test]

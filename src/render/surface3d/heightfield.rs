@@ -101,6 +101,16 @@ impl HeightField {
         field
     }
 
+    /// The same surface in a box of another height.
+    pub fn stretched(mut self, relief: f32) -> Self {
+        let k = relief / self.relief;
+        for texel in &mut self.texels {
+            (texel[1], texel[2]) = (k * texel[1], k * texel[2]);
+        }
+        self.relief = relief;
+        self
+    }
+
     /// The places on the scale of all nodes, row by row.
     pub fn places(&self) -> Vec<f32> {
         self.texels.iter().map(|p| p[0]).collect()
@@ -144,10 +154,11 @@ impl HeightField {
     #[inline]
     pub fn at(&self, u: f32, v: f32) -> [f32; 4] {
         let [nx, ny] = self.nodes;
-        let x = (u * (nx - 1) as f32).clamp(0.0, (nx - 1) as f32);
-        let y = (v * (ny - 1) as f32).clamp(0.0, (ny - 1) as f32);
-        // By i32: a cast to usize takes several instructions more.
-        let (ix, iy) = ((x as i32).min(nx as i32 - 2), (y as i32).min(ny as i32 - 2));
+        // By i32: casts from and to usize take several instructions more.
+        let (nx_1, ny_1) = (nx as i32 - 1, ny as i32 - 1);
+        let x = (u * nx_1 as f32).clamp(0.0, nx_1 as f32);
+        let y = (v * ny_1 as f32).clamp(0.0, ny_1 as f32);
+        let (ix, iy) = ((x as i32).min(nx_1 - 1), (y as i32).min(ny_1 - 1));
         let (fx, fy) = (x - ix as f32, y - iy as f32);
         let k = iy as usize * nx + ix as usize;
         let (a, b) = (&self.texels[k..k + 2], &self.texels[k + nx..k + nx + 2]);
@@ -338,6 +349,24 @@ mod tests {
     fn field(panel: &ContourPanel) -> HeightField {
         let scale = LevelScale::new(panel.grid.values.iter().copied());
         HeightField::new(panel, &scale, 1.0)
+    }
+
+    #[test]
+    fn a_stretched_surface_is_the_one_made_so_high() {
+        let panel = crate::render::golden::panel(21, 15, 3);
+        let scale = LevelScale::new(panel.grid.values.iter().copied());
+        let (low, high) =
+            (HeightField::new(&panel, &scale, 1.0), HeightField::new(&panel, &scale, 1.7));
+        let stretched = low.stretched(1.7);
+        for (u, v) in [(0.1, 0.2), (0.5, 0.5), (0.93, 0.4)] {
+            let (a, b) = (stretched.at(u, v), high.at(u, v));
+            // Rounding of one multiplication more.
+            assert!(
+                (0..3).all(|k| (a[k] - b[k]).abs() <= 1e-5 * b[k].abs().max(1.0)),
+                "{a:?} {b:?}"
+            );
+            assert!((stretched.surface(u, v)[2] - high.surface(u, v)[2]).abs() < 1e-5);
+        }
     }
 
     #[test]

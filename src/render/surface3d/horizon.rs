@@ -64,7 +64,8 @@ impl Horizon {
             })
             .collect();
         let code = |e: f32| (e / (0.5 * PI) * CODE + 0.5) as u16;
-        let elevations = elevations.into_iter().map(|e| e.into_iter().map(code).collect()).collect();
+        let elevations =
+            elevations.into_iter().map(|e| e.into_iter().map(code).collect()).collect();
         Self { elevations, sky }
     }
 
@@ -121,9 +122,9 @@ fn horizon(heights: &[f32], [ix, iy]: [usize; 2], step: [f32; 2], per_unit: f32)
     loop {
         let (px, py) = (x + step[0] * distance, y + step[1] * distance);
         let (px, py) = (px.clamp(0.0, last), py.clamp(0.0, last));
-        let (kx, ky) = ((px as usize).min(SIDE - 2), (py as usize).min(SIDE - 2));
+        let (kx, ky) = ((px as i32).min(SIDE as i32 - 2), (py as i32).min(SIDE as i32 - 2));
         let (fx, fy) = (px - kx as f32, py - ky as f32);
-        let k = ky * SIDE + kx;
+        let k = ky as usize * SIDE + kx as usize;
         let lower = heights[k] + fx * (heights[k + 1] - heights[k]);
         let upper = heights[k + SIDE] + fx * (heights[k + SIDE + 1] - heights[k + SIDE]);
         let there = lower + fy * (upper - lower);
@@ -131,7 +132,7 @@ fn horizon(heights: &[f32], [ix, iy]: [usize; 2], step: [f32; 2], per_unit: f32)
         if distance >= end {
             return steepest.atan().min(0.5 * PI);
         }
-        distance = (1.12 * distance).min(end);
+        distance = (1.16 * distance).min(end);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Surfaces in space: a software renderer for height fields, and the film made with it.
 //!
 //! [`heightfield`] resamples a grid with a smooth spline ([`spline`]); [`horizon`] finds how much
-//! sky and light each place sees; [`camera`] and [`flight`] say from where it is looked at;
+//! sky and light each place sees; [`camera`] and [`flight`] say from where it is looked at, [`framing`] how high its box is;
 //! [`zbuffer`] finds what is in front, four samples a pixel; [`shade`] and [`paint`] give it light
 //! and colour; [`solids`] are the path's tube and its ball; [`axes`] draws the box around;
 //! [`stand`] puts them into a window, [`show`] windows and texts on a page as a
@@ -11,6 +11,7 @@ pub mod axes;
 pub mod bar;
 pub mod camera;
 pub mod flight;
+pub mod framing;
 pub mod heightfield;
 pub mod horizon;
 pub mod moving;

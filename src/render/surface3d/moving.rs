@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::axes::Axes;
 use super::bar;
 use super::flight::Flight;
+use super::framing;
 use super::heightfield::{HeightField, Marks};
 use super::horizon::Horizon;
 use super::paint::Paint;
@@ -20,12 +21,12 @@ use super::stand::{Ground, Stand, Studio, When, box_width, focus, nodes, passes}
 use super::trail::{Trail, materials};
 use super::vantage;
 use crate::error::Result;
-use crate::render::canvas::{Canvas, TextStyle};
+use crate::render::canvas::{Canvas, Rect, TextStyle};
 use crate::render::chart::{self, Chart};
 use crate::render::layers::{BOARD_LINES, Ball, Moving, Pace, Position, draw_board};
 use crate::render::layout::Layout;
+use crate::render::masthead::Masthead;
 use crate::render::panel;
-use crate::render::readout;
 use crate::render::scale::LevelScale;
 use crate::render::scene::{Clock, ContourPanel, Film};
 use crate::render::show::Show;
@@ -46,6 +47,7 @@ pub struct MovingSurface<'a> {
     moving: &'a Moving,
     theme: &'a Theme,
     layout: Layout,
+    masthead: Masthead<'a>,
     scale: LevelScale,
     studio: Studio<'a>,
     stand: Stand,
@@ -77,13 +79,17 @@ impl<'a> MovingSurface<'a> {
         let pace = Pace::new(moving, frames, fps);
         let count = chart::quantities(&moving.strip.series).len();
         let page = page(moving);
-        let layout = arrange(&page, &scale, size, theme.scale, count, BOARD_LINES);
+        let (masthead, layout, ()) =
+            Masthead::above(&moving.title, &moving.caption, size, theme, |size| {
+                (arrange(&page, &scale, size, theme.scale, count, BOARD_LINES), ())
+            });
+        let relief = look.relief.unwrap_or(framing::NATURAL);
         let charts = moving.charts(&layout);
         let viewport = layout.panels[0].frame;
         // One after the other: what all of them would take at once is much.
         let field = |layer: usize, nodes: usize| {
             let panel = panel_of(moving, layer);
-            HeightField::with_nodes(&panel, &scale, look.relief, nodes)
+            HeightField::with_nodes(&panel, &scale, relief, nodes)
         };
         let plans: Vec<HeightField> =
             (0..moving.layers.len()).into_par_iter().map(|k| field(k, PLAN)).collect();
@@ -96,10 +102,15 @@ impl<'a> MovingSurface<'a> {
         };
         let sheets = (0..moving.layers.len()).map(sheet).collect();
         let trail = Trail::new(&page.panels[0], Clock::Epoch, &base, &scale);
-        let seen: Vec<_> = plans.iter().map(|plan| (plan, &trail)).collect();
+        let end = trail.end().unwrap_or(0.0);
+        // On each layer the ball where it is then.
+        let seen = plans.iter().enumerate().map(|(layer, plan)| {
+            let time = time(moving, Position { layer, share: 0.0 }, end);
+            (plan, trail.places(time, 40))
+        });
+        let seen: Vec<_> = seen.collect();
         let (azimuth, elevation) = vantage::best(&seen, look.azimuth, look.elevation);
         let way = look.camera.placed(azimuth, elevation);
-        let end = trail.end().unwrap_or(0.0);
         let at = |share: f64| pace.position((share * (pace.frames - 1) as f64).round() as usize);
         let lowest = base.lowest();
         let ball = |share: f64| {
@@ -114,10 +125,10 @@ impl<'a> MovingSurface<'a> {
         let width = box_width(viewport);
         let axes =
             Axes::new(&page.panels[0], &base, &scale, &moving.value_label, &layout.font, width);
+        let axes = if layout.axis_labels { axes } else { axes.without_labels() };
         let materials = materials(theme, theme.series_color(0));
-        let mut stands =
-            [Stand { axes, trail, flight, materials, viewport, centre: [0.0; 2] }];
-        let focal = focus(&mut stands, &way, look.relief, &layout.font, layout.s);
+        let mut stands = [Stand { axes, trail, flight, materials, viewport, centre: [0.0; 2] }];
+        let focal = focus(&mut stands, &way, relief, &layout.font, layout.s);
         let [stand] = stands;
         let studio = Studio {
             theme,
@@ -131,6 +142,7 @@ impl<'a> MovingSurface<'a> {
             moving,
             theme,
             layout,
+            masthead,
             scale,
             studio,
             stand,
@@ -148,6 +160,33 @@ impl<'a> MovingSurface<'a> {
         let next = if at.share > 0.0 { &self.sheets[at.layer + 1] } else { now };
         let pair = [now, next].map(|sheet| (&sheet.places[..], &sheet.marks));
         self.base.between(pair, at.share as f32)
+    }
+}
+
+/// The read-out where there is no room for a board, side by side: names above their values.
+fn draw_line(
+    canvas: &mut dyn Canvas,
+    rows: &[(&'static str, String)],
+    place: Rect,
+    layout: &Layout,
+    theme: &Theme,
+) {
+    let size = layout.font.small;
+    let name = TextStyle::new(size, theme.muted);
+    let value = TextStyle::new(size, theme.text).bold();
+    let two = place.h >= 2.4 * size;
+    let mut x = place.x;
+    // Numbers say nothing without their names.
+    for (what, text) in rows.iter().take(if two { rows.len() } else { 3 }) {
+        let width = value.width(text).max(if two { name.width(what) } else { 0.0 });
+        if x + width > place.right() {
+            break;
+        }
+        if two {
+            canvas.text(what, x, place.y + 1.1 * size, &name);
+        }
+        canvas.text(text, x, place.y + if two { 2.4 } else { 1.1 } * size, &value);
+        x += width + 1.4 * size;
     }
 }
 
@@ -189,15 +228,7 @@ impl Show for MovingSurface<'_> {
 
     fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
         let (layout, theme, moving) = (&self.layout, self.theme, self.moving);
-        let room = layout.page.w - 2.0 * layout.margin;
-        if let Some(baseline) = layout.title_baseline {
-            let style = TextStyle::new(layout.font.title, theme.text).bold();
-            canvas.text(&style.fit(&moving.title, room), layout.margin, baseline, &style);
-        }
-        if let Some(baseline) = layout.caption_baseline {
-            let style = TextStyle::new(layout.font.small, theme.muted);
-            canvas.text(&style.fit(&moving.caption, room), layout.margin, baseline, &style);
-        }
+        self.masthead.draw(canvas, layout, theme);
         panel::draw_heading(canvas, &moving.panel, &layout.panels[0], layout, theme, None);
         if let Some(place) = layout.colorbar {
             bar::draw(canvas, place, &moving.value_label, layout, &self.scale, theme);
@@ -215,9 +246,7 @@ impl Show for MovingSurface<'_> {
         let light = |azimuth: f32, elevation: f32| {
             let now = &self.sheets[at.layer].horizon;
             match self.sheets.get(at.layer + 1).filter(|_| at.share > 0.0) {
-                Some(next) => {
-                    now.light_towards(&next.horizon, at.share as f32, azimuth, elevation)
-                }
+                Some(next) => now.light_towards(&next.horizon, at.share as f32, azimuth, elevation),
                 None => now.light(azimuth, elevation),
             }
         };
@@ -230,11 +259,7 @@ impl Show for MovingSurface<'_> {
             if place.h >= 0.8 * BOARD_LINES * layout.font.label {
                 draw_board(canvas, moving, at, place, layout, theme);
             } else {
-                // One line, or columns: without the marks.
-                let rows = moving.rows(at);
-                let which = format!("{} · {}", rows[0].1, rows[1].1);
-                let short = [(rows[0].0, which), rows[2].clone(), rows[4].clone()];
-                readout::draw(canvas, place, false, &short, layout, theme);
+                draw_line(canvas, &moving.rows(at), place, layout, theme);
             }
         }
         for chart in &self.charts {
@@ -249,5 +274,141 @@ impl Show for MovingSurface<'_> {
 
     fn texts(&self) -> Vec<&str> {
         self.moving.texts()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::golden::assert_golden_frame;
+    use crate::render::layers::MovingLayer;
+    use crate::render::scene::{Grid, PathPoint};
+    use crate::render::show;
+    use crate::render::surface3d::flight::CameraPath;
+
+    /// A bowl that deepens and follows the ball, over three layers; the second one has a hole.
+    fn moving() -> Moving {
+        let along = |n: usize| -> Vec<f64> {
+            (0..n).map(|i| 2.0 * i as f64 / (n - 1) as f64 - 1.0).collect()
+        };
+        let (xs, ys) = (along(25), along(21));
+        let place = |t: f64| (1.2 * t - 0.7, 0.5 - 0.9 * t * t);
+        let layer = |k: usize| {
+            let t = k as f64 / 2.0;
+            let (x, y) = place(t);
+            let loss = move |a: f64, b: f64| {
+                0.3 - 0.28 * t + (1.0 + 3.0 * t) * ((a - x).powi(2) + 2.0 * (b - y).powi(2))
+            };
+            let mut values: Vec<f64> =
+                ys.iter().flat_map(|&b| xs.iter().map(move |&a| loss(a, b))).collect();
+            if k == 1 {
+                (values[3 * 25 + 4], values[3 * 25 + 5]) = (f64::NAN, f64::NAN);
+            }
+            let at_ball = 0.3 - 0.28 * t;
+            MovingLayer {
+                label: format!("snapshot {}", 5 * k),
+                values,
+                epoch: 5.0 * t,
+                true_loss: at_ball,
+                plane_loss: at_ball,
+            }
+        };
+        let layers = (0..3).map(layer).collect();
+        let path = (0..11).map(|i| {
+            let (x, y) = place(f64::from(i) / 10.0);
+            let epoch = f64::from(i) / 2.0;
+            PathPoint { epoch, x, y, true_loss: f64::NAN, lr: 0.1, ..PathPoint::default() }
+        });
+        let path = path.collect();
+        Moving {
+            title: "A bowl that deepens".into(),
+            caption: "A function of two variables and time.".into(),
+            value_label: "loss".into(),
+            panel: ContourPanel {
+                grid: Grid { xs: xs.clone(), ys: ys.clone(), values: vec![], interpolated: None },
+                path,
+                x_label: "PC1".into(),
+                y_label: "PC2".into(),
+                ..ContourPanel::default()
+            },
+            layers,
+            x_label: "epoch".into(),
+            hold_secs: 0.2,
+            ..Moving::default()
+        }
+    }
+
+    fn look(camera: &str) -> SurfaceLook {
+        SurfaceLook::new(CameraPath::preset(camera).unwrap())
+    }
+
+    #[test]
+    fn frames_of_a_moving_surface_in_space_look_as_they_did() {
+        let (moving, theme) = (moving(), Theme::light());
+        let film = MovingSurface::new(&moving, &look("sway"), &theme, [560, 315], 40, 20).unwrap();
+        assert!(film.pace.position(9).share > 0.3, "{:?}", film.pace.position(9));
+        assert_golden_frame("moving-space-between", &film, 9);
+        assert_golden_frame("moving-space-layer", &film, 18);
+    }
+
+    #[test]
+    fn layers_are_shown_as_evaluated_and_between_them_places_move_evenly_on_the_scale() {
+        let (moving, theme) = (moving(), Theme::light());
+        let film = MovingSurface::new(&moving, &look("still"), &theme, [560, 315], 40, 20).unwrap();
+        let at = |layer, share| film.field(Position { layer, share });
+        let alone = |layer: usize| {
+            let panel = panel_of(&moving, layer);
+            let nodes = nodes(film.stand.viewport, 1);
+            HeightField::with_nodes(&panel, &film.scale, 1.35, nodes)
+        };
+        for (u, v) in [(0.2f32, 0.3f32), (0.5, 0.5), (0.81, 0.77)] {
+            let (first, second) = (alone(0).at(u, v), alone(1).at(u, v));
+            assert_eq!(at(0, 0.0).at(u, v), first);
+            assert_eq!(at(1, 0.0).at(u, v), second);
+            let half = at(0, 0.5).at(u, v)[0];
+            assert!((half - 0.5 * (first[0] + second[0])).abs() < 1e-5);
+        }
+        // The hole is there on its layer and on the way to and from it.
+        let hole = |layer, share| at(layer, share).mark(4.5 / 24.0, 3.0 / 20.0);
+        use crate::render::surface3d::heightfield::Mark;
+        assert_eq!((hole(0, 0.0), hole(0, 0.1)), (Mark::Plain, Mark::Hole));
+        assert_eq!(
+            (hole(1, 0.0), hole(1, 0.9), hole(2, 0.0)),
+            (Mark::Hole, Mark::Hole, Mark::Plain)
+        );
+    }
+
+    #[test]
+    fn small_and_strange_moving_surfaces_are_drawn_in_space() {
+        let mut cases = vec![Moving { ball: Ball::Stays, ..moving() }];
+        let mut single = moving();
+        single.layers.truncate(1);
+        cases.push(single);
+        let mut holes = moving();
+        holes.layers[1].values.fill(f64::NAN);
+        holes.layers[2].values[7] = f64::INFINITY;
+        cases.push(holes);
+        let mut nothing = moving();
+        nothing.layers.iter_mut().for_each(|l| l.values.fill(f64::NAN));
+        nothing.panel.path.clear();
+        cases.push(nothing);
+        for case in cases {
+            for (camera, size) in
+                [("sway", [320, 180]), ("follow", [640, 480]), ("orbit", [360, 640])]
+            {
+                let theme = Theme::print();
+                let film = MovingSurface::new(&case, &look(camera), &theme, size, 9, 30).unwrap();
+                let backdrop = show::backdrop(&film).unwrap();
+                for k in [0, 3, 8] {
+                    let picture = show::frame(&film, &backdrop, k).unwrap();
+                    assert!(picture.rgba().chunks_exact(4).all(|p| p[3] == 255), "not opaque");
+                }
+            }
+        }
+        let theme = Theme::light();
+        let none = Moving { layers: vec![], ..moving() };
+        assert!(MovingSurface::new(&none, &look("still"), &theme, [640, 360], 9, 30).is_err());
+        let wrong = SurfaceLook { relief: Some(9.0), ..look("still") };
+        assert!(MovingSurface::new(&moving(), &wrong, &theme, [640, 360], 9, 30).is_err());
     }
 }

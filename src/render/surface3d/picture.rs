@@ -1,4 +1,4 @@
-//! One panel from one view: project, rasterise band by band, shade.
+//! One panel from one view: project, rasterise tile by tile, shade.
 
 use super::camera::{Camera, View};
 use super::heightfield::HeightField;
@@ -7,12 +7,14 @@ use super::paint::{ENCODER, Light, Paint};
 use super::shade::{Lamps, Shader, Steps};
 use super::solids::Solids;
 use super::vec3::dot;
-use super::zbuffer::{Band, Pixel, SAMPLES, Vertex};
+use super::zbuffer::{Pixel, SAMPLES, Tile, Vertex};
 
-/// Rows of a band.
+/// Rows and columns of a tile: what its samples take stays in a core's own cache.
 const ROWS: usize = 32;
-/// Quads a side of the blocks that are left out of a band together.
-const BLOCK: usize = 16;
+const COLUMNS: usize = 256;
+/// Quads a side of the blocks that are left out of a tile together: small, as what straddles two
+/// tiles is set up twice.
+const BLOCK: usize = 4;
 /// How thick the sheet is at its border.
 const THICKNESS: f32 = 0.010;
 
@@ -49,8 +51,8 @@ struct Mesh {
     columns: usize,
     rows: usize,
     corners: Vec<Vertex>,
-    /// First and last row of pixels of each block of quads, row-major.
-    blocks: Vec<[f32; 2]>,
+    /// Left, top, right and bottom of each block of quads in pixels, row-major.
+    blocks: Vec<[f32; 4]>,
 }
 
 impl Mesh {
@@ -70,26 +72,22 @@ impl Mesh {
         let mut blocks = Vec::with_capacity(blocks_of(columns) * blocks_of(rows));
         for by in 0..blocks_of(rows) {
             for bx in 0..blocks_of(columns) {
-                let mut range = [f32::INFINITY, f32::NEG_INFINITY];
-                for iy in by * BLOCK..=((by + 1) * BLOCK).min(rows - 1) {
+                let rows = by * BLOCK..=((by + 1) * BLOCK).min(rows - 1);
+                let range = bounds(rows.flat_map(|iy| {
                     let row = &corners[iy * columns..];
-                    for c in &row[bx * BLOCK..=((bx + 1) * BLOCK).min(columns - 1)] {
-                        if c.inverse > 0.0 {
-                            range = [range[0].min(c.y), range[1].max(c.y)];
-                        }
-                    }
-                }
+                    &row[bx * BLOCK..=((bx + 1) * BLOCK).min(columns - 1)]
+                }));
                 blocks.push(range);
             }
         }
         Self { columns, rows, corners, blocks }
     }
 
-    fn draw(&self, band: &mut Band) {
-        let (top, bottom) = (band.top as f32, (band.top + band.rows()) as f32);
+    fn draw(&self, tile: &mut Tile) {
+        let bounds = tile.bounds();
         let across = (self.columns - 1).div_ceil(BLOCK);
-        for (k, [low, high]) in self.blocks.iter().enumerate() {
-            if *high < top || *low > bottom {
+        for (k, block) in self.blocks.iter().enumerate() {
+            if !touch(*block, bounds) {
                 continue;
             }
             let (bx, by) = (k % across * BLOCK, k / across * BLOCK);
@@ -100,12 +98,11 @@ impl Mesh {
                     let (c, d) =
                         (&self.corners[i + self.columns + 1], &self.corners[i + self.columns]);
                     // The diagonal changes from quad to quad: no grain in one direction.
-                    if (ix + iy) % 2 == 0 {
-                        band.triangle(a, b, c, ABOVE, BELOW);
-                        band.triangle(a, c, d, ABOVE, BELOW);
-                    } else {
-                        band.triangle(a, b, d, ABOVE, BELOW);
-                        band.triangle(b, c, d, ABOVE, BELOW);
+                    let even = (ix + iy) % 2 == 0;
+                    for [p, q, r] in
+                        if even { [[a, b, c], [a, c, d]] } else { [[a, b, d], [b, c, d]] }
+                    {
+                        tile.triangle(p, q, r, ABOVE, BELOW);
                     }
                 }
             }
@@ -135,15 +132,47 @@ fn rim(field: &HeightField, camera: &Camera, [sx, sy]: [usize; 2]) -> Vec<[Verte
         .collect()
 }
 
-/// Solids on the screen: triangles with their rows of pixels.
-fn project_solids(solids: &Solids, camera: &Camera) -> Vec<Vertex> {
-    let corner = |(p, n): &_| {
-        let seen = camera.project(*p);
-        let carried = [dot(*n, camera.right), dot(*n, camera.up)];
-        seen.map_or(Vertex::default(), |p| Vertex::new(p, carried))
-    };
-    solids.corners.iter().map(corner).collect()
+/// Solids on the screen: their corners, and where each [`RUN`] of their triangles is.
+struct Projected {
+    corners: Vec<Vertex>,
+    bounds: Vec<[f32; 4]>,
 }
+
+/// Triangles of solids that are left out of a tile together.
+const RUN: usize = 48;
+
+impl Projected {
+    fn new(solids: &Solids, camera: &Camera) -> Self {
+        let corner = |(p, n): &_| {
+            let seen = camera.project(*p);
+            let carried = [dot(*n, camera.right), dot(*n, camera.up)];
+            seen.map_or(Vertex::default(), |p| Vertex::new(p, carried))
+        };
+        let corners: Vec<Vertex> = solids.corners.iter().map(corner).collect();
+        let bounds = solids.triangles.chunks(RUN).map(|run| {
+            let of_run = run.iter().flat_map(|(triangle, _)| triangle);
+            bounds(of_run.map(|&i| &corners[i as usize]))
+        });
+        let bounds = bounds.collect();
+        Self { corners, bounds }
+    }
+}
+
+/// Left, top, right and bottom of the corners that can be seen.
+fn bounds<'a>(corners: impl Iterator<Item = &'a Vertex>) -> [f32; 4] {
+    let (low, high) = (f32::INFINITY, f32::NEG_INFINITY);
+    corners.filter(|c| c.inverse > 0.0).fold([low, low, high, high], |[x0, y0, x1, y1], c| {
+        [x0.min(c.x), y0.min(c.y), x1.max(c.x), y1.max(c.y)]
+    })
+}
+
+/// Whether two rectangles (left, top, right, bottom) touch.
+fn touch(a: [f32; 4], b: [f32; 4]) -> bool {
+    a[2] >= b[0] && a[0] <= b[2] && a[3] >= b[1] && a[1] <= b[3]
+}
+
+/// What is drawn in one pass: the camera, the sheet, its border, the corners of the solids.
+type Pass = (Camera, Mesh, Vec<[Vertex; 2]>, Projected);
 
 /// Draws `scene` from `view` into `width * height` pixels: RGBA, straight alpha, nothing where
 /// neither surface nor floor is. Each of `passes` (parts of a pixel) is drawn and their mean taken.
@@ -155,70 +184,93 @@ pub fn draw(
     passes: &[[f32; 2]],
 ) -> Vec<u8> {
     let stride = scene.field.stride(scene.quad);
-    let mut rgba = vec![0; 4 * width * height];
-    let mut sums = vec![[0.0f32; 4]; width * ROWS];
     let lamps = Lamps::new(view);
-    let prepared: Vec<_> = passes
+    let prepared: Vec<Pass> = passes
         .iter()
         .map(|&shift| {
             let camera = camera.shifted(shift);
             let mesh = Mesh::new(scene.field, &camera, stride);
             let rim = rim(scene.field, &camera, stride);
-            (camera, mesh, rim, project_solids(scene.solids, &camera))
+            (camera, mesh, rim, Projected::new(scene.solids, &camera))
         })
         .collect();
-    let mut band = Band::new(width, ROWS);
+    let mut rgba = vec![0; 4 * width * height];
+    let mut tile = Tile::new(COLUMNS.min(width), ROWS);
+    let mut sums = vec![[0.0f32; 4]; tile.columns() * ROWS];
     for top in (0..height).step_by(ROWS) {
-        let rows = ROWS.min(height - top);
-        sums.fill([0.0; 4]);
-        for (camera, mesh, rim, solids) in &prepared {
-            band.move_to(top);
-            mesh.draw(&mut band);
-            for pair in rim.windows(2) {
-                let [[a, d], [b, c]] = [pair[0], pair[1]];
-                band.triangle(&a, &b, &c, RIM, RIM);
-                band.triangle(&a, &c, &d, RIM, RIM);
+        for left in (0..width).step_by(COLUMNS) {
+            let (rows, columns) = (ROWS.min(height - top), COLUMNS.min(width - left));
+            sums.fill([0.0; 4]);
+            for pass in &prepared {
+                add_tile(scene, lamps, pass, &mut tile, [left, top], [columns, rows], &mut sums);
             }
-            for ([a, b, c], material) in &scene.solids.triangles {
-                let corner = |i: &u32| &solids[*i as usize];
-                band.triangle(corner(a), corner(b), corner(c), SOLID + material, SOLID + material);
-            }
-            let shader = Shader {
-                field: scene.field,
-                light: scene.light,
-                paint: scene.paint,
-                between: scene.between,
-                camera,
-                lamps,
-                s: scene.s,
-                stripes: scene.stripes,
-            };
-            let painter = Painter { shader, floor: Floor::new(scene.field, camera), scene };
+            let part = 1.0 / prepared.len() as f32;
             for row in 0..rows {
-                for x in 0..width {
-                    let sum = &mut sums[row * width + x];
-                    let light = if band.is_blank(x, row) {
-                        painter.floor_at(x, top + row)
-                    } else {
-                        painter.pixel(&band.pixel(x, row), x, top + row)
-                    };
-                    (0..4).for_each(|k| sum[k] += light[k]);
+                let y = top + row;
+                let line = &mut rgba[4 * (y * width + left)..][..4 * columns];
+                let sums = &sums[row * columns..][..columns];
+                for (column, (out, sum)) in line.chunks_exact_mut(4).zip(sums).enumerate() {
+                    if sum[3] > 0.0 {
+                        let k = 1.0 / sum[3];
+                        let light = [sum[0] * k, sum[1] * k, sum[2] * k];
+                        out[..3].copy_from_slice(&ENCODER.encode(light, left + column, y));
+                        out[3] = (sum[3] * part * 255.0 + 0.5) as i32 as u8;
+                    }
                 }
-            }
-        }
-        let part = 1.0 / passes.len() as f32;
-        for (i, sum) in sums[..rows * width].iter().enumerate() {
-            if sum[3] > 0.0 {
-                let (x, y) = (i % width, top + i / width);
-                let k = 1.0 / sum[3];
-                let light = [sum[0] * k, sum[1] * k, sum[2] * k];
-                let out = &mut rgba[4 * (y * width + x)..][..4];
-                out[..3].copy_from_slice(&ENCODER.encode(light, x, y));
-                out[3] = (sum[3] * part * 255.0 + 0.5) as u8;
             }
         }
     }
     rgba
+}
+
+/// Draws one tile of one pass, and adds its light and coverage to `sums`.
+fn add_tile(
+    scene: &Scene,
+    lamps: Lamps,
+    (camera, mesh, rim, solids): &Pass,
+    tile: &mut Tile,
+    [left, top]: [usize; 2],
+    [columns, rows]: [usize; 2],
+    sums: &mut [[f32; 4]],
+) {
+    tile.move_to([left, top]);
+    mesh.draw(tile);
+    for pair in rim.windows(2) {
+        let [[a, d], [b, c]] = [pair[0], pair[1]];
+        tile.triangle(&a, &b, &c, RIM, RIM);
+        tile.triangle(&a, &c, &d, RIM, RIM);
+    }
+    for (run, bounds) in scene.solids.triangles.chunks(RUN).zip(&solids.bounds) {
+        if !touch(*bounds, tile.bounds()) {
+            continue;
+        }
+        for ([a, b, c], material) in run {
+            let corner = |i: &u32| &solids.corners[*i as usize];
+            tile.triangle(corner(a), corner(b), corner(c), SOLID + material, SOLID + material);
+        }
+    }
+    let shader = Shader {
+        field: scene.field,
+        light: scene.light,
+        paint: scene.paint,
+        between: scene.between,
+        camera,
+        lamps,
+        s: scene.s,
+        stripes: scene.stripes,
+    };
+    let painter = Painter { shader, floor: Floor::new(scene.field, camera), scene };
+    for row in 0..rows {
+        for (column, sum) in sums[row * columns..][..columns].iter_mut().enumerate() {
+            let (x, y) = (left + column, top + row);
+            let light = if tile.is_blank(column, row) {
+                painter.floor_at(x, y)
+            } else {
+                painter.pixel(&tile.pixel(column, row), x, y)
+            };
+            (0..4).for_each(|k| sum[k] += light[k]);
+        }
+    }
 }
 
 /// From pixels to the floor: a ray and a plane.
@@ -280,6 +332,7 @@ struct Painter<'a> {
 
 impl Painter<'_> {
     /// The floor in the pixel: linear light times coverage, and the coverage.
+    #[inline]
     fn floor_at(&self, x: usize, y: usize) -> [f32; 4] {
         let camera = self.shader.camera;
         let (px, py) = (x as f32 + 0.5, y as f32 + 0.5);
@@ -301,6 +354,7 @@ impl Painter<'_> {
         [r * cover, g * cover, b * cover, cover]
     }
 
+    #[inline]
     fn pixel(&self, pixel: &Pixel, x: usize, y: usize) -> [f32; 4] {
         let [own, ..] = pixel.owner;
         let sheet = (own == ABOVE || own == BELOW) && pixel.owner == [own; 4];

@@ -145,7 +145,7 @@ fn place(
         caption_baseline,
         panels,
         subtitles,
-        axis_labels: true,
+        axis_labels: page.h >= 240.0 * type_scale && page.w >= 420.0 * type_scale,
         colorbar,
         charts: places,
     }

@@ -63,7 +63,9 @@ fn linear(values: &[f64]) -> LevelScale {
     let (Some(&low), Some(&largest)) = (finite.first(), finite.last()) else {
         return LevelScale::new(values.iter().copied());
     };
-    let percentile_98 = finite[finite.len() * 98 / 100];
+    // As on the other scale: less than rounding is nothing.
+    let largest = if largest - low > 1e-9 * largest.abs().max(low.abs()) { largest } else { low };
+    let percentile_98 = finite[finite.len() * 98 / 100].min(largest);
     let high = if largest - low > 4.0 * (percentile_98 - low) && percentile_98 > low {
         percentile_98
     } else {
@@ -99,6 +101,11 @@ mod tests {
             scale(&[-1.0, 1.0], Heights::Log, None).unwrap_err().to_string().contains("linear")
         );
         assert!(scale(&values, Heights::Auto, Some(0.05)).is_err());
+        let noise = [1.0, 1.0 + 1e-12, 1.0 + 3e-12];
+        for heights in [Heights::Auto, Heights::Linear] {
+            let flat = scale(&noise, heights, None).unwrap();
+            assert!(flat.low == flat.high && !flat.clipped_high, "{flat:?}");
+        }
         assert!(scale(&[f64::NAN], Heights::Linear, Some(1.0)).is_ok());
     }
 }

@@ -159,12 +159,15 @@ impl Shader<'_> {
         let sky = sky * up;
         // Where little sky is seen the key light's own bounces are missing, too.
         let key = KEY * key * (0.35 + 0.65 * sky);
-        let eye = unit(sub(self.camera.eye, point));
-        let half = unit(add(eye, self.lamps.key));
-        let glance = dot(normal, half).max(0.0);
-        let p2 = glance * glance;
-        let p8 = (p2 * p2) * (p2 * p2);
-        let shine = gloss * 0.10 * p8 * p8 * p8 * key * facing.min(0.4) * 2.5;
+        let mut shine = 0.0;
+        if gloss * key * facing > 0.0 {
+            let eye = unit(sub(self.camera.eye, point));
+            let half = unit(add(eye, self.lamps.key));
+            let glance = dot(normal, half).max(0.0);
+            let p2 = glance * glance;
+            let p8 = (p2 * p2) * (p2 * p2);
+            shine = gloss * 0.10 * p8 * p8 * p8 * key * facing.min(0.4) * 2.5;
+        }
         // A warm key light and a cool sky.
         const WARM: Light = [1.03, 1.0, 0.95];
         const COOL: Light = [0.94, 1.0, 1.08];

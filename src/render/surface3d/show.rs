@@ -4,18 +4,20 @@
 use super::axes::Axes;
 use super::bar;
 use super::flight::{CameraPath, Flight};
+use super::framing;
 use super::heightfield::HeightField;
 use super::horizon::Horizon;
 use super::paint::Paint;
 use super::place::arrange;
 use super::scale::{self, Heights};
-use super::stand::{Ground, Stand, Studio, When, box_width, focus, nodes, passes};
+use super::stand::{Ground, Stand, Studio, When, box_width, focus, inside, nodes, passes};
 use super::trail::{Trail, materials};
 use super::vantage;
 use crate::error::{Error, Result};
-use crate::render::canvas::{Canvas, TextStyle};
+use crate::render::canvas::Canvas;
 use crate::render::chart::{self, Chart};
 use crate::render::layout::Layout;
+use crate::render::masthead::Masthead;
 use crate::render::page::{self, Corner};
 use crate::render::panel;
 use crate::render::readout;
@@ -35,8 +37,9 @@ pub struct SurfaceLook {
     pub heights: Heights,
     /// Values above this are cut off and capped.
     pub clip: Option<f64>,
-    /// The box's height; its longer side is 2. From 0.1 to 3.
-    pub relief: f32,
+    /// The box's height; its longer side is 2. From 0.1 to 3; `None` chooses what the windows have
+    /// room for.
+    pub relief: Option<f32>,
     /// The camera's way.
     pub camera: CameraPath,
     /// The side that a named way stands on, in degrees; `None` chooses the one that shows most.
@@ -48,17 +51,17 @@ pub struct SurfaceLook {
 }
 
 impl SurfaceLook {
-    /// Log heights, as high as looks natural, one picture a frame.
+    /// Log heights, as high as there is room for, one picture a frame.
     pub fn new(camera: CameraPath) -> Self {
         let (azimuth, elevation) = (None, None);
-        let (heights, clip, relief, passes) = (Heights::Auto, None, 1.35, 1);
+        let (heights, clip, relief, passes) = (Heights::Auto, None, None, 1);
         Self { heights, clip, relief, camera, azimuth, elevation, passes }
     }
 
     /// Errors: [`Error::BadValue`] on numbers out of range.
     pub(super) fn check(&self) -> Result<()> {
-        if !(0.1..=3.0).contains(&self.relief) {
-            return Err(Error::bad_value("relief", self.relief, "out of range", "write 0.1 to 3"));
+        if let Some(relief) = self.relief.filter(|r| !(0.1..=3.0).contains(r)) {
+            return Err(Error::bad_value("relief", relief, "out of range", "write 0.1 to 3"));
         }
         if !(1..=16).contains(&self.passes) {
             return Err(Error::bad_value("passes", self.passes, "out of range", "write 1 to 16"));
@@ -72,6 +75,7 @@ pub struct SurfaceFilm<'a> {
     film: &'a Film,
     theme: &'a Theme,
     layout: Layout,
+    masthead: Masthead<'a>,
     scale: LevelScale,
     studio: Studio<'a>,
     grounds: Vec<(HeightField, Horizon)>,
@@ -106,45 +110,75 @@ impl<'a> SurfaceFilm<'a> {
         let scale = scale::scale(&values, look.heights, look.clip)?;
         let timeline = Timeline::new(film, frames, f64::from(fps));
         let quantities = chart::quantities(&film.strip.series);
-        let layout = arrange(film, &scale, size, theme.scale, quantities.len(), BOARD_LINES);
-        let charts: Vec<Chart> = quantities
+        let (masthead, layout, ()) =
+            Masthead::above(&film.title, &film.caption, size, theme, |size| {
+                (arrange(film, &scale, size, theme.scale, quantities.len(), BOARD_LINES), ())
+            });
+        let mut charts: Vec<Chart> = quantities
             .into_iter()
             .zip(&layout.charts)
             .map(|(quantity, rect)| {
-                Chart::new(&film.strip.series, quantity, *rect, "epoch", layout.font, layout.s)
+                let unit = film.pacing.clock.unit();
+                Chart::new(&film.strip.series, quantity, *rect, unit, layout.font, layout.s)
+                    .spanning([timeline.start, timeline.end])
             })
             .collect();
-        let surfaces: Vec<(HeightField, Trail)> = film
+        chart::align(&mut charts);
+        let mut surfaces: Vec<(HeightField, Trail)> = film
             .panels
             .iter()
             .zip(&layout.panels)
             .map(|(panel, place)| {
                 let nodes = nodes(place.frame, look.passes);
-                let field = HeightField::with_nodes(panel, &scale, look.relief, nodes);
+                let relief = look.relief.unwrap_or(framing::NATURAL);
+                let field = HeightField::with_nodes(panel, &scale, relief, nodes);
                 let trail = Trail::new(panel, film.pacing.clock, &field, &scale);
                 (field, trail)
             })
             .collect();
-        let seen: Vec<_> = surfaces.iter().map(|(field, trail)| (field, trail)).collect();
-        let (azimuth, elevation) = vantage::best(&seen, look.azimuth, look.elevation);
-        let way = look.camera.placed(azimuth, elevation);
+        let way = |surfaces: &[(HeightField, Trail)]| {
+            let seen = surfaces.iter().map(|(f, trail)| (f, trail.places(f64::INFINITY, 40)));
+            let seen: Vec<_> = seen.collect();
+            let (azimuth, elevation) = vantage::best(&seen, look.azimuth, look.elevation);
+            look.camera.placed(azimuth, elevation)
+        };
+        let axes = |k: usize, field: &HeightField| {
+            let (panel, viewport) = (&film.panels[k], layout.panels[k].frame);
+            let width = box_width(viewport);
+            let axes = Axes::new(panel, field, &scale, &film.value_label, &layout.font, width);
+            if layout.axis_labels { axes } else { axes.without_labels() }
+        };
+        let mut flown = way(&surfaces);
+        if look.relief.is_none() {
+            let window = |(k, (field, _)): (usize, &(HeightField, Trail))| {
+                let viewport = layout.panels[k].frame;
+                (field.half, inside(&axes(k, field), viewport, &layout.font, layout.s))
+            };
+            let windows: Vec<_> = surfaces.iter().enumerate().map(window).collect();
+            let relief = framing::relief(&windows, &flown);
+            if relief != framing::NATURAL {
+                surfaces = surfaces.into_iter().map(|(f, t)| (f.stretched(relief), t)).collect();
+                // More may be hidden now.
+                flown = way(&surfaces);
+            }
+        }
+        let relief = surfaces[0].0.relief;
         let (mut stands, mut grounds) = (Vec::new(), Vec::new());
         for (k, (field, trail)) in surfaces.into_iter().enumerate() {
             let viewport = layout.panels[k].frame;
-            let (panel, width) = (&film.panels[k], box_width(viewport));
-            let axes = Axes::new(panel, &field, &scale, &film.value_label, &layout.font, width);
+            let axes = axes(k, &field);
             let lowest = field.lowest();
             let ball = |share: f64| {
                 let frame = (share * (timeline.frames - 1) as f64).round() as usize;
                 trail.at(timeline.epoch(frame)).unwrap_or(lowest)
             };
-            let flight = Flight::new(&way, |_| &field, timeline.frames, ball);
+            let flight = Flight::new(&flown, |_| &field, timeline.frames, ball);
             let materials = materials(theme, theme.series_color(k));
             stands.push(Stand { axes, trail, flight, materials, viewport, centre: [0.0; 2] });
             let horizon = Horizon::new(&field);
             grounds.push((field, horizon));
         }
-        let focal = focus(&mut stands, &way, look.relief, &layout.font, layout.s);
+        let focal = focus(&mut stands, &flown, relief, &layout.font, layout.s);
         let studio = Studio {
             theme,
             paint: Paint::new(theme, &scale),
@@ -153,7 +187,7 @@ impl<'a> SurfaceFilm<'a> {
             focal,
             passes: passes(look.passes),
         };
-        Ok(Self { film, theme, layout, scale, studio, grounds, stands, charts, timeline })
+        Ok(Self { film, theme, layout, masthead, scale, studio, grounds, stands, charts, timeline })
     }
 
     fn share(&self, frame: usize) -> f64 {
@@ -172,15 +206,7 @@ impl Show for SurfaceFilm<'_> {
 
     fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
         let (layout, theme) = (&self.layout, self.theme);
-        let room = layout.page.w - 2.0 * layout.margin;
-        if let Some(baseline) = layout.title_baseline {
-            let style = TextStyle::new(layout.font.title, theme.text).bold();
-            canvas.text(&style.fit(&self.film.title, room), layout.margin, baseline, &style);
-        }
-        if let Some(baseline) = layout.caption_baseline {
-            let style = TextStyle::new(layout.font.small, theme.muted);
-            canvas.text(&style.fit(&self.film.caption, room), layout.margin, baseline, &style);
-        }
+        self.masthead.draw(canvas, layout, theme);
         for (k, (p, place)) in self.film.panels.iter().zip(&layout.panels).enumerate() {
             let key =
                 (self.film.panels.len() > 1 && !p.path.is_empty()).then(|| theme.series_color(k));

@@ -5,6 +5,7 @@ use tiny_skia::PathBuilder;
 use super::axes::{Axes, Ink};
 use super::camera::{Camera, OVERVIEW, View, fit};
 use super::flight::{CameraPath, Flight};
+use super::framing;
 use super::heightfield::HeightField;
 use super::horizon::LightMap;
 use super::paint::{Light, Paint};
@@ -95,16 +96,20 @@ pub fn passes(n: usize) -> Vec<[f32; 2]> {
         .collect()
 }
 
+/// What labels leave of a window: left, top, right, bottom in pixels.
+pub fn inside(axes: &Axes, v: Rect, font: &Type, s: f32) -> [f32; 4] {
+    let [left, top, right, bottom] = axes.room(font, s);
+    [v.x + left, v.y + top, v.right() - right, v.bottom() - bottom]
+}
+
 /// One lens for all of `stands`, the longest that shows every box whole; sets where their middles
 /// are. `relief` is the boxes' height.
 pub fn focus(stands: &mut [Stand], way: &CameraPath, relief: f32, font: &Type, s: f32) -> f32 {
-    let views = way.overviews([0.0, 0.0, 0.42 * relief]);
+    let views = way.overviews(framing::middle(relief));
     let fits: Vec<(f32, [f32; 2])> = stands
         .iter()
         .map(|stand| {
-            let [left, top, right, bottom] = stand.axes.room(font, s);
-            let v = stand.viewport;
-            let inside = [v.x + left, v.y + top, v.right() - right, v.bottom() - bottom];
+            let inside = inside(&stand.axes, stand.viewport, font, s);
             fit(&views, &stand.axes.corners(), inside)
         })
         .collect();
@@ -131,10 +136,12 @@ impl Stand {
         let (theme, s) = (studio.theme, studio.s);
         let view = self.flight.view(when.frame, when.share);
         let camera = Camera::new(&view, studio.focal, self.centre);
-        let whole = self.axes.corners().iter().all(|&p| {
-            camera.project(p).is_some_and(|[x, y, _]| self.viewport.contains(x, y, 0.0))
-        });
-        let ink = Ink { theme, font: studio.font, s, strength: 1.0 - view.follow };
+        let whole =
+            self.axes.corners().iter().all(|&p| {
+                camera.project(p).is_some_and(|[x, y, _]| self.viewport.contains(x, y, 0.0))
+            });
+        let (font, window) = (studio.font, self.viewport);
+        let ink = Ink { theme, font, s, strength: 1.0 - view.follow, window };
         if !whole {
             canvas.set_clip(Some(self.viewport));
         }
@@ -144,7 +151,10 @@ impl Stand {
             draw_below(canvas, &camera, ends, color, studio);
         }
         // A ball behind a hill is hidden, but a reader should know where to look for it.
-        let hidden = drawn.ball.filter(|&p| !vantage::visible(ground.field, p, view.eye));
+        // One whose top looks out is not.
+        let radius = (9.0 * s).max(3.0) * OVERVIEW / studio.focal;
+        let top = |p: Vec3| [p[0], p[1], p[2] + 0.7 * radius];
+        let hidden = drawn.ball.filter(|&p| !vantage::visible(ground.field, top(p), view.eye));
         if let Some([x, y, _]) = hidden.and_then(|p| camera.project(p)) {
             let ring = PathBuilder::from_circle(x, y, (8.0 * s).max(3.0));
             let dash = Some([3.4 * s, 3.0 * s]);
@@ -186,7 +196,7 @@ impl Stand {
             solids: &drawn.solids,
             materials: &self.materials,
             s,
-            quad: if studio.passes.len() > 1 { 1.6 } else { 3.6 } / unit,
+            quad: if studio.passes.len() > 1 { 1.6 } else { 4.0 } / unit,
             stripes: (9.0 * s).max(5.0) / unit,
         };
         let v = self.viewport;
@@ -214,9 +224,7 @@ fn draw_below(
     canvas.line(&ends, &line(casing, (4.0 * s).max(2.0)));
     canvas.line(&ends, &Stroke { dash, cap: Cap::Butt, ..line(color, (2.0 * s).max(1.0)) });
     let (x, y) = ends[1];
-    for (radius, color) in
-        [(6.4, studio.theme.casing), (5.2, color), (2.8, studio.theme.casing)]
-    {
+    for (radius, color) in [(6.4, studio.theme.casing), (5.2, color), (2.8, studio.theme.casing)] {
         canvas.disc(x, y, (radius * s).max(0.4 * radius), color);
     }
 }

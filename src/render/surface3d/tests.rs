@@ -211,7 +211,7 @@ fn looks_out_of_range_are_refused_with_a_remedy() {
         let made = SurfaceFilm::new(&scene, &look, &theme, [320, 180], 5, 10);
         made.err().expect("this look is refused").to_string()
     };
-    assert!(refusal(SurfaceLook { relief: f32::NAN, ..look("still") }).contains("0.1 to 3"));
+    assert!(refusal(SurfaceLook { relief: Some(f32::NAN), ..look("still") }).contains("0.1 to 3"));
     assert!(refusal(SurfaceLook { passes: 0, ..look("still") }).contains("1 to 16"));
     assert!(refusal(SurfaceLook { clip: Some(-1.0), ..look("still") }).contains("clip"));
     let empty = Film::default();

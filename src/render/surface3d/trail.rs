@@ -85,12 +85,15 @@ impl Trail {
         self.line.last().map(|l| l.0)
     }
 
-    /// At most about `count` places along the path, its end the last.
-    pub fn places(&self, count: usize) -> Vec<[f32; 2]> {
-        let step = self.line.len().div_ceil(count.max(1)).max(1);
+    /// At most about `count` places along the path as far as it is at `time`, there the last.
+    pub fn places(&self, time: f64, count: usize) -> Vec<[f32; 2]> {
+        let passed = self.line.partition_point(|(t, _)| *t < time);
+        let step = passed.div_ceil(count.max(1)).max(1);
         let inside = |p: &[f32; 2]| p.iter().all(|w| (0.0..=1.0).contains(w));
-        let mut places: Vec<_> = self.line.iter().rev().step_by(step).map(|l| l.1).collect();
+        let mut places: Vec<_> =
+            self.line[..passed].iter().rev().step_by(step).map(|l| l.1).collect();
         places.reverse();
+        places.extend(self.at(time));
         places.retain(inside);
         places
     }

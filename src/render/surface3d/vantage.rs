@@ -2,7 +2,6 @@
 
 use super::camera::View;
 use super::heightfield::HeightField;
-use super::trail::Trail;
 use super::vec3::{Vec3, add, scale, sub, unit};
 
 /// Sides in the order of preference, in degrees: x to the right and y into the picture first.
@@ -11,10 +10,10 @@ const SIDES: [f64; 8] = [-112.0, -68.0, 68.0, 112.0, -158.0, -22.0, 22.0, 158.0]
 const ELEVATIONS: [f64; 3] = [27.0, 34.0, 42.0];
 
 /// The azimuth and the elevation (degrees) from which most of the paths, their ends above all, can
-/// be seen; without a path, most of the surfaces. An earlier choice is kept unless a later one shows
-/// a good deal more. What is given is kept.
+/// be seen; without a path, most of the surfaces. A path is some places `(u, v)` along it. An earlier
+/// choice is kept unless a later one shows a good deal more. What is given is kept.
 pub fn best(
-    stands: &[(&HeightField, &Trail)],
+    stands: &[(&HeightField, Vec<[f32; 2]>)],
     azimuth: Option<f64>,
     elevation: Option<f64>,
 ) -> (f64, f64) {
@@ -24,7 +23,7 @@ pub fn best(
         return (sides[0], elevations[0]);
     }
     let points: Vec<(&HeightField, Vec<(Vec3, f32)>)> =
-        stands.iter().map(|(field, trail)| (*field, points(field, trail))).collect();
+        stands.iter().map(|(field, way)| (*field, points(field, way))).collect();
     let mut best = (f32::NEG_INFINITY, (sides[0], elevations[0]));
     for &e in &elevations {
         for &a in &sides {
@@ -46,15 +45,14 @@ pub fn best(
 }
 
 /// What should be seen, and how much it matters.
-fn points(field: &HeightField, trail: &Trail) -> Vec<(Vec3, f32)> {
+fn points(field: &HeightField, way: &[[f32; 2]]) -> Vec<(Vec3, f32)> {
     const SIDE: usize = 24;
-    let lift = |[u, v]: [f32; 2]| add(field.surface(u, v), [0.0, 0.0, 0.03]);
-    let way = trail.places(40);
-    if let Some(end) = way.last().copied() {
-        return way.into_iter().map(|p| (lift(p), 1.0)).chain([(lift(end), 16.0)]).collect();
+    let lift = |&[u, v]: &[f32; 2]| add(field.surface(u, v), [0.0, 0.0, 0.03]);
+    if let Some(end) = way.last() {
+        return way.iter().map(|p| (lift(p), 1.0)).chain([(lift(end), 16.0)]).collect();
     }
     let at = |i: usize| (i as f32 + 0.5) / SIDE as f32;
-    (0..SIDE * SIDE).map(|k| (lift([at(k % SIDE), at(k / SIDE)]), 1.0)).collect()
+    (0..SIDE * SIDE).map(|k| (lift(&[at(k % SIDE), at(k / SIDE)]), 1.0)).collect()
 }
 
 /// Whether nothing of the surface lies between `p` and `eye`.
@@ -75,6 +73,7 @@ pub fn visible(field: &HeightField, p: Vec3, eye: Vec3) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::trail::Trail;
     use super::*;
     use crate::render::scale::LevelScale;
     use crate::render::scene::{Clock, ContourPanel, Grid, PathPoint};
@@ -98,8 +97,9 @@ mod tests {
         let scale = LevelScale::new(panel.grid.values.iter().copied());
         let field = HeightField::new(&panel, &scale, 1.0);
         let trail = Trail::new(&panel, Clock::Epoch, &field, &scale);
-        let (azimuth, _) = best(&[(&field, &trail)], None, Some(27.0));
+        let seen = [(&field, trail.places(f64::INFINITY, 40))];
+        let (azimuth, _) = best(&seen, None, Some(27.0));
         assert!(azimuth > 0.0, "{azimuth}");
-        assert_eq!(best(&[(&field, &trail)], Some(-90.0), Some(30.0)), (-90.0, 30.0));
+        assert_eq!(best(&seen, Some(-90.0), Some(30.0)), (-90.0, 30.0));
     }
 }

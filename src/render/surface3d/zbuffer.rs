@@ -1,8 +1,8 @@
-//! The rasteriser: triangles into a band of rows, four samples a pixel, the nearest wins.
+//! The rasteriser: triangles into a tile of a picture, four samples a pixel, the nearest wins.
 //!
 //! Nothing is shaded here. A sample keeps its depth, two numbers that its triangle carries
 //! (interpolated with perspective) and what it belongs to; shading reads them later, once a pixel
-//! where the four samples agree. A picture is drawn band by band, so that a band's samples stay in
+//! where the four samples agree. A picture is drawn tile by tile, so that a tile's samples stay in
 //! the cache and memory does not grow with the picture.
 
 /// Where the four samples of a pixel lie, from its centre: a rotated square, so that edges of any
@@ -31,23 +31,40 @@ impl Vertex {
     }
 }
 
-/// The samples of some rows of a picture.
-pub struct Band {
+/// The samples of a tile of a picture.
+pub struct Tile {
     width: usize,
     rows: usize,
-    /// The first row.
-    pub top: usize,
+    left: usize,
+    top: usize,
     inverse: Vec<[f32; 4]>,
     first: Vec<[f32; 4]>,
     second: Vec<[f32; 4]>,
     owner: Vec<[u32; 4]>,
 }
 
-/// The least whole number that is not less; a cast where the library would call a function.
+/// Added before rounding to the nearest, makes it rounding up, but for what is a two-thousandth above
+/// a whole number.
+const UP: f32 = 0.4995;
+
+/// The nearest whole number of one below 2^22 in size, by letting the rest fall off the end of the
+/// mantissa; a cast would be checked against the limits of its type.
 #[inline]
-fn ceil(x: f32) -> i32 {
-    let whole = x as i32;
-    whole + i32::from((whole as f32) < x)
+fn nearest(x: f32) -> i32 {
+    const SHIFT: f32 = 12_582_912.0; // 1.5 * 2^23
+    (x + SHIFT).to_bits() as i32 - SHIFT.to_bits() as i32
+}
+
+/// The lesser one; not a number is not looked for, which takes one instruction.
+#[inline]
+fn least(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
+}
+
+/// The greater one, likewise.
+#[inline]
+fn most(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
 }
 
 /// A pixel's four samples.
@@ -59,13 +76,14 @@ pub struct Pixel {
     pub carried: [[f32; 4]; 2],
 }
 
-impl Band {
-    /// An empty band of at most `rows` rows.
+impl Tile {
+    /// An empty tile of at most `width` columns and `rows` rows.
     pub fn new(width: usize, rows: usize) -> Self {
         let n = width * rows;
         Self {
             width,
             rows,
+            left: 0,
             top: 0,
             inverse: vec![[0.0; 4]; n],
             first: vec![[0.0; 4]; n],
@@ -74,16 +92,23 @@ impl Band {
         }
     }
 
-    /// Empties the band and moves it to rows `top..top + rows`.
-    pub fn move_to(&mut self, top: usize) {
-        self.top = top;
+    /// Empties the tile and moves its first column and row to a pixel.
+    pub fn move_to(&mut self, [left, top]: [usize; 2]) {
+        (self.left, self.top) = (left, top);
         self.inverse.fill([0.0; 4]);
         self.owner.fill([0; 4]);
     }
 
-    /// Rows below `top`.
-    pub fn rows(&self) -> usize {
-        self.rows
+    /// Columns there are.
+    pub fn columns(&self) -> usize {
+        self.width
+    }
+
+    /// Left, top, right and bottom in pixels.
+    pub fn bounds(&self) -> [f32; 4] {
+        let place = |n: usize| n as i32 as f32;
+        let (right, bottom) = (self.left + self.width, self.top + self.rows);
+        [place(self.left), place(self.top), place(right), place(bottom)]
     }
 
     /// Draws a triangle that belongs to `front`, or to `back` where its corners run clockwise on
@@ -93,13 +118,14 @@ impl Band {
         if a.inverse == 0.0 || b.inverse == 0.0 || c.inverse == 0.0 {
             return;
         }
-        let (top, bottom) = (a.y.min(b.y).min(c.y), a.y.max(b.y).max(c.y));
-        let (left, right) = (a.x.min(b.x).min(c.x), a.x.max(b.x).max(c.x));
+        let (top, bottom) = (least(least(a.y, b.y), c.y), most(most(a.y, b.y), c.y));
+        let (left, right) = (least(least(a.x, b.x), c.x), most(most(a.x, b.x), c.x));
         // Samples lie 1/8 to 7/8 into a pixel.
-        let y0 = ceil(top - 0.875).max(self.top as i32);
-        let y1 = (-ceil(0.125 - bottom)).min((self.top + self.rows) as i32 - 1);
-        let x0 = ceil(left - 0.875).max(0);
-        let x1 = (-ceil(0.125 - right)).min(self.width as i32 - 1);
+        let [first_column, first_row, end_column, end_row] = self.bounds();
+        let y0 = nearest(most(top - 0.875 + UP, first_row));
+        let y1 = nearest(least(bottom - 0.125 - UP, end_row - 1.0));
+        let x0 = nearest(most(left - 0.875 + UP, first_column));
+        let x1 = nearest(least(right - 0.125 - UP, end_column - 1.0));
         if y0 > y1 || x0 > x1 {
             return;
         }
@@ -122,13 +148,13 @@ impl Band {
         let second = [a.carried[1], b.carried[1] - a.carried[1], c.carried[1] - a.carried[1]];
         // A sample on an edge belongs to both sides: no cracks.
         const EDGE: f32 = -1e-4;
-        for y in y0 as usize..=y1 as usize {
+        for y in y0..=y1 {
             let dy = y as f32 + 0.5 - a.y;
-            let row = (y - self.top) * self.width;
-            for x in x0 as usize..=x1 as usize {
+            let row = (y as usize - self.top) * self.width;
+            for x in x0..=x1 {
                 let dx = x as f32 + 0.5 - a.x;
                 let (wb, wc) = (bdx * dx + bdy * dy, cdx * dx + cdy * dy);
-                let i = row + x;
+                let i = row + x as usize - self.left;
                 let nearest = &mut self.inverse[i];
                 let mut wins = [false; 4];
                 let mut z = [0.0f32; 4];
@@ -145,20 +171,27 @@ impl Band {
                 if wins == [false; 4] {
                     continue;
                 }
+                // Loops of their own and no branches: each is a few instructions on four lanes.
                 let (one, two, own) = (&mut self.first[i], &mut self.second[i], &mut self.owner[i]);
                 for s in 0..4 {
-                    if wins[s] {
-                        nearest[s] = z[s];
-                        one[s] = first[0] + lb[s] * first[1] + lc[s] * first[2];
-                        two[s] = second[0] + lb[s] * second[1] + lc[s] * second[2];
-                        own[s] = owner;
-                    }
+                    nearest[s] = if wins[s] { z[s] } else { nearest[s] };
+                }
+                for s in 0..4 {
+                    let new = first[0] + lb[s] * first[1] + lc[s] * first[2];
+                    one[s] = if wins[s] { new } else { one[s] };
+                }
+                for s in 0..4 {
+                    let new = second[0] + lb[s] * second[1] + lc[s] * second[2];
+                    two[s] = if wins[s] { new } else { two[s] };
+                }
+                for s in 0..4 {
+                    own[s] = if wins[s] { owner } else { own[s] };
                 }
             }
         }
     }
 
-    /// The samples of the pixel at `x` in the band's `row`.
+    /// The samples of the pixel in the tile's column `x` and `row`.
     #[inline]
     pub fn pixel(&self, x: usize, row: usize) -> Pixel {
         let i = row * self.width + x;
@@ -174,7 +207,8 @@ impl Band {
         Pixel { owner, carried }
     }
 
-    /// Whether a row has nothing in it.
+    /// Whether a pixel has nothing in it.
+    #[inline]
     pub fn is_blank(&self, x: usize, row: usize) -> bool {
         self.owner[row * self.width + x] == [0; 4]
     }
@@ -188,48 +222,48 @@ mod tests {
         Vertex::new([x, y, depth], [x, y])
     }
 
-    fn quad(band: &mut Band, depth: f32, owner: u32) {
+    fn quad(tile: &mut Tile, depth: f32, owner: u32) {
         let c = |x: f32, y: f32| corner(x, y, depth);
         let (a, b, d, e) = (c(2.0, 2.0), c(12.0, 2.0), c(12.0, 12.0), c(2.0, 12.0));
-        band.triangle(&a, &b, &d, owner, owner);
-        band.triangle(&a, &d, &e, owner, owner);
+        tile.triangle(&a, &b, &d, owner, owner);
+        tile.triangle(&a, &d, &e, owner, owner);
     }
 
     #[test]
     fn the_nearer_one_wins_in_either_order() {
         for order in [[3.0, 5.0], [5.0, 3.0]] {
-            let mut band = Band::new(16, 16);
-            band.move_to(0);
+            let mut tile = Tile::new(16, 16);
+            tile.move_to([0, 0]);
             for depth in order {
-                quad(&mut band, depth, depth as u32);
+                quad(&mut tile, depth, depth as u32);
             }
-            assert_eq!(band.pixel(7, 7).owner, [3; 4]);
-            assert_eq!(band.pixel(0, 7).owner, [0; 4]);
+            assert_eq!(tile.pixel(7, 7).owner, [3; 4]);
+            assert_eq!(tile.pixel(0, 7).owner, [0; 4]);
         }
     }
 
     #[test]
     fn a_shared_edge_has_no_crack_and_areas_are_right() {
-        let mut band = Band::new(16, 16);
-        band.move_to(0);
-        quad(&mut band, 2.0, 9);
-        let samples = (0..256).map(|i| band.pixel(i % 16, i / 16).owner);
+        let mut tile = Tile::new(16, 16);
+        tile.move_to([0, 0]);
+        quad(&mut tile, 2.0, 9);
+        let samples = (0..256).map(|i| tile.pixel(i % 16, i / 16).owner);
         let hit: usize = samples.map(|o| o.iter().filter(|&&o| o == 9).count()).sum();
         assert_eq!(hit, 10 * 10 * 4);
     }
 
     #[test]
     fn what_is_carried_is_interpolated_with_perspective() {
-        let mut band = Band::new(64, 4);
-        band.move_to(0);
+        let mut tile = Tile::new(64, 4);
+        tile.move_to([0, 0]);
         // A plane that recedes from depth 1 to depth 3: half-way on the screen is a quarter of the
         // way in space.
         let at = |x: f32, y: f32, depth: f32, way: f32| Vertex::new([x, y, depth], [way, 0.0]);
         let (a, b) = (at(0.0, 0.0, 1.0, 0.0), at(64.0, 0.0, 3.0, 1.0));
         let (c, d) = (at(64.0, 4.0, 3.0, 1.0), at(0.0, 4.0, 1.0, 0.0));
-        band.triangle(&a, &b, &c, 1, 1);
-        band.triangle(&a, &c, &d, 1, 1);
-        let way = band.pixel(31, 1).carried[0].iter().sum::<f32>() / 4.0;
+        tile.triangle(&a, &b, &c, 1, 1);
+        tile.triangle(&a, &c, &d, 1, 1);
+        let way = tile.pixel(31, 1).carried[0].iter().sum::<f32>() / 4.0;
         // 1/z is linear: at s of the screen the way is s/3 / (1 - 2s/3).
         let s = 31.5 / 64.0;
         assert!((way - s / 3.0 / (1.0 - 2.0 * s / 3.0)).abs() < 1e-3, "{way}");
@@ -237,13 +271,13 @@ mod tests {
 
     #[test]
     fn front_and_back_are_told_apart() {
-        let mut band = Band::new(8, 8);
-        band.move_to(0);
+        let mut tile = Tile::new(8, 8);
+        tile.move_to([0, 0]);
         let (a, b, c) = (corner(0.0, 0.0, 1.0), corner(0.0, 8.0, 1.0), corner(8.0, 0.0, 1.0));
-        band.triangle(&a, &b, &c, 5, 6);
-        assert_eq!(band.pixel(1, 1).owner, [5; 4]);
-        band.move_to(0);
-        band.triangle(&a, &c, &b, 5, 6);
-        assert_eq!(band.pixel(1, 1).owner, [6; 4]);
+        tile.triangle(&a, &b, &c, 5, 6);
+        assert_eq!(tile.pixel(1, 1).owner, [5; 4]);
+        tile.move_to([0, 0]);
+        tile.triangle(&a, &c, &b, 5, 6);
+        assert_eq!(tile.pixel(1, 1).owner, [6; 4]);
     }
 }

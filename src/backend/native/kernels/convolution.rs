@@ -10,7 +10,7 @@ use super::Epilogue;
 use super::conv::{Conv, ConvBackward, Form, NarrowConv};
 use super::winograd::Winograd;
 use crate::backend::native::number::Numbers;
-use crate::backend::native::shape::Shape;
+use crate::backend::native::shape::{CHANNEL_BLOCK, Shape};
 use crate::backend::native::simd::Level;
 
 /// Which kernels may be chosen.
@@ -42,9 +42,15 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
+    /// Whether the direct kernels are used between two shapes, in f32.
+    pub fn is_direct(&self, input: Shape, output: Shape) -> bool {
+        self.winograd(Numbers::F32, input, output).is_none()
+    }
+
     /// Winograd's kernel between two shapes, where it applies and pays.
     fn winograd(&self, numbers: Numbers, input: Shape, output: Shape) -> Option<Winograd> {
         let fits = self.form == Form { kernel: 3, stride: 1, padding: 1 };
+        let fits = fits && input.stride.is_multiple_of(CHANNEL_BLOCK);
         if self.algorithm == Algorithm::Direct || !fits {
             return None;
         }
@@ -77,10 +83,11 @@ impl Forward {
         if let Some(kernel) = geometry.winograd(numbers, input, output) {
             return Some(Self::Winograd(kernel));
         }
-        // Vector multiplications that an image saves, against some two cycles for each vector of
-        // the picture that is rounded.
+        // Windows of few channels are many short runs, whose beginnings take the time: with three
+        // channels in, bf16 was never faster. Otherwise the vector multiplications that an image
+        // saves count, against some two cycles for each vector of the picture that is rounded.
         let saved = output.pixels() * form.kernel * form.kernel * (input.c / 2) * output.stride;
-        let pays = saved > 2 * input.len();
+        let pays = input.c >= 8 && saved > 2 * input.len();
         pays.then(|| Self::Narrow(NarrowConv::new(level, numbers, [input, output], form, images)))
     }
 

@@ -9,6 +9,7 @@ mod convolution;
 mod join;
 pub(super) mod layer_norm;
 mod math;
+pub(super) mod max_pool;
 pub(super) mod plain;
 mod product;
 pub(super) mod tangent;

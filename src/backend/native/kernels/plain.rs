@@ -1,6 +1,6 @@
-//! The layers that cost little beside the convolutions: pooling, concatenation, option A's
-//! shortcut, dropout. One image at a time, forward and backward; loops
-//! over a pixel's channels are left to the compiler's vectoriser.
+//! The layers that cost little beside the convolutions: pooling by the mean, concatenation, option
+//! A's shortcut, dropout. One image at a time, forward and backward; loops over a pixel's channels
+//! are left to the compiler's vectoriser.
 
 use crate::backend::native::graph::Order;
 use crate::backend::native::shape::Shape;
@@ -27,7 +27,7 @@ pub(super) fn pixel_mut<'a>(
     &mut image[at..at + shape.stride]
 }
 
-fn clear(image: &mut [f32], shape: &Shape) {
+pub(super) fn clear(image: &mut [f32], shape: &Shape) {
     for y in 0..shape.h {
         let at = shape.at(y as isize, 0);
         image[at..at + shape.w * shape.stride].fill(0.0);
@@ -41,48 +41,6 @@ pub(crate) struct Window {
     pub kernel: usize,
     /// Step.
     pub stride: usize,
-}
-
-/// Maximum over windows.
-pub(crate) fn max_pool(x: &[f32], xs: &Shape, window: Window, y: &mut [f32], ys: &Shape) {
-    for (oy, ox) in pixels(ys.h, ys.w) {
-        let out = pixel_mut(y, ys, oy, ox);
-        let first = pixel(x, xs, oy * window.stride, ox * window.stride);
-        out.copy_from_slice(first);
-        for (ky, kx) in pixels(window.kernel, window.kernel).skip(1) {
-            let from = pixel(x, xs, oy * window.stride + ky, ox * window.stride + kx);
-            for (o, &v) in out.iter_mut().zip(from) {
-                // A NaN among the values is the maximum, as in PyTorch.
-                *o = if v > *o || v.is_nan() { v } else { *o };
-            }
-        }
-    }
-}
-
-/// The gradient goes to the first largest value of each window.
-pub(crate) fn max_pool_backward(
-    [x, y, dy]: [(&[f32], &Shape); 3],
-    window: Window,
-    dx: &mut [f32],
-    dxs: &Shape,
-) {
-    clear(dx, dxs);
-    let mut open = vec![true; dxs.stride];
-    for (oy, ox) in pixels(y.1.h, y.1.w) {
-        let (best, g) = (pixel(y.0, y.1, oy, ox), pixel(dy.0, dy.1, oy, ox));
-        open.fill(true);
-        for (ky, kx) in pixels(window.kernel, window.kernel) {
-            let (iy, ix) = (oy * window.stride + ky, ox * window.stride + kx);
-            let from = pixel(x.0, x.1, iy, ix);
-            let to = pixel_mut(dx, dxs, iy, ix);
-            for c in 0..to.len() {
-                if open[c] && (from[c] == best[c] || from[c].is_nan()) {
-                    to[c] += g[c];
-                    open[c] = false;
-                }
-            }
-        }
-    }
 }
 
 /// Mean over windows.

@@ -1,0 +1,277 @@
+//! A race laid out, and its frames.
+
+use super::{Race, RaceClock, RaceLayout, Racer, board};
+use crate::error::{Error, Result};
+use crate::render::canvas::{Canvas, Rect};
+use crate::render::chart::{self, Chart};
+use crate::render::field::Domain;
+use crate::render::layout::{Contents, Layout};
+use crate::render::masthead::Masthead;
+use crate::render::panel;
+use crate::render::path::{Pen, Track};
+use crate::render::readout;
+use crate::render::scale::{LevelScale, significant, ticks};
+use crate::render::scene::ContourPanel;
+use crate::render::show::Show;
+use crate::render::standings::{Record, standings};
+use crate::render::text;
+use crate::render::theme::Theme;
+
+/// A race made ready: laid out, scaled, its tracks computed. Draws any frame on any canvas.
+pub struct RaceFilm<'a> {
+    pub(super) race: &'a Race,
+    pub(super) theme: &'a Theme,
+    pub(super) layout: Layout,
+    masthead: Masthead<'a>,
+    /// The leaderboard of the one view.
+    pub(super) board: Rect,
+    scale: LevelScale,
+    panels: Vec<ContourPanel>,
+    pub(super) tracks: Vec<Track>,
+    charts: Vec<Chart<'a>>,
+    pub(super) records: Vec<Record>,
+    frames: usize,
+    moving: usize,
+    pub(super) span: [f64; 2],
+}
+
+impl<'a> RaceFilm<'a> {
+    /// Makes `race` ready for a picture of `size` in `frames` frames at `fps`.
+    ///
+    /// Errors: [`Error::Render`] on a race without racers or with a grid that cannot be drawn.
+    pub fn new(
+        race: &'a Race,
+        theme: &'a Theme,
+        [width, height]: [u32; 2],
+        frames: usize,
+        fps: u32,
+    ) -> Result<Self> {
+        if race.racers.is_empty() {
+            return Err(Error::Render {
+                what: "the race has no racer".into(),
+                remedy: "give it at least one path".into(),
+            });
+        }
+        race.surface.grid.check()?;
+        let scale = LevelScale::new(race.surface.grid.values.iter().copied());
+        let one = race.layout == RaceLayout::One;
+        let panel_of = |racer: Option<&Racer>| ContourPanel {
+            title: racer.map_or(String::new(), |r| r.name.clone()),
+            subtitle: racer.map_or(String::new(), |r| r.detail.clone()),
+            path: Vec::new(),
+            ..race.surface.clone()
+        };
+        let panels: Vec<ContourPanel> = match one {
+            true => vec![panel_of(None)],
+            false => race.racers.iter().map(|racer| panel_of(Some(racer))).collect(),
+        };
+        let mut with_all_paths = race.surface.clone();
+        with_all_paths.path = race.racers.iter().flat_map(|r| r.path.iter().copied()).collect();
+        let domain = Domain::of(&with_all_paths);
+        let domains = vec![domain; panels.len()];
+        let quantities = chart::quantities(&race.strip.series);
+        let ems = |text: &str| text::width(text, 1.0, text::Weight::Regular);
+        let y_ticks = ticks(domain.y[0], domain.y[1], 5);
+        let contents = Contents {
+            title: !race.title.is_empty(),
+            caption: !race.caption.is_empty(),
+            headings: !one,
+            subtitles: !one && race.racers.iter().any(|r| !r.detail.is_empty()),
+            domains: &domains,
+            charts: quantities.len(),
+            colorbar_label_ems: scale.labels().iter().map(|l| ems(l)).fold(2.0, f32::max),
+            tick_label_ems: y_ticks.iter().map(|y| ems(&significant(*y, 6))).fold(1.5, f32::max),
+        };
+        let size = [width, height];
+        let (masthead, layout, board) =
+            Masthead::above(&race.title, &race.caption, size, theme, |[width, height]| match one {
+                true => {
+                    Layout::with_board(width, height, theme.scale, &contents, board::size(race))
+                }
+                false => (Layout::scaled(width, height, theme.scale, &contents), Rect::default()),
+            });
+        let frame_of = |k: usize| layout.panels[if one { 0 } else { k }].frame;
+        let tracks = race
+            .racers
+            .iter()
+            .enumerate()
+            .map(|(k, racer)| Track::new(&racer.path, domain, frame_of(k), layout.s))
+            .collect();
+        let times = race.racers.iter().flat_map(|r| &r.path).map(|p| p.epoch);
+        let span = times.filter(|t| t.is_finite()).fold(None, |span: Option<[f64; 2]>, t| {
+            Some(span.map_or([t, t], |[a, b]| [a.min(t), b.max(t)]))
+        });
+        let span = span.unwrap_or([0.0, 0.0]);
+        let label = race.clock.label();
+        let mut charts: Vec<Chart> = quantities
+            .into_iter()
+            .zip(&layout.charts)
+            .map(|(quantity, rect)| {
+                let chart =
+                    Chart::new(&race.strip.series, quantity, *rect, label, layout.font, layout.s)
+                        .spanning(span);
+                match race.chart_titles.iter().find(|(of, _)| *of == quantity) {
+                    Some((_, title)) => chart.titled(title),
+                    None => chart,
+                }
+            })
+            .collect();
+        chart::align(&mut charts);
+        let frames = frames.max(1);
+        let hold = (race.hold_secs.max(0.0) * f64::from(fps)).round() as usize;
+        Ok(Self {
+            race,
+            theme,
+            layout,
+            masthead,
+            board,
+            scale,
+            panels,
+            tracks,
+            charts,
+            records: race.racers.iter().map(|r| r.record.clone()).collect(),
+            frames,
+            moving: (frames - hold.min(frames / 2)).max(1),
+            span,
+        })
+    }
+
+    /// The time on the race's clock that `frame` shows: even from the start to the end of the
+    /// longest run, then held.
+    pub fn time(&self, frame: usize) -> f64 {
+        let [start, end] = self.span;
+        if self.moving <= 1 || frame + 1 >= self.moving {
+            return end;
+        }
+        start + (end - start) * frame as f64 / (self.moving - 1) as f64
+    }
+
+    pub(super) fn length(&self) -> f64 {
+        self.span[1] - self.span[0]
+    }
+
+    fn pen(&self, racer: usize) -> Pen<'_> {
+        Pen {
+            color: self.theme.series_color(racer),
+            theme: self.theme,
+            s: self.layout.s,
+            fade: 0.22 * self.length(),
+        }
+    }
+
+    /// Read-outs of the small multiples.
+    fn rows(&self, racer: usize, time: f64) -> Vec<(&'static str, String)> {
+        let now = standings(&self.records, self.race.goal, time);
+        let Some(standing) = now.iter().find(|s| s.racer == racer) else { return Vec::new() };
+        let path = &self.race.racers[racer].path;
+        let passed = path.partition_point(|p| p.epoch <= time).max(1);
+        let Some(point) = path.get(passed - 1) else { return Vec::new() };
+        let end = path.last().map_or(time, |p| p.epoch);
+        let clock = self.race.clock;
+        let own = time.min(end);
+        let place = match (standing.finished, standing.diverged) {
+            (Some(at), _) => format!("{} ({})", standing.place, clock.text(at, self.length())),
+            (None, true) => "out".into(),
+            (None, false) => format!("{}", standing.place),
+        };
+        vec![
+            (
+                if clock == RaceClock::Wall { "time" } else { clock.label() },
+                clock.text(own, self.length()),
+            ),
+            ("place", place),
+            (
+                self.race.goal.measure.words(),
+                standing.value.map_or("–".into(), |v| self.value_text(v)),
+            ),
+            ("true loss", readout::loss(point.true_loss)),
+            ("in-plane loss", point.plane_loss.map_or("–".into(), readout::loss)),
+        ]
+    }
+}
+
+impl Show for RaceFilm<'_> {
+    fn size(&self) -> [u32; 2] {
+        [self.layout.page.w as u32, self.layout.page.h as u32]
+    }
+
+    fn frames(&self) -> usize {
+        self.frames
+    }
+
+    fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
+        let (layout, theme, race) = (&self.layout, self.theme, self.race);
+        self.masthead.draw(canvas, layout, theme);
+        for (k, (p, place)) in self.panels.iter().zip(&layout.panels).enumerate() {
+            let one = race.layout == RaceLayout::One;
+            let of = |k: usize| self.tracks[k].pixels();
+            let keep_clear: Vec<(f32, f32)> = match one {
+                true => {
+                    let paths = (0..self.tracks.len()).flat_map(of);
+                    paths.chain(self.name_pixels()).collect()
+                }
+                false => of(k),
+            };
+            panel::draw(canvas, p, place, layout, &self.scale, theme, &keep_clear);
+            if !one {
+                panel::draw_heading(canvas, p, place, layout, theme, Some(theme.series_color(k)));
+            }
+        }
+        if let Some(bar) = layout.colorbar {
+            panel::draw_colorbar(canvas, bar, &race.value_label, layout, &self.scale, theme);
+        }
+        for chart in &self.charts {
+            chart.draw_static(canvas, theme, chart::Future::Faint)?;
+        }
+        Ok(())
+    }
+
+    fn draw_moving(&self, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
+        let (layout, theme) = (&self.layout, self.theme);
+        let time = self.time(frame);
+        match self.race.layout {
+            RaceLayout::One => {
+                self.draw_board(canvas, frame);
+                canvas.set_clip(Some(layout.panels[0].frame));
+                for (racer, track) in self.tracks.iter().enumerate() {
+                    track.draw(canvas, time, &self.pen(racer));
+                }
+                (0..self.tracks.len()).for_each(|racer| self.draw_flag(canvas, racer, time));
+                self.draw_names(canvas, time);
+                canvas.set_clip(None);
+            }
+            RaceLayout::Multiples => {
+                for (racer, track) in self.tracks.iter().enumerate() {
+                    let place = &layout.panels[racer];
+                    let rows = self.rows(racer, time);
+                    let corner = || readout::corner(place.frame, layout, &track.pixels());
+                    if let Some((rect, on_plate)) =
+                        place.readout.map(|r| (r, false)).or_else(|| corner().map(|r| (r, true)))
+                    {
+                        readout::draw(canvas, rect, on_plate, &rows, layout, theme);
+                    }
+                    canvas.set_clip(Some(place.frame));
+                    track.draw(canvas, time, &self.pen(racer));
+                    self.draw_flag(canvas, racer, time);
+                    canvas.set_clip(None);
+                }
+            }
+        }
+        for chart in &self.charts {
+            chart.draw_moving(canvas, theme, time);
+        }
+        Ok(())
+    }
+
+    fn theme(&self) -> &Theme {
+        self.theme
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        let race = self.race;
+        let racers = race.racers.iter().flat_map(|r| [r.name.as_str(), r.detail.as_str()]);
+        let own = [&race.title, &race.caption, &race.value_label];
+        let axes = [&race.surface.x_label, &race.surface.y_label];
+        own.into_iter().chain(axes).map(String::as_str).chain(racers).collect()
+    }
+}
