@@ -21,6 +21,7 @@ Memory is the largest resident size of each process (matplotlib runs in a child 
 """
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import multiprocessing
@@ -91,18 +92,19 @@ def matplotlib_film(run, out, size, frames, fps, pipe):
     set_data = Line2D.set_data
     Line2D.set_data = lambda self, *xy: set_data(self, *map(np.atleast_1d, xy))
     start, used = time.perf_counter(), processor_seconds()
-    plot.animate_contour(
-        steps,
-        *told,
-        values,
-        (xs, ys),
-        path[-1],
-        float(np.nanmin(values)),
-        (0.6, 0.2),
-        fps,
-        figsize=(size[0] / 100, size[1] / 100),
-        filename=Path(out).name,
-    )
+    with open(os.devnull, "w") as quiet, contextlib.redirect_stdout(quiet):
+        plot.animate_contour(
+            steps,
+            *told,
+            values,
+            (xs, ys),
+            path[-1],
+            float(np.nanmin(values)),
+            (0.6, 0.2),
+            fps,
+            figsize=(size[0] / 100, size[1] / 100),
+            filename=Path(out).name,
+        )
     seconds, used = time.perf_counter() - start, processor_seconds() - used
     pipe.send((seconds, used, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 

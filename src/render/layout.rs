@@ -48,6 +48,14 @@ pub struct PanelBox {
     pub readout: Option<Rect>,
 }
 
+impl PanelBox {
+    /// How well it shows its surface: by its area, and one scale on both axes is worth more than
+    /// room.
+    fn worth(&self) -> f32 {
+        self.frame.w * self.frame.h * if self.equal_scales { 1.0 } else { 0.3 }
+    }
+}
+
 /// Where everything stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
@@ -126,8 +134,7 @@ impl Layout {
         if contents.domains.len() == 1 && page.w > 1.3 * page.h {
             let mut beside = blank;
             beside.place_beside(body, contents, strip);
-            let area = |layout: &Self| layout.panels[0].frame.w * layout.panels[0].frame.h;
-            if area(&beside) >= area(&layout) {
+            if beside.panels[0].worth() >= layout.panels[0].worth() {
                 return beside;
             }
         }
@@ -268,12 +275,9 @@ impl Layout {
             };
             contents.domains.iter().enumerate().map(place).collect()
         };
-        // As many columns as show the smallest panel largest; one scale on both axes is worth more
-        // than room.
+        // As many columns as show the smallest panel largest.
         let worth = |columns: &usize| {
-            let each = grid(*columns).into_iter();
-            each.map(|p| p.frame.w * p.frame.h * if p.equal_scales { 1.0 } else { 0.3 })
-                .fold(f32::INFINITY, f32::min)
+            grid(*columns).iter().map(PanelBox::worth).fold(f32::INFINITY, f32::min)
         };
         let columns = (1..=n).max_by(|a, b| worth(a).total_cmp(&worth(b))).unwrap_or(1);
         let rows = n.div_ceil(columns);

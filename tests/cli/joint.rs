@@ -264,6 +264,12 @@ fn a_stack_cut_short_goes_on_and_ends_in_the_same_bytes() {
         for file in ["m.gif", "m.png"] {
             let args = ["--surface", "whole", "--out", file, "--size", "480x270", "--frames", "6"];
             place.ok(&[&["render", "run", "--as", "moving"], &args[..]].concat());
+            let space = &["--view", "space", "--camera", "orbit", "--threads", "1"];
+            place.ok(&[&["render", "run", "--as", "moving"], &args[..], space].concat());
+            let one = fs::read(place.path(file)).unwrap();
+            let space = &["--view", "space", "--camera", "orbit", "--threads", "3"];
+            place.ok(&[&["render", "run", "--as", "moving"], &args[..], space].concat());
+            assert!(fs::read(place.path(file)).unwrap() == one, "{file} depends on threads");
         }
         fs::remove_dir_all(place.path("run/surfaces")).unwrap();
     }
