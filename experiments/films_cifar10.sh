@@ -49,4 +49,6 @@ film --title "$title" --as surface --strip none --size 960x540 --scale 1.2 --fps
     --out "$out/surface.gif" --max-size 8MB
 
 RACE_FORCE=${FILMS_FORCE:-} LOSSREEL=$lossreel "$here/race.sh" cifar10 "$@"
-ls -l "$out"/*.mp4 "$out"/*.gif "$out"/*.png outputs/race_cifar10/*.mp4 outputs/race_cifar10/*.gif
+for file in "$out"/* outputs/race_cifar10/*; do
+    [ ! -f "$file" ] || ls -l "$file"
+done

@@ -205,13 +205,14 @@ fn chromium_draws_the_svg_as_we_draw_the_png() {
         if chromium(folder.path(), &shot).is_none() {
             return;
         }
-        alike(scene, &at("a.png"), &at("shot.png"), 0.005);
+        alike(scene, &at("a.png"), &at("shot.png"), [0.007, 1.5]);
     }
 }
 
 /// Both smooth edges in their own way: type and lines differ there by some levels, nothing else. At
-/// most `most` of the pixels may be far off; another font alone puts 2 % there.
-fn alike(scene: &str, ours: &Path, theirs: &Path, most: f64) {
+/// most a share of the pixels may be far off, and all of them by so many levels on the average; in
+/// Chromium another font alone puts 2 % far off.
+fn alike(scene: &str, ours: &Path, theirs: &Path, [most, levels]: [f64; 2]) {
     let ((ours, width), (theirs, _)) = (read_png(ours), read_png(theirs));
     assert_eq!(width, 960);
     let off = |a: &[u8], b: &[u8]| a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
@@ -219,7 +220,7 @@ fn alike(scene: &str, ours: &Path, theirs: &Path, most: f64) {
     let far = pairs().filter(|(a, b)| off(a, b) > 64).count() as f64 / (960.0 * 540.0);
     let mean = pairs().map(|(a, b)| f64::from(off(a, b))).sum::<f64>() / (960.0 * 540.0);
     let said = format!("{:.2} % far off, {mean:.2} levels on average", 100.0 * far);
-    assert!(far < most && mean < 1.5, "{scene}: {said}");
+    assert!(far < most && mean < levels, "{scene}: {said}");
 }
 
 #[test]
@@ -253,8 +254,8 @@ fn poppler_reads_the_pdf_its_words_and_its_fonts_and_draws_it_as_we_draw_the_png
         let whole = |l: &&&str| l.split_whitespace().filter(|w| *w == "yes").count() == 3;
         assert_eq!(listed.iter().filter(whole).count(), 2, "{scene}: {fonts}");
         run(pdftoppm, &["-png", "-singlefile", "-r", "96", "a.pdf", "theirs"]);
-        // Poppler draws hairlines thicker than they are and joins nothing: a little more.
-        alike(scene, &at("a.png"), &at("theirs.png"), 0.01);
+        // Poppler fits type and hairlines to the pixels, which moves their edges by parts of one.
+        alike(scene, &at("a.png"), &at("theirs.png"), [0.025, 4.0]);
     }
 }
 

@@ -443,8 +443,8 @@ fn at_level(subject: &Subject, level: Level, precision: Precision, n: usize) -> 
 }
 
 /// Of 400 images: bf16 is off by its rounding, 8 bits in the operands of twenty layers, which is
-/// chance, and another chance at each level: 3e-4 to 5e-3 of the loss, so 1e-2, and no answer. (Of
-/// all 10,000 images it is 2e-4 to 2e-3.)
+/// chance, and another chance at each level: 3e-4 to 5e-3 of the loss, so 1e-2, and an answer at
+/// most. (Of all 10,000 images it is 2e-4 to 2e-3.)
 #[test]
 fn bf16_moves_a_resnet20s_loss_and_accuracy_on_real_images_by_no_more_than_is_stated() {
     let Some(root) = data(&[CIFAR, AKAMASTER]) else { return };

@@ -155,14 +155,14 @@ fn dense(theta: &[f32]) -> Array2<f64> {
     let mut h = Array2::zeros((n, n));
     let step = 1e-2f32;
     let (mut up, mut down) = (vec![0.0; n], vec![0.0; n]);
-    for j in 0..n {
+    for (j, &centre) in theta.iter().enumerate() {
         let mut at = theta.to_vec();
-        at[j] = theta[j] + step;
+        at[j] = centre + step;
         objective.loss_and_grad(&at, &mut up).unwrap();
-        at[j] = theta[j] - step;
+        at[j] = centre - step;
         objective.loss_and_grad(&at, &mut down).unwrap();
-        for i in 0..n {
-            h[[i, j]] = f64::from(up[i] - down[i]) / f64::from(2.0 * step);
+        for (i, (up, down)) in up.iter().zip(&down).enumerate() {
+            h[[i, j]] = f64::from(up - down) / f64::from(2.0 * step);
         }
     }
     (&h + &h.t()) / 2.0

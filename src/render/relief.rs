@@ -167,11 +167,11 @@ fn draw_slopes(canvas: &mut dyn Canvas, slopes: &[Slope], spacing: f32, setting:
     let (frame, domain, s) = (setting.frame, setting.domain, setting.s);
     let unit_x = (domain.x[1] - domain.x[0]) / f64::from(frame.w);
     let unit_y = (domain.y[1] - domain.y[0]) / f64::from(frame.h);
-    let drawn = |slope: &&Slope| {
-        let steepness = slope.gradient[0].hypot(slope.gradient[1]);
-        steepness > 0.0 && steepness.is_finite() && !(setting.skip)(slope.at.0, slope.at.1)
-    };
     let steepness = |slope: &Slope| slope.gradient[0].hypot(slope.gradient[1]);
+    let drawn = |slope: &&Slope| {
+        let steep = steepness(slope);
+        steep > 0.0 && steep.is_finite() && !(setting.skip)(slope.at.0, slope.at.1)
+    };
     let kept: Vec<&Slope> = slopes.iter().filter(drawn).collect();
     let Some(steepest) = kept.iter().map(|s| steepness(s)).reduce(f64::max) else { return };
     // Dark arrows on light ground, light ones on dark ground.

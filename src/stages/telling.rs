@@ -138,10 +138,12 @@ impl Telling {
 
     /// The charts of `runs`, each in the colour of its place in the list.
     pub fn strip(&self, clock: Clock, runs: &[Told]) -> Strip {
+        let sharpest = runs.iter().filter_map(|run| run.sharpness.as_ref());
+        let highest = sharpest.map(Sharpness::highest).fold(0.0, f64::max);
         let mut series: Vec<Series> = Vec::new();
         for (panel, run) in runs.iter().enumerate() {
             for chart in &self.charts {
-                for mut new in chart_series(*chart, panel, clock, run) {
+                for mut new in chart_series(*chart, panel, clock, run, highest) {
                     // One line for a bound that runs share, and a name for each that they do not.
                     if new.split == Split::Bound {
                         let bounds = || series.iter().filter(|s| s.split == Split::Bound);
@@ -195,7 +197,14 @@ fn same_points(a: &[(f64, f64)], b: &[(f64, f64)]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(same)
 }
 
-fn chart_series(chart: StripChart, panel: usize, clock: Clock, run: &Told) -> Vec<Series> {
+/// The curves of one chart of `run`; `highest` is the largest sharpness of all runs.
+fn chart_series(
+    chart: StripChart,
+    panel: usize,
+    clock: Clock,
+    run: &Told,
+    highest: f64,
+) -> Vec<Series> {
     let metrics = run.metrics;
     let series = |name: &str, quantity, split, points| Series {
         name: name.into(),
@@ -239,7 +248,7 @@ fn chart_series(chart: StripChart, panel: usize, clock: Clock, run: &Told) -> Ve
         }
         StripChart::Sharpness => {
             let known = run.sharpness.as_ref();
-            known.map_or_else(Vec::new, |known| known.series(panel, clock, metrics))
+            known.map_or_else(Vec::new, |known| known.series(panel, clock, metrics, highest))
         }
         StripChart::GradNorm => {
             let each = metrics.steps.len().div_ceil(POINTS).max(1);

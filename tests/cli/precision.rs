@@ -97,7 +97,7 @@ fn a_curve_keeps_its_precision() {
     assert_ne!(exact["points"], narrow["points"]);
     place.ok(&["render", "run", "--as", "curve", "--out", "curve.svg"]);
     let svg = fs::read_to_string(place.path("curve.svg")).unwrap();
-    assert!(svg.contains("40 images in bf16"), "the caption names the precision");
+    assert!(svg.contains("40 training images in bf16"), "the caption names the precision");
 }
 
 #[test]

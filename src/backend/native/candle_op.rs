@@ -3,7 +3,9 @@
 //! A whole network is one node of candle's graph, with its own workspace. (One custom operation for
 //! each layer would lose what the engine gains: candle allocates each result and adds up each
 //! gradient in fresh memory, milliseconds for tensors of some megabytes.) So a candle program trains
-//! any of this crate's networks with candle's losses and optimizers at the engine's speed:
+//! any of this crate's networks with candle's losses and optimizers at nearly the engine's speed: a
+//! step of SGD on ResNet-20 takes 0 to 4 % more processor time than by the engine alone with 128
+//! images, 0 to 8 % with 32 (three runs of `benches/candle_op.rs`).
 //!
 //! ```
 //! use std::sync::Arc;

@@ -6,6 +6,9 @@
 //! output's gradient, one for each phase of the input's pixels, so that no zero is ever multiplied
 //! (Dumoulin & Visin 2016 insert them). A linear layer is a 1x1 convolution of a 1x1 picture whose
 //! images are the pixels of a tile.
+//!
+//! Forward they reach 93 to 99 % of a core's AVX-512 peak where there are 32 channels and more, 80 %
+//! in a net's first layer (`benches/kernels.rs`).
 
 mod narrow;
 mod outer;
