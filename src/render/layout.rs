@@ -130,11 +130,14 @@ impl Layout {
         let page = blank.page;
         let mut layout = blank.clone();
         layout.place_below(body, contents, strip);
-        // A single surface on a wide page may have its strip beside it: whichever shows it larger.
+        // A single surface on a wide page may have its strip beside it, where that shows it larger and
+        // holds all charts.
         if contents.domains.len() == 1 && page.w > 1.3 * page.h {
             let mut beside = blank;
             beside.place_beside(body, contents, strip);
-            if beside.panels[0].worth() >= layout.panels[0].worth() {
+            let readable = |chart: &Rect| chart.h >= 5.5 * beside.font.small;
+            let fits = beside.charts.iter().all(readable);
+            if fits && beside.panels[0].worth() >= layout.panels[0].worth() {
                 return beside;
             }
         }
@@ -405,14 +408,16 @@ pub fn corner_plate(frame: Rect, font: &Type) -> Option<(f32, f32)> {
     (frame.w >= 2.2 * w && frame.h >= 1.9 * h).then_some((w, h))
 }
 
-/// Rectangles for `count` charts in `area`: side by side, or below each other where they would be
-/// nearly as high as wide.
+/// Rectangles for `count` charts in `area`: side by side or below each other, whichever makes them
+/// nearer to 2.3 times as wide as high.
 pub fn chart_places(area: Rect, count: usize, gap: f32, s: f32) -> Vec<Rect> {
     let n = count.max(1) as f32;
     let w = (area.w - gap * (n - 1.0)) / n;
+    let misfit = |w: f32, h: f32| (w / (2.3 * h)).ln().abs();
+    let across = misfit(w, area.h) <= misfit(area.w, area.h / n);
     let place = |k: usize| {
         let k = k as f32;
-        if area.h <= 0.9 * w || count < 2 {
+        if across {
             Rect::new(area.x + k * (w + gap), area.y, w, area.h)
         } else {
             let each = area.h / n;
@@ -497,6 +502,10 @@ mod tests {
         let high = chart_places(Rect::new(0.0, 0.0, 600.0, 500.0), 2, 30.0, 1.0);
         assert!(high[0].x == high[1].x && high[0].bottom() < high[1].y);
         assert!(high[1].bottom() <= 500.0);
+        // Many charts are not pressed flat.
+        let strip = Rect::new(0.0, 0.0, 760.0, 130.0);
+        let five = chart_places(strip, 5, 20.0, 1.0);
+        assert!(five.iter().all(|c| c.h == 130.0 && c.w > 130.0), "{five:?}");
     }
 
     #[test]
