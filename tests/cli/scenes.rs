@@ -48,7 +48,7 @@ fn every_scene_is_drawn_from_a_run() {
         assert!(svg.starts_with(b"<"), "{scene}");
     }
     let spectrum = String::from_utf8(fs::read(place.path("spectrum.svg")).unwrap()).unwrap();
-    assert!(spectrum.contains("% of a random walk"), "{spectrum}");
+    assert!(spectrum.contains("grey: a random walk of as many snapshots"), "no null beside it");
     for quantity in ["accuracy", "loss-se", "relative-se", "loss-difference"] {
         draw("heatmap", "map.png", &["--quantity", quantity]);
     }
