@@ -105,12 +105,15 @@ fn surfaces_of_one_cell_one_row_and_one_column_are_drawn() {
     }
 }
 
+/// The loss that the cell of an index and a loss has instead.
+type Rewrite = dyn Fn(u64, f64) -> Value;
+
 #[test]
 fn surfaces_without_finite_values_with_holes_and_of_extreme_range_are_drawn() {
     let place = Place::new();
     trained(&place);
     let cells = fs::read(place.path("run/surfaces/pca/cells.jsonl")).unwrap();
-    let cases: [(&str, &dyn Fn(u64, f64) -> Value); 7] = [
+    let cases: [(&str, &Rewrite); 7] = [
         ("all NaN", &|_, _| json!("NaN")),
         ("all infinite", &|_, _| json!("inf")),
         ("holes", &|k, v| if k % 5 == 2 { json!("NaN") } else { json!(v) }),
