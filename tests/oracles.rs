@@ -194,6 +194,9 @@ struct HvpCase {
     model: ModelSpec,
     input: [usize; 3],
     images: usize,
+    /// Which of the script's batches.
+    #[serde(default)]
+    batch: usize,
     loss: f64,
     params: Vec<(String, Vec<usize>)>,
     products: Vec<Fingerprint>,
@@ -220,7 +223,7 @@ fn assert_products(case: HvpCase) {
     assert_eq!(named, case.params, "{what}");
 
     let (theta, buffers) = (fill(layout), statistics(layout));
-    let (images, labels) = batch(0, case.images, case.input);
+    let (images, labels) = batch(case.batch, case.images, case.input);
     let mut out = vec![f32::NAN; layout.dim()];
     let found = engine.eval_gradient(&theta, &buffers, &images, &labels, &mut out).unwrap();
     assert!((found.loss - case.loss).abs() < 1e-5 * case.loss, "{what}: {found:?}");
@@ -300,7 +303,7 @@ fn the_ends_of_whole_spectra_are_those_of_pytorchs_dense_hessians() {
         let engine = backend(BackendName::Native, network).unwrap();
         let layout = &engine.network().layout;
         let (theta, buffers) = (fill(layout), statistics(layout));
-        let (images, labels) = batch(0, case.images, case.input);
+        let (images, labels) = batch(case.batch, case.images, case.input);
         let of = Formula { engine, buffers, images, labels };
         let loss = of.loss(&theta).unwrap().loss;
         assert!((loss - case.loss).abs() < 1e-5 * case.loss, "{what}: {loss}");

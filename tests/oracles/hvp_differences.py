@@ -8,8 +8,10 @@ statistics, images and the vector from the formulas of networks.py and hvp.py, e
 here knows how a second derivative is taken: two gradients a short step apart are all there is.
 
 How short: at STEP an f64 gradient's rounding, some 1e-15 of it, leaves 1e-8 of the product, while few
-of the million ReLUs are so near to zero that they change side. That the product at half the step
-is the same says that none did.
+of the hundred thousands of ReLUs are so near to zero that they change side. That the product at half
+the step is the same says that none did. In f32 one that is nearer to zero than the rounding of its sum
+may lie on the other side, where the Hessian is another; so of BATCHES the images are taken whose
+ReLUs keep farthest from zero.
 """
 import json
 import sys
@@ -21,7 +23,24 @@ from hvp import set_statistics
 from networks import ResNet, batch, fill, fingerprint, noise
 
 STEP = 2e-8
-INPUT, IMAGES = [3, 32, 32], 4
+INPUT, IMAGES, BATCHES = [3, 32, 32], 1, 60
+
+
+def margin_of(net, index):
+    """How near to zero any ReLU's input comes on the images of a batch."""
+    nearest, relu = [], F.relu
+
+    def watched(x):
+        nearest.append(x.abs().min().item())
+        return relu(x)
+
+    F.relu = watched
+    try:
+        with torch.no_grad():
+            net(batch(index, IMAGES, INPUT)[0])
+    finally:
+        F.relu = relu
+    return min(nearest)
 
 
 def main():
@@ -30,7 +49,9 @@ def main():
     fill(params)
     set_statistics(net)
     net.eval()
-    images, labels = batch(0, IMAGES, INPUT)
+    index, margin = max(((k, margin_of(net, k)) for k in range(BATCHES)), key=lambda found: found[1])
+    print(f"batch {index}: no ReLU is nearer to zero than {margin:.1e}", file=sys.stderr)
+    images, labels = batch(index, IMAGES, INPUT)
     tensors = [p for _, p in params]
     flat = torch.tensor(noise(2_000_000, sum(p.numel() for p in tensors)).astype("float64"))
     v = [part.reshape(p.shape) for part, p in zip(flat.split([p.numel() for p in tensors]), tensors)]
@@ -58,6 +79,7 @@ def main():
         "model": {"arch": "resnet20"},
         "input": INPUT,
         "images": IMAGES,
+        "batch": index,
         "loss": loss,
         "params": [[k, list(p.shape)] for k, p in params],
         "products": [[float(f"{x:.8g}") for x in fingerprint(h)] for h in products],
