@@ -19,15 +19,13 @@ mkdir -p "$out"
 for run in "$with" "$without"; do
   [ -d "$run/curves/curve" ] || "$lossreel" -q curve "$run" --points 41 --samples 200 >/dev/null
 done
-[ -d "$with/surfaces/pca-snapshots" ] ||
-  "$lossreel" -q surface "$with" --stack snapshots --grid 21x21 --samples 100 >/dev/null
 if [ ! -d "$spirals/surfaces/pca" ]; then
   "$lossreel" -q train experiments/spirals.toml --out "$spirals" --force >/dev/null
   "$lossreel" -q plane "$spirals" >/dev/null
   "$lossreel" -q surface "$spirals" --grid 41x41 --samples 500 >/dev/null
 fi
 [ -d "$with/surfaces/pca-snapshots" ] ||
-  "$lossreel" -q surface "$with" --stack snapshots --layers 8 --grid 21x21 --samples 200
+  "$lossreel" -q surface "$with" --stack snapshots --layers 8 --grid 21x21 --samples 200 >/dev/null
 
 SCENES=(
   "contour|film|$with"

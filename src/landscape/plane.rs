@@ -80,7 +80,7 @@ pub struct About {
     pub explained_variance: Vec<f64>,
     /// The same for a random walk of as many snapshots in as many dimensions: what says nothing.
     pub null_explained_variance: Vec<f64>,
-    /// All squared singular values of the path, falling.
+    /// Squared singular values of the path, falling: all, or the leading ones of a long path.
     pub spectrum: Vec<f64>,
     /// The snapshots on the plane.
     pub path: Vec<PathCoord>,
@@ -89,6 +89,17 @@ pub struct About {
     /// Remarks a reader of the picture should know (an axis drawn at random because the path is a
     /// line, ...).
     pub notes: Vec<String>,
+}
+
+impl About {
+    /// The whole variance of the path, the sum of all squared singular values; 0 where it does not
+    /// move, and where the plane is not of principal components.
+    pub fn total_variance(&self) -> f64 {
+        match (self.spectrum.first(), self.explained_variance.first()) {
+            (Some(first), Some(share)) if *share > 0.0 => first / share,
+            _ => 0.0,
+        }
+    }
 }
 
 impl Plane {

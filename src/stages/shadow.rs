@@ -112,7 +112,7 @@ pub fn gather(
         .zip(&plane.about.path)
         .map(|(p, at)| PathPoint { x: at.x, y: at.y, ..*p })
         .collect();
-    let total: f64 = plane.about.spectrum.iter().sum();
+    let total = plane.about.total_variance();
     let share = |path: &[PathPoint]| match held(path, total) {
         share if share.is_finite() => {
             format!("holds {} % of its variance", significant(100.0 * share, 3))

@@ -2,6 +2,7 @@
 
 use crate::landscape::Plane;
 use crate::record::Run;
+use crate::render::scale::thousands;
 use crate::render::scenes::spectrum::{PathSpectrum, SpectrumFigure};
 use crate::trajectory::{Centring, null_explained_variance};
 use crate::{Error, Result};
@@ -15,8 +16,8 @@ pub fn gather(runs: &[(String, Run)], plane: &str, title: Option<&str>) -> Resul
     let mut captions = Vec::new();
     for (name, run) in runs {
         let about = Plane::read(&run.plane_path(plane))?.about;
-        let total: f64 = about.spectrum.iter().sum();
-        if about.spectrum.is_empty() || total <= 0.0 {
+        let total = about.total_variance();
+        if total <= 0.0 {
             return Err(Error::Landscape {
                 what: format!(
                     "plane `{plane}` of {} has no spectrum: it is not of principal components, or \
@@ -37,7 +38,7 @@ pub fn gather(runs: &[(String, Run)], plane: &str, title: Option<&str>) -> Resul
         let explained: Vec<f64> =
             about.spectrum.iter().take(rank.max(1)).map(|v| v / total).collect();
         let null = null_explained_variance(snapshots, explained.len(), centring);
-        captions.push(format!("{snapshots} snapshots"));
+        captions.push(format!("{} snapshots", thousands(&snapshots.to_string())));
         figure.paths.push(PathSpectrum { name: name.clone(), explained, null });
     }
     let walk = if captions.windows(2).any(|w| w[0] != w[1]) {

@@ -3,21 +3,28 @@
 //! G_ij = <theta_i - theta_o, theta_j - theta_o> in f64. The origin is subtracted before the
 //! products are formed: a late path moves little against the length of theta, and differences of
 //! products would lose half the digits. Parameters are taken in stretches of a length that
-//! depends on T and the memory allowed only; within one, tiles of G are shared among threads, and
+//! depends on T and the memory allowed only; within one, bands of G are shared among threads, and
 //! each entry is summed in the same order whoever computes it.
+//!
+//! Where there are fewer parameters than snapshots the displacements themselves, (T, P), are the
+//! smaller, and are kept instead: G is their product with themselves.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 
 use super::Snapshots;
+use super::leading::{Products, times_transposed};
 use crate::error::{Error, Result};
 
-/// What [`gram()`] may hold at once by default, beside G itself: 256 MiB, whatever T and P.
+/// What [`gram()`] may hold at once by default, beside its result: 256 MiB, whatever T and P.
 pub const MEMORY_BYTES: usize = 256 << 20;
 
-/// Rows of a tile of G.
-const TILE: usize = 16;
+/// Rows of a band of G, of a path of `count` snapshots: enough of them to share among threads, and
+/// tall ones of a long path, as a product packs all of the other operand for each.
+fn band(count: usize) -> usize {
+    (count / 32).clamp(16, 256)
+}
 
 /// Inner products of a path's displacements from its origin.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,16 +35,77 @@ pub struct Gram {
     pub used: Vec<usize>,
     /// The snapshots that hold a NaN or an infinity and were left out, rising.
     pub excluded: Vec<usize>,
+    held: Held,
+}
+
+/// What the inner products are kept as: the smaller of the two.
+#[derive(Debug, Clone, PartialEq)]
+enum Held {
     /// G, (used, used).
-    pub products: Array2<f64>,
+    Products(Array2<f64>),
+    /// The displacements, (used, P).
+    Displacements(Array2<f64>),
 }
 
 impl Gram {
+    /// <theta_i - theta_o, theta_j - theta_o> of the `i`-th and `j`-th snapshot used.
+    pub fn product(&self, i: usize, j: usize) -> f64 {
+        match &self.held {
+            Held::Products(g) => g[[i, j]],
+            Held::Displacements(d) => d.row(i).dot(&d.row(j)),
+        }
+    }
+
+    /// ||theta_i - theta_j||^2 of the `i`-th and `j`-th snapshot used.
+    pub fn distance_sq(&self, i: usize, j: usize) -> f64 {
+        (self.product(i, i) + self.product(j, j) - 2.0 * self.product(i, j)).max(0.0)
+    }
+
     /// ||theta_i+1 - theta_i||^2 between each used snapshot and the next, (used - 1,).
     pub fn step_lengths_sq(&self) -> Vec<f64> {
-        let g = &self.products;
-        let step = |i: usize| g[[i, i]] + g[[i + 1, i + 1]] - 2.0 * g[[i, i + 1]];
-        (1..self.used.len()).map(|i| step(i - 1).max(0.0)).collect()
+        (1..self.used.len()).map(|i| self.distance_sq(i - 1, i)).collect()
+    }
+
+    /// The inner products of the used snapshots `rows`, which stand together.
+    pub(super) fn part(&self, rows: std::ops::Range<usize>) -> Part<'_> {
+        match &self.held {
+            Held::Products(g) => Part::Products(g.slice(s![rows.clone(), rows])),
+            Held::Displacements(d) => Part::Displacements(d.slice(s![rows, ..])),
+        }
+    }
+
+    /// Those of all used snapshots.
+    pub(super) fn whole(&self) -> Part<'_> {
+        self.part(0..self.used.len())
+    }
+}
+
+/// Inner products of some snapshots of a path.
+pub(super) enum Part<'a> {
+    Products(ArrayView2<'a, f64>),
+    Displacements(ArrayView2<'a, f64>),
+}
+
+impl Products for Part<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Products(m) | Self::Displacements(m) => m.nrows(),
+        }
+    }
+
+    fn diagonal(&self) -> Vec<f64> {
+        match self {
+            Self::Products(g) => g.diag().to_vec(),
+            Self::Displacements(d) => d.outer_iter().map(|row| row.dot(&row)).collect(),
+        }
+    }
+
+    fn times(&self, block: &Array2<f64>) -> Array2<f64> {
+        match self {
+            Self::Products(g) => times_transposed(block, g.view()),
+            // (b, T) (T, P), then (b, P) (P, T)
+            Self::Displacements(d) => times_transposed(&block.dot(d), d.view()),
+        }
     }
 }
 
@@ -64,55 +132,83 @@ pub fn gram(
         None => last_finite(snapshots, &mut row)?,
     };
 
-    let tiles = count.div_ceil(TILE);
-    let rows_of = |tile: usize| tile * TILE..((tile + 1) * TILE).min(count);
-    let mut upper: Vec<(usize, usize, Array2<f64>)> = (0..tiles)
-        .flat_map(|a| (a..tiles).map(move |b| (a, b)))
-        .map(|(a, b)| (a, b, Array2::zeros((rows_of(a).len(), rows_of(b).len()))))
-        .collect();
-
     let mut finite = vec![true; count];
+    if dim < count {
+        let mut held = Array2::zeros((count, dim));
+        let out = held.as_slice_mut().expect("just made");
+        let mut from = vec![0.0f32; dim];
+        snapshots.read_range(origin, 0, &mut from)?;
+        let mut row = vec![0.0f32; dim];
+        displace(snapshots, 0, &from, &mut row, &mut finite, out)?;
+        let (used, excluded) = parted(&finite);
+        if used.len() < count {
+            held = held.select(Axis(0), &used);
+        }
+        return Ok(Gram { origin, used, excluded, held: Held::Displacements(held) });
+    }
+
+    let mut products = Array2::<f64>::zeros((count, count));
     let mut from = vec![0.0f32; stretch];
     let mut displaced = vec![0.0f64; count * stretch];
+    let tall = band(count);
     for start in (0..dim).step_by(stretch) {
         let width = stretch.min(dim - start);
         let (row, from) = (&mut row[..width], &mut from[..width]);
         let displaced = &mut displaced[..count * width];
         snapshots.read_range(origin, start, from)?;
-        for (i, out) in displaced.chunks_exact_mut(width).enumerate() {
-            if finite[i] {
-                snapshots.read_range(i, start, row)?;
-                finite[i] = row.iter().all(|w| w.is_finite());
-            }
-            if finite[i] {
-                for ((d, &w), &o) in out.iter_mut().zip(row.iter()).zip(from.iter()) {
-                    *d = f64::from(w) - f64::from(o);
-                }
-            } else {
-                out.fill(0.0);
-            }
-        }
+        displace(snapshots, start, from, row, &mut finite, displaced)?;
         let displaced = ArrayView2::from_shape((count, width), displaced).expect("T rows");
-        // G_ab <- G_ab + D_a D_b^T
-        upper.par_iter_mut().for_each(|(a, b, sum)| {
-            let (rows_a, rows_b) = (rows_of(*a), rows_of(*b));
-            let (a, b) = (displaced.slice(s![rows_a, ..]), displaced.slice(s![rows_b, ..]));
-            general_mat_mul(1.0, &a, &b.t(), 1.0, sum);
+        // G_ab <- G_ab + D_a D_b^T, b >= a
+        let bands: Vec<_> = products.axis_chunks_iter_mut(Axis(0), tall).collect();
+        bands.into_par_iter().enumerate().for_each(|(band, mut sum)| {
+            let first = band * tall;
+            let rows = displaced.slice(s![first..first + sum.nrows(), ..]);
+            let mut sum = sum.slice_mut(s![.., first..]);
+            general_mat_mul(1.0, &rows, &displaced.slice(s![first.., ..]).t(), 1.0, &mut sum);
         });
     }
+    // A band reaches below the diagonal within itself: the upper triangle is what counts.
+    for i in 0..count {
+        for j in 0..i {
+            products[[i, j]] = products[[j, i]];
+        }
+    }
+    let (used, excluded) = parted(&finite);
+    if used.len() < count {
+        products = products.select(Axis(0), &used).select(Axis(1), &used);
+    }
+    Ok(Gram { origin, used, excluded, held: Held::Products(products) })
+}
 
-    let used: Vec<usize> = (0..count).filter(|&i| finite[i]).collect();
-    let excluded = (0..count).filter(|&i| !finite[i]).collect();
-    let at = |i: usize, j: usize| {
-        let (i, j) = (i.min(j), i.max(j));
-        // Tiles (a, a..) follow those of the rows above: a whole triangle less the rest.
-        let (a, b) = (i / TILE, j / TILE);
-        let tile = &upper[a * tiles - a * a.saturating_sub(1) / 2 + b - a];
-        tile.2[[i % TILE, j % TILE]]
-    };
-    let shape = (used.len(), used.len());
-    let products = Array2::from_shape_fn(shape, |(i, j)| at(used[i], used[j]));
-    Ok(Gram { origin, used, excluded, products })
+/// The snapshots that are finite, and those that are not.
+fn parted(finite: &[bool]) -> (Vec<usize>, Vec<usize>) {
+    (0..finite.len()).partition(|&i| finite[i])
+}
+
+/// Parameters `start..start + from.len()` of each snapshot less `from`, into the rows of `out`; zero
+/// where a snapshot is not `finite`, which is noted there.
+fn displace(
+    snapshots: &(impl Snapshots + ?Sized),
+    start: usize,
+    from: &[f32],
+    row: &mut [f32],
+    finite: &mut [bool],
+    out: &mut [f64],
+) -> Result<()> {
+    for (i, out) in out.chunks_exact_mut(from.len().max(1)).enumerate() {
+        if finite[i] {
+            snapshots.read_range(i, start, row)?;
+            finite[i] = row.iter().all(|w| w.is_finite());
+        }
+        if finite[i] {
+            for ((d, &w), &o) in out.iter_mut().zip(row.iter()).zip(from.iter()) {
+                *d = f64::from(w) - f64::from(o);
+            }
+        } else {
+            out.fill(0.0);
+        }
+    }
+    Ok(())
 }
 
 fn is_finite(snapshots: &(impl Snapshots + ?Sized), i: usize, buffer: &mut [f32]) -> Result<bool> {
@@ -161,6 +257,11 @@ mod tests {
     use super::super::tests::{Formula, path};
     use super::*;
 
+    fn products(gram: &Gram) -> Array2<f64> {
+        let n = gram.used.len();
+        Array2::from_shape_fn((n, n), |(i, j)| gram.product(i, j))
+    }
+
     fn naive(rows: &[Vec<f32>], origin: usize) -> Array2<f64> {
         let d = |i: usize, k: usize| f64::from(rows[i][k]) - f64::from(rows[origin][k]);
         Array2::from_shape_fn((rows.len(), rows.len()), |(i, j)| {
@@ -178,7 +279,7 @@ mod tests {
             assert_eq!((got.origin, got.used.len()), (36, 37));
             // Sums of 1003 f64 products in another order.
             let tolerance = 1e-12 * want.diag().iter().fold(0.0, |a: f64, &b| a.max(b));
-            assert!((&got.products - &want).iter().all(|e| e.abs() < tolerance), "{memory}");
+            assert!((products(&got) - &want).iter().all(|e| e.abs() < tolerance), "{memory}");
         }
     }
 
@@ -203,7 +304,7 @@ mod tests {
         let mut kept = whole;
         kept.remove(19);
         kept.remove(3);
-        assert_eq!(got.products, gram(&kept, None, 0).unwrap().products);
+        assert_eq!(products(&got), products(&gram(&kept, None, 0).unwrap()));
 
         let message = gram(&rows, Some(3), 0).unwrap_err().to_string();
         assert!(message.contains("snapshot 3 holds a NaN"), "{message}");
@@ -211,6 +312,28 @@ mod tests {
         let message = gram(&vec![vec![f32::NAN]], None, 0).unwrap_err().to_string();
         assert!(message.contains("none of the 1 snapshots is finite"), "{message}");
         assert!(gram(&Vec::new(), None, 0).is_err());
+    }
+
+    #[test]
+    fn a_path_of_more_snapshots_than_parameters_has_the_same_products() {
+        let mut rows = path(Formula { snapshots: 90, params: 23, offset: 0.0 });
+        rows[5][3] = f32::NAN;
+        let got = gram(&rows, None, 0).unwrap();
+        assert!(matches!(&got.held, Held::Displacements(d) if d.dim() == (89, 23)));
+        assert_eq!((got.origin, got.excluded.as_slice()), (89, [5].as_slice()));
+        rows.remove(5);
+        let want = naive(&rows, 88);
+        let tolerance = 1e-14 * want.diag().iter().fold(0.0, |a: f64, &b| a.max(b));
+        assert!((products(&got) - &want).iter().all(|e| e.abs() < tolerance));
+        // What both forms do to vectors is the same too.
+        let block = Array2::from_shape_fn((3, 89), |(i, j)| ((i + 2) * j % 7) as f64 - 3.0);
+        let off = got.whole().times(&block) - block.dot(&want);
+        assert!(off.iter().all(|e| e.abs() < 1e3 * tolerance));
+        let few = got.part(10..30);
+        let off = few.times(&block.slice(s![.., ..20]).to_owned())
+            - block.slice(s![.., ..20]).dot(&want.slice(s![10..30, 10..30]));
+        assert!(off.iter().all(|e| e.abs() < 1e3 * tolerance));
+        assert_eq!(few.diagonal().len(), 20);
     }
 
     #[test]

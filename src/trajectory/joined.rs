@@ -6,11 +6,11 @@
 //! would hold of that run, and against walks from the runs' own starts with the runs' own step
 //! lengths whose directions mean nothing.
 
-use ndarray::{Array2, Axis, s};
+use ndarray::{Array2, Axis};
 
-use super::eigen::eigen_symmetric;
+use super::leading::Scatter;
 use super::null::null_explained_variance_of_walks;
-use super::pca::{Pca, PcaConfig, centre, pca};
+use super::pca::{Pca, PcaConfig, pca};
 use super::{Centring, Snapshots};
 use crate::error::{Error, Result};
 
@@ -113,25 +113,25 @@ pub fn joint_pca<S: Snapshots>(runs: &[S], seed: u64) -> Result<JointPca> {
         });
     }
 
-    let g = &gram.products;
-    let starts =
-        Array2::from_shape_fn((runs.len(), runs.len()), |(a, b)| g[[rows[a].start, rows[b].start]]);
-    let step = |i: usize| (g[[i, i]] + g[[i + 1, i + 1]] - 2.0 * g[[i, i + 1]]).max(0.0);
-    let steps: Vec<Vec<f64>> =
-        rows.iter().map(|rows| (rows.start..rows.end - 1).map(step).collect()).collect();
+    let starts = Array2::from_shape_fn((runs.len(), runs.len()), |(a, b)| {
+        gram.product(rows[a].start, rows[b].start)
+    });
+    let steps: Vec<Vec<f64>> = rows
+        .iter()
+        .map(|rows| (rows.start + 1..rows.end).map(|i| gram.distance_sq(i - 1, i)).collect())
+        .collect();
     let null_explained_variance = null_explained_variance_of_walks(&starts, &steps, 2)?;
 
     let (mut held_of_run, mut own_of_run) = (Vec::new(), Vec::new());
     for rows in &rows {
-        let mut own = g.slice(s![rows.clone(), rows.clone()]).to_owned();
-        centre(&mut own);
-        let trace = own.diag().sum();
+        let inner = gram.part(rows.clone());
+        let own = Scatter::new(&inner, None, true).leading(2);
+        let trace = own.trace;
         let share = |part: f64| if trace > 0.0 { (part / trace).clamp(0.0, 1.0) } else { 0.0 };
         let coords = Array2::from_shape_fn((rows.len(), 2), |(i, k)| pca.coords[rows.start + i][k]);
         let mean = coords.mean_axis(Axis(0)).expect("a run has snapshots");
         held_of_run.push(share((&coords - &mean).mapv(|c| c * c).sum()));
-        let (values, _) = eigen_symmetric(own);
-        own_of_run.push(share(values.iter().take(2).map(|v| v.max(0.0)).sum()));
+        own_of_run.push(share(own.values.iter().take(2).map(|v| v.max(0.0)).sum()));
     }
     debug_assert_eq!(pca.centring, Centring::Centred);
     Ok(JointPca { pca, null_explained_variance, held_of_run, own_of_run })

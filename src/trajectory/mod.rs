@@ -1,14 +1,15 @@
 //! The path of the weights through parameter space: its principal plane, its shadow on a plane,
 //! and what a random walk would have given.
 //!
-//! A path is T snapshots of P parameters with T << P, and P may be tens of millions, so nothing
-//! here holds all of it: [`gram()`] streams the exact T x T matrix of inner products, [`pca()`] does the
-//! rest on that matrix, and [`Pca::directions`] and [`project`] stream once more. Coordinates are
+//! A path is T snapshots of P parameters, usually with T << P, and P may be tens of millions, so
+//! nothing here holds all of it: [`gram()`] streams the exact T x T matrix of inner products, [`pca()`]
+//! does the rest on that matrix, and [`Pca::directions`] and [`project`] stream once more. Coordinates are
 //! relative to the origin, usually the final snapshot, which therefore sits at (0, 0).
 
 mod eigen;
 mod gram;
 mod joined;
+mod leading;
 mod null;
 mod pca;
 mod project;

@@ -11,8 +11,8 @@ use std::f64::consts::PI;
 
 use ndarray::Array2;
 
-use super::eigen::eigen_symmetric;
-use super::pca::{Centring, centre, centre_masses, weigh};
+use super::leading::{Products, Scatter};
+use super::pca::Centring;
 use crate::error::{Error, Result};
 
 /// The explained variance of the first `components` principal components of a random walk of
@@ -56,30 +56,12 @@ pub fn null_explained_variance_of_steps(
     if let Some(bad) = steps_sq.iter().find(|s| !(s.is_finite() && **s >= 0.0)) {
         return Err(bad_step(*bad));
     }
-    // Squared distance to the last point, which is the origin.
-    let mut to_end: Vec<f64> = vec![0.0];
-    for step in steps_sq.iter().rev() {
-        to_end.push(to_end[to_end.len() - 1] + step);
-    }
-    to_end.reverse();
-    let n = to_end.len();
-    // <theta_i - theta_n, theta_j - theta_n> = the steps both still have to make.
-    let mut gram = Array2::from_shape_fn((n, n), |(i, j)| to_end[i.max(j)]);
-    if centring == Centring::Centred {
-        centre(&mut gram);
-    }
-    Ok(shares(gram, components))
-}
-
-/// The part of the trace that each of the first eigenvalues of `gram` is.
-fn shares(gram: Array2<f64>, components: usize) -> Vec<f64> {
-    let trace = gram.diag().sum();
-    let (values, _) = eigen_symmetric(gram);
-    let share = |k: usize| {
-        let value = values.get(k).copied().unwrap_or(0.0).max(0.0);
-        if trace > 0.0 { value / trace } else { 0.0 }
-    };
-    (0..components).map(share).collect()
+    // <theta_i - theta_n, theta_j - theta_n> is what both still have to go, squared: a walk from the
+    // last point back.
+    let back: Vec<f64> = steps_sq.iter().rev().copied().collect();
+    let starts = Array2::zeros((1, 1));
+    let walks = Walks::new(&starts, &[back]);
+    Ok(walks.shares(None, centring == Centring::Centred, components))
 }
 
 fn bad_step(bad: f64) -> Error {
@@ -104,27 +86,93 @@ pub fn null_explained_variance_of_walks(
     if let Some(bad) = steps_sq.iter().flatten().find(|s| !(s.is_finite() && **s >= 0.0)) {
         return Err(bad_step(*bad));
     }
-    // Squared distance of each point of each walk from where that walk began.
-    let mut points: Vec<(usize, f64)> = Vec::new();
-    let mut masses = Vec::new();
     let total: usize = steps_sq.iter().map(|steps| steps.len() + 1).sum();
-    for (run, steps) in steps_sq.iter().enumerate() {
-        let mut sum = 0.0;
-        points.push((run, sum));
-        for step in steps {
-            sum += step;
-            points.push((run, sum));
-        }
-        let mass = total as f64 / (steps_sq.len() * (steps.len() + 1)) as f64;
-        masses.extend(std::iter::repeat_n(mass, steps.len() + 1));
+    let mass = |n: usize| total as f64 / (steps_sq.len() * n) as f64;
+    let masses: Vec<f64> = steps_sq
+        .iter()
+        .flat_map(|steps| std::iter::repeat_n(mass(steps.len() + 1), steps.len() + 1))
+        .collect();
+    Ok(Walks::new(starts, steps_sq).shares(Some(&masses), true, components))
+}
+
+/// The inner products of the points of walks whose steps are orthogonal to each other and to the
+/// walks' beginnings: <s_a, s_b> between points of walks a and b, and within one of them the squared
+/// way to the nearer of the two points in addition. Never formed: times a vector they are sums.
+struct Walks<'a> {
+    /// (R, R).
+    starts: &'a Array2<f64>,
+    /// For each walk the squared way from where it began to each of its points.
+    ways: Vec<Vec<f64>>,
+}
+
+impl<'a> Walks<'a> {
+    fn new(starts: &'a Array2<f64>, steps_sq: &[Vec<f64>]) -> Self {
+        let way = |steps: &Vec<f64>| {
+            let further = |sum: &mut f64, step: &f64| {
+                *sum += step;
+                Some(*sum)
+            };
+            std::iter::once(0.0).chain(steps.iter().scan(0.0, further)).collect()
+        };
+        Self { starts, ways: steps_sq.iter().map(way).collect() }
     }
-    let mut gram = Array2::from_shape_fn((total, total), |(i, j)| {
-        let ((a, from_a), (b, from_b)) = (points[i], points[j]);
-        starts[[a, b]] + if a == b { from_a.min(from_b) } else { 0.0 }
-    });
-    centre_masses(&mut gram, &masses);
-    weigh(&mut gram, &masses);
-    Ok(shares(gram, components))
+
+    /// The part of the trace that each of the first eigenvalues of the scatter is.
+    fn shares(&self, masses: Option<&[f64]>, centred: bool, components: usize) -> Vec<f64> {
+        let leading = Scatter::new(self, masses, centred).leading(components);
+        let share = |k: usize| {
+            let value = leading.values.get(k).copied().unwrap_or(0.0).max(0.0);
+            if leading.trace > 0.0 { value / leading.trace } else { 0.0 }
+        };
+        (0..components).map(share).collect()
+    }
+
+    /// The products with one vector, (T,).
+    fn times_one(&self, v: &[f64]) -> Vec<f64> {
+        let mut rest = v;
+        let parts: Vec<&[f64]> = self
+            .ways
+            .iter()
+            .map(|way| {
+                let (part, after) = rest.split_at(way.len());
+                rest = after;
+                part
+            })
+            .collect();
+        let sums: Vec<f64> = parts.iter().map(|part| part.iter().sum()).collect();
+        let mut out = Vec::with_capacity(v.len());
+        for (walk, (way, part)) in self.ways.iter().zip(&parts).enumerate() {
+            let from_starts: f64 =
+                sums.iter().enumerate().map(|(other, sum)| self.starts[[walk, other]] * sum).sum();
+            // sum over j of min(way_i, way_j) v_j: those up to i by their own way, the others by i's.
+            let (mut nearer, mut farther) = (0.0, sums[walk]);
+            for (way, v) in way.iter().zip(*part) {
+                nearer += way * v;
+                farther -= v;
+                out.push(from_starts + nearer + way * farther);
+            }
+        }
+        out
+    }
+}
+
+impl Products for Walks<'_> {
+    fn len(&self) -> usize {
+        self.ways.iter().map(Vec::len).sum()
+    }
+
+    fn diagonal(&self) -> Vec<f64> {
+        let of = |(walk, way): (usize, &Vec<f64>)| {
+            let start = self.starts[[walk, walk]];
+            way.iter().map(move |way| start + way).collect::<Vec<f64>>()
+        };
+        self.ways.iter().enumerate().flat_map(of).collect()
+    }
+
+    fn times(&self, block: &Array2<f64>) -> Array2<f64> {
+        let rows = block.outer_iter().flat_map(|row| self.times_one(&row.to_vec()));
+        Array2::from_shape_vec(block.dim(), rows.collect()).expect("as many as went in")
+    }
 }
 
 /// The limit of component `k` (from 1) for infinitely many equal steps: 6 / (pi k)^2 centred,
@@ -153,6 +201,18 @@ mod tests {
                 for (a, b) in closed.iter().zip(&solved) {
                     assert!((a - b).abs() < 1e-12, "{centring} {snapshots}: {closed:?} {solved:?}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_walk_is_solved_to_the_closed_form_too() {
+        // Beyond the size that is decomposed whole.
+        for &centring in Centring::ALL {
+            let closed = null_explained_variance(10_000, 3, centring);
+            let solved = null_explained_variance_of_steps(&[0.3; 9_999], 3, centring).unwrap();
+            for (a, b) in closed.iter().zip(&solved) {
+                assert!((a - b).abs() < 1e-9, "{centring}: {closed:?} {solved:?}");
             }
         }
     }

@@ -4,7 +4,8 @@
 //! too. Centred, the components are the right singular vectors of HX, H = I - 11^T/T: with the
 //! eigenpairs (s^2, u) of H G H, the direction is v = X^T u / s, and the coordinate of snapshot i
 //! is <theta_i - theta_n, v> = (G u)_i / s, relative to the origin and not to the mean. Uncentred,
-//! the same without H. All of it is T x T work in f64.
+//! the same without H. All of it is T x T work in f64; a long path's leading pairs alone are computed
+//! (`leading.rs`), and G is then not centred but applied.
 //!
 //! Snapshots of several runs joined may be told apart by a group each. Then each run weighs alike
 //! however many snapshots it has: with the mass m_i = T / (R T_r) of a snapshot of run r, the mean
@@ -14,8 +15,8 @@
 use ndarray::{Array2, Axis};
 
 use super::Snapshots;
-use super::eigen::eigen_symmetric;
 use super::gram::{Gram, MEMORY_BYTES, gram};
+use super::leading::{Products, Scatter};
 use crate::error::{Error, Result};
 use crate::names::named_enum;
 use crate::rng::Streams;
@@ -79,8 +80,11 @@ pub struct Pca {
     pub gram: Gram,
     /// Whether columns were centred.
     pub centring: Centring,
-    /// All squared singular values, falling, (T,).
+    /// Squared singular values, falling: all of them, (T,), for up to 1,024 snapshots, and the 32
+    /// largest of a longer path, those behind the axes to 1e-6 of the first.
     pub spectrum: Vec<f64>,
+    /// The sum of all T of them.
+    pub trace: f64,
     /// The part of the whole spectrum (the trace) that each axis holds, (k,). All zero for a path
     /// that does not move; 0 for a random axis.
     pub explained_variance: Vec<f64>,
@@ -106,22 +110,15 @@ pub fn pca(snapshots: &(impl Snapshots + ?Sized), config: &PcaConfig) -> Result<
     let gram = gram(snapshots, config.origin, config.memory_bytes)?;
     let count = gram.used.len();
     let masses = masses(&gram.used, &config.groups);
-    let mut centred = gram.products.clone();
-    match &masses {
-        _ if config.centring == Centring::Uncentred => {}
-        Some(masses) => centre_masses(&mut centred, masses),
-        None => centre(&mut centred),
-    }
-    if let Some(masses) = &masses {
-        weigh(&mut centred, masses);
-    }
-    let trace = centred.diag().sum();
-    let (mut spectrum, vectors) = eigen_symmetric(centred);
-    spectrum.iter_mut().for_each(|v| *v = v.max(0.0));
+    let inner = gram.whole();
+    let scatter = Scatter::new(&inner, masses.as_deref(), config.centring == Centring::Centred);
+    let leading = scatter.leading(config.components);
+    let (spectrum, trace) =
+        (leading.values.iter().map(|v| v.max(0.0)).collect::<Vec<f64>>(), leading.trace);
 
     // Below this an eigenvalue is the rounding of the others. The origin's displacement from the
     // mean counts too: what is left of it by centring has been rounded at its size.
-    let largest = gram.products.diag().iter().fold(0.0, |a: f64, &b| a.max(b));
+    let largest = inner.diagonal().into_iter().fold(0.0, f64::max);
     let floor = largest * count as f64 * 64.0 * f64::EPSILON;
     let axes: Vec<AxisKind> = (0..config.components)
         .map(|k| match spectrum.get(k) {
@@ -132,13 +129,14 @@ pub fn pca(snapshots: &(impl Snapshots + ?Sized), config: &PcaConfig) -> Result<
 
     let mut mixing = Array2::zeros((count, axes.len()));
     for (k, _) in axes.iter().enumerate().filter(|(_, kind)| **kind == AxisKind::Principal) {
-        let mut scaled = &vectors.column(k) / spectrum[k].sqrt();
+        let mut scaled = &leading.vectors.row(k) / spectrum[k].sqrt();
         if let Some(masses) = &masses {
             scaled.iter_mut().zip(masses).for_each(|(s, m)| *s *= m.sqrt());
         }
         mixing.column_mut(k).assign(&scaled);
     }
-    let mut coords = gram.products.dot(&mixing); // (T, T) (T, k)
+    // (k, T) (T, T)
+    let mut coords = inner.times(&mixing.t().to_owned()).reversed_axes();
     for k in 0..axes.len() {
         if farthest(coords.column(k).iter()) > 0.0 {
             coords.column_mut(k).mapv_inplace(|c| -c);
@@ -155,6 +153,7 @@ pub fn pca(snapshots: &(impl Snapshots + ?Sized), config: &PcaConfig) -> Result<
         gram,
         centring: config.centring,
         spectrum,
+        trace,
         axes,
         mixing,
         seed: config.seed,
@@ -163,7 +162,7 @@ pub fn pca(snapshots: &(impl Snapshots + ?Sized), config: &PcaConfig) -> Result<
 }
 
 impl Pca {
-    /// All singular values of the (centred) displacement matrix, falling, (T,).
+    /// The singular values of the (centred) displacement matrix, falling, as many as the spectrum has.
     pub fn singular_values(&self) -> Vec<f64> {
         self.spectrum.iter().map(|v| v.sqrt()).collect()
     }
@@ -236,16 +235,6 @@ impl Pca {
     }
 }
 
-/// H G H with H = I - 11^T/T: the Gram matrix of the rows less their mean.
-pub(super) fn centre(gram: &mut Array2<f64>) {
-    let Some(means) = gram.mean_axis(Axis(0)) else { return };
-    let Some(mean) = means.mean() else { return };
-    for ((i, j), g) in gram.indexed_iter_mut() {
-        // Symmetric in i and j to the last bit.
-        *g = (*g - (means[i] + means[j])) + mean;
-    }
-}
-
 /// The mass of each snapshot used, T / (R T_r); `None` where all are of one run.
 fn masses(used: &[usize], groups: &[usize]) -> Option<Vec<f64>> {
     let of = |i: usize| groups.get(i).copied().unwrap_or(0);
@@ -262,26 +251,6 @@ fn masses(used: &[usize], groups: &[usize]) -> Option<Vec<f64>> {
         total / (runs * count as f64)
     };
     (counts.len() > 1).then(|| used.iter().map(mass).collect())
-}
-
-/// The Gram matrix of the rows less their mean weighted by `masses`, (T,).
-pub(super) fn centre_masses(gram: &mut Array2<f64>, masses: &[f64]) {
-    let total: f64 = masses.iter().sum();
-    let weigh = |row: ndarray::ArrayView1<f64>| {
-        row.iter().zip(masses).map(|(g, m)| g * m).sum::<f64>() / total
-    };
-    let means: Vec<f64> = gram.outer_iter().map(weigh).collect();
-    let mean = means.iter().zip(masses).map(|(g, m)| g * m).sum::<f64>() / total;
-    for ((i, j), g) in gram.indexed_iter_mut() {
-        *g = (*g - (means[i] + means[j])) + mean;
-    }
-}
-
-/// M^1/2 G M^1/2 with the diagonal M of `masses`.
-pub(super) fn weigh(gram: &mut Array2<f64>, masses: &[f64]) {
-    for ((i, j), g) in gram.indexed_iter_mut() {
-        *g *= (masses[i] * masses[j]).sqrt();
-    }
 }
 
 /// The value farthest from zero; of several within 1e-9 of it, the first.
