@@ -251,6 +251,7 @@ impl Options {
             goal: parse_goal(&self.goal)?,
             title: request.title.map(Into::into),
             names: request.panel_titles.to_vec(),
+            charts: StripChart::list(&self.strip)?,
         };
         let race = race::gather(&Joint::open(folder)?, &asked)?;
         let (_, size) = output.check()?;

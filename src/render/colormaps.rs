@@ -149,6 +149,7 @@ mod tests {
     fn paths_are_told_apart_by_everybody_and_in_print_without_colour() {
         for name in Theme::NAMES {
             let theme = Theme::by_name(name).unwrap();
+            assert_eq!(theme.series.len(), 6, "{name}");
             for (i, a) in theme.series.iter().enumerate() {
                 for b in &theme.series[i + 1..] {
                     for (sight, matrix) in &SIGHTS {

@@ -177,7 +177,7 @@ impl Show for ContourFilm<'_> {
         let corner =
             Corner { page: layout.page, margin: layout.margin, font: layout.font, s: layout.s };
         let pacing = &self.film.pacing;
-        page::draw_moment(canvas, pacing, &self.timeline, frame, corner, theme);
+        page::draw_moment(canvas, &self.film.title, pacing, &self.timeline, frame, corner, theme);
         page::draw_card(canvas, pacing, &self.timeline, frame, corner, theme);
         Ok(())
     }

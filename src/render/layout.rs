@@ -2,7 +2,7 @@
 //!
 //! Lengths scale with the picture (`s` is one at 1280 x 720); type never gets smaller than can be
 //! read, so below about 640 x 360 the parts that matter least give way, in this order: the
-//! caption, the strip, the panels' subtitles, the axis labels.
+//! strip, the panels' subtitles and the axis labels, the caption.
 //!
 //! A frame has equal scales on both axes wherever that fills at least 40 % of its cell; otherwise
 //! it fills the cell and its x label says that the axes are not to one scale.
@@ -211,7 +211,9 @@ impl Layout {
         });
         top += if contents.title { 0.45 * font.title } else { 0.0 };
         let mut bottom = page.h - 0.6 * margin;
-        let caption_baseline = (contents.caption && roomy).then(|| {
+        // Where the numbers come from stays longer than the charts do.
+        let told = room_h >= 220.0 && room_w >= 300.0;
+        let caption_baseline = (contents.caption && told).then(|| {
             bottom -= 1.9 * font.small;
             bottom + 1.6 * font.small
         });

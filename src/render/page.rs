@@ -57,7 +57,8 @@ pub struct Page<'a> {
 
 impl<'a> Page<'a> {
     /// The page of `width` x `height` pixels, its charts over `span` (the first and the last moment
-    /// of the film). Below 300 pixels of height or 420 of width the strip and the caption give way.
+    /// of the film). Below 300 pixels of height or 420 of width the strip gives way, below 220 or 300
+    /// the caption.
     pub fn new(
         [width, height]: [u32; 2],
         furniture: Furniture<'a>,
@@ -76,7 +77,7 @@ impl<'a> Page<'a> {
             top += 1.45 * font.title;
         }
         let mut bottom = rect.h - 0.6 * margin;
-        let caption = if roomy {
+        let caption = if rect.h >= 220.0 && rect.w >= 300.0 {
             wrap(furniture.caption, room, 2, &TextStyle::new(font.small, theme.muted))
         } else {
             Vec::new()
@@ -137,7 +138,8 @@ impl<'a> Page<'a> {
         if let (Some(pace), Some(chart)) = (timeline.pace(frame), self.charts.first()) {
             chart.draw_note(canvas, self.theme, &pace_text(pace, unit));
         }
-        draw_moment(canvas, self.furniture.pacing, timeline, frame, self.corner(), self.theme);
+        let Furniture { title, pacing, .. } = self.furniture;
+        draw_moment(canvas, title, pacing, timeline, frame, self.corner(), self.theme);
         draw_card(canvas, self.furniture.pacing, timeline, frame, self.corner(), self.theme);
     }
 
@@ -170,9 +172,10 @@ pub struct Corner {
 }
 
 /// The label of the moment that `frame` shows, if it shows one: on a plate at the top right, in the
-/// headline's line.
+/// line of the headline `title`, or below that where the two would meet.
 pub fn draw_moment(
     canvas: &mut dyn Canvas,
+    title: &str,
     pacing: &Pacing,
     timeline: &Timeline,
     frame: usize,
@@ -188,7 +191,10 @@ pub fn draw_moment(
     }
     let (pad, h) = (0.7 * size, 1.75 * size);
     let w = style.width(&text) + 2.0 * pad;
-    let plate = Rect::new(at.page.w - at.margin - w, 0.62 * at.margin, w, h);
+    let headline = TextStyle::new(at.font.title, theme.text).bold().width(title);
+    let meets = at.margin + headline + pad > at.page.w - at.margin - w;
+    let down = if meets { 1.3 * at.font.title } else { 0.0 };
+    let plate = Rect::new(at.page.w - at.margin - w, 0.62 * at.margin + down, w, h);
     canvas.rect(plate, theme.text);
     let baseline = plate.y + 0.5 * h + 0.36 * size;
     canvas.text(&text, plate.x + pad, baseline, &style);

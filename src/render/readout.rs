@@ -172,7 +172,8 @@ fn draw_stack(
     }
 }
 
-/// Side by side, the name over the value; the step, the learning rate, then the third give way.
+/// Side by side, the name over the value; the step, the learning rate, then the third give way, and
+/// then whatever stands last.
 fn draw_columns(
     canvas: &mut dyn Canvas,
     place: Rect,
@@ -183,14 +184,17 @@ fn draw_columns(
     let name = TextStyle::new(0.92 * size, theme.muted);
     let value = TextStyle::new(1.1 * size, theme.text).bold();
     let mut shown: Vec<&(&str, String)> = rows.iter().collect();
-    let width = |row: &(&str, String)| name.width(row.0).max(4.2 * size);
-    let total = |shown: &[&(&str, String)]| {
-        shown.iter().map(|row| width(row)).sum::<f32>() + 0.8 * size * (shown.len() - 1) as f32
-    };
+    let width = |row: &(&str, String)| name.width(row.0).max(value.width(&row.1)).max(4.2 * size);
+    // A gap after the last one, too: the next panel's read-out may follow.
+    let total =
+        |shown: &[&(&str, String)]| shown.iter().map(|row| width(row) + 0.8 * size).sum::<f32>();
     for dropped in ["step", "learning rate", rows.get(2).map_or("", |row| row.0)] {
         if total(&shown) > place.w {
             shown.retain(|row| row.0 != dropped);
         }
+    }
+    while shown.len() > 1 && total(&shown) > place.w {
+        shown.pop();
     }
     let gaps = (shown.len().max(2) - 1) as f32;
     let spare = (place.w - total(&shown)).max(0.0) / gaps;

@@ -151,7 +151,9 @@ impl Theme {
             text: Color::hex(0x000000),
             muted: Color::hex(0x444444),
             rule: Color::hex(0xc4c4c4),
-            series: [0xb3220a, 0x4a90d9, 0x2b1266, 0xe6b400].map(Color::hex).to_vec(),
+            series: [0xb3220a, 0x4783ce, 0x2b1266, 0xf3b80f, 0x543b52, 0x27bc8b]
+                .map(Color::hex)
+                .to_vec(),
             casing: Color::hex(0xffffff),
             contour: Color::hex(0x222222),
             hatch: Color::hex(0x777777),

@@ -61,7 +61,7 @@ impl CellQuantity {
             }
             Self::LossDifference => {
                 format!(
-                    "{split} loss ± {} (s.e.), less that of the cell nearest (0, 0)",
+                    "{split} loss less that of the cell nearest (0, 0), ± {} (s.e.),",
                     error(ErrorOf::Loss)
                 )
             }
@@ -133,6 +133,7 @@ pub fn gather(
             _ => Scaling::Auto,
         },
         range,
+        rises: quantity == CellQuantity::Accuracy,
         path: panel.path,
         strip: film.strip,
         pacing: film.pacing,

@@ -8,6 +8,7 @@ use crate::render::scene::{ContourPanel, Grid, PathPoint, Quantity, Series, Spli
 use crate::render::standings::{Goal, Measure, Record};
 use crate::spec::Spec;
 use crate::stages::footing::{self, ErrorOf};
+use crate::stages::telling::{StripChart, Telling, Told};
 use crate::stages::{film, joint};
 use crate::train::Verdict;
 use crate::{Error, Result};
@@ -16,7 +17,7 @@ use crate::{Error, Result};
 const HOLD_SECS: f64 = 3.0;
 
 /// What a race shows.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RaceRequest {
     /// The plane's name.
     pub plane: String,
@@ -32,6 +33,8 @@ pub struct RaceRequest {
     pub title: Option<String>,
     /// The racers' names, one a run; empty for the runs' own.
     pub names: Vec<String>,
+    /// The charts, the goal's loss and accuracy among them.
+    pub charts: Vec<StripChart>,
 }
 
 /// Parses `test_accuracy=0.9` (a finish) or `train_loss` (ranked by it).
@@ -100,9 +103,13 @@ pub fn gather(folder: &Joint, request: &RaceRequest) -> Result<Race> {
         hold_secs: HOLD_SECS,
         ..Race::default()
     };
-    for (index, (run, path)) in runs.iter().zip(&paths.runs).enumerate() {
-        let metrics = run.metrics()?;
-        let clock = Clock { of: request.clock, run, metrics: &metrics };
+    let metrics = runs.iter().map(Run::metrics).collect::<Result<Vec<_>>>()?;
+    let clocks: Vec<Clock> = runs
+        .iter()
+        .zip(&metrics)
+        .map(|(run, metrics)| Clock { of: request.clock, run, metrics })
+        .collect();
+    for (index, (clock, path)) in clocks.iter().zip(&paths.runs).enumerate() {
         let mut points = Vec::with_capacity(path.path.len());
         for p in &path.path {
             let loss = losses.get(&path.name, p.snapshot).ok_or_else(|| Error::Landscape {
@@ -124,14 +131,19 @@ pub fn gather(folder: &Joint, request: &RaceRequest) -> Result<Race> {
             });
         }
         let name = request.names.get(index).cloned().unwrap_or_else(|| path.name.clone());
-        race.strip.series.extend(curves(&clock, index, &name, request.goal.measure)?);
+        for (quantity, measure) in shown(request.goal.measure) {
+            if request.charts.contains(&chart_of(quantity)) {
+                race.strip.series.push(curve(clock, index, &name, quantity, measure)?);
+            }
+        }
         race.racers.push(Racer {
             name,
-            detail: detail(run)?,
+            detail: detail(clock.run)?,
             path: points,
-            record: record(&clock, request.goal.measure)?,
+            record: record(clock, request.goal.measure)?,
         });
     }
+    add_other_charts(&mut race, &request.charts, &clocks)?;
     race.title = request.title.clone().unwrap_or_else(|| headline(&race.racers));
     let grid = store.header.grid;
     race.surface = ContourPanel {
@@ -216,22 +228,58 @@ fn capital(words: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// The curves of one run.
-fn curves(clock: &Clock, index: usize, name: &str, measure: Measure) -> Result<Vec<Series>> {
-    shown(measure)
-        .into_iter()
-        .map(|(quantity, measure)| {
-            let point = |e: &EpochRecord| Ok((clock.of_epoch(e)?, value(e, measure)));
-            Ok(Series {
-                name: name.to_string(),
-                panel: index,
-                quantity,
-                // Solid: there is no other split on the chart to tell it from.
-                split: Split::Train,
-                points: clock.metrics.epochs.iter().map(point).collect::<Result<_>>()?,
-            })
-        })
-        .collect()
+/// The chart that shows a loss or an accuracy.
+fn chart_of(quantity: Quantity) -> StripChart {
+    if quantity == Quantity::Accuracy { StripChart::Accuracy } else { StripChart::Loss }
+}
+
+/// The curve of one run.
+fn curve(
+    clock: &Clock,
+    index: usize,
+    name: &str,
+    quantity: Quantity,
+    measure: Measure,
+) -> Result<Series> {
+    let point = |e: &EpochRecord| Ok((clock.of_epoch(e)?, value(e, measure)));
+    Ok(Series {
+        name: name.to_string(),
+        panel: index,
+        quantity,
+        // Solid: there is no other split on the chart to tell it from.
+        split: Split::Train,
+        points: clock.metrics.epochs.iter().map(point).collect::<Result<_>>()?,
+    })
+}
+
+/// Charts of what every step has, as films of single runs have them, each curve with its racer's name.
+fn add_other_charts(race: &mut Race, charts: &[StripChart], clocks: &[Clock]) -> Result<()> {
+    let of_epochs = |chart: &StripChart| matches!(chart, StripChart::Loss | StripChart::Accuracy);
+    let charts = charts.iter().copied().filter(|chart| !of_epochs(chart)).collect();
+    let telling = Telling { charts, ..Telling::default() };
+    let told = |(clock, racer): (&Clock, &'_ Racer)| -> Result<(String, Spec)> {
+        Ok((racer.name.clone(), Spec::parse(&clock.run.spec_toml()?, &[])?))
+    };
+    let named = clocks.iter().zip(&race.racers).map(told).collect::<Result<Vec<_>>>()?;
+    let runs = named
+        .iter()
+        .zip(clocks)
+        .map(|((name, spec), clock)| telling.told(name, clock.run, spec, clock.metrics))
+        .collect::<Result<Vec<Told>>>()?;
+    // The paths have been timed: a run without times would not have come this far.
+    let at = |run: usize, epoch: f64, step: u64| {
+        clocks[run].time(step as f64, epoch).unwrap_or(f64::NAN)
+    };
+    for mut series in telling.strip_by(&at, &runs).series {
+        if series.split != Split::Bound {
+            let name = std::mem::replace(&mut series.name, race.racers[series.panel].name.clone());
+            if !name.is_empty() && series.quantity == Quantity::GradNorm {
+                race.chart_titles.push((series.quantity, format!("Gradient norm, {name}")));
+            }
+        }
+        race.strip.series.push(series);
+    }
+    Ok(())
 }
 
 /// `SGD lr 0.1, momentum 0.9, batch 64`.

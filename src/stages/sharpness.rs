@@ -3,7 +3,7 @@
 
 use crate::record::{Metrics, Run};
 use crate::render::scale::significant;
-use crate::render::scene::{Clock, Quantity, Series, Split};
+use crate::render::scene::{Quantity, Series, Split};
 use crate::spec::Spec;
 use crate::{Error, Result};
 
@@ -69,15 +69,15 @@ impl Sharpness {
     }
 
     /// The curve in the colour of `panel`, broken where measurements are missing, and the edge beside
-    /// it where that is not out of all proportion to the `highest` value in the chart.
+    /// it where that is not out of all proportion to the `highest` value in the chart. `at` is the time
+    /// at an epoch, which is that step.
     pub fn series(
         &self,
         panel: usize,
-        clock: Clock,
+        at: &dyn Fn(f64, u64) -> f64,
         metrics: &Metrics,
         highest: f64,
     ) -> Vec<Series> {
-        let at = |epoch: f64, step: u64| if clock == Clock::Step { step as f64 } else { epoch };
         let mut points: Vec<(f64, f64)> = Vec::new();
         for (i, point) in self.points.iter().enumerate() {
             if self.follows_a_gap(i) {
@@ -173,45 +173,49 @@ mod tests {
         Sharpness { points: steps.iter().map(point).collect(), edge: Some(2.0) }
     }
 
-    fn curves(steps: &[u64], clock: Clock, metrics: &Metrics) -> Vec<Series> {
+    fn curves(steps: &[u64], at: &dyn Fn(f64, u64) -> f64, metrics: &Metrics) -> Vec<Series> {
         let sharpness = sharpness(steps);
-        sharpness.series(0, clock, metrics, sharpness.highest())
+        sharpness.series(0, at, metrics, sharpness.highest())
+    }
+
+    fn step(_: f64, step: u64) -> f64 {
+        step as f64
     }
 
     #[test]
     fn a_missing_measurement_breaks_the_curve() {
-        let series = curves(&[0, 10, 20, 60, 70], Clock::Step, &metrics(|_| 0.1));
+        let series = curves(&[0, 10, 20, 60, 70], &step, &metrics(|_| 0.1));
         let breaks: Vec<f64> =
             series[0].points.iter().filter(|p| p.1.is_nan()).map(|p| p.0).collect();
         assert_eq!(breaks, [60.0]);
         assert_eq!((series[0].split, series[0].points.len()), (Split::Train, 6));
-        let whole = curves(&[0, 10, 20, 30], Clock::Epoch, &metrics(|_| 0.1));
+        let whole = curves(&[0, 10, 20, 30], &|epoch, _| epoch, &metrics(|_| 0.1));
         assert!(whole[0].points.iter().all(|p| p.1.is_finite()));
         assert_eq!(whole[0].points[1].0, 1.0, "epochs by the epoch's clock");
         // After steps 1, 2, 4, 8, ...: the gaps grow and nothing is missing.
-        let dense = curves(&[0, 1, 2, 4, 8, 16, 32, 64], Clock::Step, &metrics(|_| 0.1));
+        let dense = curves(&[0, 1, 2, 4, 8, 16, 32, 64], &step, &metrics(|_| 0.1));
         assert!(dense[0].points.iter().all(|p| p.1.is_finite()), "{dense:?}");
     }
 
     #[test]
     fn the_edge_follows_the_learning_rate_and_leaves_the_chart_where_that_vanishes() {
         let drop = metrics(|step| if step <= 50 { 0.04 } else { 0.02 });
-        let series = curves(&[0, 50, 100], Clock::Step, &drop);
+        let series = curves(&[0, 50, 100], &step, &drop);
         assert_eq!((series[1].name.as_str(), series[1].split), ("2/lr", Split::Bound));
         let close = |a: (f64, f64), b: (f64, f64)| a.0 == b.0 && (a.1 - b.1).abs() < 1e-9;
         for (point, want) in series[1].points.iter().zip([(1., 50.), (50., 50.), (51., 100.)]) {
             assert!(close(*point, want), "{:?}", series[1].points);
         }
         let cosine = metrics(|step| 0.05 * (1.0 - step as f64 / 100.0));
-        let line = &curves(&[0, 50, 100], Clock::Step, &cosine)[1].points;
+        let line = &curves(&[0, 50, 100], &step, &cosine)[1].points;
         type Points = Vec<(f64, f64)>;
         let (shown, hidden): (Points, Points) = line.iter().partition(|p| p.1.is_finite());
         assert!(!shown.is_empty() && !hidden.is_empty());
         assert!(shown.iter().all(|p| p.1 <= 3.0 * 105.0), "{shown:?}");
         // Far above the sharpness all along: shown all the same, or nobody would know.
-        let far = curves(&[0, 1], Clock::Step, &metrics(|_| 1e-4));
+        let far = curves(&[0, 1], &step, &metrics(|_| 1e-4));
         assert!(far[1].points.iter().all(|p| p.1 == 2e4));
         // A rate of zero has no edge.
-        assert_eq!(curves(&[0, 1], Clock::Step, &metrics(|_| 0.0)).len(), 1);
+        assert_eq!(curves(&[0, 1], &step, &metrics(|_| 0.0)).len(), 1);
     }
 }

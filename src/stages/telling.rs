@@ -138,12 +138,22 @@ impl Telling {
 
     /// The charts of `runs`, each in the colour of its place in the list.
     pub fn strip(&self, clock: Clock, runs: &[Told]) -> Strip {
+        let at = |_: usize, epoch: f64, step: u64| match clock {
+            Clock::Step => step as f64,
+            Clock::Epoch | Clock::Snapshot => epoch,
+        };
+        self.strip_by(&at, runs)
+    }
+
+    /// The same by any clock: `at` is the time of a run at an epoch, which is that step.
+    pub fn strip_by(&self, at: &dyn Fn(usize, f64, u64) -> f64, runs: &[Told]) -> Strip {
         let sharpest = runs.iter().filter_map(|run| run.sharpness.as_ref());
         let highest = sharpest.map(Sharpness::highest).fold(0.0, f64::max);
         let mut series: Vec<Series> = Vec::new();
         for (panel, run) in runs.iter().enumerate() {
+            let at = |epoch: f64, step: u64| at(panel, epoch, step);
             for chart in &self.charts {
-                for mut new in chart_series(*chart, panel, clock, run, highest) {
+                for mut new in chart_series(*chart, panel, &at, run, highest) {
                     // One line for a bound that runs share, and a name for each that they do not.
                     if new.split == Split::Bound {
                         let bounds = || series.iter().filter(|s| s.split == Split::Bound);
@@ -201,7 +211,7 @@ fn same_points(a: &[(f64, f64)], b: &[(f64, f64)]) -> bool {
 fn chart_series(
     chart: StripChart,
     panel: usize,
-    clock: Clock,
+    at: &dyn Fn(f64, u64) -> f64,
     run: &Told,
     highest: f64,
 ) -> Vec<Series> {
@@ -213,7 +223,6 @@ fn chart_series(
         split,
         points,
     };
-    let at = |epoch: f64, step: u64| if clock == Clock::Step { step as f64 } else { epoch };
     match chart {
         StripChart::Loss | StripChart::Accuracy => {
             let loss = chart == StripChart::Loss;
@@ -248,7 +257,7 @@ fn chart_series(
         }
         StripChart::Sharpness => {
             let known = run.sharpness.as_ref();
-            known.map_or_else(Vec::new, |known| known.series(panel, clock, metrics, highest))
+            known.map_or_else(Vec::new, |known| known.series(panel, at, metrics, highest))
         }
         StripChart::GradNorm => {
             let each = metrics.steps.len().div_ceil(POINTS).max(1);

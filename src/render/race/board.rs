@@ -154,13 +154,13 @@ impl RaceFilm<'_> {
     }
 
     /// Where a racer stands on the board at `frame`, sliding where it overtakes: the mean of its
-    /// places over the last quarter of a second or so.
+    /// places over the last [`RaceFilm::slide`] frames.
     pub(super) fn place(&self, racer: usize, frame: usize) -> f64 {
-        const FRAMES: usize = 8;
         let place = |frame: usize| {
             let now = standings(&self.records, self.race.goal, self.time(frame));
             now.iter().position(|s| s.racer == racer).unwrap_or(0) as f64
         };
-        (0..FRAMES).map(|back| place(frame.saturating_sub(back))).sum::<f64>() / FRAMES as f64
+        let sum: f64 = (0..self.slide).map(|back| place(frame.saturating_sub(back))).sum();
+        sum / self.slide as f64
     }
 }

@@ -32,6 +32,8 @@ pub struct RaceFilm<'a> {
     pub(super) records: Vec<Record>,
     frames: usize,
     moving: usize,
+    /// Frames that an overtaking takes on the board.
+    pub(super) slide: usize,
     pub(super) span: [f64; 2],
 }
 
@@ -119,6 +121,11 @@ impl<'a> RaceFilm<'a> {
         chart::align(&mut charts);
         let frames = frames.max(1);
         let hold = (race.hold_secs.max(0.0) * f64::from(fps)).round() as usize;
+        let moving = (frames - hold.min(frames / 2)).max(1);
+        // A third of a second, and no more than a third of the time between readings: a row that is
+        // on its way hides another.
+        let readings = race.racers.iter().map(|r| r.record.readings.len()).max().unwrap_or(0);
+        let slide = (fps as usize / 3).min(moving / (3 * readings.max(1))).max(1);
         Ok(Self {
             race,
             theme,
@@ -131,7 +138,8 @@ impl<'a> RaceFilm<'a> {
             charts,
             records: race.racers.iter().map(|r| r.record.clone()).collect(),
             frames,
-            moving: (frames - hold.min(frames / 2)).max(1),
+            moving,
+            slide,
             span,
         })
     }
@@ -169,23 +177,27 @@ impl<'a> RaceFilm<'a> {
         let end = path.last().map_or(time, |p| p.epoch);
         let clock = self.race.clock;
         let own = time.min(end);
-        let place = match (standing.finished, standing.diverged) {
-            (Some(at), _) => format!("{} ({})", standing.place, clock.text(at, self.length())),
-            (None, true) => "out".into(),
-            (None, false) => format!("{}", standing.place),
+        let place = match standing.diverged {
+            true => "out".into(),
+            false => standing.place.to_string(),
+        };
+        let when = match (standing.finished, clock) {
+            (None, RaceClock::Wall) => "time",
+            (None, _) => clock.label(),
+            (Some(_), RaceClock::Wall) => "goal after",
+            (Some(_), RaceClock::Epoch) => "goal at epoch",
+            (Some(_), RaceClock::Step) => "goal at step",
         };
         vec![
-            (
-                if clock == RaceClock::Wall { "time" } else { clock.label() },
-                clock.text(own, self.length()),
-            ),
-            ("place", place),
+            (when, clock.text(standing.finished.unwrap_or(own), self.length())),
+            ("true loss", readout::loss(point.true_loss)),
             (
                 self.race.goal.measure.words(),
                 standing.value.map_or("–".into(), |v| self.value_text(v)),
             ),
-            ("true loss", readout::loss(point.true_loss)),
             ("in-plane loss", point.plane_loss.map_or("–".into(), readout::loss)),
+            // Last to stay: a flag on the path says it, too.
+            ("place", place),
         ]
     }
 }

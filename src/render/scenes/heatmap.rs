@@ -56,6 +56,8 @@ pub struct Heatmap {
     /// The ends of the scale; what lies outside is clipped, and the colour bar says so. The finite
     /// values' own range without one.
     pub range: Option<[f64; 2]>,
+    /// Whether more is better: the map is turned over, so that what is good looks as low loss does.
+    pub rises: bool,
     /// A path over the map; may be empty.
     pub path: Vec<PathPoint>,
     /// Charts below.
@@ -175,7 +177,10 @@ impl<'a> HeatmapShow<'a> {
         let clock = map.pacing.clock;
         let times = map.path.iter().map(|p| clock.time(p));
         let timeline = Timeline::over(times, &map.pacing, map.hold_secs, frames, f64::from(fps));
-        let scale = ColorScale::new(&map.grid.values, map.scaling, map.range, theme);
+        let mut scale = ColorScale::new(&map.grid.values, map.scaling, map.range, theme);
+        if map.rises && map.scaling != Scaling::Diverging {
+            scale.map = scale.map.reversed();
+        }
         let domain = Domain::of(&panel);
         let quantities = chart::quantities(&map.strip.series);
         let ems = |text: &str| text::width(text, 1.0, text::Weight::Regular);
@@ -358,7 +363,7 @@ impl Show for HeatmapShow<'_> {
         }
         let corner =
             Corner { page: layout.page, margin: layout.margin, font: layout.font, s: layout.s };
-        page::draw_moment(canvas, pacing, &self.timeline, frame, corner, theme);
+        page::draw_moment(canvas, &self.map.title, pacing, &self.timeline, frame, corner, theme);
         page::draw_card(canvas, pacing, &self.timeline, frame, corner, theme);
         Ok(())
     }

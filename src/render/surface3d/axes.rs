@@ -7,6 +7,7 @@ use tiny_skia::PathBuilder;
 use super::camera::Camera;
 use super::framing::corners;
 use super::heightfield::HeightField;
+use super::vantage::covered;
 use super::vec3::Vec3;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
 use crate::render::color::Color;
@@ -42,6 +43,21 @@ pub struct Ink<'a> {
     pub strength: f32,
     /// What labels should not leave sideways.
     pub window: Rect,
+    /// The sheet, which hides what of the floor lies behind it, and the eye that sees it so.
+    pub sheet: (&'a HeightField, Vec3),
+}
+
+impl Ink<'_> {
+    /// The share of `places` that the sheet leaves to be seen.
+    fn seen(&self, places: impl Iterator<Item = Vec3>) -> f32 {
+        let (field, eye) = self.sheet;
+        let (mut seen, mut all) = (0.0, 0.0f32);
+        for p in places {
+            all += 1.0;
+            seen += if covered(field, p, eye) { 0.0 } else { 1.0 };
+        }
+        seen / all.max(1.0)
+    }
 }
 
 impl Axes {
@@ -170,21 +186,41 @@ impl Axes {
     /// The floor's front edges, ticks and labels, to be drawn after the surface.
     pub fn draw_before(&self, canvas: &mut dyn Canvas, camera: &Camera, ink: &Ink) {
         let [bx, by] = self.behind(camera);
-        let edge = Stroke {
-            cap: Cap::Round,
-            ..Stroke::solid(
-                ink.theme.muted.alpha(0.8 * ink.strength.max(0.25)),
-                (1.1 * ink.s).max(0.75),
-            )
-        };
-        self.line(canvas, camera, [(-bx, -1.0, 0.0), (-bx, 1.0, 0.0)], &edge);
-        self.line(canvas, camera, [(-1.0, -by, 0.0), (1.0, -by, 0.0)], &edge);
+        self.draw_edge(canvas, camera, ink, |t| (-bx, t, 0.0));
+        self.draw_edge(canvas, camera, ink, |t| (t, -by, 0.0));
         if ink.strength < 0.05 {
             return;
         }
         self.draw_floor_axis(canvas, camera, ink, 0, -by);
         self.draw_floor_axis(canvas, camera, ink, 1, -bx);
         self.draw_heights(canvas, camera, ink, [bx, by]);
+    }
+
+    /// A front edge of the floor from -1 to 1, as far as the sheet does not hide it.
+    fn draw_edge(
+        &self,
+        canvas: &mut dyn Canvas,
+        camera: &Camera,
+        ink: &Ink,
+        place: impl Fn(f32) -> (f32, f32, f32),
+    ) {
+        const PIECES: usize = 64;
+        let color = ink.theme.muted.alpha(0.8 * ink.strength.max(0.25));
+        let edge = Stroke { cap: Cap::Round, ..Stroke::solid(color, (1.1 * ink.s).max(0.75)) };
+        let along = |i: usize| 2.0 * i as f32 / PIECES as f32 - 1.0;
+        let seen = |i: usize| {
+            let (x, y, z) = place(along(i));
+            ink.seen(std::iter::once(self.at(x, y, z))) > 0.0
+        };
+        let mut first = None;
+        for i in 0..=PIECES {
+            first = first.or(seen(i).then_some(i));
+            let ends = i == PIECES || !seen(i + 1);
+            if let Some(start) = first.filter(|_| ends) {
+                self.line(canvas, camera, [place(along(start)), place(along(i))], &edge);
+                first = None;
+            }
+        }
     }
 
     /// Ticks and labels along the floor's edge that runs along `axis`, at `side` of the other one.
@@ -197,35 +233,46 @@ impl Axes {
         side: f32,
     ) {
         let (font, s) = (ink.font, ink.s);
-        let place = |along: f32, out: f32| {
+        let spot = |along: f32, out: f32| {
             let across = side * (1.0 + out / self.half[1 - axis]);
-            let p =
-                if axis == 0 { self.at(along, across, 0.0) } else { self.at(across, along, 0.0) };
-            camera.project(p)
+            if axis == 0 { self.at(along, across, 0.0) } else { self.at(across, along, 0.0) }
         };
-        let small =
-            TextStyle::new(font.small, ink.theme.muted.alpha(ink.strength)).align(Align::Center);
-        let tick = Stroke::solid(ink.theme.muted.alpha(ink.strength), s.max(0.75));
+        let place = |along: f32, out: f32| camera.project(spot(along, out));
+        // Ticks fade as the sheet comes before them: where each mark and number stands, and around.
+        let around = |along: f32, reach: f32| {
+            let out = [0.0, 0.5, 1.0].map(|part| part * reach);
+            let aside = [-0.5, 0.0, 0.5].map(|part| part * reach / self.half[axis]);
+            ink.seen(out.into_iter().flat_map(|out| aside.map(|a| spot(along + a, out))))
+        };
         let mut widest = 0.0f32;
         for (along, text) in &self.floor[axis] {
             let (Some(a), Some(b)) = (place(*along, 0.0), place(*along, 0.1)) else { continue };
+            let strength = ink.strength * around(*along, 0.12);
+            if strength < 0.05 {
+                continue;
+            }
+            let color = ink.theme.muted.alpha(strength);
+            let small = TextStyle::new(font.small, color).align(Align::Center);
+            let tick = Stroke::solid(color, s.max(0.75));
             let out = direction(a, b);
             let mark = 6.0 * s;
             canvas.line(&[(a[0], a[1]), (a[0] + mark * out[0], a[1] + mark * out[1])], &tick);
             put(canvas, text, a, out, mark + 4.0 * s, &small);
             widest = widest.max(small.width(text));
         }
-        self.draw_floor_label(canvas, ink, axis, widest, place);
+        self.draw_floor_label(canvas, ink, axis, widest, around(0.0, 0.36), place);
     }
 
     /// The label of a floor axis, along its edge; where the edge is seen so much from its end that
-    /// the label would not fit, an upright one takes its place.
+    /// the label would not fit, an upright one takes its place. `seen` is the share of its place that
+    /// the sheet leaves free.
     fn draw_floor_label(
         &self,
         canvas: &mut dyn Canvas,
         ink: &Ink,
         axis: usize,
         widest: f32,
+        seen: f32,
         place: impl Fn(f32, f32) -> Option<[f32; 3]>,
     ) {
         let (font, s) = (ink.font, ink.s);
@@ -237,11 +284,11 @@ impl Axes {
         let text = &self.floor_labels[axis];
         // The one fades into the other quickly: a still in between would show both.
         let fits = (dx.hypot(dy) / style.width(text).max(1.0) - 1.1) / 0.05;
-        let strength = ink.strength * fits.clamp(0.0, 1.0);
+        let strength = seen * ink.strength * fits.clamp(0.0, 1.0);
         // Across the edge on the screen, away from the box.
         let out = direction(a, b);
         if fits < 1.0 {
-            let color = style.color.alpha(ink.strength * (1.0 - fits.clamp(0.0, 1.0)));
+            let color = style.color.alpha(seen * ink.strength * (1.0 - fits.clamp(0.0, 1.0)));
             let upright = TextStyle { color, ..style }.align(Align::Center);
             let gap = 17.0 * s + out[0].abs() * widest + out[1].abs() * 1.05 * font.small;
             let half = 0.5 * upright.width(text);

@@ -246,7 +246,7 @@ impl Show for SurfaceFilm<'_> {
         }
         let corner =
             Corner { page: layout.page, margin: layout.margin, font: layout.font, s: layout.s };
-        page::draw_moment(canvas, pacing, &self.timeline, frame, corner, theme);
+        page::draw_moment(canvas, &self.film.title, pacing, &self.timeline, frame, corner, theme);
         page::draw_card(canvas, pacing, &self.timeline, frame, corner, theme);
         Ok(())
     }

@@ -141,7 +141,8 @@ impl Stand {
                 camera.project(p).is_some_and(|[x, y, _]| self.viewport.contains(x, y, 0.0))
             });
         let (font, window) = (studio.font, self.viewport);
-        let ink = Ink { theme, font, s, strength: 1.0 - view.follow, window };
+        let sheet = (ground.field, view.eye);
+        let ink = Ink { theme, font, s, strength: 1.0 - view.follow, window, sheet };
         if !whole {
             canvas.set_clip(Some(self.viewport));
         }

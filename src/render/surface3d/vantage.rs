@@ -71,12 +71,58 @@ pub fn visible(field: &HeightField, p: Vec3, eye: Vec3) -> bool {
     }
 }
 
+/// Whether the sheet passes between `p`, a place on or beside the box's floor, and `eye`: whether the
+/// ray comes up through it. What is seen under the sheet's edge is not covered.
+pub fn covered(field: &HeightField, p: Vec3, eye: Vec3) -> bool {
+    const STEP: f32 = 0.02;
+    let way = sub(eye, p);
+    let length = (way[0] * way[0] + way[1] * way[1] + way[2] * way[2]).sqrt();
+    let step = scale(unit(way), STEP);
+    let mut at = p;
+    let mut below = false;
+    for _ in 0..(length / STEP) as usize {
+        let (u, v) = (0.5 * (at[0] / field.half[0] + 1.0), 0.5 * (at[1] / field.half[1] + 1.0));
+        if at[2] > field.relief {
+            return below;
+        }
+        if (0.0..=1.0).contains(&u) && (0.0..=1.0).contains(&v) {
+            let above = at[2] > field.surface(u, v)[2];
+            if above && below {
+                return true;
+            }
+            below = !above;
+        } else {
+            below = false;
+        }
+        at = add(at, step);
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::trail::Trail;
     use super::*;
     use crate::render::scale::LevelScale;
     use crate::render::scene::{Clock, ContourPanel, Grid, PathPoint};
+
+    #[test]
+    fn the_sheet_covers_the_floor_below_it_and_not_what_is_seen_under_its_edge() {
+        let xs: Vec<f64> = (0..21).map(|i| f64::from(i) / 10.0 - 1.0).collect();
+        let values = xs.iter().flat_map(|_| xs.iter().map(|x| 2.0 + x)).collect();
+        let grid = Grid { xs: xs.clone(), ys: xs, values, interpolated: None };
+        let panel = ContourPanel { grid, ..Default::default() };
+        let scale = LevelScale::new(panel.grid.values.iter().copied());
+        let field = HeightField::new(&panel, &scale, 1.0);
+        let above = [0.3, -0.2, 6.0];
+        assert!(covered(&field, [0.2, 0.1, 0.0], above), "the middle of the floor");
+        assert!(covered(&field, [1.0, 0.0, 0.0], above), "an edge, looked at from inside");
+        assert!(covered(&field, [1.02, 0.0, 0.0], above), "a tick beside it");
+        let beside = [5.0, -0.2, 2.5];
+        assert!(!covered(&field, [1.0, 0.0, 0.0], beside), "the near edge");
+        assert!(!covered(&field, [0.9, 0.0, 0.0], beside), "under the sheet's edge");
+        assert!(!covered(&field, [-1.3, 0.0, 0.0], [-4.0, 0.0, 1.5]), "outside");
+    }
 
     #[test]
     fn a_path_behind_a_ridge_is_looked_at_from_behind() {
