@@ -211,9 +211,22 @@ impl<'a> Chart<'a> {
         self
     }
 
+    /// As many ticks as have room for their numbers.
     fn place_x_ticks(&mut self) {
-        let count = ((self.plot.w / (4.5 * self.font.small)) as usize).clamp(2, 8);
-        self.x_ticks = ticks(self.x[0], self.x[1], count);
+        let style = TextStyle::new(self.font.small, Color::hex(0));
+        let most = ((self.plot.w / (4.5 * self.font.small)) as usize).clamp(2, 8);
+        let apart = |ticks: &Vec<f64>| {
+            ticks.windows(2).all(|pair| {
+                let widths = pair.iter().map(|x| style.width(&significant(*x, 6))).sum::<f32>();
+                self.x_px(pair[1]) - self.x_px(pair[0]) >= 0.5 * widths + 0.4 * self.font.small
+            })
+        };
+        let fewer = (1..=most).rev().map(|count| ticks(self.x[0], self.x[1], count));
+        self.x_ticks = fewer.into_iter().find(apart).unwrap_or_default();
+    }
+
+    fn x_px(&self, x: f64) -> f32 {
+        self.plot.x + ((x - self.x[0]) / (self.x[1] - self.x[0])) as f32 * self.plot.w
     }
 
     fn y_text(&self, y: f64) -> String {
@@ -253,9 +266,8 @@ impl<'a> Chart<'a> {
         if !(x.is_finite() && y.is_finite()) {
             return None;
         }
-        let u = (x - self.x[0]) / (self.x[1] - self.x[0]);
         let v = (y - self.y[0]) / (self.y[1] - self.y[0]);
-        Some((self.plot.x + u as f32 * self.plot.w, self.plot.bottom() - v as f32 * self.plot.h))
+        Some((self.x_px(x), self.plot.bottom() - v as f32 * self.plot.h))
     }
 
     /// Draws mesh, ticks, title, labels and the curves. Errors: [`Error::Render`] if plotters fails.
@@ -277,15 +289,22 @@ impl<'a> Chart<'a> {
             let baseline = self.plot.bottom() - v * self.plot.h + 0.36 * font.small;
             canvas.text(&self.y_text(y), self.plot.x - 0.4 * font.small, baseline, &tick);
         }
-        canvas.text(self.title(), self.rect.x, self.rect.y + 0.85 * font.small, &title);
+        let mut text = self.title().to_string();
+        if title.width(&text) > self.rect.w {
+            text = title.fit(&text.replace(" (log scale)", " (log)"), self.rect.w);
+        }
+        canvas.text(&text, self.rect.x, self.rect.y + 0.85 * font.small, &title);
         let muted = TextStyle::new(font.small, theme.muted);
         let below = self.plot.bottom() + 1.3 * font.small;
-        for &x in &self.x_ticks {
-            let u = ((x - self.x[0]) / (self.x[1] - self.x[0])) as f32;
-            let at = self.plot.x + u * self.plot.w;
-            canvas.text(&significant(x, 6), at, below, &muted.align(Align::Center));
-        }
         let label = muted.fit(self.x_label, self.rect.w);
+        let free = self.rect.right() - muted.width(&label) - 0.3 * font.small;
+        for &x in &self.x_ticks {
+            let (text, at) = (significant(x, 6), self.x_px(x));
+            // The axis' name stands at its end; a number there gives way.
+            if at + 0.5 * muted.width(&text) <= free || label.is_empty() {
+                canvas.text(&text, at, below, &muted.align(Align::Center));
+            }
+        }
         canvas.text(&label, self.rect.right(), below, &muted.align(Align::Right));
         let alpha = if future == Future::Full { 1.0 } else { 0.28 };
         for series in &self.series {

@@ -11,7 +11,7 @@ use super::page::{self, Corner};
 use super::panel;
 use super::path::{Pen, Track};
 use super::readout;
-use super::scale::{LevelScale, significant, ticks};
+use super::scale::{LevelScale, widest_tick};
 use super::scene::Film;
 use super::show::Show;
 use super::text;
@@ -55,7 +55,6 @@ impl<'a> ContourFilm<'a> {
         let timeline = Timeline::new(film, frames, f64::from(fps));
         let quantities = chart::quantities(&film.strip.series);
         let ems = |text: &str| text::width(text, 1.0, text::Weight::Regular);
-        let y_ticks = domains.iter().flat_map(|d| ticks(d.y[0], d.y[1], 5));
         let contents = Contents {
             title: !film.title.is_empty(),
             caption: !film.caption.is_empty(),
@@ -64,7 +63,7 @@ impl<'a> ContourFilm<'a> {
             domains: &domains,
             charts: quantities.len(),
             colorbar_label_ems: scale.labels().iter().map(|l| ems(l)).fold(2.0, f32::max),
-            tick_label_ems: y_ticks.map(|y| ems(&significant(y, 6))).fold(1.5, f32::max),
+            tick_label_ems: domains.iter().map(|d| widest_tick(d.y, ems)).fold(1.5, f32::max),
         };
         let size = [width, height];
         let (masthead, layout, ()) =
@@ -126,7 +125,11 @@ impl Show for ContourFilm<'_> {
         let (layout, theme) = (&self.layout, self.theme);
         self.masthead.draw(canvas, layout, theme);
         for (k, (p, place)) in self.film.panels.iter().zip(&layout.panels).enumerate() {
-            let keep_clear = self.tracks[k].pixels();
+            let mut keep_clear = self.tracks[k].pixels();
+            let corner = readout::place(place, layout, &keep_clear).filter(|(_, inside)| *inside);
+            let plates = corner.map(|(rect, _)| rect).into_iter();
+            let plates = plates.chain(self.insets[k].as_ref().map(InsetView::plate));
+            keep_clear.extend(plates.flat_map(|plate| readout::spots(plate, layout)));
             panel::draw(canvas, p, place, layout, &self.scale, theme, &keep_clear);
             let key = (self.film.panels.len() > 1).then(|| theme.series_color(k));
             panel::draw_heading(canvas, p, place, layout, theme, key);
@@ -155,10 +158,7 @@ impl Show for ContourFilm<'_> {
             let pen = Pen { color, theme, s: layout.s, fade: 0.22 * span };
             // The read-out first: should its plate reach the path, the path stays visible.
             let rows = readout::rows_at(&p.path, self.film.pacing.clock, epoch, span);
-            let corner = || readout::corner(place.frame, layout, &track.pixels());
-            if let Some((rect, on_plate)) =
-                place.readout.map(|r| (r, false)).or_else(|| corner().map(|r| (r, true)))
-            {
+            if let Some((rect, on_plate)) = readout::place(place, layout, &track.pixels()) {
                 readout::draw(canvas, rect, on_plate, &rows, layout, theme);
             }
             canvas.set_clip((!self.inside(k)).then_some(place.frame));

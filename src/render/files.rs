@@ -65,7 +65,7 @@ fn a_pixel_that_does_not_change_does_not_flicker_in_a_gif() {
         // 255 colours for bands, type and their soft edges: what is off is off by little, and the
         // large areas, which are in the palette, are right.
         let mean = sum as f64 / (23.0 * 480.0 * 270.0);
-        assert!(worst < 80 && mean < 1.0, "{dither:?}: {worst} at most, {mean} on the average");
+        assert!(worst < 96 && mean < 1.0, "{dither:?}: {worst} at most, {mean} on the average");
     }
 }
 

@@ -55,7 +55,12 @@ impl<'a> InsetView<'a> {
         Some(Self { title: &inset.title, plate, view, track })
     }
 
-    /// The plate.
+    /// What it covers of the frame.
+    pub fn plate(&self) -> Rect {
+        self.plate
+    }
+
+    /// Draws the plate.
     pub fn draw_static(&self, canvas: &mut dyn Canvas, layout: &Layout, theme: &Theme) {
         canvas.rect(self.plate, theme.background);
         let (p, v) = (self.plate, self.view);

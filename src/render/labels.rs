@@ -42,6 +42,8 @@ pub struct Setting<'a> {
     pub size: f32,
     /// Points to stay clear of (the path), in pixels.
     pub avoid: &'a [(f32, f32)],
+    /// Holes in the surface, which are drawn over the labels.
+    pub holes: &'a [Rect],
 }
 
 /// A line's points with their arc length.
@@ -186,6 +188,7 @@ fn clear(label: &Label, setting: &Setting) -> bool {
     discs(label, setting).all(|(x, y)| {
         setting.frame.contains(x, y, 0.9 * size)
             && setting.avoid.iter().all(|p| (p.0 - x).hypot(p.1 - y) > 1.1 * size)
+            && !setting.holes.iter().any(|hole| hole.contains(x, y, -0.7 * size))
             && [-0.5 * size, 0.5 * size].iter().all(|v| {
                 let z = setting.field.at(setting.frame, x - v * sin, y + v * cos);
                 z > below && z < above
@@ -239,6 +242,7 @@ mod tests {
             widths: &widths,
             size: 10.0,
             avoid: &avoid,
+            holes: &[],
         };
         let (labels, broken) = place(&lines, &setting);
         assert!(labels.len() >= 4, "{labels:?}");

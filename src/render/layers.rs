@@ -213,8 +213,21 @@ pub fn draw_board(
 ) {
     let font = layout.font;
     let rows = moving.rows(at);
+    let epoch = match moving.ball {
+        Ball::Moves => format!("epoch {}", fixed(moving.epoch(at), 2)),
+        Ball::Stays => String::new(),
+    };
+    let rest: Vec<(&str, &str)> = [(rows[1].1.as_str(), epoch.as_str())]
+        .into_iter()
+        .chain(rows[2..].iter().map(|(name, value)| (*name, value.as_str())))
+        .collect();
     let name = TextStyle::new(font.label, theme.muted);
     let value = TextStyle::new(font.label, theme.text).bold().align(Align::Right);
+    // Smaller type where a row does not fit.
+    let width = |(left, right): &(&str, &str)| name.width(left) + value.width(right);
+    let widest = rest.iter().map(width).fold(0.0, f32::max) + 0.6 * font.label;
+    let size = font.label * (place.w / widest).min(1.0);
+    let (name, value) = (TextStyle { size, ..name }, TextStyle { size, ..value });
     let large = TextStyle { size: 1.45 * font.label, ..value };
     let mut y = place.y + 1.35 * font.label;
     canvas.text(rows[0].0, place.x, y, &name);
@@ -223,13 +236,6 @@ pub fn draw_board(
     let marks = Rect::new(place.x, y, place.w, 1.2 * font.label);
     draw_marks(canvas, moving, at, marks, layout.s, theme);
     y += 1.1 * font.label;
-    let epoch = match moving.ball {
-        Ball::Moves => format!("epoch {}", fixed(moving.epoch(at), 2)),
-        Ball::Stays => String::new(),
-    };
-    let rest = [(rows[1].1.as_str(), epoch.as_str())]
-        .into_iter()
-        .chain(rows[2..].iter().map(|(name, value)| (*name, value.as_str())));
     for (left, right) in rest {
         y += 1.55 * font.label;
         canvas.text(left, place.x, y, &name);

@@ -53,3 +53,5 @@ pub mod text;
 pub mod theme;
 pub mod timeline;
 pub mod twin;
+#[cfg(test)]
+mod words;

@@ -10,7 +10,7 @@ use super::layout::{Contents, Layout};
 use super::masthead::Masthead;
 use super::panel;
 use super::path::{Pen, Track};
-use super::scale::{LevelScale, Spacing, significant, ticks};
+use super::scale::{LevelScale, Spacing, widest_tick};
 use super::scene::ContourPanel;
 use super::show::Show;
 use super::text;
@@ -46,7 +46,6 @@ impl<'a> MovingFilm<'a> {
         let domain = Domain::of(&moving.panel);
         let quantities = chart::quantities(&moving.strip.series);
         let ems = |text: &str| text::width(text, 1.0, text::Weight::Regular);
-        let y_ticks = ticks(domain.y[0], domain.y[1], 5);
         let contents = Contents {
             title: !moving.title.is_empty(),
             caption: !moving.caption.is_empty(),
@@ -55,7 +54,7 @@ impl<'a> MovingFilm<'a> {
             domains: &[domain],
             charts: quantities.len(),
             colorbar_label_ems: scale.labels().iter().map(|l| ems(l)).fold(2.0, f32::max),
-            tick_label_ems: y_ticks.iter().map(|y| ems(&significant(*y, 6))).fold(1.5, f32::max),
+            tick_label_ems: widest_tick(domain.y, ems).max(1.5),
         };
         let size = [width, height];
         let (masthead, mut layout, board) =
@@ -165,6 +164,7 @@ mod tests {
     use crate::render::golden::assert_golden_frame;
     use crate::render::scene::{Grid, PathPoint, Quantity, Series, Split, Strip};
     use crate::render::show;
+    use crate::render::words::assert_legible;
 
     /// A bowl whose bottom follows the ball, seen at four moments.
     fn moving(ball: Ball) -> Moving {
@@ -287,5 +287,14 @@ mod tests {
         let mut short = moving(Ball::Moves);
         short.layers[2].values.pop();
         assert!(MovingFilm::new(&short, &theme, [640, 360], 9, 30).is_err());
+    }
+
+    #[test]
+    fn words_can_be_read_at_every_size() {
+        let moving: &'static Moving = Box::leak(Box::new(moving(Ball::Moves)));
+        assert_legible("a moving surface", &|size, scale| {
+            let theme: &'static Theme = Box::leak(Box::new(Theme { scale, ..Theme::light() }));
+            Box::new(MovingFilm::new(moving, theme, size, 40, 20).unwrap())
+        });
     }
 }

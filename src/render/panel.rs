@@ -134,7 +134,9 @@ fn draw_contours(
     let widths: Vec<f32> =
         texts.iter().map(|t| TextStyle::new(size, theme.text).width(t)).collect();
     let avoid = path_px.unwrap_or_default();
-    let setting = labels::Setting { frame, field, levels, widths: &widths, size, avoid };
+    let marks = Marks::of(&panel.grid, Domain::of(panel), frame);
+    let holes = &marks.holes;
+    let setting = labels::Setting { frame, field, levels, widths: &widths, size, avoid, holes };
     // Lines so short that they are specks carry nothing; labels only where they can be read.
     lines.retain(|line| line.points.len() > 3);
     let (labels, lines) = if path_px.is_some() && frame.w.min(frame.h) >= 120.0 {
@@ -155,7 +157,6 @@ fn draw_contours(
     }
     if panel.arrows != Arrows::None {
         let domain = Domain::of(panel);
-        let marks = Marks::of(&panel.grid, domain, frame);
         let skip = |x: f32, y: f32| {
             let holes = marks.holes.iter().chain(&marks.overflow);
             holes.into_iter().any(|r| r.contains(x, y, 0.0))

@@ -3,7 +3,7 @@
 //! differ by what the plane leaves out; showing one alone makes readers think the other wrong.
 
 use super::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
-use super::layout::{Layout, corner_plate};
+use super::layout::{Layout, PanelBox, corner_plate};
 use super::scale::{fixed, number, thousands};
 use super::scene::{Clock, PathPoint};
 use super::theme::Theme;
@@ -57,8 +57,26 @@ pub fn loss(value: f64) -> String {
     }
 }
 
+/// Where the read-out of a panel goes, and whether that is on a plate in the frame, away from the
+/// path; `None` where there is no room.
+pub fn place(panel: &PanelBox, layout: &Layout, path_px: &[(f32, f32)]) -> Option<(Rect, bool)> {
+    let beside = panel.readout.map(|rect| (rect, false));
+    beside.or_else(|| corner(panel.frame, layout, path_px).map(|rect| (rect, true)))
+}
+
+/// Points all over `plate`: contour labels that keep clear of them keep off it.
+pub fn spots(plate: Rect, layout: &Layout) -> impl Iterator<Item = (f32, f32)> {
+    let step = layout.font.small;
+    let count = |length: f32| (length / step).ceil().max(1.0) as usize;
+    let (nx, ny) = (count(plate.w), count(plate.h));
+    (0..=ny).flat_map(move |j| {
+        let y = plate.y + plate.h * j as f32 / ny as f32;
+        (0..=nx).map(move |i| (plate.x + plate.w * i as f32 / nx as f32, y))
+    })
+}
+
 /// The place of a read-out in a corner of `frame`; `None` where the frame is too small.
-pub fn corner(frame: Rect, layout: &Layout, path_px: &[(f32, f32)]) -> Option<Rect> {
+fn corner(frame: Rect, layout: &Layout, path_px: &[(f32, f32)]) -> Option<Rect> {
     let size = corner_plate(frame, &layout.font)?;
     Some(free_corner(frame, size, 8.0 * layout.s, layout, path_px))
 }

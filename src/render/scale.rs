@@ -196,6 +196,13 @@ pub fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
     (first..=last).map(|i| clean(i as f64 * step) + 0.0).collect()
 }
 
+/// The greatest width of the numbers along an axis from `low` to `high`, however many of them (2 to 7)
+/// its length will have room for; `width` measures a text.
+pub fn widest_tick([low, high]: [f64; 2], width: impl Fn(&str) -> f32) -> f32 {
+    let numbers = (2..=7).flat_map(|count| ticks(low, high, count));
+    numbers.map(|v| width(&significant(v, 6))).fold(0.0, f32::max)
+}
+
 /// Powers of ten (and 2 and 5 times them, where there is room) in `low..=high`, at most about
 /// `count`.
 pub fn log_ticks(low: f64, high: f64, count: usize) -> Vec<f64> {

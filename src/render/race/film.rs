@@ -10,7 +10,7 @@ use crate::render::masthead::Masthead;
 use crate::render::panel;
 use crate::render::path::{Pen, Track};
 use crate::render::readout;
-use crate::render::scale::{LevelScale, significant, ticks};
+use crate::render::scale::{LevelScale, widest_tick};
 use crate::render::scene::ContourPanel;
 use crate::render::show::Show;
 use crate::render::standings::{Record, standings};
@@ -73,7 +73,6 @@ impl<'a> RaceFilm<'a> {
         let domains = vec![domain; panels.len()];
         let quantities = chart::quantities(&race.strip.series);
         let ems = |text: &str| text::width(text, 1.0, text::Weight::Regular);
-        let y_ticks = ticks(domain.y[0], domain.y[1], 5);
         let contents = Contents {
             title: !race.title.is_empty(),
             caption: !race.caption.is_empty(),
@@ -82,7 +81,7 @@ impl<'a> RaceFilm<'a> {
             domains: &domains,
             charts: quantities.len(),
             colorbar_label_ems: scale.labels().iter().map(|l| ems(l)).fold(2.0, f32::max),
-            tick_label_ems: y_ticks.iter().map(|y| ems(&significant(*y, 6))).fold(1.5, f32::max),
+            tick_label_ems: widest_tick(domain.y, ems).max(1.5),
         };
         let size = [width, height];
         let (masthead, layout, board) =
@@ -222,7 +221,13 @@ impl Show for RaceFilm<'_> {
                     let paths = (0..self.tracks.len()).flat_map(of);
                     paths.chain(self.name_pixels()).collect()
                 }
-                false => of(k),
+                false => {
+                    let mut clear = of(k);
+                    if let Some((rect, true)) = readout::place(place, layout, &clear) {
+                        clear.extend(readout::spots(rect, layout));
+                    }
+                    clear
+                }
             };
             panel::draw(canvas, p, place, layout, &self.scale, theme, &keep_clear);
             if !one {
@@ -256,10 +261,7 @@ impl Show for RaceFilm<'_> {
                 for (racer, track) in self.tracks.iter().enumerate() {
                     let place = &layout.panels[racer];
                     let rows = self.rows(racer, time);
-                    let corner = || readout::corner(place.frame, layout, &track.pixels());
-                    if let Some((rect, on_plate)) =
-                        place.readout.map(|r| (r, false)).or_else(|| corner().map(|r| (r, true)))
-                    {
+                    if let Some((rect, on_plate)) = readout::place(place, layout, &track.pixels()) {
                         readout::draw(canvas, rect, on_plate, &rows, layout, theme);
                     }
                     canvas.set_clip(Some(place.frame));

@@ -7,6 +7,7 @@ use crate::render::scene::{ContourPanel, Grid, PathPoint, Quantity, Series, Spli
 use crate::render::show;
 use crate::render::standings::{Goal, Measure, Record};
 use crate::render::theme::Theme;
+use crate::render::words::assert_legible;
 
 /// Three ways down one bowl at different speeds; the third diverges.
 fn race(layout: RaceLayout) -> Race {
@@ -146,4 +147,15 @@ fn small_strange_and_lonely_races_are_drawn() {
     let nobody = Race { racers: vec![], ..race(RaceLayout::One) };
     let err = RaceFilm::new(&nobody, &Theme::light(), [640, 360], 5, 30).err().unwrap();
     assert!(err.to_string().contains("no racer"), "{err}");
+}
+
+#[test]
+fn words_can_be_read_at_every_size() {
+    for layout in [RaceLayout::One, RaceLayout::Multiples] {
+        let race: &'static Race = Box::leak(Box::new(race(layout)));
+        assert_legible(&layout.to_string(), &|size, scale| {
+            let theme: &'static Theme = Box::leak(Box::new(Theme { scale, ..Theme::light() }));
+            Box::new(RaceFilm::new(race, theme, size, 60, 30).unwrap())
+        });
+    }
 }

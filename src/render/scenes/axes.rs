@@ -3,7 +3,7 @@
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle, polyline};
 use crate::render::field::Domain;
 use crate::render::layout::Type;
-use crate::render::scale::{significant, ticks};
+use crate::render::scale::{significant, ticks, widest_tick};
 use crate::render::text::CAP_HEIGHT;
 use crate::render::theme::Theme;
 
@@ -28,8 +28,7 @@ pub struct Axes<'a> {
 /// `heading` lines go above it.
 pub fn gutters(font: &Type, s: f32, y: [f64; 2], labels: [bool; 2], heading: f32) -> [f32; 4] {
     let style = TextStyle::new(font.small, crate::render::color::Color::hex(0));
-    let widest = ticks(y[0], y[1], 5).into_iter().map(|v| style.width(&significant(v, 6)));
-    let left = widest.fold(1.2 * font.small, f32::max) + 9.0 * s;
+    let left = widest_tick(y, |text| style.width(text)).max(1.2 * font.small) + 9.0 * s;
     let [x_label, y_label] = labels.map(|on| if on { 1.55 * font.label } else { 0.0 });
     [left + y_label, heading, 0.6 * font.small, 1.3 * font.small + 7.0 * s + x_label]
 }

@@ -11,7 +11,7 @@ use crate::render::page::{self, Corner, Furniture};
 use crate::render::panel;
 use crate::render::path::{Pen, Track};
 use crate::render::readout;
-use crate::render::scale::{log_ticks, significant, ticks};
+use crate::render::scale::{log_ticks, significant, ticks, widest_tick};
 use crate::render::scene::{ContourPanel, Grid, Pacing, PathPoint, Strip};
 use crate::render::show::Show;
 use crate::render::text;
@@ -185,7 +185,6 @@ impl<'a> HeatmapShow<'a> {
         let quantities = chart::quantities(&map.strip.series);
         let ems = |text: &str| text::width(text, 1.0, text::Weight::Regular);
         let numbers = scale.ticks(8).into_iter().map(|v| ems(&significant(v, 4)));
-        let y_ticks = ticks(domain.y[0], domain.y[1], 5);
         let contents = Contents {
             title: !map.title.is_empty(),
             caption: !map.caption.is_empty(),
@@ -195,7 +194,7 @@ impl<'a> HeatmapShow<'a> {
             charts: quantities.len(),
             // The mark beside the bar takes as much as two letters; its title as a rule is wider.
             colorbar_label_ems: numbers.fold(2.0, f32::max).max(ems(&map.value_label) - 2.0) + 0.5,
-            tick_label_ems: y_ticks.iter().map(|y| ems(&significant(*y, 6))).fold(1.5, f32::max),
+            tick_label_ems: widest_tick(domain.y, ems).max(1.5),
         };
         let (masthead, layout, ()) =
             Masthead::above(&map.title, &map.caption, size, theme, |[width, height]| {
@@ -346,10 +345,7 @@ impl Show for HeatmapShow<'_> {
         let pen = Pen { color, theme, s: layout.s, fade: 0.22 * span };
         let pacing = &self.map.pacing;
         let rows = readout::rows_at(&self.map.path, pacing.clock, time, span);
-        let corner = || readout::corner(place.frame, layout, &self.track.pixels());
-        if let Some((rect, on_plate)) =
-            place.readout.map(|r| (r, false)).or_else(|| corner().map(|r| (r, true)))
-        {
+        if let Some((rect, on_plate)) = readout::place(place, layout, &self.track.pixels()) {
             readout::draw(canvas, rect, on_plate, &rows, layout, theme);
         }
         canvas.set_clip(Some(place.frame));

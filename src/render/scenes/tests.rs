@@ -8,13 +8,14 @@ use super::spectrum::{PathSpectrum, SpectrumFigure};
 use super::still::{self, Still};
 use crate::render::contour_film::ContourFilm;
 use crate::render::film::Output;
-use crate::render::golden::{assert_golden_show, panel, strip};
+use crate::render::golden::{assert_golden_show, film, panel, strip, two_panels};
 use crate::render::scene::{
     Arrows, Card, Clock, CurveFigure, CurveStyle, Film, Gradient, Inset, Moment, Pacing, PathPoint,
     Quantity, Relief, Series, Split,
 };
 use crate::render::show::{self, Show};
 use crate::render::theme::Theme;
+use crate::render::words::assert_legible;
 use crate::trajectory::{Centring, null_explained_variance};
 
 const SIZE: [u32; 2] = [640, 360];
@@ -483,4 +484,50 @@ fn frames_repeat_themselves_and_still_parts_stand_still() {
     assert!(changed(10, 30) > 500);
     let still: Vec<usize> = (1..FRAMES).filter(|&k| changed(k - 1, k) == 0).collect();
     assert!(still.len() >= 4, "{still:?}");
+}
+
+#[test]
+fn words_can_be_read_in_every_scene_at_every_size() {
+    let theme = |scale| -> &'static Theme { leak(Theme { scale, ..Theme::light() }) };
+    let map: &'static Heatmap = leak(heatmap());
+    assert_legible("heat map", &|size, scale| {
+        Box::new(HeatmapShow::new(map, theme(scale), size, FRAMES, FPS).unwrap())
+    });
+    let shadows: &'static ShadowFilm = leak(shadow(15));
+    assert_legible("shadow", &|size, scale| {
+        Box::new(ShadowShow::new(shadows, theme(scale), size, FRAMES, FPS).unwrap())
+    });
+    let bars: &'static HistogramFilm = leak(histograms(15));
+    assert_legible("histograms", &|size, scale| {
+        Box::new(HistogramShow::new(bars, theme(scale), size, FRAMES, FPS).unwrap())
+    });
+    let answers: &'static BoundaryFilm = leak(boundary(15));
+    assert_legible("boundary", &|size, scale| {
+        Box::new(BoundaryShow::new(answers, theme(scale), size, FRAMES, FPS).unwrap())
+    });
+    let figure: &'static SpectrumFigure = leak(spectrum());
+    assert_legible("spectrum", &|size, scale| Box::new(Still::new(figure, theme(scale), size)));
+    for (name, style) in [("twin", CurveStyle::Twin), ("curve", CurveStyle::Stacked)] {
+        let figure: &'static CurveFigure = leak(CurveFigure { style, ..twin() });
+        assert_legible(name, &|size, scale| Box::new(Still::new(figure, theme(scale), size)));
+    }
+    for (name, film) in [
+        ("contour with everything", contour_with_everything()),
+        ("contour with measurements", contour_with_measurements()),
+        ("two contours", two_panels()),
+        ("six contours", film(vec![panel(21, 15, 9); 6])),
+        (
+            "contour under a long headline",
+            Film {
+                title: "A headline as long as headlines get when nobody shortens them".into(),
+                pacing: pacing(),
+                ..film(vec![panel(21, 15, 15)])
+            },
+        ),
+    ] {
+        let film: &'static Film = leak(film);
+        assert_legible(name, &|size, scale| {
+            Box::new(ContourFilm::new(film, theme(scale), size, FRAMES, FPS).unwrap())
+        });
+    }
 }

@@ -285,6 +285,7 @@ mod tests {
     use crate::render::scene::{Grid, PathPoint};
     use crate::render::show;
     use crate::render::surface3d::flight::CameraPath;
+    use crate::render::words::assert_legible;
 
     /// A bowl that deepens and follows the ball, over three layers; the second one has a hole.
     fn moving() -> Moving {
@@ -410,5 +411,15 @@ mod tests {
         assert!(MovingSurface::new(&none, &look("still"), &theme, [640, 360], 9, 30).is_err());
         let wrong = SurfaceLook { relief: Some(9.0), ..look("still") };
         assert!(MovingSurface::new(&moving(), &wrong, &theme, [640, 360], 9, 30).is_err());
+    }
+
+    #[test]
+    fn words_can_be_read_at_every_size() {
+        let moving: &'static Moving = Box::leak(Box::new(moving()));
+        let look = look("sway");
+        assert_legible("a moving surface in space", &|size, scale| {
+            let theme: &'static Theme = Box::leak(Box::new(Theme { scale, ..Theme::light() }));
+            Box::new(MovingSurface::new(moving, &look, theme, size, 40, 20).unwrap())
+        });
     }
 }

@@ -16,6 +16,7 @@ use crate::render::scale::LevelScale;
 use crate::render::scene::{ContourPanel, Film, Grid};
 use crate::render::show::{Show, backdrop, frame};
 use crate::render::theme::Theme;
+use crate::render::words::assert_legible;
 
 /// A surface on a square from -1 to 1.
 fn surface(n: usize, f: impl Fn(f64, f64) -> f64) -> ContourPanel {
@@ -218,4 +219,19 @@ fn looks_out_of_range_are_refused_with_a_remedy() {
     assert!(SurfaceFilm::new(&empty, &look("still"), &theme, [320, 180], 5, 10).is_err());
     let linear = SurfaceLook { heights: Heights::Linear, clip: Some(2.0), ..look("orbit") };
     assert!(SurfaceFilm::new(&scene, &linear, &theme, [320, 180], 5, 10).is_ok());
+}
+
+#[test]
+fn words_can_be_read_at_every_size() {
+    for (name, film, camera) in [
+        ("a surface", film(vec![panel(41, 25, 21)]), "orbit"),
+        ("two surfaces", two_panels(), "sway"),
+    ] {
+        let film: &'static Film = Box::leak(Box::new(film));
+        let look = SurfaceLook::new(CameraPath::preset(camera).unwrap());
+        assert_legible(name, &|size, scale| {
+            let theme: &'static Theme = Box::leak(Box::new(Theme { scale, ..Theme::light() }));
+            Box::new(SurfaceFilm::new(film, &look, theme, size, 60, 30).unwrap())
+        });
+    }
 }
