@@ -56,6 +56,14 @@ impl Solids {
         }
     }
 
+    /// Takes out the triangles of `materials` that have no corner where `above` holds.
+    pub fn cut(&mut self, materials: impl Fn(u32) -> bool, above: impl Fn(Vec3) -> bool) {
+        let stays: Vec<bool> = self.corners.iter().map(|(p, _)| above(*p)).collect();
+        self.triangles.retain(|(triangle, material)| {
+            !materials(*material) || triangle.iter().any(|&i| stays[i as usize])
+        });
+    }
+
     /// A ball of `rings` rings.
     pub fn ball(&mut self, centre: Vec3, radius: f32, rings: usize, material: u32) {
         let rings = rings.max(3);
@@ -97,5 +105,22 @@ mod tests {
         }
         let count = solids.corners.len() as u32;
         assert!(solids.triangles.iter().all(|(t, _)| t.iter().all(|&i| i < count)));
+    }
+
+    #[test]
+    fn what_lies_whole_below_is_cut_of_the_materials_named() {
+        let mut solids = Solids::default();
+        solids.ball([0.0; 3], 1.0, 12, 4);
+        solids.ball([0.0; 3], 1.0, 12, 5);
+        let of = |solids: &Solids, material| {
+            solids.triangles.iter().filter(|(_, m)| *m == material).count()
+        };
+        let whole = of(&solids, 5);
+        solids.cut(|material| material == 4, |p| p[2] > 0.0);
+        assert_eq!(of(&solids, 5), whole);
+        assert!(of(&solids, 4) > whole / 3 && of(&solids, 4) < 2 * whole / 3);
+        for (triangle, _) in solids.triangles.iter().filter(|(_, m)| *m == 4) {
+            assert!(triangle.iter().any(|&i| solids.corners[i as usize].0[2] > 0.0));
+        }
     }
 }

@@ -127,10 +127,20 @@ impl Trail {
         epoch: f64,
         sizes: &Sizes,
     ) -> Drawn {
+        let mut drawn = self.build(field, light, epoch, sizes);
+        // In a valley narrower than they are, tube and ball would look out below the sheet.
+        let above = |[x, y, z]: Vec3| {
+            let [u, v] = [x / field.half[0], y / field.half[1]].map(|w| 0.5 * (w + 1.0));
+            !inside([u, v]) || z > field.surface(u, v)[2] - 0.1 * sizes.tube
+        };
+        drawn.solids.cut(|material| material != FLOOR && material != ROD, above);
+        drawn
+    }
+
+    fn build(&self, field: &HeightField, light: &mut LightMap, epoch: f64, sizes: &Sizes) -> Drawn {
         let mut drawn = Drawn::default();
         let Some(head) = self.at(epoch) else { return drawn };
         let solids = &mut drawn.solids;
-        let inside = |[u, v]: [f32; 2]| (0.0..=1.0).contains(&u) && (0.0..=1.0).contains(&v);
         let done = self.line.iter().copied().take_while(|(t, _)| *t < epoch);
         let line: Vec<(f64, [f32; 2])> = done.chain([(epoch, head)]).collect();
         let now = epoch.min(self.line[self.line.len() - 1].0);
@@ -185,6 +195,11 @@ impl Trail {
         }
         drawn
     }
+}
+
+/// Whether `(u, v)` lies in the box.
+fn inside([u, v]: [f32; 2]) -> bool {
+    (0.0..=1.0).contains(&u) && (0.0..=1.0).contains(&v)
 }
 
 /// The colours of everything that [`Trail::draw`] makes, for a path of `color`.
