@@ -16,18 +16,10 @@ force=${FILMS_FORCE:+--force}
 grid=${FILMS_GRID:-41x41}
 samples=${FILMS_SAMPLES:-500}
 
-train() { # name, then settings
-    name=$1
-    shift
-    if [ -z "$force" ] && [ -f "$out/$name/checkpoint.safetensors" ]; then
-        $lossreel train --resume "$out/$name" # nothing, for a run that has ended
-    else
-        $lossreel train "$here/skips_cifar10.toml" --out "$out/$name" --force "$@"
-    fi
-}
+. "$here/resume.sh"
 
-train with_skips "$@"
-train without_skips --set model.shortcut=none "$@"
+train with_skips "$here/skips_cifar10.toml" "$@"
+train without_skips "$here/skips_cifar10.toml" --set model.shortcut=none "$@"
 for name in with_skips without_skips; do
     $lossreel plane "$out/$name"
     $lossreel surface "$out/$name" --grid "$grid" --samples "$samples" $force

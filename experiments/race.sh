@@ -12,23 +12,15 @@ spec=$(dirname "$0")/race_$set_name.toml
 lossreel=${LOSSREEL:-cargo run --release --quiet --}
 force=${RACE_FORCE:+--force}
 
-train() { # name, then settings
-    name=$1
-    shift
-    if [ -z "$force" ] && [ -f "$out/$name/checkpoint.safetensors" ]; then
-        $lossreel train --resume "$out/$name" # nothing, for a run that has ended
-    else
-        $lossreel train "$spec" --out "$out/$name" --force "$@"
-    fi
-}
+. "$(dirname "$0")/resume.sh"
 
 case $set_name in
 digits) sgd=0.1 momentum=0.02 adam=0.002 goal=0.92 grid=61x61 samples=500 ;;
 *) sgd=0.1 momentum=0.02 adam=0.002 goal=0.4 grid=31x31 samples=300 ;;
 esac
-train sgd --set optim.momentum=0 --set optim.lr=$sgd "$@"
-train momentum --set optim.momentum=0.9 --set optim.lr=$momentum "$@"
-train adam --set optim.rule=adam --set optim.lr=$adam "$@"
+train sgd "$spec" --set optim.momentum=0 --set optim.lr=$sgd "$@"
+train momentum "$spec" --set optim.momentum=0.9 --set optim.lr=$momentum "$@"
+train adam "$spec" --set optim.rule=adam --set optim.lr=$adam "$@"
 
 $lossreel plane "$out/sgd" "$out/momentum" "$out/adam" --out "$out/joint" --origin mean
 $lossreel surface "$out/joint" --grid $grid --samples $samples --buffers-of momentum $force

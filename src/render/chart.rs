@@ -10,7 +10,7 @@ use plotters::style::ShapeStyle;
 
 use super::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle, polyline};
 use super::color::Color;
-use super::layout::Type;
+use super::layout::{Layout, Type};
 use super::plotters_canvas::{SUB, Subpixel};
 use super::scale::{log_ticks, significant, ticks};
 use super::scene::{Quantity, Series, Split};
@@ -82,6 +82,28 @@ pub fn quantities(series: &[Series]) -> Vec<Quantity> {
     found.sort();
     found.dedup();
     found
+}
+
+/// The charts of all quantities in `series` at the places that `layout` has for them, over `span` (the
+/// first and the last moment); those in `titles` with a title of their own.
+pub fn at_places<'a>(
+    series: &'a [Series],
+    layout: &Layout,
+    x_label: &'a str,
+    span: [f64; 2],
+    titles: &[(Quantity, String)],
+) -> Vec<Chart<'a>> {
+    let made = quantities(series).into_iter().zip(&layout.charts).map(|(quantity, rect)| {
+        let chart =
+            Chart::new(series, quantity, *rect, x_label, layout.font, layout.s).spanning(span);
+        match titles.iter().find(|(of, _)| *of == quantity) {
+            Some((_, title)) => chart.titled(title),
+            None => chart,
+        }
+    });
+    let mut charts: Vec<Chart> = made.collect();
+    align(&mut charts);
+    charts
 }
 
 /// Gives charts that stand below each other one left and one right end: the same moment is at the

@@ -7,7 +7,7 @@ use super::field::Domain;
 use super::inset::InsetView;
 use super::layout::{Contents, Layout};
 use super::masthead::Masthead;
-use super::page::{self, Corner};
+use super::page;
 use super::panel;
 use super::path::{Pen, Track};
 use super::readout;
@@ -53,7 +53,6 @@ impl<'a> ContourFilm<'a> {
         let scale = LevelScale::new(film.panels.iter().flat_map(|p| p.grid.values.iter().copied()));
         let domains: Vec<Domain> = film.panels.iter().map(Domain::of).collect();
         let timeline = Timeline::new(film, frames, f64::from(fps));
-        let quantities = chart::quantities(&film.strip.series);
         let ems = |text: &str| text::width(text, 1.0, text::Weight::Regular);
         let contents = Contents {
             title: !film.title.is_empty(),
@@ -61,7 +60,7 @@ impl<'a> ContourFilm<'a> {
             headings: film.panels.iter().any(|p| !p.title.is_empty()),
             subtitles: film.panels.iter().any(|p| !p.subtitle.is_empty()),
             domains: &domains,
-            charts: quantities.len(),
+            charts: chart::quantities(&film.strip.series).len(),
             colorbar_label_ems: scale.labels().iter().map(|l| ems(l)).fold(2.0, f32::max),
             tick_label_ems: domains.iter().map(|d| widest_tick(d.y, ems)).fold(1.5, f32::max),
         };
@@ -87,16 +86,9 @@ impl<'a> ContourFilm<'a> {
                 InsetView::new(inset, film.pacing.clock, *d, place.frame, &layout, &px)
             })
             .collect();
-        let mut charts: Vec<Chart> = quantities
-            .into_iter()
-            .zip(&layout.charts)
-            .map(|(quantity, rect)| {
-                let x_label = film.pacing.clock.unit();
-                Chart::new(&film.strip.series, quantity, *rect, x_label, layout.font, layout.s)
-                    .spanning([timeline.start, timeline.end])
-            })
-            .collect();
-        chart::align(&mut charts);
+        let span = [timeline.start, timeline.end];
+        let unit = film.pacing.clock.unit();
+        let charts = chart::at_places(&film.strip.series, &layout, unit, span, &[]);
         Ok(Self { film, theme, layout, masthead, scale, tracks, insets, charts, timeline })
     }
 
@@ -168,17 +160,8 @@ impl Show for ContourFilm<'_> {
                 inset.draw_moving(canvas, epoch, &pen);
             }
         }
-        for chart in &self.charts {
-            chart.draw_moving(canvas, theme, epoch);
-        }
-        if let (Some(pace), Some(chart)) = (self.timeline.pace(frame), self.charts.first()) {
-            chart.draw_note(canvas, theme, &page::pace_text(pace, self.film.pacing.clock.unit()));
-        }
-        let corner =
-            Corner { page: layout.page, margin: layout.margin, font: layout.font, s: layout.s };
-        let pacing = &self.film.pacing;
-        page::draw_moment(canvas, &self.film.title, pacing, &self.timeline, frame, corner, theme);
-        page::draw_card(canvas, pacing, &self.timeline, frame, corner, theme);
+        let (title, pacing) = (&self.film.title, &self.film.pacing);
+        page::draw_over(canvas, layout, &self.charts, title, pacing, &self.timeline, frame, theme);
         Ok(())
     }
 

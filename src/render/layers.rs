@@ -152,23 +152,11 @@ impl Moving {
 
     /// The charts at their places.
     pub fn charts(&self, layout: &Layout) -> Vec<Chart<'_>> {
-        let quantities = chart::quantities(&self.strip.series);
         // All from the first layer to the last, whatever they have points for.
         let times = || self.layers.iter().map(|l| l.epoch).filter(|t| t.is_finite());
         let span =
             [times().fold(f64::INFINITY, f64::min), times().fold(f64::NEG_INFINITY, f64::max)];
-        let made = quantities.into_iter().zip(&layout.charts).map(|(quantity, rect)| {
-            let (series, label) = (&self.strip.series, &self.x_label);
-            let chart =
-                Chart::new(series, quantity, *rect, label, layout.font, layout.s).spanning(span);
-            match self.chart_titles.iter().find(|(of, _)| *of == quantity) {
-                Some((_, title)) => chart.titled(title),
-                None => chart,
-            }
-        });
-        let mut charts: Vec<Chart> = made.collect();
-        chart::align(&mut charts);
-        charts
+        chart::at_places(&self.strip.series, layout, &self.x_label, span, &self.chart_titles)
     }
 
     /// All texts from outside.

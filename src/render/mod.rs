@@ -12,6 +12,7 @@
 pub mod canvas;
 pub mod chart;
 pub mod color;
+pub mod colorbar;
 pub mod colormaps;
 pub mod contour;
 pub mod contour_film;

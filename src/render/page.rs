@@ -4,7 +4,7 @@
 
 use super::canvas::{Canvas, Rect, Stroke, TextStyle};
 use super::chart::{self, Chart, Future};
-use super::layout::Type;
+use super::layout::{Layout, Type};
 use super::scale::significant;
 use super::scene::{Pacing, Strip};
 use super::theme::Theme;
@@ -130,15 +130,8 @@ impl<'a> Page<'a> {
 
     /// The playhead in the charts, the moment's label, and, on top, the card.
     pub fn draw_moving(&self, canvas: &mut dyn Canvas, timeline: &Timeline, frame: usize) {
-        let time = timeline.epoch(frame);
-        for chart in &self.charts {
-            chart.draw_moving(canvas, self.theme, time);
-        }
-        let unit = self.furniture.pacing.clock.unit();
-        if let (Some(pace), Some(chart)) = (timeline.pace(frame), self.charts.first()) {
-            chart.draw_note(canvas, self.theme, &pace_text(pace, unit));
-        }
         let Furniture { title, pacing, .. } = self.furniture;
+        draw_charts(canvas, &self.charts, pacing, timeline, frame, self.theme);
         draw_moment(canvas, title, pacing, timeline, frame, self.corner(), self.theme);
         draw_card(canvas, self.furniture.pacing, timeline, frame, self.corner(), self.theme);
     }
@@ -154,26 +147,63 @@ impl<'a> Page<'a> {
 }
 
 /// `0.4 epochs a second`.
-pub fn pace_text(pace: f64, unit: &str) -> String {
+fn pace_text(pace: f64, unit: &str) -> String {
     format!("{} {unit}s a second", significant(pace, 2))
 }
 
 /// What placing a label or a card on a page needs to know.
 #[derive(Debug, Clone, Copy)]
-pub struct Corner {
+struct Corner {
     /// The whole picture.
-    pub page: Rect,
+    page: Rect,
     /// The outer margin.
-    pub margin: f32,
+    margin: f32,
     /// Sizes of type.
-    pub font: Type,
+    font: Type,
     /// Pixels a design pixel.
-    pub s: f32,
+    s: f32,
+}
+
+/// What a film on a laid-out page shows over its scene: the playheads of its charts, the film's pace
+/// where it is not even, the label of a moment, the card.
+#[allow(clippy::too_many_arguments)] // all of a film but its scene
+pub fn draw_over(
+    canvas: &mut dyn Canvas,
+    layout: &Layout,
+    charts: &[Chart],
+    title: &str,
+    pacing: &Pacing,
+    timeline: &Timeline,
+    frame: usize,
+    theme: &Theme,
+) {
+    let corner =
+        Corner { page: layout.page, margin: layout.margin, font: layout.font, s: layout.s };
+    draw_charts(canvas, charts, pacing, timeline, frame, theme);
+    draw_moment(canvas, title, pacing, timeline, frame, corner, theme);
+    draw_card(canvas, pacing, timeline, frame, corner, theme);
+}
+
+/// The playheads, and on the first chart the pace where it is not even.
+fn draw_charts(
+    canvas: &mut dyn Canvas,
+    charts: &[Chart],
+    pacing: &Pacing,
+    timeline: &Timeline,
+    frame: usize,
+    theme: &Theme,
+) {
+    for chart in charts {
+        chart.draw_moving(canvas, theme, timeline.epoch(frame));
+    }
+    if let (Some(pace), Some(chart)) = (timeline.pace(frame), charts.first()) {
+        chart.draw_note(canvas, theme, &pace_text(pace, pacing.clock.unit()));
+    }
 }
 
 /// The label of the moment that `frame` shows, if it shows one: on a plate at the top right, in the
 /// line of the headline `title`, or below that where the two would meet.
-pub fn draw_moment(
+fn draw_moment(
     canvas: &mut dyn Canvas,
     title: &str,
     pacing: &Pacing,
@@ -201,7 +231,7 @@ pub fn draw_moment(
 }
 
 /// The card over everything, as far as `frame` shows it.
-pub fn draw_card(
+fn draw_card(
     canvas: &mut dyn Canvas,
     pacing: &Pacing,
     timeline: &Timeline,

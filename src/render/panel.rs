@@ -5,6 +5,7 @@ use tiny_skia::{Path, PathBuilder};
 
 use super::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle, polyline};
 use super::color::Color;
+use super::colorbar::BarPoints;
 use super::contour::{self, simplify};
 use super::field::{Domain, Field, Marks};
 use super::labels::{self, Line};
@@ -356,28 +357,13 @@ pub fn draw_colorbar(
         let (y0, y1) = (y_of(edges[band + 1]), y_of(edges[band]));
         canvas.rect(Rect::new(bar.x, y0, bar.w, y1 - y0), color);
     }
-    let middle = bar.x + 0.5 * bar.w;
-    let tip = |tip: f32, base: f32| {
-        let mut path = PathBuilder::new();
-        path.move_to(bar.x, base);
-        path.line_to(middle, tip);
-        path.line_to(bar.right(), base);
-        path.close();
-        path.finish()
-    };
-    if let Some(path) = tip(bar.y, top).filter(|_| scale.clipped_high) {
-        canvas.fill(&path, theme.colormap.at(1.0), false);
+    let points = BarPoints { bar, top, bottom, low: scale.clipped_low, high: scale.clipped_high };
+    for (high, share) in [(true, 1.0), (false, 0.0)] {
+        if let Some(path) = points.point(high) {
+            canvas.fill(&path, theme.colormap.at(share), false);
+        }
     }
-    if let Some(path) = tip(bar.bottom(), bottom).filter(|_| scale.clipped_low) {
-        canvas.fill(&path, theme.colormap.at(0.0), false);
-    }
-    // One outline around boxes and points.
-    let mut outline = vec![(bar.x, bottom), (bar.x, top)];
-    outline.extend(scale.clipped_high.then_some((middle, bar.y)));
-    outline.extend([(bar.right(), top), (bar.right(), bottom)]);
-    outline.extend(scale.clipped_low.then_some((middle, bar.bottom())));
-    outline.extend([(bar.x, bottom), (bar.x, top)]);
-    canvas.line(&outline, &Stroke::solid(theme.muted.alpha(0.8), s.max(0.75)));
+    points.draw_outline(canvas, s, theme);
 
     let style = TextStyle::new(font.small, theme.muted);
     let line = Stroke::solid(theme.contour.alpha(0.4), (0.85 * s).max(0.5));

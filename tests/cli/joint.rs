@@ -108,6 +108,16 @@ fn three_optimizers_race_on_one_plane() {
             assert!(place.json(&args)["bytes"].as_u64().unwrap() > 1000, "{file}");
         }
     }
+    // A race shows the charts it is asked for, or says what they lack.
+    let strip = ["render", "race", "--as", "race", "--out", "race.svg", "--strip"];
+    place.ok(&[&strip[..], &["lr,grad-norm"]].concat());
+    let svg = fs::read_to_string(place.path("race.svg")).unwrap();
+    assert!(
+        svg.contains("Learning rate") && svg.contains("Gradient norm"),
+        "the charts are missing"
+    );
+    assert!(!svg.contains("Test accuracy"), "a chart that nobody asked for");
+    place.refused(&[&strip[..], &["sharpness"]].concat(), &["no sharpness", "lossreel curvature"]);
 }
 
 #[test]

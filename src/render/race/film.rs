@@ -71,7 +71,6 @@ impl<'a> RaceFilm<'a> {
         with_all_paths.path = race.racers.iter().flat_map(|r| r.path.iter().copied()).collect();
         let domain = Domain::of(&with_all_paths);
         let domains = vec![domain; panels.len()];
-        let quantities = chart::quantities(&race.strip.series);
         let ems = |text: &str| text::width(text, 1.0, text::Weight::Regular);
         let contents = Contents {
             title: !race.title.is_empty(),
@@ -79,7 +78,7 @@ impl<'a> RaceFilm<'a> {
             headings: !one,
             subtitles: !one && race.racers.iter().any(|r| !r.detail.is_empty()),
             domains: &domains,
-            charts: quantities.len(),
+            charts: chart::quantities(&race.strip.series).len(),
             colorbar_label_ems: scale.labels().iter().map(|l| ems(l)).fold(2.0, f32::max),
             tick_label_ems: widest_tick(domain.y, ems).max(1.5),
         };
@@ -103,21 +102,8 @@ impl<'a> RaceFilm<'a> {
             Some(span.map_or([t, t], |[a, b]| [a.min(t), b.max(t)]))
         });
         let span = span.unwrap_or([0.0, 0.0]);
-        let label = race.clock.label();
-        let mut charts: Vec<Chart> = quantities
-            .into_iter()
-            .zip(&layout.charts)
-            .map(|(quantity, rect)| {
-                let chart =
-                    Chart::new(&race.strip.series, quantity, *rect, label, layout.font, layout.s)
-                        .spanning(span);
-                match race.chart_titles.iter().find(|(of, _)| *of == quantity) {
-                    Some((_, title)) => chart.titled(title),
-                    None => chart,
-                }
-            })
-            .collect();
-        chart::align(&mut charts);
+        let (series, label) = (&race.strip.series, race.clock.label());
+        let charts = chart::at_places(series, &layout, label, span, &race.chart_titles);
         let frames = frames.max(1);
         let hold = (race.hold_secs.max(0.0) * f64::from(fps)).round() as usize;
         let moving = (frames - hold.min(frames / 2)).max(1);

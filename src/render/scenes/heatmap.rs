@@ -4,10 +4,11 @@
 use crate::error::{Error, Result};
 use crate::render::canvas::{Canvas, Rect, Stroke, TextStyle};
 use crate::render::chart::{self, Chart, Future};
+use crate::render::colorbar::BarPoints;
 use crate::render::field::{Domain, Marks};
 use crate::render::layout::{Contents, Layout};
 use crate::render::masthead::Masthead;
-use crate::render::page::{self, Corner, Furniture};
+use crate::render::page::{self, Furniture};
 use crate::render::panel;
 use crate::render::path::{Pen, Track};
 use crate::render::readout;
@@ -182,7 +183,6 @@ impl<'a> HeatmapShow<'a> {
             scale.map = scale.map.reversed();
         }
         let domain = Domain::of(&panel);
-        let quantities = chart::quantities(&map.strip.series);
         let ems = |text: &str| text::width(text, 1.0, text::Weight::Regular);
         let numbers = scale.ticks(8).into_iter().map(|v| ems(&significant(v, 4)));
         let contents = Contents {
@@ -191,7 +191,7 @@ impl<'a> HeatmapShow<'a> {
             headings: !map.heading.is_empty(),
             subtitles: !map.subtitle.is_empty(),
             domains: &[domain],
-            charts: quantities.len(),
+            charts: chart::quantities(&map.strip.series).len(),
             // The mark beside the bar takes as much as two letters; its title as a rule is wider.
             colorbar_label_ems: numbers.fold(2.0, f32::max).max(ems(&map.value_label) - 2.0) + 0.5,
             tick_label_ems: widest_tick(domain.y, ems).max(1.5),
@@ -202,15 +202,8 @@ impl<'a> HeatmapShow<'a> {
             });
         let frame = layout.panels[0].frame;
         let track = Track::with_clock(&map.path, clock, domain, frame, layout.s);
-        let mut charts: Vec<Chart> = quantities
-            .into_iter()
-            .zip(&layout.charts)
-            .map(|(quantity, rect)| {
-                Chart::new(&map.strip.series, quantity, *rect, clock.unit(), layout.font, layout.s)
-                    .spanning([timeline.start, timeline.end])
-            })
-            .collect();
-        chart::align(&mut charts);
+        let span = [timeline.start, timeline.end];
+        let charts = chart::at_places(&map.strip.series, &layout, clock.unit(), span, &[]);
         Ok(Self { map, theme, layout, masthead, panel, timeline, scale, domain, track, charts })
     }
 
@@ -260,27 +253,14 @@ impl<'a> HeatmapShow<'a> {
             let (y0, y1) = (y_of(b).floor(), y_of(a).ceil());
             canvas.rect(Rect::new(bar.x, y0, bar.w, y1 - y0), color);
         }
-        let middle = bar.x + 0.5 * bar.w;
-        for (clipped, tip, base, share) in [
-            (self.scale.clipped[1], bar.y, top, 1.0),
-            (self.scale.clipped[0], bar.bottom(), bottom, 0.0),
-        ] {
-            let mut path = tiny_skia::PathBuilder::new();
-            path.move_to(bar.x, base);
-            path.line_to(middle, tip);
-            path.line_to(bar.right(), base);
-            path.close();
-            if let Some(path) = path.finish().filter(|_| clipped) {
+        let points =
+            BarPoints { bar, top, bottom, low: self.scale.clipped[0], high: self.scale.clipped[1] };
+        for (high, share) in [(true, 1.0), (false, 0.0)] {
+            if let Some(path) = points.point(high) {
                 canvas.fill(&path, self.scale.map.at(share), false);
             }
         }
-        let mut outline = vec![(bar.x, bottom), (bar.x, top)];
-        outline.extend(self.scale.clipped[1].then_some((middle, bar.y)));
-        outline.extend([(bar.right(), top), (bar.right(), bottom)]);
-        outline.extend(self.scale.clipped[0].then_some((middle, bar.bottom())));
-        outline.push((bar.x, bottom));
-        outline.push((bar.x, top));
-        canvas.line(&outline, &Stroke::solid(theme.muted.alpha(0.8), s.max(0.75)));
+        points.draw_outline(canvas, s, theme);
         let style = TextStyle::new(font.small, theme.muted);
         let tick = Stroke::solid(theme.muted, s.max(0.75));
         for value in self.scale.ticks(((bar.h / (2.2 * font.small)) as usize).clamp(2, 8)) {
@@ -351,16 +331,8 @@ impl Show for HeatmapShow<'_> {
         canvas.set_clip(Some(place.frame));
         self.track.draw(canvas, time, &pen);
         canvas.set_clip(None);
-        for chart in &self.charts {
-            chart.draw_moving(canvas, theme, time);
-        }
-        if let (Some(pace), Some(chart)) = (self.timeline.pace(frame), self.charts.first()) {
-            chart.draw_note(canvas, theme, &page::pace_text(pace, pacing.clock.unit()));
-        }
-        let corner =
-            Corner { page: layout.page, margin: layout.margin, font: layout.font, s: layout.s };
-        page::draw_moment(canvas, &self.map.title, pacing, &self.timeline, frame, corner, theme);
-        page::draw_card(canvas, pacing, &self.timeline, frame, corner, theme);
+        let title = &self.map.title;
+        page::draw_over(canvas, layout, &self.charts, title, pacing, &self.timeline, frame, theme);
         Ok(())
     }
 

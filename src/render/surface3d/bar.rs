@@ -1,10 +1,9 @@
 //! The colour bar of a surface: the ramp as it is on the surface, contour levels as lines with
 //! their values, a point at an end that clips (hatched like the cap).
 
-use tiny_skia::PathBuilder;
-
 use super::paint::surface_color;
 use crate::render::canvas::{Canvas, Rect, Stroke, TextStyle};
+use crate::render::colorbar::BarPoints;
 use crate::render::layout::Layout;
 use crate::render::scale::LevelScale;
 use crate::render::text::CAP_HEIGHT;
@@ -38,31 +37,19 @@ pub fn draw(
     canvas.image(&rgba, columns as u32, rows as u32, place);
     let (bar, top, bottom) = (Rect { x, w: columns, ..bar }, first, place.bottom());
     let middle = bar.x + 0.5 * bar.w;
-    let tip = |tip: f32, base: f32| {
-        let mut path = PathBuilder::new();
-        path.move_to(bar.x, base);
-        path.line_to(middle, tip);
-        path.line_to(bar.right(), base);
-        path.close();
-        path.finish()
-    };
+    let points = BarPoints { bar, top, bottom, low: scale.clipped_low, high: scale.clipped_high };
     let line = Stroke::solid(theme.hatch, (1.1 * s).max(0.7));
-    if let Some(path) = tip(bar.y, top).filter(|_| scale.clipped_high) {
+    if let Some(path) = points.point(true) {
         canvas.fill(&path, surface_color(theme, 1.0).mix(theme.muted, 0.18), false);
         for k in [0.35, 0.7] {
             let (y, half) = (top - k * point, 0.5 * bar.w * (1.0 - k));
             canvas.line(&[(middle - half, y), (middle + half, y - 0.2 * point)], &line);
         }
     }
-    if let Some(path) = tip(bar.bottom(), bottom).filter(|_| scale.clipped_low) {
+    if let Some(path) = points.point(false) {
         canvas.fill(&path, surface_color(theme, 0.0), false);
     }
-    let mut outline = vec![(bar.x, bottom), (bar.x, top)];
-    outline.extend(scale.clipped_high.then_some((middle, bar.y)));
-    outline.extend([(bar.right(), top), (bar.right(), bottom)]);
-    outline.extend(scale.clipped_low.then_some((middle, bar.bottom())));
-    outline.extend([(bar.x, bottom), (bar.x, top)]);
-    canvas.line(&outline, &Stroke::solid(theme.muted.alpha(0.8), s.max(0.75)));
+    points.draw_outline(canvas, s, theme);
 
     let style = TextStyle::new(font.small, theme.muted);
     let ink = Stroke::solid(theme.contour.alpha(0.5), (0.85 * s).max(0.5));

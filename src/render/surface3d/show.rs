@@ -18,7 +18,7 @@ use crate::render::canvas::Canvas;
 use crate::render::chart::{self, Chart};
 use crate::render::layout::Layout;
 use crate::render::masthead::Masthead;
-use crate::render::page::{self, Corner};
+use crate::render::page;
 use crate::render::panel;
 use crate::render::readout;
 use crate::render::scale::LevelScale;
@@ -109,21 +109,14 @@ impl<'a> SurfaceFilm<'a> {
             film.panels.iter().flat_map(|p| p.grid.values.iter().copied()).collect();
         let scale = scale::scale(&values, look.heights, look.clip)?;
         let timeline = Timeline::new(film, frames, f64::from(fps));
-        let quantities = chart::quantities(&film.strip.series);
+        let count = chart::quantities(&film.strip.series).len();
         let (masthead, layout, ()) =
             Masthead::above(&film.title, &film.caption, size, theme, |size| {
-                (arrange(film, &scale, size, theme.scale, quantities.len(), BOARD_LINES), ())
+                (arrange(film, &scale, size, theme.scale, count, BOARD_LINES), ())
             });
-        let mut charts: Vec<Chart> = quantities
-            .into_iter()
-            .zip(&layout.charts)
-            .map(|(quantity, rect)| {
-                let unit = film.pacing.clock.unit();
-                Chart::new(&film.strip.series, quantity, *rect, unit, layout.font, layout.s)
-                    .spanning([timeline.start, timeline.end])
-            })
-            .collect();
-        chart::align(&mut charts);
+        let span = [timeline.start, timeline.end];
+        let unit = film.pacing.clock.unit();
+        let charts = chart::at_places(&film.strip.series, &layout, unit, span, &[]);
         let mut surfaces: Vec<(HeightField, Trail)> = film
             .panels
             .iter()
@@ -237,17 +230,8 @@ impl Show for SurfaceFilm<'_> {
                 readout::draw(canvas, place, false, &rows, layout, theme);
             }
         }
-        for chart in &self.charts {
-            chart.draw_moving(canvas, theme, epoch);
-        }
-        let pacing = &self.film.pacing;
-        if let (Some(pace), Some(chart)) = (self.timeline.pace(frame), self.charts.first()) {
-            chart.draw_note(canvas, theme, &page::pace_text(pace, pacing.clock.unit()));
-        }
-        let corner =
-            Corner { page: layout.page, margin: layout.margin, font: layout.font, s: layout.s };
-        page::draw_moment(canvas, &self.film.title, pacing, &self.timeline, frame, corner, theme);
-        page::draw_card(canvas, pacing, &self.timeline, frame, corner, theme);
+        let (title, pacing) = (&self.film.title, &self.film.pacing);
+        page::draw_over(canvas, layout, &self.charts, title, pacing, &self.timeline, frame, theme);
         Ok(())
     }
 
