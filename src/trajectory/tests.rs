@@ -219,3 +219,33 @@ fn directions_do_not_depend_on_the_memory_allowed() {
         assert!((a - b).abs() < 1e-7);
     }
 }
+
+#[test]
+fn a_long_path_has_the_components_of_its_covariance() {
+    // Beyond what is decomposed whole: fewer parameters than snapshots, and more.
+    for params in [23, 1_300] {
+        let rows = path(Formula { snapshots: 1_100, params, offset: 0.0 });
+        let x = Array2::from_shape_fn((1_100, params), |(i, j)| f64::from(rows[i][j]));
+        let x = &x - &x.mean_axis(Axis(0)).unwrap();
+        let found = pca(&rows, &PcaConfig::default()).unwrap();
+        assert_eq!(
+            (found.axes.as_slice(), found.spectrum.len()),
+            (&[AxisKind::Principal; 2][..], 32)
+        );
+        near(found.trace, x.mapv(|v| v * v).sum(), 1e-9 * found.trace, "trace");
+        // (P, P) or (T, T), whichever is smaller: the same eigenvalues.
+        let small = if params < 1_100 { x.t().dot(&x) } else { x.dot(&x.t()) };
+        let (values, _) = eigen_symmetric(small);
+        for (k, got) in found.spectrum.iter().enumerate() {
+            let want = values.get(k).copied().unwrap_or(0.0);
+            let allowed = if k < 2 { 1e-10 } else { 1e-6 };
+            near(*got, want, allowed * values[0], "eigenvalue");
+        }
+        let directions = found.directions(&rows).unwrap();
+        for (k, direction) in directions.iter().enumerate() {
+            let d = ndarray::Array1::from_iter(direction.iter().map(|&v| f64::from(v)));
+            let held = x.dot(&d).mapv(|v| v * v).sum();
+            near(held, values[k], 1e-5 * values[0], "variance along the axis");
+        }
+    }
+}
