@@ -42,7 +42,7 @@ pub struct Options {
     #[arg(long, default_value = "loss,accuracy", value_name = "CHARTS")]
     strip: String,
     /// Seconds for which the film stands where the learning rate drops and at the best test
-    /// accuracy; 0 for never.
+    /// accuracy, a race where a racer reaches the goal or diverges; 0 for never.
     #[arg(long, default_value_t = 0.8, value_name = "SECONDS")]
     pause: f64,
     /// Seconds of a title card before the film.
@@ -172,8 +172,12 @@ impl Options {
                 "use epoch, step or snapshot, or --as race",
             ));
         }
+        self.told_by(self.clock)
+    }
+
+    fn told_by(&self, clock: ClockChoice) -> Result<Telling> {
         Ok(Telling {
-            clock: self.clock,
+            clock,
             charts: StripChart::list(&self.strip)?,
             pause_secs: seconds("--pause", self.pause)?,
             card_secs: seconds("--card", self.card)?,
@@ -251,7 +255,7 @@ impl Options {
             goal: parse_goal(&self.goal)?,
             title: request.title.map(Into::into),
             names: request.panel_titles.to_vec(),
-            charts: StripChart::list(&self.strip)?,
+            telling: self.told_by(ClockChoice::Auto)?,
         };
         let race = race::gather(&Joint::open(folder)?, &asked)?;
         let (_, size) = output.check()?;

@@ -7,10 +7,12 @@
 use super::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use super::chart::{self, Chart};
 use super::layout::Layout;
+use super::page;
 use super::readout;
 use super::scale::fixed;
-use super::scene::{ContourPanel, Quantity, Strip};
+use super::scene::{Card, ContourPanel, Pacing, Quantity, Strip};
 use super::theme::Theme;
+use super::timeline::Timeline;
 use crate::error::{Error, Result};
 
 /// One layer.
@@ -61,6 +63,8 @@ pub struct Moving {
     pub chart_titles: Vec<(Quantity, String)>,
     /// How long the last picture stands, in seconds.
     pub hold_secs: f64,
+    /// A title card before the film. (It rests on every layer by itself.)
+    pub card: Option<Card>,
 }
 
 /// How much of the way from one layer to the next the film rests on the first.
@@ -76,30 +80,40 @@ pub struct Position {
 }
 
 /// How the frames of a film go through layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Pace {
     layers: usize,
-    /// All frames.
-    pub frames: usize,
-    moving: usize,
+    pacing: Pacing,
+    timeline: Timeline,
 }
 
 impl Pace {
     /// Through the layers of `moving` in `frames` frames at `fps`; at the end the last one stands.
     pub fn new(moving: &Moving, frames: usize, fps: u32) -> Self {
-        let frames = frames.max(1);
-        let hold = (moving.hold_secs.max(0.0) * f64::from(fps)).round() as usize;
-        let moves = (frames - hold.min(frames / 2)).max(1);
-        Self { layers: moving.layers.len(), frames, moving: moves }
+        let pacing = Pacing { card: moving.card.clone(), ..Pacing::default() };
+        let (hold, fps) = (moving.hold_secs, f64::from(fps));
+        let timeline = Timeline::over(std::iter::empty(), &pacing, hold, frames, fps);
+        Self { layers: moving.layers.len(), pacing, timeline }
+    }
+
+    /// All frames.
+    pub fn frames(&self) -> usize {
+        self.timeline.frames
+    }
+
+    /// The card, as far as `frame` shows it.
+    pub fn draw_card(&self, canvas: &mut dyn Canvas, layout: &Layout, frame: usize, theme: &Theme) {
+        page::draw_over(canvas, layout, &[], "", &self.pacing, &self.timeline, frame, theme);
     }
 
     /// Where between the layers `frame` is: evenly spread over them, resting on each.
     pub fn position(&self, frame: usize) -> Position {
-        let last = self.layers - 1;
-        if last == 0 || frame + 1 >= self.moving {
+        let (last, moving) = (self.layers - 1, self.timeline.moving);
+        let frame = frame.saturating_sub(self.timeline.card);
+        if last == 0 || frame + 1 >= moving {
             return Position { layer: last, share: 0.0 };
         }
-        let way = last as f64 * frame as f64 / (self.moving - 1) as f64;
+        let way = last as f64 * frame as f64 / (moving - 1) as f64;
         let layer = (way as usize).min(last - 1);
         // A rest around each layer: half of it after the layer, half before the next.
         let t = ((way - layer as f64 - 0.5 * REST) / (1.0 - REST)).clamp(0.0, 1.0);

@@ -104,7 +104,7 @@ impl Show for MovingFilm<'_> {
     }
 
     fn frames(&self) -> usize {
-        self.pace.frames
+        self.pace.frames()
     }
 
     fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
@@ -146,6 +146,7 @@ impl Show for MovingFilm<'_> {
         for chart in &self.charts {
             chart.draw_moving(canvas, theme, self.moving.epoch(at));
         }
+        self.pace.draw_card(canvas, layout, frame, theme);
         Ok(())
     }
 
@@ -162,7 +163,7 @@ impl Show for MovingFilm<'_> {
 mod tests {
     use super::*;
     use crate::render::golden::assert_golden_frame;
-    use crate::render::scene::{Grid, PathPoint, Quantity, Series, Split, Strip};
+    use crate::render::scene::{Card, Grid, PathPoint, Quantity, Series, Split, Strip};
     use crate::render::show;
     use crate::render::words::assert_legible;
 
@@ -215,6 +216,7 @@ mod tests {
             x_label: "epoch".into(),
             chart_titles: vec![],
             hold_secs: 0.2,
+            card: None,
         }
     }
 
@@ -241,6 +243,22 @@ mod tests {
         let way = |p: &Position| p.layer as f64 + p.share;
         assert!(positions.windows(2).all(|w| way(&w[0]) <= way(&w[1])), "never back");
         assert!(positions[84..].iter().all(|p| p.layer == 3), "the last frames stand");
+    }
+
+    #[test]
+    fn the_first_layer_waits_for_the_card() {
+        let card = Some(Card { title: "It moves".into(), lines: vec![], secs: 0.5 });
+        let (moving, theme) = (Moving { card, ..moving(Ball::Moves) }, Theme::light());
+        let film = MovingFilm::new(&moving, &theme, [640, 360], 90, 30).unwrap();
+        let first = Position { layer: 0, share: 0.0 };
+        assert!((0..15).all(|frame| film.pace.position(frame) == first));
+        let backdrop = show::backdrop(&film).unwrap();
+        let frame = |k| show::frame(&film, &backdrop, k).unwrap();
+        let bare = Moving { card: None, ..moving.clone() };
+        let bare = MovingFilm::new(&bare, &theme, [640, 360], 90, 30).unwrap();
+        let without = show::frame(&bare, &show::backdrop(&bare).unwrap(), 0).unwrap();
+        assert!(frame(0).rgba() != without.rgba(), "the card covers the page");
+        assert!(frame(15).rgba() == without.rgba(), "and then it goes");
     }
 
     #[test]

@@ -116,6 +116,7 @@ pub fn gather(
             moving.chart_titles = vec![(Quantity::Loss, "Loss at the ball".into())];
         }
     }
+    moving.card = telling.card(&moving.title, &[]);
     moving.layers = layers;
     Ok(moving)
 }

@@ -3,9 +3,9 @@
 use crate::landscape::{JointLosses, SurfaceStore};
 use crate::record::{EpochRecord, Joint, Metrics, Run, Status};
 use crate::render::race::{Race, RaceClock, RaceLayout, Racer};
-use crate::render::scale::number;
-use crate::render::scene::{ContourPanel, Grid, PathPoint, Quantity, Series, Split};
-use crate::render::standings::{Goal, Measure, Record};
+use crate::render::scale::{number, significant};
+use crate::render::scene::{ContourPanel, Grid, Moment, PathPoint, Quantity, Series, Split};
+use crate::render::standings::{Goal, Measure, Record, finish};
 use crate::spec::Spec;
 use crate::stages::footing::{self, ErrorOf};
 use crate::stages::telling::{StripChart, Telling, Told};
@@ -33,8 +33,9 @@ pub struct RaceRequest {
     pub title: Option<String>,
     /// The racers' names, one a run; empty for the runs' own.
     pub names: Vec<String>,
-    /// The charts, the goal's loss and accuracy among them.
-    pub charts: Vec<StripChart>,
+    /// The charts, the goal's loss and accuracy among them; pauses where a racer reaches the goal or
+    /// diverges; the card. Its clock is not used.
+    pub telling: Telling,
 }
 
 /// Parses `test_accuracy=0.9` (a finish) or `train_loss` (ranked by it).
@@ -132,7 +133,7 @@ pub fn gather(folder: &Joint, request: &RaceRequest) -> Result<Race> {
         }
         let name = request.names.get(index).cloned().unwrap_or_else(|| path.name.clone());
         for (quantity, measure) in shown(request.goal.measure) {
-            if request.charts.contains(&chart_of(quantity)) {
+            if request.telling.charts.contains(&chart_of(quantity)) {
                 race.strip.series.push(curve(clock, index, &name, quantity, measure)?);
             }
         }
@@ -143,8 +144,11 @@ pub fn gather(folder: &Joint, request: &RaceRequest) -> Result<Race> {
             record: record(clock, request.goal.measure)?,
         });
     }
-    add_other_charts(&mut race, &request.charts, &clocks)?;
+    add_other_charts(&mut race, &request.telling.charts, &clocks)?;
     race.title = request.title.clone().unwrap_or_else(|| headline(&race.racers));
+    let names: Vec<&str> = race.racers.iter().map(|r| r.name.as_str()).collect();
+    race.pacing.card = request.telling.card(&race.title, &names);
+    race.pacing.moments = moments(&race, request.telling.pause_secs);
     let grid = store.header.grid;
     race.surface = ContourPanel {
         grid: Grid {
@@ -210,6 +214,26 @@ fn record(clock: &Clock, measure: Measure) -> Result<Record> {
         _ => None,
     };
     Ok(Record { readings, diverged })
+}
+
+/// Where a racer reaches the goal, and where one diverges.
+fn moments(race: &Race, pause_secs: f64) -> Vec<Moment> {
+    if pause_secs <= 0.0 {
+        return Vec::new();
+    }
+    let goal = race.goal;
+    let reached = goal.threshold.map_or(String::new(), |at| match goal.measure.rises() {
+        true => format!("{} % {}", significant(100.0 * at, 4), goal.measure.words()),
+        false => format!("a {} of {}", goal.measure.words(), significant(at, 4)),
+    });
+    let of = |racer: &Racer| {
+        let finish = finish(&racer.record, goal)
+            .map(|time| (time, format!("{} reaches {reached}", racer.name)));
+        let diverged = racer.record.diverged.map(|time| (time, format!("{} diverges", racer.name)));
+        finish.into_iter().chain(diverged)
+    };
+    let all = race.racers.iter().flat_map(of);
+    all.map(|(time, label)| Moment { time, label, pause_secs }).collect()
 }
 
 /// What the strip shows of a race about `measure`: a loss and an accuracy.

@@ -190,12 +190,17 @@ impl Telling {
                 }
             }
         }
-        let card = (self.card_secs > 0.0).then(|| Card {
+        let names: Vec<&str> = runs.iter().map(|r| r.name).collect();
+        Pacing { clock, moments, card: self.card(title, &names) }
+    }
+
+    /// The card before a film with the headline `title`, if there is to be one.
+    pub fn card(&self, title: &str, names: &[&str]) -> Option<Card> {
+        (self.card_secs > 0.0).then(|| Card {
             title: title.into(),
-            lines: runs.iter().map(|r| r.name.to_string()).filter(|n| !n.is_empty()).collect(),
+            lines: names.iter().filter(|n| !n.is_empty()).map(|n| n.to_string()).collect(),
             secs: self.card_secs,
-        });
-        Pacing { clock, moments, card }
+        })
     }
 }
 

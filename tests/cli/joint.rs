@@ -101,7 +101,7 @@ fn three_optimizers_race_on_one_plane() {
     for more in [
         &["--clock", "step"][..],
         &["--clock", "wall", "--layout", "multiples"],
-        &["--goal", "train_loss=1.5", "--theme", "dark"],
+        &["--goal", "train_loss=1.5", "--theme", "dark", "--card", "0.5"],
     ] {
         for file in ["race.gif", "race.mp4", "race.png", "race.svg"] {
             let args = [&["render", "race", "--as", "race", "--out", file], more, &size].concat();

@@ -7,15 +7,17 @@ use crate::render::chart::{self, Chart};
 use crate::render::field::Domain;
 use crate::render::layout::{Contents, Layout};
 use crate::render::masthead::Masthead;
+use crate::render::page;
 use crate::render::panel;
 use crate::render::path::{Pen, Track};
 use crate::render::readout;
 use crate::render::scale::{LevelScale, widest_tick};
-use crate::render::scene::ContourPanel;
+use crate::render::scene::{Clock, ContourPanel, Pacing};
 use crate::render::show::Show;
 use crate::render::standings::{Record, standings};
 use crate::render::text;
 use crate::render::theme::Theme;
+use crate::render::timeline::Timeline;
 
 /// A race made ready: laid out, scaled, its tracks computed. Draws any frame on any canvas.
 pub struct RaceFilm<'a> {
@@ -30,11 +32,9 @@ pub struct RaceFilm<'a> {
     pub(super) tracks: Vec<Track>,
     charts: Vec<Chart<'a>>,
     pub(super) records: Vec<Record>,
-    frames: usize,
-    moving: usize,
+    timeline: Timeline,
     /// Frames that an overtaking takes on the board.
     pub(super) slide: usize,
-    pub(super) span: [f64; 2],
 }
 
 impl<'a> RaceFilm<'a> {
@@ -97,20 +97,17 @@ impl<'a> RaceFilm<'a> {
             .enumerate()
             .map(|(k, racer)| Track::new(&racer.path, domain, frame_of(k), layout.s))
             .collect();
+        // Even by the race's clock, from the start to the end of the longest run.
+        let pacing = Pacing { clock: Clock::Epoch, ..race.pacing.clone() };
         let times = race.racers.iter().flat_map(|r| &r.path).map(|p| p.epoch);
-        let span = times.filter(|t| t.is_finite()).fold(None, |span: Option<[f64; 2]>, t| {
-            Some(span.map_or([t, t], |[a, b]| [a.min(t), b.max(t)]))
-        });
-        let span = span.unwrap_or([0.0, 0.0]);
+        let timeline = Timeline::over(times, &pacing, race.hold_secs, frames, f64::from(fps));
+        let span = [timeline.start, timeline.end];
         let (series, label) = (&race.strip.series, race.clock.label());
         let charts = chart::at_places(series, &layout, label, span, &race.chart_titles);
-        let frames = frames.max(1);
-        let hold = (race.hold_secs.max(0.0) * f64::from(fps)).round() as usize;
-        let moving = (frames - hold.min(frames / 2)).max(1);
         // A third of a second, and no more than a third of the time between readings: a row that is
         // on its way hides another.
         let readings = race.racers.iter().map(|r| r.record.readings.len()).max().unwrap_or(0);
-        let slide = (fps as usize / 3).min(moving / (3 * readings.max(1))).max(1);
+        let slide = (fps as usize / 3).min(timeline.moving / (3 * readings.max(1))).max(1);
         Ok(Self {
             race,
             theme,
@@ -122,25 +119,23 @@ impl<'a> RaceFilm<'a> {
             tracks,
             charts,
             records: race.racers.iter().map(|r| r.record.clone()).collect(),
-            frames,
-            moving,
+            timeline,
             slide,
-            span,
         })
     }
 
-    /// The time on the race's clock that `frame` shows: even from the start to the end of the
-    /// longest run, then held.
+    /// The time on the race's clock that `frame` shows.
     pub fn time(&self, frame: usize) -> f64 {
-        let [start, end] = self.span;
-        if self.moving <= 1 || frame + 1 >= self.moving {
-            return end;
-        }
-        start + (end - start) * frame as f64 / (self.moving - 1) as f64
+        self.timeline.epoch(frame)
+    }
+
+    /// The last time there is.
+    pub(super) fn end(&self) -> f64 {
+        self.timeline.end
     }
 
     pub(super) fn length(&self) -> f64 {
-        self.span[1] - self.span[0]
+        self.timeline.end - self.timeline.start
     }
 
     fn pen(&self, racer: usize) -> Pen<'_> {
@@ -193,7 +188,7 @@ impl Show for RaceFilm<'_> {
     }
 
     fn frames(&self) -> usize {
-        self.frames
+        self.timeline.frames
     }
 
     fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
@@ -257,9 +252,8 @@ impl Show for RaceFilm<'_> {
                 }
             }
         }
-        for chart in &self.charts {
-            chart.draw_moving(canvas, theme, time);
-        }
+        let (title, pacing) = (&self.race.title, &self.race.pacing);
+        page::draw_over(canvas, layout, &self.charts, title, pacing, &self.timeline, frame, theme);
         Ok(())
     }
 
@@ -272,6 +266,7 @@ impl Show for RaceFilm<'_> {
         let racers = race.racers.iter().flat_map(|r| [r.name.as_str(), r.detail.as_str()]);
         let own = [&race.title, &race.caption, &race.value_label];
         let axes = [&race.surface.x_label, &race.surface.y_label];
-        own.into_iter().chain(axes).map(String::as_str).chain(racers).collect()
+        let moments = race.pacing.moments.iter().map(|m| m.label.as_str());
+        own.into_iter().chain(axes).map(String::as_str).chain(racers).chain(moments).collect()
     }
 }

@@ -14,7 +14,7 @@ impl RaceFilm<'_> {
         let Some(at) = finish(&self.records[racer], self.race.goal).filter(|t| *t <= time) else {
             return;
         };
-        let order = standings(&self.records, self.race.goal, self.span[1].max(at));
+        let order = standings(&self.records, self.race.goal, self.end().max(at));
         let Some(place) = order.iter().find(|s| s.racer == racer).map(|s| s.place) else { return };
         let Some((x, y)) = self.tracks[racer].at(at) else { return };
         let (s, font) = (self.layout.s.max(0.4), self.layout.font);
@@ -34,7 +34,7 @@ impl RaceFilm<'_> {
         let size = self.layout.font.label;
         let style = TextStyle::new(size, self.theme.text).bold();
         let of = |(racer, track): (usize, &Track)| {
-            let (x, y) = track.at(self.span[1]).unwrap_or((-1e4, -1e4));
+            let (x, y) = track.at(self.end()).unwrap_or((-1e4, -1e4));
             let reach = style.width(&self.race.racers[racer].name) + 18.0 * self.layout.s;
             let steps = (reach / (0.5 * size)) as usize;
             (0..=steps).map(move |i| (x + i as f32 * 0.5 * size, y)).collect::<Vec<_>>()

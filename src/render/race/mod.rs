@@ -16,7 +16,7 @@ mod tests;
 pub use film::RaceFilm;
 
 use super::scale::{fixed, thousands};
-use super::scene::{ContourPanel, PathPoint, Quantity, Strip};
+use super::scene::{ContourPanel, Pacing, PathPoint, Quantity, Strip};
 use super::standings::{Goal, Record};
 use crate::names::named_enum;
 
@@ -107,4 +107,6 @@ pub struct Race {
     pub chart_titles: Vec<(Quantity, String)>,
     /// How long the last picture stands, in seconds.
     pub hold_secs: f64,
+    /// Moments by the race's clock, and the card. Its own clock is not used.
+    pub pacing: Pacing,
 }

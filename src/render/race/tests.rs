@@ -3,8 +3,10 @@
 use super::film::RaceFilm;
 use super::{Race, RaceClock, RaceLayout, Racer};
 use crate::render::golden::assert_golden_frame;
-use crate::render::scene::{ContourPanel, Grid, PathPoint, Quantity, Series, Split, Strip};
-use crate::render::show;
+use crate::render::scene::{
+    Card, ContourPanel, Grid, Moment, Pacing, PathPoint, Quantity, Series, Split, Strip,
+};
+use crate::render::show::{self, Show};
 use crate::render::standings::{Goal, Measure, Record};
 use crate::render::theme::Theme;
 use crate::render::words::assert_legible;
@@ -69,6 +71,7 @@ fn race(layout: RaceLayout) -> Race {
         layout,
         goal: Goal { measure: Measure::TestAccuracy, threshold: Some(0.8) },
         hold_secs: 0.3,
+        pacing: Pacing::default(),
     }
 }
 
@@ -158,4 +161,23 @@ fn words_can_be_read_at_every_size() {
             Box::new(RaceFilm::new(race, theme, size, 60, 30).unwrap())
         });
     }
+}
+
+#[test]
+fn a_race_waits_for_its_card_and_stands_where_somebody_finishes() {
+    let mut race = race(RaceLayout::One);
+    let label = "Momentum reaches 80 % test accuracy".to_string();
+    race.pacing.moments = vec![Moment { time: 7.0, label, pause_secs: 0.5 }];
+    race.pacing.card = Some(Card { title: "A race".into(), lines: vec![], secs: 0.4 });
+    let theme = Theme::light();
+    let film = RaceFilm::new(&race, &theme, [640, 360], 90, 30).unwrap();
+    let times: Vec<f64> = (0..90).map(|frame| film.time(frame)).collect();
+    assert!(times.windows(2).all(|w| w[0] <= w[1]));
+    assert!(times[..12].iter().all(|t| *t == 0.0) && times[14] > 0.0, "{times:?}");
+    let still = times.iter().filter(|t| **t == 7.0).count();
+    assert!((14..=17).contains(&still), "{still}");
+    assert!(film.texts().iter().any(|t| t.starts_with("Momentum reaches")));
+    race.pacing = Pacing::default();
+    let bare = RaceFilm::new(&race, &theme, [640, 360], 90, 30).unwrap();
+    assert!(bare.time(1) > 0.0);
 }

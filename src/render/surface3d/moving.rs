@@ -111,7 +111,7 @@ impl<'a> MovingSurface<'a> {
         let seen: Vec<_> = seen.collect();
         let (azimuth, elevation) = vantage::best(&seen, look.azimuth, look.elevation);
         let way = look.camera.placed(azimuth, elevation);
-        let at = |share: f64| pace.position((share * (pace.frames - 1) as f64).round() as usize);
+        let at = |share: f64| pace.position((share * (pace.frames() - 1) as f64).round() as usize);
         let lowest = base.lowest();
         let ball = |share: f64| {
             let time = time(moving, at(share), end);
@@ -121,7 +121,7 @@ impl<'a> MovingSurface<'a> {
             let at = at(share);
             &plans[at.layer + usize::from(at.share > 0.5)]
         };
-        let flight = Flight::new(&way, ground, pace.frames, ball);
+        let flight = Flight::new(&way, ground, pace.frames(), ball);
         let width = box_width(viewport);
         let axes =
             Axes::new(&page.panels[0], &base, &scale, &moving.value_label, &layout.font, width);
@@ -223,7 +223,7 @@ impl Show for MovingSurface<'_> {
     }
 
     fn frames(&self) -> usize {
-        self.pace.frames
+        self.pace.frames()
     }
 
     fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
@@ -251,7 +251,7 @@ impl Show for MovingSurface<'_> {
             }
         };
         let ground = Ground { field: &field, light: &light, between: at.between() };
-        let frames = self.pace.frames;
+        let frames = self.pace.frames();
         let share = if frames == 1 { 1.0 } else { frame as f64 / (frames - 1) as f64 };
         let when = When { frame, share, time: time(moving, at, self.end), fade: 0.25 * self.end };
         self.stand.draw(canvas, &self.studio, &ground, when, theme.series_color(0));
@@ -265,6 +265,7 @@ impl Show for MovingSurface<'_> {
         for chart in &self.charts {
             chart.draw_moving(canvas, theme, moving.epoch(at));
         }
+        self.pace.draw_card(canvas, layout, frame, theme);
         Ok(())
     }
 
