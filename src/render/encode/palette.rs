@@ -106,6 +106,9 @@ impl Histogram {
     }
 }
 
+/// Colours farther than this (in OKLab) from what they are to show are not mixed into it.
+const FAR: f32 = 0.11;
+
 impl Palette {
     /// The palette of at most `size - 1` colours (and the transparent one; `size` from 16 to 256)
     /// for what `histogram` counted, with `keep` in it exactly as far as a quarter of it goes.
@@ -193,6 +196,10 @@ impl Palette {
             let near = self.labs[first];
             let mut best = distance_sq(near, lab);
             for (i, &other) in self.labs.iter().enumerate() {
+                // Alone on a soft edge it would stand out as a speck.
+                if distance_sq(other, lab) > FAR * FAR {
+                    continue;
+                }
                 let apart = distance_sq(near, other).max(1e-12);
                 let toward: f32 = (0..3).map(|k| (lab[k] - near[k]) * (other[k] - near[k])).sum();
                 let t = (toward / apart).clamp(0.0, 0.5);
