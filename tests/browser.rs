@@ -8,16 +8,17 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex};
 
-use lossreel::render::film::{self, Output};
-use lossreel::render::race::{Race, RaceFilm, Racer};
+use lossreel::render::film::Output;
 use lossreel::render::scene::{
     ContourPanel, Film, Grid, PathPoint, Quantity, Series, Split, Strip,
 };
+use lossreel::render::scenes::contour;
 use lossreel::render::scenes::heatmap::{Heatmap, HeatmapShow};
+use lossreel::render::scenes::race::standings::Record;
+use lossreel::render::scenes::race::{Race, RaceFilm, Racer};
 use lossreel::render::scenes::shadow::{ShadowFilm, ShadowShow, ShadowView};
-use lossreel::render::standings::Record;
+use lossreel::render::scenes::surface::{SurfaceFilm, SurfaceLook};
 use lossreel::render::surface3d::flight::CameraPath;
-use lossreel::render::surface3d::show::{SurfaceFilm, SurfaceLook};
 
 /// A bowl that is longer than wide, and a path into it.
 fn bowl() -> Film {
@@ -64,7 +65,7 @@ fn bowl() -> Film {
 
 fn write(path: &Path, frames: usize) {
     let output = Output { width: 960, height: 540, frames, ..Output::new(path) };
-    film::write(&bowl(), &output, &mut |_, _| {}).unwrap();
+    contour::write(&bowl(), &output, &mut |_, _| {}).unwrap();
 }
 
 /// The first of these programs that starts.

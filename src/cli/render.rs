@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use indicatif::ProgressBar;
 use lossreel::record::Run;
-use lossreel::render::film::{self, Dither, Format, Output, RenderReport};
-use lossreel::render::show::Show;
-use lossreel::render::theme::{Colormap, Theme};
+use lossreel::render::canvas::theme::{Colormap, Theme};
+use lossreel::render::encode::palette::Dither;
+use lossreel::render::film::show::Show;
+use lossreel::render::film::{self, Format, Output, RenderReport};
+use lossreel::render::scenes::contour;
 use lossreel::{Error, Result};
 
 use super::out::{Out, duration};
@@ -324,7 +326,7 @@ pub fn write(
     output: &Output,
     bar: &ProgressBar,
 ) -> Result<RenderReport> {
-    film::write(scene, output, &mut |done, total| {
+    contour::write(scene, output, &mut |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     })

@@ -4,19 +4,19 @@
 use std::path::PathBuf;
 
 use lossreel::record::{Joint, Run};
-use lossreel::render::contour_film::ContourFilm;
 use lossreel::render::film::Output;
-use lossreel::render::moving::MovingFilm;
-use lossreel::render::race::{RaceClock, RaceFilm, RaceLayout};
+use lossreel::render::film::show::Show;
 use lossreel::render::scene::{CurveStyle, Film, Relief};
 use lossreel::render::scenes::boundary::BoundaryShow;
+use lossreel::render::scenes::contour::ContourFilm;
 use lossreel::render::scenes::heatmap::{Heatmap, HeatmapShow};
 use lossreel::render::scenes::histograms::HistogramShow;
+use lossreel::render::scenes::moving_map::MovingFilm;
+use lossreel::render::scenes::moving_surface::MovingSurface;
+use lossreel::render::scenes::race::{RaceClock, RaceFilm, RaceLayout};
 use lossreel::render::scenes::shadow::ShadowShow;
 use lossreel::render::scenes::still::Still;
-use lossreel::render::show::Show;
-use lossreel::render::surface3d::moving::MovingSurface;
-use lossreel::render::surface3d::show::SurfaceFilm;
+use lossreel::render::scenes::surface::SurfaceFilm;
 use lossreel::stages::film::{
     ArrowChoice, Extras, PanelSource, contour_told, curves, curves_of_files,
 };

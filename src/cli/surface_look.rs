@@ -4,9 +4,9 @@ use std::path::Path;
 
 use lossreel::Result;
 use lossreel::render::film::Output;
+use lossreel::render::scenes::surface::SurfaceLook;
 use lossreel::render::surface3d::flight::CameraPath;
 use lossreel::render::surface3d::scale::Heights;
-use lossreel::render::surface3d::show::SurfaceLook;
 
 const HEADING: &str = "Surface in space";
 

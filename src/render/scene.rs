@@ -1,7 +1,9 @@
 //! What is drawn, as plain data: no model, no run folder, nothing computed here.
+
+use crate::render::canvas::Rect;
 //!
 //! Whoever has a path and a grid fills these structs and hands them to [`super::film::write`] or
-//! [`super::curve::write`].
+//! [`crate::render::scenes::curve::write`].
 
 /// A function's values on a rectangular grid of points.
 ///
@@ -18,6 +20,46 @@ pub struct Grid {
     /// Which values were interpolated and not evaluated, in the order of `values`; drawn a little
     /// dimmed. `None`: all were evaluated.
     pub interpolated: Option<Vec<bool>>,
+}
+
+/// The part of the plane that a panel shows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Domain {
+    /// Left and right end.
+    pub x: [f64; 2],
+    /// Lower and upper end.
+    pub y: [f64; 2],
+}
+
+impl Domain {
+    /// The grid's extent; along an axis with a single sample, the path's extent with a margin.
+    pub fn of(panel: &ContourPanel) -> Self {
+        let along = |coordinates: &[f64], of_path: fn(&PathPoint) -> f64| {
+            let (first, last) = (coordinates[0], coordinates[coordinates.len() - 1]);
+            if last > first {
+                return [first, last];
+            }
+            let reach = panel
+                .path
+                .iter()
+                .map(|p| (of_path(p) - first).abs())
+                .filter(|r| r.is_finite())
+                .fold(0.0, f64::max);
+            let half = if reach > 0.0 { 1.15 * reach } else { 0.5 * first.abs().max(1.0) };
+            [first - half, first + half]
+        };
+        Self { x: along(&panel.grid.xs, |p| p.x), y: along(&panel.grid.ys, |p| p.y) }
+    }
+
+    /// Pixels from plane coordinates in `frame`.
+    pub fn px_from_plane(&self, frame: Rect, x: f64, y: f64) -> (f32, f32) {
+        let u = (x - self.x[0]) / (self.x[1] - self.x[0]);
+        let v = (y - self.y[0]) / (self.y[1] - self.y[0]);
+        (
+            frame.x + (u * f64::from(frame.w)) as f32,
+            frame.bottom() - (v * f64::from(frame.h)) as f32,
+        )
+    }
 }
 
 /// One snapshot of a path in the plane.

@@ -8,7 +8,7 @@ use crate::dataset::planar;
 use crate::landscape::Plane;
 use crate::parallel;
 use crate::record::{Run, RunSnapshots};
-use crate::render::scale::thousands;
+use crate::render::page::scale::thousands;
 use crate::render::scene::{ContourPanel, PathPoint};
 use crate::render::scenes::boundary::{BoundaryFilm, InputSpace};
 use crate::spec::Spec;

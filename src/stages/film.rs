@@ -7,7 +7,7 @@ use crate::landscape::{GradientStore, Header, Plane, SurfaceStore};
 use crate::names::named_enum;
 use crate::optim::RuleName;
 use crate::record::{Metrics, Run, Status};
-use crate::render::scale::{number, significant, thousands};
+use crate::render::page::scale::{number, significant, thousands};
 use crate::render::scene::{
     Arrows, ContourPanel, CurveFigure, Film, Gradient, Grid, Inset, PathPoint, Quantity, Relief,
     Series, Split,

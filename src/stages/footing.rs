@@ -4,7 +4,7 @@
 use crate::Result;
 use crate::dataset::{DataSet, planar};
 use crate::landscape::{Cell, Header, Plane, SurfaceStore};
-use crate::render::scale::{significant, thousands};
+use crate::render::page::scale::{significant, thousands};
 use crate::spec::Spec;
 
 /// One panel's footing.

@@ -2,9 +2,9 @@
 
 use crate::landscape::{Plane, Stack, StackKind, SurfaceStore};
 use crate::record::Run;
-use crate::render::moving::{Ball, Moving, MovingLayer};
-use crate::render::scale::thousands;
+use crate::render::page::scale::thousands;
 use crate::render::scene::{Clock, ContourPanel, Grid, PathPoint, Quantity, Series, Split};
+use crate::render::scenes::moving_map::{Ball, Moving, MovingLayer};
 use crate::spec::Spec;
 use crate::stages::footing::{self, ErrorOf};
 use crate::stages::telling::Telling;

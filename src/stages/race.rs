@@ -2,10 +2,10 @@
 
 use crate::landscape::{JointLosses, SurfaceStore};
 use crate::record::{EpochRecord, Joint, Metrics, Run, Status};
-use crate::render::race::{Race, RaceClock, RaceLayout, Racer};
-use crate::render::scale::{number, significant};
+use crate::render::page::scale::{number, significant};
 use crate::render::scene::{ContourPanel, Grid, Moment, PathPoint, Quantity, Series, Split};
-use crate::render::standings::{Goal, Measure, Record, finish};
+use crate::render::scenes::race::standings::{Goal, Measure, Record, finish};
+use crate::render::scenes::race::{Race, RaceClock, RaceLayout, Racer};
 use crate::spec::Spec;
 use crate::stages::footing::{self, ErrorOf};
 use crate::stages::telling::{StripChart, Telling, Told};

@@ -6,7 +6,7 @@ use super::telling::Telling;
 use crate::landscape::{Plane, PlaneKind};
 use crate::network::ParamLayout;
 use crate::record::{Run, RunSnapshots};
-use crate::render::scale::significant;
+use crate::render::page::scale::significant;
 use crate::render::scene::PathPoint;
 use crate::render::scenes::shadow::{ShadowFilm, ShadowView};
 use crate::rng::Streams;
@@ -145,7 +145,7 @@ pub fn gather(
              path. Between snapshots (dots) interpolated.",
             describe(&spec),
             footing::count(plane.about.path.len(), "snapshot"),
-            crate::render::scale::thousands(&layout.dim().to_string()),
+            crate::render::page::scale::thousands(&layout.dim().to_string()),
             significant(200.0 / layout.dim() as f64, 1),
         ),
         views: vec![random_view, principal_view],

@@ -2,7 +2,7 @@
 //! or what `lossreel curvature` found afterwards, and the edge of stability beside it.
 
 use crate::record::{Metrics, Run};
-use crate::render::scale::significant;
+use crate::render::page::scale::significant;
 use crate::render::scene::{Quantity, Series, Split};
 use crate::spec::Spec;
 use crate::{Error, Result};

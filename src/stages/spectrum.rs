@@ -2,7 +2,7 @@
 
 use crate::landscape::Plane;
 use crate::record::Run;
-use crate::render::scale::thousands;
+use crate::render::page::scale::thousands;
 use crate::render::scenes::spectrum::{PathSpectrum, SpectrumFigure};
 use crate::trajectory::{Centring, null_explained_variance};
 use crate::{Error, Result};

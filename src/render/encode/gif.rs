@@ -167,9 +167,9 @@ fn unwritable(error: gif::EncodingError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::color::Color;
+    use crate::render::canvas::color::Color;
     use crate::render::encode::palette::Histogram;
-    use crate::render::output::Dither;
+    use crate::render::encode::palette::Dither;
 
     /// Decodes to full frames of RGBA with their delays.
     fn decode(bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<u16>) {

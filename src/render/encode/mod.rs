@@ -6,9 +6,6 @@ pub mod lzw;
 pub mod mp4;
 pub mod mux;
 pub mod palette;
-pub mod pdf;
-pub mod png;
-pub mod svg;
 pub mod y4m;
 pub mod yuv;
 

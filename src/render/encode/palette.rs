@@ -13,14 +13,24 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
 
-use crate::render::color::Color;
-use crate::render::output::Dither;
+use crate::render::canvas::color::Color;
 
 /// Index 0 is transparent ("as in the frame before"); colours start at 1.
 pub const TRANSPARENT: u8 = 0;
 
 /// Bits a channel of the table for colours that are not exact.
 const BITS: u32 = 6;
+
+/// How a GIF shows colours that its palette lacks.
+    pub dither: Dither,
+    /// A GIF or MP4 that would be larger is made again with fewer frames a second, fewer colours or
+    /// a lower quality, and at last smaller, until it fits; the report says what was done.
+    pub max_bytes: Option<u64>,
+    /// A still that is written as well, `.png`, `.svg` or `.pdf`: the frame that stands for the whole.
+    pub poster: Option<PathBuf>,
+    /// A page with nine frames that is written as well, `.png`.
+    pub contact_sheet: Option<PathBuf>,
+}
 
 /// At most 255 colours, and the nearest of them to any colour.
 pub struct Palette {

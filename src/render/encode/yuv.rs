@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use crate::render::raster::Raster;
+use crate::render::canvas::raster::Raster;
 
 /// A picture in three planes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,8 +103,8 @@ impl Yuv {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::canvas::color::Color;
     use crate::render::canvas::{Canvas as _, Rect};
-    use crate::render::color::Color;
 
     #[test]
     fn primaries_have_the_codes_of_bt709() {

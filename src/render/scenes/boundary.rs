@@ -2,21 +2,23 @@
 //! beside the path that its weights take.
 
 use crate::error::{Error, Result};
+use crate::render::canvas::color::Color;
+use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle, polyline};
-use crate::render::color::Color;
-use crate::render::contour;
-use crate::render::field::{Domain, Field};
-use crate::render::layout::{Layout, PanelBox};
+use crate::render::film::show::Show;
+use crate::render::map::contour;
+use crate::render::map::field::Field;
+use crate::render::scene::Domain;
+use crate::render::map::panel;
+use crate::render::map::path::{Pen, Track};
+use crate::render::page::colorbar;
+use crate::render::page::layout::{Layout, PanelBox};
+use crate::render::page::scale::LevelScale;
+use crate::render::page::timeline::Timeline;
 use crate::render::page::{Furniture, Page};
-use crate::render::panel;
-use crate::render::path::{Pen, Track};
-use crate::render::scale::LevelScale;
 use crate::render::scene::{ContourPanel, Pacing, Strip};
-use crate::render::show::Show;
-use crate::render::theme::Theme;
-use crate::render::timeline::Timeline;
 
-use super::axes::{Axes, draw_heading, frame_in, gutters, heading_height};
+use crate::render::page::axes::{Axes, draw_heading, frame_in, gutters, heading_height};
 
 /// What a net answers over a rectangle of inputs.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -408,7 +410,7 @@ impl Show for BoundaryShow<'_> {
             let place = PanelBox { cell, ..self.place };
             panel::draw(canvas, &film.panel, &place, &self.layout, &self.scale, theme, &px);
             if let Some(bar) = self.layout.colorbar {
-                panel::draw_colorbar(
+                colorbar::draw_bands(
                     canvas,
                     bar,
                     &film.value_label,

@@ -2,22 +2,23 @@
 //! box of its own. With a path it is a film.
 
 use crate::error::{Error, Result};
+use crate::render::canvas::text;
+use crate::render::canvas::theme::{Colormap, Theme};
 use crate::render::canvas::{Canvas, Rect, Stroke, TextStyle};
-use crate::render::chart::{self, Chart, Future};
-use crate::render::colorbar::BarPoints;
-use crate::render::field::{Domain, Marks};
-use crate::render::layout::{Contents, Layout};
-use crate::render::masthead::Masthead;
+use crate::render::film::show::Show;
+use crate::render::map::field::Marks;
+use crate::render::scene::Domain;
+use crate::render::map::panel;
+use crate::render::map::path::{Pen, Track};
+use crate::render::page::chart::{self, Chart, Future};
+use crate::render::page::colorbar::BarPoints;
+use crate::render::page::layout::{Contents, Layout};
+use crate::render::page::masthead::Masthead;
+use crate::render::page::readout;
+use crate::render::page::scale::{log_ticks, significant, ticks, widest_tick};
+use crate::render::page::timeline::Timeline;
 use crate::render::page::{self, Furniture};
-use crate::render::panel;
-use crate::render::path::{Pen, Track};
-use crate::render::readout;
-use crate::render::scale::{log_ticks, significant, ticks, widest_tick};
 use crate::render::scene::{ContourPanel, Grid, Pacing, PathPoint, Strip};
-use crate::render::show::Show;
-use crate::render::text;
-use crate::render::theme::{Colormap, Theme};
-use crate::render::timeline::Timeline;
 
 /// From values to colours.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -266,7 +267,7 @@ impl<'a> HeatmapShow<'a> {
         for value in self.scale.ticks(((bar.h / (2.2 * font.small)) as usize).clamp(2, 8)) {
             let y = y_of(self.scale.share(value));
             canvas.line(&[(bar.right(), y), (bar.right() + 4.0 * s, y)], &tick);
-            let baseline = y + 0.5 * crate::render::text::CAP_HEIGHT * font.small;
+            let baseline = y + 0.5 * crate::render::canvas::text::CAP_HEIGHT * font.small;
             canvas.text(&significant(value, 4), bar.right() + 8.0 * s, baseline, &style);
         }
         let title = TextStyle::new(font.small, theme.text);

@@ -6,13 +6,13 @@
 use tiny_skia::PathBuilder;
 
 use crate::error::{Error, Result};
+use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
+use crate::render::film::show::Show;
+use crate::render::page::scale::{fixed, number, significant, thousands};
+use crate::render::page::timeline::Timeline;
 use crate::render::page::{Furniture, Page};
-use crate::render::scale::{fixed, number, significant, thousands};
 use crate::render::scene::{Clock, Pacing, PathPoint, Strip};
-use crate::render::show::Show;
-use crate::render::theme::Theme;
-use crate::render::timeline::Timeline;
 
 /// The weights of one layer (or of all) at every snapshot.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,13 +1,19 @@
-//! Scenes beside the contour film, one a file: its data, and the [`Show`](super::show::Show) that
-//! draws it.
+//! What can be shown, one file a scene: its plain data, its body, its words.
 
-pub mod axes;
 pub mod boundary;
+pub mod contour;
+pub mod curve;
 pub mod heatmap;
 pub mod histograms;
+pub mod moving_map;
+pub mod moving_surface;
+pub mod race;
 pub mod shadow;
 pub mod spectrum;
+pub mod stack;
 pub mod still;
+pub mod surface;
+pub mod twin;
 
 #[cfg(test)]
 mod tests;

@@ -3,17 +3,17 @@
 //! shadow on it hardly moves, while its shadow on its principal plane is nearly as long as itself.
 
 use crate::error::{Error, Result};
+use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
-use crate::render::field::Domain;
+use crate::render::film::show::Show;
+use crate::render::scene::Domain;
+use crate::render::map::path::{Pen, Track};
+use crate::render::page::scale::significant;
+use crate::render::page::timeline::Timeline;
 use crate::render::page::{Furniture, Page};
-use crate::render::path::{Pen, Track};
-use crate::render::scale::significant;
 use crate::render::scene::{Pacing, PathPoint, Strip};
-use crate::render::show::Show;
-use crate::render::theme::Theme;
-use crate::render::timeline::Timeline;
 
-use super::axes::{Axes, draw_heading, frame_in, gutters, heading_height};
+use crate::render::page::axes::{Axes, draw_heading, frame_in, gutters, heading_height};
 
 /// One path in one plane.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -4,15 +4,15 @@
 //! first component and 76 % on two (Antognini and Sohl-Dickstein 2018). What a plane tells about a
 //! run is what it holds beyond that, so the walk stands beside every bar.
 
-use super::axes::{Axes, draw_heading, frame_in, gutters, heading_height};
 use super::still::Figure;
 use crate::error::{Error, Result};
+use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
-use crate::render::field::Domain;
+use crate::render::scene::Domain;
+use crate::render::page::axes::{Axes, draw_heading, frame_in, gutters, heading_height};
+use crate::render::page::scale::significant;
 use crate::render::page::{Furniture, Page};
-use crate::render::scale::significant;
 use crate::render::scene::{Pacing, Strip};
-use crate::render::theme::Theme;
 
 /// One path's spectrum.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -2,9 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::render::canvas::Canvas;
+use crate::render::canvas::theme::Theme;
+use crate::render::film::show::Show;
 use crate::render::film::{self, Output, RenderReport};
-use crate::render::show::Show;
-use crate::render::theme::Theme;
 
 /// A figure that is drawn once.
 pub trait Figure: Sync {

@@ -6,16 +6,16 @@ use super::histograms::{HistogramFilm, HistogramShow, LayerHistogram};
 use super::shadow::{ShadowFilm, ShadowShow, ShadowView};
 use super::spectrum::{PathSpectrum, SpectrumFigure};
 use super::still::{self, Still};
-use crate::render::contour_film::ContourFilm;
+use crate::render::canvas::theme::Theme;
 use crate::render::film::Output;
-use crate::render::golden::{assert_golden_show, film, panel, strip, two_panels};
+use crate::render::film::show::{self, Show};
 use crate::render::scene::{
     Arrows, Card, Clock, CurveFigure, CurveStyle, Film, Gradient, Inset, Moment, Pacing, PathPoint,
     Quantity, Relief, Series, Split,
 };
-use crate::render::show::{self, Show};
-use crate::render::theme::Theme;
-use crate::render::words::assert_legible;
+use crate::render::scenes::contour::ContourFilm;
+use crate::render::tests::golden::{assert_golden_show, film, panel, strip, two_panels};
+use crate::render::tests::words::assert_legible;
 use crate::trajectory::{Centring, null_explained_variance};
 
 const SIZE: [u32; 2] = [640, 360];

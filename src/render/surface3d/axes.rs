@@ -9,14 +9,14 @@ use super::framing::corners;
 use super::heightfield::HeightField;
 use super::vantage::covered;
 use super::vec3::Vec3;
+use crate::render::canvas::color::Color;
+use crate::render::canvas::text::CAP_HEIGHT;
+use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
-use crate::render::color::Color;
-use crate::render::field::Domain;
-use crate::render::layout::Type;
-use crate::render::scale::{LevelScale, Spacing, log_ticks, number, significant, ticks};
+use crate::render::scene::Domain;
+use crate::render::page::layout::Type;
+use crate::render::page::scale::{LevelScale, Spacing, log_ticks, number, significant, ticks};
 use crate::render::scene::ContourPanel;
-use crate::render::text::CAP_HEIGHT;
-use crate::render::theme::Theme;
 
 /// Ticks and labels of one box.
 #[derive(Debug, Clone)]

@@ -149,6 +149,11 @@ pub fn fit(
     (focal, centre)
 }
 
+/// What the camera looks at in a box of height `relief`.
+pub fn middle(relief: f32) -> Vec3 {
+    [0.0, 0.0, 0.42 * relief]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,18 +2,18 @@
 //!
 //! A key says from where the box is seen (azimuth, elevation, distance), how much the camera looks
 //! at the ball instead of the middle of the box, and how much it flies with the ball: above and
-//! behind it. Between keys every number runs along a monotone cubic ([`crate::render::pchip`]).
+//! behind it. Between keys every number runs along a monotone cubic ([`crate::render::map::pchip`]).
 
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::camera::View;
-use super::framing::middle;
+use super::camera::middle;
 use super::heightfield::HeightField;
 use super::vec3::{Vec3, add, lerp, scale};
 use crate::error::{Error, Result};
-use crate::render::pchip::Pchip;
+use crate::render::map::pchip::Pchip;
 
 /// The camera at one moment of the film.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -348,7 +348,7 @@ mod tests {
 
     #[test]
     fn a_camera_that_follows_stays_above_ground_and_sees_the_ball() {
-        use crate::render::scale::LevelScale;
+        use crate::render::page::scale::LevelScale;
         use crate::render::scene::{Clock, ContourPanel, Grid, PathPoint};
         use crate::render::surface3d::trail::Trail;
         use crate::render::surface3d::vantage;

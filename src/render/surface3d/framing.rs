@@ -27,11 +27,6 @@ pub fn relief(windows: &[Window], way: &CameraPath) -> f32 {
     BOLDER.into_iter().find(|r| focal(*r) >= 0.96 * natural).unwrap_or(NATURAL)
 }
 
-/// What the camera looks at in a box of height `relief`.
-pub fn middle(relief: f32) -> Vec3 {
-    [0.0, 0.0, 0.42 * relief]
-}
-
 /// The corners of a box.
 pub fn corners(half: [f32; 2], top: f32) -> Vec<Vec3> {
     let side = |k: usize, bit: usize| if k >> bit & 1 == 1 { 1.0 } else { -1.0 };

@@ -8,8 +8,9 @@
 
 use super::spline;
 use super::vec3::{Vec3, unit};
-use crate::render::field::{Domain, fill_holes};
-use crate::render::scale::LevelScale;
+use crate::render::map::field::fill_holes;
+use crate::render::scene::Domain;
+use crate::render::page::scale::LevelScale;
 use crate::render::scene::{ContourPanel, Grid};
 
 /// How far above the floor the least value stands, as a share of the relief.
@@ -353,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_stretched_surface_is_the_one_made_so_high() {
-        let panel = crate::render::golden::panel(21, 15, 3);
+        let panel = crate::render::tests::golden::panel(21, 15, 3);
         let scale = LevelScale::new(panel.grid.values.iter().copied());
         let (low, high) =
             (HeightField::new(&panel, &scale, 1.0), HeightField::new(&panel, &scale, 1.7));

@@ -180,7 +180,7 @@ impl LightMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::scale::LevelScale;
+    use crate::render::page::scale::LevelScale;
     use crate::render::scene::{ContourPanel, Grid};
 
     fn horizon_of(f: impl Fn(f64, f64) -> f64) -> Horizon {

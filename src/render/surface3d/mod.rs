@@ -5,22 +5,18 @@
 //! [`zbuffer`] finds what is in front, four samples a pixel; [`shade`] and [`paint`] give it light
 //! and colour; [`solids`] are the path's tube and its ball; [`axes`] draws the box around;
 //! [`stand`] puts them into a window, [`show`] windows and texts on a page as a
-//! [`crate::render::show::Show`]; [`moving`] does it for a surface that changes.
+//! [`crate::render::film::show::Show`]; [`moving`] does it for a surface that changes.
 
 pub mod axes;
-pub mod bar;
 pub mod camera;
 pub mod flight;
 pub mod framing;
 pub mod heightfield;
 pub mod horizon;
-pub mod moving;
 pub mod paint;
 pub mod picture;
-pub mod place;
 pub mod scale;
 pub mod shade;
-pub mod show;
 pub mod solids;
 pub mod spline;
 pub mod stand;

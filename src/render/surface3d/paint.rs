@@ -3,9 +3,9 @@
 use std::sync::LazyLock;
 
 use super::heightfield::HeightField;
-use crate::render::color::{Color, linear_from_srgb};
-use crate::render::scale::{LevelScale, significant};
-use crate::render::theme::Theme;
+use crate::render::canvas::color::{Color, linear_from_srgb};
+use crate::render::canvas::theme::Theme;
+use crate::render::page::scale::{LevelScale, significant};
 
 /// Linear red, green, blue.
 pub type Light = [f32; 3];

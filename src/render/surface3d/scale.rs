@@ -2,7 +2,7 @@
 //! the user says.
 
 use crate::error::{Error, Result};
-use crate::render::scale::{LevelScale, Spacing, ticks};
+use crate::render::page::scale::{LevelScale, Spacing, ticks};
 
 /// How heights grow with values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

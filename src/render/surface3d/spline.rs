@@ -1,7 +1,7 @@
 //! The curve through samples of a loss that shading can stand: a C2 cubic spline whose slopes are
 //! held in bounds.
 //!
-//! A monotone cubic ([`crate::render::pchip`]) has a kink in its curvature at every sample and a
+//! A monotone cubic ([`crate::render::map::pchip`]) has a kink in its curvature at every sample and a
 //! level spot at every local extremum of the samples; under a light both show as facets in a smooth
 //! bowl. A plain spline has neither, but swings beyond its samples beside a jump. Here the spline's
 //! slope at a sample is kept where `|s| <= M/2 + 5m/2` (`M` and `m`: the larger and the smaller of

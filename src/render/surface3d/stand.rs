@@ -14,10 +14,10 @@ use super::shade::Lamps;
 use super::trail::{Drawn, Sizes, Trail};
 use super::vantage;
 use super::vec3::Vec3;
+use crate::render::canvas::color::Color;
+use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Canvas, Cap, Rect, Stroke};
-use crate::render::color::Color;
-use crate::render::layout::Type;
-use crate::render::theme::Theme;
+use crate::render::page::layout::Type;
 
 /// One surface's place, made ready.
 pub struct Stand {

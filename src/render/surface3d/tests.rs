@@ -7,16 +7,16 @@ use super::horizon::Horizon;
 use super::paint::Paint;
 use super::picture::{self, Scene};
 use super::scale::Heights;
-use super::show::{SurfaceFilm, SurfaceLook};
 use super::solids::Solids;
+use crate::render::canvas::raster::Raster;
+use crate::render::canvas::theme::Theme;
+use crate::render::film::show::{Show, backdrop, frame};
 use crate::render::film::{Output, write_show};
-use crate::render::golden::{assert_golden, film, panel, two_panels};
-use crate::render::raster::Raster;
-use crate::render::scale::LevelScale;
+use crate::render::page::scale::LevelScale;
 use crate::render::scene::{ContourPanel, Film, Grid};
-use crate::render::show::{Show, backdrop, frame};
-use crate::render::theme::Theme;
-use crate::render::words::assert_legible;
+use crate::render::scenes::surface::{SurfaceFilm, SurfaceLook};
+use crate::render::tests::golden::{assert_golden, film, panel, two_panels};
+use crate::render::tests::words::assert_legible;
 
 /// A surface on a square from -1 to 1.
 fn surface(n: usize, f: impl Fn(f64, f64) -> f64) -> ContourPanel {
@@ -130,7 +130,7 @@ fn assert_golden_show(name: &str, show: &dyn Show, at: usize) {
     let picture = frame(show, &backdrop(show).unwrap(), at).unwrap();
     let [width, height] = show.size();
     let file = std::fs::File::create(&path).unwrap();
-    crate::render::encode::png::write(file, picture.rgba(), width, height).unwrap();
+    crate::render::canvas::png::write(file, picture.rgba(), width, height).unwrap();
     assert_golden(name, &path);
 }
 

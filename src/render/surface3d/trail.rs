@@ -7,12 +7,12 @@ use super::paint::{Light, gap, linear, place};
 use super::solids::Solids;
 use super::vec3::{Vec3, add, scale};
 use crate::render::canvas::Rect;
-use crate::render::color::Color;
-use crate::render::field::Domain;
-use crate::render::path::Track;
-use crate::render::scale::LevelScale;
+use crate::render::canvas::color::Color;
+use crate::render::canvas::theme::Theme;
+use crate::render::scene::Domain;
+use crate::render::map::path::Track;
+use crate::render::page::scale::LevelScale;
 use crate::render::scene::{Clock, ContourPanel};
-use crate::render::theme::Theme;
 
 /// Steps from the oldest to the newest part of the tail.
 const SHADES: usize = 12;

@@ -103,7 +103,7 @@ pub fn covered(field: &HeightField, p: Vec3, eye: Vec3) -> bool {
 mod tests {
     use super::super::trail::Trail;
     use super::*;
-    use crate::render::scale::LevelScale;
+    use crate::render::page::scale::LevelScale;
     use crate::render::scene::{Clock, ContourPanel, Grid, PathPoint};
 
     #[test]

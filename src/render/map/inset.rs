@@ -1,0 +1,86 @@
+//! The picture in the picture: the panel's path seen in another plane, in a corner of the panel and
+//! to its scale, so that a way that is long in one plane and short in the other looks it.
+
+use crate::render::canvas::theme::Theme;
+use crate::render::canvas::{Canvas, Rect, Stroke, TextStyle, polyline};
+use crate::render::scene::Domain;
+use crate::render::map::path::{Pen, Track};
+use crate::render::page::layout::Layout;
+use crate::render::page::readout;
+use crate::render::scene::{Clock, Inset};
+
+/// An inset, laid out.
+pub struct InsetView<'a> {
+    title: &'a str,
+    plate: Rect,
+    view: Rect,
+    track: Track,
+}
+
+impl<'a> InsetView<'a> {
+    /// Places `inset` in a corner of `frame`, which shows `domain`, away from the path at `path_px`.
+    /// `None` where the frame is too small, and for a path without a finite point.
+    pub fn new(
+        inset: &'a Inset,
+        clock: Clock,
+        domain: Domain,
+        frame: Rect,
+        layout: &Layout,
+        path_px: &[(f32, f32)],
+    ) -> Option<Self> {
+        let side = (0.3 * frame.w.min(frame.h)).round();
+        let head = 1.75 * layout.font.small;
+        if side < 5.0 * layout.font.small {
+            return None;
+        }
+        let style =
+            TextStyle::new(0.92 * layout.font.small, crate::render::canvas::color::Color::hex(0));
+        let width =
+            side.max((style.width(&inset.title) + 1.2 * layout.font.small).min(0.6 * frame.w));
+        let gap = 8.0 * layout.s;
+        let plate = readout::free_corner(frame, (width, side + head), gap, layout, path_px);
+        let view = Rect::new(plate.x, plate.y + head, width, side);
+        // The middle of the path in the middle of the view, units as in the frame.
+        let finite = || inset.path.iter().filter(|p| p.x.is_finite() && p.y.is_finite());
+        let middle = |of: fn(&crate::render::scene::PathPoint) -> f64| {
+            let range = finite()
+                .map(of)
+                .fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], v| [a.min(v), b.max(v)]);
+            (range[0] <= range[1]).then_some(0.5 * (range[0] + range[1]))
+        };
+        let (cx, cy) = (middle(|p| p.x)?, middle(|p| p.y)?);
+        let half = |d: [f64; 2], px: f32, of: f32| 0.5 * (d[1] - d[0]) * f64::from(px / of);
+        let (hx, hy) = (half(domain.x, view.w, frame.w), half(domain.y, view.h, frame.h));
+        let own = Domain { x: [cx - hx, cx + hx], y: [cy - hy, cy + hy] };
+        let track = Track::with_clock(&inset.path, clock, own, view, layout.s);
+        Some(Self { title: &inset.title, plate, view, track })
+    }
+
+    /// What it covers of the frame.
+    pub fn plate(&self) -> Rect {
+        self.plate
+    }
+
+    /// Draws the plate.
+    pub fn draw_static(&self, canvas: &mut dyn Canvas, layout: &Layout, theme: &Theme) {
+        canvas.rect(self.plate, theme.background);
+        let (p, v) = (self.plate, self.view);
+        let corners =
+            [(p.x, p.y), (p.right(), p.y), (p.right(), v.bottom()), (p.x, v.bottom()), (p.x, p.y)];
+        if let Some(outline) = polyline(&corners) {
+            let width = layout.s.max(1.0);
+            canvas.stroke(&outline, &Stroke::solid(theme.muted.alpha(0.8), width));
+        }
+        let size = 0.92 * layout.font.small;
+        let style = TextStyle::new(size, theme.text);
+        let text = style.fit(self.title, p.w - 1.1 * size);
+        canvas.text(&text, p.x + 0.55 * size, p.y + 1.3 * size, &style);
+    }
+
+    /// The path until `time`.
+    pub fn draw_moving(&self, canvas: &mut dyn Canvas, time: f64, pen: &Pen) {
+        canvas.set_clip(Some(self.view));
+        self.track.draw(canvas, time, pen);
+        canvas.set_clip(None);
+    }
+}

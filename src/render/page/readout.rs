@@ -1,0 +1,279 @@
+//! The read-out of a panel: the epoch of the frame, and of the last snapshot passed its step,
+//! learning rate, and both losses, the snapshot's own and the one on the plane below it. The two
+//! differ by what the plane leaves out; showing one alone makes readers think the other wrong.
+
+use crate::render::canvas::theme::Theme;
+use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
+use crate::render::page::layout::{Layout, PanelBox, corner_plate};
+use crate::render::page::scale::{fixed, number, thousands};
+use crate::render::scene::{Clock, PathPoint};
+
+/// The lines of a read-out: name and value, the epoch first.
+pub fn rows(path: &[PathPoint], epoch: f64, span: f64) -> Vec<(&'static str, String)> {
+    rows_at(path, Clock::Epoch, epoch, span)
+}
+
+/// The same by another clock: `time` and `span` are in its unit.
+pub fn rows_at(
+    path: &[PathPoint],
+    clock: Clock,
+    time: f64,
+    span: f64,
+) -> Vec<(&'static str, String)> {
+    let passed = path.partition_point(|p| clock.time(p) <= time).max(1);
+    let Some(snapshot) = path.get(passed - 1) else { return Vec::new() };
+    // A run that ended earlier shows its own last epoch.
+    let last = path[path.len() - 1].epoch;
+    let (epoch, epochs) = match (clock, path.get(passed)) {
+        (Clock::Epoch | Clock::Snapshot, _) => (time.min(last), span),
+        // Epochs are even in the steps of one run.
+        (Clock::Step, Some(next)) => {
+            let (a, b) = (clock.time(snapshot), clock.time(next));
+            let share = if b > a { ((time - a) / (b - a)).clamp(0.0, 1.0) } else { 0.0 };
+            (snapshot.epoch + share * (next.epoch - snapshot.epoch), last)
+        }
+        (Clock::Step, None) => (last, last),
+    };
+    let decimals = if epochs >= 20.0 { 1 } else { 2 };
+    let mut rows = vec![
+        ("epoch", fixed(epoch, decimals)),
+        ("step", thousands(&snapshot.step.to_string())),
+        ("learning rate", number(snapshot.lr)),
+        ("true loss", loss(snapshot.true_loss)),
+    ];
+    rows.push(("in-plane loss", snapshot.plane_loss.map_or("–".into(), loss)));
+    rows
+}
+
+/// A loss as text.
+pub fn loss(value: f64) -> String {
+    match value.abs() {
+        _ if !value.is_finite() => "diverged".into(),
+        v if v >= 1e6 => number(value),
+        v if v >= 10.0 => fixed(value, 2),
+        v if v >= 0.1 => fixed(value, 3),
+        v if v >= 0.001 => fixed(value, 4),
+        _ => number(value),
+    }
+}
+
+/// Where the read-out of a panel goes, and whether that is on a plate in the frame, away from the
+/// path; `None` where there is no room.
+pub fn place(panel: &PanelBox, layout: &Layout, path_px: &[(f32, f32)]) -> Option<(Rect, bool)> {
+    let beside = panel.readout.map(|rect| (rect, false));
+    beside.or_else(|| corner(panel.frame, layout, path_px).map(|rect| (rect, true)))
+}
+
+/// Points all over `plate`: contour labels that keep clear of them keep off it.
+pub fn spots(plate: Rect, layout: &Layout) -> impl Iterator<Item = (f32, f32)> {
+    let step = layout.font.small;
+    let count = |length: f32| (length / step).ceil().max(1.0) as usize;
+    let (nx, ny) = (count(plate.w), count(plate.h));
+    (0..=ny).flat_map(move |j| {
+        let y = plate.y + plate.h * j as f32 / ny as f32;
+        (0..=nx).map(move |i| (plate.x + plate.w * i as f32 / nx as f32, y))
+    })
+}
+
+/// The place of a read-out in a corner of `frame`; `None` where the frame is too small.
+fn corner(frame: Rect, layout: &Layout, path_px: &[(f32, f32)]) -> Option<Rect> {
+    let size = corner_plate(frame, &layout.font)?;
+    Some(free_corner(frame, size, 8.0 * layout.s, layout, path_px))
+}
+
+/// A plate of width and height `size` in the corner of `frame`, `inset` pixels from its edges, that
+/// is the first one, from the top right, that is farthest from the path or hides least of it.
+pub fn free_corner(
+    frame: Rect,
+    (w, h): (f32, f32),
+    inset: f32,
+    layout: &Layout,
+    path_px: &[(f32, f32)],
+) -> Rect {
+    let (left, right) = (frame.x + inset, frame.right() - w - inset);
+    let (top, bottom) = (frame.y + inset, frame.bottom() - h - inset);
+    let corners = [(right, top), (left, top), (right, bottom), (left, bottom)];
+    let merit = |(x, y): (f32, f32)| {
+        let distance = |p: &(f32, f32)| {
+            let dx = (x - p.0).max(p.0 - x - w).max(0.0);
+            let dy = (y - p.1).max(p.1 - y - h).max(0.0);
+            dx.hypot(dy)
+        };
+        let nearest = path_px.iter().map(distance).fold(60.0 * layout.s, f32::min);
+        let hidden = path_px.iter().filter(|p| distance(p) < 12.0 * layout.s).count();
+        nearest - hidden as f32
+    };
+    let mut best = corners[0];
+    for corner in corners {
+        if merit(corner) > merit(best) + 0.5 {
+            best = corner;
+        }
+    }
+    Rect::new(best.0, best.1, w, h)
+}
+
+/// Draws `rows` in `place`: as a list beside a frame or on a plate inside it, stacked where the
+/// place is narrow, as columns or as one line where it is low.
+pub fn draw(
+    canvas: &mut dyn Canvas,
+    place: Rect,
+    on_plate: bool,
+    rows: &[(&'static str, String)],
+    layout: &Layout,
+    theme: &Theme,
+) {
+    let font = layout.font;
+    if rows.is_empty() {
+    } else if place.h < 2.0 * font.small {
+        draw_line(canvas, place, rows, font.small, theme);
+    } else if place.h < 4.0 * font.small {
+        draw_columns(canvas, place, rows, font.small, theme);
+    } else if place.w < 10.8 * font.small {
+        draw_stack(canvas, place, rows, font.small, theme);
+    } else if on_plate {
+        canvas.rect(place, theme.background.alpha(0.9));
+        let pad = 0.7 * font.small;
+        let (w, h) = (place.w - 2.0 * pad, place.h - pad);
+        let inner = Rect::new(place.x + pad, place.y + 0.5 * pad, w, h);
+        draw_list(canvas, inner, rows, font.small, layout.s, theme);
+    } else {
+        let size = if place.w >= 12.4 * font.label { font.label } else { font.small };
+        draw_list(canvas, place, rows, size, layout.s, theme);
+    }
+}
+
+/// One under the other in type of `size` pixels, the epoch large; `s` pixels a design pixel.
+pub fn draw_list(
+    canvas: &mut dyn Canvas,
+    place: Rect,
+    rows: &[(&'static str, String)],
+    size: f32,
+    s: f32,
+    theme: &Theme,
+) {
+    if rows.is_empty() {
+        return;
+    }
+    let name = TextStyle::new(size, theme.muted);
+    let value = TextStyle::new(size, theme.text).bold().align(Align::Right);
+    let large = TextStyle { size: 1.6 * size, ..value };
+    let mut y = place.y + 1.5 * size;
+    canvas.text(rows[0].0, place.x, y, &name);
+    canvas.text(&rows[0].1, place.right(), y, &large);
+    y += 0.55 * size;
+    let rule = Stroke::solid(theme.rule, s.max(0.75));
+    canvas.line(&[(place.x, y), (place.right(), y)], &rule);
+    for (label, text) in &rows[1..] {
+        y += 1.42 * size;
+        canvas.text(label, place.x, y, &name);
+        canvas.text(text, place.right(), y, &value);
+    }
+}
+
+/// In a narrow place: each name over its value, the epoch large.
+fn draw_stack(
+    canvas: &mut dyn Canvas,
+    place: Rect,
+    rows: &[(&'static str, String)],
+    size: f32,
+    theme: &Theme,
+) {
+    let name = TextStyle::new(0.92 * size, theme.muted);
+    let value = TextStyle::new(1.1 * size, theme.text).bold();
+    let mut y = place.y + size;
+    for (k, (label, text)) in rows.iter().enumerate() {
+        let value = if k == 0 { TextStyle { size: 1.6 * size, ..value } } else { value };
+        canvas.text(label, place.x, y, &name);
+        y += 0.3 * size + value.size * 0.95;
+        canvas.text(text, place.x, y, &value);
+        y += 1.45 * size;
+    }
+}
+
+/// Side by side, the name over the value; the step, the learning rate, then the third give way, and
+/// then whatever stands last.
+fn draw_columns(
+    canvas: &mut dyn Canvas,
+    place: Rect,
+    rows: &[(&'static str, String)],
+    size: f32,
+    theme: &Theme,
+) {
+    let name = TextStyle::new(0.92 * size, theme.muted);
+    let value = TextStyle::new(1.1 * size, theme.text).bold();
+    let mut shown: Vec<&(&str, String)> = rows.iter().collect();
+    let width = |row: &(&str, String)| name.width(row.0).max(value.width(&row.1)).max(4.2 * size);
+    // A gap after the last one, too: the next panel's read-out may follow.
+    let total =
+        |shown: &[&(&str, String)]| shown.iter().map(|row| width(row) + 0.8 * size).sum::<f32>();
+    for dropped in ["step", "learning rate", rows.get(2).map_or("", |row| row.0)] {
+        if total(&shown) > place.w {
+            shown.retain(|row| row.0 != dropped);
+        }
+    }
+    while shown.len() > 1 && total(&shown) > place.w {
+        shown.pop();
+    }
+    let gaps = (shown.len().max(2) - 1) as f32;
+    let spare = (place.w - total(&shown)).max(0.0) / gaps;
+    let gap = 0.8 * size + spare.min(2.5 * size);
+    let mut x = place.x;
+    for row in shown {
+        canvas.text(row.0, x, place.y + size, &name);
+        canvas.text(&row.1, x, place.y + 2.45 * size, &value);
+        x += width(row) + gap;
+    }
+}
+
+/// In one line, as much as fits.
+fn draw_line(
+    canvas: &mut dyn Canvas,
+    place: Rect,
+    rows: &[(&'static str, String)],
+    size: f32,
+    theme: &Theme,
+) {
+    let style = TextStyle::new(size, theme.text);
+    let mut line = String::new();
+    // What a reader asks for first.
+    for k in [0, 3, 4, 2, 1] {
+        let Some((name, value)) = rows.get(k) else { continue };
+        let dot = if line.is_empty() { "" } else { "  ·  " };
+        let longer = format!("{line}{dot}{name} {value}");
+        if style.width(&longer) > place.w {
+            break;
+        }
+        line = longer;
+    }
+    canvas.text(&line, place.x, place.y + size, &style);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_those_of_the_last_snapshot_passed() {
+        let point = |step, epoch, true_loss, plane_loss| PathPoint {
+            step,
+            epoch,
+            x: 0.0,
+            y: 0.0,
+            true_loss,
+            plane_loss,
+            lr: 0.1,
+        };
+        let path = [point(0, 0.0, 2.2961, Some(2.4)), point(1240, 10.0, f64::NAN, None)];
+        let values = |epoch| {
+            let rows = rows(&path, epoch, 10.0);
+            rows.into_iter().map(|r| r.1).collect::<Vec<_>>()
+        };
+        assert_eq!(values(4.5), ["4.50", "0", "0.1", "2.296", "2.400"]);
+        assert_eq!(values(10.0), ["10.00", "1,240", "0.1", "diverged", "–"]);
+        assert_eq!(values(99.0)[0], "10.00");
+        assert!(rows(&[], 0.0, 1.0).is_empty());
+        // Half-way in steps is half-way in epochs.
+        assert_eq!(rows_at(&path, Clock::Step, 620.0, 1240.0)[0].1, "5.00");
+        assert_eq!(rows_at(&path, Clock::Step, 9999.0, 1240.0)[0].1, "10.00");
+    }
+}

@@ -1,0 +1,319 @@
+//! A surface that changes, as a map: its layers shown one after the other on one colour scale, the
+//! map dimmed on the way from one to the next, as interpolated cells are everywhere.
+
+use crate::error::Result;
+use crate::render::canvas::Canvas;
+use crate::render::canvas::text;
+use crate::render::canvas::theme::Theme;
+use crate::render::film::show::Show;
+use crate::render::scene::Domain;
+use crate::render::map::panel;
+use crate::render::map::path::{Pen, Track};
+use crate::render::page::colorbar;
+use crate::render::page::chart::{self, Chart};
+use crate::render::page::layout::{Contents, Layout};
+use crate::render::page::masthead::Masthead;
+use crate::render::page::scale::{LevelScale, Spacing, widest_tick};
+use crate::render::scene::ContourPanel;
+use crate::render::scenes::stack::{BOARD_LINES, Pace, draw_board};
+pub use crate::render::scenes::stack::{Ball, Moving, MovingLayer, Position};
+
+/// A moving surface made ready: laid out, scaled. Draws any frame on any canvas.
+pub struct MovingFilm<'a> {
+    moving: &'a Moving,
+    theme: &'a Theme,
+    layout: Layout,
+    masthead: Masthead<'a>,
+    scale: LevelScale,
+    track: Track,
+    charts: Vec<Chart<'a>>,
+    pace: Pace,
+}
+
+impl<'a> MovingFilm<'a> {
+    /// Makes `moving` ready for a picture of `size` in `frames` frames at `fps`.
+    ///
+    /// Errors: [`Error::Render`] without a layer, for layers of different sizes, and for a grid that
+    /// cannot be drawn.
+    pub fn new(
+        moving: &'a Moving,
+        theme: &'a Theme,
+        [width, height]: [u32; 2],
+        frames: usize,
+        fps: u32,
+    ) -> Result<Self> {
+        moving.check()?;
+        let scale = LevelScale::new(moving.values());
+        let domain = Domain::of(&moving.panel);
+        let quantities = chart::quantities(&moving.strip.series);
+        let ems = |text: &str| text::width(text, 1.0, text::Weight::Regular);
+        let contents = Contents {
+            title: !moving.title.is_empty(),
+            caption: !moving.caption.is_empty(),
+            headings: !moving.panel.title.is_empty(),
+            subtitles: !moving.panel.subtitle.is_empty(),
+            domains: &[domain],
+            charts: quantities.len(),
+            colorbar_label_ems: scale.labels().iter().map(|l| ems(l)).fold(2.0, f32::max),
+            tick_label_ems: widest_tick(domain.y, ems).max(1.5),
+        };
+        let size = [width, height];
+        let (masthead, mut layout, board) =
+            Masthead::above(&moving.title, &moving.caption, size, theme, |[width, height]| {
+                Layout::with_board(width, height, theme.scale, &contents, [20.0, BOARD_LINES])
+            });
+        layout.panels[0].readout = Some(board);
+        let track = Track::new(&moving.panel.path, domain, layout.panels[0].frame, layout.s);
+        let (charts, pace) = (moving.charts(&layout), Pace::new(moving, frames, fps));
+        Ok(Self { moving, theme, layout, masthead, scale, track, charts, pace })
+    }
+
+    /// The panel with the values of a position; interpolated in the units of the scale.
+    fn panel(&self, at: Position) -> ContourPanel {
+        let mut panel = ContourPanel { path: Vec::new(), ..self.moving.panel.clone() };
+        let values = &self.moving.layers[at.layer].values;
+        panel.grid.interpolated = None;
+        panel.grid.values = match at.share {
+            0.0 => values.clone(),
+            share => {
+                let next = &self.moving.layers[at.layer + 1].values;
+                values.iter().zip(next).map(|(&a, &b)| self.between(a, b, share)).collect()
+            }
+        };
+        panel
+    }
+
+    /// `share` of the way from `a` to `b` on the scale. NaN where one of them is, and infinite from
+    /// half way where one of them is.
+    fn between(&self, a: f64, b: f64, share: f64) -> f64 {
+        if a.is_nan() || b.is_nan() {
+            return f64::NAN;
+        }
+        if a.is_infinite() || b.is_infinite() {
+            return if share < 0.5 { a } else { b };
+        }
+        match self.scale.spacing {
+            Spacing::Log if a > 0.0 && b > 0.0 => a * (b / a).powf(share),
+            _ => a + share * (b - a),
+        }
+    }
+}
+
+impl Show for MovingFilm<'_> {
+    fn size(&self) -> [u32; 2] {
+        [self.layout.page.w as u32, self.layout.page.h as u32]
+    }
+
+    fn frames(&self) -> usize {
+        self.pace.frames()
+    }
+
+    fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
+        let (layout, theme, moving) = (&self.layout, self.theme, self.moving);
+        self.masthead.draw(canvas, layout, theme);
+        panel::draw_heading(canvas, &moving.panel, &layout.panels[0], layout, theme, None);
+        panel::draw_axes(canvas, &moving.panel, &layout.panels[0], layout, theme);
+        if let Some(bar) = layout.colorbar {
+            colorbar::draw_bands(canvas, bar, &moving.value_label, layout, &self.scale, theme);
+        }
+        for chart in &self.charts {
+            chart.draw_static(canvas, theme, chart::Future::Faint)?;
+        }
+        Ok(())
+    }
+
+    fn draw_moving(&self, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
+        let (layout, theme) = (&self.layout, self.theme);
+        let place = &layout.panels[0];
+        let at = self.pace.position(frame);
+        let panel = self.panel(at);
+        canvas.set_clip(Some(place.frame));
+        panel::draw_surface(canvas, &panel, place, layout, &self.scale, theme);
+        if at.share > 0.0 {
+            // As interpolated cells are drawn.
+            canvas.rect(place.frame, theme.background.alpha(0.3 * at.between()));
+        }
+        let epoch = match self.moving.ball {
+            Ball::Moves => self.moving.epoch(at),
+            Ball::Stays => self.track.end().unwrap_or(0.0),
+        };
+        let fade = self.track.end().unwrap_or(0.0) * 0.22;
+        let pen = Pen { color: theme.series_color(0), theme, s: layout.s, fade };
+        self.track.draw(canvas, epoch, &pen);
+        canvas.set_clip(None);
+        if let Some(board) = place.readout {
+            draw_board(canvas, self.moving, at, board, layout, theme);
+        }
+        for chart in &self.charts {
+            chart.draw_moving(canvas, theme, self.moving.epoch(at));
+        }
+        self.pace.draw_card(canvas, layout, frame, theme);
+        Ok(())
+    }
+
+    fn theme(&self) -> &Theme {
+        self.theme
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        self.moving.texts()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::film::show;
+    use crate::render::scene::{Card, Grid, PathPoint, Quantity, Series, Split, Strip};
+    use crate::render::tests::golden::assert_golden_frame;
+    use crate::render::tests::words::assert_legible;
+
+    /// A bowl whose bottom follows the ball, seen at four moments.
+    fn moving(ball: Ball) -> Moving {
+        let along = |n: usize, reach: f64| -> Vec<f64> {
+            (0..n).map(|i| reach * (2.0 * i as f64 / (n - 1) as f64 - 1.0)).collect()
+        };
+        let (xs, ys) = (along(33, 2.0), along(29, 1.8));
+        let place = |t: f64| (-1.4 + 2.2 * t, 1.2 * (3.0 * t).sin() - 0.4);
+        let layer = |k: usize| {
+            let (x, y) = place(k as f64 / 3.0);
+            let loss = move |a: f64, b: f64| 0.02 + (a - x).powi(2) + 2.0 * (b - y).powi(2);
+            MovingLayer {
+                label: format!("snapshot {}", 4 * k),
+                values: ys.iter().flat_map(|&b| xs.iter().map(move |&a| loss(a, b))).collect(),
+                epoch: 4.0 * k as f64,
+                true_loss: 0.02,
+                plane_loss: 0.02,
+            }
+        };
+        let layers: Vec<MovingLayer> = (0..4).map(layer).collect();
+        let path = (0..13).map(|i| {
+            let (x, y) = place(i as f64 / 12.0);
+            let (epoch, step) = (i as f64, 10 * i as u64);
+            PathPoint { step, epoch, x, y, true_loss: 0.02, plane_loss: None, lr: 0.1 }
+        });
+        Moving {
+            title: "A bowl on the move".into(),
+            caption: "A function of two variables and time.".into(),
+            value_label: "loss".into(),
+            panel: ContourPanel {
+                grid: Grid { xs: xs.clone(), ys: ys.clone(), values: vec![], interpolated: None },
+                path: path.collect(),
+                x_label: "PC1 (61.0 %)".into(),
+                y_label: "PC2 (20.0 %)".into(),
+                ..ContourPanel::default()
+            },
+            layers,
+            ball,
+            strip: Strip {
+                series: vec![Series {
+                    name: "train".into(),
+                    panel: 0,
+                    quantity: Quantity::Loss,
+                    split: Split::Train,
+                    points: (0..13).map(|e| (e as f64, 2.0 / (1.0 + e as f64))).collect(),
+                }],
+            },
+            x_label: "epoch".into(),
+            chart_titles: vec![],
+            hold_secs: 0.2,
+            card: None,
+        }
+    }
+
+    #[test]
+    fn frames_of_a_moving_surface_look_as_they_did() {
+        let (moving, theme) = (moving(Ball::Moves), Theme::light());
+        let film = MovingFilm::new(&moving, &theme, [800, 450], 60, 30).unwrap();
+        assert!(film.pace.position(27).share > 0.2, "{:?}", film.pace.position(27));
+        assert_golden_frame("moving-between", &film, 27);
+        assert_golden_frame("moving-layer", &film, 59);
+    }
+
+    #[test]
+    fn every_layer_is_rested_on_and_shown_as_it_was_evaluated() {
+        let (moving, theme) = (moving(Ball::Moves), Theme::light());
+        let film = MovingFilm::new(&moving, &theme, [640, 360], 90, 30).unwrap();
+        let positions: Vec<Position> = (0..90).map(|frame| film.pace.position(frame)).collect();
+        for layer in 0..4 {
+            let rests = positions.iter().filter(|p| **p == Position { layer, share: 0.0 }).count();
+            assert!(rests >= 5, "{layer}: {rests}");
+            let panel = film.panel(Position { layer, share: 0.0 });
+            assert_eq!(panel.grid.values, moving.layers[layer].values);
+        }
+        let way = |p: &Position| p.layer as f64 + p.share;
+        assert!(positions.windows(2).all(|w| way(&w[0]) <= way(&w[1])), "never back");
+        assert!(positions[84..].iter().all(|p| p.layer == 3), "the last frames stand");
+    }
+
+    #[test]
+    fn the_first_layer_waits_for_the_card() {
+        let card = Some(Card { title: "It moves".into(), lines: vec![], secs: 0.5 });
+        let (moving, theme) = (Moving { card, ..moving(Ball::Moves) }, Theme::light());
+        let film = MovingFilm::new(&moving, &theme, [640, 360], 90, 30).unwrap();
+        let first = Position { layer: 0, share: 0.0 };
+        assert!((0..15).all(|frame| film.pace.position(frame) == first));
+        let backdrop = show::backdrop(&film).unwrap();
+        let frame = |k| show::frame(&film, &backdrop, k).unwrap();
+        let bare = Moving { card: None, ..moving.clone() };
+        let bare = MovingFilm::new(&bare, &theme, [640, 360], 90, 30).unwrap();
+        let without = show::frame(&bare, &show::backdrop(&bare).unwrap(), 0).unwrap();
+        assert!(frame(0).rgba() != without.rgba(), "the card covers the page");
+        assert!(frame(15).rgba() == without.rgba(), "and then it goes");
+    }
+
+    #[test]
+    fn between_layers_values_are_interpolated_on_the_scale_and_holes_stay_holes() {
+        let (mut moving, theme) = (moving(Ball::Moves), Theme::light());
+        (moving.layers[0].values[0], moving.layers[1].values[0]) = (0.1, 10.0);
+        moving.layers[0].values[1] = f64::NAN;
+        moving.layers[1].values[2] = f64::INFINITY;
+        let film = MovingFilm::new(&moving, &theme, [640, 360], 90, 30).unwrap();
+        let values = |share| film.panel(Position { layer: 0, share }).grid.values;
+        // Half way in the logarithm, which is what the colours show.
+        assert!((values(0.5)[0] - 1.0).abs() < 1e-12);
+        assert!(values(0.5)[1].is_nan() && values(0.9)[1].is_nan());
+        assert!(values(0.3)[2].is_finite() && values(0.7)[2].is_infinite());
+    }
+
+    #[test]
+    fn small_and_strange_moving_surfaces_are_drawn() {
+        let mut cases = vec![moving(Ball::Stays)];
+        let mut single = moving(Ball::Moves);
+        single.layers.truncate(1);
+        cases.push(single);
+        let mut holes = moving(Ball::Moves);
+        holes.layers[1].values.iter_mut().for_each(|v| *v = f64::NAN);
+        cases.push(holes);
+        let mut nothing = moving(Ball::Moves);
+        nothing.layers.iter_mut().for_each(|l| l.values.iter_mut().for_each(|v| *v = f64::NAN));
+        nothing.panel.path.clear();
+        nothing.strip.series.clear();
+        cases.push(nothing);
+        for case in cases {
+            for size in [[320, 180], [640, 480], [360, 640]] {
+                let theme = Theme::print();
+                let film = MovingFilm::new(&case, &theme, size, 9, 30).unwrap();
+                let backdrop = show::backdrop(&film).unwrap();
+                for k in [0, 3, 8] {
+                    show::frame(&film, &backdrop, k).unwrap();
+                }
+            }
+        }
+        let theme = Theme::light();
+        let none = Moving { layers: vec![], ..moving(Ball::Moves) };
+        assert!(MovingFilm::new(&none, &theme, [640, 360], 9, 30).is_err());
+        let mut short = moving(Ball::Moves);
+        short.layers[2].values.pop();
+        assert!(MovingFilm::new(&short, &theme, [640, 360], 9, 30).is_err());
+    }
+
+    #[test]
+    fn words_can_be_read_at_every_size() {
+        let moving: &'static Moving = Box::leak(Box::new(moving(Ball::Moves)));
+        assert_legible("a moving surface", &|size, scale| {
+            let theme: &'static Theme = Box::leak(Box::new(Theme { scale, ..Theme::light() }));
+            Box::new(MovingFilm::new(moving, theme, size, 40, 20).unwrap())
+        });
+    }
+}

@@ -1,0 +1,161 @@
+//! The leaderboard of a race in one view.
+
+use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
+use crate::render::page::layout::Layout;
+use crate::render::page::readout;
+use crate::render::page::scale::{fixed, significant};
+use crate::render::scenes::race::film::RaceFilm;
+use crate::render::scenes::race::standings::{Standing, standings};
+use crate::render::scenes::race::{Race, RaceClock};
+
+fn row_height(layout: &Layout) -> f32 {
+    2.45 * layout.font.label
+}
+
+impl RaceFilm<'_> {
+    /// `91.2 %`, `0.0431`.
+    pub(super) fn value_text(&self, value: f64) -> String {
+        match value {
+            v if !v.is_finite() => "not finite".into(),
+            v if self.race.goal.measure.rises() => format!("{} %", fixed(100.0 * v, 1)),
+            v if v >= 10.0 => fixed(v, 1),
+            v if v >= 0.1 => fixed(v, 3),
+            v => fixed(v, 4),
+        }
+    }
+
+    /// `first to 90 % test accuracy`, or `test accuracy so far`.
+    fn goal_text(&self) -> String {
+        let goal = self.race.goal;
+        let measure = goal.measure.words();
+        match goal.threshold {
+            Some(at) if goal.measure.rises() => {
+                format!("first to {} % {measure}", significant(100.0 * at, 4))
+            }
+            Some(at) => format!("first to a {measure} of {}", significant(at, 4)),
+            None => format!("by {measure}"),
+        }
+    }
+
+    /// What stands beside a racer's value: when it finished, or its losses now.
+    fn status(&self, standing: &Standing, time: f64) -> String {
+        let clock = self.race.clock;
+        match (standing.finished, standing.diverged) {
+            (Some(at), _) => {
+                let at = clock.text(at, self.length());
+                if clock == RaceClock::Wall {
+                    format!("after {at}")
+                } else {
+                    format!("at {} {at}", clock.label())
+                }
+            }
+            (None, true) => "diverged".into(),
+            (None, false) => {
+                let path = &self.race.racers[standing.racer].path;
+                let ended = path.last().is_some_and(|p| p.epoch < time);
+                let not = self.race.goal.threshold.is_some();
+                if ended && not {
+                    "ended short of it".into()
+                } else if ended {
+                    "ended".into()
+                } else {
+                    String::new()
+                }
+            }
+        }
+    }
+
+    /// True and in-plane loss of the last snapshot passed.
+    fn losses(&self, racer: usize, time: f64) -> String {
+        let path = &self.race.racers[racer].path;
+        let passed = path.partition_point(|p| p.epoch <= time).max(1);
+        let Some(point) = path.get(passed - 1) else { return String::new() };
+        let plane = point.plane_loss.map_or("–".into(), readout::loss);
+        format!("true loss {}, in-plane {plane}", readout::loss(point.true_loss))
+    }
+
+    /// The leaderboard of the one view.
+    pub(super) fn draw_board(&self, canvas: &mut dyn Canvas, frame: usize) {
+        let (layout, theme, board) = (&self.layout, self.theme, self.board);
+        let font = layout.font;
+        let time = self.time(frame);
+        let name = TextStyle::new(font.label, theme.muted);
+        let large = TextStyle::new(1.6 * font.label, theme.text).bold().align(Align::Right);
+        let mut y = board.y + 1.35 * font.label;
+        let clock = self.race.clock;
+        let label = if clock == RaceClock::Wall { "training time" } else { clock.label() };
+        canvas.text(label, board.x, y, &name);
+        canvas.text(&clock.text(time, self.length()), board.right(), y, &large);
+        y += 0.5 * font.label;
+        let rule = Stroke::solid(theme.rule, layout.s.max(0.75));
+        canvas.line(&[(board.x, y), (board.right(), y)], &rule);
+        y += 1.35 * font.small;
+        let small = TextStyle::new(font.small, theme.muted);
+        canvas.text(&small.fit(&self.goal_text(), board.w), board.x, y, &small);
+        y += 0.55 * font.small;
+
+        let row = row_height(layout);
+        let now = standings(&self.records, self.race.goal, time);
+        let mut rows: Vec<(f64, &Standing)> = now
+            .iter()
+            .enumerate()
+            .map(|(place, standing)| (self.place(standing.racer, frame) - place as f64, standing))
+            .collect();
+        // Who overtakes passes in front: sorted by how far each is still below its place.
+        rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+        for (behind, standing) in rows {
+            let top = y + row * self.place(standing.racer, frame) as f32;
+            if behind != 0.0 {
+                // On the move, on a plate: two rows are never written into each other.
+                let plate = Rect::new(board.x, top, board.w, row);
+                canvas.rect(plate, theme.background);
+            }
+            self.draw_row(canvas, standing, top, time);
+        }
+    }
+
+    /// One racer: place, name, value; below, its losses and when it finished.
+    fn draw_row(&self, canvas: &mut dyn Canvas, standing: &Standing, top: f32, time: f64) {
+        let (font, theme, board) = (self.layout.font, self.theme, self.board);
+        let racer = standing.racer;
+        let color = theme.series_color(racer);
+        let first = top + 1.15 * font.label;
+        let strong = TextStyle::new(font.label, theme.text).bold();
+        // Before anybody has a reading there is no order.
+        let ranked = standing.finished.is_some() || standing.value.is_some();
+        let rank = match ranked && !standing.diverged {
+            true => standing.place.to_string(),
+            false => "–".into(),
+        };
+        canvas.text(&rank, board.x, first, &TextStyle { color: theme.muted, ..strong });
+        let x = board.x + 1.1 * font.label;
+        let radius = 0.34 * font.label;
+        canvas.disc(x + radius, first - 0.35 * font.label, radius, color);
+        let value = standing.value.map_or("–".to_string(), |v| self.value_text(v));
+        let x = x + 2.0 * radius + 0.4 * font.label;
+        let room = board.right() - x - strong.width(&value) - font.label;
+        canvas.text(&strong.fit(&self.race.racers[racer].name, room), x, first, &strong);
+        canvas.text(&value, board.right(), first, &strong.align(Align::Right));
+        let second = first + 1.25 * font.small;
+        let losses = TextStyle::new(0.92 * font.small, theme.muted);
+        let status = self.status(standing, time);
+        let accent = TextStyle { color: theme.text, ..losses }.align(Align::Right);
+        canvas.text(&status, board.right(), second, &accent);
+        let room = board.right() - x - losses.width(&status) - 0.6 * font.small;
+        let text = self.losses(racer, time);
+        if losses.width(&text) <= room {
+            canvas.text(&text, x, second, &losses);
+        }
+    }
+
+    /// Where a racer stands on the board at `frame`, sliding where it overtakes: the mean of its
+    /// places over the last [`RaceFilm::slide`] frames.
+    pub(super) fn place(&self, racer: usize, frame: usize) -> f64 {
+        let place = |frame: usize| {
+            let now = standings(&self.records, self.race.goal, self.time(frame));
+            now.iter().position(|s| s.racer == racer).unwrap_or(0) as f64
+        };
+        let sum: f64 = (0..self.slide).map(|back| place(frame.saturating_sub(back))).sum();
+        sum / self.slide as f64
+    }
+}

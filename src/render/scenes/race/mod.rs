@@ -1,0 +1,118 @@
+//! The race: several paths over one surface, moving by one clock, with the finishing order.
+//!
+//! In one view all paths share a frame and carry their names; in small multiples each has a frame of
+//! its own with the same surface. Either way the leaderboard says who leads, and who reached the goal
+//! and when; what it knows between two readings is the last reading.
+//!
+//! Here are the plain data. [`film`] lays a race out and draws its frames, `board` is the
+//! leaderboard, `heads` what stands at the paths' ends.
+
+mod board;
+pub mod film;
+mod heads;
+pub mod standings;
+#[cfg(test)]
+mod tests;
+
+pub use film::RaceFilm;
+
+use crate::names::named_enum;
+use crate::render::page::scale::{fixed, thousands};
+use crate::render::scene::{ContourPanel, Pacing, PathPoint, Quantity, Strip};
+use crate::render::scenes::race::standings::{Goal, Record};
+
+named_enum! {
+    /// By what the racers are synchronised.
+    #[derive(Default)]
+    pub enum RaceClock("clock") {
+        /// Passes over the training set.
+        #[default]
+        Epoch = "epoch",
+        /// Optimizer steps.
+        Step = "step",
+        /// Seconds of training.
+        Wall = "wall",
+    }
+}
+
+named_enum! {
+    /// How the paths are shown.
+    #[derive(Default)]
+    pub enum RaceLayout("layout") {
+        /// All in one frame.
+        #[default]
+        One = "one",
+        /// One frame each.
+        Multiples = "multiples",
+    }
+}
+
+impl RaceClock {
+    /// The axis of time.
+    pub fn label(self) -> &'static str {
+        match self {
+            RaceClock::Epoch => "epoch",
+            RaceClock::Step => "step",
+            RaceClock::Wall => "seconds",
+        }
+    }
+
+    /// A time as text; `span` is the length of the race.
+    pub fn text(self, time: f64, span: f64) -> String {
+        match self {
+            RaceClock::Epoch => fixed(time, if span >= 20.0 { 1 } else { 2 }),
+            RaceClock::Step => thousands(&fixed(time.floor(), 0)),
+            RaceClock::Wall if span >= 600.0 => {
+                format!("{} min {:02} s", (time / 60.0).floor(), (time % 60.0).floor())
+            }
+            RaceClock::Wall => format!("{} s", fixed(time, if span < 10.0 { 2 } else { 1 })),
+        }
+    }
+}
+
+/// One racer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Racer {
+    /// Its name, short: it stands at its head.
+    pub name: String,
+    /// A line of detail (`lr 0.1, momentum 0.9`); may be empty.
+    pub detail: String,
+    /// Its path; `epoch` is the time on the race's clock, whatever that is.
+    pub path: Vec<PathPoint>,
+    /// What is known of it.
+    pub record: Record,
+}
+
+/// A race, as plain data.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Race {
+    /// The headline.
+    pub title: String,
+    /// Where the numbers come from.
+    pub caption: String,
+    /// What the colours mean.
+    pub value_label: String,
+    /// The surface with its axis labels; its path is not drawn.
+    pub surface: ContourPanel,
+    /// The racers; a racer's colour is that of its number.
+    pub racers: Vec<Racer>,
+    /// What the times are.
+    pub clock: RaceClock,
+    /// One view or several.
+    pub layout: RaceLayout,
+    /// What wins.
+    pub goal: Goal,
+    /// Curves by the race's clock; a curve's panel is its racer.
+    pub strip: Strip,
+    /// What each quantity's chart is called ("Test accuracy").
+    pub chart_titles: Vec<(Quantity, String)>,
+    /// How long the last picture stands, in seconds.
+    pub hold_secs: f64,
+    /// Moments by the race's clock, and the card. Its own clock is not used.
+    pub pacing: Pacing,
+}
+
+/// Width and height of the leaderboard in units of the label's size, for [`Layout::with_board`].
+pub fn board_size(race: &Race) -> [f32; 2] {
+    [20.0, 3.9 + 2.45 * race.racers.len() as f32]
+}
