@@ -8,7 +8,7 @@ pub use masked::MaskedObjective;
 use std::sync::Arc;
 
 use crate::backend::{Backend, cross_entropy, difference_hvp};
-use crate::dataset::{Batcher, NormStats, Split};
+use crate::dataset::{Batcher, LabelledImages, NormStats};
 use crate::parallel;
 use crate::{Error, Result};
 
@@ -62,7 +62,7 @@ const PIECE: usize = 64;
 pub struct DatasetObjective {
     backend: Arc<dyn Backend>,
     buffers: Vec<f32>,
-    sample: Arc<Split>,
+    sample: Arc<LabelledImages>,
     stats: NormStats,
     max_value: f32,
 }
@@ -77,7 +77,7 @@ impl DatasetObjective {
     pub fn new(
         backend: Arc<dyn Backend>,
         buffers: Vec<f32>,
-        sample: Arc<Split>,
+        sample: Arc<LabelledImages>,
         stats: NormStats,
         max_value: f32,
     ) -> Result<Self> {

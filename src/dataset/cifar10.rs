@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::split::{Dataset, Split};
+use super::images::{Dataset, LabelledImages};
 use crate::error::{Error, Result};
 
 const SHAPE: [usize; 3] = [3, 32, 32];
@@ -72,7 +72,7 @@ fn read_folder(folder: &Path, records: usize) -> Result<Dataset> {
     Dataset::new("cifar10", train, test, &CLASSES, 255.0)
 }
 
-pub(super) fn read_files(paths: &[PathBuf], records: usize) -> Result<Split> {
+pub(super) fn read_files(paths: &[PathBuf], records: usize) -> Result<LabelledImages> {
     let mut images = Vec::with_capacity(paths.len() * records * (RECORD - 1));
     let mut labels = Vec::with_capacity(paths.len() * records);
     for path in paths {
@@ -104,7 +104,7 @@ pub(super) fn read_files(paths: &[PathBuf], records: usize) -> Result<Split> {
             images.extend_from_slice(&record[1..]);
         }
     }
-    Split::new(images, labels, SHAPE)
+    LabelledImages::new(images, labels, SHAPE)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 
 use candle_core::{DType, Tensor};
 
-use super::split::{Dataset, Split};
+use super::images::{Dataset, LabelledImages};
 use super::{DataSet, cifar10, mnist};
 use crate::error::{Error, Result};
 
@@ -59,7 +59,7 @@ fn download(name: &str, loader: Loader) -> Result<candle_datasets::vision::Datas
 }
 
 /// Floats pixel / 255 in any shape of n * c * h * w values, back to bytes.
-fn split_of(images: &Tensor, labels: &Tensor, shape: [usize; 3]) -> Result<Split> {
+fn split_of(images: &Tensor, labels: &Tensor, shape: [usize; 3]) -> Result<LabelledImages> {
     let pixels = images
         .flatten_all()
         .and_then(|t| t.to_dtype(DType::F32)?.to_vec1::<f32>())
@@ -67,7 +67,7 @@ fn split_of(images: &Tensor, labels: &Tensor, shape: [usize; 3]) -> Result<Split
     // (x / 255) * 255 is within 1e-4 of the whole number x, so rounding gives x back exactly.
     let pixels = pixels.into_iter().map(|x| (x * 255.0).round() as u8).collect();
     let labels = labels.to_vec1::<u8>().map_err(Error::candle("read the downloaded labels"))?;
-    Split::new(pixels, labels, shape)
+    LabelledImages::new(pixels, labels, shape)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::DataSet;
-use super::split::{Dataset, Split};
+use super::images::{Dataset, LabelledImages};
 use crate::error::{Error, Result};
 
 const SIDE: usize = 28;
@@ -60,12 +60,12 @@ pub(super) fn class_names(set: DataSet) -> &'static [&'static str] {
 }
 
 fn read_folder(set: DataSet, folder: &Path, sizes: [usize; 2]) -> Result<Dataset> {
-    let read = |which: usize| -> Result<Split> {
+    let read = |which: usize| -> Result<LabelledImages> {
         let (images, labels) = FILES[which];
         let n = sizes[which];
         let images = read_idx(folder, images, MAGIC_IMAGES, &[n, SIDE, SIDE])?;
         let labels = read_idx(folder, labels, MAGIC_LABELS, &[n])?;
-        Split::new(images, labels, [1, SIDE, SIDE])
+        LabelledImages::new(images, labels, [1, SIDE, SIDE])
     };
     Dataset::new(set.as_str(), read(0)?, read(1)?, class_names(set), 255.0)
 }
@@ -247,9 +247,9 @@ mod tests {
         assert_eq!((data.train.len(), data.test.len()), (60_000, 10_000));
         assert_eq!(data.train.labels[..5], [5, 0, 4, 1, 9]);
         assert_eq!(data.test.labels[..5], [7, 2, 1, 0, 4]);
-        let sum: u64 = data.train.images.iter().map(|&x| u64::from(x)).sum();
+        let sum: u64 = data.train.pixels.iter().map(|&x| u64::from(x)).sum();
         // The well-known mean is given to four digits.
-        let mean = sum as f64 / data.train.images.len() as f64 / 255.0;
+        let mean = sum as f64 / data.train.pixels.len() as f64 / 255.0;
         assert!((mean - 0.1307).abs() < 5e-5, "{mean}");
     }
 }

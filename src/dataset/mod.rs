@@ -1,10 +1,11 @@
 //! Labelled images: where they come from and how they become batches.
 //!
-//! A data set is two splits of 8-bit images in memory ([`Dataset`], [`Split`]). [`load`] reads one
-//! by name: `cifar10`, `mnist` and `fashion_mnist` from their published files, `digits` from the
-//! binary itself, `synthetic` (pictures) and the sets of [`planar`] points from a seed. From there on nothing depends on the source: a
-//! [`subset`] is a list of indices, [`normalise`] turns bytes into floats, [`augment`] moves
-//! pixels, and [`batches`] cuts an epoch into mini-batches and fills the caller's buffers.
+//! A [`Dataset`] has two splits in memory, each of 8-bit [`LabelledImages`]. [`load`] reads one by
+//! name: `cifar10`, `mnist` and `fashion_mnist` from their published files, `digits` from the
+//! binary itself, `synthetic` (images) and the sets of [`planar`] points from a seed. From there on
+//! nothing depends on the source: a [`subset`] is a list of indices, [`normalise`] turns bytes into
+//! floats, [`augment`] moves pixels, and [`batches`] cuts an epoch into mini-batches and fills the
+//! caller's buffers.
 //!
 //! Whatever is drawn here comes from an address (epoch, index in the split), never from the order
 //! of work, so the bytes are the same for any batch size and any number of threads.
@@ -15,10 +16,10 @@ mod cifar10;
 mod digits;
 #[cfg(feature = "hub")]
 mod hub;
+mod images;
 mod mnist;
 pub mod normalise;
 pub mod planar;
-mod split;
 pub mod subset;
 mod synthetic;
 
@@ -29,8 +30,8 @@ use crate::names::named_enum;
 
 pub use augment::{Augment, Augmentation};
 pub use batches::{Batcher, LastBatch, batches, epoch_order};
+pub use images::{Dataset, LabelledImages, SplitName};
 pub use normalise::{NormChoice, NormStats};
-pub use split::{Dataset, Split};
 pub use subset::{SampleOrder, choose};
 
 named_enum! {
@@ -126,7 +127,7 @@ const HUB_HINT: &str = if cfg!(feature = "hub") {
 pub(crate) mod test_data {
     use std::path::PathBuf;
 
-    /// A folder of the real data sets that tests may use, or `None` (and a word on stderr).
+    /// A folder of the real data sets that tests may use, or `None` (and a note on stderr).
     pub(crate) fn folder(name: &str) -> Option<PathBuf> {
         let root = std::env::var_os("LOSSREEL_DATA")
             .map(PathBuf::from)

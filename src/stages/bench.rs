@@ -14,7 +14,7 @@ use super::Progress;
 use crate::backend::native::Level;
 use crate::backend::native::peak::Peak;
 use crate::backend::{Backend, Precision, TrainPass};
-use crate::dataset::{NormStats, Split};
+use crate::dataset::{LabelledImages, NormStats};
 use crate::landscape::theta_at;
 use crate::names::named_enum;
 use crate::network::Network;
@@ -284,7 +284,7 @@ fn objective(backend: &Arc<dyn Backend>, samples: usize) -> Result<DatasetObject
     let pixels = samples * shape.iter().product::<usize>();
     let images = (0..pixels).map(|_| rng.below(256) as u8).collect();
     let labels = (0..samples).map(|i| (i % network.classes) as u8).collect();
-    let split = Split::new(images, labels, shape)?;
+    let split = LabelledImages::new(images, labels, shape)?;
     let stats = NormStats { mean: vec![0.5; shape[0]], std: vec![0.25; shape[0]] };
     DatasetObjective::new(backend.clone(), network.init_buffers(), Arc::new(split), stats, 255.0)
 }

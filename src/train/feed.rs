@@ -15,7 +15,7 @@ pub(super) fn each<'a, B>(
     chunks: impl Iterator<Item = &'a [usize]> + Send,
     mut step: impl FnMut(&[f32], &[u8]) -> Result<ControlFlow<B>>,
 ) -> Result<ControlFlow<B>> {
-    let image = batcher.split().image_len();
+    let image = batcher.source().image_len();
     std::thread::scope(|scope| {
         let (ready, batches) = mpsc::sync_channel::<(Vec<f32>, Vec<u8>)>(1);
         let (give_back, spent) = mpsc::channel::<(Vec<f32>, Vec<u8>)>();
@@ -45,15 +45,15 @@ pub(super) fn each<'a, B>(
 mod tests {
     use super::*;
     use crate::Error;
-    use crate::dataset::{Augment, NormStats, Split};
+    use crate::dataset::{Augment, LabelledImages, NormStats};
     use crate::rng::Streams;
 
     #[test]
     fn batches_come_in_order_and_an_early_end_leaves_nothing_hanging() {
         let labels: Vec<u8> = (0..60).map(|i| i % 10).collect();
-        let split = Split::new((0..60).collect(), labels, [1, 1, 1]).unwrap();
+        let source = LabelledImages::new((0..60).collect(), labels, [1, 1, 1]).unwrap();
         let stats = NormStats { mean: vec![0.0], std: vec![1.0] };
-        let batcher = Batcher::new(&split, 1.0, &stats).unwrap();
+        let batcher = Batcher::new(&source, 1.0, &stats).unwrap();
         let none = Augmentation { augment: Augment::None, streams: Streams::new(0), epoch: 0 };
         let order: Vec<usize> = (0..60).rev().collect();
         let mut seen = Vec::new();

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::{Backend, BackendName, TrainPass};
 use crate::dataset::{
-    Augment, Augmentation, Batcher, Dataset, LastBatch, NormStats, batches, epoch_order,
+    Augment, Augmentation, Batcher, Dataset, LabelledImages, LastBatch, NormStats, batches,
+    epoch_order,
 };
 use crate::network::Role;
 use crate::objective::{DatasetObjective, Evaluation, Objective};
@@ -349,12 +350,12 @@ struct Evaluator {
 
 impl Evaluator {
     fn new(setup: &Setup, streams: &Streams) -> Result<Self> {
-        let of = |split: &crate::dataset::Split| {
+        let of = |images: &LabelledImages| {
             let buffers = setup.backend.network().init_buffers();
             DatasetObjective::new(
                 setup.backend.clone(),
                 buffers,
-                Arc::new(split.clone()),
+                Arc::new(images.clone()),
                 setup.stats.clone(),
                 setup.data.max_value,
             )

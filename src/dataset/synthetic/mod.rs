@@ -14,7 +14,7 @@ mod shapes;
 
 use rayon::prelude::*;
 
-use super::split::{Dataset, Split};
+use super::images::{Dataset, LabelledImages};
 use crate::error::{Error, Result};
 use crate::rng::{Rng, Streams};
 
@@ -34,7 +34,7 @@ pub(super) fn load(seed: u64, train: usize, test: usize) -> Result<Dataset> {
         images.par_chunks_exact_mut(3 * PLANE).enumerate().for_each(|(i, pixels)| {
             draw(&mut streams.stream(stream, i as u64), i % 10, pixels);
         });
-        Split::new(images, (0..n).map(|i| (i % 10) as u8).collect(), SHAPE)
+        LabelledImages::new(images, (0..n).map(|i| (i % 10) as u8).collect(), SHAPE)
     };
     let train = split("data.train_samples", "synthetic/train", train)?;
     let test = split("data.test_samples", "synthetic/test", test)?;
@@ -304,8 +304,8 @@ mod tests {
         let large = load(3, 60, 20).unwrap();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         let small = pool.install(|| load(3, 25, 10).unwrap());
-        assert_eq!(small.train.images, large.train.images[..25 * 3 * PLANE]);
-        assert_eq!(small.test.images, large.test.images[..10 * 3 * PLANE]);
+        assert_eq!(small.train.pixels, large.train.pixels[..25 * 3 * PLANE]);
+        assert_eq!(small.test.pixels, large.test.pixels[..10 * 3 * PLANE]);
         assert_eq!(large.train.labels[..12], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
     }
 
@@ -313,7 +313,7 @@ mod tests {
     fn seeds_and_splits_and_images_differ() {
         let one = load(1, 20, 20).unwrap();
         assert_ne!(one.digest, load(2, 20, 20).unwrap().digest);
-        assert_ne!(one.train.images, one.test.images);
+        assert_ne!(one.train.pixels, one.test.pixels);
         assert_ne!(one.train.image(0), one.train.image(10), "two discs");
     }
 
