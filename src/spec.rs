@@ -84,7 +84,7 @@ impl DataSpec {
 
     /// The images a run uses of a loaded set: class-balanced draws of `streams`.
     pub fn sample(&self, data: &Dataset, streams: &Streams) -> Result<Dataset> {
-        let cut = |key: &str, split: &dataset::Split, n: usize| {
+        let cut = |key: &str, split: &dataset::LabelledImages, n: usize| {
             if n == 0 || n == split.len() {
                 return Ok(split.clone());
             }

@@ -7,10 +7,11 @@
 use rayon::prelude::*;
 
 use super::augment::{Augmentation, Move, move_channel};
+use super::images::LabelledImages;
 use super::normalise::NormStats;
-use super::split::Split;
 use crate::error::{Error, Result};
 use crate::names::named_enum;
+use crate::parallel;
 use crate::rng::Streams;
 
 named_enum! {
@@ -61,21 +62,23 @@ pub fn batches(
     Ok(order[..used].chunks(batch_size))
 }
 
-/// Turns images of a split into normalised floats.
+/// Turns 8-bit images into normalised floats.
 #[derive(Debug)]
 pub struct Batcher<'a> {
-    split: &'a Split,
+    source: &'a LabelledImages,
     /// Normalised value of every pixel value, (c, 256).
     tables: Vec<[f32; 256]>,
 }
 
 impl<'a> Batcher<'a> {
-    /// A batcher over `split`, whose pixel value `max_value` means 1.0.
+    /// A batcher over `source`, whose pixel value `max_value` means 1.0.
     ///
-    /// Errors: [`Error::BadValue`] when `stats` has not one mean and one positive, finite deviation
-    /// for each channel.
-    pub fn new(split: &'a Split, max_value: f32, stats: &NormStats) -> Result<Self> {
-        let channels = split.shape[0];
+    /// # Errors
+    /// [`Error::BadValue`] when `stats` does not hold one finite mean and one positive, finite
+    /// deviation for each channel.
+    pub fn new(source: &'a LabelledImages, max_value: f32, stats: &NormStats) -> Result<Self> {
+        parallel::ready();
+        let channels = source.shape[0];
         if stats.mean.len() != channels
             || stats.std.len() != channels
             || !stats.mean.iter().all(|m| m.is_finite())
@@ -88,12 +91,12 @@ impl<'a> Batcher<'a> {
                 "give one mean and one positive deviation for each channel",
             ));
         }
-        Ok(Self { split, tables: stats.tables(max_value) })
+        Ok(Self { source, tables: stats.tables(max_value) })
     }
 
-    /// The split this reads from.
-    pub fn split(&self) -> &'a Split {
-        self.split
+    /// The images this reads from.
+    pub fn source(&self) -> &'a LabelledImages {
+        self.source
     }
 
     /// Fills `images`, (indices.len(), c, h, w), and `labels`, (indices.len(),), with the images at
@@ -108,19 +111,20 @@ impl<'a> Batcher<'a> {
         images: &mut [f32],
         labels: &mut [u8],
     ) {
-        let [_, height, width] = self.split.shape;
-        let (plane, image_len) = (height * width, self.split.image_len());
+        let [_, height, width] = self.source.shape;
+        let (plane, image_len) = (height * width, self.source.image_len());
         assert_eq!(images.len(), indices.len() * image_len, "image buffer");
         assert_eq!(labels.len(), indices.len(), "label buffer");
         for (label, &index) in labels.iter_mut().zip(indices) {
-            *label = self.split.labels[index];
+            *label = self.source.labels[index];
         }
         // Sixteen images are some tens of microseconds: less is not worth handing to a thread.
         let work = images.par_chunks_exact_mut(image_len).zip(indices).with_min_len(16);
         work.for_each(|(out, &index)| {
             let by = augmentation.map_or(Move::STAY, |a| a.draw(index));
-            let source = self.split.image(index).chunks_exact(plane);
-            for ((out, pixels), table) in out.chunks_exact_mut(plane).zip(source).zip(&self.tables)
+            let channels = self.source.image(index).chunks_exact(plane);
+            for ((out, pixels), table) in
+                out.chunks_exact_mut(plane).zip(channels).zip(&self.tables)
             {
                 move_channel(pixels, width, table, by, out);
             }
@@ -133,10 +137,10 @@ mod tests {
     use super::*;
     use crate::dataset::augment::Augment;
 
-    fn split(n: usize) -> Split {
+    fn labelled(n: usize) -> LabelledImages {
         let shape = [2, 8, 6];
-        let images = (0..n * 96).map(|i| (i * 7 % 251) as u8).collect();
-        Split::new(images, (0..n).map(|i| (i % 10) as u8).collect(), shape).unwrap()
+        let pixels = (0..n * 96).map(|i| (i * 7 % 251) as u8).collect();
+        LabelledImages::new(pixels, (0..n).map(|i| (i % 10) as u8).collect(), shape).unwrap()
     }
 
     fn stats() -> NormStats {
@@ -144,10 +148,10 @@ mod tests {
     }
 
     fn filled(indices: &[usize], augmentation: Option<&Augmentation>) -> (Vec<f32>, Vec<u8>) {
-        let split = split(100);
+        let source = labelled(100);
         let mut images = vec![f32::NAN; indices.len() * 96];
         let mut labels = vec![99; indices.len()];
-        let batcher = Batcher::new(&split, 255.0, &stats()).unwrap();
+        let batcher = Batcher::new(&source, 255.0, &stats()).unwrap();
         batcher.fill(indices, augmentation, &mut images, &mut labels);
         (images, labels)
     }
@@ -206,10 +210,10 @@ mod tests {
 
     #[test]
     fn statistics_that_do_not_fit_the_channels_are_refused() {
-        let split = split(1);
+        let source = labelled(1);
         let one = NormStats { mean: vec![0.5], std: vec![0.5] };
-        assert!(Batcher::new(&split, 255.0, &one).is_err());
+        assert!(Batcher::new(&source, 255.0, &one).is_err());
         let zero = NormStats { mean: vec![0.5, 0.5], std: vec![0.5, 0.0] };
-        assert!(Batcher::new(&split, 255.0, &zero).is_err());
+        assert!(Batcher::new(&source, 255.0, &zero).is_err());
     }
 }

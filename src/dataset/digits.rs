@@ -9,7 +9,7 @@
 
 use std::io::Read;
 
-use super::split::{Dataset, Split};
+use super::images::{Dataset, LabelledImages};
 use crate::error::{Error, Result};
 
 const FILE: &[u8] = include_bytes!("../../assets/digits/digits.bin.gz");
@@ -30,7 +30,7 @@ pub(super) fn load() -> Result<Dataset> {
         labels.push(record[0]);
         images.extend_from_slice(&record[1..]);
     }
-    let all = Split::new(images, labels, SHAPE)?;
+    let all = LabelledImages::new(images, labels, SHAPE)?;
 
     let (mut train, mut test) = (Vec::new(), Vec::new());
     for class in 0..CLASSES.len() as u8 {
@@ -55,11 +55,12 @@ mod tests {
         assert_eq!(data.shape(), SHAPE);
         // scikit-learn: load_digits().images[0], a zero, its first two rows; and all their sum.
         assert_eq!(data.train.labels[..5], [0, 1, 2, 3, 4]);
-        assert_eq!(data.train.images[..8], [0, 0, 5, 13, 9, 1, 0, 0]);
-        assert_eq!(data.train.images[8..16], [0, 0, 13, 15, 10, 15, 5, 0]);
-        let sum = |split: &Split| split.images.iter().map(|&x| u64::from(x)).sum::<u64>();
+        assert_eq!(data.train.pixels[..8], [0, 0, 5, 13, 9, 1, 0, 0]);
+        assert_eq!(data.train.pixels[8..16], [0, 0, 13, 15, 10, 15, 5, 0]);
+        let sum =
+            |images: &LabelledImages| images.pixels.iter().map(|&x| u64::from(x)).sum::<u64>();
         assert_eq!(sum(&data.train) + sum(&data.test), 561_718);
-        assert_eq!(data.train.images.iter().chain(&data.test.images).max(), Some(&16));
+        assert_eq!(data.train.pixels.iter().chain(&data.test.pixels).max(), Some(&16));
     }
 
     #[test]

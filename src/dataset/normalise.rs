@@ -3,7 +3,7 @@
 //! The arithmetic is f32 in that order, which is what torchvision's `ToTensor` and `Normalize` do,
 //! so that a checkpoint trained there sees the same inputs here to the last bit.
 
-use super::split::Dataset;
+use super::images::Dataset;
 use crate::error::{Error, Result};
 use crate::names::named_enum;
 
@@ -69,7 +69,7 @@ impl NormStats {
     fn from_train(dataset: &Dataset) -> Self {
         let [channels, height, width] = dataset.shape();
         let mut counts = vec![[0u64; 256]; channels];
-        for (plane, pixels) in dataset.train.images.chunks_exact(height * width).enumerate() {
+        for (plane, pixels) in dataset.train.pixels.chunks_exact(height * width).enumerate() {
             let histogram = &mut counts[plane % channels];
             for &pixel in pixels {
                 histogram[usize::from(pixel)] += 1;
@@ -107,12 +107,12 @@ impl NormStats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::split::Split;
+    use crate::dataset::images::LabelledImages;
 
     fn tiny(shape: [usize; 3], images: Vec<u8>) -> Dataset {
         let n = images.len() / shape.iter().product::<usize>();
-        let split = Split::new(images, vec![0; n], shape).unwrap();
-        Dataset::new("tiny", split.clone(), split, &["a"], 10.0).unwrap()
+        let source = LabelledImages::new(images, vec![0; n], shape).unwrap();
+        Dataset::new("tiny", source.clone(), source, &["a"], 10.0).unwrap()
     }
 
     #[test]

@@ -5,13 +5,13 @@
 //! is known to 1/127.5; that is finer than the noise of each set.
 //!
 //! Point i of a split comes from its own stream (`NAME/train`, i), so a smaller set is the
-//! beginning of a larger one; labels go round. Sines differ in the last bit between machines, which
-//! the rounding to bytes hides but for a point in many millions.
+//! beginning of a larger one; labels cycle through the classes. Sines differ in the last bit
+//! between machines, which the rounding to bytes hides but for a point in many millions.
 
 use std::f64::consts::{PI, TAU};
 
 use super::DataSet;
-use super::split::{Dataset, Split};
+use super::images::{Dataset, LabelledImages};
 use crate::error::{Error, Result};
 use crate::rng::{Rng, Streams};
 
@@ -21,7 +21,7 @@ pub const DEFAULT_SIZE: [usize; 2] = [1000, 500];
 /// The shape of a point as an image, (c, h, w).
 pub const SHAPE: [usize; 3] = [2, 1, 1];
 
-/// The coordinate in -1..=1 that the byte of a pixel stands for.
+/// The coordinate in -1..=1 that the byte of a pixel means.
 pub fn coordinate_of(byte: u8) -> f64 {
     f64::from(byte) / 127.5 - 1.0
 }
@@ -31,7 +31,7 @@ pub fn byte_of(coordinate: f64) -> u8 {
     ((coordinate + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8
 }
 
-/// The names of the classes of a set of points, or `None` for a set of pictures.
+/// The names of the classes of a set of points, or `None` for a set of images.
 pub(super) fn class_names(set: DataSet) -> Option<&'static [&'static str]> {
     match set {
         DataSet::Spirals => Some(&["one arm", "the other"]),
@@ -58,7 +58,7 @@ pub(super) fn load(set: DataSet, seed: u64, [train, test]: [usize; 2]) -> Result
             let mut rng = streams.stream(&stream, i as u64);
             draw(set, label(i), &mut rng).map(byte_of)
         });
-        Split::new(images.collect(), (0..n).map(|i| label(i) as u8).collect(), SHAPE)
+        LabelledImages::new(images.collect(), (0..n).map(|i| label(i) as u8).collect(), SHAPE)
     };
     let train = split("data.train_samples", "train", train)?;
     let test = split("data.test_samples", "test", test)?;
@@ -114,8 +114,8 @@ mod tests {
             let large = load(set, 3, [300, 60]).unwrap();
             let small = load(set, 3, [40, 60]).unwrap();
             assert_eq!((large.shape(), large.classes), set.form());
-            assert_eq!(small.train.images, large.train.images[..80]);
-            assert_ne!(large.train.images[..120], large.test.images[..]);
+            assert_eq!(small.train.pixels, large.train.pixels[..80]);
+            assert_ne!(large.train.pixels[..120], large.test.pixels[..]);
             assert_ne!(large.digest, load(set, 4, [300, 60]).unwrap().digest);
             assert!(load(set, 3, [0, 5]).unwrap_err().to_string().contains("train_samples"));
         }
@@ -126,7 +126,7 @@ mod tests {
     fn points_fill_the_square_without_piling_up_at_its_edge() {
         for set in SETS {
             let data = load(set, 0, DEFAULT_SIZE).unwrap();
-            let bytes = &data.train.images;
+            let bytes = &data.train.pixels;
             let edge = bytes.iter().filter(|&&b| b == 0 || b == 255).count();
             assert!(edge * 200 < bytes.len(), "{set}: {edge} coordinates at the edge");
             let reach = bytes.iter().map(|&b| coordinate_of(b).abs()).fold(0.0, f64::max);

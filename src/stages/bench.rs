@@ -14,7 +14,7 @@ use super::Progress;
 use crate::backend::native::Level;
 use crate::backend::native::peak::Peak;
 use crate::backend::{Backend, Precision, TrainPass};
-use crate::dataset::{NormStats, Split};
+use crate::dataset::{LabelledImages, NormStats};
 use crate::landscape::theta_at;
 use crate::names::named_enum;
 use crate::network::Network;
@@ -146,7 +146,7 @@ pub fn bench(
 ) -> Result<BenchReport> {
     request.check()?;
     let network = backend.network();
-    let threads = rayon::current_num_threads();
+    let threads = parallel::threads();
     let peak = Peak::measure(threads);
     let wanted = |what| request.only.is_none_or(|only| only == what);
     let measurements = if request.only.is_some() { 1 } else { 2 };
@@ -253,7 +253,7 @@ fn eval_rounds(
 ) -> Result<(usize, Vec<f64>)> {
     let network = backend.network();
     let theta = network.init_theta(&Streams::new(0));
-    let cells: Vec<usize> = (0..rayon::current_num_threads()).collect();
+    let cells: Vec<usize> = (0..parallel::threads()).collect();
     let evaluate = |objective: &DatasetObjective| {
         parallel::map(&cells, |&k| {
             // Neighbouring cells: every one folds and packs weights of its own.
@@ -284,7 +284,7 @@ fn objective(backend: &Arc<dyn Backend>, samples: usize) -> Result<DatasetObject
     let pixels = samples * shape.iter().product::<usize>();
     let images = (0..pixels).map(|_| rng.below(256) as u8).collect();
     let labels = (0..samples).map(|i| (i % network.classes) as u8).collect();
-    let split = Split::new(images, labels, shape)?;
+    let split = LabelledImages::new(images, labels, shape)?;
     let stats = NormStats { mean: vec![0.5; shape[0]], std: vec![0.25; shape[0]] };
     DatasetObjective::new(backend.clone(), network.init_buffers(), Arc::new(split), stats, 255.0)
 }

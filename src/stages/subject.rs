@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::backend::{Backend, BackendName, Precision, backend, backend_in};
-use crate::dataset::{Dataset, NormChoice, NormStats, SampleOrder, Split, choose};
+use crate::dataset::{Dataset, NormChoice, NormStats, SampleOrder, choose};
 use crate::models::ModelSpec;
 use crate::network::Network;
 use crate::objective::DatasetObjective;
@@ -153,7 +153,7 @@ impl Subject {
     /// # Errors
     /// [`Error::BadValue`] for more samples than there are, or none.
     pub fn objective(&self, choice: SampleChoice) -> Result<DatasetObjective> {
-        let split: &Split = if choice.test { &self.data.test } else { &self.data.train };
+        let split = if choice.test { &self.data.test } else { &self.data.train };
         let sample = match choice.samples {
             None => split.clone(),
             Some(n) if n == split.len() && choice.order == SampleOrder::File => split.clone(),

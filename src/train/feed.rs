@@ -1,4 +1,4 @@
-//! Batches are made ready (shuffled, augmented, normalised) on a thread of their own while the step
+//! Batches are prepared (shuffled, augmented, normalised) on a thread of their own while the step
 //! before them is computed.
 
 use std::ops::ControlFlow;
@@ -8,14 +8,14 @@ use crate::Result;
 use crate::dataset::{Augmentation, Batcher};
 
 /// Calls `step` with the images and labels of each of `chunks` (indices of images) in turn, until
-/// it breaks or fails. Buffers go round: at most three are ever made.
+/// it breaks or fails. Buffers are reused: at most three are made.
 pub(super) fn each<'a, B>(
     batcher: &Batcher,
     augmentation: &Augmentation,
     chunks: impl Iterator<Item = &'a [usize]> + Send,
     mut step: impl FnMut(&[f32], &[u8]) -> Result<ControlFlow<B>>,
 ) -> Result<ControlFlow<B>> {
-    let image = batcher.split().image_len();
+    let image = batcher.source().image_len();
     std::thread::scope(|scope| {
         let (ready, batches) = mpsc::sync_channel::<(Vec<f32>, Vec<u8>)>(1);
         let (give_back, spent) = mpsc::channel::<(Vec<f32>, Vec<u8>)>();
@@ -26,7 +26,7 @@ pub(super) fn each<'a, B>(
                 labels.resize(indices.len(), 0);
                 batcher.fill(indices, Some(augmentation), &mut images, &mut labels);
                 if ready.send((images, labels)).is_err() {
-                    return; // nobody wants another
+                    return; // training has stopped
                 }
             }
         });
@@ -34,7 +34,7 @@ pub(super) fn each<'a, B>(
             if let ControlFlow::Break(b) = step(&images, &labels)? {
                 return Ok(ControlFlow::Break(b));
             }
-            // The maker may be done and gone: then nobody needs the buffers.
+            // The error means that the thread has ended and needs no more buffers.
             let _ = give_back.send((images, labels));
         }
         Ok(ControlFlow::Continue(()))
@@ -45,15 +45,15 @@ pub(super) fn each<'a, B>(
 mod tests {
     use super::*;
     use crate::Error;
-    use crate::dataset::{Augment, NormStats, Split};
+    use crate::dataset::{Augment, LabelledImages, NormStats};
     use crate::rng::Streams;
 
     #[test]
     fn batches_come_in_order_and_an_early_end_leaves_nothing_hanging() {
         let labels: Vec<u8> = (0..60).map(|i| i % 10).collect();
-        let split = Split::new((0..60).collect(), labels, [1, 1, 1]).unwrap();
+        let source = LabelledImages::new((0..60).collect(), labels, [1, 1, 1]).unwrap();
         let stats = NormStats { mean: vec![0.0], std: vec![1.0] };
-        let batcher = Batcher::new(&split, 1.0, &stats).unwrap();
+        let batcher = Batcher::new(&source, 1.0, &stats).unwrap();
         let none = Augmentation { augment: Augment::None, streams: Streams::new(0), epoch: 0 };
         let order: Vec<usize> = (0..60).rev().collect();
         let mut seen = Vec::new();

@@ -1,7 +1,7 @@
 //! A procedural data set of 32x32 colour images in ten classes, for CIFAR-shaped work without a
 //! download.
 //!
-//! The class is the silhouette of the one large shape, and nothing else about an image tells it:
+//! The class is the silhouette of the one large shape, and depends on nothing else in the image:
 //! place, size, turn, mirror image, squash, colours, textures, light, clutter behind, smaller
 //! shapes beside, bars across, blur and noise are all drawn at random for each image. Labels go
 //! round 0 to 9.
@@ -14,8 +14,9 @@ mod shapes;
 
 use rayon::prelude::*;
 
-use super::split::{Dataset, Split};
+use super::images::{Dataset, LabelledImages};
 use crate::error::{Error, Result};
+use crate::parallel;
 use crate::rng::{Rng, Streams};
 
 const SIDE: usize = 32;
@@ -25,6 +26,7 @@ const SHAPE: [usize; 3] = [3, SIDE, SIDE];
 type Colour = [f32; 3];
 
 pub(super) fn load(seed: u64, train: usize, test: usize) -> Result<Dataset> {
+    parallel::ready();
     let streams = Streams::new(seed);
     let split = |key: &'static str, stream: &str, n: usize| {
         if n == 0 {
@@ -34,7 +36,7 @@ pub(super) fn load(seed: u64, train: usize, test: usize) -> Result<Dataset> {
         images.par_chunks_exact_mut(3 * PLANE).enumerate().for_each(|(i, pixels)| {
             draw(&mut streams.stream(stream, i as u64), i % 10, pixels);
         });
-        Split::new(images, (0..n).map(|i| (i % 10) as u8).collect(), SHAPE)
+        LabelledImages::new(images, (0..n).map(|i| (i % 10) as u8).collect(), SHAPE)
     };
     let train = split("data.train_samples", "synthetic/train", train)?;
     let test = split("data.test_samples", "synthetic/test", test)?;
@@ -304,8 +306,8 @@ mod tests {
         let large = load(3, 60, 20).unwrap();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         let small = pool.install(|| load(3, 25, 10).unwrap());
-        assert_eq!(small.train.images, large.train.images[..25 * 3 * PLANE]);
-        assert_eq!(small.test.images, large.test.images[..10 * 3 * PLANE]);
+        assert_eq!(small.train.pixels, large.train.pixels[..25 * 3 * PLANE]);
+        assert_eq!(small.test.pixels, large.test.pixels[..10 * 3 * PLANE]);
         assert_eq!(large.train.labels[..12], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
     }
 
@@ -313,7 +315,7 @@ mod tests {
     fn seeds_and_splits_and_images_differ() {
         let one = load(1, 20, 20).unwrap();
         assert_ne!(one.digest, load(2, 20, 20).unwrap().digest);
-        assert_ne!(one.train.images, one.test.images);
+        assert_ne!(one.train.pixels, one.test.pixels);
         assert_ne!(one.train.image(0), one.train.image(10), "two discs");
     }
 

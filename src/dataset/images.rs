@@ -1,25 +1,50 @@
-//! A data set in memory: two splits of 8-bit images with labels, and a digest that tells two data
-//! sets apart in a run's manifest.
+//! A data set in memory: labelled 8-bit images to train on and to test on, and a digest by which a
+//! run's manifest identifies them.
 
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::names::named_enum;
 
-/// Labelled images of one shape: 8-bit pixels, row-major NCHW.
+named_enum! {
+    /// The two splits of a data set.
+    #[derive(Default, PartialOrd, Ord)]
+    pub enum SplitName("split") {
+        /// The images a network is trained on.
+        #[default]
+        Train = "train",
+        /// The images kept back to test it.
+        Test = "test",
+    }
+}
+
+impl SplitName {
+    /// The word for a sentence: "training" or "test", as in "training images".
+    pub const fn adjective(self) -> &'static str {
+        match self {
+            SplitName::Train => "training",
+            SplitName::Test => "test",
+        }
+    }
+}
+
+/// Images of one shape with a label each: 8-bit pixels, row-major NCHW.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Split {
+pub struct LabelledImages {
     /// Pixels, (n, c, h, w).
-    pub images: Vec<u8>,
+    pub pixels: Vec<u8>,
     /// Class of each image, (n,).
     pub labels: Vec<u8>,
     /// (c, h, w) of an image.
     pub shape: [usize; 3],
 }
 
-impl Split {
-    /// A split of `labels.len()` images; [`Error::Data`] when there are none, or when the pixels
-    /// are not `labels.len() * c * h * w`.
-    pub fn new(images: Vec<u8>, labels: Vec<u8>, shape: [usize; 3]) -> Result<Self> {
+impl LabelledImages {
+    /// `labels.len()` images with these `pixels`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when there are none, or when the pixels are not `labels.len() * c * h * w`.
+    pub fn new(pixels: Vec<u8>, labels: Vec<u8>, shape: [usize; 3]) -> Result<Self> {
         let expected = labels.len() * shape.iter().product::<usize>();
         if labels.is_empty() || expected == 0 {
             return Err(Error::Data {
@@ -27,17 +52,17 @@ impl Split {
                 remedy: "a split needs at least one image of at least one pixel".into(),
             });
         }
-        if images.len() != expected {
+        if pixels.len() != expected {
             return Err(Error::Data {
                 what: format!(
                     "{} labels of {shape:?} images need {expected} pixel values, got {}",
                     labels.len(),
-                    images.len()
+                    pixels.len()
                 ),
                 remedy: "give one label for each image".into(),
             });
         }
-        Ok(Self { images, labels, shape })
+        Ok(Self { pixels, labels, shape })
     }
 
     /// Number of images.
@@ -45,7 +70,8 @@ impl Split {
         self.labels.len()
     }
 
-    /// Whether there are no images (a split made by [`Split::new`] has some).
+    /// Whether there are no images; [`LabelledImages::new`] makes none such,
+    /// [`LabelledImages::select`] may.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -58,35 +84,34 @@ impl Split {
     /// The pixels of image `index`, (c, h, w). Panics when there is no such image.
     pub fn image(&self, index: usize) -> &[u8] {
         let len = self.image_len();
-        &self.images[index * len..(index + 1) * len]
+        &self.pixels[index * len..(index + 1) * len]
     }
 
-    /// The images at `indices`, in that order, as a split of their own. Panics when an index is
-    /// out of range.
-    pub fn select(&self, indices: &[usize]) -> Split {
-        let mut images = Vec::with_capacity(indices.len() * self.image_len());
+    /// Copies of the images at `indices`, in that order. Panics when an index is out of range.
+    pub fn select(&self, indices: &[usize]) -> LabelledImages {
+        let mut pixels = Vec::with_capacity(indices.len() * self.image_len());
         for &index in indices {
-            images.extend_from_slice(self.image(index));
+            pixels.extend_from_slice(self.image(index));
         }
         let labels = indices.iter().map(|&index| self.labels[index]).collect();
-        Split { images, labels, shape: self.shape }
+        LabelledImages { pixels, labels, shape: self.shape }
     }
 }
 
-/// A whole data set: what to train on, what to test on, what the classes are called.
+/// A whole data set: images to train on, images to test on, and the names of the classes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// Its name, as a spec has it.
     pub name: String,
-    /// What to train on.
-    pub train: Split,
-    /// What to test on.
-    pub test: Split,
+    /// The training images.
+    pub train: LabelledImages,
+    /// The test images.
+    pub test: LabelledImages,
     /// Number of classes.
     pub classes: usize,
-    /// What each class is called, (classes,).
+    /// The name of each class, (classes,).
     pub class_names: Vec<String>,
-    /// The pixel value that means 1.0: 255 for 8-bit pictures, 16 for `digits`.
+    /// The pixel value that means 1.0: 255 for 8-bit images, 16 for `digits`.
     pub max_value: f32,
     /// SHA-256, in hex, of the shapes, labels and pixels of both splits.
     pub digest: String,
@@ -95,28 +120,30 @@ pub struct Dataset {
 impl Dataset {
     /// A data set from its parts, with its digest.
     ///
-    /// Errors: [`Error::Data`] when a split is empty, when the two splits' images differ in shape,
-    /// or when a label is not below the number of class names.
+    /// # Errors
+    /// [`Error::Data`] when a split is empty, when the two splits' images differ in shape, or when
+    /// a label is not below the number of class names.
     pub fn new(
         name: &str,
-        train: Split,
-        test: Split,
+        train: LabelledImages,
+        test: LabelledImages,
         class_names: &[&str],
         max_value: f32,
     ) -> Result<Self> {
         let classes = class_names.len();
-        for (which, split) in [("training", &train), ("test", &test)] {
-            if split.is_empty() {
+        for (split, images) in [(SplitName::Train, &train), (SplitName::Test, &test)] {
+            let which = split.adjective();
+            if images.is_empty() {
                 return Err(Error::Data {
                     what: format!("the {which} split of {name} is empty"),
                     remedy: "give it at least one image".into(),
                 });
             }
-            if let Some(at) = split.labels.iter().position(|&l| usize::from(l) >= classes) {
+            if let Some(at) = images.labels.iter().position(|&l| usize::from(l) >= classes) {
                 return Err(Error::Data {
                     what: format!(
                         "{which} image {at} of {name} has label {}, but there are {classes} classes",
-                        split.labels[at]
+                        images.labels[at]
                     ),
                     remedy: format!("labels go from 0 to {}", classes.saturating_sub(1)),
                 });
@@ -138,10 +165,19 @@ impl Dataset {
 
     /// The same data set with other splits (subsets of its own, say) and the digest of those.
     ///
-    /// Errors as [`Dataset::new`].
-    pub fn with_splits(&self, train: Split, test: Split) -> Result<Self> {
+    /// # Errors
+    /// As [`Dataset::new`].
+    pub fn with_splits(&self, train: LabelledImages, test: LabelledImages) -> Result<Self> {
         let names: Vec<&str> = self.class_names.iter().map(String::as_str).collect();
         Self::new(&self.name, train, test, &names, self.max_value)
+    }
+
+    /// The images of a split.
+    pub fn split(&self, name: SplitName) -> &LabelledImages {
+        match name {
+            SplitName::Train => &self.train,
+            SplitName::Test => &self.test,
+        }
     }
 
     /// (c, h, w) of every image.
@@ -151,7 +187,7 @@ impl Dataset {
 }
 
 /// SHA-256 over (n, c, h, w), labels and pixels of the training split, then of the test split.
-fn digest(train: &Split, test: &Split) -> String {
+fn digest(train: &LabelledImages, test: &LabelledImages) -> String {
     let mut hash = Sha256::new();
     hash.update(b"lossreel data v1\0");
     for split in [train, test] {
@@ -159,7 +195,7 @@ fn digest(train: &Split, test: &Split) -> String {
             hash.update((*size as u64).to_le_bytes());
         }
         hash.update(&split.labels);
-        hash.update(&split.images);
+        hash.update(&split.pixels);
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -168,52 +204,52 @@ fn digest(train: &Split, test: &Split) -> String {
 mod tests {
     use super::*;
 
-    fn split(labels: &[u8]) -> Split {
-        let images = (0..labels.len() * 6).map(|i| i as u8).collect();
-        Split::new(images, labels.to_vec(), [1, 2, 3]).unwrap()
+    fn images(labels: &[u8]) -> LabelledImages {
+        let pixels = (0..labels.len() * 6).map(|i| i as u8).collect();
+        LabelledImages::new(pixels, labels.to_vec(), [1, 2, 3]).unwrap()
     }
 
     #[test]
     fn select_takes_whole_images_in_the_order_asked_for() {
-        let picked = split(&[0, 1, 2]).select(&[2, 0]);
+        let picked = images(&[0, 1, 2]).select(&[2, 0]);
         assert_eq!(picked.labels, [2, 0]);
-        assert_eq!(picked.images, [12, 13, 14, 15, 16, 17, 0, 1, 2, 3, 4, 5]);
+        assert_eq!(picked.pixels, [12, 13, 14, 15, 16, 17, 0, 1, 2, 3, 4, 5]);
     }
 
     #[test]
     fn an_empty_split_is_an_error() {
-        let err = Split::new(vec![], vec![], [1, 2, 3]).unwrap_err().to_string();
+        let err = LabelledImages::new(vec![], vec![], [1, 2, 3]).unwrap_err().to_string();
         assert!(err.contains("no images"), "{err}");
-        assert!(Split::new(vec![0; 11], vec![0, 1], [1, 2, 3]).is_err());
-        let none = split(&[0]).select(&[]);
-        let err = Dataset::new("tiny", split(&[0]), none, &["a"], 255.0).unwrap_err().to_string();
+        assert!(LabelledImages::new(vec![0; 11], vec![0, 1], [1, 2, 3]).is_err());
+        let none = images(&[0]).select(&[]);
+        let err = Dataset::new("tiny", images(&[0]), none, &["a"], 255.0).unwrap_err().to_string();
         assert!(err.contains("the test split of tiny is empty"), "{err}");
     }
 
     #[test]
     fn labels_beyond_the_class_names_and_unequal_shapes_are_errors() {
         let err =
-            Dataset::new("tiny", split(&[0, 2]), split(&[0]), &["a", "b"], 255.0).unwrap_err();
+            Dataset::new("tiny", images(&[0, 2]), images(&[0]), &["a", "b"], 255.0).unwrap_err();
         assert!(err.to_string().contains("training image 1 of tiny has label 2"), "{err}");
-        let mut other = split(&[0]);
+        let mut other = images(&[0]);
         other.shape = [1, 3, 2];
-        assert!(Dataset::new("tiny", split(&[0]), other, &["a"], 255.0).is_err());
+        assert!(Dataset::new("tiny", images(&[0]), other, &["a"], 255.0).is_err());
     }
 
     #[test]
     fn the_digest_moves_with_a_pixel_a_label_a_shape_and_the_division_into_splits() {
         let new = |train, test| Dataset::new("t", train, test, &["a", "b"], 255.0).unwrap().digest;
-        let base = new(split(&[0, 1]), split(&[0]));
+        let base = new(images(&[0, 1]), images(&[0]));
         assert_eq!(base.len(), 64);
-        assert_eq!(base, new(split(&[0, 1]), split(&[0])));
-        let mut pixel = split(&[0]);
-        pixel.images[3] ^= 1;
-        assert_ne!(base, new(split(&[0, 1]), pixel));
-        assert_ne!(base, new(split(&[1, 1]), split(&[0])));
-        let turn = |mut s: Split| {
+        assert_eq!(base, new(images(&[0, 1]), images(&[0])));
+        let mut changed = images(&[0]);
+        changed.pixels[3] ^= 1;
+        assert_ne!(base, new(images(&[0, 1]), changed));
+        assert_ne!(base, new(images(&[1, 1]), images(&[0])));
+        let turn = |mut s: LabelledImages| {
             s.shape = [1, 3, 2];
             s
         };
-        assert_ne!(base, new(turn(split(&[0, 1])), turn(split(&[0]))));
+        assert_ne!(base, new(turn(images(&[0, 1])), turn(images(&[0]))));
     }
 }
