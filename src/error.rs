@@ -1,8 +1,9 @@
 //! The one error type of the library.
 //!
-//! Every variant names what was wrong with a value, what would be right and what to do about it;
-//! the path, where there is one, comes last. The library returns these and never prints; the
-//! command adds context and chooses the exit code.
+//! Every variant names what was wrong with a value, what would be right and what to do about it.
+//! Where the remedy is to call another stage, the variant has fields and no words for it: a program
+//! calls a function, and the command names its own options (`src/cli/remedies.rs`). The library
+//! returns these errors and never prints; the command chooses the exit code.
 
 use std::path::{Path, PathBuf};
 
@@ -59,7 +60,7 @@ pub enum Error {
     /// A value out of its range or at odds with another.
     #[error("`{key}` is {value}, {problem}; {remedy}")]
     BadValue {
-        /// The dotted key or flag.
+        /// The dotted key of a spec, or the name of a field or option.
         key: String,
         /// The value given.
         value: String,
@@ -126,6 +127,58 @@ pub enum Error {
         /// The run folder.
         path: PathBuf,
     },
+    /// A run folder that is not there.
+    #[error("there is no such run folder: {}", path.display())]
+    NoRun {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A folder that is not a run.
+    #[error("the folder holds no spec.toml, so it is not a run: {}", path.display())]
+    NotARun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A run where a new one was to be made.
+    #[error("a run is there already: {}", path.display())]
+    RunExists {
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// Somebody's folder where a new one was to be made.
+    #[error("the folder is not empty and holds no {holds_no}: {}", path.display())]
+    FolderInUse {
+        /// What could have been replaced there: a run, or a joint plane.
+        holds_no: &'static str,
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A run that was stopped before it saved anything to resume from.
+    #[error("the run has no checkpoint yet: {}", path.display())]
+    NoCheckpoint {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// Curvatures of another sample or tolerance than those asked for.
+    #[error("the run has curvatures already, {found}: {}", path.display())]
+    OtherCurvatures {
+        /// In what they differ.
+        found: String,
+        /// The folder with them.
+        path: PathBuf,
+    },
+    /// A run of which no sharpness was ever measured.
+    #[error("there is no sharpness to show: {}", path.display())]
+    NoSharpness {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// A run whose metrics have no times.
+    #[error("the run has no times in its metrics: {}", path.display())]
+    NoTimes {
+        /// The run folder.
+        path: PathBuf,
+    },
     /// A person or the system asked to stop; what was done is saved.
     #[error("interrupted; {remedy}")]
     Interrupted {
@@ -143,6 +196,141 @@ pub enum Error {
         remedy: String,
     },
 
+    /// A joint plane that is not there.
+    #[error("the folder holds no joint plane: {}", path.display())]
+    NoJointPlane {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A joint plane of other runs where one was to be made.
+    #[error("the folder holds a joint plane of other runs: {}", path.display())]
+    OtherRuns {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A run that was trained again after its joint plane was made.
+    #[error("run `{run}` is no longer what the joint plane was made of: {}", path.display())]
+    RunChanged {
+        /// The run's name in the joint folder.
+        run: String,
+        /// The joint folder.
+        path: PathBuf,
+    },
+    /// Not exactly one joint folder where one is needed.
+    #[error("{folders} folders were named, but a race takes one joint folder")]
+    NoJointFolder {
+        /// How many were named.
+        folders: usize,
+    },
+    /// Runs that should have one starting point and do not.
+    #[error("the runs do not start from one point")]
+    NoCommonStart,
+    /// A plane that is not there.
+    #[error("there is no plane {}", path.display())]
+    NoPlane {
+        /// Its file.
+        path: PathBuf,
+    },
+    /// A plane that was made of another network.
+    #[error("the plane belongs to another network")]
+    WrongNetwork,
+    /// A plane whose snapshots are no longer those of its run.
+    #[error("the plane's path is no longer that of {run}")]
+    StalePath {
+        /// The run.
+        run: String,
+    },
+    /// Something that has no path where one is needed.
+    #[error("{what} has no path")]
+    NoPath {
+        /// A plane, or a file of weights.
+        what: &'static str,
+    },
+    /// A plane of other directions where principal components are needed.
+    #[error("plane `{plane}` of {of} is not of principal components")]
+    NotPrincipal {
+        /// The plane's name.
+        plane: String,
+        /// The run.
+        of: String,
+    },
+    /// A plane without the spectrum of a path.
+    #[error(
+        "plane `{plane}` of {of} has no spectrum: it is not of principal components, or its \
+         snapshots are all alike"
+    )]
+    NoSpectrum {
+        /// The plane's name.
+        plane: String,
+        /// The run.
+        of: String,
+    },
+    /// A file with one direction where a plane needs two.
+    #[error("the file has one direction, a plane needs two: {}", path.display())]
+    OneDirection {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A surface, or a curve, that is not there.
+    #[error("there is no surface in {}", folder.display())]
+    NoSurface {
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// A stack of surfaces that is not there.
+    #[error("there is no stack of surfaces in {}", folder.display())]
+    NoStack {
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// Another surface where one was to be computed.
+    #[error("{} holds {holds}", folder.display())]
+    OtherSurface {
+        /// The folder.
+        folder: PathBuf,
+        /// What is there.
+        holds: String,
+    },
+    /// A surface of another plane than the one that now has the name.
+    #[error(
+        "{} `{surface}` of {of} was computed over another plane than `{plane}` is now",
+        if stack.is_some() { "stack" } else { "surface" }
+    )]
+    StalePlane {
+        /// The surface's name.
+        surface: String,
+        /// The plane's name.
+        plane: String,
+        /// The run or joint folder that has both.
+        of: String,
+        /// What changes from layer to layer, where the surface is a stack.
+        stack: Option<&'static str>,
+    },
+    /// A surface that lacks the losses at the snapshots, or a stack that lacks cells.
+    #[error("{}", unfinished(surface, of, *stack))]
+    Unfinished {
+        /// The surface's name.
+        surface: String,
+        /// The run or joint folder.
+        of: String,
+        /// Whether it is a stack.
+        stack: bool,
+    },
+    /// A surface without measured gradients.
+    #[error("no gradient was measured over surface `{surface}` of {of}")]
+    NoGradients {
+        /// The surface's name.
+        surface: String,
+        /// The run.
+        of: String,
+    },
+    /// Something that is computed in f32 only.
+    #[error("{what} f32 only")]
+    OnlyF32 {
+        /// What, as it reads before "f32 only".
+        what: &'static str,
+    },
+
     // ---- pictures and films ----------------------------------------------------------------
     /// A picture that cannot be drawn or encoded.
     #[error("{what}; {remedy}")]
@@ -152,6 +340,14 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+}
+
+fn unfinished(surface: &str, of: &str, stack: bool) -> String {
+    if stack {
+        format!("stack `{surface}` of {of} is not finished")
+    } else {
+        format!("surface `{surface}` of {of} lacks the losses at the snapshots")
+    }
 }
 
 fn did_you_mean(nearest: &Option<String>) -> String {

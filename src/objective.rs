@@ -1,8 +1,10 @@
 //! The loss as a function of a flat `theta`: the one interface through which planes, surfaces and
 //! curvature use a network and its data.
 
+mod batch_norm;
 mod masked;
 
+pub use batch_norm::BatchNormPolicy;
 pub use masked::MaskedObjective;
 
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::interrupt;
 use super::out::{Out, duration};
 use super::progress::Follow;
-use super::target::{Sample, SplitName, Target};
+use super::target::{Sample, Target};
 
 /// How sharp the loss is: the largest eigenvalue of its Hessian at each snapshot of a run, resumably,
 /// or at a file of weights.
@@ -78,11 +78,9 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         return Err(Error::bad_value("--tolerance", args.tolerance, "out of range", remedy));
     }
     let subject = args.target.subject_of_curvature()?;
-    let test = args.sample.split == Some(SplitName::Test);
-    let default = subject.split_len(test).min(SHARPNESS_SAMPLES);
     let request = CurvatureRequest {
         which,
-        sample: args.sample.choice(SplitName::Train, Some(default)),
+        sample: args.sample.of_train(&subject, SHARPNESS_SAMPLES),
         config: ExtremesConfig {
             largest: args.eigenvalues,
             tolerance: args.tolerance,
@@ -94,8 +92,8 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     let records = match args.target.open_run()? {
         Some(run) => {
             let bar = Follow::new(out, "curvature", "snapshots");
-            let hear = |done, total| bar.on(done, total);
-            let result = compute(&run, &subject, &request, &stop, &hear);
+            let on_progress = |done, total| bar.on(done, total);
+            let result = compute(&run, &subject, &request, &stop, &on_progress);
             bar.finish();
             result?
         }
@@ -120,7 +118,7 @@ fn print(records: &[CurvatureRecord], of_run: bool, out: &Out) {
         trace: None,
         trace_se: None,
         hvp_seconds: last.hvp_seconds,
-        samples: last.of.samples,
+        samples: last.of.on.samples,
         snapshots: if of_run { records } else { &[] },
     };
     let unfinished = records.iter().filter(|r| !r.converged).count();
@@ -155,7 +153,7 @@ fn print(records: &[CurvatureRecord], of_run: bool, out: &Out) {
             }
             writeln!(w, "smallest    {:.5}", last.smallest.first().copied().unwrap_or(f64::NAN))?;
         }
-        let (n, split) = (last.of.samples, &last.of.split);
+        let (n, split) = (last.of.on.samples, last.of.on.split);
         let time = last.hvp_seconds * last.iterations as f64;
         writeln!(w, "on {n} {split} images; the last took {} of products", duration(time))
     });

@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
-use lossreel::landscape::{Axis, parse_range};
+use lossreel::dataset::SplitName;
+use lossreel::landscape::Axis;
 use lossreel::stages::curve::{CurveRequest, Line, compute};
 use lossreel::{Error, Result};
 
+use super::grid_size::parse_range;
 use super::interrupt;
 use super::out::Out;
 use super::plane::Random;
 use super::progress::Follow;
-use super::target::{Sample, SplitName, Target};
+use super::target::{Sample, Target};
 
 /// Evaluate loss and accuracy along a line, resumably.
 #[derive(Debug, clap::Args)]

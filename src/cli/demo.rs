@@ -7,7 +7,8 @@ use std::time::Instant;
 use lossreel::Result;
 use lossreel::record::EpochRecord;
 use lossreel::render::film::Output;
-use lossreel::stages::demo::{Listener, PAIR, Reel, films, reels};
+use lossreel::stages::demo::{DemoProgress, DemoRun, PAIR, films, runs};
+use lossreel::stages::scenes::SceneData;
 use lossreel::train::Event;
 use serde::Serialize;
 
@@ -31,7 +32,7 @@ struct Bars<'a> {
     train: [Mutex<TrainBar>; 2],
 }
 
-impl Listener for Bars<'_> {
+impl DemoProgress for Bars<'_> {
     fn trained(&self, net: usize, event: &Event<'_>) {
         let mut bar = self.train[net].lock().unwrap_or_else(|e| e.into_inner());
         bar.on(event);
@@ -76,25 +77,25 @@ struct NetReport {
 }
 
 impl NetReport {
-    fn new(reel: &Reel, title: &'static str) -> Self {
-        let about = &reel.plane.about;
-        let last = reel.metrics.epochs.last();
+    fn new(demo: &DemoRun, title: &'static str) -> Self {
+        let about = &demo.plane.about;
+        let last = demo.metrics.epochs.last();
         let of = |value: fn(&EpochRecord) -> f64| last.map_or(f64::NAN, value);
         Self {
             title,
-            run: reel.run.root().to_path_buf(),
+            run: demo.run.root().to_path_buf(),
             epochs: last.map_or(0, |e| e.epoch),
             train_accuracy: of(|e| e.train_accuracy),
             test_accuracy: of(|e| e.test_accuracy),
             explained_variance: about.explained_variance.clone(),
             null_explained_variance: about.null_explained_variance.clone(),
             off_plane_residual_max: about
-                .path
+                .path()
                 .iter()
                 .map(|p| p.off_plane_residual)
                 .fold(0.0, f64::max),
-            loss_min: reel.surface.loss_min,
-            loss_max: reel.surface.loss_max,
+            loss_min: demo.surface.loss_min,
+            loss_max: demo.surface.loss_max,
         }
     }
 }
@@ -105,9 +106,10 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     let stop = interrupt::flag();
     let bar = |net: usize| Mutex::new(TrainBar::new(out, &format!("{} training", SHORT[net])));
     let bars = Bars { out, train: [bar(0), bar(1)] };
-    let reels = reels(&args.out, &stop, &bars)?;
+    let runs = runs(&args.out, &stop, &bars)?;
     let mut files = Vec::new();
-    for (stem, film) in films(&reels)? {
+    for (stem, film) in films(&runs)? {
+        let scene = SceneData::Contour(film);
         for extension in ["png", "gif", "mp4"] {
             let path = args.out.join(stem.with_extension(extension));
             let bar = progress::bar(
@@ -116,7 +118,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
                 "frames",
                 0,
             );
-            let report = render::write(&film, &Output::new(&path), &bar);
+            let report = render::write(&scene, &Output::new(&path), &bar);
             bar.finish_and_clear();
             for warning in report?.warnings {
                 out.note(format_args!("lossreel: {warning}"));
@@ -125,13 +127,13 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         }
     }
     let nets =
-        reels.iter().zip(PAIR).map(|(reel, (_, _, title))| NetReport::new(reel, title)).collect();
+        runs.iter().zip(PAIR).map(|(demo, (_, _, title))| NetReport::new(demo, title)).collect();
     let report = Report { nets, files, seconds: started.elapsed().as_secs_f64() };
     out.result(&report, |w| {
-        for (net, reel) in report.nets.iter().zip(&reels) {
+        for (net, demo) in report.nets.iter().zip(&runs) {
             writeln!(w, "\n{}", net.title)?;
             writeln!(w, "accuracy              {:.1} % on test images, {:.1} % on training images, after {} epochs", 100.0 * net.test_accuracy, 100.0 * net.train_accuracy, net.epochs)?;
-            for line in plane::summary(&reel.plane) {
+            for line in plane::summary(&demo.plane) {
                 writeln!(w, "{line}")?;
             }
             if let (Some(min), Some(max)) = (net.loss_min, net.loss_max) {

@@ -1,12 +1,13 @@
 //! `lossreel evaluate`
 
 use lossreel::Result;
+use lossreel::dataset::SplitName;
 use lossreel::objective::Evaluation;
 use serde::Serialize;
 
 use super::out::{Out, duration};
 use super::progress;
-use super::target::{Sample, SplitName, Target};
+use super::target::{Sample, Target};
 
 /// Loss and accuracy of a run's last state, or of a file of weights.
 #[derive(Debug, clap::Args)]
@@ -24,7 +25,7 @@ struct Report {
     correct: usize,
     total: usize,
     accuracy: f64,
-    split: &'static str,
+    split: SplitName,
     seconds: f64,
 }
 
@@ -44,17 +45,14 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         correct: found.correct,
         total: found.total,
         accuracy: found.accuracy(),
-        split: choice.split(),
+        split: choice.split,
         seconds,
     };
     out.result(&report, |w| {
         writeln!(
             w,
             "{} on {} {} images ({})",
-            subject.title,
-            found.total,
-            choice.split(),
-            subject.data.name
+            subject.title, found.total, choice.split, subject.data.name
         )?;
         writeln!(
             w,

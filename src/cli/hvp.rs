@@ -9,7 +9,7 @@ use lossreel::{Error, Result};
 use serde::Serialize;
 
 use super::out::Out;
-use super::target::{Sample, SplitName, Target};
+use super::target::{Sample, Target};
 
 /// Multiply the Hessian of the loss, in eval mode, by a vector.
 #[derive(Debug, clap::Args)]
@@ -52,9 +52,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
             "give one value for each parameter",
         ));
     }
-    let test = args.sample.split == Some(SplitName::Test);
-    let samples = subject.split_len(test).min(1000);
-    let objective = subject.objective(args.sample.choice(SplitName::Train, Some(samples)))?;
+    let objective = subject.objective(args.sample.of_train(&subject, 1000))?;
     let mut hv = vec![0.0; dim];
     let mut hvp_seconds = Vec::new();
     for _ in 0..args.repeat.max(1) {

@@ -9,6 +9,7 @@ mod curve;
 mod datasets;
 mod demo;
 mod evaluate;
+mod grid_size;
 mod hvp;
 mod import;
 mod inspect;
@@ -16,6 +17,7 @@ mod interrupt;
 mod out;
 mod plane;
 mod progress;
+mod remedies;
 mod render;
 mod scenes;
 mod surface;
@@ -108,7 +110,7 @@ pub fn main() -> ExitCode {
 }
 
 fn fail(error: &Error) -> ExitCode {
-    out::warn(format_args!("{error}"));
+    out::warn(format_args!("{}", remedies::explain(error)));
     ExitCode::from(if matches!(error, Error::Interrupted { .. }) { 130 } else { 1 })
 }
 

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use lossreel::landscape::{Ignore, JointOrigin, Normalisation, Plane, PlaneKind};
+use lossreel::landscape::{Ignore, Normalisation, Plane, PlaneKind, PlaneOrigin, RunPath};
 use lossreel::record::{Existing, Run};
-use lossreel::stages::joint;
-use lossreel::stages::plane::{Directions, of_run};
+use lossreel::stages::plane::{Directions, joint, of_run};
 use lossreel::trajectory::Centring;
 use lossreel::{Error, Result};
 use serde::Serialize;
@@ -25,7 +24,7 @@ pub struct Args {
     /// Joint plane: where (0, 0) is: start, mean (of the runs' ends), final (of the first run), or
     /// auto: the common start where there is one, else the mean.
     #[arg(long, default_value = "auto", value_name = "WHERE", requires = "out")]
-    origin: JointOrigin,
+    origin: PlaneOrigin,
     /// Replace a joint plane of other runs.
     #[arg(long, requires = "out")]
     force: bool,
@@ -71,124 +70,69 @@ pub fn directions(word: &str, centring: Centring, random: &Random) -> (Direction
 #[derive(Serialize)]
 struct Report<'a> {
     plane: PathBuf,
+    origin: PlaneOrigin,
     explained_variance: &'a [f64],
     null_explained_variance: &'a [f64],
+    /// Of all snapshots of all runs, as the two below.
     off_plane_residual: Vec<f64>,
-    cosine: f64,
-    snapshots: usize,
-    excluded: &'a [usize],
-    notes: &'a [String],
     path: Vec<[f64; 2]>,
-}
-
-/// Runs the stage and prints what the plane holds.
-pub fn run(args: Args, out: &Out) -> Result<()> {
-    if args.out.is_some() || args.runs.len() > 1 {
-        return run_joint(&args, out);
-    }
-    let run = Run::open(&args.runs[0])?;
-    let (directions, own) = directions(&args.directions, args.centring, &args.random);
-    let name = args.name.as_deref().unwrap_or(own);
-    let plane = of_run(&run, &directions, name)?;
-    let about = &plane.about;
-    let report = Report {
-        plane: run.plane_path(name),
-        explained_variance: &about.explained_variance,
-        null_explained_variance: &about.null_explained_variance,
-        off_plane_residual: about.path.iter().map(|p| p.off_plane_residual).collect(),
-        cosine: about.cosine,
-        snapshots: about.path.len(),
-        excluded: &about.excluded,
-        notes: &about.notes,
-        path: plane.coords(),
-    };
-    out.result(&report, |w| {
-        writeln!(w, "{}", about.made)?;
-        writeln!(w, "snapshots             {}", about.path.len())?;
-        for line in summary(&plane) {
-            writeln!(w, "{line}")?;
-        }
-        writeln!(w, "written               {}", report.plane.display())
-    });
-    Ok(())
-}
-
-#[derive(Serialize)]
-struct JointReport<'a> {
-    plane: PathBuf,
-    origin: JointOrigin,
-    explained_variance: &'a [f64],
-    null_explained_variance: &'a [f64],
-    off_plane_residual: Vec<f64>,
+    snapshots: usize,
     cosine: f64,
+    excluded: Vec<usize>,
     notes: &'a [String],
-    runs: Vec<JointRunReport<'a>>,
+    runs: Vec<RunReport<'a>>,
 }
 
 #[derive(Serialize)]
-struct JointRunReport<'a> {
+struct RunReport<'a> {
     name: &'a str,
     snapshots: usize,
     excluded: &'a [usize],
-    explained_variance: f64,
-    own_explained_variance: f64,
+    explained_variance: Option<f64>,
+    own_explained_variance: Option<f64>,
     off_plane_residual: Vec<f64>,
     path: Vec<[f64; 2]>,
 }
 
-/// The plane of several runs together.
-fn run_joint(args: &Args, out: &Out) -> Result<()> {
-    let Some(folder) = &args.out else {
-        let given = format!("{} runs", args.runs.len());
-        return Err(Error::bad_value(
-            "RUN",
-            given,
-            "and no folder for their joint plane",
-            "name one: --out outputs/JOINT",
-        ));
-    };
-    if args.directions != "pca" || args.centring != Centring::Centred {
-        return Err(Error::bad_value(
-            "--directions",
-            format!("{}, {}", args.directions, args.centring),
-            "not a way to make a joint plane",
-            "leave it out: a joint plane is of centred principal components",
-        ));
-    }
-    let runs = args.runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
-    let name = args.name.as_deref().unwrap_or("pca");
-    let existing = if args.force { Existing::Replace } else { Existing::Refuse };
-    let (joint, plane, paths) = joint::plane(folder, &runs, args.origin, name, existing)?;
-    let about = &plane.about;
-    let reports: Vec<JointRunReport> = paths
-        .runs
-        .iter()
-        .map(|run| JointRunReport {
-            name: &run.name,
+impl<'a> RunReport<'a> {
+    fn new(run: &'a RunPath) -> Self {
+        Self {
+            name: &run.run,
             snapshots: run.path.len(),
             excluded: &run.excluded,
             explained_variance: run.explained_variance,
             own_explained_variance: run.own_explained_variance,
             off_plane_residual: run.path.iter().map(|p| p.off_plane_residual).collect(),
             path: run.path.iter().map(|p| [p.x, p.y]).collect(),
-        })
-        .collect();
-    let report = JointReport {
-        plane: joint.plane_path(name),
-        origin: paths.origin,
+        }
+    }
+}
+
+/// Runs the stage and prints what the plane holds.
+pub fn run(args: Args, out: &Out) -> Result<()> {
+    let (path, plane) = make(&args)?;
+    let about = &plane.about;
+    let runs: Vec<RunReport> = about.paths.iter().map(RunReport::new).collect();
+    let report = Report {
+        plane: path,
+        origin: about.origin,
         explained_variance: &about.explained_variance,
         null_explained_variance: &about.null_explained_variance,
-        off_plane_residual: reports.iter().flat_map(|r| r.off_plane_residual.clone()).collect(),
+        off_plane_residual: runs.iter().flat_map(|r| r.off_plane_residual.clone()).collect(),
+        path: plane.coords(),
+        snapshots: runs.iter().map(|r| r.snapshots).sum(),
         cosine: about.cosine,
+        excluded: runs.iter().flat_map(|r| r.excluded.to_vec()).collect(),
         notes: &about.notes,
-        runs: reports,
+        runs,
     };
     out.result(&report, |w| {
         writeln!(w, "{}", about.made)?;
+        writeln!(w, "snapshots             {}", report.snapshots)?;
         for line in summary(&plane) {
             writeln!(w, "{line}")?;
         }
-        for run in &report.runs {
+        for run in report.runs.iter().filter(|_| report.runs.len() > 1) {
             let finite = run.off_plane_residual.iter().filter(|r| r.is_finite());
             writeln!(
                 w,
@@ -196,17 +140,40 @@ fn run_joint(args: &Args, out: &Out) -> Result<()> {
                  off-plane residual {:.3} at most",
                 run.name,
                 run.snapshots,
-                100.0 * run.explained_variance,
-                100.0 * run.own_explained_variance,
+                100.0 * run.explained_variance.unwrap_or(f64::NAN),
+                100.0 * run.own_explained_variance.unwrap_or(f64::NAN),
                 finite.copied().fold(0.0, f64::max)
             )?;
-            if !run.excluded.is_empty() {
-                writeln!(w, "{:<21} left out: snapshots {:?}, not finite", "", run.excluded)?;
-            }
         }
         writeln!(w, "written               {}", report.plane.display())
     });
     Ok(())
+}
+
+/// Makes the plane of a run, or of several in a folder of their own.
+fn make(args: &Args) -> Result<(PathBuf, Plane)> {
+    let runs = args.runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
+    let (directions, own) = directions(&args.directions, args.centring, &args.random);
+    let name = args.name.as_deref().unwrap_or(own);
+    let Some(folder) = &args.out else {
+        let [run] = &runs[..] else {
+            let given = format!("{} runs", runs.len());
+            let problem = "and no folder for their joint plane";
+            return Err(Error::bad_value("RUN", given, problem, "name one: --out outputs/JOINT"));
+        };
+        return Ok((run.plane_path(name), of_run(run, &directions, name)?));
+    };
+    if directions != Directions::Pca(Centring::Centred) {
+        return Err(Error::bad_value(
+            "--directions",
+            format!("{}, {}", args.directions, args.centring),
+            "not a way to make a joint plane",
+            "leave it out: a joint plane is of centred principal components",
+        ));
+    }
+    let existing = if args.force { Existing::Replace } else { Existing::Refuse };
+    let (joint, plane) = joint(folder, &runs, args.origin, name, existing)?;
+    Ok((joint.plane_path(name), plane))
 }
 
 /// What a plane holds, in lines for people.
@@ -231,13 +198,14 @@ pub fn summary(plane: &Plane) -> Vec<String> {
         ));
     }
     let residuals: Vec<f64> =
-        about.path.iter().map(|p| p.off_plane_residual).filter(|r| r.is_finite()).collect();
-    if let Some(first) = residuals.first() {
+        about.path().iter().map(|p| p.off_plane_residual).filter(|r| r.is_finite()).collect();
+    if let ([first, ..], [_]) = (&residuals[..], &about.paths[..]) {
         let largest = residuals.iter().copied().fold(0.0, f64::max);
         lines.push(format!("off-plane residual    {first:.3} at the start, {largest:.3} at most"));
     }
-    if !about.excluded.is_empty() {
-        lines.push(format!("left out              snapshots {:?}: not finite", about.excluded));
+    for run in about.paths.iter().filter(|run| !run.excluded.is_empty()) {
+        let of = if about.paths.len() > 1 { format!(" of {}", run.run) } else { String::new() };
+        lines.push(format!("left out              snapshots {:?}{of}: not finite", run.excluded));
     }
     lines.extend(about.notes.iter().map(|n| format!("note                  {n}")));
     lines

@@ -4,17 +4,15 @@ use std::io;
 use std::path::PathBuf;
 
 use indicatif::ProgressBar;
-use lossreel::record::Run;
 use lossreel::render::canvas::theme::{Colormap, Theme};
 use lossreel::render::encode::palette::Dither;
-use lossreel::render::film::show::Show;
-use lossreel::render::film::{self, Format, Output, RenderReport};
-use lossreel::render::scenes::contour;
+use lossreel::render::film::{Format, Output, RenderReport};
+use lossreel::stages::scenes::{SceneData, SceneRequest};
 use lossreel::{Error, Result};
 
 use super::out::{Out, duration};
 use super::progress;
-use super::scenes::{Options, Request};
+use super::scenes::{Options, SceneName};
 use super::surface_look::LookArgs;
 
 /// Make a picture or a film of one run, or of several side by side.
@@ -42,7 +40,7 @@ pub struct Args {
     file_quantity: Option<String>,
     /// What to draw.
     #[arg(long = "as", value_name = "SCENE", default_value = "contour")]
-    scene: Scene,
+    scene: SceneName,
     /// Plane, by name.
     #[arg(long, default_value = "pca")]
     plane: String,
@@ -134,106 +132,29 @@ struct Files {
     contact_sheet: Option<Option<PathBuf>>,
 }
 
-/// A scene by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Scene {
-    /// Contours of the surface with the path moving over them.
-    Contour,
-    /// The surface in space, with the path lying on it.
-    Surface,
-    /// Loss and accuracy along a line.
-    Curve,
-    /// Explained variance of the path beside a random walk's.
-    Spectrum,
-    /// A quantity of the surface's cells, not interpolated.
-    Heatmap,
-    /// The weights of each layer.
-    Histograms,
-    /// One path in a random plane and in its principal plane, to one scale.
-    Shadow,
-    /// The decision boundary of a net on points of the plane, beside its path.
-    Boundary,
-    /// A surface that changes (`lossreel surface RUN --stack snapshots`).
-    Moving,
-    /// Several runs on one plane, with the finishing order.
-    Race,
-}
-
 /// Gathers the scene, draws, encodes.
 pub fn run(args: Args, out: &Out) -> Result<()> {
     let output = output(&args.look, &args.files)?;
-    // A race's folder is no run: it is opened where the race is gathered.
-    let folders = if args.scene == Scene::Race { &[][..] } else { &args.runs[..] };
-    let runs = folders.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
-    let panels = match args.scene {
-        Scene::Curve if !args.scenes.curve_file.is_empty() => args.scenes.curve_file.len(),
-        _ => runs.len() + args.grid_file.len(),
+    let request = SceneRequest {
+        grid_files: args.grid_file,
+        file_quantity: args.file_quantity,
+        plane: args.plane,
+        surface: args.surface,
+        title: args.title,
+        panel_titles: args.panel_title,
+        film: args.scenes.film()?,
+        ..SceneRequest::new(args.scenes.scene(args.scene, &args.space)?, args.runs)
     };
-    let titled = !args.panel_title.is_empty() && args.scene != Scene::Race;
-    if titled && args.panel_title.len() != panels {
-        return Err(Error::bad_value(
-            "--panel-title",
-            args.panel_title.len(),
-            format!("titles for {panels} panels"),
-            "give one for each run or file",
-        ));
-    }
-    let request = Request {
-        folders: &args.runs,
-        runs: &runs,
-        plane: &args.plane,
-        surface: args.surface.as_deref(),
-        title: args.title.as_deref(),
-        panel_titles: &args.panel_title,
-        grid_files: &args.grid_file,
-        file_quantity: args.file_quantity.as_deref(),
-    };
-    let scenes = &args.scenes;
-    let of_files = matches!(args.scene, Scene::Contour | Scene::Surface);
-    if !args.grid_file.is_empty() && !of_files {
-        return Err(Error::bad_value(
-            "--as",
-            "a scene",
-            "which a surface file does not hold",
-            "draw it --as surface or contour",
-        ));
-    }
-    if args.runs.is_empty() && args.grid_file.is_empty() && args.scene != Scene::Curve {
-        return Err(Error::bad_value("--as", "a scene", "without a run", "name a run folder"));
-    }
+    let request = SceneRequest { curve_files: args.scenes.curve_file, ..request };
+    let scene = request.gather()?;
     let bar = progress::bar(out, "rendering", "frames", 0);
-    let mut report = None;
-    let mut deliver = |show: &dyn Show| {
-        report = Some(film::write_show(show, &output, &mut |done, total| {
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
-        })?);
-        Ok(())
-    };
-    let delivered = match args.scene {
-        Scene::Contour => scenes.contour(&request, &output, &mut deliver),
-        Scene::Surface => scenes.surface(&request, &args.space, &output, &mut deliver),
-        Scene::Curve => scenes.curve(&request, &output, &mut deliver),
-        Scene::Spectrum => scenes.spectrum(&request, &output, &mut deliver),
-        Scene::Heatmap => scenes.heatmap(&request, &output, &mut deliver),
-        Scene::Histograms => scenes.histograms(&request, &output, &mut deliver),
-        Scene::Shadow => scenes.shadow(&request, &output, &mut deliver),
-        Scene::Boundary => scenes.boundary(&request, &output, &mut deliver),
-        Scene::Moving => scenes.moving(&request, &args.space, &output, &mut deliver),
-        Scene::Race => scenes.race(&request, &output, &mut deliver),
-    };
+    let written = write(&scene, &output, &bar);
     bar.finish_and_clear();
-    match delivered {
+    match written {
         // The reader of our frames has seen enough.
         Err(Error::Io { source, .. })
-            if output.to_stdout() && source.kind() == io::ErrorKind::BrokenPipe =>
-        {
-            return Ok(());
-        }
-        delivered => delivered?,
-    }
-    if let Some(report) = report {
-        print(&report, &output, out);
+            if output.to_stdout() && source.kind() == io::ErrorKind::BrokenPipe => {}
+        written => print(&written?, &output, out),
     }
     Ok(())
 }
@@ -320,13 +241,9 @@ fn bytes(text: &str) -> Result<u64> {
     Err(Error::bad_value("--max-size", text, "not a number of bytes", "write 8MB or 500kB"))
 }
 
-/// Draws and encodes a film, showing progress.
-pub fn write(
-    scene: &lossreel::render::scene::Film,
-    output: &Output,
-    bar: &ProgressBar,
-) -> Result<RenderReport> {
-    contour::write(scene, output, &mut |done, total| {
+/// Draws and encodes a scene, showing progress.
+pub fn write(scene: &SceneData, output: &Output, bar: &ProgressBar) -> Result<RenderReport> {
+    scene.write(output, &mut |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     })

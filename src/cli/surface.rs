@@ -3,19 +3,21 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use lossreel::landscape::{Plane, StackKind, SurfaceReport, parse_range, parse_size};
-use lossreel::record::{Joint, Run};
+use lossreel::dataset::SplitName;
+use lossreel::landscape::{StackKind, SurfaceReport, SurfaceStore};
 use lossreel::stages::plane::through_point;
-use lossreel::stages::surface::{SurfaceRequest, compute, gradients, path_losses};
-use lossreel::stages::{Subject, joint, stack};
+use lossreel::stages::stack::{self, StackRequest};
+use lossreel::stages::surface::{OverPlane, SurfaceRequest, compute, gradients, path_losses};
+use lossreel::stages::{Progress, RunSet, Subject};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
+use super::grid_size::{parse_range, parse_size};
 use super::interrupt;
 use super::out::{Out, duration};
 use super::plane::{Random, directions};
 use super::progress::Follow;
-use super::target::{Sample, SplitName, Target};
+use super::target::{Sample, Target};
 
 /// Evaluate the loss over a plane, of a run or of several together, resumably.
 #[derive(Debug, clap::Args)]
@@ -62,8 +64,8 @@ pub struct Args {
     /// With --stack: how many surfaces; 12 by default.
     #[arg(long, value_name = "N", requires = "stack")]
     layers: Option<usize>,
-    /// Joint plane: the run whose network, images and last BatchNorm statistics the surface has; the
-    /// first by default.
+    /// Joint plane: the run whose network, images and last BatchNorm statistics the surface has, and
+    /// whose snapshots a stack goes through; the first by default.
     #[arg(long, value_name = "RUN")]
     buffers_of: Option<String>,
     /// Replace another surface of that name.
@@ -71,171 +73,161 @@ pub struct Args {
     force: bool,
 }
 
-/// 1,000 training images by default.
-pub fn run(args: Args, out: &Out) -> Result<()> {
-    let size = parse_size(&args.grid)?;
-    let range = args.range.as_deref().map(parse_range).transpose()?;
-    let arrows = args.gradients.as_deref().map(parse_size).transpose()?;
-    if let Some(root) = args.target.run.as_deref().filter(|path| Joint::is_at(path)) {
-        return run_joint(root, &args, size, range, out);
-    }
-    if let Some(name) = &args.buffers_of {
-        let remedy = "leave it out, or name a folder that `lossreel plane RUN RUN --out` made";
-        return Err(Error::bad_value("--buffers-of", name, "only for joint planes", remedy));
-    }
-    let run = args.target.open_run()?;
-    let subject = args.target.subject()?;
-    let test = args.sample.split == Some(SplitName::Test);
-    let default = subject.split_len(test).min(1000);
-    let sample = args.sample.choice(SplitName::Train, Some(default));
-    let request = SurfaceRequest { size, range, sample, replace: args.force };
-    if let (Some(kind), Some(run)) = (args.stack, &run) {
-        return run_stack(run, &subject, &args, kind, &request, out);
-    }
-    let (plane, folder) = match &run {
-        Some(run) => {
-            let suffix = if test { "-test" } else { "" };
-            let name = args.name.clone().unwrap_or(format!("{}{suffix}", args.plane));
-            (Plane::read(&run.plane_path(&args.plane))?, run.surface_dir(&name))
-        }
-        None => {
-            let (directions, _) = directions(&args.directions, Default::default(), &args.random);
-            let plane =
-                through_point(subject.network(), &subject.theta, &subject.buffers, &directions)?;
-            let folder = args.out.clone().ok_or_else(|| {
-                Error::bad_value("--out", "", "not given", "name a folder for the surface")
-            })?;
-            plane.write(&folder.join("plane.safetensors"))?;
-            (plane, folder)
-        }
-    };
-    let stop = interrupt::flag();
-    let bar = Follow::new(out, "surface", "cells");
-    let result =
-        compute(&subject, &plane, &folder, &request, &stop, &|done, total| bar.on(done, total));
-    bar.finish();
-    let (store, report) = result?;
-    if let Some(run) = &run {
-        let bar = Follow::new(out, "losses on the path", "snapshots");
-        let result = path_losses(run, &subject, &plane, &store, sample, &stop, &|done, total| {
-            bar.on(done, total)
-        });
-        bar.finish();
-        result?;
-    }
-    let gradients = match arrows {
-        None => None,
-        Some(size) => {
-            let bar = Follow::new(out, "gradients", "points");
-            let hear = |done, total| bar.on(done, total);
-            let result = gradients(&subject, &plane, &store, sample, size, &stop, &hear);
-            bar.finish();
-            Some(result?.cells.len())
-        }
-    };
-    let report = PlainReport { surface: report, gradients };
-    out.result(&report, |w| {
-        words(&report.surface, sample.split(), &folder, w)?;
-        gradients.map_or(Ok(()), |n| writeln!(w, "gradients             at {n} points"))
-    });
-    Ok(())
-}
-
 #[derive(Serialize)]
-struct PlainReport {
+struct Report {
     #[serde(flatten)]
     surface: SurfaceReport,
     /// Points at which the gradient was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     gradients: Option<usize>,
+    /// What changes from layer to layer of a stack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stack: Option<StackKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layers: Option<usize>,
 }
 
-#[derive(Serialize)]
-struct StackReport {
-    #[serde(flatten)]
-    surface: SurfaceReport,
-    stack: StackKind,
-    layers: usize,
+/// 1,000 training images by default.
+pub fn run(args: Args, out: &Out) -> Result<()> {
+    let request = |subject: &Subject| -> Result<SurfaceRequest> {
+        Ok(SurfaceRequest {
+            size: parse_size(&args.grid)?,
+            range: args.range.as_deref().map(parse_range).transpose()?,
+            sample: args.sample.of_train(subject, 1000),
+            replace: args.force,
+        })
+    };
+    match &args.target.run {
+        Some(root) => of_runs(&RunSet::open(root)?, &args, &request, out),
+        None => of_file(&args, &request, out),
+    }
 }
 
-/// A stack of surfaces.
-fn run_stack(
-    run: &Run,
-    subject: &Subject,
-    args: &Args,
-    kind: StackKind,
+type Request<'a> = &'a dyn Fn(&Subject) -> Result<SurfaceRequest>;
+
+/// A surface, or a stack of them, of a run or of several runs on one plane.
+fn of_runs(set: &RunSet, args: &Args, request: Request<'_>, out: &Out) -> Result<()> {
+    let index = match (&args.buffers_of, set.is_joint(), args.target.snapshot) {
+        (Some(name), false, _) => {
+            let remedy = "leave it out, or name a folder that `lossreel plane RUN RUN --out` made";
+            return Err(Error::bad_value("--buffers-of", name, "only for joint planes", remedy));
+        }
+        (_, true, Some(n)) => {
+            let problem = "not a choice on a joint plane";
+            let remedy =
+                "leave it out: a joint surface is that of a run's last state (--buffers-of)";
+            return Err(Error::bad_value("--snapshot", n, problem, remedy));
+        }
+        (name, _, _) => set.index_of(name.as_deref())?,
+    };
+    // Everything that can be refused is refused before the data are read.
+    let gradients = args.gradients.as_deref().map(parse_size).transpose()?;
+    let subject =
+        Subject::of_run(set.runs()[index].run(), args.target.snapshot, args.target.backend)?;
+    let subject = args.target.in_precision(subject)?;
+    let request = request(&subject)?;
+    let plane = set.plane(&args.plane)?;
+    let over = OverPlane::new(set, index, &subject, &plane)?;
+    let stop = interrupt::flag();
+    if let Some(kind) = args.stack {
+        let name = args.name.clone().unwrap_or_else(|| format!("{}-{kind}", args.plane));
+        let folder = set.surface_dir(&name);
+        let split = request.sample.split;
+        let request = StackRequest { kind, layers: args.layers, surface: request };
+        let (stack, surface) = followed(out, "surfaces", "cells", |on| {
+            stack::compute(set, index, &over, &folder, &request, &stop, on)
+        })?;
+        let layers = Some(stack.about.layers.len());
+        let report = Report { surface, gradients: None, stack: Some(kind), layers };
+        out.result(&report, |w| {
+            writeln!(w, "{} layers: {}", stack.about.layers.len(), stack.about.made)?;
+            words(&report.surface, split, &folder, w)
+        });
+        return Ok(());
+    }
+    let suffix = if request.sample.split == SplitName::Test { "-test" } else { "" };
+    let name = args.name.clone().unwrap_or_else(|| format!("{}{suffix}", args.plane));
+    let folder = set.surface_dir(&name);
+    let (store, report) = evaluate(&over, &folder, &request, out)?;
+    followed(out, "losses on the path", "snapshots", |on| {
+        path_losses(set, &over, &store, request.sample, &stop, on)
+    })?;
+    measure(&over, &store, &folder, &request, (gradients, report), out)
+}
+
+/// A surface of a file of weights.
+fn of_file(args: &Args, request: Request<'_>, out: &Out) -> Result<()> {
+    if let Some(name) = &args.buffers_of {
+        let remedy = "leave it out: a file of weights has its own";
+        return Err(Error::bad_value("--buffers-of", name, "only for joint planes", remedy));
+    }
+    let gradients = args.gradients.as_deref().map(parse_size).transpose()?;
+    let subject = args.target.subject()?;
+    let request = request(&subject)?;
+    let (directions, _) = directions(&args.directions, Default::default(), &args.random);
+    let plane = through_point(subject.network(), &subject.theta, &subject.buffers, &directions)?;
+    let folder = args.out.clone().ok_or_else(|| {
+        Error::bad_value("--out", "", "not given", "name a folder for the surface")
+    })?;
+    plane.write(&folder.join("plane.safetensors"))?;
+    let over = OverPlane::of_file(&subject, &plane)?;
+    let (store, report) = evaluate(&over, &folder, &request, out)?;
+    measure(&over, &store, &folder, &request, (gradients, report), out)
+}
+
+/// Calls a stage with a bar that follows it.
+fn followed<T>(
+    out: &Out,
+    what: &str,
+    unit: &str,
+    stage: impl FnOnce(Progress<'_>) -> Result<T>,
+) -> Result<T> {
+    let bar = Follow::new(out, what, unit);
+    let result = stage(&|done, total| bar.on(done, total));
+    bar.finish();
+    result
+}
+
+fn evaluate(
+    over: &OverPlane<'_>,
+    folder: &Path,
     request: &SurfaceRequest,
     out: &Out,
-) -> Result<()> {
-    let plane = Plane::read(&run.plane_path(&args.plane))?;
-    let name = args.name.clone().unwrap_or_else(|| format!("{}-{kind}", args.plane));
-    let folder = run.surface_dir(&name);
+) -> Result<(SurfaceStore, SurfaceReport)> {
     let stop = interrupt::flag();
-    let bar = Follow::new(out, "surfaces", "cells");
-    let hear = |done, total| bar.on(done, total);
-    let what = (kind, args.layers);
-    let result = stack::compute(run, subject, &plane, &folder, what, request, &stop, &hear);
-    bar.finish();
-    let (stack, surface) = result?;
-    let report = StackReport { surface, stack: kind, layers: stack.about.layers.len() };
+    followed(out, "surface", "cells", |on| compute(over, folder, request, &stop, on))
+}
+
+/// Measures gradients where they were asked for, and reports.
+fn measure(
+    over: &OverPlane<'_>,
+    store: &SurfaceStore,
+    folder: &Path,
+    request: &SurfaceRequest,
+    (points, surface): (Option<[usize; 2]>, SurfaceReport),
+    out: &Out,
+) -> Result<()> {
+    let stop = interrupt::flag();
+    let measured = points.map(|size| {
+        followed(out, "gradients", "points", |on| {
+            gradients(over, store, request.sample, size, &stop, on)
+        })
+    });
+    let gradients = measured.transpose()?.map(|found| found.cells.len());
+    let report = Report { surface, gradients, stack: None, layers: None };
     out.result(&report, |w| {
-        writeln!(w, "{} layers: {}", report.layers, stack.about.made)?;
-        words(&report.surface, request.sample.split(), &folder, w)
+        words(&report.surface, request.sample.split, folder, w)?;
+        gradients.map_or(Ok(()), |n| writeln!(w, "gradients             at {n} points"))
     });
     Ok(())
 }
 
-/// A surface over the joint plane of several runs.
-fn run_joint(
-    root: &Path,
-    args: &Args,
-    size: [usize; 2],
-    range: Option<[(f64, f64); 2]>,
-    out: &Out,
-) -> Result<()> {
-    if let Some(n) = args.target.snapshot {
-        let remedy = "leave it out: a joint surface is that of a run's last state (--buffers-of)";
-        return Err(Error::bad_value("--snapshot", n, "not a choice on a joint plane", remedy));
-    }
-    if args.gradients.is_some() {
-        let remedy = "leave it out: a race has no arrows";
-        return Err(Error::bad_value("--gradients", "", "not a choice on a joint plane", remedy));
-    }
-    if let Some(kind) = args.stack {
-        let remedy = "name a run: a stack is of one run";
-        return Err(Error::bad_value("--stack", kind, "not a choice on a joint plane", remedy));
-    }
-    let joint = Joint::open(root)?;
-    let (plane, paths) = joint::open_plane(&joint, &args.plane)?;
-    let (of, subject) = joint::subject(&joint, args.buffers_of.as_deref(), args.target.backend)?;
-    let subject = args.target.in_precision(subject)?;
-    let test = args.sample.split == Some(SplitName::Test);
-    let sample = args.sample.choice(SplitName::Train, Some(subject.split_len(test).min(1000)));
-    let request = SurfaceRequest { size, range, sample, replace: args.force };
-    let suffix = if test { "-test" } else { "" };
-    let folder = joint.surface_dir(&args.name.clone().unwrap_or(format!("{}{suffix}", args.plane)));
-    let on = (&plane, &paths);
-    let stop = interrupt::flag();
-    let bar = Follow::new(out, "surface", "cells");
-    let hear = |done, total| bar.on(done, total);
-    let result = joint::surface((&of, &subject), on, &folder, &request, &stop, &hear);
-    bar.finish();
-    let (store, report) = result?;
-    let bar = Follow::new(out, "losses on the paths", "snapshots");
-    let hear = |done, total| bar.on(done, total);
-    let result = joint::path_losses(&joint, &subject, on, &store, &request, &stop, &hear);
-    bar.finish();
-    result?;
-    print(&report, sample.split(), &folder, out);
-    Ok(())
-}
-
-/// The report, as JSON or in words.
-fn print(report: &SurfaceReport, split: &str, folder: &Path, out: &Out) {
-    out.result(report, |w| words(report, split, folder, w));
-}
-
-fn words(report: &SurfaceReport, split: &str, folder: &Path, w: &mut dyn Write) -> io::Result<()> {
+fn words(
+    report: &SurfaceReport,
+    split: SplitName,
+    folder: &Path,
+    w: &mut dyn Write,
+) -> io::Result<()> {
     writeln!(
         w,
         "{} x {} cells, {} {} images each, in {}",

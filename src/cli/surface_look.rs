@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use lossreel::Result;
-use lossreel::render::film::Output;
-use lossreel::render::scenes::surface::SurfaceLook;
 use lossreel::render::surface3d::flight::CameraPath;
 use lossreel::render::surface3d::scale::Heights;
+use lossreel::stages::scenes::SurfaceView;
 
 const HEADING: &str = "Surface in space";
 
@@ -53,25 +52,24 @@ enum HeightsArg {
 }
 
 impl LookArgs {
-    /// The look that is asked for, of surfaces with a `path` or without.
-    pub fn look(&self, path: bool, output: &Output) -> Result<SurfaceLook> {
-        let name = self.camera.as_deref().unwrap_or(if path { "sway" } else { "orbit" });
-        let is_file = Path::new(name).extension().is_some() || name.contains('/');
-        let camera =
-            if is_file { CameraPath::read(Path::new(name))? } else { CameraPath::preset(name)? };
-        let one_frame = !output.check()?.0.moves();
-        let still = one_frame && output.numbered().is_none();
-        let camera = if still { camera.ending() } else { camera };
-        let mut look = SurfaceLook::new(camera);
-        look.heights = match self.heights {
-            HeightsArg::Auto => Heights::Auto,
-            HeightsArg::Log => Heights::Log,
-            HeightsArg::Linear => Heights::Linear,
+    /// The view that is asked for.
+    pub fn view(&self) -> Result<SurfaceView> {
+        let camera = |name: &String| {
+            let is_file = Path::new(name).extension().is_some() || name.contains('/');
+            if is_file { CameraPath::read(Path::new(name)) } else { CameraPath::preset(name) }
         };
-        (look.azimuth, look.elevation) = (self.azimuth, self.elevation);
-        look.clip = self.clip;
-        look.relief = self.relief;
-        look.passes = self.passes.unwrap_or(if one_frame { 4 } else { 1 });
-        Ok(look)
+        Ok(SurfaceView {
+            camera: self.camera.as_ref().map(camera).transpose()?,
+            azimuth: self.azimuth,
+            elevation: self.elevation,
+            heights: match self.heights {
+                HeightsArg::Auto => Heights::Auto,
+                HeightsArg::Log => Heights::Log,
+                HeightsArg::Linear => Heights::Linear,
+            },
+            clip: self.clip,
+            relief: self.relief,
+            passes: self.passes,
+        })
     }
 }

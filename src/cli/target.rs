@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use lossreel::backend::{BackendName, Precision, native};
-use lossreel::dataset::{DataSet, NormChoice, SampleOrder};
+use lossreel::dataset::{DataSet, NormChoice, SampleOrder, SplitName};
 use lossreel::models::{ModelSpec, Shortcut};
 use lossreel::record::Run;
 use lossreel::spec::{DataSpec, Spec};
@@ -116,7 +116,7 @@ impl Target {
 #[derive(Debug, Args)]
 pub struct Sample {
     /// Evaluate on the training images or the test images.
-    #[arg(long, value_name = "SPLIT")]
+    #[arg(long, value_name = "train|test")]
     pub split: Option<SplitName>,
     /// Number of images; each command states its default.
     #[arg(long, value_name = "N")]
@@ -129,20 +129,17 @@ pub struct Sample {
     pub sample_seed: u64,
 }
 
-/// A split by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum SplitName {
-    /// Training images.
-    Train,
-    /// Test images.
-    Test,
-}
-
 impl Sample {
+    /// The choice where nothing else is given: of the training images of `subject`, `most` at most.
+    pub fn of_train(&self, subject: &Subject, most: usize) -> SampleChoice {
+        let split = self.split.unwrap_or(SplitName::Train);
+        self.choice(split, Some(subject.split_len(split).min(most)))
+    }
+
     /// The choice; `split` and `samples` fill in what was not given.
     pub fn choice(&self, split: SplitName, samples: Option<usize>) -> SampleChoice {
         SampleChoice {
-            test: self.split.unwrap_or(split) == SplitName::Test,
+            split: self.split.unwrap_or(split),
             samples: self.samples.or(samples),
             order: self.sample_order,
             seed: self.sample_seed,

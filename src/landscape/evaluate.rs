@@ -50,8 +50,8 @@ pub fn theta_at(origin: &[f32], x: &[f32], y: &[f32], [a, b]: [f64; 2]) -> Vec<f
         .collect()
 }
 
-/// Computes the cells that `store` lacks, several at once, and appends them in order. `progress`
-/// hears (done, total) from any thread. What is done stays done whatever happens.
+/// Computes the cells that `store` lacks, several at once, and appends them in order. `progress` is
+/// called with (done, total) from any thread. What is done stays done whatever happens.
 ///
 /// # Errors
 /// [`Error::Interrupted`] when `interrupt` was set; those of the objective and of the disk.
@@ -114,7 +114,7 @@ fn report(store: &SurfaceStore, seconds: f64) -> SurfaceReport {
         loss_min: finite().map(|c| c.loss).reduce(f64::min),
         loss_max: finite().map(|c| c.loss).reduce(f64::max),
         relative_se_max: relative_se.reduce(f64::max),
-        samples: store.header.samples,
+        samples: store.header.on.samples,
         seconds,
     }
 }
@@ -124,7 +124,9 @@ mod tests {
     use super::*;
     use crate::backend::Precision;
     use crate::landscape::{Axis, Grid, Header};
-    use crate::objective::{Evaluation, Himmelblau};
+    use crate::dataset::SplitName;
+    use crate::objective::{BatchNormPolicy, Evaluation, Himmelblau};
+    use crate::record::{EvaluatedOn, SampleSource};
 
     fn header(n: usize) -> Header {
         let axis = |min, max| Axis { min, max, n };
@@ -133,15 +135,17 @@ mod tests {
             grid: Grid { x: axis(-5.0, 5.0), y: axis(-4.0, 6.0) },
             plane_digest: "p".into(),
             plane: "x and y".into(),
-            dataset: "none".into(),
-            data_digest: String::new(),
-            split: "train".into(),
-            samples: 0,
-            sample_order: "file".into(),
-            sample_seed: 0,
-            batch_norm: "frozen".into(),
-            backend: "analytic".into(),
-            precision: Precision::F32,
+            on: EvaluatedOn {
+                dataset: "none".into(),
+                data_digest: String::new(),
+                split: SplitName::Train,
+                samples: 0,
+                sample_order: SampleSource::File,
+                sample_seed: 0,
+                batch_norm: BatchNormPolicy::None,
+                backend: "analytic".into(),
+                precision: Precision::F32,
+            },
         }
     }
 
@@ -228,7 +232,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         SurfaceStore::begin(folder.path(), header(5), false).unwrap();
         let err = SurfaceStore::begin(folder.path(), header(7), false).unwrap_err().to_string();
-        assert!(err.contains("--force") && err.contains("5x5"), "{err}");
+        assert!(err.contains("holds a surface of") && err.contains("5x5"), "{err}");
         assert_eq!(SurfaceStore::begin(folder.path(), header(7), true).unwrap().cells.len(), 49);
     }
 }

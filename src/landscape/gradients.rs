@@ -187,7 +187,9 @@ mod tests {
     use crate::dataset::{DataSet, LoadOptions, NormChoice, NormStats, load};
     use crate::models::ModelSpec;
     use crate::network::ParamLayout;
-    use crate::objective::{DatasetObjective, Evaluation, Quadratic};
+    use crate::dataset::SplitName;
+    use crate::objective::{BatchNormPolicy, DatasetObjective, Evaluation, Quadratic};
+    use crate::record::{EvaluatedOn, SampleSource};
     use crate::rng::Streams;
 
     fn header(grid: Grid) -> Header {
@@ -196,15 +198,17 @@ mod tests {
             grid,
             plane_digest: "p".into(),
             plane: "x and y".into(),
-            dataset: "none".into(),
-            data_digest: String::new(),
-            split: "train".into(),
-            samples: 0,
-            sample_order: "file".into(),
-            sample_seed: 0,
-            batch_norm: "frozen".into(),
-            backend: "analytic".into(),
-            precision: Precision::F32,
+            on: EvaluatedOn {
+                dataset: "none".into(),
+                data_digest: String::new(),
+                split: SplitName::Train,
+                samples: 0,
+                sample_order: SampleSource::File,
+                sample_seed: 0,
+                batch_norm: BatchNormPolicy::None,
+                backend: "analytic".into(),
+                precision: Precision::F32,
+            },
         }
     }
 
@@ -226,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn points_stand_in_the_middle_of_tiles() {
+    fn points_are_in_the_middle_of_tiles() {
         let grid = grid();
         assert_eq!(grid.point(0), [-1.6, -0.5]);
         assert_eq!(grid.point(19), [1.6, 2.5]);

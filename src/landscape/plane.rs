@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::{PathCoord, PlaneOrigin, RunPath};
 use crate::names::named_enum;
 use crate::weights::{SafetensorsFile, write_safetensors};
 use crate::{Error, Result};
@@ -24,30 +25,7 @@ named_enum! {
     }
 }
 
-/// One snapshot on a plane.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PathCoord {
-    /// The snapshot's number.
-    pub snapshot: usize,
-    /// Optimizer steps made.
-    pub step: u64,
-    /// Position in epochs.
-    pub epoch: f64,
-    /// Learning rate of the last step.
-    #[serde(with = "crate::disk::float")]
-    pub lr: f64,
-    /// Coordinate along x.
-    #[serde(with = "crate::disk::float")]
-    pub x: f64,
-    /// Coordinate along y.
-    #[serde(with = "crate::disk::float")]
-    pub y: f64,
-    /// ||d - Pd|| / ||d|| for the displacement d from the origin, 0..1.
-    #[serde(with = "crate::disk::float")]
-    pub off_plane_residual: f64,
-}
-
-/// Origin and two directions, each (P,), with the buffers to evaluate with and the path seen in it.
+/// Origin and two directions, each (P,), with the buffers to evaluate with and the paths seen in it.
 /// A point (a, b) is `origin + a x + b y`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plane {
@@ -78,20 +56,28 @@ pub struct About {
     pub cosine: f64,
     /// Share of the path's whole variance that x and y hold; empty for planes that are not PCA.
     pub explained_variance: Vec<f64>,
-    /// The same for a random walk of as many snapshots in as many dimensions: what says nothing.
+    /// The same for random walks of as many snapshots in as many dimensions: what says nothing.
     pub null_explained_variance: Vec<f64>,
+    /// How those random walks were made, in words; empty where there are none.
+    pub null: String,
+    /// Where (0, 0) is; never `auto`.
+    pub origin: PlaneOrigin,
     /// Squared singular values of the path, falling: all, or the leading ones of a long path.
     pub spectrum: Vec<f64>,
-    /// The snapshots on the plane.
-    pub path: Vec<PathCoord>,
-    /// Snapshots left out because they or their loss were not finite.
-    pub excluded: Vec<usize>,
+    /// The runs' paths on the plane: one, several for a joint plane, none for a plane through
+    /// weights of a file.
+    pub paths: Vec<RunPath>,
     /// Remarks a reader of the picture should know (an axis drawn at random because the path is a
     /// line, ...).
     pub notes: Vec<String>,
 }
 
 impl About {
+    /// The path of the first run, the only one on a run's own plane; empty where there is none.
+    pub fn path(&self) -> &[PathCoord] {
+        self.paths.first().map_or(&[], |run| &run.path)
+    }
+
     /// The whole variance of the path, the sum of all squared singular values; 0 where it does not
     /// move, and where the plane is not of principal components.
     pub fn total_variance(&self) -> f64 {
@@ -122,19 +108,16 @@ impl Plane {
     /// Reads a plane.
     ///
     /// # Errors
-    /// [`Error::Landscape`] when there is none, [`Error::BadFile`] for one that is damaged.
+    /// [`Error::NoPlane`] when there is none, [`Error::BadFile`] for one that is damaged.
     pub fn read(path: &Path) -> Result<Self> {
         if !path.exists() {
-            return Err(Error::Landscape {
-                what: format!("there is no plane {}", path.display()),
-                remedy: "make it first: lossreel plane RUN".into(),
-            });
+            return Err(Error::NoPlane { path: path.to_path_buf() });
         }
         let mut file = SafetensorsFile::open(path)?;
         let about = file.meta("about").map(serde_json::from_str).transpose();
         let about = about.ok().flatten().ok_or_else(|| Error::BadFile {
             what: "this is not a plane of lossreel's".into(),
-            remedy: "make it again: lossreel plane RUN".into(),
+            remedy: "make the plane again".into(),
             path: path.to_path_buf(),
         })?;
         let mut read = |name: &str| file.read(name).map(|t| t.data);
@@ -147,9 +130,9 @@ impl Plane {
         digest_of(&[&self.origin, &self.buffers, &self.x, &self.y])
     }
 
-    /// Coordinates of the snapshots.
+    /// Coordinates of the snapshots of all runs.
     pub fn coords(&self) -> Vec<[f64; 2]> {
-        self.about.path.iter().map(|p| [p.x, p.y]).collect()
+        self.about.paths.iter().flat_map(|run| &run.path).map(|p| [p.x, p.y]).collect()
     }
 
     /// Label of an axis (0 is x), with its share of the variance where that is known.

@@ -3,7 +3,7 @@
 //! ```text
 //! surfaces/NAME/
 //!   stack.json                  what the layers are
-//!   layers/NNN/                 each a surface: grid.json, cells.jsonl, path.json
+//!   layers/NNN/                 each a surface: grid.json, cells.jsonl, paths.jsonl
 //! ```
 //!
 //! A layer is a surface like any other, so a stack resumes as its layers do: a cell absent is a cell
@@ -38,7 +38,9 @@ pub struct StackAbout {
     pub format_version: u32,
     /// What changes from layer to layer.
     pub kind: StackKind,
-    /// The same in words.
+    /// The run whose network and snapshots the layers have, as the plane names it.
+    pub run: String,
+    /// What the layers are, in words.
     pub made: String,
     /// Digest of the plane whose directions and coordinates all layers have.
     pub plane_digest: String,
@@ -49,7 +51,7 @@ pub struct StackAbout {
 /// One layer of a stack.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Layer {
-    /// The snapshot that the ball of the film is: that of the layer, or the last one.
+    /// The snapshot that the film marks: that of the layer, or the last one.
     pub snapshot: usize,
     /// Optimizer steps: of that snapshot, or before the mini-batch was trained on.
     pub step: u64,
@@ -72,7 +74,7 @@ impl Stack {
     /// by the same stack.
     ///
     /// # Errors
-    /// [`Error::Landscape`] when the folder holds something else and `replace` is false.
+    /// [`Error::OtherSurface`] when the folder holds something else and `replace` is false.
     pub fn begin(folder: &Path, about: StackAbout, replace: bool) -> Result<Self> {
         let path = folder.join("stack.json");
         let stack = Self { folder: folder.to_path_buf(), about };
@@ -81,10 +83,8 @@ impl Stack {
                 return Ok(stack);
             }
             if !replace {
-                return Err(Error::Landscape {
-                    what: format!("{} holds another surface or stack", folder.display()),
-                    remedy: "choose another --name, or replace it with --force".into(),
-                });
+                let holds = "another surface or stack".into();
+                return Err(Error::OtherSurface { folder: folder.to_path_buf(), holds });
             }
             fs::remove_dir_all(folder).map_err(Error::io("remove the old surface", folder))?;
         }
@@ -97,13 +97,11 @@ impl Stack {
     /// Opens a stack that is there, finished or not.
     ///
     /// # Errors
-    /// [`Error::Landscape`] when there is none, [`Error::BadFile`] for one that is damaged.
+    /// [`Error::NoStack`] when there is none, [`Error::BadFile`] for one that is damaged.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join("stack.json");
-        let text = fs::read_to_string(&path).map_err(|_| Error::Landscape {
-            what: format!("there is no stack of surfaces in {}", folder.display()),
-            remedy: "compute it first: lossreel surface RUN --stack snapshots".into(),
-        })?;
+        let text = fs::read_to_string(&path)
+            .map_err(|_| Error::NoStack { folder: folder.to_path_buf() })?;
         let about = serde_json::from_str(&text).map_err(|e| Error::BadFile {
             what: format!("the stack does not parse ({e})"),
             remedy: "remove the folder and compute the stack again".into(),
@@ -120,7 +118,7 @@ impl Stack {
     /// All layers, finished or not.
     ///
     /// # Errors
-    /// [`Error::Landscape`] when one is missing, [`Error::BadFile`] for one that is damaged.
+    /// [`Error::NoSurface`] when one is missing, [`Error::BadFile`] for one that is damaged.
     pub fn surfaces(&self) -> Result<Vec<SurfaceStore>> {
         (0..self.about.layers.len()).map(|i| SurfaceStore::open(&self.layer_dir(i))).collect()
     }

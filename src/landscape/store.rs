@@ -1,15 +1,15 @@
 //! A surface on disk: `grid.json` says what it is, `cells.jsonl` gains a line for each cell done,
-//! `path.json` has the losses at the snapshots.
+//! `paths.jsonl` one for each snapshot whose losses are known.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Grid;
-use crate::backend::Precision;
+use super::{Grid, PathLosses};
 use crate::disk::{self, JsonlWriter};
 use crate::objective::Evaluation;
+use crate::record::EvaluatedOn;
 use crate::{Error, Result};
 
 /// `grid.json`: everything a cell's value depends on.
@@ -23,38 +23,9 @@ pub struct Header {
     pub plane_digest: String,
     /// The plane in words.
     pub plane: String,
-    /// The data set.
-    pub dataset: String,
-    /// Digest of the data set.
-    pub data_digest: String,
-    /// `train` or `test`.
-    pub split: String,
-    /// Images each cell is evaluated on.
-    pub samples: usize,
-    /// How they were chosen.
-    pub sample_order: String,
-    /// Seed of that choice.
-    pub sample_seed: u64,
-    /// What BatchNorm's running statistics do over the plane: always `frozen`, those of the origin.
-    pub batch_norm: String,
-    /// The engine.
-    pub backend: String,
-    /// The numbers that it multiplies for losses (gradients are in f32 always); f32 in the headers of
-    /// older versions, which had nothing else.
-    #[serde(default)]
-    pub precision: Precision,
-}
-
-impl Header {
-    /// What each value rests on, in words: "1000 cifar10 images", and the precision where it is not
-    /// f32. `things` are images or points.
-    pub fn sample_words(&self, things: &str) -> String {
-        let precision = match self.precision {
-            Precision::F32 => String::new(),
-            narrow => format!(" in {narrow}"),
-        };
-        format!("{} {} {things}{precision}", self.samples, self.dataset)
-    }
+    /// The images and what else each value rests on.
+    #[serde(flatten)]
+    pub on: EvaluatedOn,
 }
 
 /// One cell's value.
@@ -78,19 +49,6 @@ impl Cell {
     }
 }
 
-/// Losses at one snapshot, on the surface's sample.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct PathLoss {
-    /// The snapshot's number.
-    pub snapshot: usize,
-    /// Loss of the snapshot itself, with its own buffers.
-    #[serde(with = "crate::disk::float")]
-    pub true_loss: f64,
-    /// Loss of its shadow on the plane, with the origin's buffers: what the surface shows there.
-    #[serde(with = "crate::disk::float")]
-    pub plane_loss: f64,
-}
-
 /// A surface's folder.
 #[derive(Debug)]
 pub struct SurfaceStore {
@@ -106,14 +64,12 @@ impl SurfaceStore {
     /// header.
     ///
     /// # Errors
-    /// [`Error::Landscape`] when the folder holds another surface and `replace` is false.
+    /// [`Error::OtherSurface`] when the folder holds another surface and `replace` is false.
     pub fn begin(folder: &Path, header: Header, replace: bool) -> Result<Self> {
         let path = folder.join("grid.json");
         if folder.join("stack.json").exists() && !replace {
-            return Err(Error::Landscape {
-                what: format!("{} holds a stack of surfaces", folder.display()),
-                remedy: "choose another --name, or replace it with --force".into(),
-            });
+            let holds = "a stack of surfaces".into();
+            return Err(Error::OtherSurface { folder: folder.to_path_buf(), holds });
         }
         if path.exists() || folder.join("stack.json").exists() {
             if replace {
@@ -123,14 +79,8 @@ impl SurfaceStore {
                 if old.header == header {
                     return Ok(old);
                 }
-                return Err(Error::Landscape {
-                    what: format!(
-                        "{} holds a surface of {}",
-                        folder.display(),
-                        difference(&old.header, &header)
-                    ),
-                    remedy: "choose another --name, or replace it with --force".into(),
-                });
+                let holds = format!("a surface of {}", difference(&old.header, &header));
+                return Err(Error::OtherSurface { folder: folder.to_path_buf(), holds });
             }
         }
         let mut text = serde_json::to_string_pretty(&header).expect("a header is plain data");
@@ -143,13 +93,11 @@ impl SurfaceStore {
     /// Opens a surface that is there, finished or not.
     ///
     /// # Errors
-    /// [`Error::Landscape`] when there is none, [`Error::BadFile`] for one that is damaged.
+    /// [`Error::NoSurface`] when there is none, [`Error::BadFile`] for one that is damaged.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join("grid.json");
-        let text = fs::read_to_string(&path).map_err(|_| Error::Landscape {
-            what: format!("there is no surface in {}", folder.display()),
-            remedy: "compute it first: lossreel surface RUN".into(),
-        })?;
+        let text = fs::read_to_string(&path)
+            .map_err(|_| Error::NoSurface { folder: folder.to_path_buf() })?;
         let bad = |what: String| Error::BadFile {
             what,
             remedy: "remove the folder and compute the surface again".into(),
@@ -187,26 +135,12 @@ impl SurfaceStore {
         JsonlWriter::append(&self.folder.join("cells.jsonl"))
     }
 
-    /// Writes the losses at the snapshots.
-    pub fn write_path(&self, path: &[PathLoss]) -> Result<()> {
-        let mut text = serde_json::to_string_pretty(path).expect("losses are plain data");
-        text.push('\n');
-        disk::write_bytes(&self.folder.join("path.json"), text.as_bytes())
-    }
-
-    /// Reads the losses at the snapshots; `None` when they were not computed.
-    pub fn read_path(&self) -> Result<Option<Vec<PathLoss>>> {
-        let path = self.folder.join("path.json");
-        if !path.exists() {
-            return Ok(None);
-        }
-        let text = fs::read_to_string(&path).map_err(Error::io("read the path's losses", &path))?;
-        let parsed = serde_json::from_str(&text);
-        parsed.map(Some).map_err(|e| Error::BadFile {
-            what: format!("the path's losses do not parse ({e})"),
-            remedy: "remove the file and run `lossreel surface` again".into(),
-            path,
-        })
+    /// The losses at the snapshots that are done.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] for a damaged log.
+    pub fn path_losses(&self) -> Result<PathLosses> {
+        PathLosses::open(&self.folder)
     }
 }
 
@@ -218,11 +152,12 @@ fn difference(old: &Header, new: &Header) -> String {
     if old.plane_digest != new.plane_digest {
         return "another plane".into();
     }
-    if (&old.split, old.samples) != (&new.split, new.samples) {
-        return format!("{} {} images", old.samples, old.split);
+    let (on, wanted) = (&old.on, &new.on);
+    if (on.split, on.samples) != (wanted.split, wanted.samples) {
+        return format!("{} {} images", on.samples, on.split);
     }
-    if old.precision != new.precision {
-        return format!("values in {}, these are in {}", old.precision, new.precision);
+    if on.precision != wanted.precision {
+        return format!("values in {}, these are in {}", on.precision, wanted.precision);
     }
     "other data or another engine".into()
 }

@@ -1,6 +1,6 @@
 //! The loss as training sees it: with dropout's masks, one fixed draw of them.
 
-use super::{DatasetObjective, Evaluation, Objective, PIECE};
+use super::{BatchNormPolicy, DatasetObjective, Evaluation, Objective, PIECE};
 use crate::Result;
 use crate::backend::TrainPass;
 use crate::network::Op;
@@ -29,12 +29,12 @@ impl DatasetObjective {
 
 impl MaskedObjective<'_> {
     /// What BatchNorm does, for a surface's header.
-    pub fn batch_norm(&self) -> String {
+    pub fn batch_norm(&self) -> BatchNormPolicy {
         let network = self.of.backend.network();
         if network.nodes.iter().any(|n| matches!(n.op, Op::BatchNorm { .. })) {
-            format!("batch statistics of pieces of {PIECE} images")
+            BatchNormPolicy::Batch { images: PIECE }
         } else {
-            "none in the network".into()
+            BatchNormPolicy::None
         }
     }
 
@@ -138,7 +138,7 @@ mod tests {
         let (a, b) = (masked.loss(&theta).unwrap(), objective.loss(&theta).unwrap());
         // f32 logits by another route (BatchNorm is absent, sums are cut alike).
         assert!((a.loss - b.loss).abs() < 1e-6 * b.loss, "{} {}", a.loss, b.loss);
-        assert_eq!((a.correct, masked.batch_norm().as_str()), (b.correct, "none in the network"));
+        assert_eq!((a.correct, masked.batch_norm()), (b.correct, BatchNormPolicy::None));
         let (mut one, mut two) = (vec![0.0; theta.len()], vec![0.0; theta.len()]);
         masked.loss_and_grad(&theta, &mut one).unwrap();
         objective.loss_and_grad(&theta, &mut two).unwrap();

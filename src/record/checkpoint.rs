@@ -44,17 +44,17 @@ impl Run {
     /// Reads the checkpoint into a state of `setup`.
     ///
     /// # Errors
-    /// [`Error::Run`] when there is none, [`Error::BadFile`] when it is damaged or of another
+    /// [`Error::NoCheckpoint`] when there is none, [`Error::BadFile`] when it is damaged or of another
     /// network.
     pub fn read_checkpoint(&self, setup: &Setup) -> Result<TrainState> {
         let path = self.checkpoint_path();
         if !path.exists() {
-            return Err(self.error("the run has no checkpoint yet", "start it again with --force"));
+            return Err(Error::NoCheckpoint { path: self.root.clone() });
         }
         let mut file = SafetensorsFile::open(&path)?;
         let bad = |what: String| Error::BadFile {
             what,
-            remedy: "start the run again with --force".into(),
+            remedy: "start the run again from the beginning".into(),
             path: path.clone(),
         };
         let layout = &setup.backend.network().layout;

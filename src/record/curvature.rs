@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Run;
+use super::{EvaluatedOn, Run};
 use crate::curvature::Extremes;
 use crate::disk;
 use crate::{Error, Result};
@@ -48,22 +48,9 @@ pub struct CurvatureRecord {
 /// What a curvature depends on beside the snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CurvatureOf {
-    /// The data set.
-    pub dataset: String,
-    /// Digest of the data set.
-    pub data_digest: String,
-    /// `train` or `test`.
-    pub split: String,
-    /// Images.
-    pub samples: usize,
-    /// How they were chosen.
-    pub sample_order: String,
-    /// Seed of that choice and of the iteration's first vector.
-    pub sample_seed: u64,
-    /// What BatchNorm's running statistics are: always `own`, those of the snapshot.
-    pub batch_norm: String,
-    /// The engine.
-    pub backend: String,
+    /// The images, and whose BatchNorm statistics: always those of the snapshot.
+    #[serde(flatten)]
+    pub on: EvaluatedOn,
     /// How many of the largest eigenvalues were asked for.
     pub largest: usize,
     /// Relative residual that was asked for.
@@ -124,7 +111,7 @@ impl Run {
             let text = fs::read_to_string(&path).map_err(Error::io("read a curvature", &path))?;
             let record = serde_json::from_str(&text).map_err(|e| Error::BadFile {
                 what: format!("the curvature does not parse ({e})"),
-                remedy: "remove the file and run `lossreel curvature` again".into(),
+                remedy: "remove the file and compute it again".into(),
                 path,
             })?;
             found.push(record);

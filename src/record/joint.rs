@@ -3,8 +3,7 @@
 //! ```text
 //! NAME/
 //!   joint.json                  the runs, by path and digest
-//!   planes/NAME.safetensors     origin, x, y, the first run's buffers
-//!   paths/NAME.json             every run's path on that plane
+//!   planes/NAME.safetensors     origin, x, y, the first run's buffers, every run's path
 //!   surfaces/NAME/              as a run's, with paths.jsonl: losses at all snapshots
 //! ```
 //!
@@ -17,7 +16,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Existing, FORMAT_VERSION, Run};
+use super::{Existing, FORMAT_VERSION, Run, name_of, plane_path, remove, surface_dir};
 use crate::disk;
 use crate::{Error, Result};
 
@@ -68,8 +67,8 @@ pub fn run_digest(run: &Run) -> Result<String> {
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Files and folders of a joint folder; the one that tells what it is goes last.
-const OWN: &[&str] = &["planes", "paths", "surfaces", "figures", "joint.json"];
+/// Files and folders of a joint folder; the one that makes it a joint folder goes last.
+const OWN: &[&str] = &["planes", "surfaces", "joint.json"];
 
 impl Joint {
     /// Whether `root` is a joint folder.
@@ -80,8 +79,8 @@ impl Joint {
     /// Makes a joint folder of `runs`, or opens the one that is there of the same runs.
     ///
     /// # Errors
-    /// [`Error::BadValue`] for no run or one named twice; [`Error::Run`] when the folder holds
-    /// something else and `existing` is `Refuse`, or holds no joint plane at all.
+    /// [`Error::BadValue`] for no run or one named twice; [`Error::OtherRuns`] when the folder is of
+    /// other runs and `existing` is `Refuse`, [`Error::FolderInUse`] when it holds other files.
     pub fn create(root: &Path, runs: &[Run], existing: Existing) -> Result<Self> {
         if runs.is_empty() {
             return Err(Error::bad_value("RUN", "", "not given", "name two runs or more"));
@@ -99,11 +98,7 @@ impl Joint {
         }
         let occupied = fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some());
         if occupied && !Self::is_at(root) {
-            return Err(Error::Run {
-                what: "the folder is not empty and holds no joint plane".into(),
-                remedy: "choose another --out".into(),
-                path: root.to_path_buf(),
-            });
+            return Err(Error::FolderInUse { holds_no: "joint plane", path: root.to_path_buf() });
         }
         fs::create_dir_all(root).map_err(Error::io("make the folder", root))?;
         let about = JointAbout {
@@ -115,26 +110,10 @@ impl Joint {
             match Self::read(root) {
                 Ok(joint) if joint.about.runs == about.runs => return Ok(joint),
                 _ if existing == Existing::Replace => {}
-                Ok(_) => {
-                    return Err(Error::Run {
-                        what: "the folder holds a joint plane of other runs".into(),
-                        remedy: "choose another --out, or replace it with --force".into(),
-                        path: root.to_path_buf(),
-                    });
-                }
+                Ok(_) => return Err(Error::OtherRuns { path: root.to_path_buf() }),
                 Err(error) => return Err(error),
             }
-            for name in OWN {
-                let path = root.join(name);
-                let removed =
-                    if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-                match removed {
-                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(Error::io("remove the old joint plane's file", path)(e));
-                    }
-                    _ => {}
-                }
-            }
+            remove(root, OWN, "remove the old joint plane's file")?;
         }
         let mut text = serde_json::to_string_pretty(&about).expect("references are plain data");
         text.push('\n');
@@ -145,20 +124,14 @@ impl Joint {
     /// Opens a joint folder and sees that its runs are still what they were.
     ///
     /// # Errors
-    /// [`Error::Run`] when there is none or a run has changed, [`Error::BadFile`] for damage.
+    /// [`Error::NoJointPlane`] when there is none, [`Error::RunChanged`] when a run has changed,
+    /// [`Error::BadFile`] for damage.
     pub fn open(root: &Path) -> Result<Self> {
         let joint = Self::read(root)?;
         for (reference, run) in joint.about.runs.iter().zip(joint.runs()?) {
             if run_digest(&run)? != reference.digest {
-                return Err(Error::Run {
-                    what: format!(
-                        "run `{}` is no longer what the joint plane was made of",
-                        reference.name
-                    ),
-                    remedy: "make the plane again: lossreel plane RUN RUN ... --out JOINT --force"
-                        .into(),
-                    path: root.to_path_buf(),
-                });
+                let run = reference.name.clone();
+                return Err(Error::RunChanged { run, path: root.to_path_buf() });
             }
         }
         Ok(joint)
@@ -167,11 +140,7 @@ impl Joint {
     fn read(root: &Path) -> Result<Self> {
         let path = root.join("joint.json");
         if !path.is_file() {
-            return Err(Error::Run {
-                what: "the folder holds no joint plane".into(),
-                remedy: "make one: lossreel plane RUN RUN ... --out JOINT".into(),
-                path: root.to_path_buf(),
-            });
+            return Err(Error::NoJointPlane { path: root.to_path_buf() });
         }
         let text = fs::read_to_string(&path).map_err(Error::io("read the joint plane", &path))?;
         let bad = |what: String, remedy: &str| Error::BadFile {
@@ -180,10 +149,7 @@ impl Joint {
             path: path.clone(),
         };
         let about: JointAbout = serde_json::from_str(&text).map_err(|e| {
-            bad(
-                format!("the list of runs does not parse ({e})"),
-                "make the plane again with --force",
-            )
+            bad(format!("the list of runs does not parse ({e})"), "remove it and make the plane again")
         })?;
         if about.format_version > FORMAT_VERSION {
             let what = format!(
@@ -202,18 +168,12 @@ impl Joint {
 
     /// The folder's own name, for titles.
     pub fn name(&self) -> String {
-        let absolute = fs::canonicalize(&self.root).unwrap_or_else(|_| self.root.clone());
-        absolute.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        name_of(&self.root)
     }
 
     /// The runs' names, in order.
     pub fn names(&self) -> Vec<&str> {
         self.about.runs.iter().map(|run| run.name.as_str()).collect()
-    }
-
-    /// The references.
-    pub fn references(&self) -> &[JointRun] {
-        &self.about.runs
     }
 
     /// Opens the runs.
@@ -243,17 +203,12 @@ impl Joint {
 
     /// `planes/NAME.safetensors`.
     pub fn plane_path(&self, name: &str) -> PathBuf {
-        self.root.join("planes").join(format!("{name}.safetensors"))
-    }
-
-    /// `paths/NAME.json`.
-    pub fn paths_path(&self, name: &str) -> PathBuf {
-        self.root.join("paths").join(format!("{name}.json"))
+        plane_path(&self.root, name)
     }
 
     /// `surfaces/NAME/`.
     pub fn surface_dir(&self, name: &str) -> PathBuf {
-        self.root.join("surfaces").join(name)
+        surface_dir(&self.root, name)
     }
 }
 

@@ -7,11 +7,12 @@
 //!   metrics.jsonl                  one object a step or epoch
 //!   snapshots/NNNNNN.safetensors   theta and buffers by name
 //!   checkpoint.safetensors         the newest resumable state
-//!   planes/  surfaces/  curvature/  figures/   what later stages add
+//!   planes/  surfaces/  curvature/  curves/   what later stages add
 //! ```
 
 mod checkpoint;
 mod curvature;
+mod evaluation;
 mod joint;
 mod manifest;
 mod metrics;
@@ -21,6 +22,7 @@ mod sharpness;
 mod snapshots;
 
 pub use curvature::{CurvatureOf, CurvatureRecord};
+pub use evaluation::{EvaluatedOn, SampleSource};
 pub use joint::{Joint, JointAbout, JointRun, run_digest};
 pub use manifest::{FORMAT_VERSION, Manifest, Status};
 pub use metrics::{EpochRecord, Metrics, SharpnessRecord, StepRecord};
@@ -67,42 +69,21 @@ impl Run {
     /// Makes the folder of a new run with its spec in it.
     ///
     /// # Errors
-    /// [`Error::Run`] when it holds a run (or any other file) already and `existing` is `Refuse`,
-    /// [`Error::Io`] when it cannot be written.
+    /// [`Error::RunExists`] when it holds a run already and `existing` is `Refuse`,
+    /// [`Error::FolderInUse`] when it holds other files, [`Error::Io`] when it cannot be written.
     pub fn create(root: impl Into<PathBuf>, spec_toml: &str, existing: Existing) -> Result<Self> {
         let root = root.into();
         let run = Self { root };
         let occupied = fs::read_dir(&run.root).is_ok_and(|mut entries| entries.next().is_some());
         if occupied {
-            if existing == Existing::Refuse {
-                let (what, remedy) = if run.spec_path().exists() {
-                    (
-                        "a run is there already",
-                        "continue it with --resume, replace it with --force, or choose another --out",
-                    )
-                } else {
-                    ("the folder is not empty and holds no run", "choose another --out")
-                };
-                return Err(run.error(what, remedy));
-            }
             if !run.spec_path().exists() {
-                return Err(run.error(
-                    "the folder is not empty and holds no run, so --force will not touch it",
-                    "choose another --out",
-                ));
+                return Err(Error::FolderInUse { holds_no: "run", path: run.root });
+            }
+            if existing == Existing::Refuse {
+                return Err(Error::RunExists { path: run.root });
             }
             let _lock = run.lock()?;
-            for name in OWN {
-                let path = run.root.join(name);
-                let removed =
-                    if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-                match removed {
-                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(Error::io("remove the old run's file", path)(e));
-                    }
-                    _ => {}
-                }
-            }
+            remove(&run.root, OWN, "remove the old run's file")?;
         }
         fs::create_dir_all(&run.root).map_err(Error::io("make the run folder", &run.root))?;
         crate::disk::write_bytes(&run.spec_path(), spec_toml.as_bytes())?;
@@ -114,20 +95,15 @@ impl Run {
     /// Opens a run for reading, or to go on with it.
     ///
     /// # Errors
-    /// [`Error::Run`] when there is none, or it was written by a newer format.
+    /// [`Error::NoRun`] or [`Error::NotARun`] when there is none; [`Error::BadFile`] when it was
+    /// written by a newer format.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let run = Self { root: root.into() };
         if !run.root.is_dir() {
-            return Err(run.error(
-                "there is no such run folder",
-                "train one with `lossreel train SPEC.toml --out FOLDER`",
-            ));
+            return Err(Error::NoRun { path: run.root });
         }
         if !run.spec_path().is_file() {
-            return Err(run.error(
-                "the folder holds no spec.toml, so it is not a run",
-                "name a folder that `lossreel train` made",
-            ));
+            return Err(Error::NotARun { path: run.root });
         }
         run.manifest()?;
         Ok(run)
@@ -140,8 +116,7 @@ impl Run {
 
     /// The folder's own name, for titles.
     pub fn name(&self) -> String {
-        let absolute = fs::canonicalize(&self.root).unwrap_or_else(|_| self.root.clone());
-        absolute.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        name_of(&self.root)
     }
 
     /// The resolved spec's text.
@@ -173,12 +148,12 @@ impl Run {
 
     /// `planes/NAME.safetensors`.
     pub fn plane_path(&self, name: &str) -> PathBuf {
-        self.root.join("planes").join(format!("{name}.safetensors"))
+        plane_path(&self.root, name)
     }
 
     /// `surfaces/NAME/`.
     pub fn surface_dir(&self, name: &str) -> PathBuf {
-        self.root.join("surfaces").join(name)
+        surface_dir(&self.root, name)
     }
 
     /// `curves/NAME/`.
@@ -189,11 +164,6 @@ impl Run {
     /// `curvature/`.
     pub fn curvature_dir(&self) -> PathBuf {
         self.root.join("curvature")
-    }
-
-    /// `figures/`.
-    pub fn figures_dir(&self) -> PathBuf {
-        self.root.join("figures")
     }
 
     /// Takes the folder for writing; freed when the returned file is dropped, or the process ends.
@@ -219,4 +189,36 @@ impl Run {
     fn error(&self, what: &str, remedy: &str) -> Error {
         Error::Run { what: what.into(), remedy: remedy.into(), path: self.root.clone() }
     }
+}
+
+/// A folder's own name, whatever way leads there.
+fn name_of(root: &Path) -> String {
+    let absolute = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
+    absolute.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// `planes/NAME.safetensors` of a run or a joint folder.
+pub fn plane_path(root: &Path, name: &str) -> PathBuf {
+    root.join("planes").join(format!("{name}.safetensors"))
+}
+
+/// `surfaces/NAME/` of a run or a joint folder.
+pub fn surface_dir(root: &Path, name: &str) -> PathBuf {
+    root.join("surfaces").join(name)
+}
+
+/// Removes the files and folders `names` of `root` that there are, in order.
+fn remove(root: &Path, names: &[&str], action: &'static str) -> Result<()> {
+    for name in names {
+        let path = root.join(name);
+        let removed =
+            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        match removed {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(action, path)(e));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }

@@ -1,17 +1,16 @@
 //! A run on points of the plane to its decision boundary at each snapshot, beside its path.
 
-use super::Subject;
-use super::film::{Extras, HOLD_SECS, PanelSource, contour_told, describe};
-use super::histograms::spread;
-use super::telling::Telling;
+use super::contour::{HOLD_SECS, PanelSource};
+use super::film_options::FilmOptions;
+use super::opened::{OpenRun, moment_of, point_of, spread};
+use super::{Subject, provenance};
 use crate::dataset::planar;
-use crate::landscape::Plane;
+use crate::landscape::{PathCoord, Plane};
 use crate::parallel;
-use crate::record::{Run, RunSnapshots};
+use crate::record::SnapshotInfo;
 use crate::render::page::scale::thousands;
 use crate::render::scene::{ContourPanel, PathPoint};
 use crate::render::scenes::boundary::{BoundaryFilm, InputSpace};
-use crate::spec::Spec;
 use crate::{Error, Result};
 
 /// Columns and rows of the inputs, snapshots evaluated at most, data points shown at most.
@@ -19,7 +18,7 @@ const GRID: usize = 81;
 const SNAPSHOTS: usize = 240;
 const POINTS: usize = 600;
 
-/// Inputs that a net is asked at once.
+/// Inputs that are classified at once.
 const BATCH: usize = 2187;
 
 /// The boundary film of `source`: over its surface where it has one, else the path alone.
@@ -29,90 +28,81 @@ const BATCH: usize = 2187;
 pub fn gather(
     source: &PanelSource,
     title: Option<&str>,
-    telling: &Telling,
+    options: &FilmOptions,
 ) -> Result<BoundaryFilm> {
     let run = &source.run;
-    let spec = Spec::parse(&run.spec_toml()?, &[])?;
-    if spec.data.set.form().0 != planar::SHAPE {
+    let set = run.spec()?.data.set;
+    if set.form().0 != planar::SHAPE {
         return Err(Error::Data {
             what: format!(
-                "{} was trained on {}, whose inputs are not points of a plane",
-                run.name(),
-                spec.data.set
+                "{} was trained on {set}, whose inputs are not points of a plane",
+                run.name()
             ),
             remedy: "train on spirals, moons, rings or gaussians (experiments/spirals.toml)".into(),
         });
     }
-    let plane = Plane::read(&run.plane_path(&source.plane))?;
-    let has_surface = run.surface_dir(&source.surface).join("grid.json").exists();
-    let metrics = run.metrics()?;
-    let (panel, value_label, footing) = if has_surface {
-        let mut film =
-            contour_told(std::slice::from_ref(source), title, telling, Extras::default())?;
-        let footing = film.caption;
-        (film.panels.remove(0), film.value_label, format!(" {footing}"))
+    let plane = Plane::read(&run.run().plane_path(&source.plane))?;
+    let path = plane.about.path();
+    let has_surface = run.run().surface_dir(&source.surface).join("grid.json").exists();
+    let (panel, value_label, about_surface) = if has_surface {
+        let on = source.open()?;
+        let label = format!("{} loss", on.store.header.on.split.adjective());
+        let caption = provenance::caption(std::slice::from_ref(&on));
+        (source.panel(&on)?, label, format!(" Right: {}", lower(&caption)))
     } else {
-        (path_only(&plane), String::new(), String::new())
+        let panel = ContourPanel {
+            path: path.iter().map(point_of).collect(),
+            x_label: plane.axis_label(0),
+            y_label: plane.axis_label(1),
+            ..ContourPanel::default()
+        };
+        (panel, String::new(), String::new())
     };
     let panel = ContourPanel { title: "In weight space".into(), ..panel };
-    let subject = Subject::of_run(run, None, None)?;
-    let (inputs, points) = answers(run, &subject, &plane)?;
-    let clock = telling.clock.resolve(&[&panel.path]);
+    let subject = Subject::of_run(run.run(), None, None)?;
+    let (inputs, points) = answers(run, &subject, path)?;
+    let clock = options.clock.resolve(&[&panel.path]);
     let times = points.iter().map(|p| clock.time(p)).collect();
-    let name = describe(&spec);
-    let told = [telling.told(&name, run, &spec, &metrics)?];
-    let title = title
-        .map_or_else(|| format!("A net learns to tell {} apart", spec.data.set), str::to_string);
-    let (evaluated, all) = (points.len(), plane.about.path.len());
+    let name = run.description()?;
+    let charts = [options.chart_source(&name, run)?];
+    let title =
+        title.map_or_else(|| format!("A network learns to separate {set}"), str::to_string);
+    let (strip, pacing) = options.timing(&title, &[&panel.path], &charts);
+    let (evaluated, all) = (points.len(), path.len());
     let of = if evaluated < all { format!("{evaluated} of {all}") } else { all.to_string() };
     Ok(BoundaryFilm {
         caption: format!(
-            "Left: the answer at {GRID} x {GRID} inputs for {of} snapshots, stronger where surer, blended \
-             between; line: where the answer turns.{footing}"
+            "Left: the class predicted at {GRID} × {GRID} inputs for {of} snapshots, interpolated \
+             between them; deeper colour: more confident; line: decision boundary.{about_surface}"
         ),
         value_label,
         panel,
         inputs,
         times,
-        strip: telling.strip(clock, &told),
-        pacing: telling.pacing(clock, &title, &told),
+        strip,
+        pacing,
         title,
         hold_secs: HOLD_SECS,
     })
 }
 
-/// The path on a plane without a surface.
-fn path_only(plane: &Plane) -> ContourPanel {
-    let point = |p: &crate::landscape::PathCoord| PathPoint {
-        step: p.step,
-        epoch: p.epoch,
-        x: p.x,
-        y: p.y,
-        true_loss: f64::NAN,
-        plane_loss: None,
-        lr: p.lr,
-    };
-    ContourPanel {
-        path: plane.about.path.iter().map(point).collect(),
-        x_label: plane.axis_label(0),
-        y_label: plane.axis_label(1),
-        ..ContourPanel::default()
-    }
+/// A caption that goes on a sentence: its first letter small.
+fn lower(caption: &str) -> String {
+    let mut letters = caption.chars();
+    letters.next().map_or(String::new(), |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// Class probabilities over the square of inputs at the snapshots of the plane's path.
-fn answers(run: &Run, subject: &Subject, plane: &Plane) -> Result<(InputSpace, Vec<PathPoint>)> {
+fn answers(
+    run: &OpenRun,
+    subject: &Subject,
+    path: &[PathCoord],
+) -> Result<(InputSpace, Vec<PathPoint>)> {
     let network = subject.network();
-    let mut infos = run.snapshots()?;
-    infos.retain(|s| plane.about.path.iter().any(|p| p.snapshot == s.index));
-    let infos: Vec<_> =
-        spread(infos.len(), SNAPSHOTS).into_iter().map(|i| infos[i].clone()).collect();
-    let points: Vec<PathPoint> = infos
-        .iter()
-        .map(|s| PathPoint { step: s.step, epoch: s.epoch, lr: s.lr, ..PathPoint::default() })
-        .collect();
+    let on_path = |s: &SnapshotInfo| path.iter().any(|p| p.snapshot == s.index);
+    let (snapshots, _) = run.some_snapshots(SNAPSHOTS, on_path)?;
+    let points: Vec<PathPoint> = snapshots.infos().iter().map(moment_of).collect();
     let images = inputs_of(&subject.stats);
-    let snapshots = RunSnapshots::new(infos, network.layout.clone());
     let classes = network.classes;
     let which: Vec<usize> = (0..points.len()).collect();
     let probabilities = parallel::map(&which, |&i| {

@@ -3,11 +3,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::histograms::spread;
+use super::opened::spread;
 use super::{Progress, SampleChoice, Subject};
 use crate::curvature::{Extremes, ExtremesConfig, extremes};
-use crate::objective::{DatasetObjective, Objective};
-use crate::record::{CurvatureOf, CurvatureRecord, Run, RunSnapshots, SnapshotInfo};
+use crate::backend::Precision;
+use crate::objective::{BatchNormPolicy, DatasetObjective, Objective};
+use crate::record::{
+    CurvatureOf, CurvatureRecord, EvaluatedOn, Run, RunSnapshots, SnapshotInfo,
+};
 use crate::rng::Streams;
 use crate::{Error, Result};
 
@@ -51,10 +54,10 @@ pub fn of_subject(
 }
 
 /// Computes the curvatures of `run` that its folder lacks, the network evaluated with each snapshot's
-/// own BatchNorm statistics, and returns all that were asked for. `progress` hears of snapshots.
+/// own BatchNorm statistics, and returns all that were asked for. `progress` counts snapshots.
 ///
 /// # Errors
-/// [`Error::Run`] for results on another sample in the folder, [`Error::BadValue`] for a snapshot the
+/// [`Error::OtherCurvatures`] for results on another sample in the folder, [`Error::BadValue`] for a snapshot the
 /// run lacks, [`Error::Interrupted`]; those of the disk and the backend.
 pub fn compute(
     run: &Run,
@@ -73,11 +76,8 @@ pub fn compute(
         |r: &CurvatureRecord| wanted.iter().any(|s| s.index == r.snapshot && s.step != r.step);
     known.retain(|r| !stale(r));
     if let Some(other) = known.iter().find(|r| r.of != of).filter(|_| !request.replace) {
-        return Err(Error::Run {
-            what: format!("the run has curvatures already, {}", difference(&other.of, &of)),
-            remedy: "ask for the same, or replace them with --force".into(),
-            path: run.curvature_dir(),
-        });
+        let found = difference(&other.of, &of);
+        return Err(Error::OtherCurvatures { found, path: run.curvature_dir() });
     }
     if known.iter().any(|r| r.of != of) {
         let folder = run.curvature_dir();
@@ -130,7 +130,7 @@ fn chosen(run: &Run, which: Which) -> Result<Vec<SnapshotInfo>> {
             found.map(|s| vec![s]).ok_or_else(|| {
                 let (last, all) = (all.last().map_or(0, |s| s.index), all.len());
                 let problem = format!("not one of the run's {all} snapshots");
-                Error::bad_value("--snapshot", n, problem, format!("use 0 to {last}"))
+                Error::bad_value("snapshot", n, problem, format!("use 0 to {last}"))
             })
         }
     }
@@ -142,15 +142,14 @@ fn about(
     request: &CurvatureRequest,
 ) -> CurvatureOf {
     debug_assert_eq!(objective.dim(), subject.theta.len());
+    let own = !subject.buffers.is_empty();
+    let batch_norm = if own { BatchNormPolicy::Own } else { BatchNormPolicy::None };
     CurvatureOf {
-        dataset: subject.data.name.clone(),
-        data_digest: subject.data_digest.clone(),
-        split: request.sample.split().into(),
-        samples: objective.samples(),
-        sample_order: request.sample.order.to_string(),
-        sample_seed: request.sample.seed,
-        batch_norm: "own".into(),
-        backend: subject.backend.name().to_string(),
+        on: EvaluatedOn {
+            // Hessian-vector products are in f32 whatever the losses are evaluated in.
+            precision: Precision::F32,
+            ..subject.evaluated_on(request.sample, objective, batch_norm)
+        },
         largest: request.config.largest,
         tolerance: request.config.tolerance,
     }
@@ -158,13 +157,14 @@ fn about(
 
 /// The first thing in which `old` differs from what is asked for, for a message.
 fn difference(old: &CurvatureOf, new: &CurvatureOf) -> String {
-    if (&old.split, old.samples) != (&new.split, new.samples) {
+    let (on, wanted) = (&old.on, &new.on);
+    if (on.split, on.samples) != (wanted.split, wanted.samples) {
         return format!(
             "on {} {} images and not {} {}",
-            old.samples, old.split, new.samples, new.split
+            on.samples, on.split, wanted.samples, wanted.split
         );
     }
-    if (&old.sample_order, old.sample_seed) != (&new.sample_order, new.sample_seed) {
+    if (on.sample_order, on.sample_seed) != (wanted.sample_order, wanted.sample_seed) {
         return "on another draw of images".into();
     }
     if (old.largest, old.tolerance) != (new.largest, new.tolerance) {

@@ -5,12 +5,14 @@ use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
 
-use super::plane::flat_direction;
+use super::plane::{draw_words, flat_direction};
 use super::{Progress, SampleChoice, Subject};
 use crate::backend::Precision;
+use crate::dataset::SplitName;
 use crate::landscape::{
     Axis, Grid, Header, Ignore, Normalisation, SurfaceStore, digest_of, evaluate, random_direction,
 };
+use crate::objective::BatchNormPolicy;
 use crate::record::FORMAT_VERSION;
 use crate::rng::Streams;
 use crate::weights::hdf5;
@@ -52,10 +54,12 @@ pub struct Curve {
     pub points: Vec<CurvePoint>,
     /// Images each is evaluated on.
     pub samples: usize,
-    /// `train` or `test`.
-    pub split: String,
+    /// Of which split.
+    pub split: SplitName,
     /// The line in words.
     pub direction: String,
+    /// Whose BatchNorm statistics were used.
+    pub batch_norm: BatchNormPolicy,
     /// The numbers that evaluation multiplied.
     pub precision: Precision,
     /// Seconds this call took.
@@ -95,25 +99,19 @@ pub fn compute(
             (format!("direction of {name}"), flat_direction(layout, &file.x, path)?)
         }
         Line::Random { norm, ignore, seed } => (
-            format!("random direction, {norm} normalised, ignoring {ignore}, seed {seed}"),
+            format!("random direction, {}", draw_words(*norm, *ignore, *seed)),
             random_direction(layout, &subject.theta, *norm, *ignore, &Streams::new(*seed), 0),
         ),
     };
     let objective = subject.objective(*sample)?;
+    let frozen = !subject.buffers.is_empty();
+    let batch_norm = if frozen { BatchNormPolicy::Frozen } else { BatchNormPolicy::None };
     let header = Header {
         format_version: FORMAT_VERSION,
         grid: Grid { x: *axis, y: Axis { min: 0.0, max: 0.0, n: 1 } },
         plane_digest: digest_of(&[&subject.theta, &subject.buffers, &direction]),
         plane: made.clone(),
-        dataset: subject.data.name.clone(),
-        data_digest: subject.data_digest.clone(),
-        split: sample.split().into(),
-        samples: objective.samples(),
-        sample_order: sample.order.to_string(),
-        sample_seed: sample.seed,
-        batch_norm: "frozen".into(),
-        backend: subject.backend.name().to_string(),
-        precision: subject.backend.precision(),
+        on: subject.evaluated_on(*sample, &objective, batch_norm),
     };
     let mut store = SurfaceStore::begin(folder, header, *replace)?;
     // The second direction has one coordinate, 0: any vector will do.
@@ -124,7 +122,8 @@ pub fn compute(
 
 /// The curve that a finished store holds.
 pub fn curve_of(store: &SurfaceStore, seconds: f64) -> Curve {
-    let samples = store.header.samples;
+    let on = &store.header.on;
+    let samples = on.samples;
     let points = store.cells.iter().flatten().map(|cell| CurvePoint {
         x: store.header.grid.x.at(cell.k),
         loss: cell.loss,
@@ -134,9 +133,10 @@ pub fn curve_of(store: &SurfaceStore, seconds: f64) -> Curve {
     Curve {
         points: points.collect(),
         samples,
-        split: store.header.split.clone(),
+        split: on.split,
         direction: store.header.plane.clone(),
-        precision: store.header.precision,
+        batch_norm: on.batch_norm.clone(),
+        precision: on.precision,
         seconds,
     }
 }
@@ -144,7 +144,7 @@ pub fn curve_of(store: &SurfaceStore, seconds: f64) -> Curve {
 /// Opens a curve that was computed.
 ///
 /// # Errors
-/// [`Error::Landscape`] when there is none.
+/// [`Error::NoSurface`] when there is none, [`Error::Landscape`] for a surface.
 pub fn open(folder: &Path) -> Result<Curve> {
     let store = SurfaceStore::open(folder)?;
     if store.header.grid.y.n != 1 {

@@ -4,11 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use super::film::{PanelSource, contour};
+use super::contour::{self, Extras, PanelSource};
+use super::film_options::FilmOptions;
+use super::opened::{OpenRun, RunSet};
 use super::plane::Directions;
-use super::surface::{SurfaceRequest, compute, path_losses};
+use super::surface::{OverPlane, SurfaceRequest, compute, path_losses};
 use super::{SampleChoice, Subject, train};
-use crate::dataset::SampleOrder;
+use crate::dataset::{SampleOrder, SplitName};
 use crate::landscape::{Plane, SurfaceReport};
 use crate::models::Shortcut;
 use crate::parallel;
@@ -33,7 +35,7 @@ pub const PAIR: [(Shortcut, &str, &str); 2] = [
 ];
 
 /// What the demo found out about one net.
-pub struct Reel {
+pub struct DemoRun {
     /// The run.
     pub run: Run,
     /// Its metrics.
@@ -46,12 +48,12 @@ pub struct Reel {
     pub surface: SurfaceReport,
 }
 
-/// Listens to the phases of the demo, from the threads of both nets at once.
-pub trait Listener: Sync {
-    /// Training of net `net` (its place in [`PAIR`]) tells of an event.
+/// Called as the demo advances, from the threads of both nets at once.
+pub trait DemoProgress: Sync {
+    /// An event of training net `net` (its place in [`PAIR`]).
     fn trained(&self, net: usize, event: &Event<'_>);
-    /// A phase of a net (what, unit) begins; returns what hears (done, total), and is dropped at
-    /// its end.
+    /// A phase of a net (what, unit) begins; what it returns is called with (done, total), and
+    /// dropped at the end of the phase.
     fn phase(&self, net: usize, what: &str, unit: &str) -> Box<dyn Fn(usize, usize) + Sync>;
 }
 
@@ -60,15 +62,15 @@ pub trait Listener: Sync {
 ///
 /// # Errors
 /// Those of every stage; [`Error::Interrupted`].
-pub fn reels(root: &Path, interrupt: &AtomicBool, listener: &dyn Listener) -> Result<Vec<Reel>> {
-    parallel::map(&[0, 1], |&net| reel(root, net, interrupt, listener))
+pub fn runs(root: &Path, interrupt: &AtomicBool, progress: &dyn DemoProgress) -> Result<Vec<DemoRun>> {
+    parallel::map(&[0, 1], |&net| run(root, net, interrupt, progress))
 }
 
-fn reel(root: &Path, net: usize, interrupt: &AtomicBool, listener: &dyn Listener) -> Result<Reel> {
+fn run(root: &Path, net: usize, interrupt: &AtomicBool, progress: &dyn DemoProgress) -> Result<DemoRun> {
     let (shortcut, name, _) = PAIR[net];
     let spec = Spec::parse(SPEC, &[format!("model.shortcut={shortcut}")])?;
     let mut prepared = train::create(&spec, &root.join(name), Existing::Replace)?;
-    let verdict = prepared.train(interrupt, &mut |event| listener.trained(net, event))?;
+    let verdict = prepared.train(interrupt, &mut |event| progress.trained(net, event))?;
     if verdict == Verdict::Interrupted {
         return Err(stopped());
     }
@@ -76,18 +78,25 @@ fn reel(root: &Path, net: usize, interrupt: &AtomicBool, listener: &dyn Listener
     let plane = super::plane::of_run(&run, &Directions::Pca(Centring::Centred), "pca")?;
     let subject = Subject::of_run(&run, None, None)?;
     let sample =
-        SampleChoice { test: false, samples: Some(SAMPLES), order: SampleOrder::Balanced, seed: 0 };
+        SampleChoice {
+            split: SplitName::Train,
+            samples: Some(SAMPLES),
+            order: SampleOrder::Balanced,
+            seed: 0,
+        };
     let request = SurfaceRequest { size: GRID, range: None, sample, replace: true };
+    let set = RunSet::from(run.clone());
+    let over = OverPlane::new(&set, 0, &subject, &plane)?;
     let (store, surface) = {
-        let on = listener.phase(net, "surface", "cells");
+        let on = progress.phase(net, "surface", "cells");
         let folder = run.surface_dir("pca");
-        compute(&subject, &plane, &folder, &request, interrupt, &on).map_err(starts_over)?
+        compute(&over, &folder, &request, interrupt, &on).map_err(starts_over)?
     };
     {
-        let on = listener.phase(net, "losses on the path", "snapshots");
-        path_losses(&run, &subject, &plane, &store, sample, interrupt, &on).map_err(starts_over)?;
+        let on = progress.phase(net, "losses on the path", "snapshots");
+        path_losses(&set, &over, &store, sample, interrupt, &on).map_err(starts_over)?;
     }
-    Ok(Reel { metrics: run.metrics()?, run, verdict, plane, surface })
+    Ok(DemoRun { metrics: run.metrics()?, run, verdict, plane, surface })
 }
 
 fn stopped() -> Error {
@@ -102,24 +111,27 @@ fn starts_over(error: Error) -> Error {
 /// The films to make of the pair: each alone, then side by side, with the stem of their files.
 ///
 /// # Errors
-/// Those of [`contour`].
-pub fn films(reels: &[Reel]) -> Result<Vec<(PathBuf, Film)>> {
-    let source = |reel: &Reel, title: &str| PanelSource {
-        run: reel.run.clone(),
+/// Those of [`contour::gather`].
+pub fn films(runs: &[DemoRun]) -> Result<Vec<(PathBuf, Film)>> {
+    let source = |demo: &DemoRun, title: &str| PanelSource {
+        run: OpenRun::new(demo.run.clone()),
         title: Some(title.to_string()),
         surface: "pca".into(),
         plane: "pca".into(),
     };
+    let film = |sources: &[PanelSource], title: &str| {
+        contour::gather(sources, Some(title), &FilmOptions::default(), Extras::default())
+    };
     let mut films = Vec::new();
-    for (reel, (_, name, title)) in reels.iter().zip(PAIR) {
-        let headline = "ResNet-32 learns to read digits: the path on the loss surface";
-        films.push((PathBuf::from(name), contour(&[source(reel, title)], Some(headline))?));
+    for (demo, (_, name, title)) in runs.iter().zip(PAIR) {
+        let headline = "ResNet-32 learns to read digits: the path on its loss surface";
+        films.push((PathBuf::from(name), film(&[source(demo, title)], headline)?));
     }
     let both: Vec<_> =
-        reels.iter().zip(PAIR).map(|(reel, (_, _, title))| source(reel, title)).collect();
+        runs.iter().zip(PAIR).map(|(demo, (_, _, title))| source(demo, title)).collect();
     films.push((
         PathBuf::from("side_by_side"),
-        contour(&both, Some("What skip connections do to the loss surface"))?,
+        film(&both, "What skip connections do to the loss surface")?,
     ));
     Ok(films)
 }

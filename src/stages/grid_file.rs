@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::provenance::capital;
 use crate::render::scene::{ContourPanel, Film, Grid};
 use crate::weights::hdf5;
 use crate::{Error, Result};
@@ -35,7 +36,7 @@ pub fn film(
     );
     notes.dedup();
     film.caption = format!(
-        "{}; between cells interpolated by a smooth spline; the files tell no sample and no error",
+        "{}; sample and error unknown. A smooth spline between the points.",
         notes.join(" | ")
     );
     Ok(film)
@@ -63,13 +64,13 @@ fn panel(
         ));
     };
     // Values lie as `values[iy * nx + ix]`; what the file calls unfilled is NaN: a hole.
-    let cells = format!("{} x {} cells", surface.xs.len(), ys.len());
+    let cells = format!("{} × {} points", surface.xs.len(), ys.len());
     let cells = match field.unfilled {
         0 => cells,
         n => format!("{cells}, {n} of them not evaluated"),
     };
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let note = format!("{} of {stem}", field.name.replace('_', " "));
+    let note = format!("{}, file {stem}", capital(&label(&field.name)));
     let panel = ContourPanel {
         title: title.map_or(stem, str::to_string),
         subtitle: cells,

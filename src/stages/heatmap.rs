@@ -1,14 +1,13 @@
 //! A surface's cells to a heat map of any of their quantities.
 
-use super::film::{Extras, HOLD_SECS, PanelSource, contour_told};
-use super::footing::{self, ErrorOf, Footing};
-use super::telling::Telling;
+use super::contour::{HOLD_SECS, PanelSource};
+use super::film_options::FilmOptions;
+use super::provenance::{self, ErrorOf};
 use crate::Result;
-use crate::landscape::{Cell, Plane, SurfaceStore};
+use crate::landscape::Cell;
 use crate::names::named_enum;
 use crate::render::scene::Grid;
 use crate::render::scenes::heatmap::{Heatmap, Scaling};
-use crate::spec::Spec;
 
 named_enum! {
     /// What a heat map shows of each cell.
@@ -43,40 +42,31 @@ impl CellQuantity {
         match self {
             Self::Loss => "loss",
             Self::Accuracy => "accuracy, %",
-            Self::LossSe => "s.e. of the loss",
-            Self::RelativeSe => "s.e., % of the loss",
+            Self::LossSe => "standard error of the loss",
+            Self::RelativeSe => "standard error, % of the loss",
             Self::LossDifference => "loss − final loss",
         }
     }
 
-    /// What the caption calls it, with its sample's error.
-    fn told(self, store: &SurfaceStore) -> String {
-        let split = footing::split(&store.header);
-        let error = |of| footing::error(of, store.cells.iter().flatten(), store.header.samples);
+    /// What the caption calls it, and whose sampling error it states.
+    fn caption(self) -> (&'static str, Option<ErrorOf>) {
         match self {
-            Self::Loss => format!("{split} loss ± {} (s.e.)", error(ErrorOf::Loss)),
-            Self::Accuracy => format!("{split} accuracy ± {} (s.e.)", error(ErrorOf::Accuracy)),
-            Self::LossSe | Self::RelativeSe => {
-                format!("Standard error of the {} loss", split.to_lowercase())
-            }
-            Self::LossDifference => {
-                format!(
-                    "{split} loss less that of the cell nearest (0, 0), ± {} (s.e.),",
-                    error(ErrorOf::Loss)
-                )
-            }
+            Self::Loss => ("Loss", Some(ErrorOf::Loss)),
+            Self::Accuracy => ("Accuracy", Some(ErrorOf::Accuracy)),
+            Self::LossSe | Self::RelativeSe => ("Standard error of the loss", None),
+            Self::LossDifference => ("Loss minus the loss at the centre", Some(ErrorOf::Loss)),
         }
     }
 
     /// A headline; `split` is "training" or "test".
     fn headline(self, split: &str) -> String {
         match self {
-            Self::Loss => format!("The {split} loss, cell by cell"),
-            Self::Accuracy => format!("The {split} accuracy, cell by cell"),
+            Self::Loss => format!("The {split} loss, point by point"),
+            Self::Accuracy => format!("The {split} accuracy, point by point"),
             Self::LossSe | Self::RelativeSe => {
-                format!("How sure the {split} loss is, cell by cell")
+                format!("The standard error of the {split} loss, point by point")
             }
-            Self::LossDifference => format!("The {split} loss against the final model's"),
+            Self::LossDifference => "Loss above the final model".into(),
         }
     }
 }
@@ -90,15 +80,13 @@ pub fn gather(
     quantity: CellQuantity,
     range: Option<[f64; 2]>,
     title: Option<&str>,
-    telling: &Telling,
+    options: &FilmOptions,
 ) -> Result<Heatmap> {
-    // The same checks, path and charts as the contour film's; only the values are others.
-    let mut film = contour_told(std::slice::from_ref(source), title, telling, Extras::default())?;
-    let panel = film.panels.remove(0);
-    let store = SurfaceStore::open(&source.run.surface_dir(&source.surface))?;
-    let plane = Plane::read(&source.run.plane_path(&source.plane))?;
-    let samples = store.header.samples;
-    // The cell nearest to the origin stands for it.
+    let on = source.open()?;
+    let panel = source.panel(&on)?;
+    let (store, split) = (&on.store, on.store.header.on.split);
+    let samples = store.header.on.samples;
+    // The cell nearest to the origin is taken for it.
     let nearest = |k: &usize| {
         let [x, y] = store.header.grid.point(*k);
         x.hypot(y)
@@ -111,13 +99,12 @@ pub fn gather(
         .iter()
         .map(|cell| cell.as_ref().map_or(f64::NAN, |cell| quantity.of(cell, samples, origin)));
     let grid = Grid { values: values.collect(), ..panel.grid };
-    let split = footing::split(&store.header).to_lowercase();
-    let spec = Spec::parse(&source.run.spec_toml()?, &[])?;
-    let footing = [Footing::new(&spec, plane, store)?];
-    let caption = footing::caption_of(&footing, |of| quantity.told(&of[0].store));
-    let caption = format!("{caption}; a box is a cell as evaluated");
-    let title = title.map_or_else(|| quantity.headline(&split), str::to_string);
-    film.pacing.card.iter_mut().for_each(|card| card.title.clone_from(&title));
+    let title = title.map_or_else(|| quantity.headline(split.adjective()), str::to_string);
+    let charts = [options.chart_source(&panel.title, &source.run)?];
+    let (strip, pacing) = options.timing(&title, &[&panel.path], &charts);
+    let (words, error) = quantity.caption();
+    let caption = provenance::caption_of(std::slice::from_ref(&on), words, error);
+    let caption = format!("{caption} One square per evaluated point.");
     Ok(Heatmap {
         title,
         heading: panel.title,
@@ -135,8 +122,8 @@ pub fn gather(
         range,
         rises: quantity == CellQuantity::Accuracy,
         path: panel.path,
-        strip: film.strip,
-        pacing: film.pacing,
+        strip,
+        pacing,
         hold_secs: HOLD_SECS,
     })
 }

@@ -1,16 +1,15 @@
 //! Snapshots to histograms of their weights. Snapshots are read one at a time, twice: once for the
 //! range, once for the counts.
 
-use super::film::{HOLD_SECS, describe};
-use super::footing;
-use super::telling::Telling;
+use super::contour::HOLD_SECS;
+use super::film_options::FilmOptions;
+use super::opened::{OpenRun, moment_of, spread};
+use super::provenance;
 use crate::Result;
 use crate::names::named_enum;
 use crate::network::{ParamLayout, Role};
-use crate::record::{Run, RunSnapshots};
 use crate::render::scene::PathPoint;
 use crate::render::scenes::histograms::{HistogramFilm, LayerHistogram};
-use crate::spec::Spec;
 
 named_enum! {
     /// Which weights a histogram counts.
@@ -39,23 +38,15 @@ fn bins(len: usize) -> usize {
 /// # Errors
 /// Those of reading the run.
 pub fn gather(
-    run: &Run,
+    run: &OpenRun,
     layers: LayerChoice,
     title: Option<&str>,
-    telling: &Telling,
+    options: &FilmOptions,
 ) -> Result<HistogramFilm> {
-    let spec = Spec::parse(&run.spec_toml()?, &[])?;
-    let (shape, classes) = spec.data.set.form();
-    let layout = spec.model.build(shape, classes)?.layout;
-    let all = run.snapshots()?;
-    let total = all.len();
-    let infos: Vec<_> = spread(total, SNAPSHOTS).into_iter().map(|i| all[i].clone()).collect();
-    let snapshots: Vec<PathPoint> = infos
-        .iter()
-        .map(|s| PathPoint { step: s.step, epoch: s.epoch, lr: s.lr, ..PathPoint::default() })
-        .collect();
-    let wanted = ranges(&layout, layers);
-    let read = RunSnapshots::new(infos, layout.clone());
+    let (read, total) = run.some_snapshots(SNAPSHOTS, |_| true)?;
+    let layout = run.layout()?;
+    let snapshots: Vec<PathPoint> = read.infos().iter().map(moment_of).collect();
+    let wanted = ranges(layout, layers);
     let mut reach = vec![0.0f64; wanted.len()];
     for i in 0..snapshots.len() {
         let theta = read.state(i)?.0;
@@ -76,13 +67,12 @@ pub fn gather(
             layer.push(&gathered(&theta, parts), bins(layer.len));
         }
     }
-    let metrics = run.metrics()?;
-    let clock = telling.clock.resolve(&[&snapshots]);
-    let name = describe(&spec);
-    let told = [telling.told(&name, run, &spec, &metrics)?];
-    let title = title.map_or_else(|| format!("The weights of {}", describe(&spec)), str::to_string);
+    let name = run.description()?;
+    let charts = [options.chart_source(&name, run)?];
+    let title = title.map_or_else(|| format!("The weights of {name}"), str::to_string);
+    let (strip, pacing) = options.timing(&title, &[&snapshots], &charts);
     let of = if snapshots.len() < total { format!(" of {total}") } else { String::new() };
-    let counted = footing::count(snapshots.len(), "snapshot");
+    let counted = provenance::count(snapshots.len(), "snapshot");
     let tensors = layout.params.iter().filter(|p| p.role == Role::Weight).count();
     let shown = if found.len() < tensors && layers == LayerChoice::Each {
         format!("; {} of {tensors} layers", found.len())
@@ -97,20 +87,12 @@ pub fn gather(
             counted
         ),
         layers: found,
-        strip: telling.strip(clock, &told),
-        pacing: telling.pacing(clock, &title, &told),
+        strip,
+        pacing,
         title,
         snapshots,
         hold_secs: HOLD_SECS,
     })
-}
-
-/// At most `most` of `0..n`, evenly spread, both ends among them.
-pub(super) fn spread(n: usize, most: usize) -> Vec<usize> {
-    if n <= most || most < 2 {
-        return (0..n).collect();
-    }
-    (0..most).map(|i| i * (n - 1) / (most - 1)).collect()
 }
 
 type Parts = Vec<std::ops::Range<usize>>;
@@ -143,15 +125,5 @@ mod tests {
     fn bins_grow_with_the_cube_root_and_zero_is_an_edge() {
         assert_eq!([10, 64, 1000, 1_000_000].map(bins), [10, 12, 30, 80]);
         assert!((1..5000).all(|n| bins(n).is_multiple_of(2)));
-    }
-
-    #[test]
-    fn a_spread_has_both_ends_and_no_repetition() {
-        assert_eq!(spread(3, 5), [0, 1, 2]);
-        assert_eq!(spread(10, 4), [0, 3, 6, 9]);
-        let many = spread(10_000, 240);
-        assert_eq!((many.len(), many[0], many[239]), (240, 0, 9999));
-        assert!(many.windows(2).all(|w| w[0] < w[1]));
-        assert!(spread(0, 5).is_empty());
     }
 }

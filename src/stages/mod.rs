@@ -3,28 +3,31 @@
 
 pub mod bench;
 pub mod boundary;
+pub mod contour;
 pub mod curvature;
 pub mod curve;
+pub mod curve_figure;
 pub mod demo;
-pub mod film;
-mod footing;
+pub mod film_options;
 pub mod grid_file;
 pub mod heatmap;
 pub mod histograms;
-pub mod joint;
 pub mod moving;
+pub mod opened;
 pub mod plane;
+mod provenance;
 pub mod race;
+pub mod scenes;
 pub mod shadow;
 pub mod sharpness;
 pub mod spectrum;
 pub mod stack;
 pub mod subject;
 pub mod surface;
-pub mod telling;
 pub mod train;
 
+pub use opened::{OnPlane, OpenRun, RunSet};
 pub use subject::{SampleChoice, Subject};
 
-/// How a stage tells what it has done: (done, total), from any thread.
+/// What a stage calls with (done, total), from any thread.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);

@@ -1,50 +1,42 @@
 //! A stack of surfaces to a film of a surface that changes.
 
-use crate::landscape::{Plane, Stack, StackKind, SurfaceStore};
-use crate::record::Run;
-use crate::render::page::scale::thousands;
-use crate::render::scene::{Clock, ContourPanel, Grid, PathPoint, Quantity, Series, Split};
+use super::contour::HOLD_SECS;
+use super::film_options::FilmOptions;
+use super::opened::{OpenRun, RunSet, panel, point_of};
+use super::provenance;
+use crate::landscape::{Stack, StackKind, SurfaceStore};
+use crate::render::scene::{Clock, ContourPanel, Quantity, Series, Split};
 use crate::render::scenes::moving_map::{Ball, Moving, MovingLayer};
-use crate::spec::Spec;
-use crate::stages::footing::{self, ErrorOf};
-use crate::stages::telling::Telling;
 use crate::{Error, Result};
 
-/// Seconds for which the last frame stands.
-const HOLD_SECS: f64 = 2.0;
-
-/// Gathers the moving surface `surface` of `run`, over its plane `plane`.
+/// Gathers the stack of surfaces `surface` of `set`, over its plane `plane`.
 ///
 /// # Errors
-/// Those of reading the run; [`Error::Landscape`] when the stack is missing, of another plane, or not
-/// finished.
+/// Those of reading the run; [`Error::NoStack`], [`Error::StalePlane`] and [`Error::Unfinished`] for
+/// the stack.
 pub fn gather(
-    run: &Run,
+    set: &RunSet,
     plane: &str,
     surface: &str,
     title: Option<&str>,
-    telling: &Telling,
+    options: &FilmOptions,
 ) -> Result<Moving> {
-    let stack = Stack::open(&run.surface_dir(surface))?;
-    let name = plane;
-    let plane = Plane::read(&run.plane_path(name))?;
+    let stack = Stack::open(&set.surface_dir(surface))?;
+    let (name, plane) = (plane, set.plane(plane)?);
     let about = &stack.about;
+    let of = || set.name().to_string();
     if about.plane_digest != plane.digest() {
-        return Err(Error::Landscape {
-            what: format!(
-                "stack `{surface}` of {} was computed over another plane than `{name}` is now",
-                run.name()
-            ),
-            remedy: format!(
-                "compute it again: lossreel surface RUN --stack {} --force",
-                about.kind
-            ),
+        return Err(Error::StalePlane {
+            surface: surface.into(),
+            plane: name.into(),
+            of: of(),
+            stack: Some(about.kind.as_str()),
         });
     }
-    let unfinished = || Error::Landscape {
-        what: format!("stack `{surface}` of {} is not finished", run.name()),
-        remedy: "go on with it: run the same `lossreel surface --stack` command again".into(),
-    };
+    let stale = || Error::StalePath { run: about.run.clone() };
+    let index = plane.about.paths.iter().position(|p| p.run == about.run).ok_or_else(stale)?;
+    let run = &set.runs()[index];
+    let unfinished = || Error::Unfinished { surface: surface.into(), of: of(), stack: true };
     let mut layers = Vec::new();
     let mut stores = Vec::new();
     for (index, layer) in about.layers.iter().enumerate() {
@@ -52,8 +44,8 @@ pub fn gather(
             return Err(unfinished());
         }
         let store = SurfaceStore::open(&stack.layer_dir(index))?;
-        let losses = store.read_path()?.filter(|_| store.missing().is_empty());
-        let loss = *losses.as_deref().and_then(|l| l.first()).ok_or_else(unfinished)?;
+        let losses = store.path_losses()?.done;
+        let loss = losses.first().filter(|_| store.missing().is_empty()).ok_or_else(unfinished)?;
         layers.push(MovingLayer {
             label: layer.label.clone(),
             values: store.losses(),
@@ -68,32 +60,13 @@ pub fn gather(
         stores.push(store);
     }
     let first = stores.first().ok_or_else(unfinished)?;
-    let path = plane.about.path.iter().map(|p| PathPoint {
-        step: p.step,
-        epoch: p.epoch,
-        x: p.x,
-        y: p.y,
-        true_loss: f64::NAN,
-        plane_loss: None,
-        lr: p.lr,
-    });
-    let grid = first.header.grid;
-    let split = if first.header.split == "test" { "test" } else { "training" };
     let mut moving = Moving {
-        title: title.map_or_else(|| headline(about.kind, run), str::to_string),
+        title: title.map_or_else(|| headline(about.kind, run), |title| Ok(title.into()))?,
         caption: caption(about.kind, &stores),
-        value_label: format!("{split} loss"),
+        value_label: format!("{} loss", first.header.on.split.adjective()),
         panel: ContourPanel {
-            grid: Grid {
-                xs: grid.x.values(),
-                ys: grid.y.values(),
-                values: Vec::new(),
-                interpolated: None,
-            },
-            path: path.collect(),
-            x_label: plane.axis_label(0),
-            y_label: plane.axis_label(1),
-            ..ContourPanel::default()
+            path: plane.about.paths[index].path.iter().map(point_of).collect(),
+            ..panel(&plane, first, Vec::new())
         },
         ball: if about.kind == StackKind::Snapshots { Ball::Moves } else { Ball::Stays },
         hold_secs: HOLD_SECS,
@@ -101,11 +74,8 @@ pub fn gather(
     };
     match about.kind {
         StackKind::Snapshots => {
-            let metrics = run.metrics()?;
-            let spec = Spec::parse(&run.spec_toml()?, &[])?;
-            let told = telling.told("", run, &spec, &metrics)?;
             moving.x_label = "epoch".into();
-            moving.strip = telling.strip(Clock::Epoch, &[told]);
+            moving.strip = options.strip(Clock::Epoch, &[options.chart_source("", run)?]);
         }
         StackKind::Batches | StackKind::Dropout => {
             let points = layers.iter().map(|l| (l.epoch, l.plane_loss)).collect();
@@ -116,34 +86,35 @@ pub fn gather(
             moving.chart_titles = vec![(Quantity::Loss, "Loss at the ball".into())];
         }
     }
-    moving.card = telling.card(&moving.title, &[]);
+    moving.card = options.card(&moving.title, &[]);
     moving.layers = layers;
     Ok(moving)
 }
 
-fn headline(kind: StackKind, run: &Run) -> String {
-    match kind {
-        StackKind::Snapshots => format!("The loss surface around {} as it learns", run.name()),
+fn headline(kind: StackKind, run: &OpenRun) -> Result<String> {
+    Ok(match kind {
+        StackKind::Snapshots => {
+            format!("The loss surface around {} as it learns", run.description()?)
+        }
         StackKind::Batches => "Every mini-batch has a surface of its own".into(),
         StackKind::Dropout => "Every dropout mask has a surface of its own".into(),
-    }
+    })
 }
 
 fn caption(kind: StackKind, stores: &[SurfaceStore]) -> String {
     let header = &stores[0].header;
-    let cells = stores.iter().flat_map(|s| s.cells.iter().flatten());
-    let error = footing::error(ErrorOf::Loss, cells, header.samples);
     let what = match kind {
         StackKind::Snapshots => {
-            "slices through the snapshots, BatchNorm with each one's statistics"
+            "slices through the snapshots, BatchNorm with each one's own statistics"
         }
-        StackKind::Batches => "one mini-batch each, not augmented; BatchNorm frozen",
-        StackKind::Dropout => "one draw of masks each, train mode",
+        StackKind::Batches => "one mini-batch each, not augmented",
+        StackKind::Dropout => "one draw of dropout masks each, train mode",
     };
     format!(
-        "{} loss ± {error} (s.e.) of {}, {} cells a layer; {what}; between layers interpolated",
-        footing::split(header),
-        footing::sample(header),
-        thousands(&stores[0].cells.len().to_string())
+        "Loss on {} at {} × {} points a surface ({}): {what}. Interpolated between surfaces.",
+        provenance::sample(&header.on),
+        header.grid.x.n,
+        header.grid.y.n,
+        provenance::typical_error(stores),
     )
 }

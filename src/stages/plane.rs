@@ -1,15 +1,23 @@
-//! Run to plane: the plane its path lives in, or one through its last state.
+//! Runs to a plane: the one that their paths live in, or one through a last state.
+//!
+//! One run's plane and the joint plane of several are made the same way: all snapshots enter one
+//! decomposition, every run weighing alike, and every run's path is seen on the plane that comes of it.
+//! A joint plane is kept in a folder of its own that refers to the runs ([`Joint`]).
 
 use std::path::Path;
 
+use super::opened::{OpenRun, RunSet};
 use crate::landscape::{
-    About, Ignore, Normalisation, PathCoord, Plane, PlaneKind, cosine, random_direction,
+    About, Ignore, Normalisation, PathCoord, Plane, PlaneKind, PlaneOrigin, RunPath, cosine,
+    random_direction,
 };
 use crate::network::{Network, ParamLayout};
-use crate::record::{FORMAT_VERSION, Run, RunSnapshots};
+use crate::record::{Existing, FORMAT_VERSION, Joint, Run, RunSnapshots, run_digest};
 use crate::rng::Streams;
-use crate::spec::Spec;
-use crate::trajectory::{AxisKind, Centring, PcaConfig, null_explained_variance, pca, project};
+use crate::trajectory::{
+    AxisKind, Centring, Joined, PcaConfig, Snapshots, joint_pca, null_explained_variance, pca,
+    project,
+};
 use crate::weights::hdf5;
 use crate::{Error, Result};
 
@@ -31,115 +39,368 @@ pub enum Directions {
     File(std::path::PathBuf),
 }
 
+/// How the random walk beside the path of one run was made.
+const NULL_OF_ONE: &str = "a random walk of as many equal steps";
+
+/// How the random walks beside the paths of several runs were made.
+const NULL_OF_SEVERAL: &str =
+    "random walks, one a run, from the runs' own starts, with the squared lengths of the runs' own \
+     steps between snapshots, in directions orthogonal to all others (the limit of many parameters): \
+     computed, not simulated";
+
 /// Makes the plane of a run through its last finite state and writes it as `planes/NAME`.
 ///
 /// # Errors
 /// Those of reading the run; [`Error::Landscape`] when there is nothing to span a plane with.
 pub fn of_run(run: &Run, directions: &Directions, name: &str) -> Result<Plane> {
-    let spec = Spec::parse(&run.spec_toml()?, &[])?;
-    let network = network_of(&spec)?;
-    let all = run.snapshots()?;
-    // A snapshot whose loss overflowed tells where training broke, not where the path went.
-    let (kept, excluded): (Vec<_>, Vec<_>) = all.into_iter().partition(|s| !s.diverged);
-    let excluded = excluded.into_iter().map(|s| s.index).collect();
-    let snapshots = RunSnapshots::new(kept, network.layout.clone());
-    let plane = through_path(&network.layout, &snapshots, directions, excluded)?;
+    let members = [member(OpenRun::new(run.clone()))?];
+    let plane = compute(&members, directions, PlaneOrigin::Final)?;
     plane.write(&run.plane_path(name))?;
     Ok(plane)
 }
 
-/// The network of a run, without loading its images.
-fn network_of(spec: &Spec) -> Result<Network> {
-    let (shape, classes) = spec.data.set.form();
-    spec.model.build(shape, classes)
+/// Makes the plane of the centred principal components of `runs` together and writes it as
+/// `planes/NAME` of the joint folder `out`.
+///
+/// # Errors
+/// Those of reading the runs and of [`Joint::create`]; [`Error::Landscape`] for runs of different
+/// networks, and for a run without a finite snapshot; [`Error::NoCommonStart`].
+pub fn joint(
+    out: &Path,
+    runs: &[Run],
+    origin: PlaneOrigin,
+    name: &str,
+    existing: Existing,
+) -> Result<(RunSet, Plane)> {
+    let members =
+        runs.iter().map(|run| member(OpenRun::new(run.clone()))).collect::<Result<Vec<_>>>()?;
+    let mut plane = compute(&members, &Directions::Pca(Centring::Centred), origin)?;
+    // Nothing is touched before everything that can be refused has been.
+    let joint = Joint::create(out, runs, existing)?;
+    for (path, name) in plane.about.paths.iter_mut().zip(joint.names()) {
+        path.run = name.into();
+    }
+    plane.write(&joint.plane_path(name))?;
+    Ok((RunSet::of_joint(joint)?, plane))
 }
 
-fn through_path(
-    layout: &ParamLayout,
-    snapshots: &RunSnapshots,
+/// A run with the snapshots that a plane is made of.
+struct Member {
+    opened: OpenRun,
+    name: String,
+    snapshots: RunSnapshots,
+    /// Snapshots at which the loss overflowed: they tell where training broke, not where the path went.
+    diverged: Vec<usize>,
+}
+
+fn member(opened: OpenRun) -> Result<Member> {
+    let snapshots = opened.snapshots(|s| !s.diverged)?;
+    let diverged = opened.run().snapshots()?.into_iter().filter(|s| s.diverged);
+    let diverged = diverged.map(|s| s.index).collect();
+    Ok(Member { name: opened.name(), opened, snapshots, diverged })
+}
+
+/// What two directions are, before any path is seen along them.
+struct Axes {
+    kind: PlaneKind,
+    made: String,
+    vectors: [Vec<f32>; 2],
+    /// For each run the snapshots used: number among all, and number in the run.
+    used: Vec<Vec<(usize, usize)>>,
+    explained_variance: Vec<f64>,
+    null_explained_variance: Vec<f64>,
+    spectrum: Vec<f64>,
+    /// The part of each run's variance that the plane holds, and that its own would.
+    shares: Vec<(f64, f64)>,
+    notes: Vec<String>,
+}
+
+fn compute(
+    members: &[Member],
     directions: &Directions,
-    mut excluded: Vec<usize>,
+    origin: PlaneOrigin,
 ) -> Result<Plane> {
-    use crate::trajectory::Snapshots;
-    let infos = snapshots.infos();
-    if infos.is_empty() {
+    let layout_digest = one_network(members)?;
+    if members.iter().all(|m| m.snapshots.is_empty()) {
         return Err(Error::Landscape {
             what: "the run diverged before its first snapshot".into(),
             remedy: "lower optim.lr and train again".into(),
         });
     }
-    let mut notes = Vec::new();
-    let mut explained_variance = Vec::new();
-    let mut null = Vec::new();
-    let mut spectrum = Vec::new();
-    let mut origin_index = infos.len() - 1;
-    let directions_of = |theta: &[f32], made: &Directions| drawn_directions(layout, theta, made);
-    let (kind, made, [x, y]) = match directions {
-        Directions::Pca(centring) => {
-            let found = pca(snapshots, &PcaConfig { centring: *centring, ..PcaConfig::default() })?;
-            origin_index = found.gram.origin;
-            excluded.extend(found.gram.excluded.iter().map(|&i| infos[i].index));
-            for (axis, kind) in found.axes.iter().enumerate() {
-                if *kind == AxisKind::Random {
-                    notes.push(format!(
-                        "axis {} is drawn at random: the path spans fewer dimensions",
-                        axis + 1
-                    ));
-                }
-            }
-            null = null_explained_variance(found.gram.used.len(), 2, *centring);
-            spectrum = found.spectrum.clone();
-            explained_variance = found.explained_variance.clone();
-            let axes: [Vec<f32>; 2] =
-                found.directions(snapshots)?.try_into().expect("two axes were asked for");
-            let (kind, words) = match centring {
-                Centring::Centred => {
-                    (PlaneKind::Pca, "principal components of the path, columns centred")
-                }
-                Centring::Uncentred => (
-                    PlaneKind::PcaUncentred,
-                    "principal components of the displacements, not centred",
-                ),
-            };
-            (kind, words.to_string(), axes)
-        }
-        other => {
-            let theta = snapshots.state(origin_index)?.0;
-            let (kind, made, axes) = directions_of(&theta, other)?;
-            (kind, made, axes)
+    let snapshots: Vec<RunSnapshots> = members.iter().map(|m| m.snapshots.clone()).collect();
+    let joined = Joined::new(&snapshots)?;
+    let several = members.len() > 1;
+    let mut axes = match directions {
+        Directions::Pca(centring) => principal(members, &snapshots, &joined, *centring)?,
+        drawn => {
+            let used = places(&joined, &(0..joined.len()).collect::<Vec<_>>(), members.len());
+            let (_, last) = used[0].last().expect("a run has snapshots");
+            let theta = snapshots[0].state(*last)?.0;
+            let (kind, made, vectors) = drawn_directions(snapshots[0].layout(), &theta, drawn)?;
+            Axes::without_path(kind, made, vectors, used)
         }
     };
-    let (origin, buffers) = snapshots.state(origin_index)?;
-    let seen = project(snapshots, &origin, &x, &y)?;
-    let path = infos
-        .iter()
-        .enumerate()
-        .filter(|(_, info)| !excluded.contains(&info.index))
-        .map(|(i, info)| PathCoord {
-            snapshot: info.index,
-            step: info.step,
-            epoch: info.epoch,
-            lr: info.lr,
+    let (origin, at) = origin_of(origin, &snapshots, &axes.used)?;
+    let [x, y] = &mut axes.vectors;
+    let mut seen = project(&joined, &at, x, y)?;
+    if several {
+        // Signs do not depend on the order of the runs: taken together they head right and up.
+        for (axis, direction) in [x, y].into_iter().enumerate() {
+            let moved = |used: &Vec<(usize, usize)>| match (used.first(), used.last()) {
+                (Some(first), Some(last)) => seen.coords[last.0][axis] - seen.coords[first.0][axis],
+                _ => 0.0,
+            };
+            if axes.used.iter().map(moved).sum::<f64>() < 0.0 {
+                direction.iter_mut().for_each(|d| *d = -*d);
+                seen.coords.iter_mut().for_each(|c| c[axis] = -c[axis]);
+            }
+        }
+        axes.notes.extend(differences(members)?);
+        let place = match origin {
+            PlaneOrigin::Start => "their common start".to_string(),
+            PlaneOrigin::Mean => "the mean of their ends".to_string(),
+            _ => format!("the end of {}", members[0].name),
+        };
+        axes.made += &format!("; origin: {place}");
+    }
+    let last = axes.used[0].last().expect("a run has snapshots").1;
+    let (_, buffers) = snapshots[0].state(last)?;
+    let path_of = |(run, member): (usize, &Member)| {
+        let (infos, used) = (member.snapshots.infos(), &axes.used[run]);
+        let coord = |&(i, own): &(usize, usize)| PathCoord {
+            snapshot: infos[own].index,
+            step: infos[own].step,
+            epoch: infos[own].epoch,
+            lr: infos[own].lr,
             x: seen.coords[i][0],
             y: seen.coords[i][1],
             off_plane_residual: seen.off_plane_residual[i],
-        })
-        .collect();
-    debug_assert_eq!(origin.len(), snapshots.dim());
+        };
+        let left_out = |own: &usize| used.iter().all(|(_, used)| used != own);
+        let bad = (0..infos.len()).filter(left_out).map(|own| infos[own].index);
+        let mut excluded: Vec<usize> = member.diverged.iter().copied().chain(bad).collect();
+        excluded.sort_unstable();
+        RunPath {
+            run: member.name.clone(),
+            explained_variance: axes.shares.get(run).map(|s| s.0),
+            own_explained_variance: axes.shares.get(run).map(|s| s.1),
+            path: used.iter().map(coord).collect(),
+            excluded,
+        }
+    };
+    let null = match (axes.null_explained_variance.is_empty(), several) {
+        (true, _) => "",
+        (false, false) => NULL_OF_ONE,
+        (false, true) => NULL_OF_SEVERAL,
+    };
     let about = About {
         format_version: FORMAT_VERSION,
+        kind: axes.kind,
+        layout_digest,
+        cosine: seen.cosine,
+        null: null.into(),
+        origin,
+        paths: members.iter().enumerate().map(path_of).collect(),
+        made: axes.made,
+        explained_variance: axes.explained_variance,
+        null_explained_variance: axes.null_explained_variance,
+        spectrum: axes.spectrum,
+        notes: axes.notes,
+    };
+    let [x, y] = axes.vectors;
+    Ok(Plane { origin: at, buffers, x, y, about })
+}
+
+impl Axes {
+    /// Directions that do not come from a path.
+    fn without_path(
+        kind: PlaneKind,
+        made: String,
+        vectors: [Vec<f32>; 2],
+        used: Vec<Vec<(usize, usize)>>,
+    ) -> Self {
+        let (explained_variance, null_explained_variance) = (vec![], vec![]);
+        let (spectrum, shares, notes) = (vec![], vec![], vec![]);
+        Self {
+            kind,
+            made,
+            vectors,
+            used,
+            explained_variance,
+            null_explained_variance,
+            spectrum,
+            shares,
+            notes,
+        }
+    }
+}
+
+/// The principal components of one path, or of several together.
+fn principal(
+    members: &[Member],
+    snapshots: &[RunSnapshots],
+    joined: &Joined<'_, RunSnapshots>,
+    centring: Centring,
+) -> Result<Axes> {
+    let several = members.len() > 1;
+    let names = || members.iter().map(|m| m.name.as_str()).collect::<Vec<_>>().join(", ");
+    let (found, null, shares) = if several {
+        let found = joint_pca(snapshots, 0).map_err(|error| match error {
+            Error::Landscape { what, remedy } => {
+                Error::Landscape { what: format!("{what} (runs: {})", names()), remedy }
+            }
+            other => other,
+        })?;
+        let shares = found.held_of_run.into_iter().zip(found.own_of_run).collect();
+        (found.pca, found.null_explained_variance, shares)
+    } else {
+        let found = pca(&snapshots[0], &PcaConfig { centring, ..PcaConfig::default() })?;
+        let null = null_explained_variance(found.gram.used.len(), 2, centring);
+        let share = found.explained_variance.iter().sum();
+        (found, null, vec![(share, share)])
+    };
+    let (kind, made) = match (several, centring) {
+        (true, _) => (
+            PlaneKind::Joint,
+            format!(
+                "principal components of the paths of {} together, each run weighing alike, columns \
+                 centred",
+                names()
+            ),
+        ),
+        (false, Centring::Centred) => (
+            PlaneKind::Pca,
+            "principal components of the path, columns centred".into(),
+        ),
+        (false, Centring::Uncentred) => (
+            PlaneKind::PcaUncentred,
+            "principal components of the displacements, not centred".into(),
+        ),
+    };
+    let random = found.axes.iter().enumerate().filter(|(_, kind)| **kind == AxisKind::Random);
+    let what = if several { "paths span" } else { "path spans" };
+    let notes = random
+        .map(|(axis, _)| {
+            format!("axis {} is drawn at random: the {what} fewer dimensions", axis + 1)
+        })
+        .collect();
+    Ok(Axes {
         kind,
         made,
-        layout_digest: layout.digest(),
-        cosine: seen.cosine,
-        explained_variance,
+        vectors: found.directions(joined)?.try_into().expect("two axes were asked for"),
+        used: places(joined, &found.gram.used, members.len()),
+        explained_variance: found.explained_variance,
         null_explained_variance: null,
-        spectrum,
-        path,
-        excluded,
+        spectrum: found.spectrum,
+        shares,
         notes,
+    })
+}
+
+/// For each run the snapshots `used`: number among all, and number in the run.
+fn places(
+    joined: &Joined<'_, RunSnapshots>,
+    used: &[usize],
+    runs: usize,
+) -> Vec<Vec<(usize, usize)>> {
+    let groups = joined.groups();
+    let mut places = vec![Vec::new(); runs];
+    for &i in used {
+        let first = groups.partition_point(|group| *group < groups[i]);
+        places[groups[i]].push((i, i - first));
+    }
+    places
+}
+
+/// The layout digest that all members have.
+fn one_network(members: &[Member]) -> Result<String> {
+    let digests: Vec<String> = members.iter().map(|m| m.snapshots.layout().digest()).collect();
+    let Some(first) = digests.first() else {
+        return Err(Error::bad_value("RUN", "", "not given", "name two runs or more"));
     };
-    Ok(Plane { origin, buffers, x, y, about })
+    if let Some(other) = digests.iter().position(|digest| digest != first) {
+        let describe = |m: &Member| -> Result<String> {
+            let (network, layout) = (m.opened.network()?, m.snapshots.layout());
+            Ok(format!("{} is {} with {} parameters", m.name, network.arch, layout.dim()))
+        };
+        return Err(Error::Landscape {
+            what: format!(
+                "the runs' weights do not mean the same: {}, {} (their layouts differ)",
+                describe(&members[0])?,
+                describe(&members[other])?
+            ),
+            remedy: "join runs of one architecture, width and shortcut".into(),
+        });
+    }
+    Ok(first.clone())
+}
+
+/// In what the runs of a joint plane differ that a reader of the picture should know.
+fn differences(members: &[Member]) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    let digests: Vec<String> =
+        members.iter().map(|m| run_digest(m.opened.run())).collect::<Result<_>>()?;
+    for (i, member) in members.iter().enumerate() {
+        let twins = members[..i].iter().zip(&digests).filter(|(_, digest)| **digest == digests[i]);
+        notes.extend(
+            twins.map(|(other, _)| {
+                format!("{} and {} are the same run twice", other.name, member.name)
+            }),
+        );
+    }
+    let differ = |of: &dyn Fn(&Member) -> Result<String>| -> Result<bool> {
+        let all = members.iter().map(of).collect::<Result<Vec<_>>>()?;
+        Ok(all.iter().any(|one| *one != all[0]))
+    };
+    if differ(&|m| Ok(m.opened.run().manifest()?.data_digest))? {
+        notes.push("the runs were trained on different data: a surface shows that of one".into());
+    }
+    if differ(&|m| Ok(format!("{:?}", m.opened.spec()?.model)))? {
+        notes.push("the runs' [model] tables differ: a surface shows the network of one".into());
+    }
+    Ok(notes)
+}
+
+/// The origin asked for, never `auto`, and where it is, (P,).
+fn origin_of(
+    wanted: PlaneOrigin,
+    snapshots: &[RunSnapshots],
+    used: &[Vec<(usize, usize)>],
+) -> Result<(PlaneOrigin, Vec<f32>)> {
+    let end = |run: usize| snapshots[run].state(used[run].last().expect("runs have snapshots").1);
+    if wanted == PlaneOrigin::Final {
+        return Ok((wanted, end(0)?.0));
+    }
+    if wanted != PlaneOrigin::Mean {
+        if let Some(start) = common_start(snapshots)? {
+            return Ok((PlaneOrigin::Start, start));
+        }
+        if wanted == PlaneOrigin::Start {
+            return Err(Error::NoCommonStart);
+        }
+    }
+    let mut sum = vec![0.0f64; snapshots[0].dim()];
+    for run in 0..snapshots.len() {
+        sum.iter_mut().zip(end(run)?.0).for_each(|(s, w)| *s += f64::from(w));
+    }
+    let mean = sum.iter().map(|s| (s / snapshots.len() as f64) as f32).collect();
+    Ok((PlaneOrigin::Mean, mean))
+}
+
+/// The first snapshot of every run, where it is the initial state and the same in all.
+fn common_start(snapshots: &[RunSnapshots]) -> Result<Option<Vec<f32>>> {
+    let mut common: Option<Vec<f32>> = None;
+    for run in snapshots {
+        if run.infos().first().is_none_or(|info| info.step != 0) {
+            return Ok(None);
+        }
+        let start = run.state(0)?.0;
+        if !start.iter().all(|w| w.is_finite()) || common.as_ref().is_some_and(|c| *c != start) {
+            return Ok(None);
+        }
+        common = Some(start);
+    }
+    Ok(common)
 }
 
 /// Directions that do not come from a path.
@@ -151,23 +412,27 @@ fn drawn_directions(
     match directions {
         Directions::Random { norm, ignore, seed } => {
             let draw = |i| random_direction(layout, theta, *norm, *ignore, &Streams::new(*seed), i);
-            let made =
-                format!("random directions, {norm} normalised, ignoring {ignore}, seed {seed}");
+            let made = format!("random directions, {}", draw_words(*norm, *ignore, *seed));
             Ok((PlaneKind::Random, made, [draw(0), draw(1)]))
         }
         Directions::File(path) => {
             let file = hdf5::read_directions(path)?;
-            let y = file.y.ok_or_else(|| Error::BadFile {
-                what: "the file has one direction, a plane needs two".into(),
-                remedy: "use `lossreel curve` with it".into(),
-                path: path.clone(),
-            })?;
+            let y = file.y.ok_or_else(|| Error::OneDirection { path: path.clone() })?;
             let axes = [flat_direction(layout, &file.x, path)?, flat_direction(layout, &y, path)?];
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             Ok((PlaneKind::File, format!("directions of {name}"), axes))
         }
         Directions::Pca(_) => unreachable!("PCA directions come from a path"),
     }
+}
+
+/// How random directions were drawn: `filter normalised, biases and BatchNorm unchanged, seed 0`.
+pub(super) fn draw_words(norm: Normalisation, ignore: Ignore, seed: u64) -> String {
+    let unchanged = match ignore {
+        Ignore::BiasBn => ", biases and BatchNorm unchanged",
+        Ignore::None => "",
+    };
+    format!("{norm} normalised{unchanged}, seed {seed}")
 }
 
 /// A direction of the paper's code, one tensor a parameter in order, as a flat vector.
@@ -207,7 +472,7 @@ pub fn flat_direction(
 /// A plane through given weights (a file's), with no path on it.
 ///
 /// # Errors
-/// Those of reading a direction file; [`Error::Landscape`] for PCA, which needs a path.
+/// Those of reading a direction file; [`Error::NoPath`] for PCA, which needs one.
 pub fn through_point(
     network: &Network,
     theta: &[f32],
@@ -215,10 +480,7 @@ pub fn through_point(
     directions: &Directions,
 ) -> Result<Plane> {
     if matches!(directions, Directions::Pca(_)) {
-        return Err(Error::Landscape {
-            what: "a file of weights has no path to take principal components of".into(),
-            remedy: "use --directions random, or a direction file".into(),
-        });
+        return Err(Error::NoPath { what: "a file of weights" });
     }
     let (kind, made, [x, y]) = drawn_directions(&network.layout, theta, directions)?;
     let about = About {
@@ -229,9 +491,10 @@ pub fn through_point(
         cosine: cosine(&x, &y),
         explained_variance: vec![],
         null_explained_variance: vec![],
+        null: String::new(),
+        origin: PlaneOrigin::Final,
         spectrum: vec![],
-        path: vec![],
-        excluded: vec![],
+        paths: vec![],
         notes: vec![],
     };
     Ok(Plane { origin: theta.to_vec(), buffers: buffers.to_vec(), x, y, about })

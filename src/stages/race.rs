@@ -1,19 +1,17 @@
 //! A joint plane and its surface to a race: paths, times, readings.
 
-use crate::landscape::{JointLosses, SurfaceStore};
-use crate::record::{EpochRecord, Joint, Metrics, Run, Status};
-use crate::render::page::scale::{number, significant};
-use crate::render::scene::{ContourPanel, Grid, Moment, PathPoint, Quantity, Series, Split};
+use super::film_options::{ChartSource, FilmOptions, StripChart};
+use super::opened::{OnPlane, OpenRun, RunSet};
+use super::provenance::{self, capital};
+use crate::record::{EpochRecord, Metrics, Status};
+use crate::render::page::scale::significant;
+use crate::render::scene::{Moment, Quantity, Series, Split};
 use crate::render::scenes::race::standings::{Goal, Measure, Record, finish};
 use crate::render::scenes::race::{Race, RaceClock, RaceLayout, Racer};
-use crate::spec::Spec;
-use crate::stages::footing::{self, ErrorOf};
-use crate::stages::telling::{StripChart, Telling, Told};
-use crate::stages::{film, joint};
 use crate::train::Verdict;
 use crate::{Error, Result};
 
-/// Seconds for which the last frame stands.
+/// Seconds for which the last frame stays.
 const HOLD_SECS: f64 = 3.0;
 
 /// What a race shows.
@@ -35,7 +33,7 @@ pub struct RaceRequest {
     pub names: Vec<String>,
     /// The charts, the goal's loss and accuracy among them; pauses where a racer reaches the goal or
     /// diverges; the card. Its clock is not used.
-    pub telling: Telling,
+    pub film: FilmOptions,
 }
 
 /// Parses `test_accuracy=0.9` (a finish) or `train_loss` (ranked by it).
@@ -57,7 +55,7 @@ pub fn parse_goal(text: &str) -> Result<Goal> {
             } else {
                 ("not a loss", "write a number from 0 up: test_loss=0.5")
             };
-            Error::bad_value("--goal", text, problem, remedy)
+            Error::bad_value("goal", text, problem, remedy)
         })
     };
     Ok(Goal { measure, threshold: threshold.map(number).transpose()? })
@@ -66,35 +64,21 @@ pub fn parse_goal(text: &str) -> Result<Goal> {
 /// Gathers the race of a joint folder.
 ///
 /// # Errors
-/// Those of reading the folder and its runs; [`Error::Landscape`] when the surface is missing, of
-/// another plane, or lacks the losses at the snapshots; [`Error::Run`] for `wall` where a run has no
-/// times.
-pub fn gather(folder: &Joint, request: &RaceRequest) -> Result<Race> {
-    let (plane, paths) = joint::open_plane(folder, &request.plane)?;
-    let store = SurfaceStore::open(&folder.surface_dir(&request.surface))?;
-    if store.header.plane_digest != plane.digest() {
-        return Err(Error::Landscape {
-            what: format!(
-                "surface `{}` of {} was computed over another plane than `{}` is now",
-                request.surface,
-                folder.name(),
-                request.plane
-            ),
-            remedy: "compute it again: lossreel surface JOINT --force".into(),
-        });
-    }
-    let losses = JointLosses::open(store.folder())?;
-    let runs = folder.runs()?;
+/// Those of reading the folder and its runs; [`Error::NoSurface`], [`Error::StalePlane`] and
+/// [`Error::Unfinished`] for its surface; [`Error::NoTimes`] for `wall` where a run has no times.
+pub fn gather(set: &RunSet, request: &RaceRequest) -> Result<Race> {
+    let on = OnPlane::open(set, &request.plane, &request.surface)?;
+    let runs = set.runs();
     if !request.names.is_empty() && request.names.len() != runs.len() {
         return Err(Error::bad_value(
-            "--panel-title",
+            "panel_titles",
             request.names.len(),
             format!("titles for {} runs", runs.len()),
             "give one for each run",
         ));
     }
     let mut race = Race {
-        value_label: format!("{} loss", footing::split(&store.header).to_lowercase()),
+        value_label: format!("{} loss", on.store.header.on.split.adjective()),
         clock: request.clock,
         layout: request.layout,
         goal: request.goal,
@@ -104,36 +88,18 @@ pub fn gather(folder: &Joint, request: &RaceRequest) -> Result<Race> {
         hold_secs: HOLD_SECS,
         ..Race::default()
     };
-    let metrics = runs.iter().map(Run::metrics).collect::<Result<Vec<_>>>()?;
-    let clocks: Vec<Clock> = runs
+    let clocks = runs
         .iter()
-        .zip(&metrics)
-        .map(|(run, metrics)| Clock { of: request.clock, run, metrics })
-        .collect();
-    for (index, (clock, path)) in clocks.iter().zip(&paths.runs).enumerate() {
-        let mut points = Vec::with_capacity(path.path.len());
-        for p in &path.path {
-            let loss = losses.get(&path.name, p.snapshot).ok_or_else(|| Error::Landscape {
-                what: format!(
-                    "surface `{}` of {} lacks the losses at the snapshots",
-                    request.surface,
-                    folder.name()
-                ),
-                remedy: "finish it: run the same `lossreel surface` command again".into(),
-            })?;
-            points.push(PathPoint {
-                step: p.step,
-                epoch: clock.time(p.step as f64, p.epoch)?,
-                x: p.x,
-                y: p.y,
-                true_loss: loss.true_loss,
-                plane_loss: Some(loss.plane_loss),
-                lr: p.lr,
-            });
+        .map(|run| Ok(Clock { of: request.clock, run, metrics: run.metrics()? }))
+        .collect::<Result<Vec<_>>>()?;
+    for (index, (clock, path)) in clocks.iter().zip(&on.plane.about.paths).enumerate() {
+        let mut points = on.path(index)?;
+        for point in &mut points {
+            point.epoch = clock.time(point.step as f64, point.epoch)?;
         }
-        let name = request.names.get(index).cloned().unwrap_or_else(|| path.name.clone());
+        let name = request.names.get(index).cloned().unwrap_or_else(|| path.run.clone());
         for (quantity, measure) in shown(request.goal.measure) {
-            if request.telling.charts.contains(&chart_of(quantity)) {
+            if request.film.charts.contains(&chart_of(quantity)) {
                 race.strip.series.push(curve(clock, index, &name, quantity, measure)?);
             }
         }
@@ -144,31 +110,20 @@ pub fn gather(folder: &Joint, request: &RaceRequest) -> Result<Race> {
             record: record(clock, request.goal.measure)?,
         });
     }
-    add_other_charts(&mut race, &request.telling.charts, &clocks)?;
+    add_other_charts(&mut race, &request.film.charts, &clocks)?;
     race.title = request.title.clone().unwrap_or_else(|| headline(&race.racers));
     let names: Vec<&str> = race.racers.iter().map(|r| r.name.as_str()).collect();
-    race.pacing.card = request.telling.card(&race.title, &names);
-    race.pacing.moments = moments(&race, request.telling.pause_secs);
-    let grid = store.header.grid;
-    race.surface = ContourPanel {
-        grid: Grid {
-            xs: grid.x.values(),
-            ys: grid.y.values(),
-            values: store.losses(),
-            interpolated: None,
-        },
-        x_label: plane.axis_label(0),
-        y_label: plane.axis_label(1),
-        ..ContourPanel::default()
-    };
-    race.caption = caption(&store, &plane.about.null_explained_variance);
+    race.pacing.card = request.film.card(&race.title, &names);
+    race.pacing.moments = moments(&race, request.film.pause_secs);
+    race.surface = on.panel();
+    race.caption = provenance::caption(std::slice::from_ref(&on));
     Ok(race)
 }
 
 /// A run's times.
 struct Clock<'a> {
     of: RaceClock,
-    run: &'a Run,
+    run: &'a OpenRun,
     metrics: &'a Metrics,
 }
 
@@ -177,11 +132,10 @@ impl Clock<'_> {
         match self.of {
             RaceClock::Step => Ok(step),
             RaceClock::Epoch => Ok(epoch),
-            RaceClock::Wall => self.metrics.elapsed_secs_at(step).ok_or_else(|| Error::Run {
-                what: "the run has no times in its metrics".into(),
-                remedy: "race by --clock epoch or step".into(),
-                path: self.run.root().to_path_buf(),
-            }),
+            RaceClock::Wall => {
+                let no_times = || Error::NoTimes { path: self.run.run().root().to_path_buf() };
+                self.metrics.elapsed_secs_at(step).ok_or_else(no_times)
+            }
         }
     }
 
@@ -206,7 +160,7 @@ fn value(epoch: &EpochRecord, measure: Measure) -> f64 {
 fn record(clock: &Clock, measure: Measure) -> Result<Record> {
     let reading = |e: &EpochRecord| Ok((clock.of_epoch(e)?, value(e, measure)));
     let readings = clock.metrics.epochs.iter().map(reading).collect::<Result<_>>()?;
-    let diverged = match clock.run.manifest()?.status {
+    let diverged = match clock.run.run().manifest()?.status {
         Status::Ended { verdict: Verdict::Diverged { step, .. }, .. } => {
             let last = clock.metrics.steps.last().map_or(0.0, |s| s.epoch);
             Some(clock.time(step as f64, last)?)
@@ -247,11 +201,6 @@ fn shown(measure: Measure) -> [(Quantity, Measure); 2] {
     [(Quantity::Loss, loss), (Quantity::Accuracy, accuracy)]
 }
 
-fn capital(words: &str) -> String {
-    let mut letters = words.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
-}
-
 /// The chart that shows a loss or an accuracy.
 fn chart_of(quantity: Quantity) -> StripChart {
     if quantity == Quantity::Accuracy { StripChart::Accuracy } else { StripChart::Loss }
@@ -276,25 +225,20 @@ fn curve(
     })
 }
 
-/// Charts of what every step has, as films of single runs have them, each curve with its racer's name.
+/// Charts of what every step has, as films of single runs have them, each curve with its run's name.
 fn add_other_charts(race: &mut Race, charts: &[StripChart], clocks: &[Clock]) -> Result<()> {
     let of_epochs = |chart: &StripChart| matches!(chart, StripChart::Loss | StripChart::Accuracy);
     let charts = charts.iter().copied().filter(|chart| !of_epochs(chart)).collect();
-    let telling = Telling { charts, ..Telling::default() };
-    let told = |(clock, racer): (&Clock, &'_ Racer)| -> Result<(String, Spec)> {
-        Ok((racer.name.clone(), Spec::parse(&clock.run.spec_toml()?, &[])?))
-    };
-    let named = clocks.iter().zip(&race.racers).map(told).collect::<Result<Vec<_>>>()?;
-    let runs = named
-        .iter()
-        .zip(clocks)
-        .map(|((name, spec), clock)| telling.told(name, clock.run, spec, clock.metrics))
-        .collect::<Result<Vec<Told>>>()?;
+    let options = FilmOptions { charts, ..FilmOptions::default() };
+    let names: Vec<String> = race.racers.iter().map(|racer| racer.name.clone()).collect();
+    let runs = (clocks.iter().zip(&names))
+        .map(|(clock, name)| options.chart_source(name, clock.run))
+        .collect::<Result<Vec<ChartSource>>>()?;
     // The paths have been timed: a run without times would not have come this far.
     let at = |run: usize, epoch: f64, step: u64| {
         clocks[run].time(step as f64, epoch).unwrap_or(f64::NAN)
     };
-    for mut series in telling.strip_by(&at, &runs).series {
+    for mut series in options.strip_by(&at, &runs).series {
         if series.split != Split::Bound {
             let name = std::mem::replace(&mut series.name, race.racers[series.panel].name.clone());
             if !name.is_empty() && series.quantity == Quantity::GradNorm {
@@ -306,12 +250,11 @@ fn add_other_charts(race: &mut Race, charts: &[StripChart], clocks: &[Clock]) ->
     Ok(())
 }
 
-/// `SGD lr 0.1, momentum 0.9, batch 64`.
-fn detail(run: &Run) -> Result<String> {
-    let spec = Spec::parse(&run.spec_toml()?, &[])?;
-    let optim = &spec.optim;
-    let mut text = format!("{} lr {}", film::rule_name(optim.rule), number(optim.lr()));
-    if let Some(momentum) = optim.momentum.filter(|m| *m > 0.0) {
+/// `SGD, learning rate 0.1, momentum 0.9, batch 64`.
+fn detail(run: &OpenRun) -> Result<String> {
+    let spec = run.spec()?;
+    let mut text = run.optimizer_words()?;
+    if let Some(momentum) = spec.optim.momentum.filter(|m| *m > 0.0) {
         text += &format!(", momentum {momentum}");
     }
     text += &format!(", batch {}", spec.train.batch_size);
@@ -326,22 +269,6 @@ fn headline(racers: &[Racer]) -> String {
         }
         _ => format!("{} runs on one loss surface", names.len()),
     }
-}
-
-fn caption(store: &SurfaceStore, null: &[f64]) -> String {
-    let header = &store.header;
-    let walks = match null {
-        [a, b] => format!("; random walks: {:.0} + {:.0} %", 100.0 * a, 100.0 * b),
-        _ => String::new(),
-    };
-    format!(
-        "{} loss ± {} (s.e.) of {}, {}{}{walks}; dots are snapshots, between them interpolated",
-        footing::split(header),
-        footing::error(ErrorOf::Loss, store.cells.iter().flatten(), header.samples),
-        footing::sample(header),
-        footing::cells(store),
-        footing::batch_norm(header, true),
-    )
 }
 
 #[cfg(test)]

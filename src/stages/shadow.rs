@@ -1,16 +1,14 @@
 //! One path in a random plane and in its principal plane, to one scale.
 
-use super::film::{HOLD_SECS, describe};
-use super::footing;
-use super::telling::Telling;
+use super::contour::HOLD_SECS;
+use super::film_options::FilmOptions;
+use super::opened::{OpenRun, point_of};
+use super::provenance;
 use crate::landscape::{Plane, PlaneKind};
-use crate::network::ParamLayout;
-use crate::record::{Run, RunSnapshots};
-use crate::render::page::scale::significant;
+use crate::render::page::scale::{significant, thousands};
 use crate::render::scene::PathPoint;
 use crate::render::scenes::shadow::{ShadowFilm, ShadowView};
 use crate::rng::Streams;
-use crate::spec::Spec;
 use crate::trajectory::{Snapshots, project};
 use crate::{Error, Result};
 
@@ -18,42 +16,17 @@ use crate::{Error, Result};
 /// through the same origin, in units of length in parameter space.
 ///
 /// # Errors
-/// Those of reading the snapshots.
-pub fn random_path(run: &Run, spec: &Spec, plane: &Plane, seed: u64) -> Result<Vec<PathPoint>> {
-    let (snapshots, _) = snapshots_of(run, spec, plane)?;
-    on_random_plane(&snapshots, plane, seed)
-}
-
-/// The snapshots of a plane's path, in its order, and the network's layout.
-fn snapshots_of(run: &Run, spec: &Spec, plane: &Plane) -> Result<(RunSnapshots, ParamLayout)> {
-    let (shape, classes) = spec.data.set.form();
-    let layout = spec.model.build(shape, classes)?.layout;
-    let mut infos = run.snapshots()?;
-    infos.retain(|info| plane.about.path.iter().any(|p| p.snapshot == info.index));
-    if infos.len() != plane.about.path.len() || layout.digest() != plane.about.layout_digest {
-        return Err(Error::Landscape {
-            what: format!("the plane's path is not that of {} any more", run.name()),
-            remedy: "make the plane again: lossreel plane RUN".into(),
-        });
+/// Those of reading the snapshots; [`Error::StalePath`] where the run has others.
+pub fn random_path(run: &OpenRun, plane: &Plane, seed: u64) -> Result<Vec<PathPoint>> {
+    let path = plane.about.path();
+    let snapshots = run.snapshots_of(path)?;
+    if run.layout()?.digest() != plane.about.layout_digest {
+        return Err(Error::StalePath { run: run.name() });
     }
-    Ok((RunSnapshots::new(infos, layout.clone()), layout))
-}
-
-fn on_random_plane(snapshots: &RunSnapshots, plane: &Plane, seed: u64) -> Result<Vec<PathPoint>> {
     let [x, y] = random_axes(snapshots.dim(), seed);
-    let seen = project(snapshots, &plane.origin, &x, &y)?;
-    let points = plane.about.path.iter().zip(seen.coords);
-    Ok(points
-        .map(|(p, [x, y])| PathPoint {
-            step: p.step,
-            epoch: p.epoch,
-            x,
-            y,
-            true_loss: f64::NAN,
-            plane_loss: None,
-            lr: p.lr,
-        })
-        .collect())
+    let seen = project(&snapshots, &plane.origin, &x, &y)?;
+    let points = path.iter().zip(seen.coords);
+    Ok(points.map(|(p, [x, y])| PathPoint { x, y, ..point_of(p) }).collect())
 }
 
 /// Two random directions of length 1 at right angles: a normal draw has no preferred direction.
@@ -88,34 +61,25 @@ fn held(path: &[PathPoint], total: f64) -> f64 {
 /// `run`'s path in a random plane of `seed`, and in its PCA plane called `plane`.
 ///
 /// # Errors
-/// Those of reading the run; [`Error::Landscape`] for a plane that is no PCA.
+/// Those of reading the run; [`Error::NotPrincipal`] for a plane that is no PCA.
 pub fn gather(
-    run: &Run,
+    run: &OpenRun,
     plane: &str,
     seed: u64,
     title: Option<&str>,
-    telling: &Telling,
+    options: &FilmOptions,
 ) -> Result<ShadowFilm> {
-    let spec = Spec::parse(&run.spec_toml()?, &[])?;
-    let name = plane;
-    let plane = Plane::read(&run.plane_path(name))?;
-    if !matches!(plane.about.kind, PlaneKind::Pca) {
-        return Err(Error::Landscape {
-            what: format!("plane `{name}` of {} is not of principal components", run.name()),
-            remedy: "make one with `lossreel plane RUN`, and name it with --plane".into(),
-        });
+    let (name, plane) = (plane, Plane::read(&run.run().plane_path(plane))?);
+    if plane.about.kind != PlaneKind::Pca {
+        return Err(Error::NotPrincipal { plane: name.into(), of: run.name() });
     }
-    let (snapshots, layout) = snapshots_of(run, &spec, &plane)?;
-    let random = on_random_plane(&snapshots, &plane, seed)?;
-    let principal: Vec<PathPoint> = random
-        .iter()
-        .zip(&plane.about.path)
-        .map(|(p, at)| PathPoint { x: at.x, y: at.y, ..*p })
-        .collect();
+    let dim = run.layout()?.dim();
+    let random = random_path(run, &plane, seed)?;
+    let principal: Vec<PathPoint> = plane.about.path().iter().map(point_of).collect();
     let total = plane.about.total_variance();
     let share = |path: &[PathPoint]| match held(path, total) {
         share if share.is_finite() => {
-            format!("holds {} % of its variance", significant(100.0 * share, 3))
+            format!("shows {} % of the motion", significant(100.0 * share, if share < 0.01 { 1 } else { 3 }))
         }
         _ => "which does not move".to_string(),
     };
@@ -133,24 +97,22 @@ pub fn gather(
         y_label: plane.axis_label(1),
         path: principal,
     };
-    let metrics = run.metrics()?;
-    let clock = telling.clock.resolve(&[&principal_view.path]);
-    let title = title.unwrap_or("One path, two shadows").to_string();
-    let name = describe(&spec);
-    let told = [telling.told(&name, run, &spec, &metrics)?];
+    let title = title.unwrap_or("One path seen in two planes").to_string();
+    let name = run.description()?;
+    let charts = [options.chart_source(&name, run)?];
+    let (strip, pacing) = options.timing(&title, &[&principal_view.path], &charts);
     Ok(ShadowFilm {
         caption: format!(
-            "{}: {} of {} weights; both axes of both views in the same unit, length in weight \
-             space; random plane of seed {seed}: in so many dimensions it holds about {} % of any \
-             path. Between snapshots (dots) interpolated.",
-            describe(&spec),
-            footing::count(plane.about.path.len(), "snapshot"),
-            crate::render::page::scale::thousands(&layout.dim().to_string()),
-            significant(200.0 / layout.dim() as f64, 1),
+            "{name}: {} of {} weights. Dots: saved weights. Both views have the same unit, length in \
+             weight space. Random plane of seed {seed}: in so many dimensions it shows about {} % of \
+             any path.",
+            provenance::count(plane.about.path().len(), "snapshot"),
+            thousands(&dim.to_string()),
+            significant(200.0 / dim as f64, 1),
         ),
         views: vec![random_view, principal_view],
-        strip: telling.strip(clock, &told),
-        pacing: telling.pacing(clock, &title, &told),
+        strip,
+        pacing,
         title,
         hold_secs: HOLD_SECS,
     })

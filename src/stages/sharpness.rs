@@ -1,10 +1,11 @@
 //! Sharpness over training as the strip below a film shows it: what the run measured while it trained
-//! or what `lossreel curvature` found afterwards, and the edge of stability beside it.
+//! or what was computed of its snapshots afterwards, and the edge of stability beside it.
 
-use crate::record::{Metrics, Run};
+use super::opened::OpenRun;
+use crate::dataset::SplitName;
+use crate::record::Metrics;
 use crate::render::page::scale::significant;
 use crate::render::scene::{Quantity, Series, Split};
-use crate::spec::Spec;
 use crate::{Error, Result};
 
 /// The sharpness of a run over its steps.
@@ -35,32 +36,26 @@ impl Sharpness {
     /// points; they are not mixed, as their samples may differ.
     ///
     /// # Errors
-    /// [`Error::Run`] naming the command when there is none.
-    pub fn of_run(run: &Run, spec: &Spec, metrics: &Metrics) -> Result<Self> {
+    /// [`Error::NoSharpness`] when there is none.
+    pub fn of_run(run: &OpenRun) -> Result<Self> {
+        let metrics = run.metrics()?;
         let logged = metrics.sharpness.iter();
         let logged: Vec<SharpnessPoint> = logged
             .map(|s| SharpnessPoint { step: s.step, epoch: s.epoch, value: s.sharpness })
             .collect();
         let mut computed: Vec<SharpnessPoint> = run
+            .run()
             .curvature()?
             .iter()
-            .filter(|r| r.of.split == "train")
+            .filter(|r| r.of.on.split == SplitName::Train)
             .map(|r| SharpnessPoint { step: r.step, epoch: r.epoch, value: r.sharpness() })
             .collect();
         computed.sort_by_key(|p| p.step);
         let points = if computed.len() > logged.len() { computed } else { logged };
         if points.is_empty() {
-            let root = run.root().display();
-            return Err(Error::Run {
-                what: "there is no sharpness to show".into(),
-                remedy: format!(
-                    "compute it: lossreel curvature {root} (or measure it while training: --set \
-                     record.sharpness=epoch)"
-                ),
-                path: run.root().to_path_buf(),
-            });
+            return Err(Error::NoSharpness { path: run.run().root().to_path_buf() });
         }
-        Ok(Self { points, edge: spec.optim.edge() })
+        Ok(Self { points, edge: run.spec()?.optim.edge() })
     }
 
     /// The largest value, 0 where none is finite.

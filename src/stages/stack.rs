@@ -11,132 +11,142 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::surface::{SurfaceRequest, grid_of, header};
-use super::{Progress, SampleChoice, Subject};
+use super::opened::{OpenRun, RunSet};
+use super::surface::{OverPlane, SurfaceRequest, grid_of};
+use super::{Progress, SampleChoice};
 use crate::backend::Precision;
-use crate::dataset::{batches, epoch_order};
+use crate::dataset::{SplitName, batches, epoch_order};
 use crate::landscape::{
-    Header, Layer, PathCoord, PathLoss, Plane, Stack, StackAbout, StackKind, SurfaceReport,
+    Grid, Header, Layer, PathCoord, PathLoss, RunPath, Stack, StackAbout, StackKind, SurfaceReport,
     SurfaceStore, digest_of, evaluate, theta_at,
 };
 use crate::network::Op;
-use crate::objective::{DatasetObjective, Objective};
-use crate::record::{FORMAT_VERSION, Run, RunSnapshots};
+use crate::objective::{BatchNormPolicy, DatasetObjective, Objective};
+use crate::record::{FORMAT_VERSION, SampleSource};
 use crate::rng::Streams;
-use crate::spec::Spec;
 use crate::{Error, Result};
 
 /// Layers of a stack where nobody says how many.
 pub const LAYERS: usize = 12;
 
-/// Evaluates a stack of `layers` surfaces of `run` over `plane` into `folder`, going on where an
-/// earlier call was interrupted. The images are those of `request`, but for `batches`, whose are
-/// the mini-batches of the run's first steps, not augmented.
+/// What to evaluate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StackRequest {
+    /// What changes from layer to layer.
+    pub kind: StackKind,
+    /// How many layers; [`LAYERS`] where nobody says, or as many as there are.
+    pub layers: Option<usize>,
+    /// Grid and images of every layer; of `batches` the images are the mini-batches of the run's first
+    /// steps, not augmented.
+    pub surface: SurfaceRequest,
+}
+
+/// Evaluates a stack of surfaces of run `index` of `set` into `folder`, going on where an earlier call
+/// was interrupted.
 ///
 /// # Errors
 /// [`Error::BadValue`] for more layers than there are snapshots or steps; [`Error::Landscape`] for
-/// masks of a network without dropout, a plane of another network, or something else in the folder;
+/// masks of a network without dropout; [`Error::OtherSurface`] for something else in the folder;
 /// those of [`evaluate`].
-#[allow(clippy::too_many_arguments)] // what is evaluated, where, and two ears
 pub fn compute(
-    run: &Run,
-    subject: &Subject,
-    plane: &Plane,
+    set: &RunSet,
+    index: usize,
+    over: &OverPlane<'_>,
     folder: &Path,
-    (kind, layers): (StackKind, Option<usize>),
-    request: &SurfaceRequest,
+    request: &StackRequest,
     interrupt: &AtomicBool,
     progress: Progress<'_>,
 ) -> Result<(Stack, SurfaceReport)> {
-    if plane.about.layout_digest != subject.network().layout.digest() {
-        return Err(Error::Landscape {
-            what: "the plane belongs to another network".into(),
-            remedy: "make it again: lossreel plane RUN".into(),
-        });
+    let kind = request.kind;
+    if kind == StackKind::Dropout && over.subject.backend.precision() != Precision::F32 {
+        return Err(Error::OnlyF32 { what: "dropout masks act in train mode, which is in" });
     }
-    if kind == StackKind::Dropout && subject.backend.precision() != Precision::F32 {
-        return Err(Error::Landscape {
-            what: "dropout masks act in train mode, which is in f32 only".into(),
-            remedy: "leave --precision out".into(),
-        });
-    }
-    let work = Work { run, subject, plane, request, spec: Spec::parse(&run.spec_toml()?, &[])? };
+    let path = over.plane.about.paths.get(index).ok_or(Error::NoPath { what: "the plane" })?;
+    let run = &set.runs()[index];
+    let work = Work { run, over, path, request: &request.surface, interrupt };
     let about = StackAbout {
         format_version: FORMAT_VERSION,
         kind,
-        made: work.words(kind),
-        plane_digest: plane.digest(),
-        layers: work.layers(kind, layers)?,
+        run: path.run.clone(),
+        made: words(kind).into(),
+        plane_digest: over.plane.digest(),
+        layers: work.layers(kind, request.layers)?,
     };
     let count = about.layers.len();
-    let stack = Stack::begin(folder, about, request.replace)?;
+    let stack = Stack::begin(folder, about, request.surface.replace)?;
     let mut stores = Vec::new();
     let mut seconds = 0.0;
     for index in 0..count {
-        let cells = request.size[0] * request.size[1];
-        let hear = |done: usize, _: usize| progress(index * cells + done, count * cells);
-        let folder = stack.layer_dir(index);
-        let (store, took) = work.layer(&stack, &folder, index, interrupt, &hear)?;
+        let cells = request.surface.size[0] * request.surface.size[1];
+        let on_layer = |done: usize, _: usize| progress(index * cells + done, count * cells);
+        let (store, took) = work.layer(&stack, index, &on_layer)?;
         stores.push(store);
         seconds += took;
     }
     Ok((stack, report(&stores, seconds)))
 }
 
+fn words(kind: StackKind) -> &'static str {
+    match kind {
+        StackKind::Snapshots => {
+            "slices through the snapshots in the plane's directions, each with its snapshot's own \
+             BatchNorm statistics"
+        }
+        StackKind::Batches => {
+            "the mini-batches of the run's first steps, not augmented, each on the plane as it is; \
+             BatchNorm frozen"
+        }
+        StackKind::Dropout => {
+            "one draw of dropout masks after the other, fixed over each surface; train mode"
+        }
+    }
+}
+
 /// What all layers share.
 struct Work<'a> {
-    run: &'a Run,
-    subject: &'a Subject,
-    plane: &'a Plane,
+    run: &'a OpenRun,
+    over: &'a OverPlane<'a>,
+    path: &'a RunPath,
     request: &'a SurfaceRequest,
-    spec: Spec,
+    interrupt: &'a AtomicBool,
+}
+
+/// One layer, ready to be evaluated.
+struct LayerLoss<'a> {
+    header: Header,
+    /// Where the plane's coordinates are (0, 0), (P,).
+    origin: Vec<f32>,
+    objective: Box<dyn Objective + 'a>,
+    /// The weights of the snapshot itself, (P,), where the layer goes through it.
+    theta: Option<Vec<f32>>,
 }
 
 impl Work<'_> {
-    fn words(&self, kind: StackKind) -> String {
-        match kind {
-            StackKind::Snapshots => {
-                "slices through the snapshots in the plane's directions, each with its snapshot's \
-                 own BatchNorm statistics"
-            }
-            StackKind::Batches => {
-                "the mini-batches of the run's first steps, not augmented, each on the plane as it \
-                 is; BatchNorm frozen at its origin's statistics"
-            }
-            StackKind::Dropout => {
-                "one draw of dropout masks after the other, fixed over each surface; train mode"
-            }
-        }
-        .into()
-    }
-
     fn layers(&self, kind: StackKind, wanted: Option<usize>) -> Result<Vec<Layer>> {
-        let path = &self.plane.about.path;
-        let last = path.last().ok_or_else(|| Error::Landscape {
-            what: "the plane has no path on it".into(),
-            remedy: "make a plane of the run: lossreel plane RUN".into(),
-        })?;
+        let path = &self.path.path;
+        let last = path.last().ok_or(Error::NoPath { what: "the plane" })?;
+        let steps_per_epoch = self.steps_per_epoch()?;
+        let epochs = self.run.spec()?.train.epochs as usize;
         let (most, of) = match kind {
             StackKind::Snapshots => (path.len(), "finite snapshots"),
-            StackKind::Batches => (self.steps()?, "steps"),
+            StackKind::Batches => (steps_per_epoch * epochs, "steps"),
             StackKind::Dropout => (1000, "masks at most"),
         };
         let n = wanted.unwrap_or(LAYERS.min(most));
         if n == 0 || n > most {
             let problem = format!("but there are {most} {of}");
-            return Err(Error::bad_value("--layers", n, problem, format!("use 1 to {most}")));
+            return Err(Error::bad_value("layers", n, problem, format!("use 1 to {most}")));
         }
-        let steps_per_epoch = self.steps_per_epoch() as f64;
         let layer = |k: usize| match kind {
             StackKind::Snapshots => {
-                let p = &path[spread(k, n, path.len())];
+                let p = &path[place(k, n, path.len())];
                 let label = format!("snapshot {}", p.snapshot);
                 Layer { snapshot: p.snapshot, step: p.step, epoch: p.epoch, label }
             }
             StackKind::Batches => Layer {
                 snapshot: last.snapshot,
                 step: k as u64,
-                epoch: k as f64 / steps_per_epoch,
+                epoch: k as f64 / steps_per_epoch as f64,
                 label: format!("mini-batch {}", k + 1),
             },
             StackKind::Dropout => Layer {
@@ -149,159 +159,135 @@ impl Work<'_> {
         Ok((0..n).map(layer).collect())
     }
 
-    fn steps_per_epoch(&self) -> usize {
-        let train = &self.spec.train;
-        let order: Vec<usize> = (0..self.subject.data.train.len()).collect();
-        batches(&order, train.batch_size, train.last_batch).map_or(1, |b| b.len())
+    fn steps_per_epoch(&self) -> Result<usize> {
+        let train = &self.run.spec()?.train;
+        let order: Vec<usize> = (0..self.over.subject.data.train.len()).collect();
+        Ok(batches(&order, train.batch_size, train.last_batch).map_or(1, |b| b.len()))
     }
 
-    fn steps(&self) -> Result<usize> {
-        Ok(self.steps_per_epoch() * self.spec.train.epochs as usize)
-    }
-
-    /// Evaluates layer `index` and the ball on it.
+    /// Evaluates the cells that layer `index` lacks, then the losses at its snapshot.
     fn layer(
         &self,
         stack: &Stack,
-        folder: &Path,
         index: usize,
-        interrupt: &AtomicBool,
         progress: Progress<'_>,
     ) -> Result<(SurfaceStore, f64)> {
-        let about = &stack.about;
-        let ball = self.ball(about.layers[index].snapshot)?;
-        let (plane, sample) = (self.plane, self.request.sample);
+        let point = self.point(stack.about.layers[index].snapshot)?;
         let grid = match self.request.range {
-            Some(_) => grid_of(plane, self.request),
-            None => grid_of(plane, self.request).squarer(),
+            Some(_) => grid_of(self.over.plane, self.request),
+            None => grid_of(self.over.plane, self.request).squarer(),
         };
-        let frozen = || self.subject.objective(sample)?.with_buffers(plane.buffers.clone());
-        match about.kind {
-            StackKind::Snapshots => {
-                let snapshots = RunSnapshots::new(
-                    self.run
-                        .snapshots()?
-                        .into_iter()
-                        .filter(|s| s.index == ball.snapshot)
-                        .collect(),
-                    self.subject.network().layout.clone(),
-                );
-                let (theta, buffers) = snapshots.state(0)?;
-                // Where the slice through theta has the plane's coordinates (0, 0).
-                let origin = theta_at(&theta, &plane.x, &plane.y, [-ball.x, -ball.y]);
-                let objective = self.subject.objective(sample)?.with_buffers(buffers.clone())?;
-                let header = Header {
-                    plane_digest: digest_of(&[&origin, &buffers, &plane.x, &plane.y]),
-                    plane: format!(
-                        "{}, moved through snapshot {}",
-                        plane.about.made, ball.snapshot
-                    ),
-                    batch_norm: format!("frozen at snapshot {}", ball.snapshot),
-                    ..header(self.subject, plane, grid, sample, &objective)
-                };
-                let true_loss = |_: &PathLoss| objective.loss(&theta).map(|e| e.loss);
-                self.fill(
-                    folder, header, &origin, &objective, &true_loss, ball, interrupt, progress,
-                )
-            }
-            StackKind::Batches => {
-                let (objective, header) = self.batch(index, grid)?;
-                let shadow = |loss: &PathLoss| Ok(loss.plane_loss);
-                let origin = &plane.origin;
-                self.fill(folder, header, origin, &objective, &shadow, ball, interrupt, progress)
-            }
-            StackKind::Dropout => {
-                let network = self.subject.network();
-                let drops = |op: &Op| matches!(op, Op::Dropout { p } if *p > 0.0);
-                if !network.nodes.iter().any(|node| drops(&node.op)) {
-                    return Err(Error::Landscape {
-                        what: format!("{} was trained without dropout", self.run.name()),
-                        remedy: "train with --set model.dropout=0.2".into(),
-                    });
-                }
-                let plain = frozen()?;
-                let objective = plain.masked(Streams::new(sample.seed), index as u64);
-                let header = Header {
-                    batch_norm: objective.batch_norm(),
-                    plane: format!(
-                        "{}, with draw {index} of dropout masks, seed {}",
-                        plane.about.made, sample.seed
-                    ),
-                    ..header(self.subject, plane, grid, sample, &plain)
-                };
-                let shadow = |loss: &PathLoss| Ok(loss.plane_loss);
-                let origin = &plane.origin;
-                self.fill(folder, header, origin, &objective, &shadow, ball, interrupt, progress)
-            }
+        let frozen = self.over.objective(self.request.sample)?;
+        let layer = match stack.about.kind {
+            StackKind::Snapshots => self.slice(point, grid, &frozen)?,
+            StackKind::Batches => self.batch(index, grid)?,
+            StackKind::Dropout => self.mask(index, grid, &frozen)?,
+        };
+        let mut store = SurfaceStore::begin(&stack.layer_dir(index), layer.header, false)?;
+        let [_, x, y] = self.over.vectors();
+        let vectors = [layer.origin.as_slice(), x, y];
+        let report = evaluate(&mut store, vectors, &*layer.objective, self.interrupt, progress)?;
+        let mut losses = store.path_losses()?;
+        if losses.done.is_empty() {
+            let at = theta_at(&layer.origin, x, y, [point.x, point.y]);
+            let plane_loss = layer.objective.loss(&at)?.loss;
+            let true_loss = match &layer.theta {
+                Some(theta) => layer.objective.loss(theta)?.loss,
+                None => plane_loss,
+            };
+            let (run, snapshot) = (self.path.run.clone(), point.snapshot);
+            losses.append(vec![PathLoss { run, snapshot, true_loss, plane_loss }])?;
         }
+        Ok((store, report.seconds))
     }
 
-    /// The loss of the mini-batch of step `index`, and the header of its surface.
-    fn batch(
+    /// The slice through the snapshot at `point`, whose coordinates stay those of the plane.
+    fn slice(
         &self,
-        index: usize,
-        grid: crate::landscape::Grid,
-    ) -> Result<(DatasetObjective, Header)> {
-        let (train, data) = (&self.spec.train, &self.subject.data);
-        let per_epoch = self.steps_per_epoch();
+        point: &PathCoord,
+        grid: Grid,
+        frozen: &DatasetObjective,
+    ) -> Result<LayerLoss<'_>> {
+        let plane = self.over.plane;
+        let (theta, buffers) = self.run.snapshots_of(std::slice::from_ref(point))?.state(0)?;
+        // Where the slice through theta has the plane's coordinates (0, 0).
+        let origin = theta_at(&theta, &plane.x, &plane.y, [-point.x, -point.y]);
+        let mut header = Header {
+            plane_digest: digest_of(&[&origin, &buffers, &plane.x, &plane.y]),
+            plane: format!("{}, moved through snapshot {}", plane.about.made, point.snapshot),
+            ..self.over.header(grid, self.request.sample, frozen)
+        };
+        if !buffers.is_empty() {
+            let snapshot = point.snapshot;
+            header.on.batch_norm = BatchNormPolicy::FrozenAtSnapshot { snapshot };
+        }
+        let objective = Box::new(frozen.with_buffers(buffers)?);
+        Ok(LayerLoss { header, origin, objective, theta: Some(theta) })
+    }
+
+    /// The loss of the mini-batch of step `index`.
+    fn batch(&self, index: usize, grid: Grid) -> Result<LayerLoss<'_>> {
+        let (subject, plane) = (self.over.subject, self.over.plane);
+        let (train, data) = (&self.run.spec()?.train, &subject.data);
+        let per_epoch = self.steps_per_epoch()?;
         let order =
             epoch_order(&Streams::new(train.seed), (index / per_epoch) as u64, data.train.len());
         let indices = batches(&order, train.batch_size, train.last_batch)?
             .nth(index % per_epoch)
             .expect("an epoch has as many batches as it has steps");
         let objective = DatasetObjective::new(
-            self.subject.backend.clone(),
-            self.plane.buffers.clone(),
+            subject.backend.clone(),
+            self.over.buffers().to_vec(),
             Arc::new(data.train.select(indices)),
-            self.subject.stats.clone(),
+            subject.stats.clone(),
             data.max_value,
         )?;
-        let sample = SampleChoice { test: false, seed: train.seed, ..self.request.sample };
-        let header = Header {
-            sample_order: format!("mini-batch of step {}", index + 1),
-            ..header(self.subject, self.plane, grid, sample, &objective)
+        let split = SplitName::Train;
+        let sample = SampleChoice { split, seed: train.seed, ..self.request.sample };
+        let mut header = self.over.header(grid, sample, &objective);
+        header.on.sample_order = SampleSource::MiniBatch { step: index + 1 };
+        let (origin, objective) = (plane.origin.clone(), Box::new(objective));
+        Ok(LayerLoss { header, origin, objective, theta: None })
+    }
+
+    /// The loss with draw `index` of dropout masks.
+    fn mask<'a>(
+        &self,
+        index: usize,
+        grid: Grid,
+        frozen: &'a DatasetObjective,
+    ) -> Result<LayerLoss<'a>> {
+        let (sample, plane) = (self.request.sample, self.over.plane);
+        let drops = |op: &Op| matches!(op, Op::Dropout { p } if *p > 0.0);
+        if !self.over.subject.network().nodes.iter().any(|node| drops(&node.op)) {
+            return Err(Error::Landscape {
+                what: format!("{} was trained without dropout", self.run.name()),
+                remedy: "train it with a model.dropout above 0, such as 0.2".into(),
+            });
+        }
+        let objective = frozen.masked(Streams::new(sample.seed), index as u64);
+        let mut header = Header {
+            plane: format!(
+                "{}, with draw {index} of dropout masks, seed {}",
+                plane.about.made, sample.seed
+            ),
+            ..self.over.header(grid, sample, frozen)
         };
-        Ok((objective, header))
+        header.on.batch_norm = objective.batch_norm();
+        let (origin, objective) = (plane.origin.clone(), Box::new(objective));
+        Ok(LayerLoss { header, origin, objective, theta: None })
     }
 
     /// Where on the plane snapshot `snapshot` is.
-    fn ball(&self, snapshot: usize) -> Result<&PathCoord> {
-        let found = self.plane.about.path.iter().find(|p| p.snapshot == snapshot);
-        found.ok_or_else(|| Error::Landscape {
-            what: format!("snapshot {snapshot} is not on the plane"),
-            remedy: "make the plane again: lossreel plane RUN".into(),
-        })
-    }
-
-    /// Evaluates the cells that a layer lacks, then the ball's losses.
-    #[allow(clippy::too_many_arguments)] // one layer's everything
-    fn fill(
-        &self,
-        folder: &Path,
-        header: Header,
-        origin: &[f32],
-        objective: &dyn Objective,
-        true_loss: &dyn Fn(&PathLoss) -> Result<f64>,
-        ball: &PathCoord,
-        interrupt: &AtomicBool,
-        progress: Progress<'_>,
-    ) -> Result<(SurfaceStore, f64)> {
-        let mut store = SurfaceStore::begin(folder, header, false)?;
-        let (x, y) = (&self.plane.x, &self.plane.y);
-        let report = evaluate(&mut store, [origin, x, y], objective, interrupt, progress)?;
-        if store.read_path()?.is_none() {
-            let plane_loss = objective.loss(&theta_at(origin, x, y, [ball.x, ball.y]))?.loss;
-            let mut loss = PathLoss { snapshot: ball.snapshot, true_loss: f64::NAN, plane_loss };
-            loss.true_loss = true_loss(&loss)?;
-            store.write_path(&[loss])?;
-        }
-        Ok((store, report.seconds))
+    fn point(&self, snapshot: usize) -> Result<&PathCoord> {
+        let found = self.path.path.iter().find(|p| p.snapshot == snapshot);
+        found.ok_or_else(|| Error::StalePath { run: self.run.name() })
     }
 }
 
 /// Place `k` of `n` spread over `of` places, the first and the last among them (the last alone for
 /// n = 1).
-fn spread(k: usize, n: usize, of: usize) -> usize {
+fn place(k: usize, n: usize, of: usize) -> usize {
     if n == 1 { of - 1 } else { (k * (of - 1) + (n - 1) / 2) / (n - 1) }
 }
 
@@ -332,7 +318,7 @@ mod tests {
 
     #[test]
     fn layers_are_spread_over_the_snapshots_with_both_ends() {
-        let places = |n, of| (0..n).map(|k| spread(k, n, of)).collect::<Vec<_>>();
+        let places = |n, of| (0..n).map(|k| place(k, n, of)).collect::<Vec<_>>();
         assert_eq!(places(5, 9), [0, 2, 4, 6, 8]);
         assert_eq!(places(3, 3), [0, 1, 2]);
         assert_eq!(places(4, 14), [0, 4, 9, 13]);

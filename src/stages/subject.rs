@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::opened::OpenRun;
 use crate::backend::{Backend, BackendName, Precision, backend, backend_in};
-use crate::dataset::{Dataset, NormChoice, NormStats, SampleOrder, choose};
+use crate::dataset::{Dataset, NormChoice, NormStats, SampleOrder, SplitName, choose};
 use crate::models::ModelSpec;
 use crate::network::Network;
-use crate::objective::DatasetObjective;
-use crate::record::{Run, RunSnapshots};
+use crate::objective::{BatchNormPolicy, DatasetObjective};
+use crate::record::{EvaluatedOn, Run, RunSnapshots};
 use crate::rng::Streams;
-use crate::spec::{DataSpec, Spec};
+use crate::spec::DataSpec;
 use crate::weights::{NamedTensor, assign};
 use crate::{Error, Result, weights};
 
@@ -36,20 +37,13 @@ pub struct Subject {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SampleChoice {
     /// Training images, or test images.
-    pub test: bool,
+    pub split: SplitName,
     /// How many; `None` for all.
     pub samples: Option<usize>,
     /// How they are chosen.
     pub order: SampleOrder,
     /// Seed of a drawn choice.
     pub seed: u64,
-}
-
-impl SampleChoice {
-    /// `train` or `test`.
-    pub fn split(&self) -> &'static str {
-        if self.test { "test" } else { "train" }
-    }
 }
 
 impl Subject {
@@ -59,7 +53,8 @@ impl Subject {
     /// Those of opening the run and its data; [`Error::BadValue`] for a snapshot it lacks,
     /// [`Error::Data`] when the data are no longer those it was trained on.
     pub fn of_run(run: &Run, snapshot: Option<usize>, engine: Option<BackendName>) -> Result<Self> {
-        let spec = Spec::parse(&run.spec_toml()?, &[])?;
+        let opened = OpenRun::new(run.clone());
+        let spec = opened.spec()?;
         let whole = spec.data.load(spec.train.seed)?;
         let manifest = run.manifest()?;
         if whole.digest != manifest.data_digest {
@@ -80,7 +75,7 @@ impl Subject {
         };
         let chosen = chosen.cloned().ok_or_else(|| {
             Error::bad_value(
-                "--snapshot",
+                "snapshot",
                 snapshot.unwrap_or(0),
                 format!("not one of the run's {} snapshots", snapshots.len()),
                 format!("use 0 to {}", snapshots.len() - 1),
@@ -170,9 +165,29 @@ impl Subject {
         )
     }
 
+    /// What `objective`, the loss on `choice`, depends on.
+    pub(super) fn evaluated_on(
+        &self,
+        choice: SampleChoice,
+        objective: &DatasetObjective,
+        batch_norm: BatchNormPolicy,
+    ) -> EvaluatedOn {
+        EvaluatedOn {
+            dataset: self.data.name.clone(),
+            data_digest: self.data_digest.clone(),
+            split: choice.split,
+            samples: objective.samples(),
+            sample_order: choice.order.into(),
+            sample_seed: choice.seed,
+            batch_norm,
+            backend: self.backend.name().to_string(),
+            precision: self.backend.precision(),
+        }
+    }
+
     /// How many images a split has.
-    pub fn split_len(&self, test: bool) -> usize {
-        if test { self.data.test.len() } else { self.data.train.len() }
+    pub fn split_len(&self, split: SplitName) -> usize {
+        self.data.split(split).len()
     }
 }
 

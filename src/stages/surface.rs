@@ -1,16 +1,19 @@
-//! Plane to surface: the loss at the cells of a grid, and at the snapshots of the path.
+//! Plane to surface: the loss at the cells of a grid, at the snapshots of the paths, and its gradient.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::opened::{OpenRun, RunSet};
 use super::{Progress, SampleChoice, Subject};
-use crate::backend::Precision;
+use crate::backend::{Precision, backend_in};
 use crate::landscape::{
-    Axis, GradientStore, Grid, Header, PathLoss, Plane, PlaneKind, SurfaceReport, SurfaceStore,
-    evaluate, gradient_grid, theta_at,
+    Axis, GradientStore, Grid, Header, PathCoord, PathLoss, PathLosses, Plane, PlaneKind,
+    SurfaceReport, SurfaceStore, evaluate, gradient_grid, theta_at,
 };
-use crate::objective::{DatasetObjective, Objective};
-use crate::record::{FORMAT_VERSION, Run, RunSnapshots};
+use crate::objective::{BatchNormPolicy, DatasetObjective, Objective};
+use crate::parallel;
+use crate::record::FORMAT_VERSION;
 use crate::{Error, Result};
 
 /// What to evaluate.
@@ -18,8 +21,8 @@ use crate::{Error, Result};
 pub struct SurfaceRequest {
     /// Columns and rows.
     pub size: [usize; 2],
-    /// Ranges of x and y in units of the directions; `None` holds the path with a margin, or is
-    /// -1..1 where there is no path.
+    /// Ranges of x and y in units of the directions; `None` holds the paths with a margin, or is
+    /// -1..1 where there is none.
     pub range: Option<[(f64, f64); 2]>,
     /// The images.
     pub sample: SampleChoice,
@@ -34,50 +37,117 @@ pub fn grid_of(plane: &Plane, request: &SurfaceRequest) -> Grid {
         x: Axis { min: x.0, max: x.1, n: nx },
         y: Axis { min: y.0, max: y.1, n: ny },
     };
+    let around = || Grid::around(&plane.coords(), request.size, 0.1 * length(&plane.origin));
     // Random directions are as long as the weights: one unit is the paper's range. PCA directions
     // have length 1.
     match (request.range, plane.about.kind) {
         (Some(range), _) => axes(range),
         (None, PlaneKind::Random | PlaneKind::File) => axes([(-1.0, 1.0); 2]),
-        (None, _) => grid_around(&plane.coords(), plane, request.size),
+        (None, PlaneKind::Joint) => around().squarer(),
+        (None, PlaneKind::Pca | PlaneKind::PcaUncentred) => around(),
     }
-}
-
-/// A grid that holds `points` on a plane of unit directions.
-pub(super) fn grid_around(points: &[[f64; 2]], plane: &Plane, size: [usize; 2]) -> Grid {
-    Grid::around(points, size, 0.1 * length(&plane.origin))
 }
 
 fn length(v: &[f32]) -> f64 {
     v.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt().max(1.0)
 }
 
-/// Evaluates the surface of `subject` over `plane` into `folder`, going on where an earlier call
-/// was interrupted.
+/// A network over a plane: whose it is, and with which BatchNorm statistics it is evaluated there.
+pub struct OverPlane<'a> {
+    /// The network with its data.
+    pub subject: &'a Subject,
+    /// The plane.
+    pub plane: &'a Plane,
+    /// The run that the subject is, where the plane has the paths of several: its last statistics
+    /// are frozen, and else those of the plane's origin.
+    pub end_of: Option<String>,
+}
+
+impl<'a> OverPlane<'a> {
+    /// `subject` over `plane`, whose run `index` of `set` it is.
+    ///
+    /// # Errors
+    /// [`Error::WrongNetwork`] for a plane of another network.
+    pub fn new(set: &RunSet, index: usize, subject: &'a Subject, plane: &'a Plane) -> Result<Self> {
+        let end_of = (plane.about.paths.len() > 1).then(|| set.run_name(index));
+        Self { subject, plane, end_of }.checked()
+    }
+
+    /// A subject from a file of weights over a plane through them.
+    ///
+    /// # Errors
+    /// [`Error::WrongNetwork`] for a plane of another network.
+    pub fn of_file(subject: &'a Subject, plane: &'a Plane) -> Result<Self> {
+        Self { subject, plane, end_of: None }.checked()
+    }
+
+    fn checked(self) -> Result<Self> {
+        if self.plane.about.layout_digest == self.subject.network().layout.digest() {
+            Ok(self)
+        } else {
+            Err(Error::WrongNetwork)
+        }
+    }
+
+    fn batch_norm(&self) -> BatchNormPolicy {
+        match &self.end_of {
+            _ if self.plane.buffers.is_empty() => BatchNormPolicy::None,
+            Some(run) => BatchNormPolicy::FrozenAtEndOf { run: run.clone() },
+            None => BatchNormPolicy::Frozen,
+        }
+    }
+
+    /// The statistics that are frozen.
+    pub(super) fn buffers(&self) -> &[f32] {
+        if self.end_of.is_some() { &self.subject.buffers } else { &self.plane.buffers }
+    }
+
+    /// The loss on a sample with the frozen statistics.
+    ///
+    /// # Errors
+    /// Those of [`Subject::objective`].
+    pub fn objective(&self, sample: SampleChoice) -> Result<DatasetObjective> {
+        self.subject.objective(sample)?.with_buffers(self.buffers().to_vec())
+    }
+
+    /// What a surface over `grid` with the loss of [`OverPlane::objective`] is.
+    pub(super) fn header(
+        &self,
+        grid: Grid,
+        sample: SampleChoice,
+        objective: &DatasetObjective,
+    ) -> Header {
+        Header {
+            format_version: FORMAT_VERSION,
+            grid,
+            plane_digest: self.plane.digest(),
+            plane: self.plane.about.made.clone(),
+            on: self.subject.evaluated_on(sample, objective, self.batch_norm()),
+        }
+    }
+
+    /// The plane's vectors.
+    pub(super) fn vectors(&self) -> [&[f32]; 3] {
+        [&self.plane.origin, &self.plane.x, &self.plane.y]
+    }
+}
+
+/// Evaluates a surface into `folder`, going on where an earlier call was interrupted.
 ///
 /// # Errors
-/// [`Error::Landscape`] for a plane of another network or another surface in the folder,
-/// [`Error::Interrupted`], those of the disk.
+/// [`Error::OtherSurface`] for another surface in the folder, [`Error::Interrupted`], those of the
+/// backend and of the disk.
 pub fn compute(
-    subject: &Subject,
-    plane: &Plane,
+    over: &OverPlane<'_>,
     folder: &Path,
     request: &SurfaceRequest,
     interrupt: &AtomicBool,
     progress: Progress<'_>,
 ) -> Result<(SurfaceStore, SurfaceReport)> {
-    if plane.about.layout_digest != subject.network().layout.digest() {
-        return Err(Error::Landscape {
-            what: "the plane belongs to another network".into(),
-            remedy: "make it again: lossreel plane RUN".into(),
-        });
-    }
-    let objective = subject.objective(request.sample)?.with_buffers(plane.buffers.clone())?;
-    let grid = grid_of(plane, request);
-    let header = header(subject, plane, grid, request.sample, &objective);
+    let objective = over.objective(request.sample)?;
+    let header = over.header(grid_of(over.plane, request), request.sample, &objective);
     let mut store = SurfaceStore::begin(folder, header, request.replace)?;
-    let report =
-        evaluate(&mut store, [&plane.origin, &plane.x, &plane.y], &objective, interrupt, progress)?;
+    let report = evaluate(&mut store, over.vectors(), &objective, interrupt, progress)?;
     Ok((store, report))
 }
 
@@ -88,91 +158,81 @@ pub fn compute(
 /// [`Error::Landscape`] for other gradients beside the surface; [`Error::Interrupted`]; those of the
 /// backend and of the disk.
 pub fn gradients(
-    subject: &Subject,
-    plane: &Plane,
+    over: &OverPlane<'_>,
     store: &SurfaceStore,
     sample: SampleChoice,
     size: [usize; 2],
     interrupt: &AtomicBool,
     progress: Progress<'_>,
 ) -> Result<GradientStore> {
-    let objective = subject.objective(sample)?.with_buffers(plane.buffers.clone())?;
-    let grid = gradient_grid(&store.header.grid, size);
+    let objective = over.objective(sample)?;
+    let mut header =
+        Header { grid: gradient_grid(&store.header.grid, size), ..store.header.clone() };
     // Whatever the losses are evaluated in, gradients are f32.
-    let header = Header { grid, precision: Precision::F32, ..store.header.clone() };
+    header.on.precision = Precision::F32;
     let mut gradients = GradientStore::begin(store.folder(), header)?;
-    let vectors = [plane.origin.as_slice(), &plane.x, &plane.y];
-    gradients.measure(vectors, &objective, interrupt, progress)?;
+    gradients.measure(over.vectors(), &objective, interrupt, progress)?;
     Ok(gradients)
 }
 
-/// What a surface of `subject` over `grid` on `plane` is, BatchNorm frozen at the plane's buffers.
-pub(super) fn header(
-    subject: &Subject,
-    plane: &Plane,
-    grid: Grid,
-    sample: SampleChoice,
-    objective: &DatasetObjective,
-) -> Header {
-    Header {
-        format_version: FORMAT_VERSION,
-        grid,
-        plane_digest: plane.digest(),
-        plane: plane.about.made.clone(),
-        dataset: subject.data.name.clone(),
-        data_digest: subject.data_digest.clone(),
-        split: sample.split().into(),
-        samples: objective.samples(),
-        sample_order: sample.order.to_string(),
-        sample_seed: sample.seed,
-        batch_norm: "frozen".into(),
-        backend: subject.backend.name().to_string(),
-        precision: subject.backend.precision(),
-    }
-}
-
-/// Evaluates each snapshot of the path on the surface's sample, itself and its shadow on the plane,
-/// and writes them beside the surface.
+/// Evaluates every snapshot of every run on the surface's sample: itself, with its own network and
+/// statistics, and its projection on the plane as the surface has it. What is done stays done.
 ///
 /// # Errors
-/// Those of reading snapshots, of the backend and of the disk; [`Error::Interrupted`].
+/// Those of reading snapshots, of the backend and of the disk; [`Error::StalePath`] for a snapshot
+/// that the run no longer has; [`Error::Interrupted`].
 pub fn path_losses(
-    run: &Run,
-    subject: &Subject,
-    plane: &Plane,
+    set: &RunSet,
+    over: &OverPlane<'_>,
     store: &SurfaceStore,
     sample: SampleChoice,
     interrupt: &AtomicBool,
     progress: Progress<'_>,
-) -> Result<Vec<PathLoss>> {
-    let snapshots = RunSnapshots::new(run.snapshots()?, subject.network().layout.clone());
-    let frozen = subject.objective(sample)?.with_buffers(plane.buffers.clone())?;
-    let total = plane.about.path.len();
-    let mut losses = Vec::with_capacity(total);
-    for (done, point) in plane.about.path.iter().enumerate() {
-        progress(done, total);
-        if interrupt.load(std::sync::atomic::Ordering::Relaxed) {
-            return Err(Error::Interrupted {
-                remedy: "all cells are kept: the same command goes on from there".into(),
-            });
-        }
-        let index =
-            snapshots.infos().iter().position(|s| s.index == point.snapshot).ok_or_else(|| {
-                Error::Landscape {
-                    what: format!("the plane knows snapshot {}, the run does not", point.snapshot),
-                    remedy: "make the plane again: lossreel plane RUN".into(),
-                }
+) -> Result<PathLosses> {
+    let (plane, frozen) = (over.plane, over.objective(sample)?);
+    let mut losses = store.path_losses()?;
+    let total: usize = plane.about.paths.iter().map(|run| run.path.len()).sum();
+    let mut done = losses.done.len();
+    progress(done, total);
+    for (run, path) in set.runs().iter().zip(&plane.about.paths) {
+        let own = own_objective(run, over.subject, &frozen)?;
+        let snapshots = run.snapshots_of(&path.path)?;
+        let missing: Vec<(usize, &PathCoord)> = (path.path.iter().enumerate())
+            .filter(|(_, p)| losses.get(&path.run, p.snapshot).is_none())
+            .collect();
+        for chunk in missing.chunks(2 * rayon::current_num_threads()) {
+            if interrupt.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted {
+                    remedy: "all cells are kept: the same command goes on from there".into(),
+                });
+            }
+            let found = parallel::map(chunk, |(index, point)| {
+                let (theta, buffers) = snapshots.state(*index)?;
+                let [origin, x, y] = over.vectors();
+                let projected = theta_at(origin, x, y, [point.x, point.y]);
+                Ok(PathLoss {
+                    run: path.run.clone(),
+                    snapshot: point.snapshot,
+                    true_loss: own.with_buffers(buffers)?.loss(&theta)?.loss,
+                    plane_loss: frozen.loss(&projected)?.loss,
+                })
             })?;
-        let (theta, buffers) = snapshots.state(index)?;
-        let true_loss = frozen.with_buffers(buffers)?.loss(&theta)?.loss;
-        let shadow = theta_at(&plane.origin, &plane.x, &plane.y, [point.x, point.y]);
-        losses.push(PathLoss {
-            snapshot: point.snapshot,
-            true_loss,
-            plane_loss: frozen.loss(&shadow)?.loss,
-        });
+            done += found.len();
+            losses.append(found)?;
+            progress(done, total);
+        }
     }
-    progress(total, total);
-    store.write_path(&losses)?;
     Ok(losses)
+}
+
+/// The surface's sample seen by a run's own network (its dropout and activation may differ).
+fn own_objective(
+    run: &OpenRun,
+    subject: &Subject,
+    frozen: &DatasetObjective,
+) -> Result<DatasetObjective> {
+    let network = run.spec()?.model.build(subject.data.shape(), subject.data.classes)?;
+    let engine = &subject.backend;
+    let engine = backend_in(engine.precision(), engine.name(), Arc::new(network))?;
+    frozen.with_backend(engine, subject.buffers.clone())
 }

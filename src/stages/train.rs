@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::opened::OpenRun;
 use crate::Result;
 use crate::dataset::Dataset;
 use crate::parallel;
@@ -41,8 +42,8 @@ pub fn create(spec: &Spec, out: &Path, existing: Existing) -> Result<Prepared> {
 /// # Errors
 /// Those of opening it, its data and its checkpoint.
 pub fn resume(out: &Path) -> Result<Prepared> {
-    let run = Run::open(out)?;
-    let spec = Spec::parse(&run.spec_toml()?, &[])?;
+    let opened = OpenRun::open(out)?;
+    let (run, spec) = (opened.run().clone(), opened.spec()?.clone());
     let whole = spec.data.load(spec.train.seed)?;
     let setup = spec.setup(&whole)?;
     let state = run.read_checkpoint(&setup)?;
@@ -50,14 +51,15 @@ pub fn resume(out: &Path) -> Result<Prepared> {
 }
 
 impl Prepared {
-    /// Trains to the end, recording; `listener` hears each event after the recorder did.
+    /// Trains to the end, recording; `on_event` is called with each event after
+    /// it was recorded.
     ///
     /// # Errors
     /// Those of training and recording.
     pub fn train(
         &mut self,
         interrupt: &AtomicBool,
-        listener: &mut dyn FnMut(&Event<'_>),
+        on_event: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Verdict> {
         let mut recorder = Recorder::new(&self.run, &self.spec.record, &self.state)?;
         let mut manifest = self.run.manifest()?;
@@ -66,7 +68,7 @@ impl Prepared {
         let setup = &self.setup;
         train::train(setup, &mut self.state, interrupt, &mut |event| {
             recorder.on(setup, &event)?;
-            listener(&event);
+            on_event(&event);
             Ok(())
         })
     }

@@ -1,13 +1,13 @@
-//! How a film is told, the same for every scene: its clock, the charts below it, the moments at
-//! which it pauses.
+//! What films of all scenes have in common: the clock, the charts below, the moments at which they
+//! pause, the title card.
 
+use super::opened::OpenRun;
+use super::sharpness::Sharpness;
 use crate::names::named_enum;
-use crate::record::{Metrics, Run};
+use crate::record::Metrics;
 use crate::render::scene::{
     Card, Clock, Moment, Pacing, PathPoint, Quantity, Series, Split, Strip,
 };
-use crate::spec::Spec;
-use crate::stages::sharpness::Sharpness;
 use crate::{Error, Result};
 
 named_enum! {
@@ -80,21 +80,21 @@ impl StripChart {
     }
 }
 
-/// How a film is told.
+/// What a film shows beside its scene, and how it goes through time.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Telling {
+pub struct FilmOptions {
     /// What film time is even in.
     pub clock: ClockChoice,
     /// The charts below.
     pub charts: Vec<StripChart>,
-    /// For how many seconds the film stands at a drop of the learning rate and at the best test
+    /// For how many seconds the film pauses at a drop of the learning rate and at the best test
     /// accuracy; 0 for never.
     pub pause_secs: f64,
     /// For how many seconds a card comes first; 0 for none.
     pub card_secs: f64,
 }
 
-impl Default for Telling {
+impl Default for FilmOptions {
     fn default() -> Self {
         Self {
             clock: ClockChoice::Auto,
@@ -105,8 +105,8 @@ impl Default for Telling {
     }
 }
 
-/// One run, as the strip and the moments see it.
-pub struct Told<'a> {
+/// What one run gives to the charts and the moments.
+pub struct ChartSource<'a> {
     /// Its panel's title.
     pub name: &'a str,
     /// What it recorded.
@@ -115,29 +115,33 @@ pub struct Told<'a> {
     pub sharpness: Option<Sharpness>,
 }
 
-/// More values than this in a chart are told by medians.
+/// Of more values than this a chart shows running medians.
 const POINTS: usize = 240;
 
-impl Telling {
+impl FilmOptions {
     /// What the charts and the moments need of `run`, whose panel has the title `name`.
     ///
     /// # Errors
-    /// [`Error::Run`] when a chart is asked for that the run has nothing for: sharpness is only there
-    /// where somebody measured it.
-    pub fn told<'a>(
+    /// [`crate::Error::NoSharpness`] when a chart of it is asked for and nobody measured it.
+    pub fn chart_source<'a>(&self, name: &'a str, run: &'a OpenRun) -> Result<ChartSource<'a>> {
+        let wanted = self.charts.contains(&StripChart::Sharpness);
+        let sharpness = wanted.then(|| Sharpness::of_run(run)).transpose()?;
+        Ok(ChartSource { name, metrics: run.metrics()?, sharpness })
+    }
+
+    /// Charts and pacing of a film with the headline `title` that shows `paths` of `runs`.
+    pub fn timing(
         &self,
-        name: &'a str,
-        run: &Run,
-        spec: &Spec,
-        metrics: &'a Metrics,
-    ) -> Result<Told<'a>> {
-        let asked = self.charts.contains(&StripChart::Sharpness);
-        let sharpness = asked.then(|| Sharpness::of_run(run, spec, metrics)).transpose()?;
-        Ok(Told { name, metrics, sharpness })
+        title: &str,
+        paths: &[&[PathPoint]],
+        runs: &[ChartSource],
+    ) -> (Strip, Pacing) {
+        let clock = self.clock.resolve(paths);
+        (self.strip(clock, runs), self.pacing(clock, title, runs))
     }
 
     /// The charts of `runs`, each in the colour of its place in the list.
-    pub fn strip(&self, clock: Clock, runs: &[Told]) -> Strip {
+    pub fn strip(&self, clock: Clock, runs: &[ChartSource]) -> Strip {
         let at = |_: usize, epoch: f64, step: u64| match clock {
             Clock::Step => step as f64,
             Clock::Epoch | Clock::Snapshot => epoch,
@@ -146,7 +150,7 @@ impl Telling {
     }
 
     /// The same by any clock: `at` is the time of a run at an epoch, which is that step.
-    pub fn strip_by(&self, at: &dyn Fn(usize, f64, u64) -> f64, runs: &[Told]) -> Strip {
+    pub fn strip_by(&self, at: &dyn Fn(usize, f64, u64) -> f64, runs: &[ChartSource]) -> Strip {
         let sharpest = runs.iter().filter_map(|run| run.sharpness.as_ref());
         let highest = sharpest.map(Sharpness::highest).fold(0.0, f64::max);
         let mut series: Vec<Series> = Vec::new();
@@ -172,7 +176,7 @@ impl Telling {
     }
 
     /// Clock, moments and card of a film of `runs` with the headline `title`.
-    pub fn pacing(&self, clock: Clock, title: &str, runs: &[Told]) -> Pacing {
+    pub fn pacing(&self, clock: Clock, title: &str, runs: &[ChartSource]) -> Pacing {
         let mut moments: Vec<Moment> = Vec::new();
         if self.pause_secs > 0.0 {
             for run in runs {
@@ -217,7 +221,7 @@ fn chart_series(
     chart: StripChart,
     panel: usize,
     at: &dyn Fn(f64, u64) -> f64,
-    run: &Told,
+    run: &ChartSource,
     highest: f64,
 ) -> Vec<Series> {
     let metrics = run.metrics;
@@ -273,14 +277,14 @@ fn chart_series(
                 (at(middle.epoch, middle.step), norms[norms.len() / 2])
             };
             let points = metrics.steps.chunks(each).map(median).collect();
-            let name = if each > 1 { format!("median of {each}") } else { String::new() };
-            vec![series(&name, Quantity::GradNorm, Split::Train, points)]
+            let name = if each > 1 { "running median" } else { "" };
+            vec![series(name, Quantity::GradNorm, Split::Train, points)]
         }
     }
 }
 
 /// Drops of the learning rate by more than a third from one step to the next (the first four), and
-/// the best test accuracy. Before a drop the rate stood still: the end of a cosine is none.
+/// the best test accuracy. Before a drop the rate was constant: the end of a cosine is none.
 fn key_moments(clock: Clock, metrics: &Metrics, whose: &str, pause_secs: f64) -> Vec<Moment> {
     let at = |epoch: f64, step: u64| if clock == Clock::Step { step as f64 } else { epoch };
     let number = crate::render::page::scale::number;
@@ -351,32 +355,32 @@ mod tests {
         }
     }
 
-    fn told<'a>(name: &'a str, metrics: &'a Metrics) -> Told<'a> {
-        Told { name, metrics, sharpness: None }
+    fn source<'a>(name: &'a str, metrics: &'a Metrics) -> ChartSource<'a> {
+        ChartSource { name, metrics, sharpness: None }
     }
 
     #[test]
     fn the_moments_are_the_drop_and_the_first_best_epoch() {
         let metrics = metrics();
-        let runs = [told("a", &metrics)];
-        let moments = Telling::default().pacing(Clock::Epoch, "t", &runs).moments;
+        let runs = [source("a", &metrics)];
+        let moments = FilmOptions::default().pacing(Clock::Epoch, "t", &runs).moments;
         assert_eq!(moments.len(), 2);
         assert_eq!((moments[0].time, moments[1].time), (3.0, 2.0));
         assert_eq!(moments[0].label, "learning rate drops to 0.01");
         assert_eq!(moments[1].label, "best test accuracy, 90.0 %");
-        let by_step = Telling::default().pacing(Clock::Step, "t", &runs).moments;
+        let by_step = FilmOptions::default().pacing(Clock::Step, "t", &runs).moments;
         assert_eq!((by_step[0].time, by_step[1].time), (300.0, 200.0));
-        let two = [told("a", &metrics), told("b", &metrics)];
-        let moments = Telling::default().pacing(Clock::Epoch, "t", &two).moments;
+        let two = [source("a", &metrics), source("b", &metrics)];
+        let moments = FilmOptions::default().pacing(Clock::Epoch, "t", &two).moments;
         assert_eq!(moments.len(), 2, "{moments:?}");
         assert!(moments[0].label.contains("a: ") && moments[0].label.contains("b: "));
         let mut cosine = metrics.clone();
         for (i, step) in cosine.steps.iter_mut().enumerate() {
             step.lr = 0.1 * (i as f64 * std::f64::consts::PI / 500.0).cos() + 0.1;
         }
-        let one = [told("a", &cosine)];
-        assert_eq!(Telling::default().pacing(Clock::Epoch, "t", &one).moments.len(), 1);
-        let quiet = Telling { pause_secs: 0.0, ..Telling::default() };
+        let one = [source("a", &cosine)];
+        assert_eq!(FilmOptions::default().pacing(Clock::Epoch, "t", &one).moments.len(), 1);
+        let quiet = FilmOptions { pause_secs: 0.0, ..FilmOptions::default() };
         assert!(quiet.pacing(Clock::Epoch, "t", &runs).moments.is_empty());
     }
 
@@ -384,21 +388,21 @@ mod tests {
     fn charts_are_the_ones_asked_for_and_long_ones_are_thinned() {
         let metrics = metrics();
         let charts = StripChart::list("lr, grad-norm").unwrap();
-        let telling = Telling { charts, ..Telling::default() };
-        let strip = telling.strip(Clock::Epoch, &[told("a", &metrics)]);
+        let options = FilmOptions { charts, ..FilmOptions::default() };
+        let strip = options.strip(Clock::Epoch, &[source("a", &metrics)]);
         let quantities: Vec<Quantity> = strip.series.iter().map(|s| s.quantity).collect();
         assert_eq!(quantities, [Quantity::LearningRate, Quantity::GradNorm]);
         // First, the two beside the drop, last.
         assert_eq!(strip.series[0].points, [(0.01, 0.1), (3.0, 0.1), (3.01, 0.01), (5.0, 0.01)]);
         assert!(strip.series[1].points.len() <= POINTS);
-        assert_eq!(strip.series[1].name, "median of 3");
+        assert_eq!(strip.series[1].name, "running median");
         assert!(StripChart::list("none").unwrap().is_empty());
         let err = StripChart::list("loss,acuracy").unwrap_err().to_string();
         assert!(err.contains("did you mean `accuracy`?"), "{err}");
     }
 
     #[test]
-    fn runs_of_one_learning_rate_share_the_edge_and_others_are_told_apart() {
+    fn runs_of_one_learning_rate_share_the_edge_and_others_have_their_own() {
         use crate::stages::sharpness::SharpnessPoint;
         let metrics = metrics();
         let points = [0, 250, 500].map(|step| SharpnessPoint {
@@ -406,14 +410,14 @@ mod tests {
             epoch: step as f64 / 100.0,
             value: 20.0,
         });
-        let run = |name, product| Told {
+        let run = |name, product| ChartSource {
             sharpness: Some(Sharpness { points: points.to_vec(), edge: Some(product) }),
-            ..told(name, &metrics)
+            ..source(name, &metrics)
         };
         let charts = StripChart::list("sharpness").unwrap();
-        let telling = Telling { charts, ..Telling::default() };
-        let names = |runs: &[Told]| -> Vec<String> {
-            let strip = telling.strip(Clock::Epoch, runs);
+        let options = FilmOptions { charts, ..FilmOptions::default() };
+        let names = |runs: &[ChartSource]| -> Vec<String> {
+            let strip = options.strip(Clock::Epoch, runs);
             strip.series.into_iter().map(|s| s.name).collect()
         };
         assert_eq!(names(&[run("a", 2.0), run("b", 2.0)]), ["", "2/lr", ""]);

@@ -1,0 +1,108 @@
+//! What to do about an error, in words of commands and options: the library says what is wrong.
+
+use lossreel::Error;
+
+/// The message of an error with its remedy.
+pub fn explain(error: &Error) -> String {
+    let text = match error {
+        Error::BadValue { key, value, problem, remedy } => {
+            Error::bad_value(option(key), value, problem, remedy).to_string()
+        }
+        other => other.to_string(),
+    };
+    match remedy(error) {
+        Some(remedy) => format!("{text}; {remedy}"),
+        None => text,
+    }
+}
+
+/// The option that sets what the library calls `key`; other keys are those of a spec, or options
+/// already.
+fn option(key: &str) -> &str {
+    match key {
+        "backend" => "--backend",
+        "clock" => "--clock",
+        "goal" => "--goal",
+        "layers" => "--layers",
+        "panel_titles" => "--panel-title",
+        "precision" => "--precision",
+        "scene" => "--as",
+        "set" => "--set",
+        "snapshot" => "--snapshot",
+        "threads" => "--threads",
+        "values" => "--values",
+        other => other,
+    }
+}
+
+/// What to do, where that takes a command or an option.
+fn remedy(error: &Error) -> Option<String> {
+    const REPLACE: &str = "choose another --name, or replace it with --force";
+    const PLANE_AGAIN: &str =
+        "make the plane again: lossreel plane RUN (RUN RUN ... --out JOINT for a joint plane)";
+    Some(match error {
+        Error::NoRun { .. } => "train one with `lossreel train SPEC.toml --out FOLDER`".into(),
+        Error::NotARun { .. } => "name a folder that `lossreel train` made".into(),
+        Error::RunExists { .. } => {
+            "continue it with --resume, replace it with --force, or choose another --out".into()
+        }
+        Error::FolderInUse { .. } => {
+            "choose another --out (--force replaces nothing but runs)".into()
+        }
+        Error::NoCheckpoint { .. } => "start it again with --force".into(),
+        Error::OtherCurvatures { .. } => "ask for the same, or replace them with --force".into(),
+        Error::NoSharpness { path } => format!(
+            "compute it: lossreel curvature {} (or measure it while training: --set \
+             record.sharpness=epoch)",
+            path.display()
+        ),
+        Error::NoTimes { .. } => "race by --clock epoch or step".into(),
+        Error::NoJointPlane { .. } => "make one: lossreel plane RUN RUN ... --out JOINT".into(),
+        Error::NoJointFolder { .. } => {
+            "make it: lossreel plane RUN RUN ... --out JOINT, then lossreel surface JOINT".into()
+        }
+        Error::OtherRuns { .. } => "choose another --out, or replace it with --force".into(),
+        Error::RunChanged { .. } => {
+            "make the plane again: lossreel plane RUN RUN ... --out JOINT --force".into()
+        }
+        Error::NoCommonStart => {
+            "train them with one train.seed and one [model], or use --origin mean".into()
+        }
+        Error::NoPlane { .. } => "make it first: lossreel plane RUN".into(),
+        Error::WrongNetwork => "make it again: lossreel plane RUN".into(),
+        Error::StalePath { .. } => PLANE_AGAIN.into(),
+        Error::NoPath { what: "a file of weights" } => {
+            "use --directions random, or a direction file".into()
+        }
+        Error::NoPath { .. } => "make a plane of the run: lossreel plane RUN".into(),
+        Error::NotPrincipal { .. } => {
+            "make one with `lossreel plane RUN`, and name it with --plane".into()
+        }
+        Error::NoSpectrum { .. } => {
+            "make one with `lossreel plane RUN` from a run that moves".into()
+        }
+        Error::OneDirection { .. } => "use `lossreel curve` with it".into(),
+        Error::NoSurface { .. } => "compute it first: lossreel surface RUN".into(),
+        Error::NoStack { .. } => "compute it first: lossreel surface RUN --stack snapshots".into(),
+        Error::OtherSurface { .. } => REPLACE.into(),
+        Error::StalePlane { stack: Some(kind), .. } => {
+            format!("compute it again: lossreel surface RUN --stack {kind} --force")
+        }
+        Error::StalePlane { stack: None, .. } => {
+            "compute it again: lossreel surface RUN --force".into()
+        }
+        Error::Unfinished { stack: true, .. } => {
+            "go on with it: run the same `lossreel surface --stack` command again".into()
+        }
+        Error::Unfinished { stack: false, .. } => {
+            "finish it: run the same `lossreel surface` command again".into()
+        }
+        Error::NoGradients { .. } => {
+            "measure them: the same `lossreel surface` command with --gradients (or draw --arrows \
+             interpolated)"
+                .into()
+        }
+        Error::OnlyF32 { .. } => "leave --precision out".into(),
+        _ => return None,
+    })
+}

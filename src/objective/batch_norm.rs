@@ -1,0 +1,48 @@
+//! Whose statistics BatchNorm uses while a loss is evaluated.
+
+use serde::{Deserialize, Serialize};
+
+/// What BatchNorm's statistics are over a surface, along a curve or at a point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchNormPolicy {
+    /// The network has none.
+    None,
+    /// Frozen: the running statistics that belong to the plane's origin.
+    Frozen,
+    /// Frozen: those of the last state of a run, where a plane has several.
+    FrozenAtEndOf {
+        /// The run's name in the joint folder.
+        run: String,
+    },
+    /// Frozen: those of a snapshot.
+    FrozenAtSnapshot {
+        /// Its number.
+        snapshot: usize,
+    },
+    /// Those that belong to the weights evaluated.
+    Own,
+    /// Those of the images that go through together, as in training.
+    Batch {
+        /// How many images that are.
+        images: usize,
+    },
+}
+
+impl BatchNormPolicy {
+    /// The sentence of a caption; none for the default ([`BatchNormPolicy::Frozen`]) and for networks
+    /// that have no such statistics.
+    pub fn caption(&self) -> Option<String> {
+        Some(match self {
+            Self::None | Self::Frozen => return None,
+            Self::FrozenAtEndOf { run } => {
+                format!("BatchNorm with the final statistics of {run}")
+            }
+            Self::FrozenAtSnapshot { snapshot } => {
+                format!("BatchNorm with the statistics of snapshot {snapshot}")
+            }
+            Self::Own => "BatchNorm with each snapshot's own statistics".into(),
+            Self::Batch { images } => format!("BatchNorm with statistics of {images} images each"),
+        })
+    }
+}

@@ -1,0 +1,65 @@
+//! What a number was computed on: shared by the headers of surfaces, curves and curvatures.
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::Precision;
+use crate::dataset::{SampleOrder, SplitName};
+use crate::objective::BatchNormPolicy;
+
+/// Everything that a loss depends on beside the weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluatedOn {
+    /// The data set.
+    pub dataset: String,
+    /// Digest of the data set.
+    pub data_digest: String,
+    /// Which images of it.
+    pub split: SplitName,
+    /// How many of those.
+    pub samples: usize,
+    /// How they were chosen.
+    pub sample_order: SampleSource,
+    /// Seed of that choice.
+    pub sample_seed: u64,
+    /// What BatchNorm's statistics were.
+    pub batch_norm: BatchNormPolicy,
+    /// The engine.
+    pub backend: String,
+    /// The numbers that it multiplies for losses; gradients and Hessian-vector products are in f32
+    /// always.
+    pub precision: Precision,
+}
+
+impl EvaluatedOn {
+    /// ` in bf16`; nothing for f32.
+    pub fn precision_words(&self) -> String {
+        match self.precision {
+            Precision::F32 => String::new(),
+            narrow => format!(" in {narrow}"),
+        }
+    }
+}
+
+/// How the images of a sample were chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SampleSource {
+    /// The first of the split.
+    File,
+    /// A seeded draw with as many of each class.
+    Balanced,
+    /// The mini-batch of a training step.
+    MiniBatch {
+        /// The step, from 1.
+        step: usize,
+    },
+}
+
+impl From<SampleOrder> for SampleSource {
+    fn from(order: SampleOrder) -> Self {
+        match order {
+            SampleOrder::File => Self::File,
+            SampleOrder::Balanced => Self::Balanced,
+        }
+    }
+}

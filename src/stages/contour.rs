@@ -1,0 +1,194 @@
+//! Surfaces with paths over them to a contour film, of one run or of several side by side.
+
+use super::film_options::{ChartSource, FilmOptions};
+use super::opened::{OnPlane, OpenRun, RunSet};
+use super::{provenance, shadow};
+use crate::landscape::{GradientStore, Header, SurfaceStore};
+use crate::names::named_enum;
+use crate::record::Status;
+use crate::render::scene::{
+    Arrows, ContourPanel, Film, Gradient, Inset, PathPoint, Relief,
+};
+use crate::train::Verdict;
+use crate::{Error, Result};
+
+/// Which run, plane and surface a panel shows.
+#[derive(Debug, Clone)]
+pub struct PanelSource {
+    /// The run.
+    pub run: OpenRun,
+    /// Its panel's title; the network's name without one.
+    pub title: Option<String>,
+    /// The surface's name in the run folder.
+    pub surface: String,
+    /// The plane's name in the run folder.
+    pub plane: String,
+}
+
+impl PanelSource {
+    /// Plane, surface and path.
+    ///
+    /// # Errors
+    /// Those of [`OnPlane::open`].
+    pub fn open(&self) -> Result<OnPlane> {
+        OnPlane::open(&RunSet::from(self.run.clone()), &self.plane, &self.surface)
+    }
+
+    /// The title given, or the network in words.
+    ///
+    /// # Errors
+    /// Those of the run's spec.
+    pub fn title(&self) -> Result<String> {
+        self.title.clone().map_or_else(|| self.run.description(), Ok)
+    }
+
+    /// The panel of the opened source: surface, path, titles.
+    ///
+    /// # Errors
+    /// [`Error::Unfinished`] where losses on the path are missing; those of reading the run.
+    pub(super) fn panel(&self, on: &OnPlane) -> Result<ContourPanel> {
+        let (title, subtitle) = (self.title()?, subtitle(&self.run)?);
+        Ok(ContourPanel { title, subtitle, path: on.path(0)?, ..on.panel() })
+    }
+}
+
+/// Seconds for which the last frame of a film stays.
+pub(super) const HOLD_SECS: f64 = 2.0;
+
+named_enum! {
+    /// Where arrows on a map come from.
+    #[derive(Default)]
+    pub enum ArrowChoice("kind of arrows") {
+        /// Measured gradients where there are some beside the surface, else interpolated.
+        #[default]
+        Auto = "auto",
+        /// Measured gradients.
+        Measured = "measured",
+        /// The slope of the interpolated surface.
+        Interpolated = "interpolated",
+    }
+}
+
+/// What a contour map shows beside its bands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// How the bands are lit.
+    pub relief: Relief,
+    /// Arrows down the slope, where asked for.
+    pub arrows: Option<ArrowChoice>,
+    /// The same path in a random plane of this seed, in a corner.
+    pub inset: Option<u64>,
+}
+
+/// A contour film of one run, or of several side by side on one colour scale.
+///
+/// # Errors
+/// Those of reading the run folders; [`Error::NoSurface`], [`Error::StalePlane`] and
+/// [`Error::Unfinished`] for surfaces.
+pub fn gather(
+    sources: &[PanelSource],
+    title: Option<&str>,
+    options: &FilmOptions,
+    extras: Extras,
+) -> Result<Film> {
+    let mut film = Film { hold_secs: HOLD_SECS, ..Film::default() };
+    let mut opened = Vec::new();
+    for source in sources {
+        let on = source.open()?;
+        let mut panel = source.panel(&on)?;
+        (panel.relief, panel.arrows) =
+            (extras.relief, arrows(source, &on.store, extras.arrows)?);
+        if let Some(seed) = extras.inset {
+            let path = shadow::random_path(&source.run, &on.plane, seed)?;
+            panel.inset = Some(Inset { title: "in a random plane, to scale".into(), path });
+        }
+        film.panels.push(panel);
+        film.value_label = format!("{} loss", on.store.header.on.split.adjective());
+        opened.push(on);
+    }
+    film.title = match (title, sources) {
+        (Some(title), _) => title.into(),
+        (None, [one]) => format!("The path of {} on its loss surface", one.run.description()?),
+        (None, _) => "Paths on their loss surfaces".into(),
+    };
+    film.caption = provenance::caption(&opened);
+    if extras.relief == Relief::Hillshade {
+        film.caption += " Shaded from the upper left.";
+    }
+    film.caption += &arrows_caption(&film.panels);
+    let paths: Vec<&[PathPoint]> = film.panels.iter().map(|p| p.path.as_slice()).collect();
+    let charts = (sources.iter().zip(&film.panels))
+        .map(|(source, panel)| options.chart_source(&panel.title, &source.run))
+        .collect::<Result<Vec<ChartSource>>>()?;
+    (film.strip, film.pacing) = options.timing(&film.title, &paths, &charts);
+    Ok(film)
+}
+
+/// The arrows that `choice` means on a surface.
+fn arrows(
+    source: &PanelSource,
+    store: &SurfaceStore,
+    choice: Option<ArrowChoice>,
+) -> Result<Arrows> {
+    let Some(choice) = choice else { return Ok(Arrows::None) };
+    if choice == ArrowChoice::Interpolated {
+        return Ok(Arrows::Interpolant);
+    }
+    // Gradients beside a surface that is no longer theirs are none.
+    let found = GradientStore::open(store.folder())?.filter(|found| {
+        let mut header = Header { grid: store.header.grid, ..found.header.clone() };
+        header.on.precision = store.header.on.precision;
+        header == store.header
+    });
+    let gradients = found.iter().flat_map(|found| {
+        found.cells.iter().flatten().map(|cell| {
+            let [x, y] = found.header.grid.point(cell.k);
+            Gradient { x, y, value: cell.loss, dx: cell.gx, dy: cell.gy }
+        })
+    });
+    let gradients: Vec<Gradient> = gradients.collect();
+    match (choice, gradients.is_empty()) {
+        (_, false) => Ok(Arrows::Measured(gradients)),
+        (ArrowChoice::Measured, true) => {
+            let (surface, of) = (source.surface.clone(), source.run.name());
+            Err(Error::NoGradients { surface, of })
+        }
+        _ => Ok(Arrows::Interpolant),
+    }
+}
+
+/// What the arrows are, for the caption; nothing where there are none.
+fn arrows_caption(panels: &[ContourPanel]) -> String {
+    let mut measured: Vec<usize> = Vec::new();
+    let mut interpolated = false;
+    for panel in panels {
+        match &panel.arrows {
+            Arrows::None => {}
+            Arrows::Interpolant => interpolated = true,
+            Arrows::Measured(gradients) => measured.push(gradients.len()),
+        }
+    }
+    measured.dedup();
+    let counts: Vec<String> = measured.iter().map(usize::to_string).collect();
+    match (counts.is_empty(), interpolated) {
+        (true, false) => String::new(),
+        (true, true) => " Arrows: −∇ of the interpolated surface.".into(),
+        (false, false) => {
+            format!(" Arrows: −∇ in the plane, measured at {} points.", counts.join(" / "))
+        }
+        (false, true) => " Arrows: −∇, measured in one panel, interpolated in another.".into(),
+    }
+}
+
+/// `SGD, learning rate 0.1, batch 128; test accuracy 91.2 %`.
+fn subtitle(run: &OpenRun) -> Result<String> {
+    let mut text = format!("{}, batch {}", run.optimizer_words()?, run.spec()?.train.batch_size);
+    if let Status::Ended { verdict: Verdict::Diverged { step, .. }, .. } =
+        run.run().manifest()?.status
+    {
+        text += &format!("; diverged at step {step}");
+    } else if let Some(last) = run.metrics()?.epochs.last() {
+        text += &format!("; test accuracy {:.1} %", 100.0 * last.test_accuracy);
+    }
+    Ok(text)
+}

@@ -1,0 +1,396 @@
+//! What stages work on: a run opened once, a set of runs that share planes, and a plane with a surface
+//! and the paths over it.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use crate::landscape::{PathCoord, PathLosses, Plane, RunPath, SurfaceStore};
+use crate::models::Shortcut;
+use crate::network::{Network, ParamLayout};
+use crate::optim::RuleName;
+use crate::record::{self, Joint, Metrics, Run, RunSnapshots, SnapshotInfo};
+use crate::render::page::scale::number;
+use crate::render::scene::{ContourPanel, Grid, PathPoint};
+use crate::spec::Spec;
+use crate::{Error, Result};
+
+/// A run whose files are read when they are first asked for, and then kept.
+#[derive(Debug, Clone)]
+pub struct OpenRun {
+    run: Run,
+    spec: OnceLock<Spec>,
+    network: OnceLock<Network>,
+    metrics: OnceLock<Metrics>,
+}
+
+/// What `cell` holds, made by `make` at the first call.
+fn cached<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
+    if let Some(found) = cell.get() {
+        return Ok(found);
+    }
+    let made = make()?;
+    Ok(cell.get_or_init(|| made))
+}
+
+impl OpenRun {
+    /// `run`, of which nothing is read yet.
+    pub fn new(run: Run) -> Self {
+        let (spec, network, metrics) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { run, spec, network, metrics }
+    }
+
+    /// Opens the run in `root`.
+    ///
+    /// # Errors
+    /// Those of [`Run::open`].
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        Run::open(root).map(Self::new)
+    }
+
+    /// The run's folder.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The folder's own name.
+    pub fn name(&self) -> String {
+        self.run.name()
+    }
+
+    /// The resolved spec.
+    ///
+    /// # Errors
+    /// Those of reading and parsing it.
+    pub fn spec(&self) -> Result<&Spec> {
+        cached(&self.spec, || Spec::parse(&self.run.spec_toml()?, &[]))
+    }
+
+    /// What training logged.
+    ///
+    /// # Errors
+    /// Those of [`Run::metrics`].
+    pub fn metrics(&self) -> Result<&Metrics> {
+        cached(&self.metrics, || self.run.metrics())
+    }
+
+    /// The network, built without loading an image.
+    ///
+    /// # Errors
+    /// Those of the spec and of building the network.
+    pub fn network(&self) -> Result<&Network> {
+        cached(&self.network, || {
+            let spec = self.spec()?;
+            let (shape, classes) = spec.data.set.form();
+            spec.model.build(shape, classes)
+        })
+    }
+
+    /// What the parameters in the snapshots are. All that paths, planes, spectra and histograms need of
+    /// a network, so that they do not ask for the network itself.
+    ///
+    /// # Errors
+    /// Those of [`OpenRun::network`].
+    pub fn layout(&self) -> Result<&ParamLayout> {
+        Ok(&self.network()?.layout)
+    }
+
+    /// The network in words: `ResNet-20 without shortcuts`.
+    ///
+    /// # Errors
+    /// Those of the spec.
+    pub fn description(&self) -> Result<String> {
+        let model = &self.spec()?.model;
+        let shortcut = match model.shortcut {
+            Shortcut::None => " without shortcuts",
+            Shortcut::OptionA => " with option A shortcuts",
+            Shortcut::Projection => "",
+        };
+        let residual = model.arch.starts_with("resnet") || model.arch.starts_with("wrn");
+        let name = architecture_words(&model.arch);
+        Ok(format!("{name}{}", if residual { shortcut } else { "" }))
+    }
+
+    /// The optimizer in words: `SGD, learning rate 0.1`.
+    ///
+    /// # Errors
+    /// Those of the spec.
+    pub fn optimizer_words(&self) -> Result<String> {
+        let optim = &self.spec()?.optim;
+        let rule = match optim.rule {
+            RuleName::Sgd => "SGD",
+            RuleName::Adam => "Adam",
+            RuleName::AdamW => "AdamW",
+            RuleName::RmsProp => "RMSprop",
+        };
+        Ok(format!("{rule}, learning rate {}", number(optim.lr())))
+    }
+
+    /// The snapshots that `keep` keeps, in order.
+    ///
+    /// # Errors
+    /// Those of listing them and of the layout.
+    pub fn snapshots(&self, keep: impl Fn(&SnapshotInfo) -> bool) -> Result<RunSnapshots> {
+        let mut infos = self.run.snapshots()?;
+        infos.retain(keep);
+        Ok(RunSnapshots::new(infos, self.layout()?.clone()))
+    }
+
+    /// At most `most` of the snapshots that `keep` keeps, spread evenly with both ends among them, and
+    /// how many `keep` keeps.
+    ///
+    /// # Errors
+    /// Those of listing them and of the layout.
+    pub(super) fn some_snapshots(
+        &self,
+        most: usize,
+        keep: impl Fn(&SnapshotInfo) -> bool,
+    ) -> Result<(RunSnapshots, usize)> {
+        let mut infos = self.run.snapshots()?;
+        infos.retain(keep);
+        let total = infos.len();
+        let some = spread(total, most).into_iter().map(|i| infos[i].clone()).collect();
+        Ok((RunSnapshots::new(some, self.layout()?.clone()), total))
+    }
+
+    /// The snapshots of `path`, in its order.
+    ///
+    /// # Errors
+    /// [`Error::StalePath`] where the run has not all of them.
+    pub fn snapshots_of(&self, path: &[PathCoord]) -> Result<RunSnapshots> {
+        let found = self.snapshots(|info| path.iter().any(|p| p.snapshot == info.index))?;
+        if found.infos().len() != path.len() {
+            return Err(Error::StalePath { run: self.name() });
+        }
+        Ok(found)
+    }
+}
+
+/// An architecture as people write it: `ResNet-56`.
+fn architecture_words(arch: &str) -> String {
+    for (prefix, name) in [
+        ("resnet", "ResNet-"),
+        ("vgg", "VGG-"),
+        ("densenet", "DenseNet-"),
+        ("lenet", "LeNet-"),
+        ("wrn-", "WRN-"),
+    ] {
+        if let Some(rest) = arch.strip_prefix(prefix) {
+            return format!("{name}{rest}");
+        }
+    }
+    arch.to_uppercase()
+}
+
+/// The runs whose paths are on one plane, and the folder with planes and surfaces: a run alone, or a
+/// joint folder with several.
+#[derive(Debug, Clone)]
+pub struct RunSet {
+    root: PathBuf,
+    name: String,
+    runs: Vec<OpenRun>,
+    joint: Option<Joint>,
+}
+
+impl RunSet {
+    /// Opens a run, or a joint folder.
+    ///
+    /// # Errors
+    /// Those of [`Run::open`] or [`Joint::open`].
+    pub fn open(root: &Path) -> Result<Self> {
+        if Joint::is_at(root) { Self::of_joint(Joint::open(root)?) } else { Ok(Run::open(root)?.into()) }
+    }
+
+    /// The runs of a joint folder.
+    ///
+    /// # Errors
+    /// Those of opening them.
+    pub fn of_joint(joint: Joint) -> Result<Self> {
+        let runs = joint.runs()?.into_iter().map(OpenRun::new).collect();
+        Ok(Self { root: joint.root().into(), name: joint.name(), runs, joint: Some(joint) })
+    }
+
+    /// The folder's own name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The runs, in the order of the plane's paths.
+    pub fn runs(&self) -> &[OpenRun] {
+        &self.runs
+    }
+
+    /// Whether this is a joint folder.
+    pub fn is_joint(&self) -> bool {
+        self.joint.is_some()
+    }
+
+    /// Which run `name` means, by its name or its folder; the first where none is named.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] with the known ones.
+    pub fn index_of(&self, name: Option<&str>) -> Result<usize> {
+        match (name, &self.joint) {
+            (None, _) => Ok(0),
+            (Some(name), Some(joint)) => joint.index_of(name),
+            (Some(name), None) if name == self.name => Ok(0),
+            (Some(name), None) => Err(Error::unknown_name("run", name, &[&self.name])),
+        }
+    }
+
+    /// The name of a run in this set.
+    pub fn run_name(&self, index: usize) -> String {
+        match &self.joint {
+            Some(joint) => joint.names()[index].to_string(),
+            None => self.name.clone(),
+        }
+    }
+
+    /// The plane called `name`.
+    ///
+    /// # Errors
+    /// Those of [`Plane::read`]; [`Error::StalePath`] for one of another number of runs.
+    pub fn plane(&self, name: &str) -> Result<Plane> {
+        let plane = Plane::read(&self.plane_path(name))?;
+        if plane.about.paths.len() != self.runs.len() {
+            return Err(Error::StalePath { run: self.name.clone() });
+        }
+        Ok(plane)
+    }
+
+    /// The file of the plane called `name`.
+    pub fn plane_path(&self, name: &str) -> PathBuf {
+        record::plane_path(&self.root, name)
+    }
+
+    /// The folder of the surface called `name`.
+    pub fn surface_dir(&self, name: &str) -> PathBuf {
+        record::surface_dir(&self.root, name)
+    }
+}
+
+impl From<Run> for RunSet {
+    fn from(run: Run) -> Self {
+        OpenRun::new(run).into()
+    }
+}
+
+impl From<OpenRun> for RunSet {
+    fn from(run: OpenRun) -> Self {
+        Self { root: run.run.root().into(), name: run.name(), runs: vec![run], joint: None }
+    }
+}
+
+/// A plane, a surface over it, and the losses on the paths.
+#[derive(Debug)]
+pub struct OnPlane {
+    /// The plane.
+    pub plane: Plane,
+    /// The surface.
+    pub store: SurfaceStore,
+    losses: PathLosses,
+    surface: String,
+    of: String,
+}
+
+impl OnPlane {
+    /// Opens plane `plane` and surface `surface` of `set`.
+    ///
+    /// # Errors
+    /// Those of reading them; [`Error::StalePlane`] where the surface was computed over another plane.
+    pub fn open(set: &RunSet, plane: &str, surface: &str) -> Result<Self> {
+        let (name, plane) = (plane, set.plane(plane)?);
+        let store = SurfaceStore::open(&set.surface_dir(surface))?;
+        if store.header.plane_digest != plane.digest() {
+            return Err(Error::StalePlane {
+                surface: surface.into(),
+                plane: name.into(),
+                of: set.name().into(),
+                stack: None,
+            });
+        }
+        let losses = store.path_losses()?;
+        Ok(Self { plane, store, losses, surface: surface.into(), of: set.name().into() })
+    }
+
+    /// The path of run `index` with its losses.
+    ///
+    /// # Errors
+    /// [`Error::Unfinished`] where losses are missing.
+    pub fn path(&self, index: usize) -> Result<Vec<PathPoint>> {
+        let Some(RunPath { run, path, .. }) = self.plane.about.paths.get(index) else {
+            return Ok(Vec::new());
+        };
+        let point = |p: &PathCoord| {
+            let loss = self.losses.get(run, p.snapshot).ok_or_else(|| Error::Unfinished {
+                surface: self.surface.clone(),
+                of: self.of.clone(),
+                stack: false,
+            })?;
+            let (true_loss, plane_loss) = (loss.true_loss, Some(loss.plane_loss));
+            Ok(PathPoint { true_loss, plane_loss, ..point_of(p) })
+        };
+        path.iter().map(point).collect()
+    }
+
+    /// The surface without a path, its axes labelled.
+    pub fn panel(&self) -> ContourPanel {
+        panel(&self.plane, &self.store, self.store.losses())
+    }
+}
+
+/// A panel over a surface's grid with `values`, its axes labelled, without a path.
+pub(super) fn panel(plane: &Plane, store: &SurfaceStore, values: Vec<f64>) -> ContourPanel {
+    let grid = store.header.grid;
+    ContourPanel {
+        grid: Grid { xs: grid.x.values(), ys: grid.y.values(), values, interpolated: None },
+        x_label: plane.axis_label(0),
+        y_label: plane.axis_label(1),
+        ..ContourPanel::default()
+    }
+}
+
+/// A snapshot on a plane as a picture has it, its losses unknown.
+pub(super) fn point_of(p: &PathCoord) -> PathPoint {
+    PathPoint {
+        step: p.step,
+        epoch: p.epoch,
+        x: p.x,
+        y: p.y,
+        true_loss: f64::NAN,
+        plane_loss: None,
+        lr: p.lr,
+    }
+}
+
+/// A snapshot as a picture has it that shows no plane.
+pub(super) fn moment_of(s: &SnapshotInfo) -> PathPoint {
+    PathPoint { step: s.step, epoch: s.epoch, lr: s.lr, ..PathPoint::default() }
+}
+
+/// At most `most` of `0..n`, evenly spread, both ends among them.
+pub(super) fn spread(n: usize, most: usize) -> Vec<usize> {
+    if n <= most || most < 2 {
+        return (0..n).collect();
+    }
+    (0..most).map(|i| i * (n - 1) / (most - 1)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_has_both_ends_and_no_repetition() {
+        assert_eq!(spread(3, 5), [0, 1, 2]);
+        assert_eq!(spread(10, 4), [0, 3, 6, 9]);
+        let many = spread(10_000, 240);
+        assert_eq!((many.len(), many[0], many[239]), (240, 0, 9999));
+        assert!(many.windows(2).all(|w| w[0] < w[1]));
+        assert!(spread(0, 5).is_empty());
+    }
+
+    #[test]
+    fn architectures_are_written_as_people_write_them() {
+        assert_eq!(["resnet20", "wrn-56-4", "mlp"].map(architecture_words), ["ResNet-20", "WRN-56-4", "MLP"]);
+    }
+}

@@ -1,0 +1,167 @@
+//! What the numbers of a picture rest on, in the words of its caption: the sample and its error, the
+//! points, the random walk beside the plane, BatchNorm.
+
+use super::opened::OnPlane;
+use crate::dataset::{DataSet, planar};
+use crate::landscape::{Cell, Header, Plane, PlaneKind, SurfaceStore};
+use crate::record::EvaluatedOn;
+use crate::render::page::scale::{significant, thousands};
+
+/// The quantity whose sampling error a caption states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ErrorOf {
+    /// The loss, in percent of itself.
+    Loss,
+    /// The accuracy, in percentage points.
+    Accuracy,
+}
+
+impl ErrorOf {
+    fn of(self, cell: &Cell, samples: usize) -> f64 {
+        match self {
+            ErrorOf::Loss => 100.0 * cell.loss_se / cell.loss,
+            ErrorOf::Accuracy => {
+                let p = cell.correct as f64 / samples as f64;
+                100.0 * (p * (1.0 - p) / samples as f64).sqrt()
+            }
+        }
+    }
+
+    fn words(self, error: f64) -> String {
+        match self {
+            ErrorOf::Loss => format!("{} %", significant(error, 1)),
+            ErrorOf::Accuracy => format!("{} points", significant(error, 2)),
+        }
+    }
+}
+
+/// The median over cells of a standard error: a cell where the network overflows has none.
+fn typical<'a>(
+    of: ErrorOf,
+    cells: impl Iterator<Item = &'a Cell>,
+    samples: usize,
+) -> Option<f64> {
+    let mut errors: Vec<f64> =
+        cells.map(|c| of.of(c, samples)).filter(|e| e.is_finite()).collect();
+    errors.sort_by(f64::total_cmp);
+    errors.get(errors.len() / 2).copied()
+}
+
+/// `typical error 4 %, larger near the minimum`, of one surface or more.
+pub(super) fn error(of: ErrorOf, stores: &[&SurfaceStore]) -> String {
+    let mut larger = false;
+    let mut words = Vec::new();
+    for store in stores {
+        let (samples, cells) = (store.header.on.samples, || store.cells.iter().flatten());
+        let Some(median) = typical(of, cells(), samples) else {
+            words.push("unknown".to_string());
+            continue;
+        };
+        let finite = cells().filter(|c| c.loss.is_finite());
+        let lowest = finite.min_by(|a, b| a.loss.total_cmp(&b.loss));
+        larger |= of == ErrorOf::Loss && lowest.is_some_and(|c| of.of(c, samples) > 1.25 * median);
+        words.push(of.words(median));
+    }
+    words.dedup();
+    let near = if larger { ", larger near the minimum" } else { "" };
+    format!("typical error {}{near}", words.join(" / "))
+}
+
+/// `typical error 4 %` of the loss over the cells of all `stores`.
+pub(super) fn typical_error(stores: &[SurfaceStore]) -> String {
+    let cells = stores.iter().flat_map(|store| store.cells.iter().flatten());
+    let samples = stores.first().map_or(0, |store| store.header.on.samples);
+    let error = typical(ErrorOf::Loss, cells, samples);
+    format!("typical error {}", error.map_or("unknown".into(), |e| ErrorOf::Loss.words(e)))
+}
+
+/// `1 snapshot`, `1,025 snapshots`.
+pub(super) fn count(n: usize, thing: &str) -> String {
+    format!("{} {thing}{}", thousands(&n.to_string()), if n == 1 { "" } else { "s" })
+}
+
+/// `200 training images`, `1,000 test images in bf16`.
+pub(super) fn sample(on: &EvaluatedOn) -> String {
+    let planar = on.dataset.parse::<DataSet>().is_ok_and(|set| set.form().0 == planar::SHAPE);
+    let things = if planar { "points" } else { "images" };
+    let count = thousands(&on.samples.to_string());
+    format!("{count} {} {things}{}", on.split.adjective(), on.precision_words())
+}
+
+/// `31 × 31 points`.
+fn size(header: &Header) -> String {
+    format!("{} × {} points", header.grid.x.n, header.grid.y.n)
+}
+
+/// `31 × 31 points`, `17 of 31 × 31 points`, and how many have no finite loss, which a picture hatches.
+pub(super) fn points(store: &SurfaceStore) -> String {
+    let (all, done) = (store.cells.len(), store.cells.iter().flatten().count());
+    let of =
+        if done == all { String::new() } else { format!("{} of ", thousands(&done.to_string())) };
+    let holes = store.cells.iter().flatten().filter(|c| !c.loss.is_finite()).count();
+    let holes = match holes {
+        0 => String::new(),
+        n => format!(", {} of them not finite, hatched", thousands(&n.to_string())),
+    };
+    format!("{of}{}{holes}", size(&store.header))
+}
+
+/// What the plane's axes are worth, as a sentence.
+fn axes(plane: &Plane) -> String {
+    let about = &plane.about;
+    let walk = if about.kind == PlaneKind::Joint { "Random walks" } else { "A random walk" };
+    match &about.null_explained_variance[..] {
+        [a, b] if a + b == 0.0 => "The path does not move".into(),
+        [a, b] => format!("{walk} would give {:.0} % + {:.0} %", 100.0 * a, 100.0 * b),
+        _ => capital(&about.made),
+    }
+}
+
+/// The first letter large.
+pub(super) fn capital(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// The caption of loss surfaces. Panels that rest on the same share it, each with its own error;
+/// others are told apart.
+pub(super) fn caption(panels: &[OnPlane]) -> String {
+    caption_of(panels, "Loss", Some(ErrorOf::Loss))
+}
+
+/// The same about another `quantity`, with the sampling error of `of` where it has one.
+pub(super) fn caption_of(panels: &[OnPlane], quantity: &str, of: Option<ErrorOf>) -> String {
+    let about = |p: &OnPlane| {
+        let (store, on) = (&p.store, &p.store.header.on);
+        let norm = on.batch_norm.caption().map_or(String::new(), |words| format!(" {words}."));
+        (sample(on), points(store), axes(&p.plane), norm)
+    };
+    let line = |group: &[OnPlane]| {
+        let (sample, points, axes, norm) = about(&group[0]);
+        let stores: Vec<&SurfaceStore> = group.iter().map(|p| &p.store).collect();
+        let error = of.map_or(String::new(), |of| format!(" ({})", error(of, &stores)));
+        format!("{quantity} on {sample} at {points}{error}. Dots: saved weights. {axes}.{norm}")
+    };
+    if panels.iter().all(|p| about(p) == about(&panels[0])) {
+        line(panels)
+    } else {
+        panels.iter().map(|one| line(std::slice::from_ref(one))).collect::<Vec<_>>().join(" | ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_medians_and_those_of_accuracies_are_binomial() {
+        let cell = |loss: f64, loss_se: f64, correct| Cell { k: 0, loss, loss_se, correct };
+        let cells = [cell(1.0, 0.02, 50), cell(2.0, 0.1, 50), cell(f64::INFINITY, f64::NAN, 50)];
+        let words = |of: ErrorOf| typical(of, cells.iter(), 100).map(|error| of.words(error));
+        assert_eq!(words(ErrorOf::Loss).unwrap(), "5 %");
+        // A half of a hundred: 100 sqrt(0.5 * 0.5 / 100) = 5 points.
+        assert_eq!(words(ErrorOf::Accuracy).unwrap(), "5 points");
+        assert_eq!(typical(ErrorOf::Loss, [].iter(), 100), None);
+        assert_eq!([1, 0, 1025].map(|n| count(n, "cell")), ["1 cell", "0 cells", "1,025 cells"]);
+    }
+}

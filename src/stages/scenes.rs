@@ -1,0 +1,407 @@
+//! What can be drawn of runs and files, one enum of scenes with their options: a request is gathered
+//! into plain data, and that is shown or written.
+
+use std::path::PathBuf;
+
+use super::contour::{self, Extras, PanelSource};
+use super::film_options::{ClockChoice, FilmOptions};
+use super::heatmap::CellQuantity;
+use super::histograms::LayerChoice;
+use super::opened::{OpenRun, RunSet};
+use super::race::RaceRequest;
+use super::{boundary, curve_figure, grid_file, heatmap, histograms, moving, race, shadow, spectrum};
+use crate::record::Joint;
+use crate::render::film::show::Show;
+use crate::render::film::{self, Output, RenderReport};
+use crate::render::scene::{CurveFigure, CurveStyle, Film};
+use crate::render::scenes::boundary::{BoundaryFilm, BoundaryShow};
+use crate::render::scenes::contour::ContourFilm;
+use crate::render::scenes::heatmap::{Heatmap, HeatmapShow};
+use crate::render::scenes::histograms::{HistogramFilm, HistogramShow};
+use crate::render::scenes::moving_map::{Moving, MovingFilm};
+use crate::render::scenes::moving_surface::MovingSurface;
+use crate::render::scenes::race::standings::Goal;
+use crate::render::scenes::race::{Race, RaceClock, RaceFilm, RaceLayout};
+use crate::render::scenes::shadow::{ShadowFilm, ShadowShow};
+use crate::render::scenes::spectrum::SpectrumFigure;
+use crate::render::scenes::still::Still;
+use crate::render::scenes::surface::{SurfaceFilm, SurfaceLook};
+use crate::render::surface3d::flight::CameraPath;
+use crate::render::surface3d::scale::Heights;
+use crate::{Error, Result};
+
+/// What is drawn, and its own options.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scene {
+    /// Contours of the surface with the path moving over them, of one run or several side by side.
+    Contour(Extras),
+    /// The surface in space, with the path lying on it.
+    Surface(SurfaceView),
+    /// Loss and accuracy along a line.
+    Curve(CurveStyle),
+    /// Explained variance of the path beside a random walk's.
+    Spectrum,
+    /// A quantity of the surface's cells, not interpolated; the ends of its colour scale.
+    Heatmap(CellQuantity, Option<[f64; 2]>),
+    /// The weights of each layer.
+    Histograms(LayerChoice),
+    /// One path in a random plane (of this seed) and in its principal plane, to one scale.
+    Shadow(u64),
+    /// The decision boundary of a net on points of the plane, beside its path.
+    Boundary,
+    /// A surface that changes, as a map or in space.
+    Moving(Option<SurfaceView>),
+    /// Several runs on one plane, with the finishing order.
+    Race(RaceLayout, Goal),
+}
+
+impl Scene {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Contour(_) => "contour",
+            Self::Surface(_) => "surface",
+            Self::Curve(_) => "curve",
+            Self::Spectrum => "spectrum",
+            Self::Heatmap(..) => "heatmap",
+            Self::Histograms(_) => "histograms",
+            Self::Shadow(_) => "shadow",
+            Self::Boundary => "boundary",
+            Self::Moving(_) => "moving",
+            Self::Race(..) => "race",
+        }
+    }
+}
+
+/// How a surface in space is looked at.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SurfaceView {
+    /// The camera's way; `None` sways along a path and orbits without one.
+    pub camera: Option<CameraPath>,
+    /// The side that a named way stands on, in degrees; `None` chooses the one that shows most.
+    pub azimuth: Option<f64>,
+    /// How high it stands, in degrees; `None` likewise.
+    pub elevation: Option<f64>,
+    /// How heights grow with values.
+    pub heights: Heights,
+    /// Values above this are cut off and capped.
+    pub clip: Option<f64>,
+    /// The box's height; its longer side is 2. `None` chooses what the windows have room for.
+    pub relief: Option<f32>,
+    /// Pictures of which a frame is the mean; `None` for 4 in stills and 1 in films.
+    pub passes: Option<usize>,
+}
+
+impl SurfaceView {
+    /// The look of a surface with a path or without, for `output`.
+    fn look(&self, has_path: bool, output: &Output) -> Result<SurfaceLook> {
+        let preset = || CameraPath::preset(if has_path { "sway" } else { "orbit" });
+        let camera = self.camera.clone().map_or_else(preset, Ok)?;
+        let one_frame = !output.check()?.0.moves();
+        let still = one_frame && output.numbered().is_none();
+        Ok(SurfaceLook {
+            heights: self.heights,
+            clip: self.clip,
+            relief: self.relief,
+            azimuth: self.azimuth,
+            elevation: self.elevation,
+            passes: self.passes.unwrap_or(if one_frame { 4 } else { 1 }),
+            camera: if still { camera.ending() } else { camera },
+        })
+    }
+}
+
+/// A scene and what it is gathered from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SceneRequest {
+    /// What is drawn.
+    pub scene: Scene,
+    /// Run folders; for a race one joint folder, for a moving surface one run or joint folder.
+    pub folders: Vec<PathBuf>,
+    /// Surfaces of the paper's code (HDF5) instead of runs, for `contour` and `surface`.
+    pub grid_files: Vec<PathBuf>,
+    /// Which quantity of theirs; the training loss by default.
+    pub file_quantity: Option<String>,
+    /// Curves of the paper's code (HDF5) instead of runs, for `curve`.
+    pub curve_files: Vec<PathBuf>,
+    /// Plane, by name.
+    pub plane: String,
+    /// Surface or curve, by name; the plane's by default.
+    pub surface: Option<String>,
+    /// Headline.
+    pub title: Option<String>,
+    /// Titles of the panels, none or one a run.
+    pub panel_titles: Vec<String>,
+    /// Clock, charts, pauses, title card.
+    pub film: FilmOptions,
+}
+
+impl SceneRequest {
+    /// `scene` of the runs in `folders`, over their plane `pca` and the surface of that name.
+    pub fn new(scene: Scene, folders: Vec<PathBuf>) -> Self {
+        Self {
+            scene,
+            folders,
+            grid_files: Vec::new(),
+            file_quantity: None,
+            curve_files: Vec::new(),
+            plane: "pca".into(),
+            surface: None,
+            title: None,
+            panel_titles: Vec::new(),
+            film: FilmOptions::default(),
+        }
+    }
+
+    fn title(&self) -> Option<&str> {
+        self.title.as_deref()
+    }
+
+    /// What cannot be gathered, whatever the runs hold.
+    fn check(&self) -> Result<()> {
+        let refuse = |key: &str, value: &dyn ToString, problem: &str, remedy: &str| {
+            Err(Error::bad_value(key, value.to_string(), problem, remedy))
+        };
+        let (scene, clock) = (self.scene.name(), self.film.clock);
+        let race = matches!(self.scene, Scene::Race(..));
+        match clock {
+            ClockChoice::Wall if !race => {
+                let remedy = "use epoch, step or snapshot, or draw a race";
+                return refuse("clock", &clock, "which only a race knows", remedy);
+            }
+            ClockChoice::Snapshot if race => {
+                let problem = "by which runs cannot race: each has its own snapshots";
+                return refuse("clock", &clock, problem, "use epoch, step or wall");
+            }
+            _ => {}
+        }
+        let of_files = matches!(self.scene, Scene::Contour(_) | Scene::Surface(_));
+        if !self.grid_files.is_empty() && !of_files {
+            let remedy = "draw it as a surface or a contour map";
+            return refuse("scene", &scene, "which a surface file does not hold", remedy);
+        }
+        let panels = match &self.scene {
+            // The joint folder says how many.
+            Scene::Race(..) => self.panel_titles.len(),
+            Scene::Curve(_) if !self.curve_files.is_empty() => self.curve_files.len(),
+            _ => self.folders.len() + self.grid_files.len(),
+        };
+        if panels == 0 && !race {
+            return refuse("scene", &scene, "without a run", "name a run folder");
+        }
+        if !self.panel_titles.is_empty() && self.panel_titles.len() != panels {
+            let problem = format!("titles for {panels} panels");
+            let remedy = "give one for each run or file";
+            return refuse("panel_titles", &self.panel_titles.len(), &problem, remedy);
+        }
+        Ok(())
+    }
+
+    fn runs(&self) -> Result<Vec<OpenRun>> {
+        self.folders.iter().map(OpenRun::open).collect()
+    }
+
+    /// The runs as panels of a film.
+    fn sources(&self) -> Result<Vec<PanelSource>> {
+        let source = |(i, run): (usize, OpenRun)| PanelSource {
+            run,
+            title: self.panel_titles.get(i).cloned(),
+            surface: self.surface.clone().unwrap_or_else(|| self.plane.clone()),
+            plane: self.plane.clone(),
+        };
+        Ok(self.runs()?.into_iter().enumerate().map(source).collect())
+    }
+
+    /// The runs with their titles or names.
+    fn named_runs(&self) -> Result<Vec<(String, OpenRun)>> {
+        let named = |(i, run): (usize, OpenRun)| {
+            (self.panel_titles.get(i).cloned().unwrap_or_else(|| run.name()), run)
+        };
+        Ok(self.runs()?.into_iter().enumerate().map(named).collect())
+    }
+
+    /// The one folder of a scene that shows one run.
+    fn only(&self) -> Result<&PathBuf> {
+        match &self.folders[..] {
+            [one] => Ok(one),
+            many => Err(Error::bad_value(
+                "scene",
+                self.scene.name(),
+                format!("which shows one run, but {} were named", many.len()),
+                "name one run",
+            )),
+        }
+    }
+
+    fn only_source(&self) -> Result<PanelSource> {
+        self.only()?;
+        Ok(self.sources()?.remove(0))
+    }
+
+    fn film(&self, extras: Extras) -> Result<Film> {
+        if self.grid_files.is_empty() {
+            return contour::gather(&self.sources()?, self.title(), &self.film, extras);
+        }
+        let (quantity, titles) = (self.file_quantity.as_deref(), &self.panel_titles);
+        grid_file::film(&self.grid_files, quantity, titles, self.title())
+    }
+
+    fn curve(&self, style: CurveStyle) -> Result<CurveFigure> {
+        let figure = if self.curve_files.is_empty() {
+            let name = self.surface.as_deref().unwrap_or("curve");
+            let named = self.named_runs()?.into_iter();
+            let folders: Vec<(String, PathBuf)> =
+                named.map(|(title, run)| (title, run.run().curve_dir(name))).collect();
+            curve_figure::curves(&folders, self.title())?
+        } else {
+            let named = |(i, file): (usize, &PathBuf)| {
+                let stem = || file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                (self.panel_titles.get(i).cloned().unwrap_or_else(stem), file.clone())
+            };
+            let files: Vec<(String, PathBuf)> =
+                self.curve_files.iter().enumerate().map(named).collect();
+            curve_figure::curves_of_files(&files, self.title())?
+        };
+        Ok(CurveFigure { style, ..figure })
+    }
+
+    fn race(&self, layout: RaceLayout, goal: Goal) -> Result<Race> {
+        let [folder] = &self.folders[..] else {
+            return Err(Error::NoJointFolder { folders: self.folders.len() });
+        };
+        let request = RaceRequest {
+            plane: self.plane.clone(),
+            surface: self.surface.clone().unwrap_or_else(|| self.plane.clone()),
+            clock: match self.film.clock {
+                ClockChoice::Step => RaceClock::Step,
+                ClockChoice::Wall => RaceClock::Wall,
+                _ => RaceClock::Epoch,
+            },
+            layout,
+            goal,
+            title: self.title.clone(),
+            names: self.panel_titles.clone(),
+            film: self.film.clone(),
+        };
+        race::gather(&RunSet::of_joint(Joint::open(folder)?)?, &request)
+    }
+
+    fn moving(&self) -> Result<Moving> {
+        let set = RunSet::open(self.only()?)?;
+        let stack = format!("{}-snapshots", self.plane);
+        let surface = self.surface.as_deref().unwrap_or(&stack);
+        moving::gather(&set, &self.plane, surface, self.title(), &self.film)
+    }
+
+    /// Reads everything that the scene shows.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for a request that does not go together; those of the scene.
+    pub fn gather(&self) -> Result<SceneData> {
+        self.check()?;
+        Ok(match &self.scene {
+            Scene::Contour(extras) => SceneData::Contour(self.film(*extras)?),
+            Scene::Surface(view) => {
+                SceneData::Surface(self.film(Extras::default())?, view.clone())
+            }
+            Scene::Curve(style) => SceneData::Curve(self.curve(*style)?),
+            Scene::Spectrum => {
+                let runs = self.named_runs()?;
+                SceneData::Spectrum(spectrum::gather(&runs, &self.plane, self.title())?)
+            }
+            Scene::Heatmap(quantity, range) => {
+                let source = self.only_source()?;
+                let title = self.title();
+                SceneData::Heatmap(heatmap::gather(&source, *quantity, *range, title, &self.film)?)
+            }
+            Scene::Histograms(layers) => {
+                let run = OpenRun::open(self.only()?)?;
+                let film = histograms::gather(&run, *layers, self.title(), &self.film)?;
+                SceneData::Histograms(film)
+            }
+            Scene::Shadow(seed) => {
+                let run = OpenRun::open(self.only()?)?;
+                let film = shadow::gather(&run, &self.plane, *seed, self.title(), &self.film)?;
+                SceneData::Shadow(film)
+            }
+            Scene::Boundary => {
+                let source = self.only_source()?;
+                SceneData::Boundary(boundary::gather(&source, self.title(), &self.film)?)
+            }
+            Scene::Moving(view) => SceneData::Moving(self.moving()?, view.clone()),
+            Scene::Race(layout, goal) => SceneData::Race(self.race(*layout, *goal)?),
+        })
+    }
+}
+
+/// A scene as plain data, ready to be drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SceneData {
+    /// Contour maps.
+    Contour(Film),
+    /// Surfaces in space.
+    Surface(Film, SurfaceView),
+    /// Curves.
+    Curve(CurveFigure),
+    /// Spectra.
+    Spectrum(SpectrumFigure),
+    /// A heat map.
+    Heatmap(Heatmap),
+    /// Histograms.
+    Histograms(HistogramFilm),
+    /// A path in two planes.
+    Shadow(ShadowFilm),
+    /// A decision boundary.
+    Boundary(BoundaryFilm),
+    /// A surface that changes, in space where there is a view.
+    Moving(Moving, Option<SurfaceView>),
+    /// A race.
+    Race(Race),
+}
+
+impl SceneData {
+    /// Hands the scene, laid out for `output`, to `draw`.
+    ///
+    /// # Errors
+    /// Those of the layout and of `draw`.
+    pub fn show<T>(
+        &self,
+        output: &Output,
+        draw: impl FnOnce(&dyn Show) -> Result<T>,
+    ) -> Result<T> {
+        let (_, size) = output.check()?;
+        let (theme, frames, fps) = (&output.theme, output.frames, output.fps);
+        match self {
+            Self::Contour(film) => draw(&ContourFilm::new(film, theme, size, frames, fps)?),
+            Self::Surface(film, view) => {
+                let look = view.look(film.panels.iter().any(|p| !p.path.is_empty()), output)?;
+                draw(&SurfaceFilm::new(film, &look, theme, size, frames, fps)?)
+            }
+            Self::Curve(figure) => draw(&Still::for_output(figure, output)?),
+            Self::Spectrum(figure) => draw(&Still::for_output(figure, output)?),
+            Self::Heatmap(map) => draw(&HeatmapShow::new(map, theme, size, frames, fps)?),
+            Self::Histograms(film) => draw(&HistogramShow::new(film, theme, size, frames, fps)?),
+            Self::Shadow(film) => draw(&ShadowShow::new(film, theme, size, frames, fps)?),
+            Self::Boundary(film) => draw(&BoundaryShow::new(film, theme, size, frames, fps)?),
+            Self::Moving(moving, None) => {
+                draw(&MovingFilm::new(moving, theme, size, frames, fps)?)
+            }
+            Self::Moving(moving, Some(view)) => {
+                let look = view.look(!moving.panel.path.is_empty(), output)?;
+                draw(&MovingSurface::new(moving, &look, theme, size, frames, fps)?)
+            }
+            Self::Race(race) => draw(&RaceFilm::new(race, theme, size, frames, fps)?),
+        }
+    }
+
+    /// Draws the scene and writes the files of `output`; `on_progress` counts frames.
+    ///
+    /// # Errors
+    /// Those of [`SceneData::show`] and of writing.
+    pub fn write(
+        &self,
+        output: &Output,
+        on_progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<RenderReport> {
+        self.show(output, |show| film::write_show(show, output, on_progress))
+    }
+}
