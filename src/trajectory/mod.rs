@@ -10,6 +10,7 @@ mod eigen;
 mod gram;
 mod joined;
 mod leading;
+mod map;
 mod null;
 mod pca;
 mod project;
@@ -17,6 +18,7 @@ mod project;
 pub(crate) use eigen::eigen_symmetric;
 pub use gram::{Gram, MEMORY_BYTES, gram};
 pub use joined::{Joined, JointPca, joint_pca};
+pub use map::{Embedding, Fidelity, LEAST_SNAPSHOTS, MOST_SNAPSHOTS, SnapshotMap, snapshot_map};
 pub use null::{
     null_explained_variance, null_explained_variance_of_steps, null_explained_variance_of_walks,
     null_limit,
