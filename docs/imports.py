@@ -80,7 +80,7 @@ class Source:
             texts[module], below = without_tests(strip(file.read_text(encoding="utf-8")))
             self.file_of[module] = file.relative_to(root)
             tests |= {module + (name,) for name in below}
-        in_test = lambda m: m and (m[-1] == "tests" or any(m[:i] in tests for i in range(len(m) + 1)))
+        in_test = lambda m: m[-1:] == ("tests",) or any(m[:i + 1] in tests for i in range(len(m)))
         self.file_of = {m: f for m, f in self.file_of.items() if not in_test(m)}
         uses = [use for m in self.file_of for use in self.uses(texts[m], m, m)]
         for file, scope, path, name, exported in uses:
@@ -90,9 +90,10 @@ class Source:
         self.imports = set()
         for file, scope, path, name, exported in uses:
             target = self.absolute(path, scope)
-            target = self.resolve(target) if target else None
-            own = target is not None and exported and target[:len(file)] == file
-            if target is not None and target != file and not own:
+            if not target:
+                continue
+            target = self.resolve(target)
+            if target != file and not (exported and target[:len(file)] == file):
                 self.imports.add((file, target))
 
     def uses(self, text, file, scope):
@@ -154,9 +155,11 @@ def circles(edges):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--inside", default="", metavar="MODULE", help="a module such as render; all of src without it")
-    parser.add_argument("--check", action="store_true", help="exit with 1 if a circle or an upward import is found")
-    parser.add_argument("--src", type=Path, default=Path(__file__).parent.parent / "src", help="the folder of the source")
+    parser.add_argument("--inside", default="", metavar="MODULE", help="a module such as render")
+    parser.add_argument("--check", action="store_true",
+                        help="exit with 1 if a circle or an upward import is found")
+    parser.add_argument("--src", type=Path, default=Path(__file__).resolve().parent.parent / "src",
+                        help="the folder of the source")
     args = parser.parse_args()
     inside = tuple(p for p in re.split(r"::|/", args.inside) if p)
     source = Source(args.src)
@@ -167,16 +170,18 @@ def main():
     imports = [(a, b) for a, b in source.imports if within(a) and within(b)]
     # A module's own file and its submodules are one another's outside and inside.
     related = lambda a, b: a == b[:len(a)] or b == a[:len(b)]
-    between = [(a, b) for a, b in imports if room(a) != room(b) and not (inside and inside in (a, b))]
+    between = [(a, b) for a, b in imports if room(a) != room(b) and inside not in (a, b)]
     name = lambda module: str(source.file_of[module])
 
     files = sum(within(m) for m in source.file_of)
     pairs = Counter((room(a), room(b)) for a, b in between)
-    print(f"{args.src / Path(*inside)}: {files} files, {len(imports)} imports, {len(between)} between "
-          f"{len({r for pair in pairs for r in pair})} rooms")
-    for (a, b), count in sorted(pairs.items(), key=lambda p: (place.get(p[0][0], 99), p[0][0], place.get(p[0][1], 99))):
-        print(f"  {a} -> {b}: {count}")
-    upward = sorted((name(a), name(b)) for a, b in between if place.get(room(a), -1) > place.get(room(b), 99))
+    rooms = len({r for pair in pairs for r in pair})
+    print(f"{args.src / Path(*inside)}: {files} files, {len(imports)} imports, "
+          f"{len(between)} between {rooms} modules")
+    for a, b in sorted(pairs, key=lambda pair: [(place.get(r, len(place)), r) for r in pair]):
+        print(f"  {a} -> {b}: {pairs[a, b]}")
+    upward = sorted((name(a), name(b)) for a, b in between
+                    if place.get(room(a), -1) > place.get(room(b), len(place)))
     unplaced = sorted({r for pair in pairs for r in pair} - set(place)) if order else []
     of_files = circles([e for e in imports if not related(*e)])
     of_rooms = circles(pairs)
@@ -186,7 +191,7 @@ def main():
         print(f"not in the order: {', '.join(unplaced)}")
     print(f"circles between files: {len(of_files)}")
     print("".join("  " + ", ".join(name(m) for m in c) + "\n" for c in of_files), end="")
-    print(f"circles between rooms: {len(of_rooms)}")
+    print(f"circles between modules: {len(of_rooms)}")
     print("".join("  " + ", ".join(c) + "\n" for c in of_rooms), end="")
     return int(args.check and bool(upward or unplaced or of_files or of_rooms))
 
