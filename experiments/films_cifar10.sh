@@ -1,13 +1,14 @@
 #!/bin/sh
-# Films of real runs on CIFAR-10, about ten minutes on two cores: ResNet-20 with and without skip
-# connections side by side, as contours and in space, and a race of SGD, momentum and Adam.
+# Films of real runs on CIFAR-10: ResNet-20 with and without skip connections side by side, as contours
+# and in space, and a race of SGD, SGD with momentum and Adam. It takes about ten minutes on two
+# cores.
 #
 #   experiments/films_cifar10.sh [--data-dir DIR] [--set KEY=VALUE ...]
 #
-# Everything lands in outputs/films_cifar10 and outputs/race_cifar10; arguments go to each
-# `lossreel train`. What is done is not done again: interrupted, the same command goes on.
-# FILMS_FORCE=1 starts over; LOSSREEL names the command; FILMS_GRID and FILMS_SAMPLES make the surfaces
-# finer or coarser.
+# The results are in outputs/films_cifar10 and outputs/race_cifar10. Arguments are passed to each
+# `lossreel train`. Finished trainings and cells are kept: after an interruption the same command
+# continues. FILMS_FORCE=1 starts from the beginning, LOSSREEL names the command to run, FILMS_GRID and
+# FILMS_SAMPLES set the size of the surfaces' grids and the number of images per cell.
 set -eu
 here=$(dirname "$0")
 out=outputs/films_cifar10

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Every scene in every theme, as stills at full and at half size, and the films among them as GIF and
-# MP4: outputs/gallery/index.html. To look at before a release, not to compare byte by byte.
+# Draws every scene in every theme, as stills (PNG, SVG, PDF), and the films also as GIF and MP4, into
+# outputs/gallery/index.html. The page is for looking at before a release; it is not compared byte by
+# byte.
 #
 #   lossreel demo                                   # once: the runs that are drawn
 #   experiments/gallery.sh [path of the lossreel command]
 #
-# A scene is a line of SCENES: a name, whether it moves, and what follows `lossreel render`, quoted as
-# a shell reads it.
-# LOSSREEL_DATA, where it is set, brings the paper's own surfaces in.
+# A scene is a line of SCENES: a name, whether it is a film or a still, and the arguments of
+# `lossreel render`, quoted as a shell reads them. The race is drawn where experiments/race.sh has
+# made one, and the paper's own surfaces where LOSSREEL_DATA names a folder that has them.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 lossreel=${1:-target/release/lossreel}

@@ -1,9 +1,12 @@
 #!/bin/sh
-# A race of optimizers from one start, from the runs to the films.
+# A race of optimizers from one start: trains plain SGD, SGD with momentum and Adam, finds their joint
+# plane, evaluates the loss over it and makes the films.
+#
 #   experiments/race.sh digits                   # embedded data, well under a minute
 #   experiments/race.sh cifar10 [--data-dir DIR] [--set KEY=VALUE ...]  # some minutes
-# Everything lands in outputs/race_SET. What is done is done again only with RACE_FORCE=1;
-# interrupted, the same command goes on.
+#
+# The results are in outputs/race_SET. Finished trainings and cells are kept: after an interruption the
+# same command continues. RACE_FORCE=1 starts from the beginning, LOSSREEL names the command to run.
 set -eu
 set_name=${1:-digits}
 [ $# -gt 0 ] && shift

@@ -123,8 +123,8 @@ fn report(store: &SurfaceStore, seconds: f64) -> SurfaceReport {
 mod tests {
     use super::*;
     use crate::backend::Precision;
-    use crate::landscape::{Axis, Grid, Header};
     use crate::dataset::SplitName;
+    use crate::landscape::{Axis, Grid, Header};
     use crate::objective::{BatchNormPolicy, Evaluation, Himmelblau};
     use crate::record::{EvaluatedOn, SampleSource};
 

@@ -184,10 +184,10 @@ mod tests {
 
     use super::*;
     use crate::backend::{BackendName, Precision, backend};
+    use crate::dataset::SplitName;
     use crate::dataset::{DataSet, LoadOptions, NormChoice, NormStats, load};
     use crate::models::ModelSpec;
     use crate::network::ParamLayout;
-    use crate::dataset::SplitName;
     use crate::objective::{BatchNormPolicy, DatasetObjective, Evaluation, Quadratic};
     use crate::record::{EvaluatedOn, SampleSource};
     use crate::rng::Streams;

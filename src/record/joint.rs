@@ -149,7 +149,10 @@ impl Joint {
             path: path.clone(),
         };
         let about: JointAbout = serde_json::from_str(&text).map_err(|e| {
-            bad(format!("the list of runs does not parse ({e})"), "remove it and make the plane again")
+            bad(
+                format!("the list of runs does not parse ({e})"),
+                "remove it and make the plane again",
+            )
         })?;
         if about.format_version > FORMAT_VERSION {
             let what = format!(

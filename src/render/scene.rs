@@ -1,9 +1,9 @@
 //! What is drawn, as plain data: no model, no run folder, nothing computed here.
+//!
+//! Whoever has a path and a grid fills these structs and hands them to [`crate::render::scenes::contour::write`]
+//! or [`crate::render::scenes::curve::write`].
 
 use crate::render::canvas::Rect;
-//!
-//! Whoever has a path and a grid fills these structs and hands them to [`super::film::write`] or
-//! [`crate::render::scenes::curve::write`].
 
 /// A function's values on a rectangular grid of points.
 ///

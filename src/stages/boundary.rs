@@ -65,8 +65,7 @@ pub fn gather(
     let times = points.iter().map(|p| clock.time(p)).collect();
     let name = run.description()?;
     let charts = [options.chart_source(&name, run)?];
-    let title =
-        title.map_or_else(|| format!("A network learns to separate {set}"), str::to_string);
+    let title = title.map_or_else(|| format!("A network learns to separate {set}"), str::to_string);
     let (strip, pacing) = options.timing(&title, &[&panel.path], &charts);
     let (evaluated, all) = (points.len(), path.len());
     let of = if evaluated < all { format!("{evaluated} of {all}") } else { all.to_string() };

@@ -6,9 +6,7 @@ use super::{provenance, shadow};
 use crate::landscape::{GradientStore, Header, SurfaceStore};
 use crate::names::named_enum;
 use crate::record::Status;
-use crate::render::scene::{
-    Arrows, ContourPanel, Film, Gradient, Inset, PathPoint, Relief,
-};
+use crate::render::scene::{Arrows, ContourPanel, Film, Gradient, Inset, PathPoint, Relief};
 use crate::train::Verdict;
 use crate::{Error, Result};
 
@@ -96,8 +94,7 @@ pub fn gather(
     for source in sources {
         let on = source.open()?;
         let mut panel = source.panel(&on)?;
-        (panel.relief, panel.arrows) =
-            (extras.relief, arrows(source, &on.store, extras.arrows)?);
+        (panel.relief, panel.arrows) = (extras.relief, arrows(source, &on.store, extras.arrows)?);
         if let Some(seed) = extras.inset {
             let path = shadow::random_path(&source.run, &on.plane, seed)?;
             panel.inset = Some(Inset { title: "in a random plane, to scale".into(), path });

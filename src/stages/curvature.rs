@@ -5,12 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::opened::spread;
 use super::{Progress, SampleChoice, Subject};
-use crate::curvature::{Extremes, ExtremesConfig, extremes};
 use crate::backend::Precision;
+use crate::curvature::{Extremes, ExtremesConfig, extremes};
 use crate::objective::{BatchNormPolicy, DatasetObjective, Objective};
-use crate::record::{
-    CurvatureOf, CurvatureRecord, EvaluatedOn, Run, RunSnapshots, SnapshotInfo,
-};
+use crate::record::{CurvatureOf, CurvatureRecord, EvaluatedOn, Run, RunSnapshots, SnapshotInfo};
 use crate::rng::Streams;
 use crate::{Error, Result};
 

@@ -62,11 +62,20 @@ pub trait DemoProgress: Sync {
 ///
 /// # Errors
 /// Those of every stage; [`Error::Interrupted`].
-pub fn runs(root: &Path, interrupt: &AtomicBool, progress: &dyn DemoProgress) -> Result<Vec<DemoRun>> {
+pub fn runs(
+    root: &Path,
+    interrupt: &AtomicBool,
+    progress: &dyn DemoProgress,
+) -> Result<Vec<DemoRun>> {
     parallel::map(&[0, 1], |&net| run(root, net, interrupt, progress))
 }
 
-fn run(root: &Path, net: usize, interrupt: &AtomicBool, progress: &dyn DemoProgress) -> Result<DemoRun> {
+fn run(
+    root: &Path,
+    net: usize,
+    interrupt: &AtomicBool,
+    progress: &dyn DemoProgress,
+) -> Result<DemoRun> {
     let (shortcut, name, _) = PAIR[net];
     let spec = Spec::parse(SPEC, &[format!("model.shortcut={shortcut}")])?;
     let mut prepared = train::create(&spec, &root.join(name), Existing::Replace)?;
@@ -77,13 +86,12 @@ fn run(root: &Path, net: usize, interrupt: &AtomicBool, progress: &dyn DemoProgr
     let run = prepared.run;
     let plane = super::plane::of_run(&run, &Directions::Pca(Centring::Centred), "pca")?;
     let subject = Subject::of_run(&run, None, None)?;
-    let sample =
-        SampleChoice {
-            split: SplitName::Train,
-            samples: Some(SAMPLES),
-            order: SampleOrder::Balanced,
-            seed: 0,
-        };
+    let sample = SampleChoice {
+        split: SplitName::Train,
+        samples: Some(SAMPLES),
+        order: SampleOrder::Balanced,
+        seed: 0,
+    };
     let request = SurfaceRequest { size: GRID, range: None, sample, replace: true };
     let set = RunSet::from(run.clone());
     let over = OverPlane::new(&set, 0, &subject, &plane)?;

@@ -197,7 +197,11 @@ impl RunSet {
     /// # Errors
     /// Those of [`Run::open`] or [`Joint::open`].
     pub fn open(root: &Path) -> Result<Self> {
-        if Joint::is_at(root) { Self::of_joint(Joint::open(root)?) } else { Ok(Run::open(root)?.into()) }
+        if Joint::is_at(root) {
+            Self::of_joint(Joint::open(root)?)
+        } else {
+            Ok(Run::open(root)?.into())
+        }
     }
 
     /// The runs of a joint folder.
@@ -391,6 +395,9 @@ mod tests {
 
     #[test]
     fn architectures_are_written_as_people_write_them() {
-        assert_eq!(["resnet20", "wrn-56-4", "mlp"].map(architecture_words), ["ResNet-20", "WRN-56-4", "MLP"]);
+        assert_eq!(
+            ["resnet20", "wrn-56-4", "mlp"].map(architecture_words),
+            ["ResNet-20", "WRN-56-4", "MLP"]
+        );
     }
 }

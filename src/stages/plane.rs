@@ -43,8 +43,7 @@ pub enum Directions {
 const NULL_OF_ONE: &str = "a random walk of as many equal steps";
 
 /// How the random walks beside the paths of several runs were made.
-const NULL_OF_SEVERAL: &str =
-    "random walks, one a run, from the runs' own starts, with the squared lengths of the runs' own \
+const NULL_OF_SEVERAL: &str = "random walks, one a run, from the runs' own starts, with the squared lengths of the runs' own \
      steps between snapshots, in directions orthogonal to all others (the limit of many parameters): \
      computed, not simulated";
 
@@ -115,11 +114,7 @@ struct Axes {
     notes: Vec<String>,
 }
 
-fn compute(
-    members: &[Member],
-    directions: &Directions,
-    origin: PlaneOrigin,
-) -> Result<Plane> {
+fn compute(members: &[Member], directions: &Directions, origin: PlaneOrigin) -> Result<Plane> {
     let layout_digest = one_network(members)?;
     if members.iter().all(|m| m.snapshots.is_empty()) {
         return Err(Error::Landscape {
@@ -268,10 +263,9 @@ fn principal(
                 names()
             ),
         ),
-        (false, Centring::Centred) => (
-            PlaneKind::Pca,
-            "principal components of the path, columns centred".into(),
-        ),
+        (false, Centring::Centred) => {
+            (PlaneKind::Pca, "principal components of the path, columns centred".into())
+        }
         (false, Centring::Uncentred) => (
             PlaneKind::PcaUncentred,
             "principal components of the displacements, not centred".into(),
@@ -342,11 +336,9 @@ fn differences(members: &[Member]) -> Result<Vec<String>> {
         members.iter().map(|m| run_digest(m.opened.run())).collect::<Result<_>>()?;
     for (i, member) in members.iter().enumerate() {
         let twins = members[..i].iter().zip(&digests).filter(|(_, digest)| **digest == digests[i]);
-        notes.extend(
-            twins.map(|(other, _)| {
-                format!("{} and {} are the same run twice", other.name, member.name)
-            }),
-        );
+        notes.extend(twins.map(|(other, _)| {
+            format!("{} and {} are the same run twice", other.name, member.name)
+        }));
     }
     let differ = |of: &dyn Fn(&Member) -> Result<String>| -> Result<bool> {
         let all = members.iter().map(of).collect::<Result<Vec<_>>>()?;

@@ -36,13 +36,8 @@ impl ErrorOf {
 }
 
 /// The median over cells of a standard error: a cell where the network overflows has none.
-fn typical<'a>(
-    of: ErrorOf,
-    cells: impl Iterator<Item = &'a Cell>,
-    samples: usize,
-) -> Option<f64> {
-    let mut errors: Vec<f64> =
-        cells.map(|c| of.of(c, samples)).filter(|e| e.is_finite()).collect();
+fn typical<'a>(of: ErrorOf, cells: impl Iterator<Item = &'a Cell>, samples: usize) -> Option<f64> {
+    let mut errors: Vec<f64> = cells.map(|c| of.of(c, samples)).filter(|e| e.is_finite()).collect();
     errors.sort_by(f64::total_cmp);
     errors.get(errors.len() / 2).copied()
 }

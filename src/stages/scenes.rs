@@ -9,7 +9,9 @@ use super::heatmap::CellQuantity;
 use super::histograms::LayerChoice;
 use super::opened::{OpenRun, RunSet};
 use super::race::RaceRequest;
-use super::{boundary, curve_figure, grid_file, heatmap, histograms, moving, race, shadow, spectrum};
+use super::{
+    boundary, curve_figure, grid_file, heatmap, histograms, moving, race, shadow, spectrum,
+};
 use crate::record::Joint;
 use crate::render::film::show::Show;
 use crate::render::film::{self, Output, RenderReport};
@@ -300,9 +302,7 @@ impl SceneRequest {
         self.check()?;
         Ok(match &self.scene {
             Scene::Contour(extras) => SceneData::Contour(self.film(*extras)?),
-            Scene::Surface(view) => {
-                SceneData::Surface(self.film(Extras::default())?, view.clone())
-            }
+            Scene::Surface(view) => SceneData::Surface(self.film(Extras::default())?, view.clone()),
             Scene::Curve(style) => SceneData::Curve(self.curve(*style)?),
             Scene::Spectrum => {
                 let runs = self.named_runs()?;
@@ -363,11 +363,7 @@ impl SceneData {
     ///
     /// # Errors
     /// Those of the layout and of `draw`.
-    pub fn show<T>(
-        &self,
-        output: &Output,
-        draw: impl FnOnce(&dyn Show) -> Result<T>,
-    ) -> Result<T> {
+    pub fn show<T>(&self, output: &Output, draw: impl FnOnce(&dyn Show) -> Result<T>) -> Result<T> {
         let (_, size) = output.check()?;
         let (theme, frames, fps) = (&output.theme, output.frames, output.fps);
         match self {
@@ -382,9 +378,7 @@ impl SceneData {
             Self::Histograms(film) => draw(&HistogramShow::new(film, theme, size, frames, fps)?),
             Self::Shadow(film) => draw(&ShadowShow::new(film, theme, size, frames, fps)?),
             Self::Boundary(film) => draw(&BoundaryShow::new(film, theme, size, frames, fps)?),
-            Self::Moving(moving, None) => {
-                draw(&MovingFilm::new(moving, theme, size, frames, fps)?)
-            }
+            Self::Moving(moving, None) => draw(&MovingFilm::new(moving, theme, size, frames, fps)?),
             Self::Moving(moving, Some(view)) => {
                 let look = view.look(!moving.panel.path.is_empty(), output)?;
                 draw(&MovingSurface::new(moving, &look, theme, size, frames, fps)?)

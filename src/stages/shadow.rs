@@ -79,7 +79,10 @@ pub fn gather(
     let total = plane.about.total_variance();
     let share = |path: &[PathPoint]| match held(path, total) {
         share if share.is_finite() => {
-            format!("shows {} % of the motion", significant(100.0 * share, if share < 0.01 { 1 } else { 3 }))
+            format!(
+                "shows {} % of the motion",
+                significant(100.0 * share, if share < 0.01 { 1 } else { 3 })
+            )
         }
         _ => "which does not move".to_string(),
     };

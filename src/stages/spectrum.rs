@@ -11,7 +11,11 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// Those of reading the planes; [`Error::NoSpectrum`] for a plane that is no PCA.
-pub fn gather(runs: &[(String, OpenRun)], plane: &str, title: Option<&str>) -> Result<SpectrumFigure> {
+pub fn gather(
+    runs: &[(String, OpenRun)],
+    plane: &str,
+    title: Option<&str>,
+) -> Result<SpectrumFigure> {
     let mut figure = SpectrumFigure::default();
     let mut captions = Vec::new();
     for (name, run) in runs {

@@ -11,6 +11,7 @@ mod eigen;
 mod gram;
 mod joined;
 mod leading;
+mod map;
 mod null;
 mod pca;
 mod project;
@@ -18,7 +19,12 @@ mod project;
 pub(crate) use eigen::eigen_symmetric;
 pub use gram::{Gram, MEMORY_BYTES, gram};
 pub use joined::{Joined, JointPca, joint_pca};
+pub use map::{Embedding, Fidelity, LEAST_SNAPSHOTS, MOST_SNAPSHOTS, SnapshotMap, snapshot_map};
 pub use null::null_explained_variance;
+pub use null::{
+    null_explained_variance, null_explained_variance_of_steps, null_explained_variance_of_walks,
+    null_limit,
+};
 pub use pca::{AxisKind, Centring, Pca, PcaConfig, pca};
 pub use project::{Projection, project};
 

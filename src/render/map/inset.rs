@@ -3,10 +3,10 @@
 
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Canvas, Rect, Stroke, TextStyle, polyline};
-use crate::render::scene::Domain;
 use crate::render::map::path::{Pen, Track};
 use crate::render::page::layout::Layout;
 use crate::render::page::readout;
+use crate::render::scene::Domain;
 use crate::render::scene::{Clock, Inset};
 
 /// An inset, laid out.

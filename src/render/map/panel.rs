@@ -8,12 +8,11 @@ use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle, polyline};
 use crate::render::map::contour::{self, simplify};
 use crate::render::map::field::{Field, Marks};
-use crate::render::scene::Domain;
 use crate::render::map::labels::{self, Line};
 use crate::render::map::relief;
-use crate::render::page::colorbar::BarPoints;
 use crate::render::page::layout::{Layout, PanelBox};
 use crate::render::page::scale::{LevelScale, Spacing, significant, ticks};
+use crate::render::scene::Domain;
 use crate::render::scene::{Arrows, ContourPanel, Relief};
 
 /// Draws what does not move of `panel`; `path_px` is where contour labels should not be.
@@ -331,4 +330,3 @@ pub fn draw_heading(
     }
     canvas.text(&style.fit(&panel.title, max - (x - place.cell.x)), x, baseline, &style);
 }
-

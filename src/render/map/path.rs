@@ -7,8 +7,8 @@
 use crate::render::canvas::color::Color;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Canvas, Cap, Rect, Stroke, polyline};
-use crate::render::scene::Domain;
 use crate::render::map::pchip::Pchip;
+use crate::render::scene::Domain;
 use crate::render::scene::{Clock, PathPoint};
 
 /// A path in the pixels of a frame.

@@ -3,9 +3,9 @@
 use crate::render::canvas::text::CAP_HEIGHT;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle, polyline};
-use crate::render::scene::Domain;
 use crate::render::page::layout::Type;
 use crate::render::page::scale::{significant, ticks, widest_tick};
+use crate::render::scene::Domain;
 
 /// A frame with its axes.
 #[derive(Debug, Clone, Copy)]

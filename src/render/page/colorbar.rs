@@ -3,12 +3,12 @@
 
 use tiny_skia::{Path, PathBuilder};
 
-use crate::render::canvas::theme::Theme;
+use crate::render::canvas::color::Color;
 use crate::render::canvas::text::CAP_HEIGHT;
+use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::page::layout::Layout;
 use crate::render::page::scale::LevelScale;
-use crate::render::canvas::color::Color;
 
 /// A bar and where its points are.
 #[derive(Debug, Clone, Copy)]

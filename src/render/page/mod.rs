@@ -3,7 +3,6 @@
 //! and lets the page draw the rest.
 
 pub mod axes;
-pub mod bar;
 pub mod chart;
 pub mod colorbar;
 pub mod layout;
@@ -17,7 +16,7 @@ pub mod timeline;
 use crate::error::Result;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Canvas, Rect, Stroke, TextStyle};
-use crate::render::page::chart::{self, Chart, Future};
+use crate::render::page::chart::{Chart, Future};
 use crate::render::page::layout::{Layout, Type};
 use crate::render::page::scale::significant;
 use crate::render::page::timeline::Timeline;
