@@ -148,7 +148,7 @@ impl Subject {
     /// # Errors
     /// [`Error::BadValue`] for more samples than there are, or none.
     pub fn objective(&self, choice: SampleChoice) -> Result<DatasetObjective> {
-        let split = if choice.test { &self.data.test } else { &self.data.train };
+        let split = self.data.split(choice.split);
         let sample = match choice.samples {
             None => split.clone(),
             Some(n) if n == split.len() && choice.order == SampleOrder::File => split.clone(),

@@ -21,10 +21,6 @@ pub use gram::{Gram, MEMORY_BYTES, gram};
 pub use joined::{Joined, JointPca, joint_pca};
 pub use map::{Embedding, Fidelity, LEAST_SNAPSHOTS, MOST_SNAPSHOTS, SnapshotMap, snapshot_map};
 pub use null::null_explained_variance;
-pub use null::{
-    null_explained_variance, null_explained_variance_of_steps, null_explained_variance_of_walks,
-    null_limit,
-};
 pub use pca::{AxisKind, Centring, Pca, PcaConfig, pca};
 pub use project::{Projection, project};
 
