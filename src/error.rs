@@ -234,6 +234,14 @@ pub enum Error {
     /// A plane that was made of another network.
     #[error("the plane belongs to another network")]
     WrongNetwork,
+    /// A run that a training loop of its own recorded, where a network is needed.
+    #[error(
+        "{run} was recorded by a training loop of its own, and no spec says what its network is"
+    )]
+    NoSpec {
+        /// The run.
+        run: String,
+    },
     /// A plane whose snapshots are no longer those of its run.
     #[error("the plane's path is no longer that of {run}")]
     StalePath {

@@ -3,9 +3,11 @@
 
 mod batch_norm;
 mod masked;
+mod var_map;
 
 pub use batch_norm::BatchNormPolicy;
 pub use masked::MaskedObjective;
+pub use var_map::VarMapObjective;
 
 use std::sync::Arc;
 
@@ -29,6 +31,11 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// The value of a function that is exact and classifies nothing.
+    pub fn exact(loss: f64) -> Self {
+        Self { loss, loss_se: 0.0, correct: 0, total: 0 }
+    }
+
     /// Share of correctly classified images, 0..1; NaN where nothing is classified.
     pub fn accuracy(&self) -> f64 {
         self.correct as f64 / self.total as f64
@@ -282,7 +289,7 @@ impl Objective for Quadratic {
     fn loss(&self, theta: &[f32]) -> Result<Evaluation> {
         let terms = theta.iter().zip(&self.curvature).zip(&self.centre);
         let loss = terms.map(|((t, k), c)| 0.5 * k * (f64::from(*t) - c).powi(2)).sum();
-        Ok(Evaluation { loss, loss_se: 0.0, correct: 0, total: 0 })
+        Ok(Evaluation::exact(loss))
     }
 
     fn loss_and_grad(&self, theta: &[f32], grad: &mut [f32]) -> Result<f64> {
@@ -312,7 +319,7 @@ impl Objective for Himmelblau {
 
     fn loss(&self, theta: &[f32]) -> Result<Evaluation> {
         let loss = self.loss_and_grad(theta, &mut [0.0; 2])?;
-        Ok(Evaluation { loss, loss_se: 0.0, correct: 0, total: 0 })
+        Ok(Evaluation::exact(loss))
     }
 
     fn loss_and_grad(&self, theta: &[f32], grad: &mut [f32]) -> Result<f64> {

@@ -1,9 +1,9 @@
 //! Where each parameter and each buffer of a network sits in its flat vector.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a parameter is to its layer. Weight decay and direction normalisation ask for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// A convolution's or a linear layer's weight, or an embedding: more than one dimension.
@@ -12,6 +12,18 @@ pub enum Role {
     Bias,
     /// A normalisation layer's scale or shift.
     Norm,
+}
+
+impl Role {
+    /// What a tensor of this name and shape is in PyTorch's and candle's naming: more than one
+    /// dimension, a weight; `bias`, a bias; anything else, a normalisation layer's.
+    pub fn of_tensor(name: &str, shape: &[usize]) -> Self {
+        match name.rsplit('.').next() {
+            _ if shape.len() > 1 => Self::Weight,
+            Some("bias") => Self::Bias,
+            _ => Self::Norm,
+        }
+    }
 }
 
 /// How a parameter is drawn before training.
@@ -111,6 +123,24 @@ pub struct ParamLayout {
 }
 
 impl ParamLayout {
+    /// The layout of tensors in their order: parameters with name, shape and role, buffers with name
+    /// and shape. They were not drawn here: `init` is 0.
+    pub fn of_tensors(
+        parameters: impl IntoIterator<Item = (String, Vec<usize>, Role)>,
+        buffers: impl IntoIterator<Item = (String, Vec<usize>)>,
+    ) -> Self {
+        let mut layout = Self::default();
+        for (name, shape, role) in parameters {
+            let (init, offset) = (Init::Constant(0.0), layout.dim());
+            layout.params.push(Param { name, shape, role, init, offset });
+        }
+        for (name, shape) in buffers {
+            let (initial, offset) = (0.0, layout.buffer_dim());
+            layout.buffers.push(Buffer { name, shape, initial, offset });
+        }
+        layout
+    }
+
     /// Length of `theta`.
     pub fn dim(&self) -> usize {
         self.params.last().map_or(0, |p| p.offset + p.len())

@@ -31,6 +31,22 @@ pub struct EvaluatedOn {
 }
 
 impl EvaluatedOn {
+    /// A loss that is not of lossreel's own data: `data` in a few words, and how many samples of it the
+    /// loss is a mean over (0 where that is not known).
+    pub fn own_data(data: &str, samples: usize) -> Self {
+        Self {
+            dataset: data.into(),
+            data_digest: String::new(),
+            split: SplitName::Train,
+            samples,
+            sample_order: SampleSource::File,
+            sample_seed: 0,
+            batch_norm: BatchNormPolicy::Frozen,
+            backend: "own".into(),
+            precision: Precision::F32,
+        }
+    }
+
     /// ` in bf16`; nothing for f32.
     pub fn precision_words(&self) -> String {
         match self.precision {

@@ -49,14 +49,18 @@ pub struct JointRun {
     pub digest: String,
 }
 
-/// SHA-256 over a run's spec, the steps of its snapshots, and the bytes of the first and the last of
+/// SHA-256 over a run's spec (or the digest of its layout, where it has none), the steps of its snapshots, and the bytes of the first and the last of
 /// them: tells whether it is still the run it was.
 ///
 /// # Errors
 /// Those of reading the run.
 pub fn run_digest(run: &Run) -> Result<String> {
     let mut hash = Sha256::new();
-    hash.update(run.spec_toml()?.as_bytes());
+    if run.is_without_spec() {
+        hash.update(run.manifest()?.layout_digest.as_bytes());
+    } else {
+        hash.update(run.spec_toml()?.as_bytes());
+    }
     let snapshots = run.snapshots()?;
     for s in &snapshots {
         hash.update(format!("{} {} {}\n", s.index, s.step, s.diverged));

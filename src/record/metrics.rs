@@ -25,11 +25,13 @@ pub struct StepRecord {
     /// Position in epochs.
     pub epoch: f64,
     /// Learning rate.
+    #[serde(with = "crate::disk::float")]
     pub lr: f64,
     /// Mean loss of the batch in train mode.
     #[serde(with = "crate::disk::float")]
     pub loss: f64,
     /// Share of right answers in the batch.
+    #[serde(with = "crate::disk::float")]
     pub accuracy: f64,
     /// L2 norm of the gradient.
     #[serde(with = "crate::disk::float")]
@@ -47,21 +49,25 @@ pub struct EpochRecord {
     /// Steps done.
     pub step: u64,
     /// Learning rate of the last step.
+    #[serde(with = "crate::disk::float")]
     pub lr: f64,
     /// Mean loss over the epoch's batches as they were trained on.
     #[serde(with = "crate::disk::float")]
     pub running_loss: f64,
     /// Share of right answers among them.
+    #[serde(with = "crate::disk::float")]
     pub running_accuracy: f64,
     /// Loss on the training images, eval mode.
     #[serde(with = "crate::disk::float")]
     pub train_loss: f64,
     /// Accuracy on them.
+    #[serde(with = "crate::disk::float")]
     pub train_accuracy: f64,
     /// Loss on the test images, eval mode.
     #[serde(with = "crate::disk::float")]
     pub test_loss: f64,
     /// Accuracy on them.
+    #[serde(with = "crate::disk::float")]
     pub test_accuracy: f64,
     /// Seconds spent training and evaluating up to here, over all resumptions.
     pub elapsed_secs: f64,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! NAME/
-//!   spec.toml                      the resolved spec
+//!   spec.toml                      the resolved spec; layout.json in a run that another loop recorded
 //!   manifest.json                  what made the run, and how it ended
 //!   metrics.jsonl                  one object a step or epoch
 //!   snapshots/NNNNNN.safetensors   theta and buffers by name
@@ -14,6 +14,7 @@ mod checkpoint;
 mod curvature;
 mod evaluation;
 mod joint;
+mod loop_recorder;
 mod manifest;
 mod metrics;
 mod policy;
@@ -24,6 +25,7 @@ mod snapshots;
 pub use curvature::{CurvatureOf, CurvatureRecord};
 pub use evaluation::{EvaluatedOn, SampleSource};
 pub use joint::{Joint, JointAbout, JointRun, run_digest};
+pub use loop_recorder::LoopRecorder;
 pub use manifest::{FORMAT_VERSION, Manifest, Status};
 pub use metrics::{EpochRecord, Metrics, SharpnessRecord, StepRecord};
 pub use policy::{Policy, RecordSpec, SHARPNESS_SAMPLES};
@@ -62,6 +64,7 @@ const OWN: &[&str] = &[
     "curves",
     "curvature",
     "figures",
+    "layout.json",
     "spec.toml",
 ];
 
@@ -72,11 +75,20 @@ impl Run {
     /// [`Error::RunExists`] when it holds a run already and `existing` is `Refuse`,
     /// [`Error::FolderInUse`] when it holds other files, [`Error::Io`] when it cannot be written.
     pub fn create(root: impl Into<PathBuf>, spec_toml: &str, existing: Existing) -> Result<Self> {
-        let root = root.into();
+        Self::create_with(root.into(), "spec.toml", spec_toml, existing)
+    }
+
+    /// The same for a run whose network no spec describes: `layout` is the text of `layout.json`.
+    fn create_without_spec(root: PathBuf, layout: &str, existing: Existing) -> Result<Self> {
+        Self::create_with(root, "layout.json", layout, existing)
+    }
+
+    /// Makes the folder of a new run with `file`, which tells it from other folders, in it.
+    fn create_with(root: PathBuf, file: &str, text: &str, existing: Existing) -> Result<Self> {
         let run = Self { root };
         let occupied = fs::read_dir(&run.root).is_ok_and(|mut entries| entries.next().is_some());
         if occupied {
-            if !run.spec_path().exists() {
+            if !run.is_run() {
                 return Err(Error::FolderInUse { holds_no: "run", path: run.root });
             }
             if existing == Existing::Refuse {
@@ -86,7 +98,7 @@ impl Run {
             remove(&run.root, OWN, "remove the old run's file")?;
         }
         fs::create_dir_all(&run.root).map_err(Error::io("make the run folder", &run.root))?;
-        crate::disk::write_bytes(&run.spec_path(), spec_toml.as_bytes())?;
+        crate::disk::write_bytes(&run.root.join(file), text.as_bytes())?;
         let snapshots = run.snapshots_dir();
         fs::create_dir_all(&snapshots).map_err(Error::io("make the run folder", &snapshots))?;
         Ok(run)
@@ -102,7 +114,7 @@ impl Run {
         if !run.root.is_dir() {
             return Err(Error::NoRun { path: run.root });
         }
-        if !run.spec_path().is_file() {
+        if !run.is_run() {
             return Err(Error::NotARun { path: run.root });
         }
         run.manifest()?;
@@ -128,6 +140,20 @@ impl Run {
     /// Where the spec is.
     pub fn spec_path(&self) -> PathBuf {
         self.root.join("spec.toml")
+    }
+
+    fn layout_path(&self) -> PathBuf {
+        self.root.join("layout.json")
+    }
+
+    /// Whether the folder has what tells a run from other folders.
+    fn is_run(&self) -> bool {
+        self.spec_path().is_file() || self.layout_path().is_file()
+    }
+
+    /// Whether a training loop of its own recorded the run, so that no spec says what its network is.
+    pub fn is_without_spec(&self) -> bool {
+        !self.spec_path().is_file() && self.layout_path().is_file()
     }
 
     fn manifest_path(&self) -> PathBuf {

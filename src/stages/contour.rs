@@ -24,6 +24,11 @@ pub struct PanelSource {
 }
 
 impl PanelSource {
+    /// The surface `name` of `run` over its plane of the same name.
+    pub fn of_run(run: OpenRun, name: &str) -> Self {
+        Self { run, title: None, surface: name.into(), plane: name.into() }
+    }
+
     /// Plane, surface and path.
     ///
     /// # Errors
@@ -179,12 +184,20 @@ fn arrows_caption(panels: &[ContourPanel]) -> String {
 
 /// `SGD, learning rate 0.1, batch 128; test accuracy 91.2 %`.
 fn subtitle(run: &OpenRun) -> Result<String> {
-    let mut text = format!("{}, batch {}", run.optimizer_words()?, run.spec()?.train.batch_size);
+    let mut text = match run.spec() {
+        Ok(spec) => format!("{}, batch {}", run.optimizer_words()?, spec.train.batch_size),
+        Err(Error::NoSpec { .. }) => {
+            let steps = run.metrics()?.steps.last().map_or(0, |last| last.step);
+            provenance::count(steps as usize, "step")
+        }
+        Err(error) => return Err(error),
+    };
     if let Status::Ended { verdict: Verdict::Diverged { step, .. }, .. } =
         run.run().manifest()?.status
     {
         text += &format!("; diverged at step {step}");
-    } else if let Some(last) = run.metrics()?.epochs.last() {
+    } else if let Some(last) = run.metrics()?.epochs.last().filter(|e| e.test_accuracy.is_finite())
+    {
         text += &format!("; test accuracy {:.1} %", 100.0 * last.test_accuracy);
     }
     Ok(text)

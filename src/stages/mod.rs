@@ -26,6 +26,8 @@ pub mod subject;
 pub mod surface;
 pub mod train;
 
+pub use contour::PanelSource;
+pub use film_options::FilmOptions;
 pub use opened::{OnPlane, OpenRun, RunSet};
 pub use subject::{SampleChoice, Subject};
 

@@ -20,6 +20,7 @@ pub struct OpenRun {
     run: Run,
     spec: OnceLock<Spec>,
     network: OnceLock<Network>,
+    layout: OnceLock<ParamLayout>,
     metrics: OnceLock<Metrics>,
 }
 
@@ -35,8 +36,13 @@ fn cached<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T>) -> Result<&T>
 impl OpenRun {
     /// `run`, of which nothing is read yet.
     pub fn new(run: Run) -> Self {
-        let (spec, network, metrics) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { run, spec, network, metrics }
+        Self {
+            run,
+            spec: OnceLock::new(),
+            network: OnceLock::new(),
+            layout: OnceLock::new(),
+            metrics: OnceLock::new(),
+        }
     }
 
     /// Opens the run in `root`.
@@ -60,8 +66,12 @@ impl OpenRun {
     /// The resolved spec.
     ///
     /// # Errors
-    /// Those of reading and parsing it.
+    /// [`Error::NoSpec`] for a run that a training loop of its own recorded; those of reading and
+    /// parsing it.
     pub fn spec(&self) -> Result<&Spec> {
+        if self.run.is_without_spec() {
+            return Err(Error::NoSpec { run: self.name() });
+        }
         cached(&self.spec, || Spec::parse(&self.run.spec_toml()?, &[]))
     }
 
@@ -89,16 +99,23 @@ impl OpenRun {
     /// a network, so that they do not ask for the network itself.
     ///
     /// # Errors
-    /// Those of [`OpenRun::network`].
+    /// Those of [`OpenRun::network`], or of reading the layout that another training loop recorded.
     pub fn layout(&self) -> Result<&ParamLayout> {
-        Ok(&self.network()?.layout)
+        cached(&self.layout, || match self.run.recorded_layout()? {
+            Some(layout) => Ok(layout),
+            None => Ok(self.network()?.layout.clone()),
+        })
     }
 
-    /// The network in words: `ResNet-20 without shortcuts`.
+    /// The network in words: `ResNet-20 without shortcuts`, or the name that another training loop
+    /// gave it.
     ///
     /// # Errors
-    /// Those of the spec.
+    /// Those of the spec, or of the manifest.
     pub fn description(&self) -> Result<String> {
+        if self.run.is_without_spec() {
+            return Ok(self.run.manifest()?.arch);
+        }
         let model = &self.spec()?.model;
         let shortcut = match model.shortcut {
             Shortcut::None => " without shortcuts",

@@ -39,6 +39,13 @@ pub enum Directions {
     File(std::path::PathBuf),
 }
 
+impl Default for Directions {
+    /// Principal components about the mean of the path.
+    fn default() -> Self {
+        Self::Pca(Centring::Centred)
+    }
+}
+
 /// How the random walk beside the path of one run was made.
 const NULL_OF_ONE: &str = "a random walk of as many equal steps";
 
@@ -314,8 +321,8 @@ fn one_network(members: &[Member]) -> Result<String> {
     };
     if let Some(other) = digests.iter().position(|digest| digest != first) {
         let describe = |m: &Member| -> Result<String> {
-            let (network, layout) = (m.opened.network()?, m.snapshots.layout());
-            Ok(format!("{} is {} with {} parameters", m.name, network.arch, layout.dim()))
+            let (net, layout) = (m.opened.description()?, m.snapshots.layout());
+            Ok(format!("{} is {net} with {} parameters", m.name, layout.dim()))
         };
         return Err(Error::Landscape {
             what: format!(
@@ -347,7 +354,12 @@ fn differences(members: &[Member]) -> Result<Vec<String>> {
     if differ(&|m| Ok(m.opened.run().manifest()?.data_digest))? {
         notes.push("the runs were trained on different data: a surface shows that of one".into());
     }
-    if differ(&|m| Ok(format!("{:?}", m.opened.spec()?.model)))? {
+    let model = |m: &Member| match m.opened.spec() {
+        Ok(spec) => Ok(format!("{:?}", spec.model)),
+        Err(Error::NoSpec { .. }) => m.opened.description(),
+        Err(error) => Err(error),
+    };
+    if differ(&model)? {
         notes.push("the runs' [model] tables differ: a surface shows the network of one".into());
     }
     Ok(notes)

@@ -77,9 +77,13 @@ pub(super) fn count(n: usize, thing: &str) -> String {
 
 /// `200 training images`, `1,000 test images in bf16`.
 pub(super) fn sample(on: &EvaluatedOn) -> String {
-    let planar = on.dataset.parse::<DataSet>().is_ok_and(|set| set.form().0 == planar::SHAPE);
-    let things = if planar { "points" } else { "images" };
     let count = thousands(&on.samples.to_string());
+    let things = match on.dataset.parse::<DataSet>() {
+        Ok(set) if set.form().0 == planar::SHAPE => "points",
+        Ok(_) => "images",
+        Err(_) if on.samples == 0 => return on.dataset.clone(),
+        Err(_) => return format!("{count} samples of {}", on.dataset),
+    };
     format!("{count} {} {things}{}", on.split.adjective(), on.precision_words())
 }
 

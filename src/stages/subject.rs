@@ -46,6 +46,13 @@ pub struct SampleChoice {
     pub seed: u64,
 }
 
+impl Default for SampleChoice {
+    /// All training images.
+    fn default() -> Self {
+        Self { split: SplitName::Train, samples: None, order: SampleOrder::Balanced, seed: 0 }
+    }
+}
+
 impl Subject {
     /// The last state of a run (the last whose loss was finite), or its snapshot `snapshot`.
     ///

@@ -13,7 +13,7 @@ use crate::landscape::{
 };
 use crate::objective::{BatchNormPolicy, DatasetObjective, Objective};
 use crate::parallel;
-use crate::record::FORMAT_VERSION;
+use crate::record::{EvaluatedOn, FORMAT_VERSION};
 use crate::{Error, Result};
 
 /// What to evaluate.
@@ -148,6 +148,62 @@ pub fn compute(
     let header = over.header(grid_of(over.plane, request), request.sample, &objective);
     let mut store = SurfaceStore::begin(folder, header, request.replace)?;
     let report = evaluate(&mut store, over.vectors(), &objective, interrupt, progress)?;
+    Ok((store, report))
+}
+
+/// Evaluates a loss of one's own over the plane of a run into its surface `name`, and at the snapshots of
+/// its path, going on where an earlier call was interrupted. `on` says what the loss is a mean over.
+///
+/// The loss at a snapshot is that of its weights alone: what else the network holds (BatchNorm's running
+/// statistics) is the objective's.
+///
+/// # Errors
+/// [`Error::WrongNetwork`] for a plane of other parameters, [`Error::OtherSurface`] for another surface
+/// of that name, [`Error::Interrupted`], those of the objective and of the disk.
+pub fn of_objective(
+    run: &OpenRun,
+    plane: &Plane,
+    name: &str,
+    (objective, on): (&dyn Objective, EvaluatedOn),
+    grid: Grid,
+    interrupt: &AtomicBool,
+    progress: Progress<'_>,
+) -> Result<(SurfaceStore, SurfaceReport)> {
+    if plane.about.layout_digest != run.layout()?.digest() || objective.dim() != plane.origin.len()
+    {
+        return Err(Error::WrongNetwork);
+    }
+    let header = Header {
+        format_version: FORMAT_VERSION,
+        grid,
+        plane_digest: plane.digest(),
+        plane: plane.about.made.clone(),
+        on,
+    };
+    let mut store = SurfaceStore::begin(&run.run().surface_dir(name), header, false)?;
+    let vectors = [plane.origin.as_slice(), &plane.x, &plane.y];
+    let report = evaluate(&mut store, vectors, objective, interrupt, progress)?;
+    let mut losses = store.path_losses()?;
+    for path in &plane.about.paths {
+        let snapshots = run.snapshots_of(&path.path)?;
+        for (i, point) in path.path.iter().enumerate() {
+            if losses.get(&path.run, point.snapshot).is_some() {
+                continue;
+            }
+            if interrupt.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted {
+                    remedy: "all cells are kept: the same call goes on from there".into(),
+                });
+            }
+            let projected = theta_at(vectors[0], vectors[1], vectors[2], [point.x, point.y]);
+            losses.append(vec![PathLoss {
+                run: path.run.clone(),
+                snapshot: point.snapshot,
+                true_loss: objective.loss(&snapshots.state(i)?.0)?.loss,
+                plane_loss: objective.loss(&projected)?.loss,
+            }])?;
+        }
+    }
     Ok((store, report))
 }
 

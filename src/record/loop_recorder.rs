@@ -1,0 +1,323 @@
+//! Records a training loop that is not lossreel's own: somebody's model, data and optimizer.
+//!
+//! Such a run has no `spec.toml`, as nothing here could build its network. In its place stands
+//! `layout.json`, the names, shapes and roles of the parameters, which is all that a path, its plane,
+//! spectrum and histograms need. A surface over it is evaluated by the caller's own loss.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::metrics::{EpochRecord, Line, StepRecord};
+use super::snapshots::write_state;
+use super::{Existing, FORMAT_VERSION, Manifest, Run, SnapshotInfo, Status};
+use crate::disk::JsonlWriter;
+use crate::network::{ParamLayout, Role};
+use crate::train::Verdict;
+use crate::{Error, Result};
+
+/// `layout.json`.
+#[derive(Serialize, Deserialize)]
+struct LayoutFile {
+    format_version: u32,
+    parameters: Vec<ParameterLine>,
+    buffers: Vec<BufferLine>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ParameterLine {
+    name: String,
+    shape: Vec<usize>,
+    role: Role,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BufferLine {
+    name: String,
+    shape: Vec<usize>,
+}
+
+/// Writes the run folder of a training loop of one's own.
+///
+/// Snapshots and the log are whole on disk when a call returns; [`LoopRecorder::finish`] says in the
+/// manifest that the run has ended.
+pub struct LoopRecorder {
+    run: Run,
+    layout: ParamLayout,
+    layout_digest: String,
+    steps_per_epoch: u64,
+    log: JsonlWriter,
+    taken: usize,
+    last: Option<StepRecord>,
+    started: Instant,
+    _lock: File,
+}
+
+impl LoopRecorder {
+    /// Begins the run folder `root` of a network with the parameters `layout`, called `name` in titles,
+    /// whose training makes `steps_per_epoch` optimizer steps an epoch.
+    ///
+    /// # Errors
+    /// [`Error::RunExists`] and [`Error::FolderInUse`] as for [`Run::create`], [`Error::BadValue`] for
+    /// no steps in an epoch, [`Error::Io`].
+    pub fn create(
+        root: impl Into<PathBuf>,
+        name: &str,
+        layout: &ParamLayout,
+        steps_per_epoch: u64,
+        existing: Existing,
+    ) -> Result<Self> {
+        if steps_per_epoch == 0 {
+            return Err(Error::bad_value("steps_per_epoch", 0, "no step", "use at least 1"));
+        }
+        let run = Run::create_without_spec(root.into(), &layout_text(layout)?, existing)?;
+        let lock = run.lock()?;
+        let layout_digest = layout.digest();
+        let (cpu, cpu_features) = Manifest::cpu();
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        run.write_manifest(&Manifest {
+            format_version: FORMAT_VERSION,
+            version: env!("CARGO_PKG_VERSION").into(),
+            git_commit: None,
+            seed: 0,
+            dataset: "own data".into(),
+            data_digest: String::new(),
+            samples: [0, 0],
+            arch: name.into(),
+            layout_digest: layout_digest.clone(),
+            parameters: layout.dim(),
+            backend: "own loop".into(),
+            cpu,
+            cpu_features,
+            threads: rayon::current_num_threads(),
+            platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            started_unix_secs: since_1970.as_secs(),
+            elapsed_secs: 0.0,
+            status: Status::Unfinished,
+        })?;
+        Ok(Self {
+            log: JsonlWriter::append(&run.metrics_path())?,
+            run,
+            layout: layout.clone(),
+            layout_digest,
+            steps_per_epoch,
+            taken: 0,
+            last: None,
+            started: Instant::now(),
+            _lock: lock,
+        })
+    }
+
+    /// The run folder.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// Logs a step that was made: its number from 1, the learning rate, the batch's mean loss before
+    /// the update, the share of right answers in it (NaN where nothing is classified) and the L2 norm
+    /// of the gradient (NaN where it is not known).
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn step(
+        &mut self,
+        step: u64,
+        lr: f64,
+        loss: f64,
+        accuracy: f64,
+        grad_norm: f64,
+    ) -> Result<()> {
+        let record = StepRecord {
+            step,
+            epoch: self.epoch_of(step),
+            lr,
+            loss,
+            accuracy,
+            grad_norm,
+            elapsed_secs: Some(self.started.elapsed().as_secs_f64()),
+        };
+        self.log.push(&Line::Step(record.clone()))?;
+        self.last = Some(record);
+        Ok(())
+    }
+
+    /// Logs an epoch that has ended after `step` steps: loss and share of right answers on the
+    /// training and on the test images, NaN where they were not evaluated.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn epoch(&mut self, step: u64, train: [f64; 2], test: [f64; 2]) -> Result<()> {
+        let last = self.last.as_ref();
+        self.log.push(&Line::Epoch(EpochRecord {
+            epoch: step / self.steps_per_epoch,
+            step,
+            lr: last.map_or(f64::NAN, |s| s.lr),
+            running_loss: last.map_or(f64::NAN, |s| s.loss),
+            running_accuracy: last.map_or(f64::NAN, |s| s.accuracy),
+            train_loss: train[0],
+            train_accuracy: train[1],
+            test_loss: test[0],
+            test_accuracy: test[1],
+            elapsed_secs: self.started.elapsed().as_secs_f64(),
+        }))?;
+        self.log.flush()
+    }
+
+    /// Takes a snapshot after `step` steps: `theta`, (P,), and the flat `buffers`, in the order of the
+    /// layout. The first one, of the initial weights, has the step 0.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for vectors of another length, [`Error::Io`].
+    pub fn snapshot(&mut self, step: u64, theta: &[f32], buffers: &[f32]) -> Result<()> {
+        for (what, got, want) in [
+            ("theta", theta.len(), self.layout.dim()),
+            ("buffers", buffers.len(), self.layout.buffer_dim()),
+        ] {
+            if got != want {
+                return Err(Error::bad_value(
+                    what,
+                    got,
+                    format!("values for a layout of {want}"),
+                    "give the values of every tensor of the layout, in its order",
+                ));
+            }
+        }
+        let last = self.last.as_ref();
+        let info = SnapshotInfo {
+            path: self.run.snapshot_path(self.taken),
+            index: self.taken,
+            step,
+            epoch: self.epoch_of(step),
+            lr: last.map_or(f64::NAN, |s| s.lr),
+            batch_loss: last.map_or(f64::NAN, |s| s.loss),
+            diverged: !theta.iter().all(|w| w.is_finite()),
+        };
+        let metadata = info.metadata(&self.layout_digest);
+        write_state(&info.path, &self.layout, theta, buffers, &[], &metadata)?;
+        self.log.flush()?;
+        self.taken += 1;
+        Ok(())
+    }
+
+    /// Ends the run.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn finish(mut self) -> Result<Run> {
+        self.log.flush()?;
+        let mut manifest = self.run.manifest()?;
+        manifest.elapsed_secs = self.started.elapsed().as_secs_f64();
+        let steps = self.last.as_ref().map_or(0, |s| s.step);
+        manifest.status = Status::Ended { verdict: Verdict::Finished, steps };
+        self.run.write_manifest(&manifest)?;
+        Ok(self.run.clone())
+    }
+
+    fn epoch_of(&self, step: u64) -> f64 {
+        step as f64 / self.steps_per_epoch as f64
+    }
+}
+
+fn layout_text(layout: &ParamLayout) -> Result<String> {
+    let parameters = layout.params.iter().map(|p| ParameterLine {
+        name: p.name.clone(),
+        shape: p.shape.clone(),
+        role: p.role,
+    });
+    let buffers =
+        layout.buffers.iter().map(|b| BufferLine { name: b.name.clone(), shape: b.shape.clone() });
+    let file = LayoutFile {
+        format_version: FORMAT_VERSION,
+        parameters: parameters.collect(),
+        buffers: buffers.collect(),
+    };
+    serde_json::to_string_pretty(&file).map(|text| text + "\n").map_err(|e| Error::Data {
+        what: format!("the layout cannot be written ({e})"),
+        remedy: "give every tensor a name and a shape".into(),
+    })
+}
+
+impl Run {
+    /// The layout of a run that a training loop of its own recorded; `None` for a run of
+    /// `lossreel train`, whose spec says what its network is.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::BadFile`] when it does not parse.
+    pub fn recorded_layout(&self) -> Result<Option<ParamLayout>> {
+        let path = self.layout_path();
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(&path).map_err(Error::io("read the run's layout", &path))?;
+        let file: LayoutFile = serde_json::from_str(&text).map_err(|e| Error::BadFile {
+            what: format!("the layout does not parse ({e})"),
+            remedy: "restore it, or record the run again".into(),
+            path,
+        })?;
+        let parameters = file.parameters.into_iter().map(|p| (p.name, p.shape, p.role));
+        let buffers = file.buffers.into_iter().map(|b| (b.name, b.shape));
+        Ok(Some(ParamLayout::of_tensors(parameters, buffers)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::RunSnapshots;
+    use crate::trajectory::Snapshots;
+
+    fn layout() -> ParamLayout {
+        let parameters = [
+            ("fc.weight".to_string(), vec![3, 2], Role::Weight),
+            ("fc.bias".to_string(), vec![3], Role::Bias),
+        ];
+        ParamLayout::of_tensors(parameters, [("bn.running_mean".to_string(), vec![3])])
+    }
+
+    #[test]
+    fn a_loop_of_ones_own_leaves_a_run_that_opens_with_its_layout_metrics_and_snapshots() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("own");
+        let layout = layout();
+        let mut recorder =
+            LoopRecorder::create(&root, "my net", &layout, 2, Existing::Refuse).unwrap();
+        let theta = |step: u64| (0..9).map(|i| (i + step) as f32).collect::<Vec<_>>();
+        recorder.snapshot(0, &theta(0), &[0.0; 3]).unwrap();
+        for step in 1..=4 {
+            recorder.step(step, 0.1, 1.0 / step as f64, 0.5, 2.0).unwrap();
+            recorder.snapshot(step, &theta(step), &[step as f32; 3]).unwrap();
+        }
+        recorder.epoch(4, [0.3, 0.9], [f64::NAN, f64::NAN]).unwrap();
+        recorder.finish().unwrap();
+
+        let run = Run::open(&root).unwrap();
+        assert_eq!(run.recorded_layout().unwrap().unwrap(), layout);
+        let metrics = run.metrics().unwrap();
+        assert_eq!((metrics.steps.len(), metrics.epochs.len()), (4, 1));
+        let snapshots = RunSnapshots::new(run.snapshots().unwrap(), layout.clone());
+        assert_eq!(snapshots.len(), 5);
+        assert_eq!(snapshots.state(3).unwrap(), (theta(3), vec![3.0; 3]));
+        let info = &snapshots.infos()[3];
+        assert_eq!((info.step, info.epoch, info.lr, info.diverged), (3, 1.5, 0.1, false));
+        assert!(matches!(run.manifest().unwrap().status, Status::Ended { steps: 4, .. }));
+
+        let again = LoopRecorder::create(&root, "my net", &layout, 2, Existing::Refuse);
+        assert!(matches!(again, Err(Error::RunExists { .. })));
+        LoopRecorder::create(&root, "my net", &layout, 2, Existing::Replace).unwrap();
+        assert!(Run::open(&root).unwrap().snapshots().is_err(), "the old snapshots are gone");
+    }
+
+    #[test]
+    fn vectors_that_are_not_the_layouts_are_refused_and_nothing_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut recorder =
+            LoopRecorder::create(folder.path().join("own"), "net", &layout(), 1, Existing::Refuse)
+                .unwrap();
+        let error = recorder.snapshot(0, &[0.0; 8], &[0.0; 3]).unwrap_err().to_string();
+        assert!(error.contains("theta") && error.contains('9'), "{error}");
+        assert!(recorder.snapshot(0, &[0.0; 9], &[]).is_err());
+        assert!(recorder.run().snapshots().is_err());
+    }
+}
