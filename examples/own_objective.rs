@@ -59,8 +59,6 @@ fn main() -> Result<()> {
     };
     let film =
         Film { title: "Down a curved valley".into(), panels: vec![panel], ..Film::default() };
-    std::fs::create_dir_all("outputs")
-        .map_err(lossreel::Error::io("make the folder", "outputs"))?;
     contour::write(&film, &Output::new("outputs/own_objective.gif"), &mut |_, _| {})?;
     Ok(())
 }

@@ -242,6 +242,14 @@ pub enum Error {
         /// The run.
         run: String,
     },
+    /// A map of snapshots that is not there.
+    #[error("{of} has no map `{name}` of its runs' snapshots")]
+    NoMap {
+        /// The map's name.
+        name: String,
+        /// The joint folder.
+        of: String,
+    },
     /// A plane whose snapshots are no longer those of its run.
     #[error("the plane's path is no longer that of {run}")]
     StalePath {

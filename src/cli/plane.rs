@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use lossreel::landscape::{Ignore, Normalisation, Plane, PlaneKind, PlaneOrigin, RunPath};
 use lossreel::record::{Existing, Run};
 use lossreel::stages::plane::{Directions, joint, of_run};
-use lossreel::trajectory::Centring;
+use lossreel::stages::snapshot_map;
+use lossreel::trajectory::{Centring, Fidelity};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
@@ -25,6 +26,10 @@ pub struct Args {
     /// auto: the common start where there is one, else the mean.
     #[arg(long, default_value = "auto", value_name = "WHERE", requires = "out")]
     origin: PlaneOrigin,
+    /// Joint plane: also place all snapshots by the distances between them, so that runs that end in
+    /// one basin meet (a diffusion map, beside classical scaling); draw it with `render --as map`.
+    #[arg(long, requires = "out")]
+    snapshot_map: bool,
     /// Replace a joint plane of other runs.
     #[arg(long, requires = "out")]
     force: bool,
@@ -81,6 +86,15 @@ struct Report<'a> {
     excluded: Vec<usize>,
     notes: &'a [String],
     runs: Vec<RunReport<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    map: Option<MapReport>,
+}
+
+#[derive(Serialize)]
+struct MapReport {
+    written: PathBuf,
+    diffusion: Fidelity,
+    scaling: Fidelity,
 }
 
 #[derive(Serialize)]
@@ -110,7 +124,7 @@ impl<'a> RunReport<'a> {
 
 /// Runs the stage and prints what the plane holds.
 pub fn run(args: Args, out: &Out) -> Result<()> {
-    let (path, plane) = make(&args)?;
+    let (path, plane, map) = make(&args)?;
     let about = &plane.about;
     let runs: Vec<RunReport> = about.paths.iter().map(RunReport::new).collect();
     let report = Report {
@@ -125,6 +139,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         excluded: runs.iter().flat_map(|r| r.excluded.to_vec()).collect(),
         notes: &about.notes,
         runs,
+        map,
     };
     out.result(&report, |w| {
         writeln!(w, "{}", about.made)?;
@@ -145,13 +160,25 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
                 finite.copied().fold(0.0, f64::max)
             )?;
         }
+        if let Some(map) = &report.map {
+            let kept = |of: &Fidelity| {
+                format!(
+                    "keeps {:.0} % of nearest neighbours, rank correlation {:.2}",
+                    100.0 * of.neighbors_kept,
+                    of.rank_correlation
+                )
+            };
+            writeln!(w, "diffusion map         {}", kept(&map.diffusion))?;
+            writeln!(w, "classical scaling     {}", kept(&map.scaling))?;
+            writeln!(w, "written               {}", map.written.display())?;
+        }
         writeln!(w, "written               {}", report.plane.display())
     });
     Ok(())
 }
 
 /// Makes the plane of a run, or of several in a folder of their own.
-fn make(args: &Args) -> Result<(PathBuf, Plane)> {
+fn make(args: &Args) -> Result<(PathBuf, Plane, Option<MapReport>)> {
     let runs = args.runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
     let (directions, own) = directions(&args.directions, args.centring, &args.random);
     let name = args.name.as_deref().unwrap_or(own);
@@ -161,7 +188,7 @@ fn make(args: &Args) -> Result<(PathBuf, Plane)> {
             let problem = "and no folder for their joint plane";
             return Err(Error::bad_value("RUN", given, problem, "name one: --out outputs/JOINT"));
         };
-        return Ok((run.plane_path(name), of_run(run, &directions, name)?));
+        return Ok((run.plane_path(name), of_run(run, &directions, name)?, None));
     };
     if directions != Directions::Pca(Centring::Centred) {
         return Err(Error::bad_value(
@@ -173,7 +200,13 @@ fn make(args: &Args) -> Result<(PathBuf, Plane)> {
     }
     let existing = if args.force { Existing::Replace } else { Existing::Refuse };
     let (joint, plane) = joint(folder, &runs, args.origin, name, existing)?;
-    Ok((joint.plane_path(name), plane))
+    let map = || -> Result<MapReport> {
+        let map = snapshot_map::compute(&joint, name)?;
+        let written = snapshot_map::map_path(joint.root(), name);
+        Ok(MapReport { written, diffusion: map.diffusion, scaling: map.scaling })
+    };
+    let map = args.snapshot_map.then(map).transpose()?;
+    Ok((joint.plane_path(name), plane, map))
 }
 
 /// What a plane holds, in lines for people.

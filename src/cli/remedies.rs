@@ -69,6 +69,9 @@ fn remedy(error: &Error) -> Option<String> {
             "train them with one train.seed and one [model], or use --origin mean".into()
         }
         Error::NoPlane { .. } => "make it first: lossreel plane RUN".into(),
+        Error::NoMap { .. } => {
+            "make one: lossreel plane RUN RUN ... --out JOINT --snapshot-map".into()
+        }
         Error::NoSpec { .. } => {
             "evaluate it with its own loss through the library (examples/own_candle_model.rs); plane, \
              spectrum and histograms need no network"

@@ -72,7 +72,7 @@ pub fn run_digest(run: &Run) -> Result<String> {
 }
 
 /// Files and folders of a joint folder; the one that makes it a joint folder goes last.
-const OWN: &[&str] = &["planes", "surfaces", "joint.json"];
+const OWN: &[&str] = &["planes", "surfaces", "maps", "joint.json"];
 
 impl Joint {
     /// Whether `root` is a joint folder.

@@ -20,6 +20,7 @@ pub mod race;
 pub mod scenes;
 pub mod shadow;
 pub mod sharpness;
+pub mod snapshot_map;
 pub mod spectrum;
 pub mod stack;
 pub mod subject;

@@ -235,6 +235,11 @@ impl RunSet {
         &self.name
     }
 
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The runs, in the order of the plane's paths.
     pub fn runs(&self) -> &[OpenRun] {
         &self.runs

@@ -10,7 +10,8 @@ use super::histograms::LayerChoice;
 use super::opened::{OpenRun, RunSet};
 use super::race::RaceRequest;
 use super::{
-    boundary, curve_figure, grid_file, heatmap, histograms, moving, race, shadow, spectrum,
+    boundary, curve_figure, grid_file, heatmap, histograms, moving, race, shadow, snapshot_map,
+    spectrum,
 };
 use crate::record::Joint;
 use crate::render::film::show::Show;
@@ -25,6 +26,7 @@ use crate::render::scenes::moving_surface::MovingSurface;
 use crate::render::scenes::race::standings::Goal;
 use crate::render::scenes::race::{Race, RaceClock, RaceFilm, RaceLayout};
 use crate::render::scenes::shadow::{ShadowFilm, ShadowShow};
+use crate::render::scenes::snapshot_map::MapFigure;
 use crate::render::scenes::spectrum::SpectrumFigure;
 use crate::render::scenes::still::Still;
 use crate::render::scenes::surface::{SurfaceFilm, SurfaceLook};
@@ -55,6 +57,8 @@ pub enum Scene {
     Moving(Option<SurfaceView>),
     /// Several runs on one plane, with the finishing order.
     Race(RaceLayout, Goal),
+    /// The snapshots of several runs, placed by the distances between them.
+    Map,
 }
 
 impl Scene {
@@ -70,6 +74,7 @@ impl Scene {
             Self::Boundary => "boundary",
             Self::Moving(_) => "moving",
             Self::Race(..) => "race",
+            Self::Map => "map",
         }
     }
 }
@@ -165,6 +170,7 @@ impl SceneRequest {
         };
         let (scene, clock) = (self.scene.name(), self.film.clock);
         let race = matches!(self.scene, Scene::Race(..));
+        let joint = race || self.scene == Scene::Map;
         match clock {
             ClockChoice::Wall if !race => {
                 let remedy = "use epoch, step or snapshot, or draw a race";
@@ -183,11 +189,11 @@ impl SceneRequest {
         }
         let panels = match &self.scene {
             // The joint folder says how many.
-            Scene::Race(..) => self.panel_titles.len(),
+            Scene::Race(..) | Scene::Map => self.panel_titles.len(),
             Scene::Curve(_) if !self.curve_files.is_empty() => self.curve_files.len(),
             _ => self.folders.len() + self.grid_files.len(),
         };
-        if panels == 0 && !race {
+        if panels == 0 && !joint {
             return refuse("scene", &scene, "without a run", "name a run folder");
         }
         if !self.panel_titles.is_empty() && self.panel_titles.len() != panels {
@@ -287,6 +293,15 @@ impl SceneRequest {
         race::gather(&RunSet::of_joint(Joint::open(folder)?)?, &request)
     }
 
+    fn map(&self) -> Result<MapFigure> {
+        let [folder] = &self.folders[..] else {
+            return Err(Error::NoJointFolder { folders: self.folders.len() });
+        };
+        let set = RunSet::of_joint(Joint::open(folder)?)?;
+        let name = self.surface.as_deref().unwrap_or(&self.plane);
+        snapshot_map::gather(&set, name, self.title(), &self.panel_titles)
+    }
+
     fn moving(&self) -> Result<Moving> {
         let set = RunSet::open(self.only()?)?;
         let stack = format!("{}-snapshots", self.plane);
@@ -329,6 +344,7 @@ impl SceneRequest {
             }
             Scene::Moving(view) => SceneData::Moving(self.moving()?, view.clone()),
             Scene::Race(layout, goal) => SceneData::Race(self.race(*layout, *goal)?),
+            Scene::Map => SceneData::Map(self.map()?),
         })
     }
 }
@@ -356,6 +372,8 @@ pub enum SceneData {
     Moving(Moving, Option<SurfaceView>),
     /// A race.
     Race(Race),
+    /// A map of snapshots.
+    Map(MapFigure),
 }
 
 impl SceneData {
@@ -384,6 +402,7 @@ impl SceneData {
                 draw(&MovingSurface::new(moving, &look, theme, size, frames, fps)?)
             }
             Self::Race(race) => draw(&RaceFilm::new(race, theme, size, frames, fps)?),
+            Self::Map(figure) => draw(&MapShow::new(figure, theme, size)?),
         }
     }
 
