@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::render::canvas::Rect;
 use crate::render::map::pchip::Pchip;
 use crate::render::page::scale::LevelScale;
-use crate::render::scene::{ContourPanel, Grid};
+use crate::render::scene::{Domain, Grid};
 
 /// Samples on an even lattice that spans a frame, rows from the bottom up.
 #[derive(Debug, Clone)]
@@ -179,6 +179,7 @@ fn cell_edges(samples: &[f64], [low, high]: [f64; 2]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::scene::ContourPanel;
 
     fn grid(n: usize, f: impl Fn(f64, f64) -> f64) -> Grid {
         let xs: Vec<f64> = (0..n).map(|i| i as f64 - (n - 1) as f64 / 2.0).collect();

@@ -203,6 +203,13 @@ pub fn widest_tick([low, high]: [f64; 2], width: impl Fn(&str) -> f32) -> f32 {
     numbers.map(|v| width(&significant(v, 6))).fold(0.0, f32::max)
 }
 
+/// Whether a level is 1, 10, 0.1, ...: its contour line is drawn stronger.
+pub(in crate::render) fn is_power_of_ten(level: f64) -> bool {
+    let digits = format!("{level:e}");
+    let round = significant(level, 1) == significant(level, 9);
+    round && (digits.starts_with("1e") || digits.starts_with("-1e"))
+}
+
 /// Powers of ten (and 2 and 5 times them, where there is room) in `low..=high`, at most about
 /// `count`.
 pub fn log_ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
