@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex};
 
-use lossreel::render::film::Output;
+use lossreel::render::film::{self, Output};
 use lossreel::render::scene::{
     ContourPanel, Film, Grid, PathPoint, Quantity, Series, Split, Strip,
 };

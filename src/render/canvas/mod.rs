@@ -14,7 +14,7 @@ pub mod theme;
 use tiny_skia::{Path, PathBuilder};
 
 use crate::render::canvas::color::Color;
-use crate::render::canvas::text::{self, Weight};
+use crate::render::canvas::text::Weight;
 
 /// An axis-parallel rectangle in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

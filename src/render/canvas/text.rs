@@ -34,8 +34,8 @@ static FACES: LazyLock<[Face; 2]> = LazyLock::new(|| {
 /// The embedded TrueType file of a weight.
 pub fn font_file(weight: Weight) -> &'static [u8] {
     match weight {
-        Weight::Regular => include_bytes!("../../assets/fonts/Inter-Regular.ttf"),
-        Weight::SemiBold => include_bytes!("../../assets/fonts/Inter-SemiBold.ttf"),
+        Weight::Regular => include_bytes!("../../../assets/fonts/Inter-Regular.ttf"),
+        Weight::SemiBold => include_bytes!("../../../assets/fonts/Inter-SemiBold.ttf"),
     }
 }
 

@@ -168,8 +168,8 @@ fn unwritable(error: gif::EncodingError) -> Error {
 mod tests {
     use super::*;
     use crate::render::canvas::color::Color;
-    use crate::render::encode::palette::Histogram;
     use crate::render::encode::palette::Dither;
+    use crate::render::encode::palette::Histogram;
 
     /// Decodes to full frames of RGBA with their delays.
     fn decode(bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<u16>) {

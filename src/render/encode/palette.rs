@@ -22,14 +22,14 @@ pub const TRANSPARENT: u8 = 0;
 const BITS: u32 = 6;
 
 /// How a GIF shows colours that its palette lacks.
-    pub dither: Dither,
-    /// A GIF or MP4 that would be larger is made again with fewer frames a second, fewer colours or
-    /// a lower quality, and at last smaller, until it fits; the report says what was done.
-    pub max_bytes: Option<u64>,
-    /// A still that is written as well, `.png`, `.svg` or `.pdf`: the frame that stands for the whole.
-    pub poster: Option<PathBuf>,
-    /// A page with nine frames that is written as well, `.png`.
-    pub contact_sheet: Option<PathBuf>,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Dither {
+    /// By the nearest colour: flat areas stay flat, files small.
+    #[default]
+    None,
+    /// By a fixed pattern of the two nearest, which stands still from frame to frame: smooth
+    /// shading without steps, larger files.
+    Ordered,
 }
 
 /// At most 255 colours, and the nearest of them to any colour.

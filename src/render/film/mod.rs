@@ -15,19 +15,18 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::render::canvas::pdf::Pdf;
+use crate::render::canvas::png;
 use crate::render::canvas::raster::Raster;
 use crate::render::canvas::svg::Svg;
 use crate::render::canvas::text;
 use crate::render::encode::gif::GifWriter;
 use crate::render::encode::mp4::{self, Motion, Mp4Writer, Segment};
-use crate::render::encode::palette::{Histogram, Palette};
+use crate::render::encode::palette::{Dither, Histogram, Palette};
 use crate::render::encode::yuv::Yuv;
-use crate::render::canvas::png;
 use crate::render::encode::{Staged, mux, y4m};
-use crate::render::film::fit::{self, Plan};
+use crate::render::film::fit::Plan;
 use crate::render::film::frames::Frames;
 pub use crate::render::film::output::{Format, Output, RenderReport};
-use crate::render::film::sheet;
 use crate::render::film::show::Show;
 
 /// Draws `show` and writes it to `output.path`; `progress` is told the frames done and all frames.

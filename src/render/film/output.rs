@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::render::canvas::theme::Theme;
+use crate::render::encode::palette::Dither;
 
 /// Where a picture or film goes and what it is to be like.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,16 +28,15 @@ pub struct Output {
     pub theme: Theme,
     /// How good an MP4 looks, 1 to 100: the coarsest H.264 quantiser is `44 - 0.3 quality`.
     pub quality: u8,
-    
-/// How a GIF shows colours that its palette lacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Dither {
-    /// By the nearest colour: flat areas stay flat, files small.
-    #[default]
-    None,
-    /// By a fixed pattern of the two nearest, which stands still from frame to frame: smooth
-    /// shading without steps, larger files.
-    Ordered,
+    /// How a GIF shows colours that its palette lacks.
+    pub dither: Dither,
+    /// A GIF or MP4 that would be larger is made again with fewer frames a second, fewer colours or
+    /// a lower quality, and at last smaller, until it fits; the report says what was done.
+    pub max_bytes: Option<u64>,
+    /// A still that is written as well, `.png`, `.svg` or `.pdf`: the frame that stands for the whole.
+    pub poster: Option<PathBuf>,
+    /// A page with nine frames that is written as well, `.png`.
+    pub contact_sheet: Option<PathBuf>,
 }
 
 /// The kinds of file there are.

@@ -1,9 +1,10 @@
 //! The contact sheet: a film on one page, nine frames with their times.
 
 use crate::error::Result;
+use crate::render::canvas::png;
 use crate::render::canvas::raster::Raster;
 use crate::render::canvas::{Align, Canvas, Rect, TextStyle};
-use crate::render::encode::{Staged, png};
+use crate::render::encode::Staged;
 use crate::render::film::frames::Frames;
 use crate::render::film::output::Output;
 use crate::render::film::show::Show;

@@ -8,7 +8,6 @@ use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle, polylin
 use crate::render::film::show::Show;
 use crate::render::map::contour;
 use crate::render::map::field::Field;
-use crate::render::scene::Domain;
 use crate::render::map::panel;
 use crate::render::map::path::{Pen, Track};
 use crate::render::page::colorbar;
@@ -16,6 +15,7 @@ use crate::render::page::layout::{Layout, PanelBox};
 use crate::render::page::scale::LevelScale;
 use crate::render::page::timeline::Timeline;
 use crate::render::page::{Furniture, Page};
+use crate::render::scene::Domain;
 use crate::render::scene::{ContourPanel, Pacing, Strip};
 
 use crate::render::page::axes::{Axes, draw_heading, frame_in, gutters, heading_height};

@@ -7,18 +7,18 @@ use crate::render::canvas::text;
 use crate::render::canvas::theme::Theme;
 use crate::render::film::show::Show;
 use crate::render::film::{Output, RenderReport, write_show};
-use crate::render::scene::Domain;
 use crate::render::map::inset::InsetView;
 use crate::render::map::panel;
 use crate::render::map::path::{Pen, Track};
 use crate::render::page;
-use crate::render::page::colorbar;
 use crate::render::page::chart::{self, Chart};
+use crate::render::page::colorbar;
 use crate::render::page::layout::{Contents, Layout};
 use crate::render::page::masthead::Masthead;
 use crate::render::page::readout;
 use crate::render::page::scale::{LevelScale, widest_tick};
 use crate::render::page::timeline::Timeline;
+use crate::render::scene::Domain;
 use crate::render::scene::Film;
 
 /// A film made ready: laid out, scaled, its tracks computed. Draws any frame on any canvas.

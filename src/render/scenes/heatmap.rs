@@ -7,7 +7,6 @@ use crate::render::canvas::theme::{Colormap, Theme};
 use crate::render::canvas::{Canvas, Rect, Stroke, TextStyle};
 use crate::render::film::show::Show;
 use crate::render::map::field::Marks;
-use crate::render::scene::Domain;
 use crate::render::map::panel;
 use crate::render::map::path::{Pen, Track};
 use crate::render::page::chart::{self, Chart, Future};
@@ -18,6 +17,7 @@ use crate::render::page::readout;
 use crate::render::page::scale::{log_ticks, significant, ticks, widest_tick};
 use crate::render::page::timeline::Timeline;
 use crate::render::page::{self, Furniture};
+use crate::render::scene::Domain;
 use crate::render::scene::{ContourPanel, Grid, Pacing, PathPoint, Strip};
 
 /// From values to colours.

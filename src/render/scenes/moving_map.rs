@@ -6,15 +6,15 @@ use crate::render::canvas::Canvas;
 use crate::render::canvas::text;
 use crate::render::canvas::theme::Theme;
 use crate::render::film::show::Show;
-use crate::render::scene::Domain;
 use crate::render::map::panel;
 use crate::render::map::path::{Pen, Track};
-use crate::render::page::colorbar;
 use crate::render::page::chart::{self, Chart};
+use crate::render::page::colorbar;
 use crate::render::page::layout::{Contents, Layout};
 use crate::render::page::masthead::Masthead;
 use crate::render::page::scale::{LevelScale, Spacing, widest_tick};
 use crate::render::scene::ContourPanel;
+use crate::render::scene::Domain;
 use crate::render::scenes::stack::{BOARD_LINES, Pace, draw_board};
 pub use crate::render::scenes::stack::{Ball, Moving, MovingLayer, Position};
 

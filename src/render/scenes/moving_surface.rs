@@ -12,8 +12,8 @@ use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Canvas, Rect, TextStyle};
 use crate::render::film::show::Show;
 use crate::render::map::panel;
-use crate::render::page::colorbar;
 use crate::render::page::chart::{self, Chart};
+use crate::render::page::colorbar;
 use crate::render::page::layout::Layout;
 use crate::render::page::masthead::Masthead;
 use crate::render::page::place::arrange;
@@ -21,13 +21,13 @@ use crate::render::page::scale::LevelScale;
 use crate::render::scene::{Clock, ContourPanel, Film};
 use crate::render::scenes::stack::{BOARD_LINES, Ball, Moving, Pace, Position, draw_board};
 use crate::render::scenes::surface::SurfaceLook;
-use crate::render::surface3d::paint::surface_color;
 use crate::render::surface3d::axes::Axes;
 use crate::render::surface3d::flight::Flight;
 use crate::render::surface3d::framing;
 use crate::render::surface3d::heightfield::{HeightField, Marks};
 use crate::render::surface3d::horizon::Horizon;
 use crate::render::surface3d::paint::Paint;
+use crate::render::surface3d::paint::surface_color;
 use crate::render::surface3d::scale;
 use crate::render::surface3d::stand::{
     Ground, Stand, Studio, When, box_width, focus, nodes, passes,
@@ -234,7 +234,15 @@ impl Show for MovingSurface<'_> {
         self.masthead.draw(canvas, layout, theme);
         panel::draw_heading(canvas, &moving.panel, &layout.panels[0], layout, theme, None);
         if let Some(place) = layout.colorbar {
-            colorbar::draw_ramp(canvas, place, &moving.value_label, layout, &self.scale, &|t| surface_color(theme, t), theme);
+            colorbar::draw_ramp(
+                canvas,
+                place,
+                &moving.value_label,
+                layout,
+                &self.scale,
+                &|t| surface_color(theme, t),
+                theme,
+            );
         }
         for chart in &self.charts {
             chart.draw_static(canvas, theme, chart::Future::Faint)?;

@@ -6,11 +6,11 @@ use crate::error::{Error, Result};
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::film::show::Show;
-use crate::render::scene::Domain;
 use crate::render::map::path::{Pen, Track};
 use crate::render::page::scale::significant;
 use crate::render::page::timeline::Timeline;
 use crate::render::page::{Furniture, Page};
+use crate::render::scene::Domain;
 use crate::render::scene::{Pacing, PathPoint, Strip};
 
 use crate::render::page::axes::{Axes, draw_heading, frame_in, gutters, heading_height};

@@ -8,10 +8,10 @@ use super::still::Figure;
 use crate::error::{Error, Result};
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
-use crate::render::scene::Domain;
 use crate::render::page::axes::{Axes, draw_heading, frame_in, gutters, heading_height};
 use crate::render::page::scale::significant;
 use crate::render::page::{Furniture, Page};
+use crate::render::scene::Domain;
 use crate::render::scene::{Pacing, Strip};
 
 /// One path's spectrum.

@@ -7,8 +7,8 @@ use crate::render::canvas::theme::Theme;
 use crate::render::film::show::Show;
 use crate::render::map::panel;
 use crate::render::page;
-use crate::render::page::colorbar;
 use crate::render::page::chart::{self, Chart};
+use crate::render::page::colorbar;
 use crate::render::page::layout::Layout;
 use crate::render::page::masthead::Masthead;
 use crate::render::page::place::arrange;
@@ -16,13 +16,13 @@ use crate::render::page::readout;
 use crate::render::page::scale::LevelScale;
 use crate::render::page::timeline::Timeline;
 use crate::render::scene::Film;
-use crate::render::surface3d::paint::surface_color;
 use crate::render::surface3d::axes::Axes;
 use crate::render::surface3d::flight::{CameraPath, Flight};
 use crate::render::surface3d::framing;
 use crate::render::surface3d::heightfield::HeightField;
 use crate::render::surface3d::horizon::Horizon;
 use crate::render::surface3d::paint::Paint;
+use crate::render::surface3d::paint::surface_color;
 use crate::render::surface3d::scale::{self, Heights};
 use crate::render::surface3d::stand::{
     Ground, Stand, Studio, When, box_width, focus, inside, nodes, passes,
@@ -209,7 +209,15 @@ impl Show for SurfaceFilm<'_> {
             panel::draw_heading(canvas, p, place, layout, theme, key);
         }
         if let Some(place) = layout.colorbar {
-            colorbar::draw_ramp(canvas, place, &self.film.value_label, layout, &self.scale, &|t| surface_color(theme, t), theme);
+            colorbar::draw_ramp(
+                canvas,
+                place,
+                &self.film.value_label,
+                layout,
+                &self.scale,
+                &|t| surface_color(theme, t),
+                theme,
+            );
         }
         for chart in &self.charts {
             chart.draw_static(canvas, theme, chart::Future::Faint)?;

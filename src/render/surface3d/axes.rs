@@ -13,10 +13,10 @@ use crate::render::canvas::color::Color;
 use crate::render::canvas::text::CAP_HEIGHT;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
-use crate::render::scene::Domain;
 use crate::render::page::layout::Type;
 use crate::render::page::scale::{LevelScale, Spacing, log_ticks, number, significant, ticks};
 use crate::render::scene::ContourPanel;
+use crate::render::scene::Domain;
 
 /// Ticks and labels of one box.
 #[derive(Debug, Clone)]

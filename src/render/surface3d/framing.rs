@@ -2,7 +2,7 @@
 //! the box is as high as looks natural; on a high or square one, and for surfaces side by side, the
 //! width bounds the picture and the height is free, so the relief may be bolder.
 
-use super::camera::fit;
+use super::camera::{fit, middle};
 use super::flight::CameraPath;
 use super::vec3::Vec3;
 

@@ -9,8 +9,8 @@
 use super::spline;
 use super::vec3::{Vec3, unit};
 use crate::render::map::field::fill_holes;
-use crate::render::scene::Domain;
 use crate::render::page::scale::LevelScale;
+use crate::render::scene::Domain;
 use crate::render::scene::{ContourPanel, Grid};
 
 /// How far above the floor the least value stands, as a share of the relief.

@@ -3,9 +3,8 @@
 use tiny_skia::PathBuilder;
 
 use super::axes::{Axes, Ink};
-use super::camera::{Camera, OVERVIEW, View, fit};
+use super::camera::{Camera, OVERVIEW, View, fit, middle};
 use super::flight::{CameraPath, Flight};
-use super::framing;
 use super::heightfield::HeightField;
 use super::horizon::LightMap;
 use super::paint::{Light, Paint};
@@ -105,7 +104,7 @@ pub fn inside(axes: &Axes, v: Rect, font: &Type, s: f32) -> [f32; 4] {
 /// One lens for all of `stands`, the longest that shows every box whole; sets where their middles
 /// are. `relief` is the boxes' height.
 pub fn focus(stands: &mut [Stand], way: &CameraPath, relief: f32, font: &Type, s: f32) -> f32 {
-    let views = way.overviews(framing::middle(relief));
+    let views = way.overviews(middle(relief));
     let fits: Vec<(f32, [f32; 2])> = stands
         .iter()
         .map(|stand| {

@@ -9,9 +9,9 @@ use super::vec3::{Vec3, add, scale};
 use crate::render::canvas::Rect;
 use crate::render::canvas::color::Color;
 use crate::render::canvas::theme::Theme;
-use crate::render::scene::Domain;
 use crate::render::map::path::Track;
 use crate::render::page::scale::LevelScale;
+use crate::render::scene::Domain;
 use crate::render::scene::{Clock, ContourPanel};
 
 /// Steps from the oldest to the newest part of the tail.

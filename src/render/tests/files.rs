@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::render::canvas::theme::Theme;
-use crate::render::film::show::{self, Show};
 use crate::render::encode::palette::Dither;
+use crate::render::film::show::{self, Show};
 use crate::render::film::{Format, Output, stream_show, write_show};
-use crate::render::scenes::contour;
 use crate::render::scene::Film;
+use crate::render::scenes::contour;
 use crate::render::scenes::contour::ContourFilm;
 use crate::render::tests::golden::{film, output, panel, read_png, render, two_panels};
 
@@ -162,7 +162,9 @@ fn numbered_files_are_the_frames_and_a_sheet_has_nine_of_them() {
     }
     assert_eq!(std::fs::read_dir(folder.path().join("new")).unwrap().count(), 7);
     let films = output(&folder.path().join("%03d.gif"), (400, 226), 7, 25);
-    assert!(contour::write(&film, &films, &mut |_, _| {}).unwrap_err().to_string().contains("%05d"));
+    assert!(
+        contour::write(&film, &films, &mut |_, _| {}).unwrap_err().to_string().contains("%05d")
+    );
 
     let [poster, page] = ["poster.png", "page.png"].map(|name| folder.path().join(name));
     let out = Output {
@@ -175,7 +177,8 @@ fn numbered_files_are_the_frames_and_a_sheet_has_nine_of_them() {
     assert!(read_png(&poster).0 == read_png(&folder.path().join("new/007.png")).0);
     let (_, w, h) = read_png(&page);
     assert!(w > 600 && w < 700 && h > 339 && h < 460, "{w}x{h}");
-    let refusal = |out: Output| contour::write(&film, &out, &mut |_, _| {}).unwrap_err().to_string();
+    let refusal =
+        |out: Output| contour::write(&film, &out, &mut |_, _| {}).unwrap_err().to_string();
     assert!(refusal(Output { poster: Some("a.mp4".into()), ..out.clone() }).contains("move"));
     assert!(refusal(Output { contact_sheet: Some("a.svg".into()), ..out }).contains(".png"));
 }

@@ -8,12 +8,12 @@ use crate::render::canvas::raster::Raster;
 use crate::render::canvas::theme::Theme;
 use crate::render::film::show;
 use crate::render::film::{Format, Output, RenderReport};
-use crate::render::scenes::contour::write;
 use crate::render::scene::{
     ContourPanel, CurveFigure, CurveStyle, Film, Grid, Pacing, PathPoint, Quantity, Series, Split,
     Strip,
 };
 use crate::render::scenes::contour::ContourFilm;
+use crate::render::scenes::contour::write;
 use crate::render::scenes::curve;
 
 /// Two wells, and a path that spirals into the left one.

@@ -4,9 +4,9 @@ use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::page::layout::Layout;
 use crate::render::page::readout;
 use crate::render::page::scale::{fixed, significant};
+use crate::render::scenes::race::RaceClock;
 use crate::render::scenes::race::film::RaceFilm;
 use crate::render::scenes::race::standings::{Standing, standings};
-use crate::render::scenes::race::{Race, RaceClock};
 
 fn row_height(layout: &Layout) -> f32 {
     2.45 * layout.font.label

@@ -5,17 +5,17 @@ use crate::render::canvas::text;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Canvas, Rect};
 use crate::render::film::show::Show;
-use crate::render::scene::Domain;
 use crate::render::map::panel;
 use crate::render::map::path::{Pen, Track};
 use crate::render::page;
-use crate::render::page::colorbar;
 use crate::render::page::chart::{self, Chart};
+use crate::render::page::colorbar;
 use crate::render::page::layout::{Contents, Layout};
 use crate::render::page::masthead::Masthead;
 use crate::render::page::readout;
 use crate::render::page::scale::{LevelScale, widest_tick};
 use crate::render::page::timeline::Timeline;
+use crate::render::scene::Domain;
 use crate::render::scene::{Clock, ContourPanel, Pacing};
 use crate::render::scenes::race::standings::{Record, standings};
 use crate::render::scenes::race::{Race, RaceClock, RaceLayout, Racer, board_size};
@@ -86,9 +86,7 @@ impl<'a> RaceFilm<'a> {
         let size = [width, height];
         let (masthead, layout, board) =
             Masthead::above(&race.title, &race.caption, size, theme, |[width, height]| match one {
-                true => {
-                    Layout::with_board(width, height, theme.scale, &contents, board_size(race))
-                }
+                true => Layout::with_board(width, height, theme.scale, &contents, board_size(race)),
                 false => (Layout::scaled(width, height, theme.scale, &contents), Rect::default()),
             });
         let frame_of = |k: usize| layout.panels[if one { 0 } else { k }].frame;

@@ -3,7 +3,6 @@
 use crate::render::canvas::color::{Color, ink_on};
 use crate::render::canvas::text;
 use crate::render::canvas::{Align, Canvas, TextStyle};
-use crate::render::map::panel;
 use crate::render::map::path::Track;
 use crate::render::scenes::race::film::RaceFilm;
 use crate::render::scenes::race::standings::{finish, standings};
@@ -23,8 +22,7 @@ impl RaceFilm<'_> {
         canvas.disc(x, y, radius + 2.6 * s, Color::hex(0x0b1219));
         canvas.disc(x, y, radius + 1.5 * s, Color::hex(0xffffff));
         canvas.disc(x, y, radius, color);
-        let style =
-            TextStyle::new(0.92 * font.small, ink_on(color)).bold().align(Align::Center);
+        let style = TextStyle::new(0.92 * font.small, ink_on(color)).bold().align(Align::Center);
         let drop = 0.5 * text::CAP_HEIGHT * style.size;
         canvas.text(&format!("{place}"), x, y + drop, &style);
     }
