@@ -9,13 +9,14 @@ use lossreel::render::film::show::Show;
 use lossreel::render::scene::{CurveStyle, Film, Relief};
 use lossreel::render::scenes::boundary::BoundaryShow;
 use lossreel::render::scenes::contour::ContourFilm;
+use lossreel::render::scenes::curve::CurveShow;
 use lossreel::render::scenes::heatmap::{Heatmap, HeatmapShow};
 use lossreel::render::scenes::histograms::HistogramShow;
 use lossreel::render::scenes::moving_map::MovingFilm;
 use lossreel::render::scenes::moving_surface::MovingSurface;
 use lossreel::render::scenes::race::{RaceClock, RaceFilm, RaceLayout};
 use lossreel::render::scenes::shadow::ShadowShow;
-use lossreel::render::scenes::still::Still;
+use lossreel::render::scenes::spectrum::SpectrumShow;
 use lossreel::render::scenes::surface::SurfaceFilm;
 use lossreel::stages::film::{
     ArrowChoice, Extras, PanelSource, contour_told, curves, curves_of_files,
@@ -301,7 +302,8 @@ impl Options {
             curves_of_files(&named.collect::<Vec<_>>(), request.title)?
         };
         figure.style = if self.twin { CurveStyle::Twin } else { CurveStyle::Stacked };
-        deliver(&Still::for_output(&figure, output)?)
+        let (_, size) = output.check()?;
+        deliver(&CurveShow::new(&figure, &output.theme, size)?)
     }
 
     /// The spectra of the paths.
@@ -309,7 +311,8 @@ impl Options {
         let runs: Vec<(String, Run)> =
             request.runs.iter().enumerate().map(|(i, r)| (request.name(i), r.clone())).collect();
         let figure = spectrum::gather(&runs, request.plane, request.title)?;
-        deliver(&Still::for_output(&figure, output)?)
+        let (_, size) = output.check()?;
+        deliver(&SpectrumShow::new(&figure, &output.theme, size)?)
     }
 
     /// A quantity of a surface's cells.

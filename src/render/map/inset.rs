@@ -31,8 +31,7 @@ impl<'a> InsetView<'a> {
         if side < 5.0 * page.font.small {
             return None;
         }
-        let style =
-            TextStyle::new(0.92 * page.font.small, page.theme.text);
+        let style = TextStyle::new(0.92 * page.font.small, page.theme.text);
         let width =
             side.max((style.width(&inset.title) + 1.2 * page.font.small).min(0.6 * frame.w));
         let gap = 8.0 * page.px_scale;

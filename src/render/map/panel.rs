@@ -26,7 +26,7 @@ pub(in crate::render) fn draw(
     path_px: &[(f32, f32)],
 ) {
     draw_map(canvas, panel, place.frame, page, scale, Some(path_px));
-    Axes::of_panel(panel, place, page).draw(canvas);
+    Axes::of_panel(panel, Domain::of(panel), place, page).draw(canvas);
 }
 
 /// The surface alone in `frame`, without axes and without labels on the contour lines: on a surface that
@@ -140,7 +140,8 @@ fn draw_contours(
         (vec![], lines)
     };
     for (index, level) in scale.levels.iter().enumerate() {
-        let (alpha, width) = if scale::is_power_of_ten(*level) { (0.62, 1.15) } else { (0.38, 0.85) };
+        let (alpha, width) =
+            if scale::is_power_of_ten(*level) { (0.62, 1.15) } else { (0.38, 0.85) };
         let stroke = Stroke::solid(theme.contour.alpha(alpha), (width * px_scale).max(0.5));
         for line in lines.iter().filter(|line| line.level == index) {
             canvas.line(&simplify(&line.points, 0.04), &stroke);

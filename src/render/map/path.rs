@@ -8,6 +8,7 @@ use crate::render::canvas::color::Color;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Canvas, Cap, Rect, Stroke, polyline};
 use crate::render::map::pchip::Pchip;
+use crate::render::page::Page;
 use crate::render::scene::{Clock, Domain, PathPoint};
 
 /// A path in the pixels of a frame.
@@ -32,6 +33,13 @@ pub struct Pen<'a> {
     pub px_scale: f32,
     /// For how many epochs the tail fades.
     pub fade: f64,
+}
+
+impl<'a> Pen<'a> {
+    /// The pen for a path on `page`: its tail fades over about a fifth of the film.
+    pub fn new(page: &Page<'a>, color: Color) -> Self {
+        Self { color, theme: page.theme, px_scale: page.px_scale, fade: 0.22 * page.span() }
+    }
 }
 
 impl Track {
@@ -80,10 +88,17 @@ impl Track {
                     track.dense.push((t, px(x_of.at(t), y_of.at(t))));
                 }
             }
-            if ends || track.dense.last().is_none_or(|(_, last)| apart(*last, here) > 0.5 * px_scale) {
+            if ends
+                || track.dense.last().is_none_or(|(_, last)| apart(*last, here) > 0.5 * px_scale)
+            {
                 track.dense.push((epoch, here));
             }
-            if ends || track.snapshots.last().is_none_or(|(_, last)| apart(*last, here) > 8.0 * px_scale) {
+            if ends
+                || track
+                    .snapshots
+                    .last()
+                    .is_none_or(|(_, last)| apart(*last, here) > 8.0 * px_scale)
+            {
                 track.snapshots.push((epoch, here));
             }
         }

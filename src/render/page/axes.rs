@@ -1,27 +1,15 @@
 //! The axes of a plot: an outline, ticks with numbers, labels, and a mesh where nothing covers it.
 //!
-//! [`numbers`] decides the ticks of every axis; [`Axes`] draws them around a frame, and
+//! [`numbered_ticks`] decides the ticks of every axis; [`Axes`] draws them around a frame, and
 //! [`crate::render::surface3d::axes`] around a box in space.
 
 use crate::render::canvas::color::Color;
-use crate::render::canvas::text::CAP_HEIGHT;
+use crate::render::canvas::text::{CAP_HEIGHT, Type};
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
 use crate::render::page::Page;
-use crate::render::page::layout::{PanelBox, Type};
-use crate::render::page::scale::{significant, ticks, widest_tick};
+use crate::render::page::layout::PanelBox;
+use crate::render::page::scale::{numbered_ticks, widest_tick};
 use crate::render::scene::{ContourPanel, Domain};
-
-/// The ticks of an axis from `low` to `high` that is `pixels` long, each with its number: one for about
-/// `each` pixels, at least 2 and no more than `most`.
-pub(in crate::render) fn numbers(
-    [low, high]: [f64; 2],
-    pixels: f32,
-    each: f32,
-    most: usize,
-) -> Vec<(f64, String)> {
-    let count = ((pixels / each) as usize).clamp(2, most);
-    ticks(low, high, count).into_iter().map(|v| (v, significant(v, 6))).collect()
-}
 
 /// A frame with its axes.
 pub(in crate::render) struct Axes<'a> {
@@ -77,15 +65,20 @@ pub(in crate::render) fn frame_in(
 }
 
 impl<'a> Axes<'a> {
-    /// The axes of a `panel` at its place on `page`.
-    pub fn of_panel(panel: &'a ContourPanel, place: &PanelBox, page: &'a Page<'a>) -> Self {
+    /// The axes of a `panel` that shows `domain` at its place on `page`.
+    pub fn of_panel(
+        panel: &'a ContourPanel,
+        domain: Domain,
+        place: &PanelBox,
+        page: &'a Page<'a>,
+    ) -> Self {
         let note = if place.equal_scales { "" } else { "  ·  axes not to one scale" };
         let x_label = format!("{}{note}", panel.x_label);
         let shown = place.axis_labels;
         Self {
             page,
             frame: place.frame,
-            domain: Domain::of(panel),
+            domain,
             cell: place.cell,
             x_label: if shown { x_label } else { String::new() },
             y_label: if shown { &panel.y_label } else { "" },
@@ -117,11 +110,11 @@ impl<'a> Axes<'a> {
     }
 
     fn x_numbers(&self) -> Vec<(f64, String)> {
-        numbers(self.domain.x, self.frame.w, 5.5 * self.page.font.small, 7)
+        numbered_ticks(self.domain.x, self.frame.w, 5.5 * self.page.font.small, 7)
     }
 
     fn y_numbers(&self) -> Vec<(f64, String)> {
-        numbers(self.domain.y, self.frame.h, 2.6 * self.page.font.small, 7)
+        numbered_ticks(self.domain.y, self.frame.h, 2.6 * self.page.font.small, 7)
     }
 
     /// Outline, ticks, numbers and labels.

@@ -10,10 +10,10 @@ use plotters::style::ShapeStyle;
 
 use crate::error::{Error, Result};
 use crate::render::canvas::color::Color;
+use crate::render::canvas::text::Type;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle, polyline};
 use crate::render::page::Page;
-use crate::render::page::layout::Type;
 use crate::render::page::plotters_canvas::{SUB, Subpixel};
 use crate::render::page::scale::{log_ticks, significant, ticks};
 use crate::render::scene::{Quantity, Series, Split};

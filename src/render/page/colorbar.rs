@@ -87,6 +87,11 @@ impl<'a> ColorBar<'a> {
         }
     }
 
+    /// Draws it in `bar` beside panels with headings: on a narrow page they leave its title no room.
+    pub fn draw_beside_panels(&self, canvas: &mut dyn Canvas, bar: Rect, page: &Page) {
+        self.draw(canvas, bar, page, page.rect.w >= 480.0);
+    }
+
     /// Draws it in `bar`; the title above it, beginning there where it fits, else ending at the page's
     /// edge, has room only where `titled`.
     pub fn draw(&self, canvas: &mut dyn Canvas, bar: Rect, page: &Page, titled: bool) {
@@ -94,7 +99,8 @@ impl<'a> ColorBar<'a> {
         let mut bar = bar;
         if self.lines == Lines::Beside {
             // A number may stand at the very top.
-            bar = Rect { y: bar.y + 0.5 * page.font.small, h: bar.h - 0.5 * page.font.small, ..bar };
+            bar =
+                Rect { y: bar.y + 0.5 * page.font.small, h: bar.h - 0.5 * page.font.small, ..bar };
         }
         let point = 0.8 * bar.w; // the height of a clipping point, taken off the bar
         let mut body = bar;

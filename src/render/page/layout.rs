@@ -9,35 +9,10 @@
 //! it fills the cell and its x label says that the axes are not to one scale.
 
 use crate::render::canvas::Rect;
-use crate::render::canvas::text::{self, Weight};
+use crate::render::canvas::text::{self, Type, Weight};
 use crate::render::page::Page;
 use crate::render::page::scale::widest_tick;
 use crate::render::scene::{ContourPanel, Domain};
-
-/// Sizes of type in pixels.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Type {
-    /// The headline.
-    pub title: f32,
-    /// A panel's title.
-    pub heading: f32,
-    /// Axis labels, read-out.
-    pub label: f32,
-    /// Ticks, caption, contour labels.
-    pub small: f32,
-}
-
-impl Type {
-    /// The sizes at `px_scale` pixels a design pixel; never smaller than can be read.
-    pub(in crate::render) fn scaled(px_scale: f32) -> Self {
-        Self {
-            title: (29.0 * px_scale).max(11.0),
-            heading: (19.0 * px_scale).max(9.5),
-            label: (16.0 * px_scale).max(8.5),
-            small: (14.5 * px_scale).max(8.0),
-        }
-    }
-}
 
 /// Where one panel's parts stand.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -182,8 +157,7 @@ impl Layout {
         // A single surface on a wide page has its charts and its read-out beside it.
         let n = panels.len();
         let roomy = room_h >= 300.0 && room_w >= 420.0;
-        let beside =
-            n == 1 && page.rect.w > 1.3 * page.rect.h && roomy && (strip || has_path);
+        let beside = n == 1 && page.rect.w > 1.3 * page.rect.h && roomy && (strip || has_path);
         let strip_h = if strip && !beside { (0.24 * body.h).max(7.0 * font.small) } else { 0.0 };
         let side_w = match (beside, strip) {
             (false, _) => 0.0,
@@ -256,8 +230,7 @@ impl<'a> Cells<'a> {
         let [room_w, room_h] = page.room();
         let axis_labels = room_h >= 240.0 && room_w >= 320.0;
         let titled = contents.panels.iter().any(|p| !p.title.is_empty());
-        let subtitles =
-            contents.panels.iter().any(|p| !p.subtitle.is_empty()) && room_h >= 240.0;
+        let subtitles = contents.panels.iter().any(|p| !p.subtitle.is_empty()) && room_h >= 240.0;
         let label = if axis_labels { 1.6 * font.label } else { 0.0 };
         let heading = if titled { 1.65 * font.heading } else { 0.4 * font.small };
         let subtitle = if subtitles { 1.45 * font.small } else { 0.0 };

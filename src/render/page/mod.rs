@@ -15,14 +15,15 @@ pub mod scale;
 pub mod timeline;
 
 use crate::error::Result;
+use crate::render::canvas::text::Type;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::film::show::Show;
 use crate::render::page::chart::{Chart, Future};
-use crate::render::page::layout::{Layout, Type};
+use crate::render::page::layout::Layout;
 use crate::render::page::scale::{significant, thousands};
 use crate::render::page::timeline::Timeline;
-use crate::render::scene::{Clock, Pacing, Quantity, Series};
+use crate::render::scene::{Clock, Pacing, Quantity, Series, Strip};
 
 /// What a page has beside its scene; what is empty takes no room.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +42,21 @@ pub(in crate::render) struct PageSpec<'a> {
     pub pacing: Pacing,
     /// How long the last picture stands, in seconds.
     pub hold_secs: f64,
+}
+
+impl<'a> PageSpec<'a> {
+    /// The page of a film.
+    pub fn film(
+        title: &'a str,
+        caption: &'a str,
+        strip: &'a Strip,
+        pacing: &Pacing,
+        hold_secs: f64,
+    ) -> Self {
+        let (series, time_label) = (&strip.series, pacing.clock.unit());
+        let pacing = pacing.clone();
+        Self { title, caption, series, time_label, pacing, hold_secs, ..Self::default() }
+    }
 }
 
 /// The picture or film that a scene is made ready for.
@@ -133,12 +149,7 @@ impl<'a> Page<'a> {
 
     /// The strip of charts gives way below 300 pixels of height or 420 of width, the caption below 220
     /// or 300 (at the usual size of type).
-    fn scaled(
-        spec: PageSpec<'a>,
-        timeline: Timeline,
-        screen: Screen<'a>,
-        type_scale: f32,
-    ) -> Self {
+    fn scaled(spec: PageSpec<'a>, timeline: Timeline, screen: Screen<'a>, type_scale: f32) -> Self {
         let [width, height] = screen.size.map(|n| n as f32);
         let theme = screen.theme;
         let lines = |width: f32, font: &Type, margin: f32| {
@@ -208,6 +219,11 @@ impl<'a> Page<'a> {
     /// Width and height of the picture with type of the usual size.
     pub(in crate::render) fn room(&self) -> [f32; 2] {
         self.room
+    }
+
+    /// Whether there is room for the labels of axes.
+    pub(in crate::render) fn axis_labels(&self) -> bool {
+        self.room[1] >= 240.0
     }
 
     /// How long training takes, in the clock's unit.

@@ -53,7 +53,11 @@ pub(in crate::render) fn loss(value: f64) -> String {
 
 /// Where the read-out of a panel goes, and whether that is on a plate in the frame, away from the
 /// path; `None` where there is no room.
-pub(in crate::render) fn place(panel: &PanelBox, page: &Page, path_px: &[(f32, f32)]) -> Option<(Rect, bool)> {
+pub(in crate::render) fn place(
+    panel: &PanelBox,
+    page: &Page,
+    path_px: &[(f32, f32)],
+) -> Option<(Rect, bool)> {
     let beside = panel.readout.map(|rect| (rect, false));
     beside.or_else(|| corner(panel.frame, page, path_px).map(|rect| (rect, true)))
 }
@@ -104,6 +108,19 @@ pub(in crate::render) fn free_corner(
         }
     }
     Rect::new(best.0, best.1, w, h)
+}
+
+/// Draws `rows` where [`place`] finds room for them.
+pub(in crate::render) fn draw_at(
+    canvas: &mut dyn Canvas,
+    panel: &PanelBox,
+    page: &Page,
+    path_px: &[(f32, f32)],
+    rows: &[Row],
+) {
+    if let Some((rect, on_plate)) = place(panel, page, path_px) {
+        draw(canvas, rect, on_plate, rows, page);
+    }
 }
 
 /// Draws `rows` in `place`: as a list beside a frame or on a plate inside it, stacked where the
@@ -164,13 +181,7 @@ fn draw_list(
 }
 
 /// In a narrow place: each name over its value, the epoch large.
-fn draw_stack(
-    canvas: &mut dyn Canvas,
-    place: Rect,
-    rows: &[Row],
-    size: f32,
-    theme: &Theme,
-) {
+fn draw_stack(canvas: &mut dyn Canvas, place: Rect, rows: &[Row], size: f32, theme: &Theme) {
     let name = TextStyle::new(0.92 * size, theme.muted);
     let value = TextStyle::new(1.1 * size, theme.text).bold();
     let mut y = place.y + size;
@@ -185,13 +196,7 @@ fn draw_stack(
 
 /// Side by side, the name over the value; the step, the learning rate, then the third give way, and
 /// then whatever stands last.
-fn draw_columns(
-    canvas: &mut dyn Canvas,
-    place: Rect,
-    rows: &[Row],
-    size: f32,
-    theme: &Theme,
-) {
+fn draw_columns(canvas: &mut dyn Canvas, place: Rect, rows: &[Row], size: f32, theme: &Theme) {
     let name = TextStyle::new(0.92 * size, theme.muted);
     let value = TextStyle::new(1.1 * size, theme.text).bold();
     let mut shown: Vec<&(&str, String)> = rows.iter().collect();
@@ -219,13 +224,7 @@ fn draw_columns(
 }
 
 /// In one line, as much as fits.
-fn draw_line(
-    canvas: &mut dyn Canvas,
-    place: Rect,
-    rows: &[Row],
-    size: f32,
-    theme: &Theme,
-) {
+fn draw_line(canvas: &mut dyn Canvas, place: Rect, rows: &[Row], size: f32, theme: &Theme) {
     let style = TextStyle::new(size, theme.text);
     let mut line = String::new();
     // What a reader asks for first.
