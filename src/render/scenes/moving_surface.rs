@@ -210,7 +210,7 @@ mod tests {
     use super::*;
     use crate::render::film::show;
     use crate::render::scene::{ContourPanel, Grid, PathPoint};
-    use crate::render::scenes::stack::MovingLayer;
+    use crate::render::scenes::stack::{Ball, MovingLayer};
     use crate::render::surface3d::flight::CameraPath;
     use crate::render::tests::golden::assert_golden_frame;
     use crate::render::tests::words::assert_legible;

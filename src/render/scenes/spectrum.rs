@@ -119,7 +119,7 @@ impl SpectrumFigure {
     }
 
     fn draw_bars(&self, canvas: &mut dyn Canvas, page: &Page, cell: Rect) {
-        let (font, theme, px_scale) = (page.font, page.theme, page.px_scale);
+        let (font, theme) = (page.font, page.theme);
         let bars = self.paths.iter().map(|p| p.explained.len()).max().unwrap_or(1).min(BARS);
         let null = &self.paths[0].null;
         let first = |shares: &[f64]| shares.first().copied().unwrap_or(0.0);
