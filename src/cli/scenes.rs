@@ -117,6 +117,8 @@ pub enum SceneName {
     Moving,
     /// Several runs on one plane, with the finishing order.
     Race,
+    /// Several runs' snapshots placed by the distances between them (`lossreel plane --snapshot-map`).
+    Map,
 }
 
 impl Options {
@@ -153,6 +155,7 @@ impl Options {
                 View::Space => Some(look.view()?),
             }),
             SceneName::Race => Scene::Race(self.layout, parse_goal(&self.goal)?),
+            SceneName::Map => Scene::Map,
         })
     }
 }

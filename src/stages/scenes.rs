@@ -19,6 +19,7 @@ use crate::render::film::{self, Output, RenderReport};
 use crate::render::scene::{CurveFigure, CurveStyle, Film};
 use crate::render::scenes::boundary::{BoundaryFilm, BoundaryShow};
 use crate::render::scenes::contour::ContourFilm;
+use crate::render::scenes::curve::CurveShow;
 use crate::render::scenes::heatmap::{Heatmap, HeatmapShow};
 use crate::render::scenes::histograms::{HistogramFilm, HistogramShow};
 use crate::render::scenes::moving_map::{Moving, MovingFilm};
@@ -26,9 +27,8 @@ use crate::render::scenes::moving_surface::MovingSurface;
 use crate::render::scenes::race::standings::Goal;
 use crate::render::scenes::race::{Race, RaceClock, RaceFilm, RaceLayout};
 use crate::render::scenes::shadow::{ShadowFilm, ShadowShow};
-use crate::render::scenes::snapshot_map::MapFigure;
-use crate::render::scenes::spectrum::SpectrumFigure;
-use crate::render::scenes::still::Still;
+use crate::render::scenes::snapshot_map::{MapFigure, MapShow};
+use crate::render::scenes::spectrum::{SpectrumFigure, SpectrumShow};
 use crate::render::scenes::surface::{SurfaceFilm, SurfaceLook};
 use crate::render::surface3d::flight::CameraPath;
 use crate::render::surface3d::scale::Heights;
@@ -390,8 +390,8 @@ impl SceneData {
                 let look = view.look(film.panels.iter().any(|p| !p.path.is_empty()), output)?;
                 draw(&SurfaceFilm::new(film, &look, theme, size, frames, fps)?)
             }
-            Self::Curve(figure) => draw(&Still::for_output(figure, output)?),
-            Self::Spectrum(figure) => draw(&Still::for_output(figure, output)?),
+            Self::Curve(figure) => draw(&CurveShow::new(figure, theme, size)?),
+            Self::Spectrum(figure) => draw(&SpectrumShow::new(figure, theme, size)?),
             Self::Heatmap(map) => draw(&HeatmapShow::new(map, theme, size, frames, fps)?),
             Self::Histograms(film) => draw(&HistogramShow::new(film, theme, size, frames, fps)?),
             Self::Shadow(film) => draw(&ShadowShow::new(film, theme, size, frames, fps)?),

@@ -9,11 +9,11 @@ pub mod moving_map;
 pub mod moving_surface;
 pub mod race;
 pub mod shadow;
+pub mod snapshot_map;
 pub mod spectrum;
 pub mod stack;
-pub mod still;
 pub mod surface;
-pub mod twin;
+mod twin;
 
 #[cfg(test)]
 mod tests;

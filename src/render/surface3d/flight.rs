@@ -351,7 +351,7 @@ mod tests {
         use crate::render::page::scale::LevelScale;
         use crate::render::scene::{Clock, ContourPanel, Grid, PathPoint};
         use crate::render::surface3d::trail::Trail;
-        use crate::render::surface3d::vantage;
+        use crate::render::surface3d::viewpoint;
 
         // Hills and hollows of all sizes, and a path through the hollows and over the hills.
         let xs: Vec<f64> = (0..51).map(|i| f64::from(i) / 25.0 - 1.0).collect();
@@ -387,7 +387,7 @@ mod tests {
                 let [u, v] = ball(share);
                 let top = add(field.surface(u, v), [0.0, 0.0, 0.05]);
                 following += 1;
-                seen += i32::from(vantage::visible(&field, top, view.eye));
+                seen += i32::from(viewpoint::visible(&field, top, view.eye));
             }
         }
         assert!(following > 150 && seen >= following * 97 / 100, "{seen} of {following}");

@@ -39,7 +39,7 @@ pub struct Scene<'a> {
     /// The colours of the solids' materials.
     pub materials: &'a [Light],
     /// Pixels a design pixel.
-    pub s: f32,
+    pub px_scale: f32,
     /// About how wide the mesh's quads are, in box units.
     pub quad: f32,
     /// The distance of two stripes of a hatching in box units.
@@ -256,7 +256,7 @@ fn add_tile(
         between: scene.between,
         camera,
         lamps,
-        s: scene.s,
+        s: scene.px_scale,
         stripes: scene.stripes,
     };
     let painter = Painter { shader, floor: Floor::new(scene.field, camera), scene };

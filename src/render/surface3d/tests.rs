@@ -40,7 +40,7 @@ fn picture(panel: &ContourPanel, solids: &Solids, azimuth: f32, size: [usize; 2]
         between: 0.0,
         solids,
         materials: &materials,
-        s: 0.5,
+        px_scale: 0.5,
         quad: 0.01,
         stripes: 0.1,
     };

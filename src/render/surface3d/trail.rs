@@ -64,7 +64,7 @@ impl Trail {
     ) -> Self {
         // The track of a flat frame is what is wanted, in thousandths of the box's half sides.
         let frame = Rect::new(0.0, 0.0, 1000.0 * field.half[0], 1000.0 * field.half[1]);
-        let track = Track::with_clock(&panel.path, clock, Domain::of(panel), frame, 1.0);
+        let track = Track::new(&panel.path, clock, Domain::of(panel), frame, 1.0);
         let uv = |&(epoch, (x, y)): &(f64, (f32, f32))| (epoch, [x / frame.w, 1.0 - y / frame.h]);
         let end = track.end().unwrap_or(f64::NEG_INFINITY);
         let known = panel.path.iter().filter(|p| clock.time(p) <= end);

@@ -112,7 +112,8 @@ pub struct Race {
     pub pacing: Pacing,
 }
 
-/// Width and height of the leaderboard in units of the label's size, for [`Layout::with_board`].
-pub fn board_size(race: &Race) -> [f32; 2] {
+/// Width and height of the leaderboard in units of the label's size, for
+/// [`crate::render::page::layout::Layout::with_board`].
+pub(in crate::render) fn board_size(race: &Race) -> [f32; 2] {
     [20.0, 3.9 + 2.45 * race.racers.len() as f32]
 }
