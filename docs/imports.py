@@ -21,7 +21,7 @@ from pathlib import Path
 ORDER = {
     "": "main cli stages spec render landscape record train curvature objective trajectory optim "
         "backend models network weights dataset rng disk parallel names error lib",
-    "render": "scenes film encode surface3d map page scene canvas",
+    "render": "scenes surface3d map page film encode scene canvas",
 }
 
 
