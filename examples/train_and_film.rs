@@ -42,7 +42,7 @@ fn main() -> lossreel::Result<()> {
         let subject = Subject::of_run(&run, None, None)?;
         let set = RunSet::from(run);
         let over = OverPlane::new(&set, 0, &subject, &plane)?;
-        let folder = set.surface_dir("pca");
+        let folder = set.surface_dir("pca")?;
         let (surface, _) = stages::surface::compute(&over, &folder, &request, &stop, &|_, _| ())?;
         stages::surface::path_losses(&set, &over, &surface, sample, &stop, &|_, _| ())?;
         let source = PanelSource::of_run(set.runs()[0].clone(), "pca");

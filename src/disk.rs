@@ -63,13 +63,33 @@ pub(crate) fn remove_temporaries(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(Error::io("list the folder", folder))? {
         let path = entry.map_err(Error::io("list the folder", folder))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // .NAME.PID-COUNT.tmp, as `temporary_beside` makes it
-        let ours = name.strip_prefix('.').and_then(|n| n.strip_suffix(".tmp")).is_some_and(|n| {
-            let numbers = n.rsplit_once('.').and_then(|(_, n)| n.split_once('-'));
-            numbers.is_some_and(|(a, b)| a.parse::<u32>().is_ok() && b.parse::<u64>().is_ok())
-        });
-        if ours {
+        if is_temporary(&name) {
             fs::remove_file(&path).map_err(Error::io("remove a left-over file", &path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether `name` is that of a temporary file of [`write`]: .NAME.PID-COUNT.tmp
+pub(crate) fn is_temporary(name: &str) -> bool {
+    name.strip_prefix('.').and_then(|n| n.strip_suffix(".tmp")).is_some_and(|n| {
+        let numbers = n.rsplit_once('.').and_then(|(_, n)| n.split_once('-'));
+        numbers.is_some_and(|(a, b)| a.parse::<u32>().is_ok() && b.parse::<u64>().is_ok())
+    })
+}
+
+/// Removes the files and folders `names` of `root` that there are, in order.
+pub(crate) fn remove_named(root: &Path, names: &[&str], action: &'static str) -> Result<()> {
+    for name in names {
+        let path = root.join(name);
+        // A link is removed, not what it leads to.
+        let is_folder = fs::symlink_metadata(&path).is_ok_and(|about| about.is_dir());
+        let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        match removed {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io(action, path)(e));
+            }
+            _ => {}
         }
     }
     Ok(())

@@ -242,6 +242,12 @@ pub enum Error {
         /// The run.
         run: String,
     },
+    /// A folder that another process writes a surface into.
+    #[error("another process writes into {}", folder.display())]
+    SurfaceInUse {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A map of snapshots that is not there.
     #[error("{of} has no map `{name}` of its runs' snapshots")]
     NoMap {

@@ -45,7 +45,7 @@
 //! let set = RunSet::from(run);
 //! let over = OverPlane::new(&set, 0, &subject, &plane)?;
 //! let (surface, _) =
-//!     stages::surface::compute(&over, &set.surface_dir("pca"), &request, &stop, &|_, _| ())?;
+//!     stages::surface::compute(&over, &set.surface_dir("pca")?, &request, &stop, &|_, _| ())?;
 //! stages::surface::path_losses(&set, &over, &surface, sample, &stop, &|_, _| ())?;
 //!
 //! // The film.

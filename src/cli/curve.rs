@@ -66,22 +66,23 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     let run = args.target.open_run()?;
     let subject = args.target.subject()?;
     let sample = args.sample.choice(SplitName::Train, None);
-    // Without a place to keep it the curve lives in a temporary folder as long as this command.
-    let scratch = std::env::temp_dir().join(format!("lossreel-curve-{}", std::process::id()));
+    // Without a place to keep it the curve lives in a private temporary folder as long as this command.
+    let mut scratch = None;
     let folder = match (&args.out, &run) {
         (Some(folder), _) => folder.clone(),
-        (None, Some(run)) => run.curve_dir(&args.name),
-        (None, None) => scratch.clone(),
+        (None, Some(run)) => run.curve_dir(&args.name)?,
+        (None, None) => {
+            let folder = tempfile::Builder::new().prefix("lossreel-curve-").tempdir();
+            let folder = folder.map_err(Error::io("make a folder", std::env::temp_dir()))?;
+            scratch.insert(folder).path().to_path_buf()
+        }
     };
     let stop = interrupt::flag();
     let bar = Follow::new(out, "curve", "points");
     let request = CurveRequest { line, axis, sample, replace: args.force };
     let result = compute(&subject, &folder, &request, &stop, &|done, total| bar.on(done, total));
     bar.finish();
-    if folder == scratch {
-        // Only tidiness; the result is in memory.
-        let _ = std::fs::remove_dir_all(&scratch);
-    }
+    drop(scratch);
     let curve = result?;
     out.result(&curve, |w| {
         writeln!(w, "{}, {} {} images", curve.direction, curve.samples, curve.split)?;

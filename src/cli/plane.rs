@@ -188,7 +188,7 @@ fn make(args: &Args) -> Result<(PathBuf, Plane, Option<MapReport>)> {
             let problem = "and no folder for their joint plane";
             return Err(Error::bad_value("RUN", given, problem, "name one: --out outputs/JOINT"));
         };
-        return Ok((run.plane_path(name), of_run(run, &directions, name)?, None));
+        return Ok((run.plane_path(name)?, of_run(run, &directions, name)?, None));
     };
     if directions != Directions::Pca(Centring::Centred) {
         return Err(Error::bad_value(
@@ -202,11 +202,11 @@ fn make(args: &Args) -> Result<(PathBuf, Plane, Option<MapReport>)> {
     let (joint, plane) = joint(folder, &runs, args.origin, name, existing)?;
     let map = || -> Result<MapReport> {
         let map = snapshot_map::compute(&joint, name)?;
-        let written = snapshot_map::map_path(joint.root(), name);
+        let written = snapshot_map::map_path(joint.root(), name)?;
         Ok(MapReport { written, diffusion: map.diffusion, scaling: map.scaling })
     };
     let map = args.snapshot_map.then(map).transpose()?;
-    Ok((joint.plane_path(name), plane, map))
+    Ok((joint.plane_path(name)?, plane, map))
 }
 
 /// What a plane holds, in lines for people.

@@ -69,6 +69,7 @@ fn remedy(error: &Error) -> Option<String> {
             "train them with one train.seed and one [model], or use --origin mean".into()
         }
         Error::NoPlane { .. } => "make it first: lossreel plane RUN".into(),
+        Error::SurfaceInUse { .. } => "wait for it to end, or choose another --name".into(),
         Error::NoMap { .. } => {
             "make one: lossreel plane RUN RUN ... --out JOINT --snapshot-map".into()
         }

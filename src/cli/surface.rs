@@ -27,10 +27,10 @@ pub struct Args {
     #[command(flatten)]
     sample: Sample,
     /// Plane of the run, by name.
-    #[arg(long, default_value = "pca")]
+    #[arg(long, default_value = "pca", conflicts_with = "weights")]
     plane: String,
     /// With --weights: random, or an HDF5 direction file with two directions.
-    #[arg(long, default_value = "random", value_name = "random|FILE")]
+    #[arg(long, default_value = "random", value_name = "random|FILE", conflicts_with = "run")]
     directions: String,
     #[command(flatten)]
     random: Random,
@@ -44,7 +44,7 @@ pub struct Args {
     #[arg(long)]
     name: Option<String>,
     /// With --weights: folder of the surface.
-    #[arg(long, required_unless_present = "run")]
+    #[arg(long, required_unless_present = "run", conflicts_with = "run")]
     out: Option<PathBuf>,
     /// Measure the gradient in the plane at so many points as well, for `render --arrows`; 15x15
     /// without a number.
@@ -131,7 +131,7 @@ fn of_runs(set: &RunSet, args: &Args, request: Request<'_>, out: &Out) -> Result
     let stop = interrupt::flag();
     if let Some(kind) = args.stack {
         let name = args.name.clone().unwrap_or_else(|| format!("{}-{kind}", args.plane));
-        let folder = set.surface_dir(&name);
+        let folder = set.surface_dir(&name)?;
         let split = request.sample.split;
         let request = StackRequest { kind, layers: args.layers, surface: request };
         let (stack, surface) = followed(out, "surfaces", "cells", |on| {
@@ -147,7 +147,7 @@ fn of_runs(set: &RunSet, args: &Args, request: Request<'_>, out: &Out) -> Result
     }
     let suffix = if request.sample.split == SplitName::Test { "-test" } else { "" };
     let name = args.name.clone().unwrap_or_else(|| format!("{}{suffix}", args.plane));
-    let folder = set.surface_dir(&name);
+    let folder = set.surface_dir(&name)?;
     let (store, report) = evaluate(&over, &folder, &request, out)?;
     followed(out, "losses on the path", "snapshots", |on| {
         path_losses(set, &over, &store, request.sample, &stop, on)
@@ -169,9 +169,10 @@ fn of_file(args: &Args, request: Request<'_>, out: &Out) -> Result<()> {
     let folder = args.out.clone().ok_or_else(|| {
         Error::bad_value("--out", "", "not given", "name a folder for the surface")
     })?;
-    plane.write(&folder.join("plane.safetensors"))?;
     let over = OverPlane::of_file(&subject, &plane)?;
     let (store, report) = evaluate(&over, &folder, &request, out)?;
+    // After whatever can be refused: the plane there may be another surface's.
+    plane.write(&folder.join("plane.safetensors"))?;
     measure(&over, &store, &folder, &request, (gradients, report), out)
 }
 

@@ -7,6 +7,7 @@
 
 mod directions;
 mod evaluate;
+mod folder;
 mod gradients;
 mod grid;
 mod paths;

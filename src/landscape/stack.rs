@@ -9,12 +9,12 @@
 //! A layer is a surface like any other, so a stack resumes as its layers do: a cell absent is a cell
 //! not done, in any of them.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::SurfaceStore;
+use super::{SurfaceStore, folder};
 use crate::disk;
 use crate::names::named_enum;
 use crate::{Error, Result};
@@ -71,27 +71,30 @@ pub struct Stack {
 
 impl Stack {
     /// Opens `folder` to evaluate the layers of `about` there: a new folder, or one left half-way
-    /// by the same stack.
+    /// by the same stack. The folder is this process's until the returned lock is dropped.
     ///
     /// # Errors
-    /// [`Error::OtherSurface`] when the folder holds something else and `replace` is false.
-    pub fn begin(folder: &Path, about: StackAbout, replace: bool) -> Result<Self> {
+    /// [`Error::OtherSurface`] when the folder holds something else and `replace` is false; those of
+    /// [`SurfaceStore::begin`] for folders of others.
+    pub fn begin(folder: &Path, about: StackAbout, replace: bool) -> Result<(Self, File)> {
+        folder::check_free(folder)?;
+        let lock = folder::lock(folder)?;
         let path = folder.join("stack.json");
         let stack = Self { folder: folder.to_path_buf(), about };
         if path.exists() || folder.join("grid.json").exists() {
             if path.exists() && Self::open(folder).is_ok_and(|old| old == stack) && !replace {
-                return Ok(stack);
+                return Ok((stack, lock));
             }
             if !replace {
                 let holds = "another surface or stack".into();
                 return Err(Error::OtherSurface { folder: folder.to_path_buf(), holds });
             }
-            fs::remove_dir_all(folder).map_err(Error::io("remove the old surface", folder))?;
         }
+        folder::clear(folder)?;
         let mut text = serde_json::to_string_pretty(&stack.about).expect("a stack is plain data");
         text.push('\n');
         disk::write_bytes(&path, text.as_bytes())?;
-        Ok(stack)
+        Ok((stack, lock))
     }
 
     /// Opens a stack that is there, finished or not.

@@ -1,12 +1,12 @@
 //! A surface on disk: `grid.json` says what it is, `cells.jsonl` gains a line for each cell done,
 //! `paths.jsonl` one for each snapshot whose losses are known.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Grid, PathLosses};
+use super::{Grid, PathLosses, folder};
 use crate::disk::{self, JsonlWriter};
 use crate::objective::Evaluation;
 use crate::record::EvaluatedOn;
@@ -57,37 +57,45 @@ pub struct SurfaceStore {
     pub header: Header,
     /// Cells by index, `None` where not done.
     pub cells: Vec<Option<Cell>>,
+    /// Held by whoever writes.
+    _lock: Option<File>,
 }
 
 impl SurfaceStore {
     /// Opens `folder` to evaluate `header` there: a new folder, or one left half-way by the same
-    /// header.
+    /// header. The folder is this process's until the store is dropped. What is replaced is removed by
+    /// name; files of others stay.
     ///
     /// # Errors
-    /// [`Error::OtherSurface`] when the folder holds another surface and `replace` is false.
+    /// [`Error::OtherSurface`] when the folder holds another surface and `replace` is false,
+    /// [`Error::FolderInUse`] when it holds other files and no surface, [`Error::SurfaceInUse`] when
+    /// another process writes there.
     pub fn begin(folder: &Path, header: Header, replace: bool) -> Result<Self> {
+        folder::check_free(folder)?;
+        let lock = folder::lock(folder)?;
         let path = folder.join("grid.json");
         if folder.join("stack.json").exists() && !replace {
             let holds = "a stack of surfaces".into();
             return Err(Error::OtherSurface { folder: folder.to_path_buf(), holds });
         }
         if path.exists() || folder.join("stack.json").exists() {
-            if replace {
-                fs::remove_dir_all(folder).map_err(Error::io("remove the old surface", folder))?;
-            } else {
-                let old = Self::open(folder)?;
+            if !replace {
+                let mut old = Self::open(folder)?;
                 if old.header == header {
+                    old._lock = Some(lock);
                     return Ok(old);
                 }
                 let holds = format!("a surface of {}", difference(&old.header, &header));
                 return Err(Error::OtherSurface { folder: folder.to_path_buf(), holds });
             }
         }
+        // Cells without a header belong to a surface whose replacement was cut short.
+        folder::clear(folder)?;
         let mut text = serde_json::to_string_pretty(&header).expect("a header is plain data");
         text.push('\n');
         disk::write_bytes(&path, text.as_bytes())?;
         let cells = vec![None; header.grid.len()];
-        Ok(Self { folder: folder.to_path_buf(), header, cells })
+        Ok(Self { folder: folder.to_path_buf(), header, cells, _lock: Some(lock) })
     }
 
     /// Opens a surface that is there, finished or not.
@@ -112,7 +120,7 @@ impl SurfaceStore {
                 .ok_or_else(|| bad(format!("cell {} is not on the grid", cell.k)))?;
             *slot = Some(cell);
         }
-        Ok(Self { folder: folder.to_path_buf(), header, cells })
+        Ok(Self { folder: folder.to_path_buf(), header, cells, _lock: None })
     }
 
     /// The folder.

@@ -120,6 +120,18 @@ impl Run {
         Ok(found)
     }
 
+    /// Removes those that were computed, and nothing else from their folder.
+    ///
+    /// # Errors
+    /// Those of [`Run::curvature`]; [`crate::Error::Io`].
+    pub fn remove_curvatures(&self) -> Result<()> {
+        for record in self.curvature()? {
+            let path = self.curvature_path(record.snapshot);
+            fs::remove_file(&path).map_err(Error::io("remove an old curvature", &path))?;
+        }
+        Ok(())
+    }
+
     /// Writes one.
     pub fn write_curvature(&self, record: &CurvatureRecord) -> Result<()> {
         let mut text = serde_json::to_string_pretty(record).expect("a curvature is plain data");

@@ -16,7 +16,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Existing, FORMAT_VERSION, Run, name_of, plane_path, remove, surface_dir};
+use super::{Existing, FORMAT_VERSION, Run, is_occupied, name_of, plane_path, surface_dir};
 use crate::disk;
 use crate::{Error, Result};
 
@@ -100,7 +100,7 @@ impl Joint {
                 ));
             }
         }
-        let occupied = fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some());
+        let occupied = is_occupied(root)?;
         if occupied && !Self::is_at(root) {
             return Err(Error::FolderInUse { holds_no: "joint plane", path: root.to_path_buf() });
         }
@@ -117,7 +117,7 @@ impl Joint {
                 Ok(_) => return Err(Error::OtherRuns { path: root.to_path_buf() }),
                 Err(error) => return Err(error),
             }
-            remove(root, OWN, "remove the old joint plane's file")?;
+            disk::remove_named(root, OWN, "remove the old joint plane's file")?;
         }
         let mut text = serde_json::to_string_pretty(&about).expect("references are plain data");
         text.push('\n');
@@ -209,12 +209,12 @@ impl Joint {
     }
 
     /// `planes/NAME.safetensors`.
-    pub fn plane_path(&self, name: &str) -> PathBuf {
+    pub fn plane_path(&self, name: &str) -> Result<PathBuf> {
         plane_path(&self.root, name)
     }
 
     /// `surfaces/NAME/`.
-    pub fn surface_dir(&self, name: &str) -> PathBuf {
+    pub fn surface_dir(&self, name: &str) -> Result<PathBuf> {
         surface_dir(&self.root, name)
     }
 }

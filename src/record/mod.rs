@@ -86,8 +86,7 @@ impl Run {
     /// Makes the folder of a new run with `file`, which tells it from other folders, in it.
     fn create_with(root: PathBuf, file: &str, text: &str, existing: Existing) -> Result<Self> {
         let run = Self { root };
-        let occupied = fs::read_dir(&run.root).is_ok_and(|mut entries| entries.next().is_some());
-        if occupied {
+        if is_occupied(&run.root)? {
             if !run.is_run() {
                 return Err(Error::FolderInUse { holds_no: "run", path: run.root });
             }
@@ -95,7 +94,7 @@ impl Run {
                 return Err(Error::RunExists { path: run.root });
             }
             let _lock = run.lock()?;
-            remove(&run.root, OWN, "remove the old run's file")?;
+            crate::disk::remove_named(&run.root, OWN, "remove the old run's file")?;
         }
         fs::create_dir_all(&run.root).map_err(Error::io("make the run folder", &run.root))?;
         crate::disk::write_bytes(&run.root.join(file), text.as_bytes())?;
@@ -173,18 +172,28 @@ impl Run {
     }
 
     /// `planes/NAME.safetensors`.
-    pub fn plane_path(&self, name: &str) -> PathBuf {
+    ///
+    /// # Errors
+    /// Those of [`check_name`].
+    pub fn plane_path(&self, name: &str) -> Result<PathBuf> {
         plane_path(&self.root, name)
     }
 
     /// `surfaces/NAME/`.
-    pub fn surface_dir(&self, name: &str) -> PathBuf {
+    ///
+    /// # Errors
+    /// Those of [`check_name`].
+    pub fn surface_dir(&self, name: &str) -> Result<PathBuf> {
         surface_dir(&self.root, name)
     }
 
     /// `curves/NAME/`.
-    pub fn curve_dir(&self, name: &str) -> PathBuf {
-        self.root.join("curves").join(name)
+    ///
+    /// # Errors
+    /// Those of [`check_name`].
+    pub fn curve_dir(&self, name: &str) -> Result<PathBuf> {
+        check_name("curve", name)?;
+        Ok(self.root.join("curves").join(name))
     }
 
     /// `curvature/`.
@@ -217,6 +226,26 @@ impl Run {
     }
 }
 
+/// Whether a folder holds anything but a lock and what a writer killed at its first file left.
+///
+/// # Errors
+/// [`Error::Io`] for a folder that cannot be listed; one that is missing is not occupied.
+fn is_occupied(root: &Path) -> Result<bool> {
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(Error::io("look into the folder", root)(e)),
+    };
+    for entry in entries {
+        let name = entry.map_err(Error::io("look into the folder", root))?.file_name();
+        let name = name.to_string_lossy();
+        if name != ".lock" && !crate::disk::is_temporary(&name) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// A folder's own name, whatever way leads there.
 fn name_of(root: &Path) -> String {
     let absolute = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
@@ -224,27 +253,43 @@ fn name_of(root: &Path) -> String {
 }
 
 /// `planes/NAME.safetensors` of a run or a joint folder.
-pub fn plane_path(root: &Path, name: &str) -> PathBuf {
-    root.join("planes").join(format!("{name}.safetensors"))
+///
+/// # Errors
+/// Those of [`check_name`].
+pub fn plane_path(root: &Path, name: &str) -> Result<PathBuf> {
+    check_name("plane", name)?;
+    Ok(root.join("planes").join(format!("{name}.safetensors")))
 }
 
 /// `surfaces/NAME/` of a run or a joint folder.
-pub fn surface_dir(root: &Path, name: &str) -> PathBuf {
-    root.join("surfaces").join(name)
+///
+/// # Errors
+/// Those of [`check_name`].
+pub fn surface_dir(root: &Path, name: &str) -> Result<PathBuf> {
+    check_name("surface", name)?;
+    Ok(root.join("surfaces").join(name))
 }
 
-/// Removes the files and folders `names` of `root` that there are, in order.
-fn remove(root: &Path, names: &[&str], action: &'static str) -> Result<()> {
-    for name in names {
-        let path = root.join(name);
-        let removed =
-            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        match removed {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io(action, path)(e));
-            }
-            _ => {}
-        }
+/// Longest name of an artifact, in bytes: with an extension it fits every file system.
+const LONGEST_NAME: usize = 200;
+
+/// Refuses names of planes, surfaces, curves and maps that are not one plain component of a path: such
+/// a name would reach outside the folder that its artifacts belong into.
+///
+/// # Errors
+/// [`Error::BadValue`].
+pub fn check_name(kind: &str, name: &str) -> Result<()> {
+    let plain = !name.is_empty()
+        && name.len() <= LONGEST_NAME
+        && !name.starts_with('.')
+        && !name.chars().any(|c| c.is_control() || "/\\:*?\"<>|".contains(c));
+    if plain {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::bad_value(
+        &format!("name of a {kind}"),
+        format!("{name:?}"),
+        "not one plain name",
+        "use letters, digits, - and _, without / and without a dot in front",
+    ))
 }

@@ -41,9 +41,9 @@ pub fn gather(
             remedy: "train on spirals, moons, rings or gaussians (experiments/spirals.toml)".into(),
         });
     }
-    let plane = Plane::read(&run.run().plane_path(&source.plane))?;
+    let plane = Plane::read(&run.run().plane_path(&source.plane)?)?;
     let path = plane.about.path();
-    let has_surface = run.run().surface_dir(&source.surface).join("grid.json").exists();
+    let has_surface = run.run().surface_dir(&source.surface)?.join("grid.json").exists();
     let (panel, value_label, about_surface) = if has_surface {
         let on = source.open()?;
         let label = format!("{} loss", on.store.header.on.split.adjective());

@@ -78,9 +78,7 @@ pub fn compute(
         return Err(Error::OtherCurvatures { found, path: run.curvature_dir() });
     }
     if known.iter().any(|r| r.of != of) {
-        let folder = run.curvature_dir();
-        std::fs::remove_dir_all(&folder)
-            .map_err(Error::io("remove the old curvatures", &folder))?;
+        run.remove_curvatures()?;
         known.clear();
     }
     let read = RunSnapshots::new(wanted.clone(), subject.network().layout.clone());

@@ -97,7 +97,7 @@ fn run(
     let over = OverPlane::new(&set, 0, &subject, &plane)?;
     let (store, surface) = {
         let on = progress.phase(net, "surface", "cells");
-        let folder = run.surface_dir("pca");
+        let folder = run.surface_dir("pca")?;
         compute(&over, &folder, &request, interrupt, &on).map_err(starts_over)?
     };
     {

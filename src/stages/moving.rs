@@ -21,7 +21,7 @@ pub fn gather(
     title: Option<&str>,
     options: &FilmOptions,
 ) -> Result<Moving> {
-    let stack = Stack::open(&set.surface_dir(surface))?;
+    let stack = Stack::open(&set.surface_dir(surface)?)?;
     let (name, plane) = (plane, set.plane(plane)?);
     let about = &stack.about;
     let of = || set.name().to_string();

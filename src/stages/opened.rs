@@ -276,7 +276,7 @@ impl RunSet {
     /// # Errors
     /// Those of [`Plane::read`]; [`Error::StalePath`] for one of another number of runs.
     pub fn plane(&self, name: &str) -> Result<Plane> {
-        let plane = Plane::read(&self.plane_path(name))?;
+        let plane = Plane::read(&self.plane_path(name)?)?;
         if plane.about.paths.len() != self.runs.len() {
             return Err(Error::StalePath { run: self.name.clone() });
         }
@@ -284,12 +284,12 @@ impl RunSet {
     }
 
     /// The file of the plane called `name`.
-    pub fn plane_path(&self, name: &str) -> PathBuf {
+    pub fn plane_path(&self, name: &str) -> Result<PathBuf> {
         record::plane_path(&self.root, name)
     }
 
     /// The folder of the surface called `name`.
-    pub fn surface_dir(&self, name: &str) -> PathBuf {
+    pub fn surface_dir(&self, name: &str) -> Result<PathBuf> {
         record::surface_dir(&self.root, name)
     }
 }
@@ -325,7 +325,7 @@ impl OnPlane {
     /// Those of reading them; [`Error::StalePlane`] where the surface was computed over another plane.
     pub fn open(set: &RunSet, plane: &str, surface: &str) -> Result<Self> {
         let (name, plane) = (plane, set.plane(plane)?);
-        let store = SurfaceStore::open(&set.surface_dir(surface))?;
+        let store = SurfaceStore::open(&set.surface_dir(surface)?)?;
         if store.header.plane_digest != plane.digest() {
             return Err(Error::StalePlane {
                 surface: surface.into(),

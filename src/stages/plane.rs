@@ -12,7 +12,7 @@ use crate::landscape::{
     random_direction,
 };
 use crate::network::{Network, ParamLayout};
-use crate::record::{Existing, FORMAT_VERSION, Joint, Run, RunSnapshots, run_digest};
+use crate::record::{Existing, FORMAT_VERSION, Joint, Run, RunSnapshots, check_name, run_digest};
 use crate::rng::Streams;
 use crate::trajectory::{
     AxisKind, Centring, Joined, PcaConfig, Snapshots, joint_pca, null_explained_variance, pca,
@@ -61,7 +61,7 @@ const NULL_OF_SEVERAL: &str = "random walks, one a run, from the runs' own start
 pub fn of_run(run: &Run, directions: &Directions, name: &str) -> Result<Plane> {
     let members = [member(OpenRun::new(run.clone()))?];
     let plane = compute(&members, directions, PlaneOrigin::Final)?;
-    plane.write(&run.plane_path(name))?;
+    plane.write(&run.plane_path(name)?)?;
     Ok(plane)
 }
 
@@ -81,12 +81,13 @@ pub fn joint(
     let members =
         runs.iter().map(|run| member(OpenRun::new(run.clone()))).collect::<Result<Vec<_>>>()?;
     let mut plane = compute(&members, &Directions::Pca(Centring::Centred), origin)?;
+    check_name("plane", name)?;
     // Nothing is touched before everything that can be refused has been.
     let joint = Joint::create(out, runs, existing)?;
     for (path, name) in plane.about.paths.iter_mut().zip(joint.names()) {
         path.run = name.into();
     }
-    plane.write(&joint.plane_path(name))?;
+    plane.write(&joint.plane_path(name)?)?;
     Ok((RunSet::of_joint(joint)?, plane))
 }
 

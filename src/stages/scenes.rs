@@ -257,8 +257,9 @@ impl SceneRequest {
         let figure = if self.curve_files.is_empty() {
             let name = self.surface.as_deref().unwrap_or("curve");
             let named = self.named_runs()?.into_iter();
-            let folders: Vec<(String, PathBuf)> =
-                named.map(|(title, run)| (title, run.run().curve_dir(name))).collect();
+            let folders: Vec<(String, PathBuf)> = named
+                .map(|(title, run)| Ok((title, run.run().curve_dir(name)?)))
+                .collect::<Result<_>>()?;
             curve_figure::curves(&folders, self.title())?
         } else {
             let named = |(i, file): (usize, &PathBuf)| {

@@ -69,7 +69,7 @@ pub fn gather(
     title: Option<&str>,
     options: &FilmOptions,
 ) -> Result<ShadowFilm> {
-    let (name, plane) = (plane, Plane::read(&run.run().plane_path(plane))?);
+    let (name, plane) = (plane, Plane::read(&run.run().plane_path(plane)?)?);
     if plane.about.kind != PlaneKind::Pca {
         return Err(Error::NotPrincipal { plane: name.into(), of: run.name() });
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::opened::RunSet;
 use super::provenance::count;
 use crate::disk;
-use crate::record::FORMAT_VERSION;
+use crate::record::{FORMAT_VERSION, check_name};
 use crate::render::scenes::snapshot_map::{MapFigure, MapPanel};
 use crate::trajectory::{Fidelity, Joined, MEMORY_BYTES, gram, snapshot_map};
 use crate::{Error, Result};
@@ -60,8 +60,12 @@ pub struct MapPoint {
 }
 
 /// Where the map called `name` of the folder `root` is.
-pub fn map_path(root: &Path, name: &str) -> PathBuf {
-    root.join("maps").join(format!("{name}.json"))
+///
+/// # Errors
+/// Those of [`check_name`].
+pub fn map_path(root: &Path, name: &str) -> Result<PathBuf> {
+    check_name("map", name)?;
+    Ok(root.join("maps").join(format!("{name}.json")))
 }
 
 /// Makes the map of the finite snapshots of all runs of `set`, at most [`MOST`] spread evenly over each
@@ -105,7 +109,7 @@ pub fn compute(set: &RunSet, name: &str) -> Result<MapFile> {
         eigenvalues: map.eigenvalues,
         bandwidth: map.bandwidth,
     };
-    let path = map_path(set.root(), name);
+    let path = map_path(set.root(), name)?;
     let text = serde_json::to_string_pretty(&file).map_err(|e| Error::Data {
         what: format!("the map cannot be written ({e})"),
         remedy: "make it of runs whose snapshots are finite".into(),
@@ -119,7 +123,7 @@ pub fn compute(set: &RunSet, name: &str) -> Result<MapFile> {
 /// # Errors
 /// [`Error::NoMap`] when there is none, [`Error::BadFile`] when it does not parse.
 pub fn open(set: &RunSet, name: &str) -> Result<MapFile> {
-    let path = map_path(set.root(), name);
+    let path = map_path(set.root(), name)?;
     if !path.is_file() {
         return Err(Error::NoMap { name: name.into(), of: set.name().into() });
     }

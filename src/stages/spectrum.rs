@@ -19,7 +19,7 @@ pub fn gather(
     let mut figure = SpectrumFigure::default();
     let mut captions = Vec::new();
     for (name, run) in runs {
-        let about = Plane::read(&run.run().plane_path(plane))?.about;
+        let about = Plane::read(&run.run().plane_path(plane)?)?.about;
         let total = about.total_variance();
         if total <= 0.0 {
             return Err(Error::NoSpectrum { plane: plane.into(), of: run.name() });

@@ -73,7 +73,7 @@ pub fn compute(
         layers: work.layers(kind, request.layers)?,
     };
     let count = about.layers.len();
-    let stack = Stack::begin(folder, about, request.surface.replace)?;
+    let (stack, _lock) = Stack::begin(folder, about, request.surface.replace)?;
     let mut stores = Vec::new();
     let mut seconds = 0.0;
     for index in 0..count {

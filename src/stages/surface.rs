@@ -180,7 +180,7 @@ pub fn of_objective(
         plane: plane.about.made.clone(),
         on,
     };
-    let mut store = SurfaceStore::begin(&run.run().surface_dir(name), header, false)?;
+    let mut store = SurfaceStore::begin(&run.run().surface_dir(name)?, header, false)?;
     let vectors = [plane.origin.as_slice(), &plane.x, &plane.y];
     let report = evaluate(&mut store, vectors, objective, interrupt, progress)?;
     let mut losses = store.path_losses()?;
