@@ -1,11 +1,12 @@
 //! The contact sheet: a film on one page, nine frames with their times.
 
 use super::canvas::{Align, Canvas, Rect, TextStyle};
-use super::encode::{Staged, png};
+use super::encode::png;
 use super::frames::Frames;
 use super::output::Output;
 use super::raster::Raster;
 use super::show::Show;
+use crate::disk::StagedFile;
 use crate::error::Result;
 
 const COLUMNS: usize = 3;
@@ -41,7 +42,7 @@ pub fn write(show: &dyn Show, output: &Output, path: &std::path::Path) -> Result
         let count_text = format!("{} / {}", frame + 1, frames.count());
         sheet.text(&count_text, x + w, y - 0.5 * size, &count);
     }
-    let mut staged = Staged::create(path)?;
+    let mut staged = StagedFile::create_with_folder(path)?;
     png::write(staged.file(), sheet.rgba(), page[0], page[1])?;
     staged.finish()
 }
