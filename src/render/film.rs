@@ -14,7 +14,7 @@ use super::encode::palette::{Histogram, Palette};
 use super::encode::pdf::Pdf;
 use super::encode::svg::Svg;
 use super::encode::yuv::Yuv;
-use super::encode::{Staged, mux, png, y4m};
+use super::encode::{mux, png, y4m};
 use super::fit::{self, Plan};
 use super::frames::Frames;
 pub use super::output::{Dither, Format, Output, RenderReport};
@@ -23,6 +23,7 @@ use super::scene::Film;
 use super::sheet;
 use super::show::Show;
 use super::text;
+use crate::disk::StagedFile;
 use crate::error::{Error, Result};
 
 /// Draws the contour film `film` and writes it: [`write_show`] of a [`ContourFilm`].
@@ -79,7 +80,7 @@ fn write_film(
     let mut tried = 0;
     loop {
         let plan = plans[tried];
-        let mut staged = Staged::create(&output.path)?;
+        let mut staged = StagedFile::create_with_folder(&output.path)?;
         let attempt = match format {
             Format::Gif => write_gif(show, output, &plan, staged.file(), progress)?,
             Format::Mp4 => write_mp4(show, output, &plan, staged.file(), progress)?,
@@ -145,7 +146,7 @@ pub fn stream_show(
 
 /// The frame of `show` that stands for the whole, as a PNG or an SVG.
 fn write_poster(show: &dyn Show, output: &Output, path: &Path) -> Result<()> {
-    let mut staged = Staged::create(path)?;
+    let mut staged = StagedFile::create_with_folder(path)?;
     let mut out = BufWriter::new(staged.file());
     let frame = show.poster_frame();
     write_still(show, Format::of(path)?, output.check()?.1, frame, None, &mut out, path)?;
@@ -409,7 +410,7 @@ fn write_numbered(
         let end = (start + batch).min(count);
         let write = |frame: usize| {
             let path = path(frame);
-            let mut staged = Staged::create(&path)?;
+            let mut staged = StagedFile::create_with_folder(&path)?;
             write_still(show, format, pixels, frame, Some(&frames), staged.file(), &path)?;
             staged.finish()
         };
