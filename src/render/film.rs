@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::contour_film::ContourFilm;
 use super::encode::gif::GifWriter;
-use super::encode::mp4::{self, Motion, Mp4Writer, Segment};
+use super::encode::mp4::{self, Mp4Writer, Segment};
 use super::encode::palette::{Histogram, Palette};
 use super::encode::pdf::Pdf;
 use super::encode::svg::Svg;
@@ -277,9 +277,6 @@ fn palette(frames: &Frames, colors: usize, dither: Dither) -> Result<Palette> {
     Ok(Palette::new(&histogram, keep, colors, dither))
 }
 
-/// A film that draws on more than this of a frame is taken to move as a whole.
-const WHOLE: f32 = 0.4;
-
 fn write_mp4(
     show: &dyn Show,
     output: &Output,
@@ -293,15 +290,14 @@ fn write_mp4(
     let count = frames.count();
     let track =
         mux::Track { width: width as u16, height: height as u16, fps: output.fps, frames: count };
-    let motion = if frames.share_drawn()? > WHOLE { Motion::Whole } else { Motion::Parts };
     let mut writer = Mp4Writer::new(out, track)?;
     let still = Yuv::from_rgba(frames.backdrop().rgba(), width, width, height);
     let mut ended = Attempt::Complete;
     frames.in_segments(
-        &mp4::cut(count, 2 * output.fps as usize),
+        &mp4::cut(count, mp4::SEGMENT_SECONDS * output.fps as usize),
         width * height * 3 / 2,
         |picture| still.with_changes(picture),
-        || Segment::new(track, plan.quality, motion),
+        || Segment::new(track, plan.quality),
         Segment::add,
         |index, bits| {
             writer.add(&bits)?;

@@ -1,7 +1,6 @@
 //! From pictures to files, one frame at a time.
 
 pub mod gif;
-pub mod h264;
 pub mod lzw;
 pub mod mp4;
 pub mod mux;
