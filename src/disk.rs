@@ -11,34 +11,78 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 
-/// Writes `path` through `fill`: into a sibling temporary file, then fsync, rename, and fsync of
-/// the folder. When anything fails the temporary file is removed and `path` is as it was.
-pub(crate) fn write(
-    path: &Path,
-    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-) -> Result<()> {
-    let temporary = temporary_beside(path);
-    let result = write_and_rename(&temporary, path, fill);
-    if result.is_err() {
-        // Only tidiness: the error that brought us here is the one to report.
-        let _ = fs::remove_file(&temporary);
-    }
-    result.map_err(Error::io("write", path))
+/// A file that is written beside its place and renamed into it when complete: a reader never sees
+/// half of it, and a failure leaves the old one. Dropped before [`StagedFile::finish`], it removes
+/// what it has written.
+pub(crate) struct StagedFile {
+    file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+    finished: bool,
 }
 
-fn write_and_rename(
-    temporary: &Path,
+impl StagedFile {
+    /// Opens a sibling of `path` for reading, writing and seeking.
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        let temporary = temporary_beside(path);
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).open(&temporary);
+        let file = file.map_err(Error::io("write", path))?;
+        Ok(Self { file, temporary, path: path.to_path_buf(), finished: false })
+    }
+
+    /// [`StagedFile::create`], in a folder that is made if it is missing.
+    pub(crate) fn create_with_folder(path: &Path) -> Result<Self> {
+        create_folder_of(path)?;
+        Self::create(path)
+    }
+
+    /// The open file.
+    pub(crate) fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Puts the file in its place: fsync, rename, fsync of the folder. Returns its size in bytes.
+    pub(crate) fn finish(mut self) -> Result<u64> {
+        self.rename().map_err(Error::io("write", &self.path))
+    }
+
+    fn rename(&mut self) -> io::Result<u64> {
+        self.file.sync_all()?;
+        let bytes = self.file.metadata()?.len();
+        fs::rename(&self.temporary, &self.path)?;
+        self.finished = true;
+        sync_folder(&self.path)?;
+        Ok(bytes)
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Only tidiness: the error that brought us here is the one to report.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Writes `path` through `fill`, as a [`StagedFile`]: when anything fails, `path` is as it was.
+pub(crate) fn write(
     path: &Path,
-    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).create_new(true).open(temporary)?;
-    let mut writer = BufWriter::with_capacity(1 << 20, file);
-    fill(&mut writer)?;
-    writer.flush()?;
-    writer.get_ref().sync_all()?;
+    fill: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+) -> Result<()> {
+    let mut staged = StagedFile::create(path)?;
+    let mut writer = BufWriter::with_capacity(1 << 20, staged.file());
+    fill(&mut writer).and_then(|()| writer.flush()).map_err(Error::io("write", path))?;
     drop(writer);
-    fs::rename(temporary, path)?;
-    sync_folder(path)
+    staged.finish().map(drop)
+}
+
+fn create_folder_of(path: &Path) -> Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => fs::create_dir_all(folder).map_err(Error::io("make the folder", folder)),
+        None => Ok(()),
+    }
 }
 
 /// Makes the rename itself durable. Windows has no such call.
@@ -57,7 +101,7 @@ fn temporary_beside(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.{}-{unique}.tmp", std::process::id()))
 }
 
-/// Removes what a process killed in the middle of [`write`] left in `folder`. Only for whoever holds
+/// Removes what a process killed in the middle of a [`StagedFile`] left in `folder`. Only for whoever holds
 /// the folder's lock: the temporary file of a living process looks the same.
 pub(crate) fn remove_temporaries(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(Error::io("list the folder", folder))? {
@@ -97,9 +141,7 @@ pub(crate) fn remove_named(root: &Path, names: &[&str], action: &'static str) ->
 
 /// [`write`] for bytes in memory; makes the folder if it is missing.
 pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
-    }
+    create_folder_of(path)?;
     write(path, |out| out.write_all(bytes))
 }
 

@@ -47,12 +47,6 @@ impl Dirty {
         self.bits.fill(0);
     }
 
-    /// The share of the picture that is marked.
-    pub fn share(&self) -> f32 {
-        let marked: u32 = self.bits.iter().map(|word| word.count_ones()).sum();
-        marked as f32 / (self.width.div_ceil(RUN) * self.height).max(1) as f32
-    }
-
     /// The marked stretches of `rows`, where any of these rows has them: first pixel and end.
     pub fn stretches(&self, rows: std::ops::Range<usize>) -> impl Iterator<Item = (usize, usize)> {
         let marked = move |run: usize| {
@@ -91,9 +85,8 @@ mod tests {
         assert_eq!(row(19), [(1280, 1300)]);
         assert_eq!(dirty.stretches(2..5).count(), 3);
         dirty.clear();
-        assert_eq!((dirty.stretches(0..20).count(), dirty.share()), (0, 0.0));
+        assert_eq!(dirty.stretches(0..20).count(), 0);
         dirty.mark_all();
-        assert_eq!(dirty.share(), 1.0);
         assert_eq!(dirty.stretches(7..8).collect::<Vec<_>>(), [(0, 1300)]);
     }
 }

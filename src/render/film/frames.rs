@@ -61,16 +61,6 @@ impl<'a> Frames<'a> {
         Ok(picture)
     }
 
-    /// The largest share of the picture that a frame draws on, among the first, the middle and the
-    /// last. Errors: those of drawing.
-    pub fn share_drawn(&self) -> Result<f32> {
-        let last = self.count() - 1;
-        let share = |index: usize| self.picture(index).map(|picture| picture.dirty().share());
-        let shares =
-            [0, last / 2, last].into_par_iter().map(share).collect::<Result<Vec<f32>>>()?;
-        Ok(shares.into_iter().fold(0.0, f32::max))
-    }
-
     /// Makes a thing of `bytes` bytes from each picture (whose marks say where it differs from the
     /// backdrop), on all cores, and hands them over in
     /// order, on this thread, a batch at a time with the number of its first; while one batch is

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use crate::disk::StagedFile;
 use crate::error::{Error, Result};
 use crate::render::canvas::pdf::Pdf;
 use crate::render::canvas::png;
@@ -20,10 +21,10 @@ use crate::render::canvas::raster::Raster;
 use crate::render::canvas::svg::Svg;
 use crate::render::canvas::text;
 use crate::render::encode::gif::GifWriter;
-use crate::render::encode::mp4::{self, Motion, Mp4Writer, Segment};
+use crate::render::encode::mp4::{self, Mp4Writer, Segment};
 use crate::render::encode::palette::{Dither, Histogram, Palette};
 use crate::render::encode::yuv::Yuv;
-use crate::render::encode::{Staged, mux, y4m};
+use crate::render::encode::{mux, y4m};
 use crate::render::film::fit::Plan;
 use crate::render::film::frames::Frames;
 pub use crate::render::film::output::{Format, Output, RenderReport};
@@ -70,7 +71,7 @@ fn write_film(
     let mut tried = 0;
     loop {
         let plan = plans[tried];
-        let mut staged = Staged::create(&output.path)?;
+        let mut staged = StagedFile::create_with_folder(&output.path)?;
         let attempt = match format {
             Format::Gif => write_gif(show, output, &plan, staged.file(), progress)?,
             Format::Mp4 => write_mp4(show, output, &plan, staged.file(), progress)?,
@@ -136,7 +137,7 @@ pub fn stream_show(
 
 /// The frame of `show` that stands for the whole, as a PNG or an SVG.
 fn write_poster(show: &dyn Show, output: &Output, path: &Path) -> Result<()> {
-    let mut staged = Staged::create(path)?;
+    let mut staged = StagedFile::create_with_folder(path)?;
     let mut out = BufWriter::new(staged.file());
     let frame = show.poster_frame();
     write_still(show, Format::of(path)?, output.check()?.1, frame, None, &mut out, path)?;
@@ -273,9 +274,6 @@ fn palette(frames: &Frames, colors: usize, dither: Dither) -> Result<Palette> {
     Ok(Palette::new(&histogram, keep, colors, dither))
 }
 
-/// A film that draws on more than this of a frame is taken to move as a whole.
-const WHOLE: f32 = 0.4;
-
 fn write_mp4(
     show: &dyn Show,
     output: &Output,
@@ -289,15 +287,14 @@ fn write_mp4(
     let count = frames.count();
     let track =
         mux::Track { width: width as u16, height: height as u16, fps: output.fps, frames: count };
-    let motion = if frames.share_drawn()? > WHOLE { Motion::Whole } else { Motion::Parts };
     let mut writer = Mp4Writer::new(out, track)?;
     let still = Yuv::from_rgba(frames.backdrop().rgba(), width, width, height);
     let mut ended = Attempt::Complete;
     frames.in_segments(
-        &mp4::cut(count, 2 * output.fps as usize),
+        &mp4::cut(count, mp4::SEGMENT_SECONDS * output.fps as usize),
         width * height * 3 / 2,
         |picture| still.with_changes(picture),
-        || Segment::new(track, plan.quality, motion),
+        || Segment::new(track, plan.quality),
         Segment::add,
         |index, bits| {
             writer.add(&bits)?;
@@ -406,7 +403,7 @@ fn write_numbered(
         let end = (start + batch).min(count);
         let write = |frame: usize| {
             let path = path(frame);
-            let mut staged = Staged::create(&path)?;
+            let mut staged = StagedFile::create_with_folder(&path)?;
             write_still(show, format, pixels, frame, Some(&frames), staged.file(), &path)?;
             staged.finish()
         };

@@ -26,7 +26,7 @@ pub struct Output {
     pub frames: usize,
     /// Colours, and how large type is.
     pub theme: Theme,
-    /// How good an MP4 looks, 1 to 100: the coarsest H.264 quantiser is `44 - 0.3 quality`.
+    /// How good an MP4 looks, 1 to 100: the H.264 quantiser is `44 - 0.3 quality`.
     pub quality: u8,
     /// How a GIF shows colours that its palette lacks.
     pub dither: Dither,

@@ -1,10 +1,10 @@
 //! The contact sheet: a film on one page, nine frames with their times.
 
+use crate::disk::StagedFile;
 use crate::error::Result;
 use crate::render::canvas::png;
 use crate::render::canvas::raster::Raster;
 use crate::render::canvas::{Align, Canvas, Rect, TextStyle};
-use crate::render::encode::Staged;
 use crate::render::film::frames::Frames;
 use crate::render::film::output::Output;
 use crate::render::film::show::Show;
@@ -42,7 +42,7 @@ pub fn write(show: &dyn Show, output: &Output, path: &std::path::Path) -> Result
         let count_text = format!("{} / {}", frame + 1, frames.count());
         sheet.text(&count_text, x + w, y - 0.5 * size, &count);
     }
-    let mut staged = Staged::create(path)?;
+    let mut staged = StagedFile::create_with_folder(path)?;
     png::write(staged.file(), sheet.rgba(), page[0], page[1])?;
     staged.finish()
 }
