@@ -1,29 +1,65 @@
-//! One level of parallelism at a time.
+//! The threads that everything computes on, and one level of parallelism at a time.
 //!
-//! Work that divides at the top (cells of a surface, pieces of a sample, the demo's two nets) runs
-//! here: each worker owns a rayon pool of one thread, so whatever it calls (candle's operations
-//! hand even small products to rayon) stays on it. Left to itself, rayon at both levels spends more
-//! time handing work over than doing it: measured on a small net, half of all processor time.
+//! Computations run on rayon's global pool. Whatever computes first makes it ([`threads`]), so a
+//! program that uses this crate gets it without asking; [`set_threads`] is the explicit choice. A
+//! program that has built rayon's global pool itself keeps that one, and work started from within
+//! another pool (`ThreadPool::install`) stays on it.
+//!
+//! Work that divides at the top (cells of a surface, pieces of a sample, several networks) goes
+//! through `map`: each of its workers owns a rayon pool of one thread, so whatever it calls stays
+//! on that thread. With rayon at both levels, a small network spent half of all processor time on
+//! handing work over.
 
 mod pinning;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, Once};
 
 use crate::{Error, Result};
 
-/// Makes the pool that everything computes in, of `threads` threads, each bound to a core where there
-/// are as many cores. To be called once, before anything computes.
+/// Makes the pool that everything computes on, of `threads` threads, each bound to a core where
+/// there are as many cores. To be called once, before anything computes.
 ///
 /// # Errors
-/// [`Error::BadValue`] when the system refuses so many, or there is a pool already.
+/// [`Error::BadValue`] for a number outside 1 to 1024, when the system refuses so many threads, or
+/// when there is a pool already.
 pub fn set_threads(threads: usize) -> Result<()> {
+    let refuse = |problem: String, remedy: &str| {
+        Err(Error::bad_value("--threads", threads, problem, remedy))
+    };
+    if !(1..=1024).contains(&threads) {
+        return refuse("not a number of threads".into(), "use 1 to 1024");
+    }
+    build(threads).or_else(|e| refuse(format!("refused by the system ({e})"), "use fewer"))
+}
+
+/// The number of threads that a computation started here runs on.
+///
+/// Where there is no pool yet this makes one, as [`set_threads`] does, of as many threads as the
+/// process may use cores, or as the environment variable `RAYON_NUM_THREADS` says.
+pub fn threads() -> usize {
+    ready();
+    rayon::current_num_threads()
+}
+
+/// Makes the pool if there is none yet. What computes on rayon's threads calls this first.
+pub(crate) fn ready() {
+    static DEFAULT: Once = Once::new();
+    if rayon::current_thread_index().is_some() {
+        return;
+    }
+    DEFAULT.call_once(|| {
+        let named = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok());
+        let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
+        // An error says that there is a pool already: it is the one to use.
+        let _ = build(named.filter(|&n| n > 0).unwrap_or_else(cores));
+    });
+}
+
+fn build(threads: usize) -> Result<(), rayon::ThreadPoolBuildError> {
     let cores = pinning::cores(threads);
     let start = move |k: usize| cores.get(k).copied().map_or((), pinning::bind);
-    let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
-    builder.start_handler(start).build_global().map_err(|e| {
-        Error::bad_value("--threads", threads, format!("refused by the system ({e})"), "use fewer")
-    })
+    rayon::ThreadPoolBuilder::new().num_threads(threads).start_handler(start).build_global()
 }
 
 /// `f` of each item, in the items' order, on as many workers as the current rayon pool has threads.
@@ -35,7 +71,7 @@ pub(crate) fn map<T: Sync, R: Send>(
     items: &[T],
     f: impl Fn(&T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
-    let workers = rayon::current_num_threads().min(items.len());
+    let workers = threads().min(items.len());
     if workers <= 1 {
         return items.iter().map(f).collect();
     }

@@ -112,23 +112,13 @@ fn fail(error: &Error) -> ExitCode {
     ExitCode::from(if matches!(error, Error::Interrupted { .. }) { 130 } else { 1 })
 }
 
-/// Makes the pool that everything computes in.
+/// Makes the pool that everything computes on, of `threads` threads or of one for each core.
 fn set_threads(threads: Option<usize>) -> Result<()> {
-    if threads.is_some_and(|n| !(1..=1024).contains(&n)) {
-        let given = threads.unwrap_or_default();
-        return Err(Error::bad_value(
-            "--threads",
-            given,
-            "not a number of threads",
-            "use 1 to 1024",
-        ));
-    }
-    // candle asks this variable how finely to cut each matrix product, on top of the images that it
-    // already hands to the pool one by one. Two levels cost more than they gain: on a small net the
-    // hand-overs took half of all processor time, on ResNet-20 they gained nothing.
+    // Where this variable is missing, candle counts the processor's cores anew for each matrix
+    // product, by reading /proc/cpuinfo; on a small net that is half of all processor time. 1 also
+    // says that candle is not to divide a product among threads: its images are divided already.
     // SAFETY: nothing else runs yet: this is among the first things the program does.
     unsafe { std::env::set_var("RAYON_NUM_THREADS", "1") };
     let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
-    let threads = threads.unwrap_or_else(cores);
-    parallel::set_threads(threads)
+    parallel::set_threads(threads.unwrap_or_else(cores))
 }

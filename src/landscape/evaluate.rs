@@ -69,7 +69,7 @@ pub fn evaluate(
     progress(total - missing.len(), total);
     let mut log = store.log()?;
     let grid = store.header.grid;
-    for chunk in missing.chunks(CELLS_PER_THREAD * rayon::current_num_threads()) {
+    for chunk in missing.chunks(CELLS_PER_THREAD * parallel::threads()) {
         if interrupt.load(Ordering::Relaxed) {
             return Err(Error::Interrupted {
                 remedy: format!(

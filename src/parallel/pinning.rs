@@ -1,12 +1,12 @@
 //! Threads bound to cores.
 //!
 //! A training pass is many short phases, behind each of which all threads wait for the last. Where
-//! other programs compete for the cores, the scheduler now and then puts two threads on one core, and
-//! every phase takes twice as long. Two threads of ResNet-20's training on two cores, with two
+//! other programs compete for the cores, the scheduler now and then puts two threads on one core,
+//! and every phase takes twice as long. Two threads of ResNet-20's training on two cores, with two
 //! compilers and another training beside them: 377 images/s bound, 291 free (medians of 7
 //! alternating rounds). Two such trainings at once: the same either way (535 and 543 together). The
-//! workers of [`super::map`] wait for nobody and are better left to the scheduler: surface cells,
-//! likewise, 965 images/s bound, 1,051 free.
+//! workers of [`super::map`] do not wait for each other and are better left to the scheduler:
+//! surface cells, likewise, 965 images/s bound, 1,051 free.
 
 /// The cores that the `threads` threads of a pool are bound to, in their order: those that the
 /// process may use if they are as many, none (the scheduler places the threads) if they are more or

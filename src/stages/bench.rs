@@ -146,7 +146,7 @@ pub fn bench(
 ) -> Result<BenchReport> {
     request.check()?;
     let network = backend.network();
-    let threads = rayon::current_num_threads();
+    let threads = parallel::threads();
     let peak = Peak::measure(threads);
     let wanted = |what| request.only.is_none_or(|only| only == what);
     let measurements = if request.only.is_some() { 1 } else { 2 };
@@ -253,7 +253,7 @@ fn eval_rounds(
 ) -> Result<(usize, Vec<f64>)> {
     let network = backend.network();
     let theta = network.init_theta(&Streams::new(0));
-    let cells: Vec<usize> = (0..rayon::current_num_threads()).collect();
+    let cells: Vec<usize> = (0..parallel::threads()).collect();
     let evaluate = |objective: &DatasetObjective| {
         parallel::map(&cells, |&k| {
             // Neighbouring cells: every one folds and packs weights of its own.

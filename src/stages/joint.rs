@@ -370,7 +370,7 @@ pub fn path_losses(
         let snapshots = RunSnapshots::new(run.snapshots()?, subject.network().layout.clone());
         let missing: Vec<&PathCoord> =
             path.path.iter().filter(|p| losses.get(&path.name, p.snapshot).is_none()).collect();
-        for chunk in missing.chunks(2 * rayon::current_num_threads()) {
+        for chunk in missing.chunks(2 * parallel::threads()) {
             if interrupt.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted {
                     remedy: "all cells are kept: the same command goes on from there".into(),

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::Result;
 use crate::dataset::Dataset;
+use crate::parallel;
 use crate::record::{Existing, FORMAT_VERSION, Manifest, Recorder, Run, Status};
 use crate::spec::Spec;
 use crate::train::{self, Event, Setup, TrainState, Verdict};
@@ -88,7 +89,7 @@ fn manifest(spec: &Spec, setup: &Setup, whole: &Dataset) -> Manifest {
         backend: spec.train.backend.to_string(),
         cpu,
         cpu_features,
-        threads: rayon::current_num_threads(),
+        threads: parallel::threads(),
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         started_unix_secs: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
         elapsed_secs: 0.0,
