@@ -11,6 +11,7 @@ use super::images::LabelledImages;
 use super::normalise::NormStats;
 use crate::error::{Error, Result};
 use crate::names::named_enum;
+use crate::parallel;
 use crate::rng::Streams;
 
 named_enum! {
@@ -76,6 +77,7 @@ impl<'a> Batcher<'a> {
     /// [`Error::BadValue`] when `stats` does not hold one finite mean and one positive, finite
     /// deviation for each channel.
     pub fn new(source: &'a LabelledImages, max_value: f32, stats: &NormStats) -> Result<Self> {
+        parallel::ready();
         let channels = source.shape[0];
         if stats.mean.len() != channels
             || stats.std.len() != channels

@@ -26,19 +26,14 @@ const ARCHIVE_FOLDER: &str = "cifar-10-batches-bin";
 pub(super) const CLASSES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-/// Reads the six files below `dir`, or below `datasets/cifar10` when there is none; with the
-/// feature `hub` and no `dir` and no files, downloads them.
-pub(super) fn load(dir: Option<&Path>) -> Result<Dataset> {
-    let folders = candidates(dir);
-    let has_any = |folder: &&PathBuf| {
+/// Reads the six files below `dir`, or below `datasets/cifar10` when that is not given; `None` when
+/// none of them is there.
+pub(super) fn read(dir: Option<&Path>) -> Result<Option<Dataset>> {
+    let has_any = |folder: &PathBuf| {
         TRAIN_FILES.iter().chain([&TEST_FILE]).any(|name| folder.join(name).exists())
     };
-    match folders.iter().find(has_any) {
-        Some(folder) => read_folder(folder, RECORDS_PER_FILE),
-        #[cfg(feature = "hub")]
-        None if dir.is_none() => super::hub::cifar10(),
-        None => Err(missing(&folders[0])),
-    }
+    let folder = candidates(dir).into_iter().find(has_any);
+    folder.map(|folder| read_folder(&folder, RECORDS_PER_FILE)).transpose()
 }
 
 /// The folders in which the files may be, in the order of looking.
@@ -53,9 +48,10 @@ fn candidates(dir: Option<&Path>) -> Vec<PathBuf> {
     }
 }
 
-fn missing(folder: &Path) -> Error {
+/// The error for files that [`read`] does not find.
+pub(super) fn missing(dir: Option<&Path>) -> Error {
     Error::Data {
-        what: format!("the cifar10 files are not in {}", folder.display()),
+        what: format!("the cifar10 files are not in {}", candidates(dir)[0].display()),
         remedy: format!(
             "get the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and put \
              data_batch_1.bin to data_batch_5.bin and test_batch.bin there, or name their folder \
@@ -138,7 +134,7 @@ mod tests {
     fn a_truncated_file_names_itself_both_sizes_and_the_remedy() {
         let dir = tempfile::tempdir().unwrap();
         write_files(dir.path());
-        let err = load(Some(dir.path())).unwrap_err().to_string();
+        let err = read(Some(dir.path())).unwrap_err().to_string();
         assert!(err.contains("6146 bytes instead of 30730000"), "{err}");
         assert!(err.contains("unpack it again"), "{err}");
         assert!(err.ends_with("data_batch_1.bin"), "{err}");
@@ -169,7 +165,8 @@ mod tests {
     #[test]
     fn a_folder_without_the_files_says_where_to_get_them_and_where_to_put_them() {
         let dir = tempfile::tempdir().unwrap();
-        let err = load(Some(dir.path())).unwrap_err().to_string();
+        assert!(read(Some(dir.path())).unwrap().is_none());
+        let err = missing(Some(dir.path())).to_string();
         assert!(err.contains(&dir.path().display().to_string()), "{err}");
         assert!(err.contains("cs.toronto.edu") && err.contains("data_batch_5.bin"), "{err}");
     }
@@ -181,13 +178,13 @@ mod tests {
         fs::create_dir(&inner).unwrap();
         write_files(&inner);
         // Found, and then refused for its size: the looking is what is tested.
-        assert!(matches!(load(Some(dir.path())), Err(Error::BadFile { .. })));
+        assert!(matches!(read(Some(dir.path())), Err(Error::BadFile { .. })));
     }
 
     #[test]
     fn the_real_files_have_the_published_labels_and_means() {
         let Some(dir) = test_data::folder("cifar-10-batches-bin") else { return };
-        let data = load(Some(&dir)).unwrap();
+        let data = read(Some(&dir)).unwrap().unwrap();
         assert_eq!((data.train.len(), data.test.len()), (50_000, 10_000));
         // First labels of data_batch_1 and test_batch in the official files.
         assert_eq!(data.train.labels[..5], [6, 9, 9, 4, 1]);

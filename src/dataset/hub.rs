@@ -4,7 +4,7 @@
 //! Two things are put right on the way. `candle_datasets` gives floats, pixel / 255, which become
 //! bytes again without loss. And for CIFAR-10 its hub loader takes decoded images, which are
 //! (height, width, channel), for (width, height, channel), so that its tensors are transposed
-//! against those it reads from the binary files; here both roads give the same bytes.
+//! against those it reads from the binary files; here both ways give the same bytes.
 
 use candle_core::{DType, Tensor};
 
@@ -12,21 +12,25 @@ use super::images::{Dataset, LabelledImages};
 use super::{DataSet, cifar10, mnist};
 use crate::error::{Error, Result};
 
-/// CIFAR-10 from the hub.
-pub(super) fn cifar10() -> Result<Dataset> {
+/// CIFAR-10, MNIST or Fashion-MNIST from the hub.
+pub(super) fn load(set: DataSet) -> Result<Dataset> {
+    if set == DataSet::Cifar10 { cifar10() } else { mnist(set) }
+}
+
+fn cifar10() -> Result<Dataset> {
     let data = download("cifar10", candle_datasets::vision::cifar::load)?;
-    let split = |images: Tensor, labels: Tensor| {
+    let transposed = |images: Tensor, labels: Tensor| {
         // (n, 3, w, h) as the loader leaves it -> (n, 3, h, w)
         let images = images.transpose(2, 3).map_err(Error::candle("transpose the images"))?;
-        split_of(&images, &labels, [3, 32, 32])
+        labelled(&images, &labels, [3, 32, 32])
     };
-    let train = split(data.train_images, data.train_labels)?;
-    let test = split(data.test_images, data.test_labels)?;
+    let train = transposed(data.train_images, data.train_labels)?;
+    let test = transposed(data.test_images, data.test_labels)?;
     Dataset::new("cifar10", train, test, &cifar10::CLASSES, 255.0)
 }
 
-/// MNIST or Fashion-MNIST from the hub; its images come row by row, as they should.
-pub(super) fn mnist(set: DataSet) -> Result<Dataset> {
+/// MNIST or Fashion-MNIST, whose images come row by row, as they should.
+fn mnist(set: DataSet) -> Result<Dataset> {
     let data = download(
         set.as_str(),
         match set {
@@ -34,8 +38,8 @@ pub(super) fn mnist(set: DataSet) -> Result<Dataset> {
             _ => candle_datasets::vision::mnist::load,
         },
     )?;
-    let train = split_of(&data.train_images, &data.train_labels, [1, 28, 28])?;
-    let test = split_of(&data.test_images, &data.test_labels, [1, 28, 28])?;
+    let train = labelled(&data.train_images, &data.train_labels, [1, 28, 28])?;
+    let test = labelled(&data.test_images, &data.test_labels, [1, 28, 28])?;
     Dataset::new(set.as_str(), train, test, mnist::class_names(set), 255.0)
 }
 
@@ -59,7 +63,7 @@ fn download(name: &str, loader: Loader) -> Result<candle_datasets::vision::Datas
 }
 
 /// Floats pixel / 255 in any shape of n * c * h * w values, back to bytes.
-fn split_of(images: &Tensor, labels: &Tensor, shape: [usize; 3]) -> Result<LabelledImages> {
+fn labelled(images: &Tensor, labels: &Tensor, shape: [usize; 3]) -> Result<LabelledImages> {
     let pixels = images
         .flatten_all()
         .and_then(|t| t.to_dtype(DType::F32)?.to_vec1::<f32>())
@@ -93,7 +97,7 @@ mod tests {
             .args(["--exact", &format!("dataset::hub::tests::{test}"), "--nocapture"])
             .env(CHILD, "1")
             .env("HF_HOME", hf_home)
-            .env("HF_ENDPOINT", "http://127.0.0.1:1") // nobody listens on port 1
+            .env("HF_ENDPOINT", "http://127.0.0.1:1") // no server listens on port 1
             .env_remove("HF_HUB_CACHE")
             .env_remove("HUGGINGFACE_HUB_CACHE")
             .output()

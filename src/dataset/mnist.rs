@@ -27,31 +27,39 @@ const CLOTHES: [&str; 10] = [
     "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot",
 ];
 
-/// Reads the four files in `dir`, or in `datasets/NAME` when there is none; with the feature `hub`
-/// and no `dir` and no files, downloads them.
-pub(super) fn load(set: DataSet, dir: Option<&Path>) -> Result<Dataset> {
-    let folder = dir.map_or_else(|| Path::new("datasets").join(set.as_str()), Path::to_path_buf);
-    let names = FILES.iter().flat_map(|(images, labels)| [images, labels]);
-    if names.clone().any(|name| find(&folder, name).is_some()) {
-        return read_folder(set, &folder, SIZES);
+/// Reads the four files in `dir`, or in `datasets/NAME` when that is not given; `None` when none of
+/// them is there.
+pub(super) fn read(set: DataSet, dir: Option<&Path>) -> Result<Option<Dataset>> {
+    let folder = folder(set, dir);
+    if file_names().any(|name| find(&folder, name).is_some()) {
+        return read_folder(set, &folder, SIZES).map(Some);
     }
-    #[cfg(feature = "hub")]
-    if dir.is_none() {
-        return super::hub::mnist(set);
-    }
-    Err(Error::Data {
-        what: format!("the {set} files are not in {}", folder.display()),
+    Ok(None)
+}
+
+/// The error for files that [`read`] does not find.
+pub(super) fn missing(set: DataSet, dir: Option<&Path>) -> Error {
+    Error::Data {
+        what: format!("the {set} files are not in {}", folder(set, dir).display()),
         remedy: format!(
             "get {}, .gz or unpacked, from {} and put them there, or name their folder with \
              --data-dir{}",
-            names.copied().collect::<Vec<_>>().join(", "),
+            file_names().collect::<Vec<_>>().join(", "),
             match set {
                 DataSet::FashionMnist => "https://github.com/zalandoresearch/fashion-mnist",
                 _ => "http://yann.lecun.com/exdb/mnist/",
             },
             super::HUB_HINT
         ),
-    })
+    }
+}
+
+fn folder(set: DataSet, dir: Option<&Path>) -> PathBuf {
+    dir.map_or_else(|| Path::new("datasets").join(set.as_str()), Path::to_path_buf)
+}
+
+fn file_names() -> impl Iterator<Item = &'static str> {
+    FILES.into_iter().flat_map(|(images, labels)| [images, labels])
 }
 
 /// What the classes of `set` are called.
@@ -163,7 +171,7 @@ mod tests {
         put(FILES[1].1, idx(MAGIC_LABELS, &[2], &[1, 2]));
     }
 
-    fn read(folder: &Path) -> Result<Dataset> {
+    fn read_small(folder: &Path) -> Result<Dataset> {
         read_folder(DataSet::Mnist, folder, [3, 2])
     }
 
@@ -175,7 +183,7 @@ mod tests {
         let mut bytes = fs::read(&path).unwrap();
         change(&mut bytes);
         fs::write(&path, bytes).unwrap();
-        let err = read(dir.path()).unwrap_err().to_string();
+        let err = read_small(dir.path()).unwrap_err().to_string();
         assert!(err.contains("download it again") || err.contains("label"), "{err}");
         err
     }
@@ -184,7 +192,7 @@ mod tests {
     fn plain_and_gzipped_files_are_read() {
         let dir = tempfile::tempdir().unwrap();
         write_files(dir.path());
-        let data = read(dir.path()).unwrap();
+        let data = read_small(dir.path()).unwrap();
         assert_eq!(data.train.labels, [7, 0, 9]);
         assert_eq!(data.train.image(1)[0], (784 % 253) as u8);
         assert_eq!(data.test.image(1), data.train.image(1));
@@ -231,11 +239,12 @@ mod tests {
     #[test]
     fn missing_files_say_where_to_get_them_and_where_to_put_them() {
         let dir = tempfile::tempdir().unwrap();
-        let err = load(DataSet::FashionMnist, Some(dir.path())).unwrap_err().to_string();
+        assert!(read(DataSet::FashionMnist, Some(dir.path())).unwrap().is_none());
+        let err = missing(DataSet::FashionMnist, Some(dir.path())).to_string();
         assert!(err.contains("zalandoresearch") && err.contains("t10k-labels"), "{err}");
         write_files(dir.path());
         fs::remove_file(dir.path().join(FILES[0].1)).unwrap();
-        let err = read(dir.path()).unwrap_err().to_string();
+        let err = read_small(dir.path()).unwrap_err().to_string();
         assert!(err.contains("11 bytes is missing"), "{err}");
         assert!(err.ends_with("train-labels-idx1-ubyte"), "{err}");
     }
@@ -243,7 +252,7 @@ mod tests {
     #[test]
     fn the_real_files_have_the_published_labels_and_mean() {
         let Some(dir) = test_data::folder("mnist") else { return };
-        let data = load(DataSet::Mnist, Some(&dir)).unwrap();
+        let data = read(DataSet::Mnist, Some(&dir)).unwrap().unwrap();
         assert_eq!((data.train.len(), data.test.len()), (60_000, 10_000));
         assert_eq!(data.train.labels[..5], [5, 0, 4, 1, 9]);
         assert_eq!(data.test.labels[..5], [7, 2, 1, 0, 4]);

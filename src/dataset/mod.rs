@@ -23,7 +23,7 @@ pub mod planar;
 pub mod subset;
 mod synthetic;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 use crate::names::named_enum;
@@ -41,9 +41,10 @@ named_enum! {
         Cifar10 = "cifar10",
         /// 60,000 + 10,000 grey handwritten digits of 28x28 (LeCun et al. 1998).
         Mnist = "mnist",
-        /// 60,000 + 10,000 grey pictures of clothes of 28x28 (Xiao et al. 2017).
+        /// 60,000 + 10,000 grey images of clothes of 28x28 (Xiao et al. 2017).
         FashionMnist = "fashion_mnist",
-        /// 1,437 + 360 grey handwritten digits of 8x8, embedded in the binary (Alpaydin & Kaynak 1998).
+        /// 1,437 + 360 grey handwritten digits of 8x8, embedded in the binary (Alpaydin & Kaynak
+        /// 1998).
         Digits = "digits",
         /// Procedural colour shapes of 32x32 in 10 classes, any number of them, from a seed.
         Synthetic = "synthetic",
@@ -81,7 +82,7 @@ pub struct LoadOptions {
     pub dir: Option<PathBuf>,
     /// The seed of a set that is made.
     pub seed: u64,
-    /// How many training images a set that is made has; `None` for its own number (10,000 pictures
+    /// How many training images a set that is made has; `None` for its own number (10,000 images
     /// of `synthetic`, 1,000 points). The other sets have the size they have: take fewer with
     /// [`choose`].
     pub made_train: Option<usize>,
@@ -103,8 +104,9 @@ impl LoadOptions {
 /// one cannot be read, [`Error::BadValue`] for a synthetic set of no images.
 pub fn load(set: DataSet, options: &LoadOptions) -> Result<Dataset> {
     match set {
-        DataSet::Cifar10 => cifar10::load(options.dir.as_deref()),
-        DataSet::Mnist | DataSet::FashionMnist => mnist::load(set, options.dir.as_deref()),
+        DataSet::Cifar10 | DataSet::Mnist | DataSet::FashionMnist => {
+            published(set, options.dir.as_deref())
+        }
         DataSet::Digits => digits::load(),
         DataSet::Synthetic => {
             let [train, test] = options.made([10_000, 2_000]);
@@ -113,6 +115,22 @@ pub fn load(set: DataSet, options: &LoadOptions) -> Result<Dataset> {
         DataSet::Spirals | DataSet::Moons | DataSet::Rings | DataSet::Gaussians => {
             planar::load(set, options.seed, options.made(planar::DEFAULT_SIZE))
         }
+    }
+}
+
+/// A data set from its published files in `dir`, or in its own folder when that is not given; with
+/// the feature `hub`, no `dir` and no files, it is downloaded.
+fn published(set: DataSet, dir: Option<&Path>) -> Result<Dataset> {
+    let found = match set {
+        DataSet::Cifar10 => cifar10::read(dir)?,
+        _ => mnist::read(set, dir)?,
+    };
+    match found {
+        Some(data) => Ok(data),
+        #[cfg(feature = "hub")]
+        None if dir.is_none() => hub::load(set),
+        None if set == DataSet::Cifar10 => Err(cifar10::missing(dir)),
+        None => Err(mnist::missing(set, dir)),
     }
 }
 

@@ -5,8 +5,8 @@
 //! is known to 1/127.5; that is finer than the noise of each set.
 //!
 //! Point i of a split comes from its own stream (`NAME/train`, i), so a smaller set is the
-//! beginning of a larger one; labels go round. Sines differ in the last bit between machines, which
-//! the rounding to bytes hides but for a point in many millions.
+//! beginning of a larger one; labels cycle through the classes. Sines differ in the last bit
+//! between machines, which the rounding to bytes hides but for a point in many millions.
 
 use std::f64::consts::{PI, TAU};
 
@@ -21,7 +21,7 @@ pub const DEFAULT_SIZE: [usize; 2] = [1000, 500];
 /// The shape of a point as an image, (c, h, w).
 pub const SHAPE: [usize; 3] = [2, 1, 1];
 
-/// The coordinate in -1..=1 that the byte of a pixel stands for.
+/// The coordinate in -1..=1 that the byte of a pixel means.
 pub fn coordinate_of(byte: u8) -> f64 {
     f64::from(byte) / 127.5 - 1.0
 }
@@ -31,7 +31,7 @@ pub fn byte_of(coordinate: f64) -> u8 {
     ((coordinate + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8
 }
 
-/// The names of the classes of a set of points, or `None` for a set of pictures.
+/// The names of the classes of a set of points, or `None` for a set of images.
 pub(super) fn class_names(set: DataSet) -> Option<&'static [&'static str]> {
     match set {
         DataSet::Spirals => Some(&["one arm", "the other"]),

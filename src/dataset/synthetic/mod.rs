@@ -1,7 +1,7 @@
 //! A procedural data set of 32x32 colour images in ten classes, for CIFAR-shaped work without a
 //! download.
 //!
-//! The class is the silhouette of the one large shape, and nothing else about an image tells it:
+//! The class is the silhouette of the one large shape, and depends on nothing else in the image:
 //! place, size, turn, mirror image, squash, colours, textures, light, clutter behind, smaller
 //! shapes beside, bars across, blur and noise are all drawn at random for each image. Labels go
 //! round 0 to 9.
@@ -16,6 +16,7 @@ use rayon::prelude::*;
 
 use super::images::{Dataset, LabelledImages};
 use crate::error::{Error, Result};
+use crate::parallel;
 use crate::rng::{Rng, Streams};
 
 const SIDE: usize = 32;
@@ -25,6 +26,7 @@ const SHAPE: [usize; 3] = [3, SIDE, SIDE];
 type Colour = [f32; 3];
 
 pub(super) fn load(seed: u64, train: usize, test: usize) -> Result<Dataset> {
+    parallel::ready();
     let streams = Streams::new(seed);
     let split = |key: &'static str, stream: &str, n: usize| {
         if n == 0 {
