@@ -199,7 +199,7 @@ fn hint(wanted: &[(String, Vec<usize>)], checkpoint: &Checkpoint, missing: &[&st
 
 #[cfg(test)]
 mod tests {
-    use super::super::Format;
+    use super::super::CheckpointFormat;
     use super::*;
 
     /// The entries of a CIFAR ResNet with n blocks a stage.
@@ -244,7 +244,7 @@ mod tests {
             tensors: entries.iter().enumerate().map(tensor).collect(),
             metadata: Vec::new(),
             ignored: Vec::new(),
-            format: Format::Safetensors,
+            format: CheckpointFormat::Safetensors,
         }
     }
 

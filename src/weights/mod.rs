@@ -1,12 +1,12 @@
-//! Weights in files: what other tools wrote, and what they can read of ours.
+//! Weight files: reading those of other tools, and writing files that other tools read.
 //!
 //! [`read`] takes a PyTorch checkpoint (the zip archive of today or the legacy pickle of `.t7` and
-//! `.th` files) or a safetensors file, told apart by content, and gives its tensors as `f32` with
-//! the names the file has. [`assign`] fits them to the entries a network wants, over the
+//! `.th` files) or a safetensors file, distinguished by content, and gives its tensors as `f32`
+//! with the names the file has. [`assign`] fits them to the entries a network wants, over the
 //! differences in naming that [`names`] knows. [`hdf5`] reads and writes the direction and surface
 //! files of Li et al.'s code, and [`safetensors`] writes what `safetensors.torch.load_file` reads.
 //!
-//! A checkpoint is somebody else's file: nothing in it is executed, every size in it is checked
+//! A checkpoint is a file of unknown origin: nothing in it is executed, every size in it is checked
 //! against the bytes that are there, and a hostile or damaged one is an error.
 
 use std::fs;
@@ -42,7 +42,7 @@ pub struct NamedTensor {
 
 /// What kind of file a [`Checkpoint`] was read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum CheckpointFormat {
     /// `torch.save` since PyTorch 1.6: a zip archive.
     TorchZip,
     /// `torch.save` before PyTorch 1.6: a sequence of pickles, then raw storages.
@@ -63,7 +63,7 @@ pub struct Checkpoint {
     /// function name, sorted. None of them was executed. Empty for most files.
     pub ignored: Vec<String>,
     /// The kind of file.
-    pub format: Format,
+    pub format: CheckpointFormat,
 }
 
 impl Checkpoint {
@@ -88,19 +88,19 @@ pub fn read(path: impl AsRef<Path>) -> Result<Checkpoint> {
 
 /// [`read`] on bytes in memory; `path` is for messages.
 fn read_bytes(bytes: &[u8], path: &Path) -> Result<Checkpoint> {
-    let kind = Kind::sniff(bytes);
+    let kind = FileKind::sniff(bytes);
     let parsed = match kind {
-        Kind::TorchZip => torch::read_zip(bytes),
-        Kind::TorchLegacy => torch::read_legacy(bytes),
-        Kind::Safetensors => safetensors::read_bytes(bytes),
-        Kind::Other(what) => Err(what.to_string()),
+        FileKind::TorchZip => torch::read_zip(bytes),
+        FileKind::TorchLegacy => torch::read_legacy(bytes),
+        FileKind::Safetensors => safetensors::read_bytes(bytes),
+        FileKind::Other(what) => Err(what.to_string()),
     };
     parsed.map_err(|problem| bad_file(path, problem, kind.remedy()))
 }
 
 /// What a file seems to be, from its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum FileKind {
     TorchZip,
     TorchLegacy,
     Safetensors,
@@ -108,41 +108,41 @@ enum Kind {
     Other(&'static str),
 }
 
-impl Kind {
-    fn sniff(bytes: &[u8]) -> Kind {
+impl FileKind {
+    fn sniff(bytes: &[u8]) -> FileKind {
         // A safetensors header is JSON after its length, which is below 10^8: eight bytes of which
         // the upper four are zero.
         if bytes.len() > 8 && bytes[4..9] == *b"\0\0\0\0{" {
-            return Kind::Safetensors;
+            return FileKind::Safetensors;
         }
         match bytes {
-            [] => Kind::Other("the file is empty"),
-            [b'P', b'K', 3 | 5, 4 | 6, ..] => Kind::TorchZip,
-            [0x80, 0..=5, ..] => Kind::TorchLegacy,
+            [] => FileKind::Other("the file is empty"),
+            [b'P', b'K', 3 | 5, 4 | 6, ..] => FileKind::TorchZip,
+            [0x80, 0..=5, ..] => FileKind::TorchLegacy,
             [0x89, b'H', b'D', b'F', ..] => {
-                Kind::Other("it is an HDF5 file (a direction or a surface?), not weights")
+                FileKind::Other("it is an HDF5 file (a direction or a surface?), not weights")
             }
             [b'v', b'e', b'r', b's', b'i', b'o', b'n', b' ', b'h', b't', b't', b'p', ..] => {
-                Kind::Other("it is a Git LFS pointer, not the file it stands for")
+                FileKind::Other("it is a Git LFS pointer, not the file it stands for")
             }
-            [b'<', ..] => Kind::Other("it is a web page, not weights"),
-            [0x1f, 0x8b, ..] => Kind::Other("it is compressed with gzip"),
-            _ if bytes.get(257..262) == Some(b"ustar") => Kind::Other(
+            [b'<', ..] => FileKind::Other("it is a web page, not weights"),
+            [0x1f, 0x8b, ..] => FileKind::Other("it is compressed with gzip"),
+            _ if bytes.get(257..262) == Some(b"ustar") => FileKind::Other(
                 "it is a tar archive, as torch.save wrote before PyTorch 0.1.10, which is not \
                  supported",
             ),
-            _ => Kind::Other("it is no weights file of a known kind"),
+            _ => FileKind::Other("it is no weights file of a known kind"),
         }
     }
 
     fn remedy(self) -> &'static str {
         match self {
-            Kind::TorchZip | Kind::TorchLegacy => {
+            FileKind::TorchZip | FileKind::TorchLegacy => {
                 "if the file may be damaged, copy or download it again; else save the state dict \
                  anew with `torch.save(model.state_dict(), path)` or as safetensors"
             }
-            Kind::Safetensors => "copy or download it again, or write it anew",
-            Kind::Other(_) => {
+            FileKind::Safetensors => "copy or download it again, or write it anew",
+            FileKind::Other(_) => {
                 "give a file of `torch.save(model.state_dict(), path)` or a safetensors file"
             }
         }

@@ -14,7 +14,7 @@ use ::safetensors::tensor::{Dtype, Metadata};
 
 use super::element::{ByteOrder, Element};
 use super::pickle::Parsed;
-use super::{Checkpoint, Format, Kind, NamedTensor, bad_file};
+use super::{Checkpoint, CheckpointFormat, FileKind, NamedTensor, bad_file};
 use crate::disk;
 use crate::error::{Error, Result};
 
@@ -134,7 +134,7 @@ impl Entry {
 }
 
 #[derive(Debug)]
-struct Header {
+struct TensorIndex {
     /// In the order of their data.
     entries: Vec<Entry>,
     /// Sorted by key.
@@ -155,8 +155,8 @@ fn header_len(first: [u8; LEN_BYTES], file_len: u64) -> Parsed<usize> {
     Ok(len as usize)
 }
 
-impl Header {
-    fn parse(json: &[u8], file_len: u64) -> Parsed<Header> {
+impl TensorIndex {
+    fn parse(json: &[u8], file_len: u64) -> Parsed<TensorIndex> {
         // Deserialization also checks that the tensors follow each other without holes and that
         // each has the bytes its shape and type need.
         let parsed: Metadata = serde_json::from_slice(json)
@@ -180,7 +180,7 @@ impl Header {
         let mut metadata: Vec<(String, String)> =
             parsed.metadata().clone().unwrap_or_default().into_iter().collect();
         metadata.sort();
-        Ok(Header { entries, metadata, data_start })
+        Ok(TensorIndex { entries, metadata, data_start })
     }
 }
 
@@ -207,14 +207,14 @@ fn element_of(dtype: Dtype) -> Option<Element> {
 pub(super) fn read_bytes(bytes: &[u8]) -> Parsed<Checkpoint> {
     let (first, rest) = bytes.split_first_chunk().ok_or("it is cut off in its header")?;
     let len = header_len(*first, bytes.len() as u64)?;
-    let header = Header::parse(&rest[..len], bytes.len() as u64)?;
+    let header = TensorIndex::parse(&rest[..len], bytes.len() as u64)?;
     let data = &bytes[header.data_start..];
     let tensors = header.entries.iter().map(|e| e.tensor(&data[e.start..][..e.len])).collect();
     Ok(Checkpoint {
         tensors,
         metadata: header.metadata,
         ignored: Vec::new(),
-        format: Format::Safetensors,
+        format: CheckpointFormat::Safetensors,
     })
 }
 
@@ -223,7 +223,7 @@ pub(super) fn read_bytes(bytes: &[u8]) -> Parsed<Checkpoint> {
 pub struct SafetensorsFile {
     path: PathBuf,
     file: File,
-    header: Header,
+    header: TensorIndex,
     place: HashMap<String, usize>,
 }
 
@@ -235,7 +235,7 @@ impl SafetensorsFile {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let io = || Error::io("read the weights", path);
-        let damaged = |problem: String| bad_file(path, problem, Kind::Safetensors.remedy());
+        let damaged = |problem: String| bad_file(path, problem, FileKind::Safetensors.remedy());
         let mut file = File::open(path).map_err(io())?;
         let file_len = file.metadata().map_err(io())?.len();
         let mut first = [0; LEN_BYTES];
@@ -245,7 +245,7 @@ impl SafetensorsFile {
         file.read_exact(&mut first).map_err(io())?;
         let mut json = vec![0; header_len(first, file_len).map_err(damaged)?];
         file.read_exact(&mut json).map_err(io())?;
-        let header = Header::parse(&json, file_len).map_err(damaged)?;
+        let header = TensorIndex::parse(&json, file_len).map_err(damaged)?;
         let place = header.entries.iter().enumerate().map(|(i, e)| (e.name.clone(), i)).collect();
         Ok(Self { path: path.to_path_buf(), file, header, place })
     }
@@ -367,7 +367,7 @@ mod tests {
     fn what_is_written_reads_back_in_order_whole_and_tensor_by_tensor() {
         let (_folder, path) = write_two(&[("step", "12"), ("note", "a \"quoted\"\nline é")]);
         let all = super::super::read(&path).unwrap();
-        assert_eq!(all.format, Format::Safetensors);
+        assert_eq!(all.format, CheckpointFormat::Safetensors);
         assert_eq!(all.meta("note"), Some("a \"quoted\"\nline é"));
         let names: Vec<&str> = all.tensors.iter().map(|t| t.name.as_str()).collect();
         assert_eq!(names, ["z.weight", "a"]);

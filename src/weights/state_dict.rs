@@ -1,10 +1,10 @@
 //! From the objects of a torch pickle to named tensors.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
+use super::element::ByteOrder;
 use super::pickle::{Id, Node, Parsed, Pickle, TensorRef};
-use super::torch::Storages;
-use super::{Checkpoint, Format, NamedTensor};
+use super::{Checkpoint, CheckpointFormat, NamedTensor};
 
 /// Keys under which training scripts keep the state dict.
 const WRAPPERS: [&str; 4] = ["state_dict", "model_state_dict", "model", "net"];
@@ -14,13 +14,19 @@ const MAX_WRAPPERS: usize = 4;
 const MAX_METADATA: usize = 256;
 const MAX_TEXT: usize = 4096;
 
+/// The raw bytes of the storages that a pickle's tensors are windows on, by key.
+pub(super) struct Storages<'a> {
+    pub(super) order: ByteOrder,
+    pub(super) by_key: HashMap<String, &'a [u8]>,
+}
+
 /// The state dict in `pickle`, its tensors gathered from `storages`, and the scalars around it.
 /// `file_len` bounds what may be allocated: a file holds no more elements than bytes.
 pub(super) fn extract(
     pickle: &Pickle,
     storages: &Storages,
     file_len: usize,
-    format: Format,
+    format: CheckpointFormat,
 ) -> Parsed<Checkpoint> {
     let state = find(pickle)?;
     let Node::Dict(pairs) = pickle.node(state) else { unreachable!("find returns a dict") };

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 
-/// A file of the shared data folder, or `None` (and a word on stderr) where it is not there.
+/// A file of the shared data folder, or `None` (and a note on stderr) where it is not there.
 pub(super) fn shared(name: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("LOSSREEL_DATA").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
@@ -32,7 +32,7 @@ fn every_tensor_of_the_trained_files_has_the_bytes_that_pytorch_reads() {
     for (file, expected) in digests.as_object().unwrap() {
         let Some(path) = shared(file) else { continue };
         let checkpoint = read(path).unwrap();
-        assert_eq!(checkpoint.format, Format::TorchLegacy);
+        assert_eq!(checkpoint.format, CheckpointFormat::TorchLegacy);
         assert_eq!(checkpoint.ignored, Vec::<String>::new());
         let ours: Vec<serde_json::Value> = checkpoint
             .tensors
@@ -82,10 +82,10 @@ fn every_kind_of_tensor_reads_alike_from_every_kind_of_torch_file() {
         ("empty", &[0, 3], &[]),
     ];
     for (file, format) in [
-        ("zoo.pth", Format::TorchZip),
-        ("zoo-protocol4.pth", Format::TorchZip),
-        ("zoo-big-endian.pth", Format::TorchZip),
-        ("zoo.t7", Format::TorchLegacy),
+        ("zoo.pth", CheckpointFormat::TorchZip),
+        ("zoo-protocol4.pth", CheckpointFormat::TorchZip),
+        ("zoo-big-endian.pth", CheckpointFormat::TorchZip),
+        ("zoo.t7", CheckpointFormat::TorchLegacy),
     ] {
         let checkpoint = read(fixture(file)).unwrap();
         assert_eq!(checkpoint.format, format, "{file}");

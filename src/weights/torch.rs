@@ -12,18 +12,12 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::element::{ByteOrder, Element};
 use super::pickle::{Node, Parsed, Pickle};
-use super::state_dict;
-use super::{Checkpoint, Format};
+use super::state_dict::{self, Storages};
+use super::{Checkpoint, CheckpointFormat};
 
 /// The first object of a legacy file.
 const LEGACY_MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
 const LEGACY_PROTOCOL: i128 = 1001;
-
-/// Raw storages by key.
-pub(super) struct Storages<'a> {
-    pub(super) order: ByteOrder,
-    pub(super) by_key: HashMap<String, &'a [u8]>,
-}
 
 /// Reads a zip archive.
 pub(super) fn read_zip(bytes: &[u8]) -> Parsed<Checkpoint> {
@@ -66,7 +60,12 @@ pub(super) fn read_zip(bytes: &[u8]) -> Parsed<Checkpoint> {
         }
         by_key.insert(key.to_string(), storage);
     }
-    state_dict::extract(&pickle, &Storages { order, by_key }, bytes.len(), Format::TorchZip)
+    state_dict::extract(
+        &pickle,
+        &Storages { order, by_key },
+        bytes.len(),
+        CheckpointFormat::TorchZip,
+    )
 }
 
 /// The bytes of a stored entry, its checksum verified.
@@ -145,7 +144,7 @@ pub(super) fn read_legacy(bytes: &[u8]) -> Parsed<Checkpoint> {
         rest = after;
     }
     let storages = Storages { order: ByteOrder::Little, by_key };
-    state_dict::extract(&pickle, &storages, bytes.len(), Format::TorchLegacy)
+    state_dict::extract(&pickle, &storages, bytes.len(), CheckpointFormat::TorchLegacy)
 }
 
 /// Every storage that the pickle names, with its type and length, which must be the same wherever
