@@ -15,7 +15,7 @@ use lossreel::landscape::theta_at;
 use lossreel::models::{ModelSpec, Shortcut};
 use lossreel::network::ParamLayout;
 use lossreel::objective::{Evaluation, Objective};
-use lossreel::optim::{OptimConfig, Optimizer, Segment};
+use lossreel::optim::{OptimConfig, Optimizer, ParamRange};
 use lossreel::rng::Streams;
 use lossreel::spec::DataSpec;
 use lossreel::stages::plane::flat_direction;
@@ -345,9 +345,9 @@ fn ten_steps_of_sgd_on_a_residual_net_end_where_pytorch_ends() {
         weight_decay: Some(case.rule.weight_decay),
         ..OptimConfig::default()
     };
-    let segments: Vec<Segment> =
-        layout.params.iter().map(|p| Segment { range: p.range(), decay: true }).collect();
-    let mut optimizer = Optimizer::new(&config, theta.len(), &segments).unwrap();
+    let ranges: Vec<ParamRange> =
+        layout.params.iter().map(|p| ParamRange { range: p.range(), decay: true }).collect();
+    let mut optimizer = Optimizer::new(&config, theta.len(), &ranges).unwrap();
     for (step, want) in case.losses.iter().enumerate() {
         let (images, labels) = batch(step, case.images, case.input);
         let pass = TrainPass {

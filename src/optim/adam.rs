@@ -1,7 +1,7 @@
 //! Adam (Kingma & Ba 2015, algorithm 1), as `torch.optim.Adam` without AMSGrad.
 
+use super::Rule;
 use super::pieces::in_pieces;
-use super::{Rule, RuleName};
 
 /// Adam's hyperparameters.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,10 +12,6 @@ pub(super) struct Adam {
 }
 
 impl Rule for Adam {
-    fn name(&self) -> RuleName {
-        RuleName::Adam
-    }
-
     fn slots(&self) -> &'static [&'static str] {
         &["exp_avg", "exp_avg_sq"]
     }

@@ -2,18 +2,14 @@
 //! without decay in it. The decay itself, `theta <- theta (1 - lr wd)`, is the optimizer's
 //! `Decay::Decoupled`, which this rule implies.
 
+use super::Rule;
 use super::adam::Adam;
-use super::{Rule, RuleName};
 
 /// AdamW's hyperparameters: Adam's.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct AdamW(pub Adam);
 
 impl Rule for AdamW {
-    fn name(&self) -> RuleName {
-        RuleName::AdamW
-    }
-
     fn slots(&self) -> &'static [&'static str] {
         self.0.slots()
     }

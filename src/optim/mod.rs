@@ -1,12 +1,12 @@
 //! Optimizers: update rules on the flat parameter vector, in place.
 //!
-//! A [`Rule`] is the elementwise (later: whole-vector) arithmetic of one method and nothing else;
-//! [`Optimizer`] does around it what every method shares, in PyTorch's order: the gradient is
-//! clipped, coupled decay adds `weight_decay * theta` to it, decoupled decay shrinks `theta`, then
-//! the rule runs. State is uniform: a step counter and named vectors as long as `theta`, so that a
-//! checkpoint writes any rule's state as tensors. All arithmetic on elements is f32 in PyTorch's
-//! order, scalars that multiply them are worked out in f64 first. A NaN or an overflow in the
-//! gradient passes into `theta`: whether a run has diverged is the trainer's question.
+//! A `Rule` is the elementwise arithmetic of one method and nothing else; [`Optimizer`] does what
+//! every method shares, in PyTorch's order: the gradient is clipped, coupled decay adds
+//! `weight_decay * theta` to it, decoupled decay shrinks `theta`, then the rule runs. State is
+//! uniform: a step counter and named vectors as long as `theta`, so that a checkpoint writes any
+//! rule's state as tensors. All arithmetic on elements is f32 in PyTorch's order; scalars that
+//! multiply them are computed in f64 first. A NaN or an overflow in the gradient passes into
+//! `theta`: the trainer decides whether a run has diverged.
 
 mod adam;
 mod adamw;
@@ -28,9 +28,10 @@ use std::ops::Range;
 use crate::error::{Error, Result};
 use pieces::in_pieces;
 
-/// A stretch of the flat parameter vector, and whether decay reaches it under [`DecayOn::Weights`].
+/// A range of the flat parameter vector, and whether weight decay applies to it under
+/// [`DecayOn::Weights`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Segment {
+pub struct ParamRange {
     /// The indices into `theta`.
     pub range: Range<usize>,
     /// True for weights (tensors with more than one dimension), false for biases and norms.
@@ -38,10 +39,7 @@ pub struct Segment {
 }
 
 /// One update rule. Implementations hold hyperparameters only; state is passed in.
-pub trait Rule: Debug + Send + Sync {
-    /// Which rule this is.
-    fn name(&self) -> RuleName;
-
+trait Rule: Debug + Send + Sync {
     /// The names of the state vectors, as PyTorch names them; each is as long as `theta` and
     /// starts at zero.
     fn slots(&self) -> &'static [&'static str];
@@ -51,7 +49,7 @@ pub trait Rule: Debug + Send + Sync {
     fn step(&self, t: u64, lr: f64, slots: &mut [Vec<f32>], theta: &mut [f32], grad: &[f32]);
 }
 
-/// What one [`Optimizer::step`] saw.
+/// The figures of one [`Optimizer::step`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepStats {
     /// The gradient's L2 norm before clipping and decay.
@@ -61,6 +59,7 @@ pub struct StepStats {
 /// A rule with its state, weight decay and clipping.
 #[derive(Debug)]
 pub struct Optimizer {
+    name: RuleName,
     rule: Box<dyn Rule>,
     t: u64,
     slots: Vec<Vec<f32>>,
@@ -71,25 +70,26 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
-    /// An optimizer at step 0 for `params` parameters. `segments` say which of them are weights;
-    /// they matter under [`DecayOn::Weights`] only, and what none of them covers is not decayed.
+    /// An optimizer at step 0 for `params` parameters. `ranges` say which of them are weights; they
+    /// matter under [`DecayOn::Weights`] only, and parameters outside all of them do not decay.
     ///
     /// # Errors
     /// A [`Error::BadValue`] for a hyperparameter out of its range.
     ///
     /// # Panics
-    /// If a segment reaches beyond `params`.
-    pub fn new(config: &OptimConfig, params: usize, segments: &[Segment]) -> Result<Self> {
+    /// If a range reaches beyond `params`.
+    pub fn new(config: &OptimConfig, params: usize, ranges: &[ParamRange]) -> Result<Self> {
         let config = config.clone().resolve()?;
         let rule = config.rule();
         let decayed = match config.decay_on {
             DecayOn::All => std::iter::once(0..params).collect(),
             DecayOn::Weights => {
-                segments.iter().filter(|s| s.decay).map(|s| s.range.clone()).collect::<Vec<_>>()
+                ranges.iter().filter(|s| s.decay).map(|s| s.range.clone()).collect::<Vec<_>>()
             }
         };
-        assert!(decayed.iter().all(|r| r.end <= params), "a segment ends beyond the parameters");
+        assert!(decayed.iter().all(|r| r.end <= params), "a range ends beyond the parameters");
         Ok(Self {
+            name: config.rule,
             t: 0,
             slots: rule.slots().iter().map(|_| vec![0.0; params]).collect(),
             weight_decay: config.weight_decay(),
@@ -147,7 +147,7 @@ impl Optimizer {
 
     /// The rule.
     pub fn rule(&self) -> RuleName {
-        self.rule.name()
+        self.name
     }
 
     /// How many steps have been made.
@@ -174,7 +174,7 @@ impl Optimizer {
         let mut given: Vec<(S, Vec<f32>)> = slots.into_iter().collect();
         let refuse = |problem: String| {
             let remedy = "resume with the rule and the network that the checkpoint was made with";
-            Err(Error::bad_value("optim.rule", self.rule.name(), problem, remedy))
+            Err(Error::bad_value("optim.rule", self.name, problem, remedy))
         };
         let mut restored = Vec::with_capacity(self.slots.len());
         for (name, current) in self.rule.slots().iter().zip(&self.slots) {

@@ -1,8 +1,8 @@
 //! RMSprop (Hinton's lecture 6e), with momentum and centred by choice (Graves 2013), as
 //! `torch.optim.RMSprop`: eps is added after the root.
 
+use super::Rule;
 use super::pieces::in_pieces;
-use super::{Rule, RuleName};
 
 /// RMSprop's hyperparameters.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,10 +14,6 @@ pub(super) struct RmsProp {
 }
 
 impl Rule for RmsProp {
-    fn name(&self) -> RuleName {
-        RuleName::RmsProp
-    }
-
     fn slots(&self) -> &'static [&'static str] {
         match (self.centered, self.momentum != 0.0) {
             (false, false) => &["square_avg"],

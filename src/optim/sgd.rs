@@ -1,8 +1,8 @@
 //! Stochastic gradient descent: plain, with momentum, Nesterov's, and dampening, as
 //! `torch.optim.SGD`. With `momentum = 0` there is no state.
 
+use super::Rule;
 use super::pieces::in_pieces;
-use super::{Rule, RuleName};
 
 /// SGD's hyperparameters.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,10 +13,6 @@ pub(super) struct Sgd {
 }
 
 impl Rule for Sgd {
-    fn name(&self) -> RuleName {
-        RuleName::Sgd
-    }
-
     fn slots(&self) -> &'static [&'static str] {
         if self.momentum == 0.0 { &[] } else { &["momentum_buffer"] }
     }

@@ -1,18 +1,18 @@
 //! The edge of stability: how sharp a valley full-batch gradient descent can go down.
 //!
-//! Along an eigenvector of the Hessian with eigenvalue `lambda` plain gradient descent multiplies the
-//! distance to the minimum by `1 - lr lambda`: it diverges where `lambda > 2 / lr`. Training a net with
-//! the full batch, sharpness rises to about that and hovers (Cohen et al., "Gradient Descent on Neural
-//! Networks Typically Occurs at the Edge of Stability", ICLR 2021, whose appendix B has the
-//! thresholds with momentum).
+//! Along an eigenvector of the Hessian with eigenvalue `lambda` plain gradient descent multiplies
+//! the distance to the minimum by `1 - lr lambda`: it diverges where `lambda > 2 / lr`. Training a
+//! net with the full batch, sharpness rises to about that and hovers (Cohen et al., "Gradient
+//! Descent on Neural Networks Typically Occurs at the Edge of Stability", ICLR 2021, whose appendix
+//! B has the thresholds with momentum).
 
 use super::{OptimConfig, RuleName};
 
 impl OptimConfig {
-    /// The edge of stability of this (resolved) optimizer as lambda lr: 2 for plain gradient descent,
-    /// 2 + 2 beta with momentum. `None` where none is known: for rules that rescale the gradient, and
-    /// with clipping, which bounds the step instead. Weight decay, which adds itself to every
-    /// eigenvalue, is left out.
+    /// The edge of stability of this (resolved) optimizer as lambda lr: 2 for plain gradient
+    /// descent, 2 + 2 beta with momentum. `None` where none is known: for rules that rescale the
+    /// gradient, and with clipping, which bounds the step instead. Weight decay, which adds itself
+    /// to every eigenvalue, is left out.
     pub fn edge(&self) -> Option<f64> {
         if self.rule != RuleName::Sgd || self.grad_clip.is_some() {
             return None;

@@ -56,10 +56,10 @@ fn advance(optimizer: &mut Optimizer, theta: &mut [f32], step: u64, lr: f64) -> 
     optimizer.step(theta, &mut grad, lr)
 }
 
-fn segments() -> Vec<Segment> {
+fn ranges() -> Vec<ParamRange> {
     vec![
-        Segment { range: 0..WEIGHTS, decay: true },
-        Segment { range: WEIGHTS..PARAMS, decay: false },
+        ParamRange { range: 0..WEIGHTS, decay: true },
+        ParamRange { range: WEIGHTS..PARAMS, decay: false },
     ]
 }
 
@@ -68,7 +68,7 @@ fn every_rule_follows_pytorch_for_20_steps() {
     let cases = oracle().cases;
     assert_eq!(cases.len(), 16);
     for case in cases {
-        let mut optimizer = Optimizer::new(&case.config, PARAMS, &segments()).unwrap();
+        let mut optimizer = Optimizer::new(&case.config, PARAMS, &ranges()).unwrap();
         let mut theta = start(PARAMS);
         let mut lr = case.config.lr();
         for step in 0..20 {
@@ -114,14 +114,14 @@ fn configs() -> Vec<OptimConfig> {
 #[test]
 fn a_restored_optimizer_goes_on_bit_for_bit() {
     for config in configs() {
-        let mut whole = Optimizer::new(&config, PARAMS, &segments()).unwrap();
+        let mut whole = Optimizer::new(&config, PARAMS, &ranges()).unwrap();
         let mut theta = start(PARAMS);
         for step in 0..5 {
             advance(&mut whole, &mut theta, step, 0.02);
         }
         let mut saved: Vec<_> = whole.slots().map(|(name, v)| (name, v.to_vec())).collect();
         saved.reverse();
-        let mut resumed = Optimizer::new(&config, PARAMS, &segments()).unwrap();
+        let mut resumed = Optimizer::new(&config, PARAMS, &ranges()).unwrap();
         resumed.restore(whole.t(), saved).unwrap();
         let mut theta_resumed = theta.clone();
         for step in 5..10 {
@@ -183,7 +183,7 @@ fn the_number_of_threads_does_not_show_in_the_result() {
 #[test]
 fn a_diverging_rate_ends_in_values_that_are_not_finite_and_never_panics() {
     for config in configs() {
-        let mut optimizer = Optimizer::new(&config, PARAMS, &segments()).unwrap();
+        let mut optimizer = Optimizer::new(&config, PARAMS, &ranges()).unwrap();
         let mut theta = start(PARAMS);
         for step in 0..50 {
             let mut grad = gradient(&theta, step);

@@ -1,4 +1,4 @@
-//! Batches are made ready (shuffled, augmented, normalised) on a thread of their own while the step
+//! Batches are prepared (shuffled, augmented, normalised) on a thread of their own while the step
 //! before them is computed.
 
 use std::ops::ControlFlow;
@@ -8,7 +8,7 @@ use crate::Result;
 use crate::dataset::{Augmentation, Batcher};
 
 /// Calls `step` with the images and labels of each of `chunks` (indices of images) in turn, until
-/// it breaks or fails. Buffers go round: at most three are ever made.
+/// it breaks or fails. Buffers are reused: at most three are made.
 pub(super) fn each<'a, B>(
     batcher: &Batcher,
     augmentation: &Augmentation,
@@ -26,7 +26,7 @@ pub(super) fn each<'a, B>(
                 labels.resize(indices.len(), 0);
                 batcher.fill(indices, Some(augmentation), &mut images, &mut labels);
                 if ready.send((images, labels)).is_err() {
-                    return; // nobody wants another
+                    return; // training has stopped
                 }
             }
         });
@@ -34,7 +34,7 @@ pub(super) fn each<'a, B>(
             if let ControlFlow::Break(b) = step(&images, &labels)? {
                 return Ok(ControlFlow::Break(b));
             }
-            // The maker may be done and gone: then nobody needs the buffers.
+            // The error means that the thread has ended and needs no more buffers.
             let _ = give_back.send((images, labels));
         }
         Ok(ControlFlow::Continue(()))

@@ -18,7 +18,7 @@ use crate::dataset::{
 };
 use crate::network::Role;
 use crate::objective::{DatasetObjective, Evaluation, Objective};
-use crate::optim::{OptimConfig, Optimizer, ScheduleConfig, Segment};
+use crate::optim::{OptimConfig, Optimizer, ParamRange, ScheduleConfig};
 use crate::rng::Streams;
 use crate::{Error, Result};
 
@@ -60,6 +60,8 @@ impl Default for TrainSpec {
 }
 
 impl TrainSpec {
+    /// Checks every value.
+    ///
     /// # Errors
     /// [`Error::BadValue`] naming the key.
     pub fn check(&self) -> Result<()> {
@@ -78,15 +80,15 @@ impl TrainSpec {
     }
 }
 
-/// Everything a run needs beside its state, resolved and checked.
+/// Everything a run needs apart from its state, resolved and checked.
 pub struct Setup {
     /// The engine with the network.
     pub backend: Arc<dyn Backend>,
-    /// Training and test images, already cut to the samples asked for.
+    /// Training and test images, already reduced to the samples asked for.
     pub data: Dataset,
     /// How pixels are normalised.
     pub stats: NormStats,
-    /// How training images are moved about.
+    /// How training images are augmented.
     pub augment: Augment,
     /// The optimizer, resolved.
     pub optim: OptimConfig,
@@ -110,16 +112,16 @@ impl Setup {
     pub fn begin(&self) -> Result<TrainState> {
         let network = self.backend.network();
         let streams = Streams::new(self.train.seed);
-        let segments: Vec<Segment> = network
+        let ranges: Vec<ParamRange> = network
             .layout
             .params
             .iter()
-            .map(|p| Segment { range: p.range(), decay: p.role == Role::Weight })
+            .map(|p| ParamRange { range: p.range(), decay: p.role == Role::Weight })
             .collect();
         Ok(TrainState {
             theta: network.init_theta(&streams),
             buffers: network.init_buffers(),
-            optimizer: Optimizer::new(&self.optim, network.layout.dim(), &segments)?,
+            optimizer: Optimizer::new(&self.optim, network.layout.dim(), &ranges)?,
             step: 0,
             epoch_loss: 0.0,
             epoch_correct: 0,
@@ -143,7 +145,7 @@ pub struct TrainState {
     pub step: u64,
     /// Sum of the running training loss over this epoch's images so far.
     pub epoch_loss: f64,
-    /// Right answers among them.
+    /// Correctly classified images among them.
     pub epoch_correct: u64,
     /// Their number.
     pub epoch_images: u64,
@@ -153,7 +155,7 @@ pub struct TrainState {
     pub epochs_since_best: u64,
 }
 
-/// What one step saw.
+/// The figures of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepMetrics {
     /// The step, from 1.
@@ -164,7 +166,7 @@ pub struct StepMetrics {
     pub lr: f64,
     /// Mean loss of its batch, before the update, in train mode.
     pub loss: f64,
-    /// Right answers in its batch.
+    /// Correctly classified images in its batch.
     pub correct: usize,
     /// Images in its batch.
     pub images: usize,
@@ -172,7 +174,7 @@ pub struct StepMetrics {
     pub grad_norm: f64,
 }
 
-/// What an epoch ended with.
+/// The figures at the end of an epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EpochMetrics {
     /// Epochs done.
@@ -183,7 +185,7 @@ pub struct EpochMetrics {
     pub lr: f64,
     /// Mean over the epoch's batches as they were trained on (augmented, moving weights).
     pub running_loss: f64,
-    /// Share of right answers among them, 0..1.
+    /// Share of correctly classified images among them, 0..1.
     pub running_accuracy: f64,
     /// Training images, not augmented, eval mode.
     pub train: Evaluation,
@@ -193,7 +195,7 @@ pub struct EpochMetrics {
     pub elapsed_secs: f64,
 }
 
-/// What the loop tells its listener. States are as after the event.
+/// What the loop reports to its listener. A state is the one after the event.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// Before the first step of this process (`state.step` is 0, or where a resumed run goes on).
@@ -244,15 +246,15 @@ pub enum Verdict {
         /// The learning rate it would have used.
         lr: f64,
     },
-    /// Somebody asked to stop; the run can be resumed.
+    /// The caller asked to stop; the run can be resumed.
     Interrupted,
 }
 
 /// Trains from `state` to the end. `listener` may fail (a full disk): training ends with its error.
-/// Setting `interrupt` ends it after the step in hand.
+/// Setting `interrupt` ends it after the current step.
 ///
 /// # Errors
-/// Those of the backend, of batches that cannot be cut, and the listener's.
+/// Those of the backend, of a batch size that does not fit the data, and of the listener.
 pub fn train(
     setup: &Setup,
     state: &mut TrainState,
