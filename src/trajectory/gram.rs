@@ -4,7 +4,7 @@
 //! products are formed: a late path moves little against the length of theta, and differences of
 //! products would lose half the digits. Parameters are taken in stretches of a length that
 //! depends on T and the memory allowed only; within one, bands of G are shared among threads, and
-//! each entry is summed in the same order whoever computes it.
+//! each entry is summed in the same order on any number of threads.
 //!
 //! Where there are fewer parameters than snapshots the displacements themselves, (T, P), are the
 //! smaller, and are kept instead: G is their product with themselves.
@@ -59,11 +59,6 @@ impl Gram {
     /// ||theta_i - theta_j||^2 of the `i`-th and `j`-th snapshot used.
     pub fn distance_sq(&self, i: usize, j: usize) -> f64 {
         (self.product(i, i) + self.product(j, j) - 2.0 * self.product(i, j)).max(0.0)
-    }
-
-    /// ||theta_i+1 - theta_i||^2 between each used snapshot and the next, (used - 1,).
-    pub fn step_lengths_sq(&self) -> Vec<f64> {
-        (1..self.used.len()).map(|i| self.distance_sq(i - 1, i)).collect()
     }
 
     /// The inner products of the used snapshots `rows`, which stand together.
@@ -185,8 +180,8 @@ fn parted(finite: &[bool]) -> (Vec<usize>, Vec<usize>) {
     (0..finite.len()).partition(|&i| finite[i])
 }
 
-/// Parameters `start..start + from.len()` of each snapshot less `from`, into the rows of `out`; zero
-/// where a snapshot is not `finite`, which is noted there.
+/// Parameters `start..start + from.len()` of each snapshot less `from`, into the rows of `out`;
+/// zero where a snapshot is not `finite`, which is noted there.
 fn displace(
     snapshots: &(impl Snapshots + ?Sized),
     start: usize,
@@ -337,8 +332,10 @@ mod tests {
     }
 
     #[test]
-    fn step_lengths_are_the_distances_between_neighbours() {
+    fn distances_between_neighbours_are_their_step_lengths() {
         let rows = vec![vec![0.0, 0.0], vec![3.0, 4.0], vec![3.0, 4.0], vec![3.0, 5.0]];
-        assert_eq!(gram(&rows, None, 0).unwrap().step_lengths_sq(), [25.0, 0.0, 1.0]);
+        let gram = gram(&rows, None, 0).unwrap();
+        let steps: Vec<f64> = (1..4).map(|i| gram.distance_sq(i - 1, i)).collect();
+        assert_eq!(steps, [25.0, 0.0, 1.0]);
     }
 }

@@ -1,8 +1,8 @@
 //! Several paths as one: the principal plane of many runs together.
 //!
 //! All snapshots of all runs enter one Gram matrix, and every run weighs alike however many
-//! snapshots it recorded; otherwise the plane would be that of whoever recorded most. What the
-//! plane holds is measured against the whole spectrum, against what each run's own best plane
+//! snapshots it recorded; otherwise the run with the most snapshots would determine the plane. What
+//! the plane holds is measured against the whole spectrum, against what each run's own best plane
 //! would hold of that run, and against walks from the runs' own starts with the runs' own step
 //! lengths whose directions mean nothing.
 

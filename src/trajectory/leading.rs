@@ -1,12 +1,12 @@
 //! The leading eigenpairs of large positive semidefinite matrices that are known by what they do.
 //!
-//! A path of T snapshots asks for two or three axes of a (T, T) matrix. Up to [`DENSE`] snapshots all
-//! of its spectrum is computed, which costs some 10 T^3 operations: a second at 1,000, the better
-//! part of an hour at 10,000. Beyond, a block Krylov space grows until the leading pairs stand: each
-//! step multiplies [`BLOCK`] vectors by the matrix in one sweep over it, takes the space so far off
-//! them, twice, and adds them to it (Golub and Underwood 1977). Eigenvalues that repeat up to
-//! [`BLOCK`] times are found as often as they repeat, which a single vector would not do. Residuals
-//! are computed from the products themselves, so that what is called converged is.
+//! A path of T snapshots asks for two or three axes of a (T, T) matrix. Up to [`DENSE`] snapshots
+//! all of its spectrum is computed, which costs some 10 T^3 operations: a second at 1,000, the
+//! better part of an hour at 10,000. Beyond, a block Krylov space grows until the leading pairs
+//! stand: each step multiplies [`BLOCK`] vectors by the matrix in one sweep over it, takes the
+//! space so far off them, twice, and adds them to it (Golub and Underwood 1977). Eigenvalues that
+//! repeat up to [`BLOCK`] times are found as often as they repeat, which a single vector would not
+//! do. Residuals are computed from the products themselves, so that what is called converged is.
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
@@ -24,7 +24,8 @@ pub(super) const REPORTED: usize = 32;
 /// Vectors a step of the Krylov space adds.
 const BLOCK: usize = 8;
 
-/// How near the eigenvalues behind the axes must come, of the largest: a picture shows three digits.
+/// How near the eigenvalues behind the axes must come, of the largest: a picture shows three
+/// digits.
 const TAIL: f64 = 1e-6;
 
 /// A symmetric positive semidefinite matrix, (n, n).
@@ -74,8 +75,8 @@ pub(super) struct Leading {
 }
 
 impl<'a> Scatter<'a> {
-    /// Of points with the inner products `inner`, (n, n), and the `masses`, (n,): 1 each where there
-    /// are none.
+    /// Of points with the inner products `inner`, (n, n), and the `masses`, (n,): 1 each where
+    /// there are none.
     pub fn new(inner: &'a dyn Products, masses: Option<&[f64]>, centred: bool) -> Self {
         let ones = || Array1::ones(inner.len());
         let masses = masses.map_or_else(ones, |m| Array1::from(m.to_vec()));

@@ -2,9 +2,10 @@
 //! and what a random walk would have given.
 //!
 //! A path is T snapshots of P parameters, usually with T << P, and P may be tens of millions, so
-//! nothing here holds all of it: [`gram()`] streams the exact T x T matrix of inner products, [`pca()`]
-//! does the rest on that matrix, and [`Pca::directions`] and [`project`] stream once more. Coordinates are
-//! relative to the origin, usually the final snapshot, which therefore sits at (0, 0).
+//! nothing here holds all of it: [`gram()`] streams the exact T x T matrix of inner products,
+//! [`pca()`] does the rest on that matrix, and [`Pca::directions`] and [`project`] stream once
+//! more. Coordinates are relative to the origin, usually the final snapshot, which therefore sits
+//! at (0, 0).
 
 mod eigen;
 mod gram;
@@ -17,10 +18,7 @@ mod project;
 pub(crate) use eigen::eigen_symmetric;
 pub use gram::{Gram, MEMORY_BYTES, gram};
 pub use joined::{Joined, JointPca, joint_pca};
-pub use null::{
-    null_explained_variance, null_explained_variance_of_steps, null_explained_variance_of_walks,
-    null_limit,
-};
+pub use null::null_explained_variance;
 pub use pca::{AxisKind, Centring, Pca, PcaConfig, pca};
 pub use project::{Projection, project};
 

@@ -43,48 +43,23 @@ pub fn null_explained_variance(
     (1..=components).map(share).collect()
 }
 
-/// The same for a walk with the squared step lengths `steps_sq`, (T - 1,): the observed ones
-/// ([`super::Gram::step_lengths_sq`]), or the numbers of optimizer steps between snapshots.
-///
-/// # Errors
-/// [`Error::Landscape`] for a step that is negative or not finite.
-pub fn null_explained_variance_of_steps(
-    steps_sq: &[f64],
-    components: usize,
-    centring: Centring,
-) -> Result<Vec<f64>> {
-    if let Some(bad) = steps_sq.iter().find(|s| !(s.is_finite() && **s >= 0.0)) {
-        return Err(bad_step(*bad));
-    }
-    // <theta_i - theta_n, theta_j - theta_n> is what both still have to go, squared: a walk from the
-    // last point back.
-    let back: Vec<f64> = steps_sq.iter().rev().copied().collect();
-    let starts = Array2::zeros((1, 1));
-    let walks = Walks::new(&starts, &[back]);
-    Ok(walks.shares(None, centring == Centring::Centred, components))
-}
-
-fn bad_step(bad: f64) -> Error {
-    Error::Landscape {
-        what: format!("a random walk cannot have a squared step of {bad}"),
-        remedy: "give finite numbers, zero or more".to_string(),
-    }
-}
-
-/// The same for several walks that weigh alike: walk r has the squared step lengths `steps_sq[r]`
+/// The same for several walks of equal weight: walk r has the squared step lengths `steps_sq[r]`
 /// and begins where run r did; `starts`, (R, R), are the inner products of those beginnings (all
-/// alike for a common start). Steps of a walk are orthogonal to each other, to those of the other
+/// equal for a common start). Steps of a walk are orthogonal to each other, to those of the other
 /// walks and to the beginnings, as in D >> T dimensions. Centred.
 ///
 /// # Errors
 /// [`Error::Landscape`] for a step that is negative or not finite.
-pub fn null_explained_variance_of_walks(
+pub(super) fn null_explained_variance_of_walks(
     starts: &Array2<f64>,
     steps_sq: &[Vec<f64>],
     components: usize,
 ) -> Result<Vec<f64>> {
     if let Some(bad) = steps_sq.iter().flatten().find(|s| !(s.is_finite() && **s >= 0.0)) {
-        return Err(bad_step(*bad));
+        return Err(Error::Landscape {
+            what: format!("a random walk cannot have a squared step of {bad}"),
+            remedy: "give finite numbers, zero or more".to_string(),
+        });
     }
     let total: usize = steps_sq.iter().map(|steps| steps.len() + 1).sum();
     let mass = |n: usize| total as f64 / (steps_sq.len() * n) as f64;
@@ -96,8 +71,9 @@ pub fn null_explained_variance_of_walks(
 }
 
 /// The inner products of the points of walks whose steps are orthogonal to each other and to the
-/// walks' beginnings: <s_a, s_b> between points of walks a and b, and within one of them the squared
-/// way to the nearer of the two points in addition. Never formed: times a vector they are sums.
+/// walks' beginnings: <s_a, s_b> between points of walks a and b, and within one of them the
+/// squared way to the nearer of the two points in addition. Never formed: times a vector they are
+/// sums.
 struct Walks<'a> {
     /// (R, R).
     starts: &'a Array2<f64>,
@@ -144,7 +120,8 @@ impl<'a> Walks<'a> {
         for (walk, (way, part)) in self.ways.iter().zip(&parts).enumerate() {
             let from_starts: f64 =
                 sums.iter().enumerate().map(|(other, sum)| self.starts[[walk, other]] * sum).sum();
-            // sum over j of min(way_i, way_j) v_j: those up to i by their own way, the others by i's.
+            // sum over j of min(way_i, way_j) v_j: those up to i by their own way, the others by
+            // i's.
             let (mut nearer, mut farther) = (0.0, sums[walk]);
             for (way, v) in way.iter().zip(*part) {
                 nearer += way * v;
@@ -175,21 +152,31 @@ impl Products for Walks<'_> {
     }
 }
 
-/// The limit of component `k` (from 1) for infinitely many equal steps: 6 / (pi k)^2 centred,
-/// 8 / (pi (2k - 1))^2 uncentred.
-pub fn null_limit(k: usize, centring: Centring) -> f64 {
-    let k = k as f64;
-    match centring {
-        Centring::Centred => 6.0 / (PI * k).powi(2),
-        Centring::Uncentred => 8.0 / (PI * (2.0 * k - 1.0)).powi(2),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::rng::Streams;
     use crate::trajectory::{PcaConfig, pca};
+
+    /// The explained variance of one walk with the squared step lengths `steps_sq`, (T - 1,).
+    fn of_steps(steps_sq: &[f64], components: usize, centring: Centring) -> Vec<f64> {
+        // <theta_i - theta_n, theta_j - theta_n> is what both still have to go, squared: a walk
+        // from the last point back.
+        let back: Vec<f64> = steps_sq.iter().rev().copied().collect();
+        let starts = Array2::zeros((1, 1));
+        let walks = Walks::new(&starts, &[back]);
+        walks.shares(None, centring == Centring::Centred, components)
+    }
+
+    /// The limit of component `k` (from 1) for infinitely many equal steps: 6 / (pi k)^2 centred,
+    /// 8 / (pi (2k - 1))^2 uncentred.
+    fn limit(k: usize, centring: Centring) -> f64 {
+        let k = k as f64;
+        match centring {
+            Centring::Centred => 6.0 / (PI * k).powi(2),
+            Centring::Uncentred => 8.0 / (PI * (2.0 * k - 1.0)).powi(2),
+        }
+    }
 
     #[test]
     fn the_closed_form_is_the_spectrum_of_equal_steps() {
@@ -197,7 +184,7 @@ mod tests {
             for snapshots in [1, 2, 3, 17, 60] {
                 let closed = null_explained_variance(snapshots, 5, centring);
                 let steps = vec![0.3; snapshots - 1];
-                let solved = null_explained_variance_of_steps(&steps, 5, centring).unwrap();
+                let solved = of_steps(&steps, 5, centring);
                 for (a, b) in closed.iter().zip(&solved) {
                     assert!((a - b).abs() < 1e-12, "{centring} {snapshots}: {closed:?} {solved:?}");
                 }
@@ -210,7 +197,7 @@ mod tests {
         // Beyond the size that is decomposed whole.
         for &centring in Centring::ALL {
             let closed = null_explained_variance(10_000, 3, centring);
-            let solved = null_explained_variance_of_steps(&[0.3; 9_999], 3, centring).unwrap();
+            let solved = of_steps(&[0.3; 9_999], 3, centring);
             for (a, b) in closed.iter().zip(&solved) {
                 assert!((a - b).abs() < 1e-9, "{centring}: {closed:?} {solved:?}");
             }
@@ -223,12 +210,12 @@ mod tests {
             let many = null_explained_variance(100_000, 3, centring);
             for (k, share) in many.iter().enumerate() {
                 // The centred series is 6/(pi k)^2 + O(1/T^2), the uncentred one O(1/T).
-                assert!((share - null_limit(k + 1, centring)).abs() < 2e-5);
+                assert!((share - limit(k + 1, centring)).abs() < 2e-5);
             }
         }
-        let first = null_limit(1, Centring::Centred);
+        let first = limit(1, Centring::Centred);
         assert!((first - 0.6079).abs() < 5e-5);
-        assert!((first + null_limit(2, Centring::Centred) - 0.7599).abs() < 5e-5);
+        assert!((first + limit(2, Centring::Centred) - 0.7599).abs() < 5e-5);
     }
 
     #[test]
@@ -246,7 +233,7 @@ mod tests {
         for &centring in Centring::ALL {
             let found = pca(&walk, &PcaConfig { centring, ..PcaConfig::default() }).unwrap();
             let steps: Vec<f64> = (1..snapshots).map(|i| length(i).powi(2)).collect();
-            let want = null_explained_variance_of_steps(&steps, 2, centring).unwrap();
+            let want = of_steps(&steps, 2, centring);
             let equal = null_explained_variance(snapshots, 2, centring);
             for k in 0..2 {
                 let off = (found.explained_variance[k] - want[k]).abs();

@@ -1,16 +1,16 @@
 //! Principal components of a path, exactly, from its Gram matrix (Li et al. 2018, section 7).
 //!
-//! The rows of X, (T, P), are theta_i - theta_n for every snapshot, the zero row of the origin
-//! too. Centred, the components are the right singular vectors of HX, H = I - 11^T/T: with the
+//! The rows of X, (T, P), are theta_i - theta_n for every snapshot, the zero row of the origin too.
+//! Centred, the components are the right singular vectors of HX, H = I - 11^T/T: with the
 //! eigenpairs (s^2, u) of H G H, the direction is v = X^T u / s, and the coordinate of snapshot i
 //! is <theta_i - theta_n, v> = (G u)_i / s, relative to the origin and not to the mean. Uncentred,
-//! the same without H. All of it is T x T work in f64; a long path's leading pairs alone are computed
-//! (`leading.rs`), and G is then not centred but applied.
+//! the same without H. All of it is T x T work in f64; a long path's leading pairs alone are
+//! computed (`leading.rs`), and G is then not centred but applied.
 //!
 //! Snapshots of several runs joined may be told apart by a group each. Then each run weighs alike
 //! however many snapshots it has: with the mass m_i = T / (R T_r) of a snapshot of run r, the mean
-//! is that of the masses, and the components are those of the sum of m_i (x_i - mean)(x_i - mean)^T.
-//! One run alone has masses of 1, and nothing changes.
+//! is that of the masses, and the components are those of the sum of m_i (x_i - mean)(x_i -
+//! mean)^T. One run alone has masses of 1, and nothing changes.
 
 use ndarray::{Array2, Axis};
 
@@ -95,7 +95,8 @@ pub struct Pca {
     /// Signs: on each axis the snapshot farthest out (the earliest of those within 1e-9 of it)
     /// lies on the negative side, so that a path that heads for its end comes from the lower left.
     pub coords: Vec<Vec<f64>>,
-    /// (T, k): axis a is the sum over i of `mixing[i][a] (theta_i - theta_n)`; zero for random axes.
+    /// (T, k): axis a is the sum over i of `mixing[i][a] (theta_i - theta_n)`; zero for random
+    /// axes.
     mixing: Array2<f64>,
     seed: u64,
     memory_bytes: usize,
@@ -162,11 +163,6 @@ pub fn pca(snapshots: &(impl Snapshots + ?Sized), config: &PcaConfig) -> Result<
 }
 
 impl Pca {
-    /// The singular values of the (centred) displacement matrix, falling, as many as the spectrum has.
-    pub fn singular_values(&self) -> Vec<f64> {
-        self.spectrum.iter().map(|v| v.sqrt()).collect()
-    }
-
     /// The axes as vectors of unit length and orthogonal to each other, k times (P,), rounded to
     /// f32 once. Streams over the same `snapshots` again; beside the result it holds the memory
     /// the Gram matrix was allowed.
