@@ -10,33 +10,33 @@ use std::time::Instant;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use lossreel::backend::native::conv_bench::{Algorithm, ConvBench, ConvCase};
 use lossreel::backend::native::peak::Peak;
-use lossreel::backend::native::trial::{Algorithm, ConvForm, ConvTrial};
 
-/// Layers by what people call them: the stages of ResNet-20 and WRN-56-4, VGG-9's widest, the stem,
+/// Layers by their usual names: the stages of ResNet-20 and WRN-56-4, VGG-9's widest, the stem,
 /// the strided ones and the projection.
-const LAYERS: &[(&str, ConvForm)] = &[
-    ("16@32x32", form(16, 16, 32, 3, 1)),
-    ("32@16x16", form(32, 32, 16, 3, 1)),
-    ("64@8x8", form(64, 64, 8, 3, 1)),
-    ("64@32x32", form(64, 64, 32, 3, 1)),
-    ("128@16x16", form(128, 128, 16, 3, 1)),
-    ("256@8x8", form(256, 256, 8, 3, 1)),
-    ("stem 3-16@32x32", form(3, 16, 32, 3, 1)),
-    ("stem 3-64@32x32", form(3, 64, 32, 3, 1)),
-    ("strided 16-32@32x32", form(16, 32, 32, 3, 2)),
-    ("strided 32-64@16x16", form(32, 64, 16, 3, 2)),
-    ("projection 16-32@32x32", form(16, 32, 32, 1, 2)),
+const LAYERS: &[(&str, ConvCase)] = &[
+    ("16@32x32", case(16, 16, 32, 3, 1)),
+    ("32@16x16", case(32, 32, 16, 3, 1)),
+    ("64@8x8", case(64, 64, 8, 3, 1)),
+    ("64@32x32", case(64, 64, 32, 3, 1)),
+    ("128@16x16", case(128, 128, 16, 3, 1)),
+    ("256@8x8", case(256, 256, 8, 3, 1)),
+    ("stem 3-16@32x32", case(3, 16, 32, 3, 1)),
+    ("stem 3-64@32x32", case(3, 64, 32, 3, 1)),
+    ("strided 16-32@32x32", case(16, 32, 32, 3, 2)),
+    ("strided 32-64@16x16", case(32, 64, 16, 3, 2)),
+    ("projection 16-32@32x32", case(16, 32, 32, 1, 2)),
 ];
 
-const fn form(
+const fn case(
     inputs: usize,
     outputs: usize,
     side: usize,
     kernel: usize,
     stride: usize,
-) -> ConvForm {
-    ConvForm { inputs, outputs, side, kernel, stride }
+) -> ConvCase {
+    ConvCase { inputs, outputs, side, kernel, stride }
 }
 
 /// (kernel, layer, median GFLOP/s).
@@ -50,18 +50,18 @@ fn measure(
     bencher: Bencher,
     (kernel, algorithm): (&'static str, Algorithm),
     layer: &'static str,
-    work: fn(&mut ConvTrial),
+    work: fn(&mut ConvBench),
 ) {
-    let form = LAYERS.iter().find(|l| l.0 == layer).expect("divan passes our own names").1;
-    let pixels = form.side * form.side * form.inputs.max(form.outputs);
+    let case = LAYERS.iter().find(|l| l.0 == layer).expect("divan passes our own names").1;
+    let pixels = case.side * case.side * case.inputs.max(case.outputs);
     let images = (65_536 / pixels).clamp(1, 8);
-    let mut trial = ConvTrial::new(form, images, algorithm);
-    let flops = form.flops() * images as u64;
+    let mut bench = ConvBench::new(case, images, algorithm);
+    let flops = case.flops() * images as u64;
     // divan keeps its figures to itself; the table at the end needs them.
     let mut seconds = Vec::new();
     bencher.counter(ItemsCount::new(flops)).bench_local(|| {
         let started = Instant::now();
-        work(divan::black_box(&mut trial));
+        work(divan::black_box(&mut bench));
         seconds.push(started.elapsed().as_secs_f64());
     });
     seconds.sort_by(f64::total_cmp);
@@ -73,27 +73,27 @@ fn measure(
 
 #[divan::bench(args = names())]
 fn forward_direct(bencher: Bencher, layer: &'static str) {
-    measure(bencher, ("forward_direct", Algorithm::Direct), layer, ConvTrial::forward);
+    measure(bencher, ("forward_direct", Algorithm::Direct), layer, ConvBench::forward);
 }
 
 #[divan::bench(args = names())]
 fn forward(bencher: Bencher, layer: &'static str) {
-    measure(bencher, ("forward", Algorithm::Fastest), layer, ConvTrial::forward);
+    measure(bencher, ("forward", Algorithm::Fastest), layer, ConvBench::forward);
 }
 
 #[divan::bench(args = names())]
 fn forward_bf16(bencher: Bencher, layer: &'static str) {
-    measure(bencher, ("forward_bf16", Algorithm::Fastest), layer, ConvTrial::forward_bf16);
+    measure(bencher, ("forward_bf16", Algorithm::Fastest), layer, ConvBench::forward_bf16);
 }
 
 #[divan::bench(args = names())]
 fn backward_data_direct(bencher: Bencher, layer: &'static str) {
-    measure(bencher, ("backward_data_direct", Algorithm::Direct), layer, ConvTrial::backward_data);
+    measure(bencher, ("backward_data_direct", Algorithm::Direct), layer, ConvBench::backward_data);
 }
 
 #[divan::bench(args = names())]
 fn backward_data(bencher: Bencher, layer: &'static str) {
-    measure(bencher, ("backward_data", Algorithm::Fastest), layer, ConvTrial::backward_data);
+    measure(bencher, ("backward_data", Algorithm::Fastest), layer, ConvBench::backward_data);
 }
 
 #[divan::bench(args = names())]
@@ -102,13 +102,13 @@ fn backward_weights_direct(bencher: Bencher, layer: &'static str) {
         bencher,
         ("backward_weights_direct", Algorithm::Direct),
         layer,
-        ConvTrial::backward_weights,
+        ConvBench::backward_weights,
     );
 }
 
 #[divan::bench(args = names())]
 fn backward_weights(bencher: Bencher, layer: &'static str) {
-    measure(bencher, ("backward_weights", Algorithm::Fastest), layer, ConvTrial::backward_weights);
+    measure(bencher, ("backward_weights", Algorithm::Fastest), layer, ConvBench::backward_weights);
 }
 
 fn main() {

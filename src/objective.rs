@@ -1,5 +1,5 @@
-//! The loss as a function of a flat `theta`: all that planes, surfaces and curvature know of a
-//! network and its data.
+//! The loss as a function of a flat `theta`: the one interface through which planes, surfaces and
+//! curvature use a network and its data.
 
 mod masked;
 
@@ -20,14 +20,14 @@ pub struct Evaluation {
     /// Standard error of that mean, sd / sqrt(n): how far the loss on all data may be. 0 for
     /// functions that are exact, NaN for a sample of one.
     pub loss_se: f64,
-    /// Images classified rightly.
+    /// Images classified correctly.
     pub correct: usize,
     /// Images evaluated; 0 for functions that classify nothing.
     pub total: usize,
 }
 
 impl Evaluation {
-    /// Share of right answers, 0..1; NaN where nothing is classified.
+    /// Share of correctly classified images, 0..1; NaN where nothing is classified.
     pub fn accuracy(&self) -> f64 {
         self.correct as f64 / self.total as f64
     }
@@ -47,15 +47,15 @@ pub trait Objective: Sync {
     /// The product of the Hessian at `theta` with `v`, written over `out`, all (P,).
     ///
     /// The default is a central difference of gradients along `v`, with a step of
-    /// `1e-3 (1 + ||theta||) / ||v||`: good to about three digits in f32. An objective that knows
-    /// better overrides it.
+    /// `1e-3 (1 + ||theta||) / ||v||`: good to about three digits in f32. An objective with an
+    /// exact product overrides it.
     fn hvp(&self, theta: &[f32], v: &[f32], out: &mut [f32]) -> Result<()> {
         difference_hvp(theta, v, out, |theta, grad| self.loss_and_grad(theta, grad).map(|_| ()))
     }
 }
 
-/// Images that go through a network together while evaluating. Fixed, so that sums are cut alike
-/// whatever the number of threads; a multiple of the native engine's groups.
+/// Images that go through a network together while evaluating. Fixed, so that sums are grouped in
+/// the same way for any number of threads; a multiple of the native engine's groups.
 const PIECE: usize = 64;
 
 /// A network's mean cross-entropy on a fixed sample, in eval mode with fixed buffers.
@@ -196,8 +196,8 @@ impl DatasetObjective {
         Ok(sum)
     }
 
-    /// As [`Objective::loss`], telling `progress` of each piece of images that is done (from any
-    /// thread).
+    /// As [`Objective::loss`]; calls `progress` with the number of images of each finished piece,
+    /// from any thread.
     pub fn loss_with(
         &self,
         theta: &[f32],
@@ -262,8 +262,8 @@ impl Sums {
     }
 }
 
-/// f(theta) = 1/2 sum_i curvature_i (theta_i - centre_i)^2: everything about it is known, so tests
-/// and lectures can hold a plane, a surface or a spectrum against it.
+/// f(theta) = 1/2 sum_i curvature_i (theta_i - centre_i)^2: its minimum and its Hessian are known,
+/// so that a plane, a surface or a spectrum of it can be checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quadratic {
     /// Hessian's diagonal, (P,).

@@ -1,7 +1,7 @@
 //! What executes a network: forward for logits, forward and backward for a training step.
 //!
-//! A backend is handed flat vectors and host slices and keeps no weights of its own, so whatever
-//! stands above it (trainer, surfaces) sees `theta` only and cannot leave a model displaced. Each
+//! A backend is given flat vectors and host slices and keeps no weights of its own, so the code
+//! above it (trainer, surfaces) sees `theta` only and cannot leave a model displaced. Each
 //! backend is the other's test: `candle` is the reference, `native` the fast one.
 
 pub mod candle;
@@ -66,7 +66,7 @@ pub struct TrainPass<'a> {
     pub step: u64,
 }
 
-/// What a training pass found on its batch, before the update.
+/// The loss of a training pass on its batch, before the update.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrainLoss {
     /// Mean cross-entropy of the batch in train mode, label smoothing included.
@@ -92,8 +92,8 @@ pub trait Backend: Send + Sync {
     /// over `grad` (layout order, the length of `theta`).
     fn train_pass(&self, pass: TrainPass<'_>, grad: &mut [f32]) -> Result<TrainLoss>;
 
-    /// Forward and backward of the mean cross-entropy in eval mode: running statistics as they
-    /// stand in `buffers`, no dropout. Writes the gradient over `grad`.
+    /// Forward and backward of the mean cross-entropy in eval mode: running statistics taken from
+    /// `buffers`, no dropout. Writes the gradient over `grad`.
     fn eval_gradient(
         &self,
         theta: &[f32],

@@ -1,5 +1,5 @@
-//! The ends of a Hessian's spectrum: the largest eigenvalues (the first of them is the sharpness) and
-//! the smallest one that the same Krylov space holds.
+//! The ends of a Hessian's spectrum: the largest eigenvalues (the first of them is the sharpness)
+//! and the smallest one that the same Krylov space holds.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,13 +30,13 @@ impl Default for ExtremesConfig {
 /// The ends of a spectrum.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Extremes {
-    /// The largest eigenvalues, falling: as many as were asked for, or as the space has. NaN where a
-    /// Hessian-vector product was not finite.
+    /// The largest eigenvalues, falling: as many as were asked for, or as the space has. NaN where
+    /// a Hessian-vector product was not finite.
     pub eigenvalues: Vec<f64>,
     /// ||H y - lambda y|| of each: an eigenvalue of H is at most this far away.
     pub residuals: Vec<f64>,
-    /// The smallest (most negative) Ritz value. Nothing waited for it to converge: where its residual
-    /// is large, the smallest eigenvalue is lower.
+    /// The smallest (most negative) Ritz value. Nothing waited for it to converge: where its
+    /// residual is large, the smallest eigenvalue is lower.
     pub smallest: f64,
     /// Its residual.
     pub smallest_residual: f64,
@@ -48,8 +48,9 @@ pub struct Extremes {
     pub hvp_secs: f64,
 }
 
-/// The largest eigenvalues of the Hessian of `objective` at `theta`, (P,), by Lanczos' process from a
-/// vector of `streams`. The same on every run and whatever the number of threads, if the objective is.
+/// The largest eigenvalues of the Hessian of `objective` at `theta`, (P,), by Lanczos' process from
+/// a vector of `streams`. The same on every run and whatever the number of threads, if the
+/// objective is.
 ///
 /// # Errors
 /// Those of the objective; [`Error::Interrupted`] when `interrupt` was set between two products.

@@ -1,16 +1,16 @@
 //! Lanczos' process with full reorthogonalisation.
 //!
-//! From a random unit vector q_1 each step asks for one product w = H q_j, takes what w has of
-//! q_1 .. q_j off it, and keeps the rest, normalised, as q_{j+1}. In exact arithmetic the
-//! coefficients form a tridiagonal T = Q' H Q, (m, m), whose eigenvalues (Ritz values) approach those
-//! of H from inside, the ends of the spectrum first. In rounded arithmetic the q lose their
-//! orthogonality just as a Ritz value converges, and copies of it appear (Paige 1971); taking all of
-//! Q off every new vector, twice, keeps T honest at a cost that a network's Hessian-vector product
-//! dwarfs (Parlett, "The Symmetric Eigenvalue Problem", 1998, chapter 13).
+//! From a random unit vector q_1 each step asks for one product w = H q_j, takes what w has of q_1
+//! .. q_j off it, and keeps the rest, normalised, as q_{j+1}. In exact arithmetic the coefficients
+//! form a tridiagonal T = Q' H Q, (m, m), whose eigenvalues (Ritz values) approach those of H from
+//! inside, the ends of the spectrum first. In rounded arithmetic the q lose their orthogonality
+//! just as a Ritz value converges, and copies of it appear (Paige 1971); taking all of Q off every
+//! new vector, twice, keeps T honest at a cost that a network's Hessian-vector product dwarfs
+//! (Parlett, "The Symmetric Eigenvalue Problem", 1998, chapter 13).
 //!
-//! The basis is kept in f32, which are exactly the vectors the products were asked for, and half the
-//! memory (m P floats); sums are in f64. Products come in f32 anyway, so eigenvalues are good to some
-//! 1e-6 of the largest.
+//! The basis is kept in f32, which are exactly the vectors the products were asked for, and half
+//! the memory (m P floats); sums are in f64. Products come in f32 anyway, so eigenvalues are good
+//! to some 1e-6 of the largest.
 
 use std::time::Instant;
 

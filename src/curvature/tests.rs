@@ -75,7 +75,8 @@ fn himmelblaus_hessian_at_a_minimum_comes_out_of_differences_of_gradients() {
     // [[74, 20], [20, 34]]
     let root = (20.0f64 * 20.0 + 20.0 * 20.0).sqrt();
     for (value, want) in found.eigenvalues.iter().zip([54.0 + root, 54.0 - root]) {
-        // The step of the default product is 5e-3: its error is the fourth derivative's, 4e-5 of it.
+        // The step of the default product is 5e-3: its error is the fourth derivative's, 4e-5 of
+        // it.
         assert!((value - want).abs() < 1e-2, "{found:?} {want}");
     }
 }

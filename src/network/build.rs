@@ -81,11 +81,11 @@ impl Builder {
         self.nodes.len() - 1
     }
 
-    fn picture(&self, name: &str, x: NodeId) -> Result<[usize; 3]> {
+    fn feature_map(&self, name: &str, x: NodeId) -> Result<[usize; 3]> {
         self.shape(x).try_into().map_err(|_| {
             misfit(
                 name,
-                format!("needs a picture (c, h, w) and gets {:?}", self.shape(x)),
+                format!("needs a feature map (c, h, w) and gets {:?}", self.shape(x)),
                 "move it before the flattening",
             )
         })
@@ -111,7 +111,7 @@ impl Builder {
         if padded < kernel {
             return Err(misfit(
                 name,
-                format!("has a {kernel}x{kernel} window on a picture of side {side}"),
+                format!("has a {kernel}x{kernel} window on a feature map of side {side}"),
                 "use larger images, or an architecture with fewer poolings and strides",
             ));
         }
@@ -127,7 +127,7 @@ impl Builder {
         init: impl FnOnce(usize, usize) -> Init,
     ) -> Result<NodeId> {
         let Conv { out, kernel, stride, padding, bias } = conv;
-        let [c, h, w] = self.picture(name, x)?;
+        let [c, h, w] = self.feature_map(name, x)?;
         if out == 0 {
             return Err(misfit(name, "has no output channels", "raise model.width"));
         }
@@ -156,7 +156,7 @@ impl Builder {
         if shape.len() > 2 {
             return Err(misfit(
                 name,
-                format!("gets a picture {shape:?}"),
+                format!("gets a feature map {shape:?}"),
                 "flatten or pool it first",
             ));
         }
@@ -222,9 +222,9 @@ impl Builder {
         Ok(self.node(name, Op::Add, vec![a, b], shape))
     }
 
-    /// Adds the concatenation of two pictures along the channels.
+    /// Adds the concatenation of two feature maps along the channels.
     pub fn concat(&mut self, name: &str, a: NodeId, b: NodeId) -> Result<NodeId> {
-        let ([ca, ha, wa], [cb, hb, wb]) = (self.picture(name, a)?, self.picture(name, b)?);
+        let ([ca, ha, wa], [cb, hb, wb]) = (self.feature_map(name, a)?, self.feature_map(name, b)?);
         if (ha, wa) != (hb, wb) {
             return Err(misfit(name, format!("joins {ha}x{wa} and {hb}x{wb}"), "sides must agree"));
         }
@@ -242,15 +242,15 @@ impl Builder {
     }
 
     fn pool(&mut self, name: &str, x: NodeId, kernel: usize, op: Op) -> Result<NodeId> {
-        let [c, h, w] = self.picture(name, x)?;
+        let [c, h, w] = self.feature_map(name, x)?;
         let h_out = self.windows(name, h, kernel, kernel, 0)?;
         let w_out = self.windows(name, w, kernel, kernel, 0)?;
         Ok(self.node(name, op, vec![x], vec![c, h_out, w_out]))
     }
 
-    /// Adds the mean over the picture.
+    /// Adds the mean over the feature map.
     pub fn global_avg_pool(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
-        let [c, _, _] = self.picture(name, x)?;
+        let [c, _, _] = self.feature_map(name, x)?;
         Ok(self.node(name, Op::GlobalAvgPool, vec![x], vec![c]))
     }
 
@@ -268,7 +268,7 @@ impl Builder {
         out: usize,
         stride: usize,
     ) -> Result<NodeId> {
-        let [c, h, w] = self.picture(name, x)?;
+        let [c, h, w] = self.feature_map(name, x)?;
         if out < c {
             return Err(misfit(
                 name,
@@ -281,9 +281,9 @@ impl Builder {
         Ok(self.node(name, op, vec![x], vec![out, h.div_ceil(stride), w.div_ceil(stride)]))
     }
 
-    /// Adds the view of a picture as tokens.
+    /// Adds the view of a feature map as tokens.
     pub fn to_tokens(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
-        let [d, h, w] = self.picture(name, x)?;
+        let [d, h, w] = self.feature_map(name, x)?;
         Ok(self.node(name, Op::ToTokens, vec![x], vec![h * w, d]))
     }
 

@@ -102,7 +102,7 @@ pub enum Op {
         /// Step.
         stride: usize,
     },
-    /// Mean over the picture: (c, h, w) -> (c).
+    /// Mean over the feature map: (c, h, w) -> (c).
     GlobalAvgPool,
     /// (c, h, w) -> (c h w).
     Flatten,

@@ -10,10 +10,10 @@ use crate::rng::Streams;
 /// (one for each image and unit) that stays the same wherever it is evaluated, so that the loss is
 /// a function of theta like any other.
 ///
-/// Train mode also means that BatchNorm, where the network has it, uses the statistics of the images
-/// that go through together; [`MaskedObjective::batch_norm`] says so. Evaluation goes through the
-/// backend's training pass, whose gradient is thrown away: three times the work of an eval pass, and
-/// exactly what training computes.
+/// Train mode also means that BatchNorm, where the network has it, uses the statistics of the
+/// images that go through together; [`MaskedObjective::batch_norm`] states it. Evaluation goes
+/// through the backend's training pass, whose gradient is thrown away: three times the work of an
+/// eval pass, and exactly what training computes.
 pub struct MaskedObjective<'a> {
     of: &'a DatasetObjective,
     streams: Streams,

@@ -49,7 +49,7 @@ impl<'a> Forward<'a> {
                     .iter()
                     .map(|&i| {
                         left[i] -= 1;
-                        // A value nobody will read again is let go, so memory follows the widest cut.
+                        // A value that no later node reads is dropped, which bounds the memory.
                         let value = if left[i] == 0 { values[i].take() } else { values[i].clone() };
                         value.expect("nodes read earlier nodes only")
                     })
@@ -168,14 +168,15 @@ fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<
     let left_over = |side: usize| (side + 2 * padding - kernel) % stride;
     if left_over(h) != left_over(w) {
         // candle's backward works out the rows that no window reaches and takes as many columns: a
-        // picture that differs in this is padded and cropped first, so that none are left.
+        // feature map that differs in this is padded and cropped first, so that none are left.
         let padded = x.pad_with_zeros(2, padding, padding)?.pad_with_zeros(3, padding, padding)?;
         return crop(&padded, kernel, stride)?.conv2d(weight, 0, stride, 1, 1);
     }
     x.conv2d(weight, padding, stride, 1, 1)
 }
 
-/// BatchNorm with the batch's own statistics. Returns y, the mean (c) and the unbiased variance (c).
+/// BatchNorm with the batch's own statistics. Returns y, the mean (c) and the unbiased variance
+/// (c).
 fn batch_norm(x: &Tensor, w: &Tensor, b: &Tensor, eps: f64) -> Result<(Tensor, Tensor, Tensor)> {
     let c = w.dim(0)?;
     let count = x.elem_count() / c;
@@ -205,7 +206,8 @@ fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     }
 }
 
-/// Every `stride`-th pixel from the first: (n, c, h, w) -> (n, c, ceil(h / stride), ceil(w / stride)).
+/// Every `stride`-th pixel from the first: (n, c, h, w) -> (n, c, ceil(h / stride), ceil(w /
+/// stride)).
 fn subsample(x: &Tensor, stride: usize) -> Result<Tensor> {
     if stride == 1 {
         return Ok(x.clone());

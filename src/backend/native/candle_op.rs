@@ -2,10 +2,10 @@
 //!
 //! A whole network is one node of candle's graph, with its own workspace. (One custom operation for
 //! each layer would lose what the engine gains: candle allocates each result and adds up each
-//! gradient in fresh memory, milliseconds for tensors of some megabytes.) So a candle program trains
-//! any of this crate's networks with candle's losses and optimizers at nearly the engine's speed: a
-//! step of SGD on ResNet-20 takes 0 to 4 % more processor time than by the engine alone with 128
-//! images, 0 to 8 % with 32 (three runs of `benches/candle_op.rs`).
+//! gradient in fresh memory, milliseconds for tensors of some megabytes.) So a candle program
+//! trains any of this crate's networks with candle's losses and optimizers at nearly the engine's
+//! speed: a step of SGD on ResNet-20 takes 0 to 4 % more processor time than by the engine alone
+//! with 128 images, 0 to 8 % with 32 (three runs of `benches/candle_op.rs`).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -48,13 +48,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, Tensor};
 
-use super::pass::{Batch, Goal, Mode, Pass, Task};
-use super::plan::Cut;
+use super::pass::{Batch, LossTarget, Mode, Pass, Task};
+use super::plan::LossFrom;
 use super::{Level, check};
 use crate::network::Network;
+use crate::parallel;
 use crate::rng::Streams;
 
-/// What batch normalisation and dropout go by.
+/// The statistics that batch normalisation uses, and with them whether dropout acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statistics {
     /// Training: the batch's own mean and variance, which move the running ones; dropout acts.
@@ -81,7 +82,7 @@ struct Shared {
     idle: [Mutex<Vec<Pass>>; 2],
 }
 
-/// A lock that only a panic elsewhere could have poisoned; that panic is on its way up.
+/// Locks, also after a panic on another thread, which is being propagated anyway.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
@@ -104,7 +105,7 @@ impl CandleNet {
         &self.shared.network
     }
 
-    /// Running statistics as they stand, in layout order.
+    /// The current running statistics, in layout order.
     pub fn buffers(&self) -> Vec<f32> {
         lock(&self.shared.buffers).clone()
     }
@@ -197,11 +198,11 @@ impl NetOp {
 
     /// An idle workspace, or a new one.
     fn workspace(&self) -> Pass {
-        let workers = rayon::current_num_threads();
+        let workers = parallel::threads();
         let idle = lock(self.idle()).pop();
         idle.filter(|p| p.workers() == workers).unwrap_or_else(|| {
-            let cut = Cut::AtLoss { image_gradient: self.image_gradient };
-            Pass::new(self.shared.level, &self.shared.network, cut, workers)
+            let loss_from = LossFrom::Caller { image_gradient: self.image_gradient };
+            Pass::new(self.shared.level, &self.shared.network, loss_from, workers)
         })
     }
 }
@@ -241,7 +242,7 @@ impl CustomOp2 for NetOp {
         let (images, theta) = (values(images, images_layout)?, values(theta, theta_layout)?);
         let network = &*self.shared.network;
         let mut pass = self.workspace();
-        let batch = Batch { images, goal: Goal::Gradient(&[]) };
+        let batch = Batch { images, target: LossTarget::Gradient(&[]) };
         let task = Task { network, theta, batch, mode: self.mode() };
         let logits = match task.mode {
             Mode::Eval => pass.forward(task, &mut lock(&self.shared.buffers).clone()),
@@ -274,7 +275,7 @@ impl CustomOp2 for NetOp {
         let task = Task {
             network: &self.shared.network,
             theta: &theta_values,
-            batch: Batch { images: values(data, layout)?, goal: Goal::Gradient(&dlogits) },
+            batch: Batch { images: values(data, layout)?, target: LossTarget::Gradient(&dlogits) },
             mode: self.mode(),
         };
         let dimages = pass.backward(task, &mut grad);
@@ -358,8 +359,8 @@ mod tests {
     }
 
     /// Along the gradient itself the loss rises by its norm. The images move by 2 % of a pixel's
-    /// deviation in all at most, so that few kinks lie between; f32 losses are good to 1e-7 and rise
-    /// by more than 1e-5: 5 %.
+    /// deviation in all at most, so that few kinks lie between; f32 losses are good to 1e-7 and
+    /// rise by more than 1e-5: 5 %.
     #[test]
     fn the_gradient_to_the_images_agrees_with_central_differences() {
         for (network, n) in nets().into_iter().take(7) {

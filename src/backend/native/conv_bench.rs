@@ -1,20 +1,25 @@
-//! One convolution with operands of its own, to be run again and again: what `benches/kernels.rs`
-//! measures.
+//! One convolution with operands of its own, to be run again and again by `benches/kernels.rs`.
+//!
+//! A benchmark is a crate of its own and sees public items only, while the kernels are private, so
+//! this adapter is the one public way to them. It is hidden from the documentation and promises
+//! nothing.
 
 pub use super::kernels::Algorithm;
-use super::kernels::{Data, Epilogue, Form, Forward, Geometry, Weights};
+use super::kernels::{
+    ConvDataGradient, ConvForm, ConvForward, ConvWeightGradient, Epilogue, Geometry,
+};
 use super::shape::Shape;
 use super::simd::Level;
 use crate::rng::Streams;
 
-/// The form of a convolution of square pictures with padding kernel / 2.
+/// A convolution of square feature maps with padding kernel / 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConvForm {
+pub struct ConvCase {
     /// Channels in.
     pub inputs: usize,
     /// Channels out.
     pub outputs: usize,
-    /// Side of the input picture.
+    /// Side of the input feature map.
     pub side: usize,
     /// Side of the kernel.
     pub kernel: usize,
@@ -22,7 +27,7 @@ pub struct ConvForm {
     pub stride: usize,
 }
 
-impl ConvForm {
+impl ConvCase {
     fn output_side(&self) -> usize {
         (self.side + 2 * (self.kernel / 2) - self.kernel) / self.stride + 1
     }
@@ -37,13 +42,13 @@ impl ConvForm {
 
 /// A convolution of some images with its operands and results in memory.
 #[derive(Debug)]
-pub struct ConvTrial {
+pub struct ConvBench {
     images: usize,
-    forward: Forward,
+    forward: ConvForward,
     /// The forward pass in bf16 where evaluation takes it, with its packed weights.
-    narrow: Option<(Forward, Vec<f32>)>,
-    data: Data,
-    weights: Weights,
+    narrow: Option<(ConvForward, Vec<f32>)>,
+    data: ConvDataGradient,
+    weights: ConvWeightGradient,
     packed: Vec<f32>,
     packed_backward: Vec<f32>,
     bias: Vec<f32>,
@@ -55,23 +60,23 @@ pub struct ConvTrial {
     scratch: Vec<f32>,
 }
 
-impl ConvTrial {
+impl ConvBench {
     /// `images` images of noise, through the kernels that `algorithm` allows.
-    pub fn new(form: ConvForm, images: usize, algorithm: Algorithm) -> Self {
+    pub fn new(case: ConvCase, images: usize, algorithm: Algorithm) -> Self {
         let level = Level::detect();
-        let ConvForm { inputs, outputs, side, kernel, stride } = form;
+        let ConvCase { inputs, outputs, side, kernel, stride } = case;
         let padding = kernel / 2;
-        let inner = Form { kernel, stride, padding };
-        let out = form.output_side();
+        let form = ConvForm { kernel, stride, padding };
+        let out = case.output_side();
         let input = Shape::new([inputs, side, side], padding);
         let output = Shape::new([outputs, out, out], padding);
-        let dz_shape = Shape::new([outputs, out, out], inner.gradient_halo(side, out));
-        let geometry = Geometry { level, algorithm, form: inner, images };
-        let conv = Forward::new(&geometry, input, output);
-        let backward = Data::new(&geometry, dz_shape, input);
-        let weights = Weights::new(&geometry, input, dz_shape);
-        let narrow = Forward::bf16(&geometry, input, output);
-        let narrow_scratch = narrow.as_ref().map_or(0, Forward::scratch_len);
+        let dz_shape = Shape::new([outputs, out, out], form.gradient_halo(side, out));
+        let geometry = Geometry { level, algorithm, form, images };
+        let conv = ConvForward::new(&geometry, input, output);
+        let backward = ConvDataGradient::new(&geometry, dz_shape, input);
+        let weights = ConvWeightGradient::new(&geometry, input, dz_shape);
+        let narrow = ConvForward::bf16(&geometry, input, output);
+        let narrow_scratch = narrow.as_ref().map_or(0, ConvForward::scratch_len);
         let scratch = conv
             .scratch_len()
             .max(narrow_scratch)
@@ -124,7 +129,7 @@ impl ConvTrial {
         conv.run(&self.x, self.images, packed, epilogue, &mut self.y, &mut self.scratch);
     }
 
-    /// What executes [`ConvTrial::forward`] and [`ConvTrial::forward_bf16`], in words.
+    /// What executes [`ConvBench::forward`] and [`ConvBench::forward_bf16`], in words.
     pub fn kernels(&self) -> [String; 2] {
         let narrow = self.narrow.as_ref().map(|n| n.0.name());
         [self.forward.name(), narrow.unwrap_or_else(|| self.forward.name())]

@@ -1,10 +1,11 @@
 //! The network as the engine sees it: fewer, larger units.
 //!
-//! Batch normalisation, the residual sum and ReLU become one [`Layer::Join`]; a linear layer is a
-//! 1x1 convolution; tensors of one axis are pictures of one pixel, tokens (t, d) are pictures of d
-//! channels with one row of t pixels.
+//! Batch normalisation, the residual sum and ReLU become one [`UnitOp::Join`]; a linear layer is a
+//! 1x1 convolution; tensors of one axis are feature maps of one pixel, tokens (t, d) are feature
+//! maps of d channels with one row of t pixels.
 
-use super::kernels::{Form, Window};
+use super::kernels::{ConvForm, Window};
+use super::shape::Order;
 use crate::network::{Activation, BufferId, Network, Node, NodeId, Op, ParamId};
 
 /// Index into [`Graph::values`].
@@ -14,11 +15,11 @@ pub(super) type NormId = usize;
 
 /// What a unit computes.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Layer {
+pub(super) enum UnitOp {
     Conv {
         weight: ParamId,
         bias: Option<ParamId>,
-        form: Form,
+        form: ConvForm,
     },
     /// Sum of its one or two inputs, each through its batch normalisation if it has one.
     Join {
@@ -60,31 +61,22 @@ pub(super) enum Layer {
     FirstToken,
 }
 
-impl Layer {
+impl UnitOp {
     /// The parameters that it reads as rows of channels.
     pub fn rows(&self) -> Vec<ParamId> {
         match *self {
-            Layer::ClassToken { token } => vec![token],
-            Layer::PositionEmbedding { embedding } => vec![embedding],
-            Layer::TokenNorm { weight, bias, .. } => vec![weight, bias],
+            UnitOp::ClassToken { token } => vec![token],
+            UnitOp::PositionEmbedding { embedding } => vec![embedding],
+            UnitOp::TokenNorm { weight, bias, .. } => vec![weight, bias],
             _ => Vec::new(),
         }
     }
 }
 
-/// The order in which a tensor's values are counted: that of the network's own axes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
-    /// (c, h, w).
-    Picture,
-    /// (t, d).
-    Tokens,
-}
-
 /// A layer, what it reads and what it makes.
 #[derive(Debug, Clone)]
 pub(super) struct Unit {
-    pub layer: Layer,
+    pub op: UnitOp,
     pub inputs: Vec<ValueId>,
     pub output: ValueId,
 }
@@ -118,8 +110,8 @@ pub(super) enum Purpose {
     Eval,
 }
 
-/// The first operation of `network` that the engine has no kernel for: what is normal on pictures
-/// but strange on tokens, and the other way round. No architecture of this crate has one.
+/// The first operation of `network` that the engine has no kernel for: what is normal on feature
+/// maps but strange on tokens, and the other way round. No architecture of this crate has one.
 pub(super) fn unsupported(network: &Network) -> Option<&'static str> {
     let lacks = |node: &&Node| {
         let tokens = |id: NodeId| network.nodes[id].shape.len() == 2;
@@ -157,7 +149,7 @@ impl Graph {
             let alias = match node.op {
                 Op::Dropout { .. } => purpose == Purpose::Eval,
                 Op::Flatten => {
-                    let [.., h, w] = picture(&network.nodes[node.inputs[0]].shape);
+                    let [.., h, w] = feature_map(&network.nodes[node.inputs[0]].shape);
                     h * w == 1
                 }
                 _ => false,
@@ -171,7 +163,7 @@ impl Graph {
                 Op::Activation(Activation::Relu) => Some((node.inputs[0], true)),
                 _ => None,
             };
-            let (layer, inputs) = match joined {
+            let (op, inputs) = match joined {
                 Some((from, relu)) => {
                     // ReLU of a value that is kept is a join of that value alone.
                     let own = from == id || absorbed(from);
@@ -186,7 +178,7 @@ impl Graph {
                             graph.term(network, &value, t, normalises)
                         })
                         .unzip();
-                    (Some(Layer::Join { norms, relu }), inputs)
+                    (Some(UnitOp::Join { norms, relu }), inputs)
                 }
                 None => {
                     let inputs = node
@@ -198,10 +190,10 @@ impl Graph {
                 }
             };
             let output = graph.values.len();
-            graph.values.push(picture(&node.shape));
+            graph.values.push(feature_map(&node.shape));
             value[id] = Some(output);
-            if let Some(layer) = layer {
-                graph.units.push(Unit { layer, inputs, output });
+            if let Some(op) = op {
+                graph.units.push(Unit { op, inputs, output });
             }
         }
         graph
@@ -240,7 +232,7 @@ impl Graph {
     pub fn halos(&self) -> Vec<usize> {
         let mut halos = vec![0; self.values.len()];
         for unit in &self.units {
-            if let Layer::Conv { form, .. } = unit.layer {
+            if let UnitOp::Conv { form, .. } = unit.op {
                 let halo = &mut halos[unit.inputs[0]];
                 *halo = form.padding.max(*halo);
             }
@@ -249,8 +241,8 @@ impl Graph {
     }
 }
 
-/// A shape without the batch axis as a picture.
-fn picture(shape: &[usize]) -> [usize; 3] {
+/// A shape without the batch axis as a feature map.
+fn feature_map(shape: &[usize]) -> [usize; 3] {
     match *shape {
         [c] => [c, 1, 1],
         [t, d] => [d, 1, t],
@@ -260,34 +252,34 @@ fn picture(shape: &[usize]) -> [usize; 3] {
 }
 
 /// The layer of a node that is no join; none for the input.
-fn plain(network: &Network, id: NodeId) -> Option<Layer> {
+fn plain(network: &Network, id: NodeId) -> Option<UnitOp> {
     Some(match network.nodes[id].op {
         Op::Input => return None,
         Op::Conv2d { weight, bias, stride, padding } => {
-            let form = Form { kernel: network.layout.params[weight].shape[2], stride, padding };
-            Layer::Conv { weight, bias, form }
+            let form = ConvForm { kernel: network.layout.params[weight].shape[2], stride, padding };
+            UnitOp::Conv { weight, bias, form }
         }
         Op::Linear { weight, bias } => {
-            Layer::Conv { weight, bias, form: Form { kernel: 1, stride: 1, padding: 0 } }
+            UnitOp::Conv { weight, bias, form: ConvForm { kernel: 1, stride: 1, padding: 0 } }
         }
-        Op::Activation(kind) => Layer::Activation(kind),
-        Op::MaxPool { kernel, stride } => Layer::MaxPool(Window { kernel, stride }),
-        Op::AvgPool { kernel, stride } => Layer::AvgPool(Window { kernel, stride }),
-        Op::GlobalAvgPool => Layer::GlobalAvgPool,
-        Op::Concat => Layer::Concat,
-        Op::Flatten => Layer::Flatten,
+        Op::Activation(kind) => UnitOp::Activation(kind),
+        Op::MaxPool { kernel, stride } => UnitOp::MaxPool(Window { kernel, stride }),
+        Op::AvgPool { kernel, stride } => UnitOp::AvgPool(Window { kernel, stride }),
+        Op::GlobalAvgPool => UnitOp::GlobalAvgPool,
+        Op::Concat => UnitOp::Concat,
+        Op::Flatten => UnitOp::Flatten,
         Op::Dropout { p } => {
             let tokens = network.nodes[id].shape.len() == 2;
-            let order = if tokens { Order::Tokens } else { Order::Picture };
-            Layer::Dropout { node: id, p, order }
+            let order = if tokens { Order::Tokens } else { Order::FeatureMap };
+            UnitOp::Dropout { node: id, p, order }
         }
-        Op::PadShortcut { stride, before, .. } => Layer::PadShortcut { stride, before },
-        Op::ToTokens => Layer::Tokens,
-        Op::ClassToken { token } => Layer::ClassToken { token },
-        Op::PositionEmbedding { embedding } => Layer::PositionEmbedding { embedding },
-        Op::LayerNorm { weight, bias, eps } => Layer::TokenNorm { weight, bias, eps },
-        Op::Attention { heads } => Layer::Attention { heads },
-        Op::FirstToken => Layer::FirstToken,
+        Op::PadShortcut { stride, before, .. } => UnitOp::PadShortcut { stride, before },
+        Op::ToTokens => UnitOp::Tokens,
+        Op::ClassToken { token } => UnitOp::ClassToken { token },
+        Op::PositionEmbedding { embedding } => UnitOp::PositionEmbedding { embedding },
+        Op::LayerNorm { weight, bias, eps } => UnitOp::TokenNorm { weight, bias, eps },
+        Op::Attention { heads } => UnitOp::Attention { heads },
+        Op::FirstToken => UnitOp::FirstToken,
         Op::BatchNorm { .. } | Op::Add => unreachable!("joins are made elsewhere"),
     })
 }

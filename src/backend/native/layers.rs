@@ -1,6 +1,6 @@
 //! The layers without a fused kernel, over the images of a group; which kernel each one calls.
 
-use super::graph::Layer;
+use super::graph::UnitOp;
 use super::kernels::{Tensor, activation, attention, layer_norm, max_pool, plain, tokens};
 use super::rows::Rows;
 use super::shape::Shape;
@@ -26,42 +26,42 @@ pub(super) struct With<'a> {
 }
 
 /// y = layer(inputs).
-pub(super) fn forward(layer: &Layer, inputs: &[Tensor], with: With, y: &mut [f32], ys: &Shape) {
+pub(super) fn forward(layer: &UnitOp, inputs: &[Tensor], with: With, y: &mut [f32], ys: &Shape) {
     let With { level, rows, draws, work } = with;
     let rows = |i: usize| &rows[i].values[..];
     let xs = inputs[0].shape;
     for (k, y) in y.chunks_exact_mut(ys.len()).enumerate() {
         let x = image(&inputs[0], k);
         match *layer {
-            Layer::Activation(kind) => activation::activate(level, kind, (x, xs), (y, ys)),
-            Layer::MaxPool(window) => max_pool::max_pool(x, xs, window, y, ys),
-            Layer::AvgPool(window) => plain::avg_pool(x, xs, window, y, ys),
-            Layer::GlobalAvgPool => plain::global_avg_pool(x, xs, y, ys),
-            Layer::Flatten => plain::flatten(x, xs, y, ys),
-            Layer::PadShortcut { stride, before } => {
+            UnitOp::Activation(kind) => activation::activate(level, kind, (x, xs), (y, ys)),
+            UnitOp::MaxPool(window) => max_pool::max_pool(x, xs, window, y, ys),
+            UnitOp::AvgPool(window) => plain::avg_pool(x, xs, window, y, ys),
+            UnitOp::GlobalAvgPool => plain::global_avg_pool(x, xs, y, ys),
+            UnitOp::Flatten => plain::flatten(x, xs, y, ys),
+            UnitOp::PadShortcut { stride, before } => {
                 plain::pad_shortcut(x, xs, [stride, before], y, ys);
             }
-            Layer::Concat => {
+            UnitOp::Concat => {
                 let mut to = 0;
                 for t in inputs {
                     plain::copy_channels((image(t, k), t.shape, 0), t.shape.c, (y, ys, to));
                     to += t.shape.c;
                 }
             }
-            Layer::Dropout { node, p, order } => match draws(node, k) {
+            UnitOp::Dropout { node, p, order } => match draws(node, k) {
                 Some(mut rng) => plain::dropout(p, order, &mut rng, (x, xs), (y, ys)),
                 None => plain::copy_channels((x, xs, 0), xs.c, (y, ys, 0)),
             },
-            Layer::Tokens | Layer::FirstToken => tokens::copy_tokens((x, xs), (y, ys)),
-            Layer::ClassToken { .. } => tokens::class_token(rows(0), (x, xs), (y, ys)),
-            Layer::PositionEmbedding { .. } => tokens::add_rows(rows(0), (x, xs), (y, ys)),
-            Layer::TokenNorm { eps, .. } => {
+            UnitOp::Tokens | UnitOp::FirstToken => tokens::copy_tokens((x, xs), (y, ys)),
+            UnitOp::ClassToken { .. } => tokens::class_token(rows(0), (x, xs), (y, ys)),
+            UnitOp::PositionEmbedding { .. } => tokens::add_rows(rows(0), (x, xs), (y, ys)),
+            UnitOp::TokenNorm { eps, .. } => {
                 layer_norm::layer_norm(level, eps, [rows(0), rows(1)], (x, xs), (y, ys));
             }
-            Layer::Attention { heads } => {
+            UnitOp::Attention { heads } => {
                 attention::attention(level, heads, (x, xs), work, (y, ys));
             }
-            Layer::Conv { .. } | Layer::Join { .. } => {
+            UnitOp::Conv { .. } | UnitOp::Join { .. } => {
                 unreachable!("they have kernels of their own")
             }
         }
@@ -69,9 +69,10 @@ pub(super) fn forward(layer: &Layer, inputs: &[Tensor], with: With, y: &mut [f32
 }
 
 /// The gradient to one input of `layer`. `saved` holds the input for an activation, a layer
-/// normalisation and attention, the input and the output for max pooling; `channels_before` are those of the inputs before this one.
+/// normalisation and attention, the input and the output for max pooling; `channels_before` are
+/// those of the inputs before this one.
 pub(super) fn backward(
-    layer: &Layer,
+    layer: &UnitOp,
     channels_before: usize,
     saved: &[Tensor],
     dy: Tensor,
@@ -85,41 +86,41 @@ pub(super) fn backward(
         let dy = image(&dy, k);
         let saved = |i: usize| (image(&saved[i], k), saved[i].shape);
         match *layer {
-            Layer::Activation(kind) => {
+            UnitOp::Activation(kind) => {
                 let dy = (dy, dys);
                 activation::activate_backward(level, kind, saved(0), dy, (dx, dxs));
             }
-            Layer::MaxPool(window) => {
+            UnitOp::MaxPool(window) => {
                 let tensors = [saved(0), saved(1), (dy, dys)];
                 max_pool::max_pool_backward(level, tensors, window, dx, dxs);
             }
-            Layer::AvgPool(window) => plain::avg_pool_backward(dy, dys, window, dx, dxs),
-            Layer::GlobalAvgPool => plain::global_avg_pool_backward(dy, dys, dx, dxs),
-            Layer::Flatten => plain::unflatten(dy, dys, dx, dxs),
-            Layer::PadShortcut { stride, before } => {
+            UnitOp::AvgPool(window) => plain::avg_pool_backward(dy, dys, window, dx, dxs),
+            UnitOp::GlobalAvgPool => plain::global_avg_pool_backward(dy, dys, dx, dxs),
+            UnitOp::Flatten => plain::unflatten(dy, dys, dx, dxs),
+            UnitOp::PadShortcut { stride, before } => {
                 plain::pad_shortcut_backward(dy, dys, [stride, before], dx, dxs);
             }
-            Layer::Concat => {
+            UnitOp::Concat => {
                 plain::copy_channels((dy, dys, channels_before), dxs.c, (dx, dxs, 0));
             }
-            Layer::Dropout { node, p, order } => match draws(node, k) {
+            UnitOp::Dropout { node, p, order } => match draws(node, k) {
                 Some(mut rng) => plain::dropout(p, order, &mut rng, (dy, dys), (dx, dxs)),
                 None => plain::copy_channels((dy, dys, 0), dxs.c, (dx, dxs, 0)),
             },
-            Layer::Tokens | Layer::PositionEmbedding { .. } => {
+            UnitOp::Tokens | UnitOp::PositionEmbedding { .. } => {
                 tokens::copy_tokens((dy, dys), (dx, dxs));
             }
-            Layer::ClassToken { .. } => tokens::class_token_backward((dy, dys), (dx, dxs)),
-            Layer::FirstToken => tokens::first_token_backward((dy, dys), (dx, dxs)),
-            Layer::TokenNorm { eps, .. } => {
+            UnitOp::ClassToken { .. } => tokens::class_token_backward((dy, dys), (dx, dxs)),
+            UnitOp::FirstToken => tokens::first_token_backward((dy, dys), (dx, dxs)),
+            UnitOp::TokenNorm { eps, .. } => {
                 let (weight, dy) = (&rows[0].values, (dy, dys));
                 layer_norm::layer_norm_backward(level, eps, weight, saved(0), dy, (dx, dxs));
             }
-            Layer::Attention { heads } => {
+            UnitOp::Attention { heads } => {
                 let dy = (dy, dys);
                 attention::attention_backward(level, heads, saved(0), dy, work, (dx, dxs));
             }
-            Layer::Conv { .. } | Layer::Join { .. } => {
+            UnitOp::Conv { .. } | UnitOp::Join { .. } => {
                 unreachable!("they have kernels of their own")
             }
         }
@@ -128,7 +129,7 @@ pub(super) fn backward(
 
 /// Adds the gradient to the rows that `layer` reads to `sums`, where they have their places.
 pub(super) fn gradient(
-    layer: &Layer,
+    layer: &UnitOp,
     level: Level,
     rows: &[Rows],
     saved: Option<Tensor>,
@@ -139,7 +140,7 @@ pub(super) fn gradient(
     for (k, image_dy) in dy.data.chunks_exact(dys.len()).enumerate() {
         let dy = (image_dy, dys);
         match (layer, saved, rows) {
-            (Layer::TokenNorm { eps, .. }, Some(x), [weight, bias]) => {
+            (UnitOp::TokenNorm { eps, .. }, Some(x), [weight, bias]) => {
                 let both = &mut sums[weight.grad.start..bias.grad.end];
                 let (dweight, dbias) = both.split_at_mut(weight.grad.len());
                 let x = (image(&x, k), x.shape);

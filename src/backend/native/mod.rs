@@ -2,10 +2,13 @@
 //!
 //! [`graph`] turns a network into few large units, [`plan`] into steps cut into phases, [`pass`]
 //! executes a training step of them; [`tangent`] carries tangents through it for Hessian-vector
-//! products; [`point`] compiles one point of parameter space for evaluation. The [`kernels`] work on
-//! padded NHWC pictures ([`shape`]) with the vectors of [`simd`].
+//! products; [`point`] compiles one point of parameter space for evaluation. The [`kernels`] work
+//! on padded NHWC feature maps ([`shape`]) with the vectors of [`simd`].
 
 pub mod candle_op;
+#[doc(hidden)]
+pub mod conv_bench;
+mod conv_unit;
 mod graph;
 mod kernels;
 mod layers;
@@ -21,7 +24,6 @@ mod simd;
 mod tangent;
 #[cfg(test)]
 mod tests;
-pub mod trial;
 
 pub use simd::Level;
 
@@ -29,12 +31,12 @@ use std::sync::{Arc, Mutex};
 
 use self::graph::{Graph, Purpose};
 use self::number::Numbers;
-use self::pass::{Batch, Goal, Mode, Pass, Task};
-use self::plan::Cut;
+use self::pass::{Batch, LossTarget, Mode, Pass, Task};
+use self::plan::LossFrom;
 use self::tangent::{Sample, Tangents};
 use super::{Backend, BackendName, Point, Precision, TrainLoss, TrainPass, difference_hvp};
 use crate::network::Network;
-use crate::{Error, Result};
+use crate::{Error, Result, parallel};
 
 /// Executes one network with the engine's own kernels.
 #[derive(Debug)]
@@ -117,11 +119,11 @@ impl NativeBackend {
     }
 
     fn pass(&self, task: Task, buffers: &mut [f32], grad: &mut [f32]) -> TrainLoss {
-        let workers = rayon::current_num_threads();
+        let workers = parallel::threads();
         let idle = self.passes.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let mut pass = idle
             .filter(|p| p.workers() == workers)
-            .unwrap_or_else(|| Pass::new(self.level, &self.network, Cut::Nowhere, workers));
+            .unwrap_or_else(|| Pass::new(self.level, &self.network, LossFrom::Engine, workers));
         let found = pass.run(task, buffers, grad);
         self.passes.lock().unwrap_or_else(|e| e.into_inner()).push(pass);
         found
@@ -143,7 +145,7 @@ impl Backend for NativeBackend {
 
     fn train_pass(&self, pass: TrainPass<'_>, grad: &mut [f32]) -> Result<TrainLoss> {
         let TrainPass { theta, buffers, images, labels, label_smoothing, streams, step } = pass;
-        let batch = Batch { images, goal: Goal::Classes { labels, label_smoothing } };
+        let batch = Batch { images, target: LossTarget::Classes { labels, label_smoothing } };
         let mode = Mode::Train { streams, step };
         Ok(self.pass(Task { network: &self.network, theta, batch, mode }, buffers, grad))
     }
@@ -156,7 +158,7 @@ impl Backend for NativeBackend {
         labels: &[u8],
         grad: &mut [f32],
     ) -> Result<TrainLoss> {
-        let batch = Batch { images, goal: Goal::Classes { labels, label_smoothing: 0.0 } };
+        let batch = Batch { images, target: LossTarget::Classes { labels, label_smoothing: 0.0 } };
         let task = Task { network: &self.network, theta, batch, mode: Mode::Eval };
         Ok(self.pass(task, &mut buffers.to_vec(), grad))
     }
@@ -175,7 +177,7 @@ impl Backend for NativeBackend {
                 self.eval_gradient(theta, buffers, images, labels, grad).map(|_| ())
             });
         }
-        let workers = rayon::current_num_threads();
+        let workers = parallel::threads();
         let idle = self.tangents.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let mut tangents = idle.filter(|t| t.workers() == workers).unwrap_or_else(|| {
             Tangents::new(self.level, Graph::new(&self.network, Purpose::Eval), workers)

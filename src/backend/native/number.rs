@@ -1,11 +1,11 @@
 //! How the numbers that a kernel multiplies are kept: as f32, or rounded to bf16.
 //!
 //! bf16 is the upper half of an f32: its range, eight bits of precision. Values are rounded to the
-//! nearest, ties to the even one; their products are exact in f32 and are summed in f32. A processor
-//! with AVX512-BF16 multiplies and adds two pairs in the place of one f32 ([`Pairs`]), for which two
-//! neighbouring channels share a word of 32 bits. The others get the same rounding, kept in f32
-//! ([`Rounded`]): the same numbers, no gain. Sums are then added in another order, so that the two
-//! agree as two levels do, not to the byte.
+//! nearest, ties to the even one; their products are exact in f32 and are summed in f32. A
+//! processor with AVX512-BF16 multiplies and adds two pairs in the place of one f32 ([`Pairs`]),
+//! for which two neighbouring channels share a word of 32 bits. The others get the same rounding,
+//! kept in f32 ([`Rounded`]): the same numbers, no gain. Sums are then added in another order, so
+//! that the two agree as two levels do, not to the byte.
 
 use super::simd::{Kernel, Level, Simd};
 use crate::backend::Precision;
@@ -85,8 +85,8 @@ pub(super) trait NumberKernel {
     unsafe fn run<S: Simd, N: Number<S>>(self) -> Self::Out;
 }
 
-/// Numbers in words of 32 bits, handled as the bits of f32. All functions need the processor to have
-/// the instruction set.
+/// Numbers in words of 32 bits, handled as the bits of f32. All functions need the processor to
+/// have the instruction set.
 pub(super) trait Number<S: Simd> {
     /// Numbers in a word.
     const PER_WORD: usize;

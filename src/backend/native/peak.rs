@@ -1,9 +1,9 @@
-//! What this processor's f32 units could do at most: the yardstick that speeds are shares of.
+//! The peak rate of this processor's f32 units, of which measured speeds are given as shares.
 //!
 //! Every thread keeps a dozen independent vector registers busy with multiply-adds and touches no
 //! memory. A dozen covers the units' latency (4 to 5 cycles on two ports) and fits the 16 registers
-//! of AVX2. Clock and neighbours on the machine are as they are when it runs, so the peak belongs
-//! to the run it was measured in.
+//! of AVX2. The clock rate and the load of the machine vary, so a peak is valid for the run it was
+//! measured in.
 
 use std::hint::black_box;
 use std::sync::Barrier;
@@ -19,7 +19,7 @@ const CHAINS: usize = 12;
 /// Multiply-adds of each chain in one round: some 10 ms of AVX-512.
 const LENGTH: usize = 2_500_000;
 
-/// Rounds, of which the best counts: the first ones wake the wide units up.
+/// Rounds, of which the best counts: in the first ones the wide vector units are still powering up.
 const ROUNDS: usize = 12;
 
 /// The measured peak.

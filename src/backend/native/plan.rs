@@ -1,4 +1,4 @@
-//! A training pass as a list of steps, cut into phases.
+//! A training pass as a list of steps, divided into phases.
 //!
 //! Within a phase every image goes its own way: a worker takes a few images and runs all of the
 //! phase's steps on them while they are in its cache. A phase ends where something about the whole
@@ -7,15 +7,15 @@
 //! residual sum, ReLU, convolution and statistics follow one another on the same images.
 //!
 //! A slot that one phase alone touches is scratch, of which each worker has its own; the others
-//! hold the batch. Slots of one shape share memory as their lives allow (of one shape: their zero
-//! borders then stay zero).
+//! hold the batch. Slots of one shape share memory where their lifetimes do not overlap (of one
+//! shape only, so that their zero borders stay zero).
 
 use std::collections::HashMap;
 
-use super::graph::{Graph, Layer, NormId, ValueId};
+use super::graph::{Graph, NormId, UnitOp, ValueId};
 use super::shape::Shape;
 
-/// Index into [`Plan::slots`].
+/// Index into [`PassPlan::slots`].
 pub(super) type SlotId = usize;
 /// Index into [`Graph::units`].
 pub(super) type UnitId = usize;
@@ -57,7 +57,7 @@ pub(super) enum Step {
     /// Any other layer backward, to its input number `input`; `saved` is what it needs of the
     /// forward pass.
     PlainBackward { unit: UnitId, input: usize, saved: Vec<SlotId>, dy: SlotId, dx: SlotId },
-    /// Pictures to whoever runs the pass.
+    /// Copies a feature map (logits, gradients) to where the caller of the pass reads it.
     Output { from: SlotId },
 }
 
@@ -126,7 +126,7 @@ pub(super) struct Slot {
 
 /// The whole pass.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct PassPlan {
     pub phases: Vec<Phase>,
     pub slots: Vec<Slot>,
     /// Shapes of the batch buffers.
@@ -143,27 +143,26 @@ const GROUP_BYTES: usize = 640 << 10;
 /// Most images of a group.
 pub(super) const MAX_GROUP: usize = 8;
 
-/// Whether a pass runs through, or stops at the logits for somebody else's loss.
+/// Who computes the loss and its gradient to the logits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cut {
-    Nowhere,
-    /// Logits are put out and the loss begins a phase. The gradient to the images is put out at the
-    /// end, if wanted.
-    AtLoss {
-        image_gradient: bool,
-    },
+pub(super) enum LossFrom {
+    /// The engine: the pass runs without a stop.
+    Engine,
+    /// The caller: the pass outputs the logits and stops, and the loss begins a new phase. At the
+    /// end it outputs the gradient to the images if `image_gradient` asks for it.
+    Caller { image_gradient: bool },
 }
 
-impl Plan {
+impl PassPlan {
     /// The pass of `graph`: forward, loss, backward to all parameters.
-    pub fn new(graph: &Graph, cut: Cut) -> Self {
-        let (phases, shapes) = Emitter::new(graph, cut).run();
+    pub fn new(graph: &Graph, loss_from: LossFrom) -> Self {
+        let (phases, shapes) = Emitter::new(graph, loss_from).run();
         allocate(phases, shapes)
     }
 
     /// The same as one phase: for passes that need to know nothing about the batch on their way.
     pub fn of_one_phase(graph: &Graph) -> Self {
-        let (phases, shapes) = Emitter::new(graph, Cut::Nowhere).run();
+        let (phases, shapes) = Emitter::new(graph, LossFrom::Engine).run();
         let steps = phases.into_iter().flat_map(|p| p.steps).collect();
         allocate(vec![Phase { steps, ..Phase::default() }], shapes)
     }
@@ -171,7 +170,7 @@ impl Plan {
 
 struct Emitter<'a> {
     graph: &'a Graph,
-    cut: Cut,
+    loss_from: LossFrom,
     /// Whether the images' gradient is wanted.
     image_gradient: bool,
     phases: Vec<Phase>,
@@ -185,8 +184,8 @@ struct Emitter<'a> {
 }
 
 impl<'a> Emitter<'a> {
-    fn new(graph: &'a Graph, cut: Cut) -> Self {
-        let image_gradient = cut == Cut::AtLoss { image_gradient: true };
+    fn new(graph: &'a Graph, loss_from: LossFrom) -> Self {
+        let image_gradient = loss_from == LossFrom::Caller { image_gradient: true };
         let halos = graph.halos();
         let shapes: Vec<Shape> =
             graph.values.iter().zip(&halos).map(|(&v, &halo)| Shape::new(v, halo)).collect();
@@ -194,7 +193,7 @@ impl<'a> Emitter<'a> {
         for unit in &graph.units {
             // Where the images need no gradient the first convolution needs no border.
             let wanted = image_gradient || unit.inputs[0] != 0;
-            if let (Layer::Conv { form, .. }, true) = (&unit.layer, wanted) {
+            if let (UnitOp::Conv { form, .. }, true) = (&unit.op, wanted) {
                 let ([_, h, w], [_, ho, wo]) =
                     (graph.values[unit.inputs[0]], graph.values[unit.output]);
                 needs[unit.output] = form.gradient_halo(h, ho).max(form.gradient_halo(w, wo));
@@ -202,7 +201,7 @@ impl<'a> Emitter<'a> {
         }
         Self {
             graph,
-            cut,
+            loss_from,
             image_gradient,
             phases: vec![Phase::default()],
             held: (0..shapes.len()).collect(),
@@ -222,13 +221,13 @@ impl<'a> Emitter<'a> {
         self.phases[last].steps.push(step);
     }
 
-    /// Notes that the phase at hand gathers what `finish` needs.
+    /// Notes that the current phase gathers what `finish` needs.
     fn gathers(&mut self, finish: Finish) {
         let last = self.phases.len() - 1;
         self.phases[last].finish.push(finish);
     }
 
-    /// Begins a new phase if the one at hand gathers what is needed now.
+    /// Begins a new phase if the current one gathers what is needed now.
     fn needs_done(&mut self, finish: Finish) {
         if self.phases.last().is_some_and(|p| p.finish.contains(&finish)) {
             self.phases.push(Phase::default());
@@ -241,7 +240,7 @@ impl<'a> Emitter<'a> {
             self.forward(unit);
         }
         let logits = self.graph.logits();
-        if self.cut != Cut::Nowhere {
+        if self.loss_from != LossFrom::Engine {
             self.push(Step::Output { from: self.held[logits] });
             self.phases.push(Phase::default());
         }
@@ -263,12 +262,12 @@ impl<'a> Emitter<'a> {
         let unit = &graph.units[id];
         let y = self.held[unit.output];
         let norm = graph.norms.iter().position(|n| n.input == unit.output);
-        match &unit.layer {
-            Layer::Conv { .. } => {
+        match &unit.op {
+            UnitOp::Conv { .. } => {
                 let x = self.held[unit.inputs[0]];
                 self.push(Step::Conv { unit: id, x, y, stats: norm });
             }
-            Layer::Join { norms, relu } => {
+            UnitOp::Join { norms, relu } => {
                 for norm in norms.iter().flatten() {
                     self.needs_done(Finish::Moments(*norm));
                 }
@@ -295,8 +294,8 @@ impl<'a> Emitter<'a> {
         let graph = self.graph;
         let unit = &graph.units[id];
         let y = self.held[unit.output];
-        match &unit.layer {
-            Layer::Join { norms, relu } => {
+        match &unit.op {
+            UnitOp::Join { norms, relu } => {
                 let terms = || unit.inputs.iter().zip(norms);
                 let plain = terms().filter(|(_, n)| n.is_none()).map(|(&v, _)| self.needs[v]);
                 let g = self.slot(unit.output, plain.max().unwrap_or(0));
@@ -324,7 +323,7 @@ impl<'a> Emitter<'a> {
                     }
                 }
             }
-            Layer::Conv { .. } => {
+            UnitOp::Conv { .. } => {
                 let dz = self.gradient(unit.output);
                 let v = unit.inputs[0];
                 self.push(Step::ConvWeights { unit: id, x: self.held[v], dz });
@@ -337,7 +336,7 @@ impl<'a> Emitter<'a> {
             layer => {
                 let dy = self.gradient(unit.output);
                 if !layer.rows().is_empty() {
-                    let norm = matches!(layer, Layer::TokenNorm { .. });
+                    let norm = matches!(layer, UnitOp::TokenNorm { .. });
                     let saved = norm.then(|| self.held[unit.inputs[0]]);
                     self.push(Step::Rows { unit: id, saved, dy });
                 }
@@ -346,10 +345,10 @@ impl<'a> Emitter<'a> {
                     unit.inputs.iter().copied().enumerate().filter(|(_, v)| wanted(*v)).collect();
                 for (input, v) in inputs {
                     let saved = match layer {
-                        Layer::MaxPool(_) => vec![self.held[v], y],
-                        Layer::Activation(_)
-                        | Layer::TokenNorm { .. }
-                        | Layer::Attention { .. } => vec![self.held[v]],
+                        UnitOp::MaxPool(_) => vec![self.held[v], y],
+                        UnitOp::Activation(_)
+                        | UnitOp::TokenNorm { .. }
+                        | UnitOp::Attention { .. } => vec![self.held[v]],
                         _ => vec![],
                     };
                     let dx = self.slot(v, self.needs[v]);
@@ -376,12 +375,12 @@ impl<'a> Emitter<'a> {
 
 /// The normalisation whose moments the convolution itself gathers.
 fn norm_of_conv(unit: &super::graph::Unit, norms: &[super::graph::BatchNorm]) -> Option<NormId> {
-    let conv = matches!(unit.layer, Layer::Conv { .. });
+    let conv = matches!(unit.op, UnitOp::Conv { .. });
     conv.then(|| norms.iter().position(|n| n.input == unit.output)).flatten()
 }
 
 /// Gives each slot its memory.
-pub(super) fn allocate(mut phases: Vec<Phase>, shapes: Vec<Shape>) -> Plan {
+pub(super) fn allocate(mut phases: Vec<Phase>, shapes: Vec<Shape>) -> PassPlan {
     // First and last use of each slot as (phase, step).
     let mut first = vec![None; shapes.len()];
     let mut last = vec![(0, 0); shapes.len()];
@@ -441,5 +440,5 @@ pub(super) fn allocate(mut phases: Vec<Phase>, shapes: Vec<Shape>) -> Plan {
         phase.group = (GROUP_BYTES / bytes.max(1)).clamp(1, MAX_GROUP);
     }
     let largest_group = phases.iter().map(|p| p.group).max().unwrap_or(1);
-    Plan { phases, slots, batch, scratch, largest_group }
+    PassPlan { phases, slots, batch, scratch, largest_group }
 }

@@ -8,11 +8,11 @@ mod phases;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use super::graph::{Graph, Layer, NormId, Purpose, Unit, ValueId};
-use super::kernels::{self, Algorithm, Epilogue, Forward, Geometry, Tensor, Term};
+use super::graph::{Graph, NormId, Purpose, Unit, UnitOp, ValueId};
+use super::kernels::{self, Algorithm, ConvForward, Epilogue, Geometry, Tensor, Term};
 use super::layers::{self, With};
 use super::nchw::load;
-use super::plan::{Memory, Plan, Slot, SlotId, Step, UnitId, allocate};
+use super::plan::{Memory, PassPlan, Slot, SlotId, Step, UnitId, allocate};
 use super::rows::Rows;
 use super::shape::Shape;
 use super::simd::Level;
@@ -25,9 +25,9 @@ use crate::network::Network;
 pub(super) struct Compiled {
     level: Level,
     graph: Graph,
-    plan: Plan,
+    plan: PassPlan,
     /// For each unit that is a convolution: its kernel, and the normalisation folded into it.
-    convs: Vec<Option<(Forward, Option<NormId>)>>,
+    convs: Vec<Option<(ConvForward, Option<NormId>)>>,
     logits: SlotId,
     classes: usize,
     /// Floats of an input image.
@@ -63,7 +63,7 @@ impl Compiled {
         let mut halos = graph.halos();
         loop {
             let before = halos.clone();
-            for unit in graph.units.iter().filter(|u| matches!(u.layer, Layer::Join { .. })) {
+            for unit in graph.units.iter().filter(|u| matches!(u.op, UnitOp::Join { .. })) {
                 let all = || unit.inputs.iter().copied().chain([unit.output]);
                 let widest = all().map(|v| halos[v]).max().unwrap_or(0);
                 all().for_each(|v| halos[v] = widest);
@@ -77,8 +77,8 @@ impl Compiled {
         let algorithm = Algorithm::from_env();
         let geometry = |form, images| Geometry { level, algorithm, form, images };
         // Images lie tight where direct kernels in f32 alone read them.
-        let direct = |unit: &Unit| match unit.layer {
-            Layer::Conv { form, .. } if precision == Precision::F32 => {
+        let direct = |unit: &Unit| match unit.op {
+            UnitOp::Conv { form, .. } if precision == Precision::F32 => {
                 geometry(form, 1).is_direct(shapes[0], shapes[unit.output])
             }
             _ => false,
@@ -102,14 +102,14 @@ impl Compiled {
             }
         }
         let convs = graph.units.iter().enumerate().map(|(id, unit)| {
-            let Layer::Conv { form, .. } = unit.layer else { return None };
+            let UnitOp::Conv { form, .. } = unit.op else { return None };
             let (output, norm) = folded[id];
             let geometry = geometry(form, images[id]);
             let [input, output] = [unit.inputs[0], output].map(|v| shapes[v]);
             // The logits have few products, and their rounding goes straight into the loss.
             let bf16 = precision == Precision::Bf16 && unit.output != logits;
-            let narrow = if bf16 { Forward::bf16(&geometry, input, output) } else { None };
-            Some((narrow.unwrap_or_else(|| Forward::new(&geometry, input, output)), norm))
+            let narrow = if bf16 { ConvForward::bf16(&geometry, input, output) } else { None };
+            Some((narrow.unwrap_or_else(|| ConvForward::new(&geometry, input, output)), norm))
         });
         let convs = convs.collect();
         Self {
@@ -187,7 +187,7 @@ fn fuse(graph: &Graph) -> (Vec<Step>, Vec<(ValueId, Option<NormId>)>) {
     // The convolution that a join can take over: the one its value alone comes from.
     let sole_conv = |v: ValueId| {
         let unit = graph.maker(v).filter(|_| readers[v] == 1)?;
-        matches!(graph.units[unit].layer, Layer::Conv { .. }).then_some(unit)
+        matches!(graph.units[unit].op, UnitOp::Conv { .. }).then_some(unit)
     };
     let mut folded: Vec<(ValueId, Option<NormId>)> =
         graph.units.iter().map(|u| (u.output, None)).collect();
@@ -195,7 +195,7 @@ fn fuse(graph: &Graph) -> (Vec<Step>, Vec<(ValueId, Option<NormId>)>) {
     let mut deferred: Vec<Option<UnitId>> = vec![None; graph.units.len()];
     let mut plain_join = vec![true; graph.units.len()];
     for (id, unit) in graph.units.iter().enumerate() {
-        let Layer::Join { norms, .. } = &unit.layer else { continue };
+        let UnitOp::Join { norms, .. } = &unit.op else { continue };
         let convs: Vec<Option<UnitId>> = unit.inputs.iter().map(|&v| sole_conv(v)).collect();
         for (conv, norm) in convs.iter().zip(norms) {
             if let (Some(conv), Some(norm)) = (conv, norm) {
@@ -204,8 +204,8 @@ fn fuse(graph: &Graph) -> (Vec<Step>, Vec<(ValueId, Option<NormId>)>) {
         }
         // Terms whose normalisation no convolution takes keep the join.
         let whole = convs.iter().zip(norms).all(|(conv, norm)| conv.is_some() || norm.is_none());
-        let work = |u: UnitId| match graph.units[u].layer {
-            Layer::Conv { form, .. } => {
+        let work = |u: UnitId| match graph.units[u].op {
+            UnitOp::Conv { form, .. } => {
                 graph.values[graph.units[u].inputs[0]][0] * form.kernel * form.kernel
             }
             _ => 0,
@@ -219,20 +219,20 @@ fn fuse(graph: &Graph) -> (Vec<Step>, Vec<(ValueId, Option<NormId>)>) {
     let mut steps = vec![Step::Input { to: 0 }];
     for (id, unit) in graph.units.iter().enumerate() {
         let y = unit.output;
-        match &unit.layer {
-            Layer::Conv { .. } if deferred[id].is_some() => {}
-            Layer::Conv { .. } => {
+        match &unit.op {
+            UnitOp::Conv { .. } if deferred[id].is_some() => {}
+            UnitOp::Conv { .. } => {
                 let x = unit.inputs[0];
                 steps.push(Step::Fused { unit: id, x, residual: None, relu: false, y });
             }
-            Layer::Join { relu, .. } if !plain_join[id] => {
+            UnitOp::Join { relu, .. } if !plain_join[id] => {
                 let Some(conv) = deferred.iter().position(|d| *d == Some(id)) else { continue };
                 let own = graph.units[conv].output;
                 let residual = unit.inputs.iter().copied().find(|v| *v != own);
                 let x = graph.units[conv].inputs[0];
                 steps.push(Step::Fused { unit: conv, x, residual, relu: *relu, y });
             }
-            Layer::Join { norms, relu } => {
+            UnitOp::Join { norms, relu } => {
                 let norm = |(&v, n): (&ValueId, &Option<NormId>)| {
                     (v, n.filter(|_| sole_conv(v).is_none()))
                 };
@@ -283,7 +283,7 @@ impl NativePoint {
             .iter()
             .zip(&compiled.convs)
             .map(|(unit, conv)| {
-                let (Layer::Conv { weight, bias, .. }, Some((conv, norm))) = (&unit.layer, conv)
+                let (UnitOp::Conv { weight, bias, .. }, Some((conv, norm))) = (&unit.op, conv)
                 else {
                     return Default::default();
                 };
@@ -303,7 +303,7 @@ impl NativePoint {
             })
             .collect();
         let rows = graph.units.iter().map(|unit| {
-            let rows = unit.layer.rows().into_iter().map(|param| {
+            let rows = unit.op.rows().into_iter().map(|param| {
                 let mut rows = Rows::new(layout, param, graph.values[unit.output][0], 0);
                 rows.pack(layout, theta);
                 rows
@@ -365,7 +365,7 @@ impl NativePoint {
             }
             Step::Plain { unit, inputs, .. } => {
                 let inputs: Vec<Tensor> = inputs.iter().map(|&x| view(x)).collect();
-                let layer = &compiled.graph.units[*unit].layer;
+                let layer = &compiled.graph.units[*unit].op;
                 let (level, rows) = (compiled.level, &self.rows[*unit]);
                 let with = With { level, rows, draws: &|_, _| None, work: &mut kernel };
                 layers::forward(layer, &inputs, with, y, shape);

@@ -1,5 +1,5 @@
-//! Parameters that a layer reads as rows of channels, laid out as pictures lie: a class token, the
-//! positions' vectors, a layer normalisation's scale and shift.
+//! Parameters that a layer reads as rows of channels, laid out as feature maps lie: a class token,
+//! the positions' vectors, a layer normalisation's scale and shift.
 
 use std::ops::Range;
 

@@ -1,11 +1,11 @@
-//! How a picture lies in memory: padded NHWC.
+//! How a feature map lies in memory: padded NHWC.
 
 /// Floats that channels are rounded up to: a multiple of every level's vector.
 pub(crate) const CHANNEL_BLOCK: usize = 16;
 
-/// One image's picture: rows of pixels of channels, `[h + 2 halo][w + 2 halo][stride]`. The halo and
-/// the channels from `c` to `stride` are always zero, so a kernel never asks where the border is,
-/// and a window's row (its columns and all their channels) is one contiguous run.
+/// One image's feature map: rows of pixels of channels, `[h + 2 halo][w + 2 halo][stride]`. The
+/// halo and the channels from `c` to `stride` are always zero, so a kernel never asks where the
+/// border is, and a window's row (its columns and all their channels) is one contiguous run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Shape {
     /// Channels.
@@ -22,12 +22,12 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// A picture of `c` channels, `h` x `w`, with `halo`.
+    /// A feature map of `c` channels, `h` x `w`, with `halo`.
     pub fn new([c, h, w]: [usize; 3], halo: usize) -> Self {
         Self { c, h, w, halo, stride: c.next_multiple_of(CHANNEL_BLOCK) }
     }
 
-    /// The same picture without idle channels, pixel behind pixel. For images: with their few
+    /// The same feature map without idle channels, pixel behind pixel. For images: with their few
     /// channels a window's row is one run then, of a fifth of the memory. Direct convolutions read
     /// it; whatever loads vectors of channels cannot.
     pub fn tight(self) -> Self {
@@ -55,4 +55,13 @@ impl Shape {
     pub fn pixels(&self) -> usize {
         self.h * self.w
     }
+}
+
+/// The order in which a tensor's values are counted: that of the network's own axes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// (c, h, w).
+    FeatureMap,
+    /// (t, d).
+    Tokens,
 }

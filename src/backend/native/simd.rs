@@ -124,8 +124,8 @@ pub(super) trait Simd: Copy + 'static {
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
     /// The floats' bits moved up by 23 places: the lowest nine become sign and exponent.
     unsafe fn shift_left_23(v: Self::V) -> Self::V;
-    /// The nearest bf16, the even one of two as near, as a float: the lower half of its bits is 0. A
-    /// NaN stays a NaN, what is nearer to 2^128 than to the largest bf16 becomes infinite.
+    /// The nearest bf16, the even one of two as near, as a float: the lower half of its bits is 0.
+    /// A NaN stays a NaN, what is nearer to 2^128 than to the largest bf16 becomes infinite.
     unsafe fn round_bf16(v: Self::V) -> Self::V;
     /// a * b + c, rounded once where the instruction set can.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;

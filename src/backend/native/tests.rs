@@ -63,7 +63,7 @@ pub(super) fn distance(a: &[f32], b: &[f32]) -> f64 {
     (off / size.max(1e-30)).sqrt()
 }
 
-/// Nets of every layer the engine has, on pictures that are not square, odd batches.
+/// Nets of every layer the engine has, on images that are not square, odd batches.
 pub(super) fn nets() -> Vec<(Network, usize)> {
     let small = |arch: &str| ModelSpec { width: 0.25, hidden: vec![20, 9], ..ModelSpec::of(arch) };
     let with = |a| ActivationChoice(Some(a));
@@ -132,8 +132,8 @@ pub(super) fn nets() -> Vec<(Network, usize)> {
 }
 
 /// f32 sums of up to some thousand products in two orders, through up to 121 layers: the norms of
-/// gradients agree to 2e-5; a wrong term is of order 1. (DenseNet has a smooth activation here: with
-/// ReLU so many values lie at its kink that two orders of summation differ by 4e-3.)
+/// gradients agree to 2e-5; a wrong term is of order 1. (DenseNet has a smooth activation here:
+/// with ReLU so many values lie at its kink that two orders of summation differ by 4e-3.)
 const CLOSE: f64 = 2e-4;
 
 #[test]

@@ -35,7 +35,11 @@ fn run(
     (to, shape): (&mut [f32], &Shape),
 ) {
     for (len, like) in [(x.len(), xs)].into_iter().chain(dy.map(|(d, s)| (d.len(), s))) {
-        assert_eq!((shape.c, shape.h, shape.w), (like.c, like.h, like.w), "pictures of two sizes");
+        assert_eq!(
+            (shape.c, shape.h, shape.w),
+            (like.c, like.h, like.w),
+            "feature maps of two sizes"
+        );
         assert!(len >= like.len());
     }
     assert!(to.len() >= shape.len());
@@ -123,7 +127,7 @@ impl Activate<'_> {
         let mut ones = [0f32; CHANNEL_BLOCK];
         let whole = shape.c - shape.c % S::LANES;
         ones[..shape.c - whole].fill(1.0);
-        // SAFETY: every pixel lies inside its picture, every vector inside the stride.
+        // SAFETY: every pixel lies inside its feature map, every vector inside the stride.
         unsafe {
             let last = S::load(ones.as_ptr());
             for (row, column) in (0..shape.h).flat_map(|y| (0..shape.w).map(move |x| (y, x))) {

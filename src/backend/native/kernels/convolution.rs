@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 
 use super::Epilogue;
-use super::conv::{Conv, ConvBackward, Form, NarrowConv};
+use super::conv::{Conv, ConvBackward, ConvForm, NarrowConv};
 use super::winograd::Winograd;
 use crate::backend::native::number::Numbers;
 use crate::backend::native::shape::{CHANNEL_BLOCK, Shape};
@@ -36,7 +36,7 @@ impl Algorithm {
 pub(crate) struct Geometry {
     pub level: Level,
     pub algorithm: Algorithm,
-    pub form: Form,
+    pub form: ConvForm,
     /// Images a call, about.
     pub images: usize,
 }
@@ -49,7 +49,7 @@ impl Geometry {
 
     /// Winograd's kernel between two shapes, where it applies and pays.
     fn winograd(&self, numbers: Numbers, input: Shape, output: Shape) -> Option<Winograd> {
-        let fits = self.form == Form { kernel: 3, stride: 1, padding: 1 };
+        let fits = self.form == ConvForm { kernel: 3, stride: 1, padding: 1 };
         let fits = fits && input.stride.is_multiple_of(CHANNEL_BLOCK);
         if self.algorithm == Algorithm::Direct || !fits {
             return None;
@@ -61,13 +61,13 @@ impl Geometry {
 
 /// The forward pass.
 #[derive(Debug)]
-pub(crate) enum Forward {
+pub(crate) enum ConvForward {
     Direct(Conv),
     Narrow(NarrowConv),
     Winograd(Winograd),
 }
 
-impl Forward {
+impl ConvForward {
     pub fn new(geometry: &Geometry, input: Shape, output: Shape) -> Self {
         let &Geometry { level, form, .. } = geometry;
         match geometry.winograd(Numbers::F32, input, output) {
@@ -85,7 +85,7 @@ impl Forward {
         }
         // Windows of few channels are many short runs, whose beginnings take the time: with three
         // channels in, bf16 was never faster. Otherwise the vector multiplications that an image
-        // saves count, against some two cycles for each vector of the picture that is rounded.
+        // saves count, against some two cycles for each vector of the feature map that is rounded.
         let saved = output.pixels() * form.kernel * form.kernel * (input.c / 2) * output.stride;
         let pays = input.c >= 8 && saved > 2 * input.len();
         pays.then(|| Self::Narrow(NarrowConv::new(level, numbers, [input, output], form, images)))
@@ -147,12 +147,12 @@ impl Forward {
 
 /// The gradient to the input.
 #[derive(Debug)]
-pub(crate) enum Data {
+pub(crate) enum ConvDataGradient {
     Direct(ConvBackward),
     Winograd(Winograd),
 }
 
-impl Data {
+impl ConvDataGradient {
     pub fn new(geometry: &Geometry, dz: Shape, dx: Shape) -> Self {
         let &Geometry { level, form, .. } = geometry;
         match geometry.winograd(Numbers::F32, dz, dx) {
@@ -216,12 +216,12 @@ impl Data {
 
 /// The gradient to the weights, gathered in the kernel's own order and unpacked once.
 #[derive(Debug)]
-pub(crate) enum Weights {
+pub(crate) enum ConvWeightGradient {
     Direct(Conv, Shape),
     Winograd(Winograd),
 }
 
-impl Weights {
+impl ConvWeightGradient {
     /// From the shapes of the input, the output and the output's gradient.
     pub fn new(geometry: &Geometry, input: Shape, dz: Shape) -> Self {
         let &Geometry { level, form, .. } = geometry;

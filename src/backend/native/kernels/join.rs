@@ -27,7 +27,7 @@ pub(super) fn check(images: usize, like: &Shape, len: usize, shape: &Shape) {
     assert_eq!(
         (shape.stride, shape.h, shape.w),
         (like.stride, like.h, like.w),
-        "pictures of two sizes"
+        "feature maps of two sizes"
     );
     assert!(len >= images * shape.len());
 }
@@ -115,7 +115,7 @@ impl Join<'_> {
     unsafe fn loops<S: Simd, const A: u8, const B: u8>(&mut self) {
         let shape = self.shape;
         let b = self.b.unwrap_or(self.a);
-        // SAFETY: every pixel lies inside its picture, every vector inside the stride.
+        // SAFETY: every pixel lies inside its feature map, every vector inside the stride.
         unsafe {
             for channel in (0..shape.stride).step_by(S::LANES) {
                 let affine = |t: &Term| match t.affine {
@@ -235,7 +235,7 @@ impl JoinBackward<'_, '_> {
         let second = self.sources[1].unwrap_or(first);
         let mask = self.mask.unwrap_or(first);
         let z: [Tensor; 2] = std::array::from_fn(|r| self.reductions.get(r).map_or(first, |r| r.z));
-        // SAFETY: every pixel lies inside its picture, every vector inside the stride.
+        // SAFETY: every pixel lies inside its feature map, every vector inside the stride.
         unsafe {
             for channel in (0..shape.stride).step_by(S::LANES) {
                 let mut total = [[S::zero(); 2]; 2];
@@ -316,7 +316,7 @@ impl Kernel for AffineBackward<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let shape = self.shape;
-        // SAFETY: every pixel lies inside its picture, every vector inside the stride.
+        // SAFETY: every pixel lies inside its feature map, every vector inside the stride.
         unsafe {
             for channel in (0..shape.stride).step_by(S::LANES) {
                 let k1 = S::load(self.k[0].as_ptr().add(channel));
@@ -358,7 +358,7 @@ impl Kernel for Moments<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let shape = self.z.shape;
-        // SAFETY: every pixel lies inside its picture, every vector inside the stride.
+        // SAFETY: every pixel lies inside its feature map, every vector inside the stride.
         unsafe {
             for channel in (0..shape.stride).step_by(S::LANES) {
                 let mut total = [S::zero(); 2];

@@ -5,11 +5,11 @@ use super::math;
 use crate::backend::native::shape::{CHANNEL_BLOCK, Shape};
 use crate::backend::native::simd::{Kernel, Level, Simd};
 
-/// A picture, its shape.
-type Picture<'a> = (&'a [f32], &'a Shape);
+/// A feature map, its shape.
+type FeatureMap<'a> = (&'a [f32], &'a Shape);
 
 fn check(shape: &Shape, len: usize, like: &Shape) {
-    assert_eq!((shape.c, shape.h, shape.w), (like.c, like.h, like.w), "pictures of two sizes");
+    assert_eq!((shape.c, shape.h, shape.w), (like.c, like.h, like.w), "feature maps of two sizes");
     assert!(len >= shape.len());
 }
 
@@ -18,7 +18,7 @@ pub(crate) fn layer_norm(
     level: Level,
     eps: f64,
     [weight, bias]: [&[f32]; 2],
-    x: Picture,
+    x: FeatureMap,
     (y, ys): (&mut [f32], &Shape),
 ) {
     check(x.1, x.0.len(), ys);
@@ -33,8 +33,8 @@ pub(crate) fn layer_norm_backward(
     level: Level,
     eps: f64,
     weight: &[f32],
-    x: Picture,
-    dy: Picture,
+    x: FeatureMap,
+    dy: FeatureMap,
     (dx, dxs): (&mut [f32], &Shape),
 ) {
     [x, dy].iter().for_each(|t| check(t.1, t.0.len(), dxs));
@@ -48,8 +48,8 @@ pub(crate) fn layer_norm_backward(
 pub(crate) fn layer_norm_gradient(
     level: Level,
     eps: f64,
-    x: Picture,
-    dy: Picture,
+    x: FeatureMap,
+    dy: FeatureMap,
     [dweight, dbias]: [&mut [f32]; 2],
 ) {
     [x, dy].iter().for_each(|t| check(t.1, t.0.len(), x.1));
@@ -62,7 +62,7 @@ pub(crate) fn layer_norm_gradient(
 /// What is normalised.
 #[derive(Clone, Copy)]
 struct Pixels<'a> {
-    x: Picture<'a>,
+    x: FeatureMap<'a>,
     eps: f32,
 }
 
@@ -71,7 +71,7 @@ impl Pixels<'_> {
         self.x.1.pixels()
     }
 
-    /// Where the channels of pixel `i` begin in a picture of this size.
+    /// Where the channels of pixel `i` begin in a feature map of this size.
     #[inline(always)]
     fn at(i: usize, shape: &Shape) -> usize {
         shape.at((i / shape.w) as isize, (i % shape.w) as isize)
@@ -93,7 +93,7 @@ impl Pixels<'_> {
     /// Mean and 1 / sqrt(var + eps) of pixel `i`; two passes, so that a large mean costs no digits.
     ///
     /// # Safety
-    /// The picture was checked.
+    /// The feature map was checked.
     #[inline(always)]
     unsafe fn moments<S: Simd>(&self, i: usize) -> [f32; 2] {
         let shape = self.x.1;
@@ -118,7 +118,7 @@ impl Pixels<'_> {
     /// x - mean for the vector from `channel`, zeros behind the channels.
     ///
     /// # Safety
-    /// The picture was checked; `x` is a pixel.
+    /// The feature map was checked; `x` is a pixel.
     #[inline(always)]
     unsafe fn centred<S: Simd>(&self, x: *const f32, channel: usize, mean: S::V) -> S::V {
         // SAFETY: the vector lies inside the pixel's stride.
@@ -143,7 +143,7 @@ impl Kernel for Forward<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let Self { pixels, weight, bias, y, ys } = self;
-        // SAFETY: every pixel lies inside its picture, every vector inside the stride.
+        // SAFETY: every pixel lies inside its feature map, every vector inside the stride.
         unsafe {
             for i in 0..pixels.count() {
                 let [mean, inverse] = pixels.moments::<S>(i).map(|v| S::splat(v));
@@ -162,7 +162,7 @@ impl Kernel for Forward<'_> {
 struct Backward<'a> {
     pixels: Pixels<'a>,
     weight: &'a [f32],
-    dy: Picture<'a>,
+    dy: FeatureMap<'a>,
     dx: &'a mut [f32],
     dxs: &'a Shape,
 }
@@ -174,7 +174,7 @@ impl Kernel for Backward<'_> {
     unsafe fn run<S: Simd>(self) {
         let Self { pixels, weight, dy, dx, dxs } = self;
         let share = 1.0 / dxs.c as f32;
-        // SAFETY: every pixel lies inside its picture, every vector inside the stride.
+        // SAFETY: every pixel lies inside its feature map, every vector inside the stride.
         unsafe {
             for i in 0..pixels.count() {
                 let [mean, inverse] = pixels.moments::<S>(i).map(|v| S::splat(v));
@@ -205,7 +205,7 @@ impl Kernel for Backward<'_> {
 
 struct Gradient<'a> {
     pixels: Pixels<'a>,
-    dy: Picture<'a>,
+    dy: FeatureMap<'a>,
     dweight: &'a mut [f32],
     dbias: &'a mut [f32],
 }
@@ -218,7 +218,7 @@ impl Kernel for Gradient<'_> {
         let Self { pixels, dy, dweight, dbias } = self;
         let shape = pixels.x.1;
         let (dweight, dbias) = (dweight.as_mut_ptr(), dbias.as_mut_ptr());
-        // SAFETY: every pixel lies inside its picture, every vector inside the stride.
+        // SAFETY: every pixel lies inside its feature map, every vector inside the stride.
         unsafe {
             for i in 0..pixels.count() {
                 let [mean, inverse] = pixels.moments::<S>(i).map(|v| S::splat(v));

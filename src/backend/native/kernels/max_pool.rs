@@ -38,7 +38,8 @@ pub(crate) fn max_pool_backward(
     assert!((x.1.h, x.1.w) == (dxs.h, dxs.w) && (y.1.h, y.1.w) == (dy.1.h, dy.1.w));
     assert!(dx.len() >= dxs.len() && last(y.1.h) <= dxs.h && last(y.1.w) <= dxs.w);
     clear(dx, dxs);
-    // SAFETY: the level was found available; all windows lie in the picture, as was just checked.
+    // SAFETY: the level was found available; all windows lie in the feature map, as was just
+    // checked.
     unsafe { level.run(Backward { x, y, dy, window, dx, dxs }) }
 }
 

@@ -16,9 +16,9 @@ pub(super) mod tangent;
 pub(super) mod tokens;
 mod winograd;
 
-pub(super) use conv::Form;
+pub(super) use conv::ConvForm;
 pub use convolution::Algorithm;
-pub(super) use convolution::{Data, Forward, Geometry, Weights};
+pub(super) use convolution::{ConvDataGradient, ConvForward, ConvWeightGradient, Geometry};
 pub(super) use join::{Reduction, Tensor, Term, affine_backward, join, join_backward, moments};
 pub(super) use plain::Window;
 

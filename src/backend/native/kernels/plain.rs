@@ -2,11 +2,10 @@
 //! A's shortcut, dropout. One image at a time, forward and backward; loops over a pixel's channels
 //! are left to the compiler's vectoriser.
 
-use crate::backend::native::graph::Order;
-use crate::backend::native::shape::Shape;
+use crate::backend::native::shape::{Order, Shape};
 use crate::rng::Rng;
 
-/// Rows and columns of a picture.
+/// Rows and columns of a feature map.
 pub(super) fn pixels(h: usize, w: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..h).flat_map(move |y| (0..w).map(move |x| (y, x)))
 }
@@ -76,7 +75,7 @@ pub(crate) fn avg_pool_backward(
     }
 }
 
-/// Mean over the whole picture; `ys` is one pixel.
+/// Mean over the whole feature map; `ys` is one pixel.
 pub(crate) fn global_avg_pool(x: &[f32], xs: &Shape, y: &mut [f32], ys: &Shape) {
     let out = pixel_mut(y, ys, 0, 0);
     out.fill(0.0);
@@ -178,7 +177,7 @@ pub(crate) fn dropout(
         *to = if rng.bernoulli(p) { 0.0 } else { keep * from };
     };
     match order {
-        Order::Picture => {
+        Order::FeatureMap => {
             for c in 0..xs.c {
                 pixels(xs.h, xs.w).for_each(|(py, px)| draw(c, py, px));
             }

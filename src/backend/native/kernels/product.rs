@@ -12,7 +12,8 @@ pub(super) struct Left<'a> {
     pub steps: [usize; 2],
 }
 
-/// c = a b: a is (m, k), the rows of b and c are `n` floats, a multiple of 16, one behind the other.
+/// c = a b: a is (m, k), the rows of b and c are `n` floats, a multiple of 16, one behind the
+/// other.
 pub(super) fn product(level: Level, [m, k, n]: [usize; 3], a: Left, b: &[f32], c: &mut [f32]) {
     assert!(m > 0 && k > 0 && n.is_multiple_of(16));
     assert!(a.data.len() > (m - 1) * a.steps[0] + (k - 1) * a.steps[1]);

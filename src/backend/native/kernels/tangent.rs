@@ -60,7 +60,7 @@ impl Kernel for JoinTangent<'_> {
         let shape = self.shape;
         let terms = [self.a, self.b.unwrap_or(self.a)];
         let two = self.b.is_some();
-        // SAFETY: every pixel lies inside its picture, every vector inside the stride.
+        // SAFETY: every pixel lies inside its feature map, every vector inside the stride.
         unsafe {
             for channel in (0..shape.stride).step_by(S::LANES) {
                 // A term without an affine map has scale 1, shift 0 and no tangents of them.

@@ -1,9 +1,9 @@
-//! Tokens (t, d), as pictures of one row: how they are made of pixels, the learned vectors put
+//! Tokens (t, d), as feature maps of one row: how they are made of pixels, the learned vectors put
 //! before and added to them. One image at a time.
 
 use crate::backend::native::shape::Shape;
 
-/// Pixel number `i` of a picture, its channels with the padding.
+/// Pixel number `i` of a feature map, its channels with the padding.
 fn token(shape: &Shape, i: usize) -> std::ops::Range<usize> {
     let at = shape.at((i / shape.w) as isize, (i % shape.w) as isize);
     at..at + shape.stride

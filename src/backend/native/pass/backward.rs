@@ -69,7 +69,7 @@ impl Run<'_> {
         let mut kernel = std::mem::take(&mut self.worker.kernel);
         self.write(dx, group, |run, dx, _| {
             let dz = run.view(dz, group).data;
-            data.run(dz, group.n, &conv.packed[1], dx, &mut kernel);
+            data.run(dz, group.n, &conv.weight_back[0], dx, &mut kernel);
         });
         self.worker.kernel = kernel;
     }
@@ -78,8 +78,8 @@ impl Run<'_> {
         let pass = self.pass;
         let mut dw = std::mem::take(&mut self.piece.dw);
         let saved = saved.map(|x| self.view(x, group));
-        let (layer, dy) = (&pass.graph.units[unit].layer, self.view(dy, group));
-        layers::gradient(layer, pass.level, &pass.units.rows[unit], saved, dy, &mut dw);
+        let (op, dy) = (&pass.graph.units[unit].op, self.view(dy, group));
+        layers::gradient(op, pass.level, &pass.units.rows[unit], saved, dy, &mut dw);
         self.piece.dw = dw;
     }
 
@@ -93,13 +93,13 @@ impl Run<'_> {
         let pass = self.pass;
         let mut kernel = std::mem::take(&mut self.worker.kernel);
         self.write(dx, group, |run, dx, shape| {
-            let Unit { layer, inputs, .. } = &pass.graph.units[unit];
+            let Unit { op, inputs, .. } = &pass.graph.units[unit];
             let before = inputs[..input].iter().map(|&v| pass.graph.values[v][0]).sum();
             let saved: Vec<Tensor> = saved.iter().map(|&x| run.view(x, group)).collect();
             let dy = run.view(dy, group);
             let (rows, draws) = (&pass.units.rows[unit], &run.draws(group));
             let with = With { level: pass.level, rows, draws, work: &mut kernel };
-            layers::backward(layer, before, &saved, dy, with, dx, shape);
+            layers::backward(op, before, &saved, dy, with, dx, shape);
         });
         self.worker.kernel = kernel;
     }

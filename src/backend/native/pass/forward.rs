@@ -1,7 +1,7 @@
 //! The steps of the forward pass, the loss and what is put out.
 
 use super::run::{Group, Run};
-use super::{Goal, Mode};
+use super::{LossTarget, Mode};
 use crate::backend::cross_entropy_grad;
 use crate::backend::native::graph::NormId;
 use crate::backend::native::kernels::{self, Epilogue, Tensor, Term};
@@ -30,19 +30,19 @@ impl Run<'_> {
         let mut sums = self.take_sums(0, &shape);
         let mut kernel = std::mem::take(&mut self.worker.kernel);
         self.write(y, group, |run, y, _| {
-            let epilogue = if stats.is_some() && conv.bias.is_empty() {
+            let epilogue = if stats.is_some() && conv.db.is_empty() {
                 Epilogue::Stats { sums: &mut sums }
-            } else if conv.bias.is_empty() {
+            } else if conv.db.is_empty() {
                 Epilogue::Plain
             } else {
-                Epilogue::Bias { bias: &conv.bias, residual: None, relu: false }
+                Epilogue::Bias { bias: &conv.bias[0], residual: None, relu: false }
             };
             let x = run.view(x, group);
-            conv.forward.run(x.data, group.n, &conv.packed[0], epilogue, y, &mut kernel);
+            conv.forward.run(x.data, group.n, &conv.weight[0], epilogue, y, &mut kernel);
         });
         self.worker.kernel = kernel;
         if let Some(norm) = stats {
-            if !conv.bias.is_empty() {
+            if !conv.db.is_empty() {
                 kernels::moments(pass.level, group.n, self.view(y, group), &mut sums);
             }
             self.count(norm, &sums);
@@ -85,7 +85,7 @@ impl Run<'_> {
         let mut kernel = std::mem::take(&mut self.worker.kernel);
         self.write(y, group, |run, y, shape| {
             let inputs: Vec<Tensor> = inputs.iter().map(|&x| run.view(x, group)).collect();
-            let layer = &pass.graph.units[unit].layer;
+            let layer = &pass.graph.units[unit].op;
             let (rows, draws) = (&pass.units.rows[unit], &run.draws(group));
             let with = With { level: pass.level, rows, draws, work: &mut kernel };
             layers::forward(layer, &inputs, with, y, shape);
@@ -94,7 +94,7 @@ impl Run<'_> {
     }
 
     pub fn loss(&mut self, logits: SlotId, gradient: SlotId, group: Group) {
-        let (goal, total) = (self.batch.goal, self.total);
+        let (target, total) = (self.batch.target, self.total);
         let first = self.first + group.start;
         let (losses, correct) = self.write(gradient, group, |run, g, shape| {
             let z = run.view(logits, group);
@@ -103,15 +103,15 @@ impl Run<'_> {
             for (k, (z, g)) in pixels.enumerate() {
                 let (from, to) = (pixel(run.pass.plan.slots[logits].shape), pixel(*shape));
                 let g = &mut g[to];
-                match goal {
-                    Goal::Classes { labels, label_smoothing } => {
+                match target {
+                    LossTarget::Classes { labels, label_smoothing } => {
                         let label = &labels[first + k..][..1];
                         let (loss, right) = cross_entropy_grad(&z[from], label, label_smoothing, g);
                         // Of the mean over the batch.
                         g.iter_mut().for_each(|g| *g /= total as f32);
                         found = (found.0 + loss, found.1 + right);
                     }
-                    Goal::Gradient(given) => {
+                    LossTarget::Gradient(given) => {
                         g.copy_from_slice(&given[(first + k) * g.len()..][..g.len()]);
                     }
                 }

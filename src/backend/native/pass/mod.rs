@@ -1,4 +1,4 @@
-//! Executes a [`Plan`]: one pass over a batch, forward and backward.
+//! Executes a [`PassPlan`]: one pass over a batch, forward and backward.
 //!
 //! The batch is cut into pieces by its size alone. A piece owns its images' memory and its partial
 //! sums, and one worker at a time works on it; partial sums are added up in the pieces' order. So
@@ -18,7 +18,7 @@ use self::norms::NormState;
 use self::run::Run;
 use self::units::Units;
 use super::graph::{Graph, Purpose};
-use super::plan::{Cut, Phase, Plan, Step};
+use super::plan::{LossFrom, PassPlan, Phase, Step};
 use super::shape::Shape;
 use super::simd::Level;
 use crate::backend::TrainLoss;
@@ -40,19 +40,19 @@ pub(super) enum Mode<'a> {
     Eval,
 }
 
-/// A batch and what is to be found at it.
+/// Images with the loss to differentiate.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Batch<'a> {
     pub images: &'a [f32],
-    pub goal: Goal<'a>,
+    pub target: LossTarget<'a>,
 }
 
-/// What follows the logits.
+/// The loss whose gradient the pass computes from the logits.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Goal<'a> {
+pub(super) enum LossTarget<'a> {
     /// The mean cross-entropy with these classes.
     Classes { labels: &'a [u8], label_smoothing: f64 },
-    /// Somebody else's loss: its gradient to the logits, (n, classes).
+    /// A loss computed by the caller: its gradient to the logits, (n, classes).
     Gradient(&'a [f32]),
 }
 
@@ -71,7 +71,7 @@ struct Piece {
     slots: Vec<Vec<f32>>,
     /// For each normalisation two sums by channel, (2, stride).
     sums: Vec<Vec<f64>>,
-    /// Gradients of the parameters that the phase at hand reaches.
+    /// Gradients of the parameters that the current phase reaches.
     dw: Vec<f32>,
     /// What [`Step::Output`] puts out.
     output: Vec<f32>,
@@ -93,7 +93,7 @@ struct Worker {
 pub(super) struct Pass {
     level: Level,
     graph: Graph,
-    plan: Plan,
+    plan: PassPlan,
     units: Units,
     norms: Vec<NormState>,
     pieces: Vec<Mutex<Piece>>,
@@ -101,7 +101,7 @@ pub(super) struct Pass {
     total: Vec<f32>,
 }
 
-/// A lock that only a panic elsewhere could have poisoned; that panic is on its way up.
+/// Locks, also after a panic on another thread, which is being propagated anyway.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
@@ -124,9 +124,9 @@ impl Task<'_> {
 
 impl Pass {
     /// A pass for `network` with room for `workers` workers.
-    pub fn new(level: Level, network: &Network, cut: Cut, workers: usize) -> Self {
+    pub fn new(level: Level, network: &Network, loss_from: LossFrom, workers: usize) -> Self {
         let graph = Graph::new(network, Purpose::Train);
-        let plan = Plan::new(&graph, cut);
+        let plan = PassPlan::new(&graph, loss_from);
         let units = Units::new(level, network, &graph, &plan);
         let kernel = units.scratch_len();
         let worker = || {
@@ -160,16 +160,16 @@ impl Pass {
         TrainLoss { loss: loss / task.images() as f64, correct }
     }
 
-    /// The first half of a pass that is cut at its loss: returns the logits, (n, classes), and keeps
-    /// what the second half needs. The batch's goal is not looked at.
+    /// The first half of a pass whose loss the caller computes ([`LossFrom::Caller`]): returns the
+    /// logits, (n, classes), and keeps what the second half needs. The batch's target is not read.
     pub fn forward(&mut self, task: Task, buffers: &mut [f32]) -> Vec<f32> {
         self.begin(task, buffers);
         self.phases(0..self.loss(), task, buffers, &mut []);
         self.output(task.pieces())
     }
 
-    /// The second half, on the same images: writes the gradient of the goal over `grad`; returns the
-    /// gradient to the images, (n, c, h, w), where the cut asks for it.
+    /// The second half, on the same images: writes the gradient of the loss over `grad`; returns
+    /// the gradient to the images, (n, c, h, w), where [`LossFrom::Caller`] asks for it.
     pub fn backward(&mut self, task: Task, grad: &mut [f32]) -> Vec<f32> {
         grad.fill(0.0);
         self.phases(self.loss()..self.plan.phases.len(), task, &mut [], grad);
@@ -179,7 +179,11 @@ impl Pass {
     /// The phase that begins with the loss.
     fn loss(&self) -> usize {
         let begins = |p: &Phase| matches!(p.steps.first(), Some(Step::Loss { .. }));
-        self.plan.phases.iter().position(begins).expect("the pass is cut at its loss")
+        self.plan
+            .phases
+            .iter()
+            .position(begins)
+            .expect("the plan has a phase that begins with the loss")
     }
 
     /// What the pieces put out, in their order.
@@ -194,7 +198,7 @@ impl Pass {
     /// Everything that comes before the first phase.
     fn begin(&mut self, task: Task, buffers: &[f32]) {
         self.make_room(task.pieces(), task.per_piece());
-        self.units.pack(&self.graph, task.network, task.theta);
+        self.units.pack(task.network, task.theta);
         if matches!(task.mode, Mode::Eval) {
             for id in 0..self.graph.norms.len() {
                 self.set_norm_from_buffers(task, buffers, id);
@@ -241,7 +245,7 @@ impl Pass {
             }
             if gradients > 0 {
                 self.add_up(pieces);
-                self.units.unpack(phase, &self.graph, network, &self.total, grad);
+                self.units.unpack(phase, network, &self.total, grad);
             }
         }
         self.plan.phases = phases;

@@ -1,7 +1,7 @@
 //! Cuts an evaluation into phases by how many images go through their steps together.
 //!
 //! A few images at a time keep their activations in a core's second cache; but each group reads a
-//! layer's weights once, and where pictures are small and channels many (the last stages of a
+//! layer's weights once, and where feature maps are small and channels many (the last stages of a
 //! residual net, VGG's, its linear layers) reading them takes as long as computing with them. So
 //! groups grow on the way: where tensors have become smaller, the images of several groups go on
 //! together. Least cycles seen against one group size throughout: ResNet-56 4 % fewer, VGG-9 20 %,

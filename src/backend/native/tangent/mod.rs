@@ -14,14 +14,13 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
 use std::sync::Mutex;
 
 use rayon::prelude::*;
 
-use super::graph::{Graph, Layer};
-use super::kernels::{Algorithm, Data, Forward, Geometry, Weights};
-use super::plan::{Plan, Slot, SlotId, Step};
+use super::conv_unit::{ConvUnit, ConvUnits};
+use super::graph::Graph;
+use super::plan::{PassPlan, Slot, Step};
 use super::shape::Shape;
 use super::simd::Level;
 use crate::network::Network;
@@ -40,23 +39,6 @@ const MAX_GROUP: usize = 32;
 
 /// A vector of parameters and its tangent.
 type Pair = [Vec<f32>; 2];
-
-/// A convolution's kernels, its parameters with their tangents, and where its product lies among
-/// a piece's sums.
-#[derive(Debug)]
-struct ConvUnit {
-    forward: Forward,
-    data: Option<Data>,
-    weights: Weights,
-    /// Packed weights of the forward pass and of the way back.
-    weight: Pair,
-    weight_back: Pair,
-    /// Bias, zeros where there is none, (stride,).
-    bias: Pair,
-    dw: Range<usize>,
-    /// Empty without a bias.
-    db: Range<usize>,
-}
 
 /// A normalisation with running statistics is `scale z + shift`; all (stride,).
 #[derive(Debug)]
@@ -97,7 +79,7 @@ pub(super) struct Tangents {
     steps: Vec<Step>,
     slots: Vec<Slot>,
     group: usize,
-    convs: Vec<Option<ConvUnit>>,
+    convs: Vec<Option<ConvUnit<2>>>,
     norms: Vec<NormUnit>,
     sums: Vec<Mutex<Sums>>,
     workers: Vec<Mutex<Worker>>,
@@ -118,17 +100,18 @@ pub(super) struct Sample<'a> {
 impl Tangents {
     /// Products for a graph without dropout, with room for `workers` workers.
     pub fn new(level: Level, graph: Graph, workers: usize) -> Self {
-        let plan = Plan::of_one_phase(&graph);
+        let plan = PassPlan::of_one_phase(&graph);
         let steps: Vec<Step> = plan.phases.into_iter().flat_map(|p| p.steps).collect();
         let floats: usize = plan.scratch.iter().map(Shape::len).sum();
         let group = (GROUP_BYTES / (8 * floats)).clamp(1, MAX_GROUP);
-        let convs = convs(level, &graph, &steps, &plan.slots, group);
+        let mut convs = ConvUnits::new(level, &graph, &plan.slots);
+        let mut at = 0;
+        for step in &steps {
+            at = convs.step(step, group, at);
+        }
+        let convs = convs.units;
         let largest = plan.slots.iter().map(|s| s.shape.len()).max().unwrap_or(0);
-        let scratch = |c: &ConvUnit| {
-            let data = c.data.as_ref().map_or(0, Data::scratch_len);
-            c.forward.scratch_len().max(c.weights.scratch_len()).max(data)
-        };
-        let kernel = convs.iter().flatten().map(scratch).max().unwrap_or(0);
+        let kernel = convs.iter().flatten().map(ConvUnit::scratch_len).max().unwrap_or(0);
         let worker = || {
             let pair = |s: &Shape| [(); 2].map(|()| vec![0.0; s.len() * group]);
             let slots = plan.scratch.iter().map(pair).collect();
@@ -170,7 +153,8 @@ impl Tangents {
         let most = (SUM_BYTES / (4 * len.max(1))).clamp(2, PIECES);
         let per_piece = n.div_ceil(most);
         let pieces = n.div_ceil(per_piece);
-        self.set_convs(network, [theta, v]);
+        let layout = &network.layout;
+        self.convs.par_iter_mut().flatten().for_each(|conv| conv.pack(layout, [theta, v]));
         self.set_norms(network, [theta, v], buffers);
         self.sums.resize_with(pieces, Mutex::default);
         let this = &*self;
@@ -195,26 +179,6 @@ impl Tangents {
         sums.dw.resize(len, 0.0);
         let zeros = |norm: &NormUnit| vec![0.0; 2 * norm.zeros.len()];
         sums.norms = self.norms.iter().map(zeros).collect();
-    }
-
-    fn set_convs(&mut self, network: &Network, points: [&[f32]; 2]) {
-        let params = &network.layout.params;
-        self.convs.par_iter_mut().zip(&self.graph.units).for_each(|(conv, unit)| {
-            let (Some(conv), Layer::Conv { weight, bias, .. }) = (conv, &unit.layer) else {
-                return;
-            };
-            for (k, point) in points.iter().enumerate() {
-                let weight = &point[params[*weight].range()];
-                conv.forward.pack(weight, None, &mut conv.weight[k]);
-                if let Some(data) = &conv.data {
-                    data.pack(weight, &mut conv.weight_back[k]);
-                }
-                if let Some(bias) = bias {
-                    let bias = &point[params[*bias].range()];
-                    conv.bias[k][..bias.len()].copy_from_slice(bias);
-                }
-            }
-        });
     }
 
     /// scale = weight / sqrt(var + eps), shift = bias - mean scale; both are linear in weight and
@@ -249,16 +213,7 @@ impl Tangents {
             }
         }
         out.fill(0.0);
-        for (conv, unit) in self.convs.iter().zip(&self.graph.units) {
-            if let (Some(conv), Layer::Conv { weight, bias, .. }) = (conv, &unit.layer) {
-                let weights = &mut out[params[*weight].range()];
-                conv.weights.finish(&total.dw[conv.dw.clone()], weights);
-                if let Some(bias) = bias {
-                    let out = &mut out[params[*bias].range()];
-                    out.iter_mut().zip(&total.dw[conv.db.clone()]).for_each(|(o, t)| *o = *t);
-                }
-            }
-        }
+        self.convs.iter().flatten().for_each(|conv| conv.unpack(&network.layout, &total.dw, out));
         for ((norm, unit), sums) in self.graph.norms.iter().zip(&self.norms).zip(&total.norms) {
             let (weight, bias) = (&params[norm.weight], &params[norm.bias]);
             for c in 0..weight.range().len() {
@@ -270,60 +225,4 @@ impl Tangents {
             }
         }
     }
-}
-
-/// The kernels of each unit that is a convolution, their places among the sums one after another.
-fn convs(
-    level: Level,
-    graph: &Graph,
-    steps: &[Step],
-    slots: &[Slot],
-    images: usize,
-) -> Vec<Option<ConvUnit>> {
-    let algorithm = Algorithm::from_env();
-    let geometry = |form| Geometry { level, algorithm, form, images };
-    let mut convs: Vec<Option<ConvUnit>> = graph.units.iter().map(|_| None).collect();
-    let shape = |slot: SlotId| slots[slot].shape;
-    let mut at = 0;
-    let mut forward: Vec<Option<[SlotId; 2]>> = vec![None; graph.units.len()];
-    for step in steps {
-        match *step {
-            Step::Conv { unit, x, y, .. } => forward[unit] = Some([x, y]),
-            Step::ConvWeights { unit, dz, .. } => {
-                let (Layer::Conv { form, bias, .. }, Some([x, y])) =
-                    (&graph.units[unit].layer, forward[unit])
-                else {
-                    unreachable!("only convolutions have weights, and forward comes first")
-                };
-                let forward = Forward::new(&geometry(*form), shape(x), shape(y));
-                let weights = Weights::new(&geometry(*form), shape(x), shape(dz));
-                let stride = shape(y).stride;
-                let dw = at..at + weights.gathered_len();
-                let db = dw.end..dw.end + bias.map_or(0, |_| stride);
-                at = db.end;
-                let pair = |len: usize| [vec![0.0; len], vec![0.0; len]];
-                convs[unit] = Some(ConvUnit {
-                    weight: pair(forward.packed_len()),
-                    forward,
-                    data: None,
-                    weights,
-                    weight_back: Pair::default(),
-                    bias: pair(stride),
-                    dw,
-                    db,
-                });
-            }
-            Step::ConvData { unit, dz, dx } => {
-                if let (Layer::Conv { form, .. }, Some(conv)) =
-                    (&graph.units[unit].layer, &mut convs[unit])
-                {
-                    let data = Data::new(&geometry(*form), shape(dz), shape(dx));
-                    conv.weight_back = [(); 2].map(|()| vec![0.0; data.packed_len()]);
-                    conv.data = Some(data);
-                }
-            }
-            _ => {}
-        }
-    }
-    convs
 }

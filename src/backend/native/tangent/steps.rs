@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Pair, Sample, Sums, Tangents, Worker};
-use crate::backend::native::graph::{Layer, NormId};
+use crate::backend::native::graph::{NormId, UnitOp};
 use crate::backend::native::kernels::tangent::{
     TangentTerm, activate_backward_tangent, join_tangent, max_pool_tangent,
 };
@@ -263,7 +263,7 @@ impl Run<'_> {
     }
 
     fn plain(&mut self, unit: UnitId, inputs: &[SlotId], y: SlotId, n: usize) {
-        let layer = &self.pass.graph.units[unit].layer;
+        let layer = &self.pass.graph.units[unit].op;
         let level = self.pass.level;
         self.write(y, n, |run, [y, dy], shape| {
             let of =
@@ -272,12 +272,12 @@ impl Run<'_> {
             layers::forward(layer, &values, with(level, &mut Vec::new()), y, shape);
             let (x, dx) = (values[0], tangents[0]);
             match *layer {
-                Layer::Activation(kind) => {
+                UnitOp::Activation(kind) => {
                     each([x, dx], shape, dy, |[x, dx], dy| {
                         activation::activate_backward(level, kind, x, dx, (dy, shape));
                     });
                 }
-                Layer::MaxPool(window) => {
+                UnitOp::MaxPool(window) => {
                     let y = Tensor { data: y, shape };
                     each([x, dx, y], shape, dy, |from, dy| {
                         max_pool_tangent(from, window, dy, shape);
@@ -304,11 +304,11 @@ impl Run<'_> {
         self.write(dx, n, |run, [dx, ddx], shape| {
             let values: Vec<Tensor> = saved.iter().map(|&s| run.view(s, VALUE, n)).collect();
             let (g, dg) = (run.view(dy, VALUE, n), run.view(dy, TANGENT, n));
-            let layer = &unit.layer;
+            let layer = &unit.op;
             layers::backward(layer, before, &values, g, with(level, &mut Vec::new()), dx, shape);
             let mut work = Vec::new();
-            match unit.layer {
-                Layer::Activation(kind) => {
+            match unit.op {
+                UnitOp::Activation(kind) => {
                     let (x, dx) = (values[0], run.view(saved[0], TANGENT, n));
                     each([x, dx, g, dg], shape, ddx, |from, ddx| {
                         activate_backward_tangent(level, kind, from, ddx, shape);

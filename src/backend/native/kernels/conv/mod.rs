@@ -4,11 +4,11 @@
 //! (a row of the window with all its channels, or one pixel's channels where they do not fill the
 //! stride). Backward data of a convolution with stride s is s x s dense convolutions over the
 //! output's gradient, one for each phase of the input's pixels, so that no zero is ever multiplied
-//! (Dumoulin & Visin 2016 insert them). A linear layer is a 1x1 convolution of a 1x1 picture whose
-//! images are the pixels of a tile.
+//! (Dumoulin & Visin 2016 insert them). A linear layer is a 1x1 convolution of a 1x1 feature map
+//! whose images are the pixels of a tile.
 //!
-//! Forward they reach 93 to 99 % of a core's AVX-512 peak where there are 32 channels and more, 80 %
-//! in a net's first layer (`benches/kernels.rs`).
+//! Forward they reach 93 to 99 % of a core's AVX-512 peak where there are 32 channels and more, 80
+//! % in a net's first layer (`benches/kernels.rs`).
 
 mod narrow;
 mod outer;
@@ -22,7 +22,7 @@ use sums::sum_windows;
 use windows::Windows;
 
 pub(crate) use narrow::NarrowConv;
-pub(crate) use windows::Form;
+pub(crate) use windows::ConvForm;
 
 use super::Epilogue;
 use crate::backend::native::number::Numbers;
@@ -60,16 +60,16 @@ pub(crate) struct Conv {
     level: Level,
     input: Shape,
     output: Shape,
-    form: Form,
+    form: ConvForm,
     windows: Windows,
 }
 
 impl Conv {
     /// A convolution between two shapes; the input's halo is at least the padding.
-    pub fn new(level: Level, input: Shape, output: Shape, form: Form) -> Self {
+    pub fn new(level: Level, input: Shape, output: Shape, form: ConvForm) -> Self {
         assert!(input.halo >= form.padding, "the input's halo is narrower than the padding");
         let windows = Windows::forward(&input, &output, form);
-        assert!(windows.reach() <= input.len(), "a window leaves the picture");
+        assert!(windows.reach() <= input.len(), "a window leaves the feature map");
         Self { level, input, output, form, windows }
     }
 
@@ -157,14 +157,14 @@ pub(crate) struct ConvBackward {
     level: Level,
     dz: Shape,
     dx: Shape,
-    form: Form,
+    form: ConvForm,
     phases: Vec<Windows>,
 }
 
 impl ConvBackward {
     /// The way from the output's gradient to the input's; `dz` has at least the halo that
-    /// [`Form::gradient_halo`] asks for.
-    pub fn new(level: Level, dz: Shape, dx: Shape, form: Form) -> Self {
+    /// [`ConvForm::gradient_halo`] asks for.
+    pub fn new(level: Level, dz: Shape, dx: Shape, form: ConvForm) -> Self {
         let needed = form.gradient_halo(dx.h, dz.h).max(form.gradient_halo(dx.w, dz.w));
         assert!(dz.halo >= needed, "the gradient's halo is too narrow");
         let phase = |k: usize| [k / form.stride, k % form.stride];
@@ -172,7 +172,7 @@ impl ConvBackward {
             .map(|k| Windows::backward(&dz, &dx, form, phase(k)))
             .filter(|windows| !windows.out_at.is_empty())
             .collect();
-        assert!(phases.iter().all(|w| w.reach() <= dz.len()), "a window leaves the picture");
+        assert!(phases.iter().all(|w| w.reach() <= dz.len()), "a window leaves the feature map");
         Self { level, dz, dx, form, phases }
     }
 

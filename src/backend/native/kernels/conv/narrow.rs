@@ -1,7 +1,7 @@
-//! The forward pass in bf16: pictures are rounded on their way into scratch memory, weights when
-//! they are packed, and the windows are those of the same pictures in words.
+//! The forward pass in bf16: feature maps are rounded on their way into scratch memory, weights
+//! when they are packed, and the windows are those of the same feature maps in words.
 
-use super::Form;
+use super::ConvForm;
 use super::sums::sum_windows;
 use super::windows::{Run, Windows};
 use crate::backend::native::kernels::Epilogue;
@@ -16,7 +16,7 @@ pub(crate) struct NarrowConv {
     numbers: Numbers,
     input: Shape,
     output: Shape,
-    form: Form,
+    form: ConvForm,
     /// Places and lengths in the input count words.
     windows: Windows,
     /// Images whose words are in scratch memory at a time.
@@ -30,15 +30,15 @@ impl NarrowConv {
         level: Level,
         numbers: Numbers,
         [input, output]: [Shape; 2],
-        form: Form,
+        form: ConvForm,
         images: usize,
     ) -> Self {
         assert!(numbers.available(level) && numbers != Numbers::F32);
         assert!(input.halo >= form.padding, "the input's halo is narrower than the padding");
         let mut windows = Windows::forward(&input, &output, form);
-        assert!(windows.reach() <= input.len(), "a window leaves the picture");
-        // A picture's stride is a multiple of 16 numbers, so that all places are even. Behind an odd
-        // number of channels there is one more, a zero.
+        assert!(windows.reach() <= input.len(), "a window leaves the feature map");
+        // A feature map's stride is a multiple of 16 numbers, so that all places are even. Behind
+        // an odd number of channels there is one more, a zero.
         let per_word = numbers.per_word();
         let in_words = |run: &Run| Run { at: run.at / per_word, len: run.len.div_ceil(per_word) };
         windows.runs = windows.runs.iter().map(in_words).collect();
@@ -90,7 +90,7 @@ impl NarrowConv {
             let x = &x[first * from..(first + n) * from];
             let words = &mut scratch[..n * self.words()];
             // SAFETY: level and numbers were found available; there is a word for every one or two
-            // numbers, and a picture is a multiple of 16 numbers.
+            // numbers, and a feature map is a multiple of 16 numbers.
             unsafe { self.numbers.run(self.level, Narrow { x, words }) };
             let here = first * to..(first + n) * to;
             let residual = residual.map(|r| &r[here.clone()]);

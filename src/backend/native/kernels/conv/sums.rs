@@ -6,7 +6,7 @@ use crate::backend::native::number::{Number, NumberKernel, Numbers};
 use crate::backend::native::shape::Shape;
 use crate::backend::native::simd::{Level, Simd};
 
-/// Each pixel of `y` is the sum over its window in the words `x` of pictures `input`, through
+/// Each pixel of `y` is the sum over its window in the words `x` of feature maps `input`, through
 /// `epilogue`, for `images` images.
 #[allow(clippy::too_many_arguments)] // one call, taken apart at once
 pub(super) fn sum_windows(
@@ -35,8 +35,8 @@ pub(super) fn sum_windows(
     let stride = output.stride;
     // Numbers that have been rounded are multiplied as any f32 is.
     let numbers = if numbers == Numbers::Rounded { Numbers::F32 } else { numbers };
-    // SAFETY: level and numbers were found available; windows stay inside their picture (checked
-    // when they were made), and all lengths are checked above.
+    // SAFETY: level and numbers were found available; windows stay inside their feature map
+    // (checked when they were made), and all lengths are checked above.
     unsafe { numbers.run(level, Direct { lens, stride, windows, x, images, packed, epilogue, y }) }
 }
 
@@ -80,7 +80,8 @@ impl NumberKernel for Direct<'_> {
 }
 
 impl Direct<'_> {
-    /// All pixels of all images for `NV` vectors of channels from vector `first`, `P` pixels a tile.
+    /// All pixels of all images for `NV` vectors of channels from vector `first`, `P` pixels a
+    /// tile.
     ///
     /// # Safety
     /// As [`Direct`]; `w` points to the block's weights.
@@ -95,8 +96,8 @@ impl Direct<'_> {
         let total = pixels * self.images;
         let channel = first * S::LANES;
         let (x, y) = (self.x.as_ptr(), self.y.as_mut_ptr());
-        // SAFETY: `i` stays below `images` and `j` below `pixels`, so all offsets are those that were
-        // checked.
+        // SAFETY: `i` stays below `images` and `j` below `pixels`, so all offsets are those that
+        // were checked.
         unsafe {
             let (mut sum, mut square) = ([S::zero(); NV], [S::zero(); NV]);
             let (mut i, mut j, mut t) = (0, 0, 0);

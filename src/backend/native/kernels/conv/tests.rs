@@ -9,14 +9,14 @@ struct Case {
     input: Shape,
     output: Shape,
     dz: Shape,
-    form: Form,
+    form: ConvForm,
     images: usize,
     weight: Vec<f32>,
     x: Vec<f32>,
     g: Vec<f32>,
 }
 
-/// Fills the interior of `images` pictures with values from `rng`.
+/// Fills the interior of `images` feature maps with values from `rng`.
 fn fill(shape: &Shape, images: usize, mut next: impl FnMut() -> f32) -> Vec<f32> {
     let mut all = vec![0.0; images * shape.len()];
     for image in all.chunks_exact_mut(shape.len()) {
@@ -29,7 +29,7 @@ fn fill(shape: &Shape, images: usize, mut next: impl FnMut() -> f32) -> Vec<f32>
 }
 
 impl Case {
-    fn new(c: usize, [h, w]: [usize; 2], out: usize, form: Form, images: usize) -> Self {
+    fn new(c: usize, [h, w]: [usize; 2], out: usize, form: ConvForm, images: usize) -> Self {
         let side = |s: usize| (s + 2 * form.padding - form.kernel) / form.stride + 1;
         let input = Shape::new([c, h, w], form.padding + images % 2);
         let output = Shape::new([out, side(h), side(w)], 1);
@@ -79,9 +79,9 @@ fn near(got: &[f32], want: &[f64], what: &str) {
     }
 }
 
-const CASES: [(usize, [usize; 2], usize, Form, usize); 11] = {
-    const fn form(kernel: usize, stride: usize, padding: usize) -> Form {
-        Form { kernel, stride, padding }
+const CASES: [(usize, [usize; 2], usize, ConvForm, usize); 11] = {
+    const fn form(kernel: usize, stride: usize, padding: usize) -> ConvForm {
+        ConvForm { kernel, stride, padding }
     }
     [
         (16, [8, 8], 16, form(3, 1, 1), 2),

@@ -25,7 +25,7 @@ pub(super) struct Windows {
 
 /// A square convolution's form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Form {
+pub(crate) struct ConvForm {
     /// Side of the kernel.
     pub kernel: usize,
     /// Step.
@@ -34,7 +34,7 @@ pub(crate) struct Form {
     pub padding: usize,
 }
 
-impl Form {
+impl ConvForm {
     /// Zero rows that the gradient of an output with `side` pixels needs around it, so that every
     /// window of the backward pass to an input with `input_side` pixels stays inside.
     pub fn gradient_halo(&self, input_side: usize, side: usize) -> usize {
@@ -55,7 +55,7 @@ fn runs(shape: &Shape, rows: usize, columns: usize) -> Vec<Run> {
             runs.extend((0..columns).map(pixel));
         }
     }
-    // A window of one pixel's width in a picture of that width goes on from row to row.
+    // A window of one pixel's width in a feature map of that width goes on from row to row.
     runs.dedup_by(|next, run| {
         let joins = run.at + run.len == next.at;
         if joins {
@@ -67,7 +67,7 @@ fn runs(shape: &Shape, rows: usize, columns: usize) -> Vec<Run> {
 }
 
 impl Windows {
-    pub fn forward(input: &Shape, output: &Shape, form: Form) -> Self {
+    pub fn forward(input: &Shape, output: &Shape, form: ConvForm) -> Self {
         let (s, p) = (form.stride as isize, form.padding as isize);
         let pixels =
             || (0..output.h as isize).flat_map(|y| (0..output.w as isize).map(move |x| (y, x)));
@@ -80,8 +80,8 @@ impl Windows {
     }
 
     /// The windows over `dz` of the input's pixels (y, x) with y % stride and x % stride as given.
-    pub fn backward(dz: &Shape, dx: &Shape, form: Form, phase: [usize; 2]) -> Self {
-        let Form { kernel, stride, padding } = form;
+    pub fn backward(dz: &Shape, dx: &Shape, form: ConvForm, phase: [usize; 2]) -> Self {
+        let ConvForm { kernel, stride, padding } = form;
         // Input pixel y is read by output row o through the tap k = y + padding - o stride: the
         // taps of a phase are a class modulo the stride, the largest of them the earliest row.
         let taps = |phase: usize| -> Vec<usize> {

@@ -46,8 +46,8 @@ fn layer_norm_and_its_gradients_agree_with_f64_on_every_number_of_channels() {
             layer_norm_backward(level, eps, &weight, (&x, &shape), (&dy, &dys), (&mut dx, &shape));
             layer_norm_gradient(level, eps, (&x, &shape), (&dy, &dys), [&mut dw, &mut db]);
             let (mut want_w, mut want_b) = (vec![0.0; c], vec![0.0; c]);
-            // 100 has an ulp of 8e-6, which the division by a deviation of order 1 passes on; of one
-            // channel alone nothing but rounding is left.
+            // 100 has an ulp of 8e-6, which the division by a deviation of order 1 passes on; of
+            // one channel alone nothing but rounding is left.
             let near = |a: f32, b: f64| (f64::from(a) - b).abs() < if c > 1 { 1e-4 } else { 1e-2 };
             for i in 0..shape.w {
                 let (at, from) = (shape.at(0, i as isize), dys.at(0, i as isize));

@@ -1,8 +1,8 @@
-//! Between pictures and the transform domain: patches to B^T d B, products to outputs, gradients of
-//! outputs to A dY A^T.
+//! Between feature maps and the transform domain: patches to B^T d B, products to outputs,
+//! gradients of outputs to A dY A^T.
 //!
 //! Tiles are numbered through all images, row by row. The last tiles of a row or column may reach
-//! beyond the picture: what they read there is zero, what they would write is dropped.
+//! beyond the feature map: what they read there is zero, what they would write is dropped.
 
 use super::finish::Finish;
 use super::transform::Points;
@@ -88,8 +88,8 @@ impl Iterator for Runs {
 /// v = B^T d B of the tiles `tiles`.
 ///
 /// # Safety
-/// `x` has the images of the tiles, `v` room for them as `domain` says; the input's halo is at least
-/// 1 and zero.
+/// `x` has the images of the tiles, `v` room for them as `domain` says; the input's halo is at
+/// least 1 and zero.
 #[inline(always)]
 pub(super) unsafe fn input<S: Simd, N: Number<S>, const M: usize, const A: usize>(
     plan: &Winograd,
@@ -205,7 +205,7 @@ pub(super) unsafe fn output<S: Simd, N: Number<S>, const M: usize, const A: usiz
     let shape = &plan.output;
     for channel in (0..shape.stride).step_by(S::LANES) {
         // SAFETY: the channels lie in every tile of m and every pixel of y; the pixels are clipped
-        // to the picture.
+        // to the feature map.
         unsafe {
             finish.begin(channel);
             for run in Runs::new(plan, tiles) {
@@ -230,7 +230,8 @@ pub(super) unsafe fn output<S: Simd, N: Number<S>, const M: usize, const A: usiz
     }
 }
 
-/// The tile whose positions begin at m\[first\], `position` floats apart; what of it is in the picture.
+/// The tile whose positions begin at m\[first\], `position` floats apart; what of it is in the
+/// feature map.
 #[inline(always)]
 unsafe fn output_tile<S: Simd, N: Number<S>, const M: usize, const A: usize>(
     shape: &Shape,
@@ -288,8 +289,8 @@ pub(super) unsafe fn gradient<S: Simd, const M: usize, const A: usize>(
             let z = &mut z[domain.at(channel, run.slot)..];
             for tile in 0..run.len {
                 let x = run.x + tile * M;
-                // SAFETY: pixels outside the picture are read from ZEROS; the writes are the run's
-                // tiles.
+                // SAFETY: pixels outside the feature map are read from ZEROS; the writes are the
+                // run's tiles.
                 unsafe {
                     let mut lines = [[S::zero(); M]; A];
                     for q in 0..M {

@@ -74,13 +74,13 @@ const fn transform_cycles(tile: Tile) -> usize {
 }
 
 impl Winograd {
-    /// The tile to use for `images` pictures at a time, or None where the direct way is as fast, or
+    /// The tile to use for `images` images at a time, or None where the direct way is as fast, or
     /// nearly, being the more exact.
     ///
-    /// By counting cycles of a core with AVX-512: one vector multiplication each (the direct kernels
-    /// reach 85 % of that), the transforms, and the time to fetch the weights, which a group of
-    /// images reads once. Other levels differ in all of these, but alike. Pairs of bf16 halve the
-    /// multiplications and the weights.
+    /// By counting cycles of a core with AVX-512: one vector multiplication each (the direct
+    /// kernels reach 85 % of that), the transforms, and the time to fetch the weights, which a
+    /// group of images reads once. Other levels differ in all of these, but alike. Pairs of bf16
+    /// halve the multiplications and the weights.
     pub fn choose(numbers: Numbers, input: Shape, output: Shape, images: usize) -> Option<Tile> {
         let vectors = output.stride / CHANNEL_BLOCK;
         let per_word = if numbers == Numbers::F32 { 1 } else { 2 };
@@ -103,7 +103,7 @@ impl Winograd {
         (cycles(best) * 7 / 6 < direct).then_some(best)
     }
 
-    /// For pictures `input` -> `output`; None where the sides differ or the input has no halo.
+    /// For feature maps `input` -> `output`; None where the sides differ or the input has no halo.
     pub fn new(
         level: Level,
         numbers: Numbers,
@@ -311,8 +311,8 @@ unsafe fn store<S: Simd>(to: &mut [f32], at: usize, v: S::V) {
 /// of the weights' gradient once.
 const WEIGHTS_TILES: usize = 48;
 
-/// Tiles that [`Winograd::forward`] has in flight: as many as fill the register tiles and leave their
-/// matrices, of `channels` in and out, in half of a second level cache of 1 MB.
+/// Tiles that [`Winograd::forward`] has in flight: as many as fill the register tiles and leave
+/// their matrices, of `channels` in and out, in half of a second level cache of 1 MB.
 fn tiles_in_flight(tile: Tile, channels: usize) -> usize {
     let most = match tile {
         Tile::F2 => 48,

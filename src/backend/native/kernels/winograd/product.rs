@@ -34,8 +34,8 @@ unsafe fn float(from: &[f32], at: usize) -> f32 {
 }
 
 /// m (tiles, width) = v (tiles, depth) times u, packed `[width / 2 vectors][depth][2 vectors]`; the
-/// last columns of u are one vector where the width leaves no more. `depth` counts words of v and u;
-/// m is f32.
+/// last columns of u are one vector where the width leaves no more. `depth` counts words of v and
+/// u; m is f32.
 ///
 /// # Safety
 /// `v`, `u` and `m` reach as far as said; `width` is a multiple of 16.

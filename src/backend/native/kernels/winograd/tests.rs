@@ -46,8 +46,8 @@ impl Noise {
         (0..n).map(|_| self.next()).collect()
     }
 
-    /// Padded pictures: random inside, zero in the halo and behind the channels.
-    fn pictures(&mut self, shape: Shape, images: usize) -> Vec<f32> {
+    /// Padded feature maps: random inside, zero in the halo and behind the channels.
+    fn feature_maps(&mut self, shape: Shape, images: usize) -> Vec<f32> {
         let mut all = vec![0.0; images * shape.len()];
         for at in pixels(shape, images) {
             all[at..at + shape.c].fill_with(|| self.next());
@@ -122,7 +122,7 @@ impl Case {
     }
 }
 
-/// All cases, tiles and levels; output pictures have a halo of 0, 1 or 2.
+/// All cases, tiles and levels; output feature maps have a halo of 0, 1 or 2.
 fn every_case(mut test: impl FnMut(Case)) {
     for (number, [inputs, outputs, h, w, images]) in CASES.into_iter().enumerate() {
         for tile in [Tile::F2, Tile::F4] {
@@ -142,7 +142,7 @@ fn every_case(mut test: impl FnMut(Case)) {
 fn the_forward_pass_is_the_convolution() {
     every_case(|mut case| {
         let [input, output] = case.shapes;
-        let x = case.numbers.pictures(input, case.images);
+        let x = case.numbers.feature_maps(input, case.images);
         let weight = case.numbers.many(9 * input.c * output.c);
         let mut packed = vec![f32::NAN; case.plan.packed_len()];
         case.plan.pack(&weight, None, &mut packed);
@@ -156,12 +156,12 @@ fn the_forward_pass_is_the_convolution() {
 fn scale_bias_residual_and_relu_are_applied() {
     every_case(|mut case| {
         let [input, output] = case.shapes;
-        let x = case.numbers.pictures(input, case.images);
+        let x = case.numbers.feature_maps(input, case.images);
         let weight = case.numbers.many(9 * input.c * output.c);
         let scale = case.numbers.many(output.c);
         let mut bias = case.numbers.many(output.c);
         bias.resize(output.stride, 0.0);
-        let residual = case.numbers.pictures(output, case.images);
+        let residual = case.numbers.feature_maps(output, case.images);
         let mut packed = vec![f32::NAN; case.plan.packed_len()];
         case.plan.pack(&weight, Some(&scale), &mut packed);
         let mut truth = naive(case.shapes, case.images, &x, &weight);
@@ -187,7 +187,7 @@ fn scale_bias_residual_and_relu_are_applied() {
 fn the_sums_are_those_of_what_is_stored() {
     every_case(|mut case| {
         let [input, output] = case.shapes;
-        let x = case.numbers.pictures(input, case.images);
+        let x = case.numbers.feature_maps(input, case.images);
         let weight = case.numbers.many(9 * input.c * output.c);
         let mut packed = vec![f32::NAN; case.plan.packed_len()];
         case.plan.pack(&weight, None, &mut packed);
@@ -212,7 +212,7 @@ fn turned_weights_take_the_gradient_back_to_the_input() {
     every_case(|mut case| {
         // The case's input is the gradient of an output, its output that of an input.
         let [dz_shape, dx_shape] = case.shapes;
-        let dz = case.numbers.pictures(dz_shape, case.images);
+        let dz = case.numbers.feature_maps(dz_shape, case.images);
         let weight = case.numbers.many(9 * dz_shape.c * dx_shape.c);
         let mut packed = vec![f32::NAN; case.plan.packed_len()];
         case.plan.pack_backward(&weight, &mut packed);
@@ -238,8 +238,8 @@ fn turned_weights_take_the_gradient_back_to_the_input() {
 fn the_gradient_of_the_weights_is_the_sum_of_all_products() {
     every_case(|mut case| {
         let [input, output] = case.shapes;
-        let x = case.numbers.pictures(input, case.images);
-        let dz = case.numbers.pictures(output, case.images);
+        let x = case.numbers.feature_maps(input, case.images);
+        let dz = case.numbers.feature_maps(output, case.images);
         let weights = 9 * input.c * output.c;
         let mut du = vec![0.0; case.plan.packed_len()];
         let mut dweight = vec![0.0; weights];
@@ -258,10 +258,10 @@ fn the_gradient_of_the_weights_is_the_sum_of_all_products() {
 }
 
 #[test]
-fn what_lies_around_the_pictures_is_not_written() {
+fn nothing_around_the_feature_maps_is_written() {
     every_case(|mut case| {
         let [input, output] = case.shapes;
-        let x = case.numbers.pictures(input, case.images);
+        let x = case.numbers.feature_maps(input, case.images);
         let weight = case.numbers.many(9 * input.c * output.c);
         let mut packed = vec![f32::NAN; case.plan.packed_len()];
         case.plan.pack(&weight, None, &mut packed);
@@ -283,7 +283,7 @@ fn what_lies_around_the_pictures_is_not_written() {
 fn a_group_of_images_gives_what_each_gives_alone() {
     every_case(|mut case| {
         let [input, output] = case.shapes;
-        let x = case.numbers.pictures(input, case.images);
+        let x = case.numbers.feature_maps(input, case.images);
         let weight = case.numbers.many(9 * input.c * output.c);
         let mut packed = vec![f32::NAN; case.plan.packed_len()];
         case.plan.pack(&weight, None, &mut packed);
@@ -293,14 +293,15 @@ fn a_group_of_images_gives_what_each_gives_alone() {
         let mut alone = vec![0.0; output.len()];
         for (x, y) in x.chunks(input.len()).zip(y.chunks(output.len())) {
             case.plan.forward(x, 1, &packed, Epilogue::Plain, &mut alone, &mut scratch);
-            // To the last bit: a pixel's sums run over its channels in one order, whatever is beside it.
+            // To the last bit: a pixel's sums run over its channels in one order, whatever is
+            // beside it.
             assert_eq!(alone, y, "{}", case.name);
         }
     });
 }
 
 #[test]
-fn a_picture_without_halo_is_refused() {
+fn a_feature_map_without_halo_is_refused() {
     let [bare, padded] = [0, 1].map(|halo| Shape::new([16, 8, 8], halo));
     let new = |shapes| Winograd::new(Level::Portable, Numbers::F32, Tile::F4, shapes);
     assert!(new([bare, padded]).is_none());

@@ -1,9 +1,9 @@
 //! The one-dimensional transforms of F(2,3) and F(4,3) on vectors of channels.
 //!
 //! The interpolation points are 0, 1, -1, infinity for F(2,3), and for F(4,3) those of [`Points`].
-//! A, B, G are the matrices of Lavin and Gray (arXiv:1509.09308). A two-dimensional transform applies
-//! them to the columns, then to the rows. `A` is the side of a transformed tile, the `M` outputs and
-//! two more: 4 or 6.
+//! A, B, G are the matrices of Lavin and Gray (arXiv:1509.09308). A two-dimensional transform
+//! applies them to the columns, then to the rows. `A` is the side of a transformed tile, the `M`
+//! outputs and two more: 4 or 6.
 
 use crate::backend::native::simd::Simd;
 
@@ -20,8 +20,8 @@ impl Points {
 
     /// Where the numbers of the transform domain are rounded to bf16, these halve the error of the
     /// outputs, 1.1 % of them for uncorrelated numbers where the plain ones leave 2.5 %. Found by
-    /// trying: any near 2/3 and 3/2 are as good (Barabasz et al., arXiv:1803.10986, on why), of which
-    /// these have squares without rounding.
+    /// trying: any near 2/3 and 3/2 are as good (Barabasz et al., arXiv:1803.10986, on why), of
+    /// which these have squares without rounding.
     pub const BALANCED: Self = Self { near: 0.625, far: 1.5 };
 }
 
@@ -181,7 +181,8 @@ pub(super) unsafe fn kernel<S: Simd, const A: usize>(points: Points, g: &[S::V; 
     }
 }
 
-/// G^T u: the transpose of [`kernel`] at the plain points, which takes a gradient back to the kernel's line.
+/// G^T u: the transpose of [`kernel`] at the plain points, which takes a gradient back to the
+/// kernel's line.
 ///
 /// # Safety
 /// As all of [`Simd`]: the processor has the instruction set.

@@ -33,8 +33,8 @@ impl<const A: usize> NumberKernel for Pack<'_, A> {
         for first in (0..self.plan.output.stride).step_by(S::LANES) {
             for word in 0..depth.div_ceil(N::PER_WORD) {
                 let i = word * N::PER_WORD;
-                // SAFETY: the level's instruction set is there by the kernel's contract; the store's
-                // place is checked by the slice.
+                // SAFETY: the level's instruction set is there by the kernel's contract; the
+                // store's place is checked by the slice.
                 unsafe {
                     let low = self.transformed::<S, N>(first, i);
                     let mut high = [[S::zero(); A]; A];

@@ -4,7 +4,8 @@
 use super::*;
 use crate::backend::native::number::Numbers;
 
-/// The nearest bf16, ties to even: half a unit of what stays is added, less a bit where that is even.
+/// The nearest bf16, ties to even: half a unit of what stays is added, less a bit where that is
+/// even.
 fn round(x: f32) -> f32 {
     let bits = x.to_bits();
     f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000)

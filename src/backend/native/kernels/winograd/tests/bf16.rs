@@ -153,7 +153,7 @@ fn rounded_winograd(case: &Case, x: &[f32], weight: &[f32], scale: &[f32]) -> Ve
 fn outputs_are_those_of_operands_rounded_in_the_transform_domain() {
     every_case(|mut case| {
         let [input, output] = case.shapes;
-        let x = case.numbers.pictures(input, case.images);
+        let x = case.numbers.feature_maps(input, case.images);
         let weight = case.numbers.many(9 * input.c * output.c);
         let scale = case.numbers.many(output.c);
         let bias = vec![0.0; output.stride];
@@ -185,11 +185,11 @@ fn outputs_are_those_of_operands_rounded_in_the_transform_domain() {
 fn bias_residual_and_relu_are_applied_in_f32_and_images_do_not_mix() {
     every_case(|mut case| {
         let [input, output] = case.shapes;
-        let x = case.numbers.pictures(input, case.images);
+        let x = case.numbers.feature_maps(input, case.images);
         let weight = case.numbers.many(9 * input.c * output.c);
         let mut bias = case.numbers.many(output.c);
         bias.resize(output.stride, 0.0);
-        let residual = case.numbers.pictures(output, case.images);
+        let residual = case.numbers.feature_maps(output, case.images);
         let mut packed = vec![f32::NAN; case.plan.packed_len()];
         case.plan.pack(&weight, None, &mut packed);
         let mut scratch = case.scratch();
