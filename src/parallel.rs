@@ -36,7 +36,9 @@ pub fn set_threads(threads: usize) -> Result<()> {
     if !(1..=1024).contains(&threads) {
         return refuse("not a number of threads".into(), "use 1 to 1024");
     }
-    build(threads).or_else(|e| refuse(format!("refused by the system ({e})"), "use fewer"))
+    build(threads).or_else(|e| {
+        refuse(format!("refused ({e})"), "use fewer, and choose before anything computes")
+    })
 }
 
 /// The number of threads that a computation started here runs on.
