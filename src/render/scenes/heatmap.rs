@@ -357,6 +357,6 @@ impl Heatmap {
             return Ok(range);
         }
         let value = format!("{},{}", range[0], range[1]);
-        Err(Error::bad_value("--values", value, "not a range", "write the lower end first: 0,1"))
+        Err(Error::bad_value("values", value, "not a range", "write the lower end first: 0,1"))
     }
 }
