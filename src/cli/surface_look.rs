@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lossreel::Result;
 use lossreel::render::film::Output;
-use lossreel::render::scenes::surface::SurfaceLook;
+use lossreel::render::scenes::surface::SurfaceView;
 use lossreel::render::surface3d::flight::CameraPath;
 use lossreel::render::surface3d::scale::Heights;
 
@@ -54,7 +54,7 @@ enum HeightsArg {
 
 impl LookArgs {
     /// The look that is asked for, of surfaces with a `path` or without.
-    pub fn look(&self, path: bool, output: &Output) -> Result<SurfaceLook> {
+    pub fn look(&self, path: bool, output: &Output) -> Result<SurfaceView> {
         let name = self.camera.as_deref().unwrap_or(if path { "sway" } else { "orbit" });
         let is_file = Path::new(name).extension().is_some() || name.contains('/');
         let camera =
@@ -62,7 +62,7 @@ impl LookArgs {
         let one_frame = !output.check()?.0.moves();
         let still = one_frame && output.numbered().is_none();
         let camera = if still { camera.ending() } else { camera };
-        let mut look = SurfaceLook::new(camera);
+        let mut look = SurfaceView::new(camera);
         look.heights = match self.heights {
             HeightsArg::Auto => Heights::Auto,
             HeightsArg::Log => Heights::Log,

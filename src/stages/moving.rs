@@ -4,7 +4,7 @@ use crate::landscape::{Plane, Stack, StackKind, SurfaceStore};
 use crate::record::Run;
 use crate::render::page::scale::thousands;
 use crate::render::scene::{Clock, ContourPanel, Grid, PathPoint, Quantity, Series, Split};
-use crate::render::scenes::moving_map::{Ball, Moving, MovingLayer};
+use crate::render::scenes::moving_map::{Marker, Moving, MovingLayer};
 use crate::spec::Spec;
 use crate::stages::footing::{self, ErrorOf};
 use crate::stages::telling::Telling;
@@ -95,7 +95,7 @@ pub fn gather(
             y_label: plane.axis_label(1),
             ..ContourPanel::default()
         },
-        ball: if about.kind == StackKind::Snapshots { Ball::Moves } else { Ball::Stays },
+        marker: if about.kind == StackKind::Snapshots { Marker::Moves } else { Marker::Stays },
         hold_secs: HOLD_SECS,
         ..Moving::default()
     };

@@ -4,7 +4,7 @@ use crate::landscape::{JointLosses, SurfaceStore};
 use crate::record::{EpochRecord, Joint, Metrics, Run, Status};
 use crate::render::page::scale::{number, significant};
 use crate::render::scene::{ContourPanel, Grid, Moment, PathPoint, Quantity, Series, Split};
-use crate::render::scenes::race::standings::{Goal, Measure, Record, finish};
+use crate::render::scenes::race::standings::{Measure, Record, Target, finish};
 use crate::render::scenes::race::{Race, RaceClock, RaceLayout, Racer};
 use crate::spec::Spec;
 use crate::stages::footing::{self, ErrorOf};
@@ -28,7 +28,7 @@ pub struct RaceRequest {
     /// One view or several.
     pub layout: RaceLayout,
     /// What wins.
-    pub goal: Goal,
+    pub goal: Target,
     /// Headline.
     pub title: Option<String>,
     /// The racers' names, one a run; empty for the runs' own.
@@ -42,7 +42,7 @@ pub struct RaceRequest {
 ///
 /// # Errors
 /// [`Error::UnknownName`] for another measure, [`Error::BadValue`] for a threshold out of range.
-pub fn parse_goal(text: &str) -> Result<Goal> {
+pub fn parse_goal(text: &str) -> Result<Target> {
     let (measure, threshold) = match text.split_once('=') {
         Some((measure, threshold)) => (measure, Some(threshold.trim())),
         None => (text, None),
@@ -60,7 +60,7 @@ pub fn parse_goal(text: &str) -> Result<Goal> {
             Error::bad_value("--goal", text, problem, remedy)
         })
     };
-    Ok(Goal { measure, threshold: threshold.map(number).transpose()? })
+    Ok(Target { measure, threshold: threshold.map(number).transpose()? })
 }
 
 /// Gathers the race of a joint folder.
@@ -97,7 +97,7 @@ pub fn gather(folder: &Joint, request: &RaceRequest) -> Result<Race> {
         value_label: format!("{} loss", footing::split(&store.header).to_lowercase()),
         clock: request.clock,
         layout: request.layout,
-        goal: request.goal,
+        target: request.goal,
         chart_titles: shown(request.goal.measure)
             .map(|(quantity, measure)| (quantity, capital(measure.words())))
             .into(),
@@ -221,7 +221,7 @@ fn moments(race: &Race, pause_secs: f64) -> Vec<Moment> {
     if pause_secs <= 0.0 {
         return Vec::new();
     }
-    let goal = race.goal;
+    let goal = race.target;
     let reached = goal.threshold.map_or(String::new(), |at| match goal.measure.rises() {
         true => format!("{} % {}", significant(100.0 * at, 4), goal.measure.words()),
         false => format!("a {} of {}", goal.measure.words(), significant(at, 4)),
@@ -352,11 +352,11 @@ mod tests {
     fn goals_parse_or_say_how_to_write_them() {
         assert_eq!(
             parse_goal("test_accuracy=0.9").unwrap(),
-            Goal { measure: Measure::TestAccuracy, threshold: Some(0.9) }
+            Target { measure: Measure::TestAccuracy, threshold: Some(0.9) }
         );
         assert_eq!(
             parse_goal("train_loss").unwrap(),
-            Goal { measure: Measure::TrainLoss, threshold: None }
+            Target { measure: Measure::TrainLoss, threshold: None }
         );
         for (text, words) in [
             ("test_acuracy=0.9", "did you mean `test_accuracy`?"),
