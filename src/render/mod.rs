@@ -4,10 +4,11 @@
 //! as PNG, SVG, PDF, GIF or MP4. Everything is deterministic: the same scene, size and theme give the
 //! same bytes on any number of threads.
 //!
-//! The rooms, each importing only those above it in this list: [`canvas`] (pixels and vectors, text,
-//! colours, themes), [`map`] (the contour map of a surface), [`page`] (title, caption, charts, axes,
-//! colour bar, time), [`surface3d`] (a renderer of surfaces in space), [`encode`] (frames to bytes),
-//! [`film`] (any show to a file), [`scenes`] (what is shown, one file each).
+//! The rooms, each importing only those above it in this list: [`scene`] (what is drawn, as data),
+//! [`canvas`] (pixels and vectors, text, colours, themes), [`encode`] (frames to bytes), [`film`] (any
+//! show to a file), [`page`] (title, caption, charts, axes, colour bar, time), [`map`] (the contour map
+//! of a surface), [`surface3d`] (a renderer of surfaces in space), [`scenes`] (what is shown, one file
+//! each).
 
 pub mod canvas;
 pub mod encode;

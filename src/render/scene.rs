@@ -1,7 +1,7 @@
 //! What is drawn, as plain data: no model, no run folder, nothing computed here.
 //!
-//! Whoever has a path and a grid fills these structs and hands them to [`crate::render::scenes::contour::write`]
-//! or [`crate::render::scenes::curve::write`].
+//! Whoever has a path and a grid fills these structs and hands them to a scene of
+//! [`crate::render::scenes`].
 
 use crate::render::canvas::Rect;
 
@@ -49,6 +49,11 @@ impl Domain {
             [first - half, first + half]
         };
         Self { x: along(&panel.grid.xs, |p| p.x), y: along(&panel.grid.ys, |p| p.y) }
+    }
+
+    /// Width over height.
+    pub(in crate::render) fn aspect(&self) -> f32 {
+        ((self.x[1] - self.x[0]) / (self.y[1] - self.y[0])) as f32
     }
 
     /// Pixels from plane coordinates in `frame`.

@@ -53,6 +53,12 @@ impl Rect {
             && y <= self.bottom() - margin
     }
 
+    /// Its corners in order, the first one again at the end.
+    pub fn outline(&self) -> [(f32, f32); 5] {
+        let (x, y, right, bottom) = (self.x, self.y, self.right(), self.bottom());
+        [(x, y), (right, y), (right, bottom), (x, bottom), (x, y)]
+    }
+
     /// As a path.
     pub fn path(&self) -> Option<Path> {
         let rect = tiny_skia::Rect::from_xywh(self.x, self.y, self.w.max(0.0), self.h.max(0.0))?;

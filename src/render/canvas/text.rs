@@ -18,6 +18,31 @@ pub enum Weight {
     SemiBold,
 }
 
+/// Sizes of type in pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Type {
+    /// The headline.
+    pub title: f32,
+    /// A panel's title.
+    pub heading: f32,
+    /// Axis labels, read-out.
+    pub label: f32,
+    /// Ticks, caption, contour labels.
+    pub small: f32,
+}
+
+impl Type {
+    /// The sizes at `px_scale` pixels a design pixel; never smaller than can be read.
+    pub(in crate::render) fn scaled(px_scale: f32) -> Self {
+        Self {
+            title: (29.0 * px_scale).max(11.0),
+            heading: (19.0 * px_scale).max(9.5),
+            label: (16.0 * px_scale).max(8.5),
+            small: (14.5 * px_scale).max(8.0),
+        }
+    }
+}
+
 struct Face {
     glyphs: HashMap<char, (f32, Outline)>,
     ids: HashMap<char, u16>,

@@ -148,6 +148,12 @@ fn write_poster(show: &dyn Show, output: &Output, path: &Path) -> Result<()> {
 /// The format of `output`, which must be one that `show` was made for.
 fn checked(show: &dyn Show, output: &Output) -> Result<Format> {
     let (format, size) = output.check()?;
+    if let Some(name) = show.still().filter(|_| format.moves()) {
+        return Err(Error::Render {
+            what: format!("{name} does not move"),
+            remedy: "write it to a .png, .svg or .pdf file".into(),
+        });
+    }
     if show.size() != size {
         let ([w, h], [width, height]) = (show.size(), size);
         return Err(Error::Render {

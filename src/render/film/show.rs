@@ -30,6 +30,11 @@ pub trait Show: Sync {
     /// Texts from outside, in which to look for characters that the font lacks.
     fn texts(&self) -> Vec<&str>;
 
+    /// What a scene that does not move is called ("a spectrum"): no film can be made of it.
+    fn still(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The frame that stands for the whole film; the last one where the scene knows no better.
     fn poster_frame(&self) -> usize {
         self.frames() - 1

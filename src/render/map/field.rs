@@ -171,8 +171,8 @@ impl Marks {
 }
 
 /// The `n + 1` edges of the cells around `n` samples: half-way between, and the domain's ends.
-fn cell_edges(samples: &[f64], [low, high]: [f64; 2]) -> Vec<f64> {
-    let middles = samples.windows(2).map(|w| 0.5 * (w[0] + w[1]));
+pub(in crate::render) fn cell_edges(samples: &[f64], [low, high]: [f64; 2]) -> Vec<f64> {
+    let middles = samples.windows(2).map(|w| 0.5 * w[0] + 0.5 * w[1]);
     std::iter::once(low).chain(middles).chain([high]).collect()
 }
 

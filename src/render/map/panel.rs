@@ -1,118 +1,112 @@
 //! The part of a panel that does not move: bands, contour lines with labels, hatching, axes,
-//! headings; and the colour bar that all panels share.
+//! headings.
 
 use tiny_skia::{Path, PathBuilder};
 
 use crate::render::canvas::color::{Color, ink_on};
-use crate::render::canvas::theme::Theme;
-use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle, polyline};
+use crate::render::canvas::text::CAP_HEIGHT;
+use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::map::contour::{self, simplify};
 use crate::render::map::field::{Field, Marks};
 use crate::render::map::labels::{self, Line};
 use crate::render::map::relief;
-use crate::render::page::layout::{Layout, PanelBox};
-use crate::render::page::scale::{LevelScale, Spacing, significant, ticks};
-use crate::render::scene::Domain;
-use crate::render::scene::{Arrows, ContourPanel, Relief};
+use crate::render::page::Page;
+use crate::render::page::axes::{self, Axes};
+use crate::render::page::layout::PanelBox;
+use crate::render::page::scale::{self, LevelScale, Spacing};
+use crate::render::scene::{Arrows, ContourPanel, Domain, Relief};
 
 /// Draws what does not move of `panel`; `path_px` is where contour labels should not be.
-pub fn draw(
+pub(in crate::render) fn draw(
     canvas: &mut dyn Canvas,
     panel: &ContourPanel,
     place: &PanelBox,
-    layout: &Layout,
+    page: &Page,
     scale: &LevelScale,
-    theme: &Theme,
     path_px: &[(f32, f32)],
 ) {
-    draw_map(canvas, panel, place, layout, scale, theme, Some(path_px));
-    draw_axes(canvas, panel, place, layout, theme);
+    draw_map(canvas, panel, place.frame, page, scale, Some(path_px));
+    Axes::of_panel(panel, Domain::of(panel), place, page).draw(canvas);
 }
 
-/// The surface alone, without axes and without labels on the contour lines: on a surface that moves
-/// they would jump about.
-pub fn draw_surface(
+/// The surface alone in `frame`, without axes and without labels on the contour lines: on a surface that
+/// moves they would jump about.
+pub(in crate::render) fn draw_surface(
     canvas: &mut dyn Canvas,
     panel: &ContourPanel,
-    place: &PanelBox,
-    layout: &Layout,
+    frame: Rect,
+    page: &Page,
     scale: &LevelScale,
-    theme: &Theme,
 ) {
-    draw_map(canvas, panel, place, layout, scale, theme, None);
+    draw_map(canvas, panel, frame, page, scale, None);
 }
 
 fn draw_map(
     canvas: &mut dyn Canvas,
     panel: &ContourPanel,
-    place: &PanelBox,
-    layout: &Layout,
+    frame: Rect,
+    page: &Page,
     scale: &LevelScale,
-    theme: &Theme,
     path_px: Option<&[(f32, f32)]>,
 ) {
     let domain = Domain::of(panel);
-    let frame = place.frame;
-    match Field::resample(&panel.grid, domain, scale, frame, (2.2 * layout.s).max(1.0)) {
-        Some(field) => draw_contours(canvas, &field, panel, frame, layout, scale, theme, path_px),
+    match Field::resample(&panel.grid, domain, scale, frame, (2.2 * page.px_scale).max(1.0)) {
+        Some(field) => draw_contours(canvas, &field, panel, frame, page, scale, path_px),
         None => {
-            canvas.rect(frame, theme.background);
-            draw_hatch(canvas, &[frame], Lean::Right, layout.s, theme);
-            draw_notice(canvas, frame, "no finite value", layout.s, layout.font.label, theme);
+            canvas.rect(frame, page.theme.background);
+            draw_hatch(canvas, &[frame], Lean::Right, page);
+            draw_notice(canvas, frame, "no finite value", page);
         }
     }
     let marks = Marks::of(&panel.grid, domain, frame);
     for rect in &marks.interpolated {
-        canvas.rect(*rect, theme.background.alpha(0.28));
+        canvas.rect(*rect, page.theme.background.alpha(0.28));
     }
     if marks.holes.iter().map(|r| r.w * r.h).sum::<f32>() < 0.999 * frame.w * frame.h {
-        draw_marks(canvas, &Marks { interpolated: Vec::new(), ..marks }, layout.s, theme);
+        draw_marks(canvas, &Marks { interpolated: Vec::new(), ..marks }, page);
     } else {
-        draw_hatch(canvas, &marks.overflow, Lean::Left, layout.s, theme);
+        draw_hatch(canvas, &marks.overflow, Lean::Left, page);
     }
 }
 
 /// Blanks and hatches holes, hatches overflow the other way, dims what was interpolated.
-pub fn draw_marks(canvas: &mut dyn Canvas, marks: &Marks, s: f32, theme: &Theme) {
+pub(in crate::render) fn draw_marks(canvas: &mut dyn Canvas, marks: &Marks, page: &Page) {
+    let theme = page.theme;
     for rect in &marks.interpolated {
         canvas.rect(*rect, theme.background.alpha(0.28));
     }
     for rect in &marks.holes {
         canvas.rect(*rect, theme.background);
     }
-    draw_hatch(canvas, &marks.holes, Lean::Right, s, theme);
-    draw_hatch(canvas, &marks.overflow, Lean::Left, s, theme);
+    draw_hatch(canvas, &marks.holes, Lean::Right, page);
+    draw_hatch(canvas, &marks.overflow, Lean::Left, page);
 }
 
 /// A few words in the middle of a frame that has nothing to show.
-pub fn draw_notice(
+pub(in crate::render) fn draw_notice(
     canvas: &mut dyn Canvas,
     frame: Rect,
     text: &str,
-    s: f32,
-    size: f32,
-    theme: &Theme,
+    page: &Page,
 ) {
     let style = TextStyle {
-        halo: Some((theme.background, 6.0 * s)),
-        ..TextStyle::new(size, theme.text).align(Align::Center)
+        halo: Some((page.theme.background, 6.0 * page.px_scale)),
+        ..TextStyle::new(page.font.label, page.theme.text).align(Align::Center)
     };
     let (x, y) = (frame.x + 0.5 * frame.w, frame.y + 0.5 * frame.h);
     canvas.text(&style.fit(text, frame.w), x, y, &style);
 }
 
-#[allow(clippy::too_many_arguments)] // one call, and each is needed
 fn draw_contours(
     canvas: &mut dyn Canvas,
     field: &Field,
     panel: &ContourPanel,
     frame: Rect,
-    layout: &Layout,
+    page: &Page,
     scale: &LevelScale,
-    theme: &Theme,
     path_px: Option<&[(f32, f32)]>,
 ) {
-    let s = layout.s;
+    let (theme, px_scale) = (page.theme, page.px_scale);
     let edges = scale.band_edges();
     let levels = &edges[1..edges.len() - 1];
     let band_color = |band: usize| theme.colormap.at(scale.band_shade(band));
@@ -130,7 +124,7 @@ fn draw_contours(
     if panel.relief == Relief::Hillshade {
         relief::draw_hillshade(canvas, field, frame);
     }
-    let size = 0.88 * layout.font.small;
+    let size = 0.88 * page.font.small;
     let texts = scale.labels();
     let widths: Vec<f32> =
         texts.iter().map(|t| TextStyle::new(size, theme.text).width(t)).collect();
@@ -146,12 +140,9 @@ fn draw_contours(
         (vec![], lines)
     };
     for (index, level) in scale.levels.iter().enumerate() {
-        let major = significant(*level, 1) == significant(*level, 9) && {
-            let digits = format!("{level:e}");
-            digits.starts_with("1e") || digits.starts_with("-1e")
-        };
-        let (alpha, width) = if major { (0.62, 1.15) } else { (0.38, 0.85) };
-        let stroke = Stroke::solid(theme.contour.alpha(alpha), (width * s).max(0.5));
+        let (alpha, width) =
+            if scale::is_power_of_ten(*level) { (0.62, 1.15) } else { (0.38, 0.85) };
+        let stroke = Stroke::solid(theme.contour.alpha(alpha), (width * px_scale).max(0.5));
         for line in lines.iter().filter(|line| line.level == index) {
             canvas.line(&simplify(&line.points, 0.04), &stroke);
         }
@@ -167,7 +158,7 @@ fn draw_contours(
             let z = field.at(frame, x, y);
             band_color(levels.partition_point(|&level| level <= z))
         };
-        let setting = relief::Setting { domain, frame, s, ground: &ground, skip: &skip };
+        let setting = relief::Setting { domain, frame, px_scale, ground: &ground, skip: &skip };
         match &panel.arrows {
             Arrows::Measured(measured) => {
                 let log = scale.spacing == Spacing::Log;
@@ -182,11 +173,11 @@ fn draw_contours(
         let color = ink_on(ground);
         let style = TextStyle {
             angle: label.angle,
-            halo: Some((ground.alpha(0.55), 1.4 * s)),
+            halo: Some((ground.alpha(0.55), 1.4 * px_scale)),
             ..TextStyle::new(size, color).align(Align::Center)
         };
         // Centred on its line: half a capital down, along the text's own vertical.
-        let drop = 0.5 * crate::render::canvas::text::CAP_HEIGHT * size;
+        let drop = 0.5 * CAP_HEIGHT * size;
         let (sin, cos) = label.angle.sin_cos();
         canvas.text(&texts[label.level], label.x - drop * sin, label.y + drop * cos, &style);
     }
@@ -218,8 +209,8 @@ enum Lean {
 }
 
 /// Hatches rectangles with lines of one phase, so that neighbours join.
-fn draw_hatch(canvas: &mut dyn Canvas, rects: &[Rect], lean: Lean, s: f32, theme: &Theme) {
-    let spacing = (9.0 * s).max(4.0);
+fn draw_hatch(canvas: &mut dyn Canvas, rects: &[Rect], lean: Lean, page: &Page) {
+    let spacing = (9.0 * page.px_scale).max(4.0);
     let mut path = PathBuilder::new();
     for r in rects {
         // Mirrored for the left lean: u runs from the left edge or from minus the right one.
@@ -236,97 +227,21 @@ fn draw_hatch(canvas: &mut dyn Canvas, rects: &[Rect], lean: Lean, s: f32, theme
         }
     }
     if let Some(path) = path.finish() {
-        canvas.stroke(&path, &Stroke::solid(theme.hatch, (1.1 * s).max(0.7)));
-    }
-}
-
-/// The frame with ticks and axis labels.
-pub fn draw_axes(
-    canvas: &mut dyn Canvas,
-    panel: &ContourPanel,
-    place: &PanelBox,
-    layout: &Layout,
-    theme: &Theme,
-) {
-    let (frame, font, s) = (place.frame, layout.font, layout.s);
-    let domain = Domain::of(panel);
-    let style = TextStyle::new(font.small, theme.muted);
-    let tick = Stroke::solid(theme.muted, s.max(0.75));
-    let hair = s.max(1.0).round();
-    let outline = [
-        (frame.x, frame.y),
-        (frame.right(), frame.y),
-        (frame.right(), frame.bottom()),
-        (frame.x, frame.bottom()),
-        (frame.x, frame.y),
-    ];
-    if let Some(path) = polyline(&outline) {
-        let cap = Cap::Round;
-        canvas.stroke(&path, &Stroke { cap, ..Stroke::solid(theme.muted.alpha(0.8), hair) });
-    }
-    let mark = 5.0 * s;
-    let x_count = (frame.w / (5.5 * font.small)) as usize;
-    for x in ticks(domain.x[0], domain.x[1], x_count.clamp(2, 7)) {
-        let (px, _) = domain.px_from_plane(frame, x, domain.y[0]);
-        let text = significant(x, 6);
-        // A label under the frame's end may not leave the page.
-        let half = 0.5 * style.width(&text);
-        let at = px.clamp(half + 1.0, (layout.page.w - half - 1.0).max(half + 1.0));
-        canvas.line(&[(px, frame.bottom()), (px, frame.bottom() + mark)], &tick);
-        let baseline = frame.bottom() + mark + 1.05 * font.small;
-        canvas.text(&text, at, baseline, &style.align(Align::Center));
-    }
-    let y_count = (frame.h / (2.6 * font.small)) as usize;
-    for y in ticks(domain.y[0], domain.y[1], y_count.clamp(2, 7)) {
-        let (_, py) = domain.px_from_plane(frame, domain.x[0], y);
-        canvas.line(&[(frame.x - mark, py), (frame.x, py)], &tick);
-        let baseline = py + 0.5 * crate::render::canvas::text::CAP_HEIGHT * font.small;
-        canvas.text(
-            &significant(y, 6),
-            frame.x - mark - 3.0 * s,
-            baseline,
-            &style.align(Align::Right),
-        );
-    }
-    if layout.axis_labels {
-        let label = TextStyle::new(font.label, theme.text).align(Align::Center);
-        let note = if place.equal_scales { "" } else { "  ·  axes not to one scale" };
-        let text = label.fit(&format!("{}{note}", panel.x_label), place.cell.w);
-        let (half, centre) = (0.5 * label.width(&text), frame.x + 0.5 * frame.w);
-        let x = centre.max(place.cell.x + half);
-        let y = frame.bottom() + mark + 1.05 * font.small + 1.45 * font.label;
-        canvas.text(&text, x, y, &label);
-        let angle = -std::f32::consts::FRAC_PI_2;
-        let x = place.cell.x + 0.95 * font.label;
-        let text = label.fit(&panel.y_label, frame.h + font.label);
-        canvas.text(&text, x, frame.y + 0.5 * frame.h, &TextStyle { angle, ..label });
+        canvas.stroke(&path, &Stroke::solid(page.theme.hatch, (1.1 * page.px_scale).max(0.7)));
     }
 }
 
 /// The panel's title and subtitle above its frame; `key` is a dot of the path's colour before the
 /// title, where there are several panels.
-pub fn draw_heading(
+pub(in crate::render) fn draw_heading(
     canvas: &mut dyn Canvas,
     panel: &ContourPanel,
     place: &PanelBox,
-    layout: &Layout,
-    theme: &Theme,
+    page: &Page,
     key: Option<Color>,
 ) {
-    let font = layout.font;
-    let max = place.cell.w;
-    let mut baseline = place.frame.y - 0.95 * font.small;
-    if layout.subtitles {
-        let style = TextStyle::new(font.small, theme.muted);
-        canvas.text(&style.fit(&panel.subtitle, max), place.cell.x, baseline, &style);
-        baseline -= 1.45 * font.small;
-    }
-    let style = TextStyle::new(font.heading, theme.text).bold();
-    let mut x = place.cell.x;
-    if let Some(color) = key {
-        let radius = 0.3 * font.heading;
-        canvas.disc(x + radius, baseline - 0.36 * font.heading, radius, color);
-        x += 2.0 * radius + 0.35 * font.heading;
-    }
-    canvas.text(&style.fit(&panel.title, max - (x - place.cell.x)), x, baseline, &style);
+    let texts = (panel.title.as_str(), place.subtitle.then_some(panel.subtitle.as_str()));
+    let small = page.font.small;
+    let at = [place.cell.x, place.frame.y - 0.95 * small, 1.45 * small];
+    axes::draw_heading(canvas, page, texts, at, place.cell.w, key);
 }

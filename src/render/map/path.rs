@@ -8,8 +8,8 @@ use crate::render::canvas::color::Color;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Canvas, Cap, Rect, Stroke, polyline};
 use crate::render::map::pchip::Pchip;
-use crate::render::scene::Domain;
-use crate::render::scene::{Clock, PathPoint};
+use crate::render::page::Page;
+use crate::render::scene::{Clock, Domain, PathPoint};
 
 /// A path in the pixels of a frame.
 #[derive(Debug, Clone)]
@@ -30,25 +30,28 @@ pub struct Pen<'a> {
     /// For the casing and the text colour.
     pub theme: &'a Theme,
     /// Pixels a design pixel.
-    pub s: f32,
+    pub px_scale: f32,
     /// For how many epochs the tail fades.
     pub fade: f64,
 }
 
-impl Track {
-    /// The track of `path` in `frame`. Points that are not finite end it. However many snapshots
-    /// there are, the line has a point about every pixel and a marker about every eight.
-    pub fn new(path: &[PathPoint], domain: Domain, frame: Rect, s: f32) -> Self {
-        Self::with_clock(path, Clock::Epoch, domain, frame, s)
+impl<'a> Pen<'a> {
+    /// The pen for a path on `page`: its tail fades over about a fifth of the film.
+    pub fn new(page: &Page<'a>, color: Color) -> Self {
+        Self { color, theme: page.theme, px_scale: page.px_scale, fade: 0.22 * page.span() }
     }
+}
 
-    /// The same in the unit of another clock: what is an epoch elsewhere is then its time.
-    pub fn with_clock(
+impl Track {
+    /// The track of `path` in `frame`, its times in the unit of `clock`. Points that are not finite end
+    /// it. However many snapshots there are, the line has a point about every pixel and a marker about
+    /// every eight.
+    pub fn new(
         path: &[PathPoint],
         clock: Clock,
         domain: Domain,
         frame: Rect,
-        s: f32,
+        px_scale: f32,
     ) -> Self {
         let time = |p: &PathPoint| clock.time(p);
         let finite = |p: &PathPoint| p.x.is_finite() && p.y.is_finite() && time(p).is_finite();
@@ -78,17 +81,24 @@ impl Track {
             let here = px(xs[i], ys[i]);
             let ends = i == 0 || i + 1 == ts.len();
             if i > 0 {
-                let steps = (apart(px(xs[i - 1], ys[i - 1]), here) / (3.0 * s)).ceil();
+                let steps = (apart(px(xs[i - 1], ys[i - 1]), here) / (3.0 * px_scale)).ceil();
                 let steps = steps.clamp(1.0, 64.0) as usize;
                 for k in 1..steps {
                     let t = ts[i - 1] + (epoch - ts[i - 1]) * k as f64 / steps as f64;
                     track.dense.push((t, px(x_of.at(t), y_of.at(t))));
                 }
             }
-            if ends || track.dense.last().is_none_or(|(_, last)| apart(*last, here) > 0.5 * s) {
+            if ends
+                || track.dense.last().is_none_or(|(_, last)| apart(*last, here) > 0.5 * px_scale)
+            {
                 track.dense.push((epoch, here));
             }
-            if ends || track.snapshots.last().is_none_or(|(_, last)| apart(*last, here) > 8.0 * s) {
+            if ends
+                || track
+                    .snapshots
+                    .last()
+                    .is_none_or(|(_, last)| apart(*last, here) > 8.0 * px_scale)
+            {
                 track.snapshots.push((epoch, here));
             }
         }
@@ -138,7 +148,7 @@ impl Track {
     /// Draws the way until `epoch` and the point on it.
     pub fn draw(&self, canvas: &mut dyn Canvas, epoch: f64, pen: &Pen) {
         let Some(head) = self.at(epoch) else { return };
-        let s = pen.s;
+        let px_scale = pen.px_scale;
         let line: Vec<(f64, (f32, f32))> = self
             .dense
             .iter()
@@ -150,7 +160,7 @@ impl Track {
         if let Some(path) = polyline(&points) {
             let casing = Stroke {
                 cap: Cap::Round,
-                ..Stroke::solid(pen.theme.casing.alpha(0.75), (5.0 * s).max(2.2))
+                ..Stroke::solid(pen.theme.casing.alpha(0.75), (5.0 * px_scale).max(2.2))
             };
             canvas.stroke(&path, &casing);
         }
@@ -168,15 +178,15 @@ impl Track {
                 let k = shade(line[i].0) as f32 / (SHADES - 1) as f32;
                 // Mixed with the casing, not transparent: pieces may overlap at their joints.
                 let color = pen.theme.casing.mix(pen.color, 0.66 + 0.34 * k);
-                let width = ((2.3 + 0.9 * k) * s).max(1.1);
+                let width = ((2.3 + 0.9 * k) * px_scale).max(1.1);
                 let stroke = Stroke { cap: Cap::Round, ..Stroke::solid(color, width) };
                 canvas.line(&points[start..=i], &stroke);
                 start = i;
             }
         }
         for &(_, (x, y)) in self.snapshots.iter().take_while(|(t, _)| *t <= epoch) {
-            canvas.disc(x, y, (3.1 * s).max(1.6), pen.theme.casing);
-            canvas.disc(x, y, (2.1 * s).max(1.0), pen.color);
+            canvas.disc(x, y, (3.1 * px_scale).max(1.6), pen.theme.casing);
+            canvas.disc(x, y, (2.1 * px_scale).max(1.0), pen.color);
         }
         self.draw_start(canvas, pen);
         self.draw_head(canvas, head, epoch, pen);
@@ -185,24 +195,24 @@ impl Track {
     /// The start: an open ring.
     fn draw_start(&self, canvas: &mut dyn Canvas, pen: &Pen) {
         let (_, (x, y)) = self.dense[0];
-        let s = pen.s.max(0.4);
-        canvas.disc(x, y, 7.0 * s, pen.theme.casing);
-        canvas.disc(x, y, 5.4 * s, pen.color);
-        canvas.disc(x, y, 2.9 * s, pen.theme.casing);
+        let px_scale = pen.px_scale.max(0.4);
+        canvas.disc(x, y, 7.0 * px_scale, pen.theme.casing);
+        canvas.disc(x, y, 5.4 * px_scale, pen.color);
+        canvas.disc(x, y, 2.9 * px_scale, pen.theme.casing);
     }
 
     /// The point: a disc with a light and a dark ring, visible on any colour; square at the end.
     fn draw_head(&self, canvas: &mut dyn Canvas, (x, y): (f32, f32), epoch: f64, pen: &Pen) {
-        let s = pen.s.max(0.4);
+        let px_scale = pen.px_scale.max(0.4);
         let (light, dark) = (Color::hex(0xffffff), Color::hex(0x0b1219));
         if self.end().is_some_and(|end| epoch >= end) {
             for (half, color) in [(8.8, dark), (7.6, light), (5.5, pen.color)] {
-                let half = half * s;
+                let half = half * px_scale;
                 canvas.rect(Rect::new(x - half, y - half, 2.0 * half, 2.0 * half), color);
             }
         } else {
             for (radius, color) in [(10.4, dark), (9.2, light), (6.8, pen.color)] {
-                canvas.disc(x, y, radius * s, color);
+                canvas.disc(x, y, radius * px_scale, color);
             }
         }
     }
@@ -224,7 +234,7 @@ mod tests {
         let path: Vec<PathPoint> = (0..9)
             .map(|i| point(f64::from(i), (f64::from(i) * 0.7).sin(), 0.1 * f64::from(i)))
             .collect();
-        let track = Track::new(&path, DOMAIN, FRAME, 1.0);
+        let track = Track::new(&path, Clock::Epoch, DOMAIN, FRAME, 1.0);
         for p in &path {
             let (x, y) = track.at(p.epoch).unwrap();
             let (ex, ey) = DOMAIN.px_from_plane(FRAME, p.x, p.y);
@@ -237,10 +247,10 @@ mod tests {
     #[test]
     fn a_diverged_run_stops_at_its_last_finite_snapshot() {
         let path = [point(0.0, 0.0, 0.0), point(1.0, 0.5, 0.0), point(2.0, f64::NAN, 0.0)];
-        let track = Track::new(&path, DOMAIN, FRAME, 1.0);
+        let track = Track::new(&path, Clock::Epoch, DOMAIN, FRAME, 1.0);
         assert_eq!(track.end(), Some(1.0));
         assert_eq!(track.at(5.0), Some((150.0, 100.0)));
-        assert!(Track::new(&path[2..], DOMAIN, FRAME, 1.0).at(0.0).is_none());
+        assert!(Track::new(&path[2..], Clock::Epoch, DOMAIN, FRAME, 1.0).at(0.0).is_none());
     }
 
     #[test]
@@ -251,10 +261,10 @@ mod tests {
                 point(t, 0.9 * (1.0 - t) * (9.0 * t).cos(), 0.9 * (1.0 - t) * (9.0 * t).sin())
             })
             .collect();
-        let track = Track::new(&path, DOMAIN, FRAME, 1.0);
+        let track = Track::new(&path, Clock::Epoch, DOMAIN, FRAME, 1.0);
         assert!(track.dense.len() < 1500, "{}", track.dense.len());
         assert!(track.snapshots.len() < 100, "{}", track.snapshots.len());
         let same = vec![point(1.0, 0.2, 0.2); 50];
-        assert_eq!(Track::new(&same, DOMAIN, FRAME, 1.0).dense.len(), 1);
+        assert_eq!(Track::new(&same, Clock::Epoch, DOMAIN, FRAME, 1.0).dense.len(), 1);
     }
 }

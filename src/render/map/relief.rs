@@ -7,8 +7,7 @@ use tiny_skia::PathBuilder;
 use crate::render::canvas::color::{Color, ink_on};
 use crate::render::canvas::{Canvas, Cap, Rect, Stroke};
 use crate::render::map::field::Field;
-use crate::render::scene::Domain;
-use crate::render::scene::Gradient;
+use crate::render::scene::{Domain, Gradient};
 
 /// Light from the upper left at this height above the page, radians: cartography's habit, as eyes
 /// read relief lit from below inside out (E. Imhof, "Cartographic Relief Presentation", 1982).
@@ -103,7 +102,7 @@ pub struct Setting<'a> {
     /// Where it stands.
     pub frame: Rect,
     /// Pixels a design pixel.
-    pub s: f32,
+    pub px_scale: f32,
     /// The colour under a pixel, so that arrows stand out on it.
     pub ground: &'a dyn Fn(f32, f32) -> Color,
     /// Pixels that get no arrow (holes, labels).
@@ -120,7 +119,7 @@ struct Slope {
 pub fn draw_arrows(canvas: &mut dyn Canvas, field: &Field, setting: &Setting) {
     let (frame, domain) = (setting.frame, setting.domain);
     let slopes = slopes(field, frame);
-    let spacing = (44.0 * setting.s).max(22.0);
+    let spacing = (44.0 * setting.px_scale).max(22.0);
     let (columns, rows) = ((frame.w / spacing) as usize, (frame.h / spacing) as usize);
     let unit_x = (domain.x[1] - domain.x[0]) / f64::from(frame.w);
     let unit_y = (domain.y[1] - domain.y[0]) / f64::from(frame.h);
@@ -158,14 +157,14 @@ pub fn draw_measured(canvas: &mut dyn Canvas, measured: &[Gradient], log: bool, 
         let gaps = places.windows(2).map(|w| w[1] - w[0]).filter(|gap| *gap > 1.0);
         gaps.fold(frame.w.max(frame.h), f32::min)
     };
-    let spacing = nearest(|s| s.at.0).min(nearest(|s| s.at.1)).min(60.0 * setting.s);
+    let spacing = nearest(|s| s.at.0).min(nearest(|s| s.at.1)).min(60.0 * setting.px_scale);
     draw_slopes(canvas, &found, spacing, setting);
 }
 
 /// Arrows along the negative gradients in the plane's coordinates, the longer the steeper, on a
 /// logarithmic scale over a factor of a hundred.
 fn draw_slopes(canvas: &mut dyn Canvas, slopes: &[Slope], spacing: f32, setting: &Setting) {
-    let (frame, domain, s) = (setting.frame, setting.domain, setting.s);
+    let (frame, domain, px_scale) = (setting.frame, setting.domain, setting.px_scale);
     let unit_x = (domain.x[1] - domain.x[0]) / f64::from(frame.w);
     let unit_y = (domain.y[1] - domain.y[0]) / f64::from(frame.h);
     let steepness = |slope: &Slope| slope.gradient[0].hypot(slope.gradient[1]);
@@ -193,7 +192,7 @@ fn draw_slopes(canvas: &mut dyn Canvas, slopes: &[Slope], spacing: f32, setting:
         inks[ink].1.add((x, y), along, length, (0.17 * spacing).max(3.5));
     }
     for (color, ink) in inks {
-        let width = (1.3 * s).max(0.9);
+        let width = (1.3 * px_scale).max(0.9);
         if let (Some(shafts), Some(heads)) = (ink.shafts.finish(), ink.heads.finish()) {
             canvas.stroke(&shafts, &Stroke { cap: Cap::Round, ..Stroke::solid(color, width) });
             canvas.fill(&heads, color, false);
@@ -281,7 +280,7 @@ mod tests {
     fn shafts(domain: Domain, draw: impl Fn(&mut Shafts, &Setting)) -> Vec<[(f32, f32); 2]> {
         let ground = |_: f32, _: f32| Color::hex(0xffffff);
         let skip = |_: f32, _: f32| false;
-        let setting = Setting { domain, frame: FRAME, s: 1.0, ground: &ground, skip: &skip };
+        let setting = Setting { domain, frame: FRAME, px_scale: 1.0, ground: &ground, skip: &skip };
         let mut shafts = Shafts(Vec::new());
         draw(&mut shafts, &setting);
         shafts.0.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect()

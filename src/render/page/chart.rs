@@ -10,18 +10,19 @@ use plotters::style::ShapeStyle;
 
 use crate::error::{Error, Result};
 use crate::render::canvas::color::Color;
+use crate::render::canvas::text::Type;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle, polyline};
-use crate::render::page::layout::{Layout, Type};
+use crate::render::page::Page;
 use crate::render::page::plotters_canvas::{SUB, Subpixel};
 use crate::render::page::scale::{log_ticks, significant, ticks};
 use crate::render::scene::{Quantity, Series, Split};
 
 /// What the curves look like ahead of the playhead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Future {
+pub(in crate::render) enum Future {
     /// Pale: the film draws the past over it.
-    Faint,
+    Pale,
     /// As strong as the past: a still figure.
     Full,
 }
@@ -51,7 +52,7 @@ impl Ranged for Axis {
 }
 
 /// One quantity's chart, laid out.
-pub struct Chart<'a> {
+pub(in crate::render) struct Chart<'a> {
     series: Vec<&'a Series>,
     quantity: Quantity,
     rect: Rect,
@@ -64,7 +65,7 @@ pub struct Chart<'a> {
     x_label: &'a str,
     title: Option<String>,
     font: Type,
-    s: f32,
+    px_scale: f32,
 }
 
 /// A curve has its run's colour, a bound none.
@@ -73,7 +74,7 @@ fn curve_color(series: &Series, theme: &Theme) -> Color {
 }
 
 /// The quantities that occur in `series`, in the order of [`Quantity`].
-pub fn quantities(series: &[Series]) -> Vec<Quantity> {
+pub(in crate::render) fn quantities(series: &[Series]) -> Vec<Quantity> {
     let mut found: Vec<Quantity> = series
         .iter()
         .filter(|s| s.points.iter().any(|p| p.0.is_finite() && p.1.is_finite()))
@@ -84,22 +85,17 @@ pub fn quantities(series: &[Series]) -> Vec<Quantity> {
     found
 }
 
-/// The charts of all quantities in `series` at the places that `layout` has for them, over `span` (the
-/// first and the last moment); those in `titles` with a title of their own.
-pub fn at_places<'a>(
+/// The charts of all quantities in `series` at `places` on `page`, over `span` (the first and the last
+/// moment).
+pub(in crate::render) fn at_places<'a>(
     series: &'a [Series],
-    layout: &Layout,
+    places: &[Rect],
+    page: &Page,
     x_label: &'a str,
     span: [f64; 2],
-    titles: &[(Quantity, String)],
 ) -> Vec<Chart<'a>> {
-    let made = quantities(series).into_iter().zip(&layout.charts).map(|(quantity, rect)| {
-        let chart =
-            Chart::new(series, quantity, *rect, x_label, layout.font, layout.s).spanning(span);
-        match titles.iter().find(|(of, _)| *of == quantity) {
-            Some((_, title)) => chart.titled(title),
-            None => chart,
-        }
+    let made = quantities(series).into_iter().zip(places).map(|(quantity, rect)| {
+        Chart::new(series, quantity, *rect, x_label, page.font, page.px_scale).spanning(span)
     });
     let mut charts: Vec<Chart> = made.collect();
     align(&mut charts);
@@ -108,7 +104,7 @@ pub fn at_places<'a>(
 
 /// Gives charts that stand below each other one left and one right end: the same moment is at the
 /// same place in all of them.
-pub fn align(charts: &mut [Chart]) {
+pub(in crate::render) fn align(charts: &mut [Chart]) {
     for i in 0..charts.len() {
         let below = |c: &&Chart| c.rect.x == charts[i].rect.x;
         let left = charts.iter().filter(below).map(|c| c.plot.x).fold(0.0, f32::max);
@@ -164,7 +160,7 @@ impl<'a> Chart<'a> {
         rect: Rect,
         x_label: &'a str,
         font: Type,
-        s: f32,
+        px_scale: f32,
     ) -> Self {
         let series: Vec<&Series> = series.iter().filter(|s| s.quantity == quantity).collect();
         let points =
@@ -208,7 +204,7 @@ impl<'a> Chart<'a> {
             x_label,
             title: None,
             font,
-            s,
+            px_scale,
         };
         let widest = |texts: &mut dyn Iterator<Item = f32>| texts.fold(0.0, f32::max);
         let left = widest(&mut chart.y_ticks.iter().map(|&v| text.width(&chart.y_text(v))))
@@ -259,11 +255,12 @@ impl<'a> Chart<'a> {
         }
     }
 
-    /// With a title of its own ("Test accuracy").
-    pub fn titled(mut self, title: &str) -> Self {
-        let note = if self.log { " (log scale)" } else { "" };
-        self.title = Some(format!("{title}{note}"));
-        self
+    /// Gives it the one of `titles` that is for its quantity, if there is one.
+    pub fn entitle(&mut self, titles: &[(Quantity, String)]) {
+        if let Some((_, title)) = titles.iter().find(|(of, _)| *of == self.quantity) {
+            let note = if self.log { " (log scale)" } else { "" };
+            self.title = Some(format!("{title}{note}"));
+        }
     }
 
     fn title(&self) -> &str {
@@ -352,7 +349,7 @@ impl<'a> Chart<'a> {
                 Axis { ends: self.y, ticks: self.y_ticks.clone() },
             )
             .map_err(|e| e.to_string())?;
-        let hair = (self.s.max(0.75) * SUB) as u32;
+        let hair = (self.px_scale.max(0.75) * SUB) as u32;
         let rule = ShapeStyle::from(rgb(theme.rule)).stroke_width(hair);
         chart
             .configure_mesh()
@@ -361,7 +358,7 @@ impl<'a> Chart<'a> {
             .bold_line_style(rule)
             .axis_style(ShapeStyle::from(rgb(theme.muted).mix(0.8)).stroke_width(hair))
             .disable_y_axis()
-            .set_tick_mark_size(LabelAreaPosition::Bottom, sub(4.0 * self.s))
+            .set_tick_mark_size(LabelAreaPosition::Bottom, sub(4.0 * self.px_scale))
             .x_label_formatter(&|_| String::new())
             .draw()
             .map_err(|e| e.to_string())
@@ -379,8 +376,8 @@ impl<'a> Chart<'a> {
     ) {
         let (dash, width) = match series.split {
             Split::Train => (None, 2.2),
-            Split::Test => (Some([6.0 * self.s, 3.5 * self.s]), 2.2),
-            Split::Bound => (Some([4.0 * self.s, 3.0 * self.s]), 1.3),
+            Split::Test => (Some([6.0 * self.px_scale, 3.5 * self.px_scale]), 2.2),
+            Split::Bound => (Some([4.0 * self.px_scale, 3.0 * self.px_scale]), 1.3),
         };
         // A bound holds whether or not training has come to it: it does not fade with the future.
         let bound = series.split == Split::Bound;
@@ -389,11 +386,11 @@ impl<'a> Chart<'a> {
         let stroke = Stroke {
             dash,
             cap: if dash.is_some() { Cap::Butt } else { Cap::Round },
-            ..Stroke::solid(color, (width * self.s).max(if bound { 0.8 } else { 1.0 }))
+            ..Stroke::solid(color, (width * self.px_scale).max(if bound { 0.8 } else { 1.0 }))
         };
         for piece in self.pieces(series, until) {
             match piece[..] {
-                [(x, y)] => canvas.disc(x, y, (2.0 * self.s).max(1.0), color),
+                [(x, y)] => canvas.disc(x, y, (2.0 * self.px_scale).max(1.0), color),
                 _ => {
                     if let Some(path) = polyline(&piece) {
                         canvas.stroke(&path, &stroke);
@@ -483,16 +480,16 @@ impl<'a> Chart<'a> {
     /// Draws the curves up to `epoch`, the playhead, and a dot on each curve there.
     pub fn draw_moving(&self, canvas: &mut dyn Canvas, theme: &Theme, epoch: f64) {
         let Some((x, _)) = self.px(epoch.clamp(self.x[0], self.x[1]), 1.0) else { return };
-        let head = Stroke::solid(theme.text.alpha(0.55), (1.4 * self.s).max(0.8));
-        canvas.line(&[(x, self.plot.y - 2.0 * self.s), (x, self.plot.bottom())], &head);
+        let head = Stroke::solid(theme.text.alpha(0.55), (1.4 * self.px_scale).max(0.8));
+        canvas.line(&[(x, self.plot.y - 2.0 * self.px_scale), (x, self.plot.bottom())], &head);
         let measured = || self.series.iter().filter(|s| s.split != Split::Bound);
         for series in measured() {
             self.draw_curve(canvas, series, epoch, 1.0, theme);
         }
         for series in measured() {
             if let Some(&(x, y)) = self.pieces(series, epoch).last().and_then(|p| p.last()) {
-                canvas.disc(x, y, (4.6 * self.s).max(2.0), theme.background);
-                canvas.disc(x, y, (3.3 * self.s).max(1.4), theme.series_color(series.panel));
+                canvas.disc(x, y, (4.6 * self.px_scale).max(2.0), theme.background);
+                canvas.disc(x, y, (3.3 * self.px_scale).max(1.4), theme.series_color(series.panel));
             }
         }
     }

@@ -1,279 +1,410 @@
-//! What every scene has around it: headline, caption, charts with a playhead below, the label of a
-//! key moment, the card before the film. A scene asks for a page, draws itself in [`Page::body`],
-//! and lets the page draw the rest.
+//! The page: what every picture has around its scene, decided once.
+//!
+//! A [`Page`] holds the size, the theme, the sizes of type, the title, the caption, the charts with
+//! their playhead, the timeline, the label of a key moment and the title card. A scene is a [`Body`]:
+//! what it draws once, what it draws in every frame, and its texts. [`Scene`] puts the two together and
+//! is the one implementation of [`Show`], so a new scene is its data, a constructor and a body.
 
 pub mod axes;
 pub mod chart;
 pub mod colorbar;
 pub mod layout;
-pub mod masthead;
-pub mod place;
-pub mod plotters_canvas;
+mod plotters_canvas;
 pub mod readout;
 pub mod scale;
 pub mod timeline;
 
 use crate::error::Result;
+use crate::render::canvas::text::Type;
 use crate::render::canvas::theme::Theme;
-use crate::render::canvas::{Canvas, Rect, Stroke, TextStyle};
+use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
+use crate::render::film::show::Show;
 use crate::render::page::chart::{Chart, Future};
-use crate::render::page::layout::{Layout, Type};
-use crate::render::page::scale::significant;
+use crate::render::page::layout::Layout;
+use crate::render::page::scale::{significant, thousands};
 use crate::render::page::timeline::Timeline;
-use crate::render::scene::{Pacing, Strip};
+use crate::render::scene::{Clock, Pacing, Quantity, Series, Strip};
 
-/// What a page is made of, beside the scene itself.
-#[derive(Debug, Clone, Copy)]
-pub struct Furniture<'a> {
-    /// The headline; may be empty.
+/// What a page has beside its scene; what is empty takes no room.
+#[derive(Debug, Clone, Default)]
+pub(in crate::render) struct PageSpec<'a> {
+    /// The headline.
     pub title: &'a str,
-    /// Where the numbers come from; may be empty. Two lines at most.
+    /// Where the numbers come from; two lines at most.
     pub caption: &'a str,
-    /// The charts below.
-    pub strip: &'a Strip,
+    /// The curves of the charts.
+    pub series: &'a [Series],
+    /// Titles of charts that have one of their own.
+    pub chart_titles: &'a [(Quantity, String)],
+    /// The label of the charts' axis of time.
+    pub time_label: &'a str,
     /// Clock, moments, card.
-    pub pacing: &'a Pacing,
+    pub pacing: Pacing,
+    /// How long the last picture stands, in seconds.
+    pub hold_secs: f64,
 }
 
-impl<'a> Furniture<'a> {
-    /// All texts from outside.
-    pub fn texts(&self) -> Vec<&'a str> {
-        let names = self.strip.series.iter().map(|s| s.name.as_str());
-        let moments = self.pacing.moments.iter().map(|m| m.label.as_str());
-        let card = self.pacing.card.iter();
-        let card = card.flat_map(|c| {
-            std::iter::once(c.title.as_str()).chain(c.lines.iter().map(|l| l.as_str()))
-        });
-        [self.title, self.caption].into_iter().chain(names).chain(moments).chain(card).collect()
+impl<'a> PageSpec<'a> {
+    /// The page of a film.
+    pub fn film(
+        title: &'a str,
+        caption: &'a str,
+        strip: &'a Strip,
+        pacing: &Pacing,
+        hold_secs: f64,
+    ) -> Self {
+        let (series, time_label) = (&strip.series, pacing.clock.unit());
+        let pacing = pacing.clone();
+        Self { title, caption, series, time_label, pacing, hold_secs, ..Self::default() }
+    }
+}
+
+/// The picture or film that a scene is made ready for.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::render) struct Screen<'a> {
+    pub theme: &'a Theme,
+    /// Pixels across and down.
+    pub size: [u32; 2],
+    pub frames: usize,
+    /// Frames a second.
+    pub fps: u32,
+}
+
+impl<'a> Screen<'a> {
+    /// For a picture that does not move.
+    pub fn still(theme: &'a Theme, size: [u32; 2]) -> Self {
+        Self { theme, size, frames: 1, fps: 1 }
     }
 }
 
 /// A page, laid out.
 pub struct Page<'a> {
-    furniture: Furniture<'a>,
-    theme: &'a Theme,
+    /// Colours.
+    pub(in crate::render) theme: &'a Theme,
     /// The whole picture.
-    pub rect: Rect,
-    /// Pixels a design pixel at 1280 x 720.
-    pub s: f32,
+    pub(in crate::render) rect: Rect,
+    /// Pixels a design pixel: 1 at 1280 x 720 with type of the usual size.
+    pub(in crate::render) px_scale: f32,
     /// Sizes of type.
-    pub font: Type,
+    pub(in crate::render) font: Type,
     /// The outer margin.
-    pub margin: f32,
-    /// Where the scene goes.
-    pub body: Rect,
+    pub(in crate::render) margin: f32,
+    /// Where the scene goes: between title and caption, above a strip of charts if there is one.
+    pub(in crate::render) body: Rect,
+    /// From frames to time.
+    pub(in crate::render) timeline: Timeline,
+    /// How many charts have room somewhere.
+    pub(in crate::render) chart_count: usize,
+    /// Width and height with type of the usual size: what gives way on a small page gives way on a
+    /// larger one with larger type.
+    room: [f32; 2],
+    spec: PageSpec<'a>,
     caption: Vec<String>,
+    caption_baseline: f32,
     charts: Vec<Chart<'a>>,
 }
 
+/// Pixels a design pixel, sizes of type, margin.
+fn measures(width: f32, height: f32, type_scale: f32) -> (f32, Type, f32) {
+    let fitting = (width / 1280.0).min(height / 720.0);
+    let px_scale = type_scale * fitting.max((width * height / 921_600.0).sqrt() * 0.7);
+    (px_scale, Type::scaled(px_scale), (32.0 * px_scale).max(6.0))
+}
+
 impl<'a> Page<'a> {
-    /// The page of `width` x `height` pixels, its charts over `span` (the first and the last moment
-    /// of the film). Below 300 pixels of height or 420 of width the strip gives way, below 220 or 300
-    /// the caption.
-    pub fn new(
-        [width, height]: [u32; 2],
-        furniture: Furniture<'a>,
-        span: [f64; 2],
-        theme: &'a Theme,
+    /// The page of `spec` on `screen`, for snapshots at `times`; its charts have no place yet.
+    pub(in crate::render) fn new(
+        spec: PageSpec<'a>,
+        times: impl Iterator<Item = f64>,
+        screen: Screen<'a>,
     ) -> Self {
-        let rect = Rect::new(0.0, 0.0, width as f32, height as f32);
-        let s = theme.scale
-            * (rect.w / 1280.0).min(rect.h / 720.0).max((rect.w * rect.h / 921_600.0).sqrt() * 0.7);
-        let font = Type::scaled(s);
-        let margin = (32.0 * s).max(6.0);
-        let roomy = rect.h >= 300.0 && rect.w >= 420.0;
-        let room = rect.w - 2.0 * margin;
-        let mut top = 0.72 * margin;
-        if !furniture.title.is_empty() {
-            top += 1.45 * font.title;
-        }
-        let mut bottom = rect.h - 0.6 * margin;
-        let caption = if rect.h >= 220.0 && rect.w >= 300.0 {
-            wrap(furniture.caption, room, 2, &TextStyle::new(font.small, theme.muted))
-        } else {
-            Vec::new()
-        };
-        if !caption.is_empty() {
-            bottom -= 0.55 * font.small + 1.35 * font.small * caption.len() as f32;
-        }
-        let quantities = chart::quantities(&furniture.strip.series);
-        let mut charts = Vec::new();
-        if roomy && !quantities.is_empty() {
-            let area = bottom - top;
-            let strip_h = (0.25 * area).max(7.0 * font.small);
-            let gap = 34.0 * s;
-            let n = quantities.len() as f32;
-            let w = (room - gap * (n - 1.0)) / n;
-            for (k, quantity) in quantities.into_iter().enumerate() {
-                let chart = Rect::new(margin + k as f32 * (w + gap), bottom - strip_h, w, strip_h);
-                let unit = furniture.pacing.clock.unit();
-                let chart = Chart::new(&furniture.strip.series, quantity, chart, unit, font, s);
-                charts.push(chart.spanning(span));
+        let fps = f64::from(screen.fps);
+        let timeline = Timeline::over(times, &spec.pacing, spec.hold_secs, screen.frames, fps);
+        Self::scaled(spec, timeline, screen, screen.theme.scale)
+    }
+
+    /// The same with what `lay_out` places on it, charts included. Where that leaves a panel a side of
+    /// less than `least` lines of small type, type gets smaller, down to its usual size.
+    pub(in crate::render) fn laid_out(
+        spec: PageSpec<'a>,
+        times: impl Iterator<Item = f64>,
+        screen: Screen<'a>,
+        least: f32,
+        lay_out: impl Fn(&Page) -> Layout,
+    ) -> (Self, Layout) {
+        let mut page = Self::new(spec, times, screen);
+        let mut type_scale = screen.theme.scale;
+        loop {
+            let layout = lay_out(&page);
+            let enough = least * page.font.small;
+            let roomy = layout.panels.iter().all(|p| p.frame.w >= enough && p.frame.h >= enough);
+            if roomy || type_scale <= 1.0 {
+                page.place_charts(&layout.charts);
+                return (page, layout);
             }
-            bottom -= strip_h + 14.0 * s;
+            type_scale = (0.85 * type_scale).max(1.0);
+            page = Self::scaled(page.spec, page.timeline, screen, type_scale);
         }
-        let body = Rect::new(margin, top, room, (bottom - top).max(4.0));
-        Self { furniture, theme, rect, s, font, margin, body, caption, charts }
     }
 
-    /// Pixels across and down.
-    pub fn size(&self) -> [u32; 2] {
-        [self.rect.w as u32, self.rect.h as u32]
+    /// The strip of charts gives way below 300 pixels of height or 420 of width, the caption below 220
+    /// or 300 (at the usual size of type).
+    fn scaled(spec: PageSpec<'a>, timeline: Timeline, screen: Screen<'a>, type_scale: f32) -> Self {
+        let [width, height] = screen.size.map(|n| n as f32);
+        let theme = screen.theme;
+        let lines = |width: f32, font: &Type, margin: f32| {
+            let style = TextStyle::new(font.small, theme.muted);
+            wrap(spec.caption, width - 2.0 * margin, 2, &style)
+        };
+        let mut bottom = height;
+        let (mut px_scale, mut font, mut margin) = measures(width, bottom, type_scale);
+        let mut caption = Vec::new();
+        if height / type_scale >= 220.0 && width / type_scale >= 300.0 {
+            caption = lines(width, &font, margin);
+        }
+        if caption.len() > 1 {
+            // A second line is taken off everything else, as if the picture ended above it.
+            bottom -= (1.35 * font.small).round();
+            (px_scale, font, margin) = measures(width, bottom, type_scale);
+            caption = lines(width, &font, margin);
+        }
+        let room = [width / type_scale, bottom / type_scale];
+        let chart_count = match room[0] >= 420.0 && room[1] >= 300.0 {
+            true => chart::quantities(spec.series).len(),
+            false => 0,
+        };
+        let top = 0.72 * margin + if spec.title.is_empty() { 0.0 } else { 1.45 * font.title };
+        bottom -= 0.6 * margin + if caption.is_empty() { 0.0 } else { 1.9 * font.small };
+        let caption_baseline = bottom + 1.6 * font.small;
+        let body = Rect::new(margin, top, width - 2.0 * margin, (bottom - top).max(4.0));
+        let rect = Rect::new(0.0, 0.0, width, height);
+        Self {
+            theme,
+            rect,
+            px_scale,
+            font,
+            margin,
+            body,
+            timeline,
+            chart_count,
+            room,
+            spec,
+            caption,
+            caption_baseline,
+            charts: Vec::new(),
+        }
     }
 
-    /// Headline, caption, and the charts as they are before the playhead.
-    pub fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
+    /// Puts the charts side by side at the bottom of the body and takes their room off it.
+    pub(in crate::render) fn with_strip_below(mut self) -> Self {
+        if self.chart_count > 0 {
+            let body = self.body;
+            let height = (0.25 * body.h).max(7.0 * self.font.small);
+            let strip = Rect { y: body.bottom() - height, h: height, ..body };
+            self.place_charts(&layout::side_by_side(strip, self.chart_count, 34.0 * self.px_scale));
+            self.body.h = (body.h - height - 14.0 * self.px_scale).max(4.0);
+        }
+        self
+    }
+
+    fn place_charts(&mut self, places: &[Rect]) {
+        let span = [self.timeline.start, self.timeline.end];
+        let spec = &self.spec;
+        self.charts = chart::at_places(spec.series, places, self, spec.time_label, span);
+        for chart in &mut self.charts {
+            chart.entitle(spec.chart_titles);
+        }
+    }
+
+    /// Width and height of the picture with type of the usual size.
+    pub(in crate::render) fn room(&self) -> [f32; 2] {
+        self.room
+    }
+
+    /// Whether there is room for the labels of axes.
+    pub(in crate::render) fn axis_labels(&self) -> bool {
+        self.room[1] >= 240.0
+    }
+
+    /// How long training takes, in the clock's unit.
+    pub(in crate::render) fn span(&self) -> f64 {
+        self.timeline.end - self.timeline.start
+    }
+
+    /// What film time is even in.
+    pub(in crate::render) fn clock(&self) -> Clock {
+        self.spec.pacing.clock
+    }
+
+    /// Title, caption, and the charts as they are before the playhead.
+    fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
         let (font, theme) = (self.font, self.theme);
-        if !self.furniture.title.is_empty() {
-            let style = TextStyle::new(font.title, theme.text).bold();
-            let title = style.fit(self.furniture.title, self.rect.w - 2.0 * self.margin);
-            let baseline = 0.72 * self.margin + 0.82 * font.title;
-            canvas.text(&title, self.margin, baseline, &style);
+        let style = TextStyle::new(font.title, theme.text).bold();
+        let title = style.fit(self.spec.title, self.rect.w - 2.0 * self.margin);
+        if !title.is_empty() {
+            canvas.text(&title, self.margin, self.title_baseline(), &style);
         }
         let style = TextStyle::new(font.small, theme.muted);
-        let mut baseline = self.rect.h - 0.6 * self.margin - 0.3 * font.small;
-        for line in self.caption.iter().rev() {
+        for (i, line) in self.caption.iter().enumerate() {
+            let baseline = self.caption_baseline + 1.35 * font.small * i as f32;
             canvas.text(line, self.margin, baseline, &style);
-            baseline -= 1.35 * font.small;
         }
-        self.charts.iter().try_for_each(|chart| chart.draw_static(canvas, theme, Future::Faint))
+        self.charts.iter().try_for_each(|chart| chart.draw_static(canvas, theme, Future::Pale))
     }
 
-    /// The playhead in the charts, the moment's label, and, on top, the card.
-    pub fn draw_moving(&self, canvas: &mut dyn Canvas, timeline: &Timeline, frame: usize) {
-        let Furniture { title, pacing, .. } = self.furniture;
-        draw_charts(canvas, &self.charts, pacing, timeline, frame, self.theme);
-        draw_moment(canvas, title, pacing, timeline, frame, self.corner(), self.theme);
-        draw_card(canvas, self.furniture.pacing, timeline, frame, self.corner(), self.theme);
+    fn title_baseline(&self) -> f32 {
+        0.72 * self.margin + 0.82 * self.font.title
     }
 
-    fn corner(&self) -> Corner {
-        Corner { page: self.rect, margin: self.margin, font: self.font, s: self.s }
+    /// The charts' playheads at `time`, the film's pace where it is not even, the label of a moment
+    /// and, on top, the card.
+    fn draw_moving(&self, canvas: &mut dyn Canvas, frame: usize, time: f64) {
+        for chart in &self.charts {
+            chart.draw_moving(canvas, self.theme, time);
+        }
+        if let (Some(pace), Some(chart)) = (self.timeline.pace(frame), self.charts.first()) {
+            let text = format!("{} {}s a second", significant(pace, 2), self.clock().unit());
+            chart.draw_note(canvas, self.theme, &text);
+        }
+        self.draw_moment(canvas, frame);
+        self.draw_card(canvas, frame);
     }
 
-    /// The theme.
-    pub fn theme(&self) -> &'a Theme {
-        self.theme
+    /// The time of `frame` at the right end of the title's line, unless a moment's label is there.
+    pub(in crate::render) fn draw_time(&self, canvas: &mut dyn Canvas, frame: usize) {
+        if self.timeline.moment(frame).is_some() {
+            return;
+        }
+        let time = self.timeline.epoch(frame);
+        let text = match self.clock() {
+            Clock::Step => format!("step {}", thousands(&format!("{time:.0}"))),
+            clock => format!("{} {time:.2}", clock.unit()),
+        };
+        let style = TextStyle::new(self.font.heading, self.theme.text).bold().align(Align::Right);
+        canvas.text(&text, self.rect.w - self.margin, self.title_baseline(), &style);
+    }
+
+    /// The label of the moment that `frame` shows, if it shows one: on a plate at the top right, in the
+    /// line of the title, or below that where the two would meet.
+    fn draw_moment(&self, canvas: &mut dyn Canvas, frame: usize) {
+        let moments = &self.spec.pacing.moments;
+        let Some(moment) = self.timeline.moment(frame).and_then(|k| moments.get(k)) else { return };
+        let (page, font, theme) = (self.rect, self.font, self.theme);
+        let size = font.label;
+        let style = TextStyle::new(size, theme.background).bold();
+        let text = style.fit(&moment.label, 0.6 * page.w);
+        if text.is_empty() {
+            return;
+        }
+        let (pad, h) = (0.7 * size, 1.75 * size);
+        let w = style.width(&text) + 2.0 * pad;
+        let title = TextStyle::new(font.title, theme.text).bold().width(self.spec.title);
+        let meets = self.margin + title + pad > page.w - self.margin - w;
+        let down = if meets { 1.3 * font.title } else { 0.0 };
+        let plate = Rect::new(page.w - self.margin - w, 0.62 * self.margin + down, w, h);
+        canvas.rect(plate, theme.text);
+        let baseline = plate.y + 0.5 * h + 0.36 * size;
+        canvas.text(&text, plate.x + pad, baseline, &style);
+    }
+
+    /// The card over everything, as far as `frame` shows it.
+    fn draw_card(&self, canvas: &mut dyn Canvas, frame: usize) {
+        let opacity = self.timeline.card_opacity(frame);
+        let Some(card) = self.spec.pacing.card.as_ref().filter(|_| opacity > 0.0) else { return };
+        let (page, theme) = (self.rect, self.theme);
+        canvas.rect(page, theme.background.alpha(opacity));
+        let room = page.w - 6.0 * self.margin;
+        let size = 1.55 * self.font.title;
+        let title = TextStyle::new(size, theme.text.alpha(opacity)).bold();
+        let line = TextStyle::new(1.2 * self.font.heading, theme.muted.alpha(opacity));
+        let titles = wrap(&card.title, room, 3, &title);
+        let lines: Vec<String> = card.lines.iter().flat_map(|l| wrap(l, room, 2, &line)).collect();
+        let height = 1.2 * size * titles.len() as f32 + 1.5 * line.size * lines.len() as f32;
+        let x = 3.0 * self.margin;
+        let mut y = 0.46 * page.h - 0.5 * height;
+        // A short rule in the accent colour above the title, as in print.
+        let accent = theme.series_color(0).alpha(opacity);
+        let rule = Stroke::solid(accent, (4.0 * self.px_scale).max(1.5));
+        canvas.line(&[(x, y - 0.4 * size), (x + 2.2 * size, y - 0.4 * size)], &rule);
+        for text in titles {
+            y += 1.2 * size;
+            canvas.text(&text, x, y - 0.2 * size, &title);
+        }
+        y += 0.35 * size;
+        for text in lines {
+            y += 1.5 * line.size;
+            canvas.text(&text, x, y, &line);
+        }
+    }
+
+    /// All texts from outside.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let spec = &self.spec;
+        let names = spec.series.iter().map(|s| &s.name);
+        let titles = spec.chart_titles.iter().map(|t| &t.1);
+        let moments = spec.pacing.moments.iter().map(|m| &m.label);
+        let card = spec.pacing.card.iter().flat_map(|c| std::iter::once(&c.title).chain(&c.lines));
+        let own = names.chain(titles).chain(moments).chain(card).map(String::as_str);
+        [spec.title, spec.caption].into_iter().chain(own)
     }
 }
 
-/// `0.4 epochs a second`.
-fn pace_text(pace: f64, unit: &str) -> String {
-    format!("{} {unit}s a second", significant(pace, 2))
-}
+/// What a scene draws on its page.
+pub trait Body: Sync {
+    /// What it is called where it does not move and a film was asked for ("a spectrum").
+    const STILL: Option<&'static str> = None;
 
-/// What placing a label or a card on a page needs to know.
-#[derive(Debug, Clone, Copy)]
-struct Corner {
-    /// The whole picture.
-    page: Rect,
-    /// The outer margin.
-    margin: f32,
-    /// Sizes of type.
-    font: Type,
-    /// Pixels a design pixel.
-    s: f32,
-}
+    /// Draws what no frame changes. Errors: those of drawing.
+    fn draw_static(&self, page: &Page, canvas: &mut dyn Canvas) -> Result<()>;
 
-/// What a film on a laid-out page shows over its scene: the playheads of its charts, the film's pace
-/// where it is not even, the label of a moment, the card.
-#[allow(clippy::too_many_arguments)] // all of a film but its scene
-pub fn draw_over(
-    canvas: &mut dyn Canvas,
-    layout: &Layout,
-    charts: &[Chart],
-    title: &str,
-    pacing: &Pacing,
-    timeline: &Timeline,
-    frame: usize,
-    theme: &Theme,
-) {
-    let corner =
-        Corner { page: layout.page, margin: layout.margin, font: layout.font, s: layout.s };
-    draw_charts(canvas, charts, pacing, timeline, frame, theme);
-    draw_moment(canvas, title, pacing, timeline, frame, corner, theme);
-    draw_card(canvas, pacing, timeline, frame, corner, theme);
-}
+    /// Draws what belongs to `frame`. Errors: those of drawing.
+    fn draw_moving(&self, page: &Page, canvas: &mut dyn Canvas, frame: usize) -> Result<()>;
 
-/// The playheads, and on the first chart the pace where it is not even.
-fn draw_charts(
-    canvas: &mut dyn Canvas,
-    charts: &[Chart],
-    pacing: &Pacing,
-    timeline: &Timeline,
-    frame: usize,
-    theme: &Theme,
-) {
-    for chart in charts {
-        chart.draw_moving(canvas, theme, timeline.epoch(frame));
-    }
-    if let (Some(pace), Some(chart)) = (timeline.pace(frame), charts.first()) {
-        chart.draw_note(canvas, theme, &pace_text(pace, pacing.clock.unit()));
+    /// Texts from outside, beside the page's.
+    fn texts(&self) -> Vec<&str>;
+
+    /// The time that `frame` shows, where the charts' playheads are.
+    fn time(&self, page: &Page, frame: usize) -> f64 {
+        page.timeline.epoch(frame)
     }
 }
 
-/// The label of the moment that `frame` shows, if it shows one: on a plate at the top right, in the
-/// line of the headline `title`, or below that where the two would meet.
-fn draw_moment(
-    canvas: &mut dyn Canvas,
-    title: &str,
-    pacing: &Pacing,
-    timeline: &Timeline,
-    frame: usize,
-    at: Corner,
-    theme: &Theme,
-) {
-    let Some(moment) = timeline.moment(frame).and_then(|k| pacing.moments.get(k)) else { return };
-    let size = at.font.label;
-    let style = TextStyle::new(size, theme.background).bold();
-    let text = style.fit(&moment.label, 0.6 * at.page.w);
-    if text.is_empty() {
-        return;
-    }
-    let (pad, h) = (0.7 * size, 1.75 * size);
-    let w = style.width(&text) + 2.0 * pad;
-    let headline = TextStyle::new(at.font.title, theme.text).bold().width(title);
-    let meets = at.margin + headline + pad > at.page.w - at.margin - w;
-    let down = if meets { 1.3 * at.font.title } else { 0.0 };
-    let plate = Rect::new(at.page.w - at.margin - w, 0.62 * at.margin + down, w, h);
-    canvas.rect(plate, theme.text);
-    let baseline = plate.y + 0.5 * h + 0.36 * size;
-    canvas.text(&text, plate.x + pad, baseline, &style);
+/// A body on its page: any frame of it can be drawn on any canvas.
+pub struct Scene<'a, B> {
+    pub(in crate::render) page: Page<'a>,
+    pub(in crate::render) body: B,
 }
 
-/// The card over everything, as far as `frame` shows it.
-fn draw_card(
-    canvas: &mut dyn Canvas,
-    pacing: &Pacing,
-    timeline: &Timeline,
-    frame: usize,
-    at: Corner,
-    theme: &Theme,
-) {
-    let opacity = timeline.card_opacity(frame);
-    let Some(card) = pacing.card.as_ref().filter(|_| opacity > 0.0) else { return };
-    canvas.rect(at.page, theme.background.alpha(opacity));
-    let room = at.page.w - 6.0 * at.margin;
-    let size = 1.55 * at.font.title;
-    let title = TextStyle::new(size, theme.text.alpha(opacity)).bold();
-    let line = TextStyle::new(1.2 * at.font.heading, theme.muted.alpha(opacity));
-    let titles = wrap(&card.title, room, 3, &title);
-    let lines: Vec<String> = card.lines.iter().flat_map(|l| wrap(l, room, 2, &line)).collect();
-    let height = 1.2 * size * titles.len() as f32 + 1.5 * line.size * lines.len() as f32;
-    let x = 3.0 * at.margin;
-    let mut y = 0.46 * at.page.h - 0.5 * height;
-    // A short rule in the accent colour above the title, as in print.
-    let accent = theme.series_color(0).alpha(opacity);
-    let rule = Stroke::solid(accent, (4.0 * at.s).max(1.5));
-    canvas.line(&[(x, y - 0.4 * size), (x + 2.2 * size, y - 0.4 * size)], &rule);
-    for text in titles {
-        y += 1.2 * size;
-        canvas.text(&text, x, y - 0.2 * size, &title);
+impl<B: Body> Show for Scene<'_, B> {
+    fn size(&self) -> [u32; 2] {
+        [self.page.rect.w as u32, self.page.rect.h as u32]
     }
-    y += 0.35 * size;
-    for text in lines {
-        y += 1.5 * line.size;
-        canvas.text(&text, x, y, &line);
+
+    fn frames(&self) -> usize {
+        self.page.timeline.frames
+    }
+
+    fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
+        self.page.draw_static(canvas)?;
+        self.body.draw_static(&self.page, canvas)
+    }
+
+    fn draw_moving(&self, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
+        self.body.draw_moving(&self.page, canvas, frame)?;
+        self.page.draw_moving(canvas, frame, self.body.time(&self.page, frame));
+        Ok(())
+    }
+
+    fn theme(&self) -> &Theme {
+        self.page.theme
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        self.page.texts().chain(self.body.texts()).collect()
+    }
+
+    fn still(&self) -> Option<&'static str> {
+        B::STILL
     }
 }
 

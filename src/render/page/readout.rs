@@ -4,22 +4,16 @@
 
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
-use crate::render::page::layout::{Layout, PanelBox, corner_plate};
+use crate::render::page::Page;
+use crate::render::page::layout::{PanelBox, corner_plate};
 use crate::render::page::scale::{fixed, number, thousands};
 use crate::render::scene::{Clock, PathPoint};
 
-/// The lines of a read-out: name and value, the epoch first.
-pub fn rows(path: &[PathPoint], epoch: f64, span: f64) -> Vec<(&'static str, String)> {
-    rows_at(path, Clock::Epoch, epoch, span)
-}
+/// A line of a read-out: name and value.
+pub(in crate::render) type Row = (&'static str, String);
 
-/// The same by another clock: `time` and `span` are in its unit.
-pub fn rows_at(
-    path: &[PathPoint],
-    clock: Clock,
-    time: f64,
-    span: f64,
-) -> Vec<(&'static str, String)> {
+/// The lines of a read-out, the epoch first; `time` and `span` are in the unit of `clock`.
+pub(in crate::render) fn rows(path: &[PathPoint], clock: Clock, time: f64, span: f64) -> Vec<Row> {
     let passed = path.partition_point(|p| clock.time(p) <= time).max(1);
     let Some(snapshot) = path.get(passed - 1) else { return Vec::new() };
     // A run that ended earlier shows its own last epoch.
@@ -46,7 +40,7 @@ pub fn rows_at(
 }
 
 /// A loss as text.
-pub fn loss(value: f64) -> String {
+pub(in crate::render) fn loss(value: f64) -> String {
     match value.abs() {
         _ if !value.is_finite() => "diverged".into(),
         v if v >= 1e6 => number(value),
@@ -59,14 +53,18 @@ pub fn loss(value: f64) -> String {
 
 /// Where the read-out of a panel goes, and whether that is on a plate in the frame, away from the
 /// path; `None` where there is no room.
-pub fn place(panel: &PanelBox, layout: &Layout, path_px: &[(f32, f32)]) -> Option<(Rect, bool)> {
+pub(in crate::render) fn place(
+    panel: &PanelBox,
+    page: &Page,
+    path_px: &[(f32, f32)],
+) -> Option<(Rect, bool)> {
     let beside = panel.readout.map(|rect| (rect, false));
-    beside.or_else(|| corner(panel.frame, layout, path_px).map(|rect| (rect, true)))
+    beside.or_else(|| corner(panel.frame, page, path_px).map(|rect| (rect, true)))
 }
 
 /// Points all over `plate`: contour labels that keep clear of them keep off it.
-pub fn spots(plate: Rect, layout: &Layout) -> impl Iterator<Item = (f32, f32)> {
-    let step = layout.font.small;
+pub(in crate::render) fn spots(plate: Rect, page: &Page) -> impl Iterator<Item = (f32, f32)> {
+    let step = page.font.small;
     let count = |length: f32| (length / step).ceil().max(1.0) as usize;
     let (nx, ny) = (count(plate.w), count(plate.h));
     (0..=ny).flat_map(move |j| {
@@ -76,18 +74,18 @@ pub fn spots(plate: Rect, layout: &Layout) -> impl Iterator<Item = (f32, f32)> {
 }
 
 /// The place of a read-out in a corner of `frame`; `None` where the frame is too small.
-fn corner(frame: Rect, layout: &Layout, path_px: &[(f32, f32)]) -> Option<Rect> {
-    let size = corner_plate(frame, &layout.font)?;
-    Some(free_corner(frame, size, 8.0 * layout.s, layout, path_px))
+fn corner(frame: Rect, page: &Page, path_px: &[(f32, f32)]) -> Option<Rect> {
+    let size = corner_plate(frame, &page.font)?;
+    Some(free_corner(frame, size, 8.0 * page.px_scale, page, path_px))
 }
 
 /// A plate of width and height `size` in the corner of `frame`, `inset` pixels from its edges, that
 /// is the first one, from the top right, that is farthest from the path or hides least of it.
-pub fn free_corner(
+pub(in crate::render) fn free_corner(
     frame: Rect,
     (w, h): (f32, f32),
     inset: f32,
-    layout: &Layout,
+    page: &Page,
     path_px: &[(f32, f32)],
 ) -> Rect {
     let (left, right) = (frame.x + inset, frame.right() - w - inset);
@@ -99,8 +97,8 @@ pub fn free_corner(
             let dy = (y - p.1).max(p.1 - y - h).max(0.0);
             dx.hypot(dy)
         };
-        let nearest = path_px.iter().map(distance).fold(60.0 * layout.s, f32::min);
-        let hidden = path_px.iter().filter(|p| distance(p) < 12.0 * layout.s).count();
+        let nearest = path_px.iter().map(distance).fold(60.0 * page.px_scale, f32::min);
+        let hidden = path_px.iter().filter(|p| distance(p) < 12.0 * page.px_scale).count();
         nearest - hidden as f32
     };
     let mut best = corners[0];
@@ -112,17 +110,29 @@ pub fn free_corner(
     Rect::new(best.0, best.1, w, h)
 }
 
+/// Draws `rows` where [`place`] finds room for them.
+pub(in crate::render) fn draw_at(
+    canvas: &mut dyn Canvas,
+    panel: &PanelBox,
+    page: &Page,
+    path_px: &[(f32, f32)],
+    rows: &[Row],
+) {
+    if let Some((rect, on_plate)) = place(panel, page, path_px) {
+        draw(canvas, rect, on_plate, rows, page);
+    }
+}
+
 /// Draws `rows` in `place`: as a list beside a frame or on a plate inside it, stacked where the
 /// place is narrow, as columns or as one line where it is low.
-pub fn draw(
+pub(in crate::render) fn draw(
     canvas: &mut dyn Canvas,
     place: Rect,
     on_plate: bool,
-    rows: &[(&'static str, String)],
-    layout: &Layout,
-    theme: &Theme,
+    rows: &[Row],
+    page: &Page,
 ) {
-    let font = layout.font;
+    let (font, theme) = (page.font, page.theme);
     if rows.is_empty() {
     } else if place.h < 2.0 * font.small {
         draw_line(canvas, place, rows, font.small, theme);
@@ -135,20 +145,20 @@ pub fn draw(
         let pad = 0.7 * font.small;
         let (w, h) = (place.w - 2.0 * pad, place.h - pad);
         let inner = Rect::new(place.x + pad, place.y + 0.5 * pad, w, h);
-        draw_list(canvas, inner, rows, font.small, layout.s, theme);
+        draw_list(canvas, inner, rows, font.small, page.px_scale, theme);
     } else {
         let size = if place.w >= 12.4 * font.label { font.label } else { font.small };
-        draw_list(canvas, place, rows, size, layout.s, theme);
+        draw_list(canvas, place, rows, size, page.px_scale, theme);
     }
 }
 
-/// One under the other in type of `size` pixels, the epoch large; `s` pixels a design pixel.
-pub fn draw_list(
+/// One under the other in type of `size` pixels, the epoch large.
+fn draw_list(
     canvas: &mut dyn Canvas,
     place: Rect,
-    rows: &[(&'static str, String)],
+    rows: &[Row],
     size: f32,
-    s: f32,
+    px_scale: f32,
     theme: &Theme,
 ) {
     if rows.is_empty() {
@@ -161,7 +171,7 @@ pub fn draw_list(
     canvas.text(rows[0].0, place.x, y, &name);
     canvas.text(&rows[0].1, place.right(), y, &large);
     y += 0.55 * size;
-    let rule = Stroke::solid(theme.rule, s.max(0.75));
+    let rule = Stroke::solid(theme.rule, px_scale.max(0.75));
     canvas.line(&[(place.x, y), (place.right(), y)], &rule);
     for (label, text) in &rows[1..] {
         y += 1.42 * size;
@@ -171,13 +181,7 @@ pub fn draw_list(
 }
 
 /// In a narrow place: each name over its value, the epoch large.
-fn draw_stack(
-    canvas: &mut dyn Canvas,
-    place: Rect,
-    rows: &[(&'static str, String)],
-    size: f32,
-    theme: &Theme,
-) {
+fn draw_stack(canvas: &mut dyn Canvas, place: Rect, rows: &[Row], size: f32, theme: &Theme) {
     let name = TextStyle::new(0.92 * size, theme.muted);
     let value = TextStyle::new(1.1 * size, theme.text).bold();
     let mut y = place.y + size;
@@ -192,13 +196,7 @@ fn draw_stack(
 
 /// Side by side, the name over the value; the step, the learning rate, then the third give way, and
 /// then whatever stands last.
-fn draw_columns(
-    canvas: &mut dyn Canvas,
-    place: Rect,
-    rows: &[(&'static str, String)],
-    size: f32,
-    theme: &Theme,
-) {
+fn draw_columns(canvas: &mut dyn Canvas, place: Rect, rows: &[Row], size: f32, theme: &Theme) {
     let name = TextStyle::new(0.92 * size, theme.muted);
     let value = TextStyle::new(1.1 * size, theme.text).bold();
     let mut shown: Vec<&(&str, String)> = rows.iter().collect();
@@ -226,13 +224,7 @@ fn draw_columns(
 }
 
 /// In one line, as much as fits.
-fn draw_line(
-    canvas: &mut dyn Canvas,
-    place: Rect,
-    rows: &[(&'static str, String)],
-    size: f32,
-    theme: &Theme,
-) {
+fn draw_line(canvas: &mut dyn Canvas, place: Rect, rows: &[Row], size: f32, theme: &Theme) {
     let style = TextStyle::new(size, theme.text);
     let mut line = String::new();
     // What a reader asks for first.
@@ -265,15 +257,15 @@ mod tests {
         };
         let path = [point(0, 0.0, 2.2961, Some(2.4)), point(1240, 10.0, f64::NAN, None)];
         let values = |epoch| {
-            let rows = rows(&path, epoch, 10.0);
+            let rows = rows(&path, Clock::Epoch, epoch, 10.0);
             rows.into_iter().map(|r| r.1).collect::<Vec<_>>()
         };
         assert_eq!(values(4.5), ["4.50", "0", "0.1", "2.296", "2.400"]);
         assert_eq!(values(10.0), ["10.00", "1,240", "0.1", "diverged", "–"]);
         assert_eq!(values(99.0)[0], "10.00");
-        assert!(rows(&[], 0.0, 1.0).is_empty());
+        assert!(rows(&[], Clock::Epoch, 0.0, 1.0).is_empty());
         // Half-way in steps is half-way in epochs.
-        assert_eq!(rows_at(&path, Clock::Step, 620.0, 1240.0)[0].1, "5.00");
-        assert_eq!(rows_at(&path, Clock::Step, 9999.0, 1240.0)[0].1, "10.00");
+        assert_eq!(rows(&path, Clock::Step, 620.0, 1240.0)[0].1, "5.00");
+        assert_eq!(rows(&path, Clock::Step, 9999.0, 1240.0)[0].1, "10.00");
     }
 }

@@ -16,6 +16,16 @@ pub enum Spacing {
     Linear,
 }
 
+impl Spacing {
+    /// Round numbers from `low` to `high`, at most about `count`.
+    pub(in crate::render) fn ticks(self, [low, high]: [f64; 2], count: usize) -> Vec<f64> {
+        match self {
+            Self::Log => log_ticks(low, high, count),
+            Self::Linear => ticks(low, high, count),
+        }
+    }
+}
+
 /// Contour levels and the range they stand in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LevelScale {
@@ -196,11 +206,30 @@ pub fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
     (first..=last).map(|i| clean(i as f64 * step) + 0.0).collect()
 }
 
+/// The ticks of an axis from `low` to `high` that is `pixels` long, each with its number: one for about
+/// `each` pixels, at least 2 and no more than `most`.
+pub(in crate::render) fn numbered_ticks(
+    [low, high]: [f64; 2],
+    pixels: f32,
+    each: f32,
+    most: usize,
+) -> Vec<(f64, String)> {
+    let count = ((pixels / each) as usize).clamp(2, most);
+    ticks(low, high, count).into_iter().map(|v| (v, significant(v, 6))).collect()
+}
+
 /// The greatest width of the numbers along an axis from `low` to `high`, however many of them (2 to 7)
 /// its length will have room for; `width` measures a text.
 pub fn widest_tick([low, high]: [f64; 2], width: impl Fn(&str) -> f32) -> f32 {
     let numbers = (2..=7).flat_map(|count| ticks(low, high, count));
     numbers.map(|v| width(&significant(v, 6))).fold(0.0, f32::max)
+}
+
+/// Whether a level is 1, 10, 0.1, ...: its contour line is drawn stronger.
+pub(in crate::render) fn is_power_of_ten(level: f64) -> bool {
+    let digits = format!("{level:e}");
+    let round = significant(level, 1) == significant(level, 9);
+    round && (digits.starts_with("1e") || digits.starts_with("-1e"))
 }
 
 /// Powers of ten (and 2 and 5 times them, where there is room) in `low..=high`, at most about

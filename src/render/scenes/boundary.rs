@@ -4,21 +4,17 @@
 use crate::error::{Error, Result};
 use crate::render::canvas::color::Color;
 use crate::render::canvas::theme::Theme;
-use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle, polyline};
-use crate::render::film::show::Show;
+use crate::render::canvas::{Canvas, Cap, Rect, Stroke, TextStyle, polyline};
 use crate::render::map::contour;
 use crate::render::map::field::Field;
 use crate::render::map::panel;
 use crate::render::map::path::{Pen, Track};
-use crate::render::page::colorbar;
-use crate::render::page::layout::{Layout, PanelBox};
-use crate::render::page::scale::LevelScale;
-use crate::render::page::timeline::Timeline;
-use crate::render::page::{Furniture, Page};
-use crate::render::scene::Domain;
-use crate::render::scene::{ContourPanel, Pacing, Strip};
-
 use crate::render::page::axes::{Axes, draw_heading, frame_in, gutters, heading_height};
+use crate::render::page::colorbar::ColorBar;
+use crate::render::page::layout::PanelBox;
+use crate::render::page::scale::LevelScale;
+use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
+use crate::render::scene::{ContourPanel, Domain, Pacing, PathPoint, Strip};
 
 /// What a net answers over a rectangle of inputs.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -65,14 +61,17 @@ pub struct BoundaryFilm {
 }
 
 /// A boundary film made ready.
-pub struct BoundaryShow<'a> {
+pub type BoundaryShow<'a> = Scene<'a, Boundary<'a>>;
+
+/// The inputs with the classes' regions, and the path beside them.
+pub struct Boundary<'a> {
     film: &'a BoundaryFilm,
-    page: Page<'a>,
-    timeline: Timeline,
-    layout: Layout,
+    /// Where the path is shown, over a surface if there is one.
     place: PanelBox,
     domain: Domain,
     scale: LevelScale,
+    /// Without a surface there is none.
+    bar: Option<Rect>,
     track: Track,
     inputs: Rect,
     input_domain: Domain,
@@ -120,28 +119,21 @@ impl<'a> BoundaryShow<'a> {
                     .into(),
             });
         }
-        let furniture = Furniture {
-            title: &film.title,
-            caption: &film.caption,
-            strip: &film.strip,
-            pacing: &film.pacing,
-        };
         let path_times = film.panel.path.iter().map(|p| film.pacing.clock.time(p));
         let times = film.times.iter().copied().chain(path_times);
-        let timeline = Timeline::over(times, &film.pacing, film.hold_secs, frames, f64::from(fps));
-        let span = [timeline.start, timeline.end];
-        let page = Page::new(size, furniture, span, theme);
-        let (font, s) = (page.font, page.s);
-        let roomy = page.rect.h >= 240.0;
+        let (strip, pacing) = (&film.strip, &film.pacing);
+        let spec = PageSpec::film(&film.title, &film.caption, strip, pacing, film.hold_secs);
+        let page = Page::new(spec, times, Screen { theme, size, frames, fps }).with_strip_below();
+        let (font, px_scale) = (page.font, page.px_scale);
         let input_domain = Domain { x: inputs.x, y: inputs.y };
         let has_surface = !film.panel.grid.values.is_empty();
         if has_surface {
             film.panel.grid.check()?;
         }
         let domain = if has_surface { Domain::of(&film.panel) } else { around(&film.panel) };
-        let gap = 30.0 * s;
+        let gap = 30.0 * px_scale;
         let tall = page.body.h > 1.1 * page.body.w;
-        let heading = |p: [&str; 2]| heading_height(&font, !p[0].is_empty(), !p[1].is_empty());
+        let heading = |p: [&str; 2]| heading_height(&font, p.map(|text| !text.is_empty()));
         let head = heading([&inputs.title, &inputs.subtitle])
             .max(heading([&film.panel.title, &film.panel.subtitle]));
         // The key of classes goes below the inputs' frame.
@@ -153,64 +145,46 @@ impl<'a> BoundaryShow<'a> {
         } else {
             // As wide as the inputs are when they are as high as there is room for.
             let above =
-                page.body.h - head - key - gutters(&font, s, input_domain.y, [false; 2], head)[3];
-            let aspect = (inputs.x[1] - inputs.x[0]) / (inputs.y[1] - inputs.y[0]);
-            let w = (above.max(8.0) * aspect as f32 + 0.6 * font.small).min(0.46 * page.body.w);
+                page.body.h - head - key - gutters(&page, input_domain.y, [false; 2], head)[3];
+            let w =
+                (above.max(8.0) * input_domain.aspect() + 0.6 * font.small).min(0.46 * page.body.w);
             let right = Rect { x: page.body.x + w + gap, w: page.body.w - w - gap, ..page.body };
             (Rect { w, ..page.body }, right)
         };
         // No numbers stand beside the inputs.
         let around_inputs = {
-            let [_, top, right, bottom] = gutters(&font, s, input_domain.y, [false; 2], head);
+            let [_, top, right, bottom] = gutters(&page, input_domain.y, [false; 2], head);
             [0.0, top, right, bottom]
         };
         let mut frame_of = frame_in(first, around_inputs, &input_domain, true);
         frame_of.h = (frame_of.h - key).max(8.0).round();
-        let aspect = ((inputs.x[1] - inputs.x[0]) / (inputs.y[1] - inputs.y[0])) as f32;
-        let width = (frame_of.h * aspect).min(frame_of.w).round();
+        let width = (frame_of.h * input_domain.aspect()).min(frame_of.w).round();
         frame_of.x = first.x.round();
         frame_of.w = width;
-        let bar = if has_surface { 16.0 * s + 4.2 * font.small + 16.0 * s } else { 0.0 };
+        let bar =
+            if has_surface { 16.0 * px_scale + 4.2 * font.small + 16.0 * px_scale } else { 0.0 };
         let cell = Rect { w: second.w - bar, ..second };
-        let aspect = (domain.x[1] - domain.x[0]) / (domain.y[1] - domain.y[0]);
-        let equal = (0.45..=2.2).contains(&aspect);
-        let around_plane = gutters(&font, s, domain.y, [roomy; 2], head);
-        let mut frame = frame_in(cell, around_plane, &domain, equal);
+        let equal_scales = (0.45..=2.2).contains(&domain.aspect());
+        let axis_labels = page.axis_labels();
+        let around_plane = gutters(&page, domain.y, [axis_labels; 2], head);
+        let mut frame = frame_in(cell, around_plane, &domain, equal_scales);
         // At the left end, below its heading.
         frame.x = (cell.x + around_plane[0]).round();
         let scale = LevelScale::new(film.panel.grid.values.iter().copied());
-        let layout = Layout {
-            page: page.rect,
-            s,
-            font,
-            margin: page.margin,
-            title_baseline: None,
-            caption_baseline: None,
-            panels: Vec::new(),
-            subtitles: !film.panel.subtitle.is_empty(),
-            axis_labels: roomy,
-            colorbar: has_surface.then(|| {
-                let y = frame.y + 1.6 * font.small;
-                Rect::new(frame.right() + 16.0 * s, y, 16.0 * s, (frame.bottom() - y).max(2.0))
-            }),
-            charts: Vec::new(),
-        };
-        let place = PanelBox { cell, frame, equal_scales: equal, readout: None };
-        let track = Track::with_clock(&film.panel.path, film.pacing.clock, domain, frame, s);
-        Ok(Self {
-            film,
-            page,
-            timeline,
-            layout,
-            place,
-            domain,
-            scale,
-            track,
-            inputs: frame_of,
-            input_domain,
-        })
+        let bar = has_surface.then(|| {
+            let (x, y) = (frame.right() + 16.0 * px_scale, frame.y + 1.6 * font.small);
+            Rect::new(x, y, 16.0 * px_scale, (frame.bottom() - y).max(2.0))
+        });
+        let subtitle = !film.panel.subtitle.is_empty();
+        let place = PanelBox { cell, frame, equal_scales, readout: None, subtitle, axis_labels };
+        let track = Track::new(&film.panel.path, page.clock(), domain, frame, px_scale);
+        let body =
+            Boundary { film, place, domain, scale, bar, track, inputs: frame_of, input_domain };
+        Ok(Self { page, body })
     }
+}
 
+impl Boundary<'_> {
     /// The probabilities at `time`: between two snapshots a blend, which is interpolation.
     fn answers(&self, time: f64) -> Vec<f32> {
         let all = &self.film.inputs.probabilities;
@@ -224,8 +198,8 @@ impl<'a> BoundaryShow<'a> {
     }
 
     /// Regions and boundary in the inputs' frame.
-    fn draw_answers(&self, canvas: &mut dyn Canvas, time: f64) {
-        let theme = self.page.theme();
+    fn draw_answers(&self, page: &Page, canvas: &mut dyn Canvas, time: f64) {
+        let theme = page.theme;
         let inputs = &self.film.inputs;
         let ([nx, ny], classes) = (inputs.size, inputs.class_names.len());
         let answers = self.answers(time);
@@ -274,7 +248,7 @@ impl<'a> BoundaryShow<'a> {
         }
         canvas.image(&rgba, width as u32, height as u32, rect);
         let line =
-            Stroke { cap: Cap::Round, ..Stroke::solid(theme.text, (2.0 * self.page.s).max(1.1)) };
+            Stroke { cap: Cap::Round, ..Stroke::solid(theme.text, (2.0 * page.px_scale).max(1.1)) };
         // With two classes the boundary of one is that of the other.
         for class in 0..if classes == 2 { 1 } else { classes } {
             let margin = |k: usize| {
@@ -294,22 +268,22 @@ impl<'a> BoundaryShow<'a> {
     }
 
     /// The data, a shape for each class so that greys can be told apart.
-    fn draw_points(&self, canvas: &mut dyn Canvas) {
-        let theme = self.page.theme();
+    fn draw_points(&self, page: &Page, canvas: &mut dyn Canvas) {
+        let theme = page.theme;
         // Many points are a texture, few are things: smaller the more there are.
         let count = self.film.inputs.points.len().max(1) as f32;
-        let r = (3.4 * self.page.s * (220.0 / count).sqrt().clamp(0.55, 1.0)).max(1.3);
+        let r = (3.4 * page.px_scale * (220.0 / count).sqrt().clamp(0.55, 1.0)).max(1.3);
         for &(x, y, class) in &self.film.inputs.points {
             let (px, py) = self.input_domain.px_from_plane(self.inputs, x, y);
             if self.inputs.contains(px, py, 0.0) {
-                draw_mark(canvas, px, py, r + 0.9 * self.page.s, class, theme.background);
+                draw_mark(canvas, px, py, r + 0.9 * page.px_scale, class, theme.background);
                 draw_mark(canvas, px, py, r, class, class_ink(theme, class));
             }
         }
     }
 
-    fn draw_key(&self, canvas: &mut dyn Canvas) {
-        let (theme, font) = (self.page.theme(), self.page.font);
+    fn draw_key(&self, page: &Page, canvas: &mut dyn Canvas) {
+        let (theme, font) = (page.theme, page.font);
         let names = &self.film.inputs.class_names;
         let style = TextStyle::new(font.small, theme.text);
         let mut x = self.inputs.x;
@@ -355,7 +329,7 @@ fn draw_mark(canvas: &mut dyn Canvas, x: f32, y: f32, r: f32, class: usize, colo
 
 /// The domain of a path without a surface: its extent with a margin.
 fn around(panel: &ContourPanel) -> Domain {
-    let along = |of: fn(&crate::render::scene::PathPoint) -> f64| {
+    let along = |of: fn(&PathPoint) -> f64| {
         let finite = panel.path.iter().filter(|p| p.x.is_finite() && p.y.is_finite()).map(of);
         let [a, b] =
             finite.fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], v| [a.min(v), b.max(v)]);
@@ -366,92 +340,45 @@ fn around(panel: &ContourPanel) -> Domain {
     Domain { x: [cx - half[0], cx + half[0]], y: [cy - half[1], cy + half[1]] }
 }
 
-impl Show for BoundaryShow<'_> {
-    fn size(&self) -> [u32; 2] {
-        self.page.size()
-    }
-
-    fn frames(&self) -> usize {
-        self.timeline.frames
-    }
-
-    fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
-        let (theme, page, film) = (self.page.theme(), &self.page, self.film);
-        page.draw_static(canvas)?;
+impl Body for Boundary<'_> {
+    fn draw_static(&self, page: &Page, canvas: &mut dyn Canvas) -> Result<()> {
+        let (film, inputs, place) = (self.film, self.inputs, &self.place);
+        let heading = |canvas: &mut dyn Canvas, [title, subtitle]: [&str; 2], x, y, room| {
+            let subtitle = Some(subtitle).filter(|text| !text.is_empty());
+            let at = [x, y - 0.8 * page.font.small, 1.4 * page.font.small];
+            draw_heading(canvas, page, (title, subtitle), at, room, None);
+        };
         let texts = [film.inputs.title.as_str(), film.inputs.subtitle.as_str()];
-        draw_heading(canvas, texts, self.inputs, self.inputs.w, &page.font, theme);
-        self.draw_key(canvas);
-        let frame = self.place.frame;
+        heading(canvas, texts, inputs.x, inputs.y, inputs.w);
+        self.draw_key(page, canvas);
         let texts = [film.panel.title.as_str(), film.panel.subtitle.as_str()];
-        draw_heading(
-            canvas,
-            texts,
-            Rect { x: self.place.cell.x, ..frame },
-            self.place.cell.w,
-            &page.font,
-            theme,
-        );
+        heading(canvas, texts, place.cell.x, place.frame.y, place.cell.w);
         if film.panel.grid.values.is_empty() {
-            let axes = Axes {
-                frame,
-                domain: self.domain,
-                x_label: if self.layout.axis_labels { &film.panel.x_label } else { "" },
-                y_label: if self.layout.axis_labels { &film.panel.y_label } else { "" },
-                font: page.font,
-                s: page.s,
-            };
-            axes.draw_mesh(canvas, theme);
-            axes.draw(canvas, theme);
+            let axes = Axes::of_panel(&film.panel, self.domain, place, page);
+            axes.draw_mesh(canvas);
+            axes.draw(canvas);
         } else {
-            let px = self.track.pixels();
-            // panel::draw puts its y label at the cell's left edge.
-            let around = gutters(&page.font, page.s, self.domain.y, [false, true], 0.0)[0];
-            let cell = Rect { x: frame.x - around, ..self.place.cell };
-            let place = PanelBox { cell, ..self.place };
-            panel::draw(canvas, &film.panel, &place, &self.layout, &self.scale, theme, &px);
-            if let Some(bar) = self.layout.colorbar {
-                colorbar::draw_bands(
-                    canvas,
-                    bar,
-                    &film.value_label,
-                    &self.layout,
-                    &self.scale,
-                    theme,
-                );
-            }
+            panel::draw(canvas, &film.panel, place, page, &self.scale, &self.track.pixels());
+        }
+        if let Some(bar) = self.bar {
+            let colors = ColorBar::bands(&film.value_label, &self.scale, page.theme);
+            colors.draw_beside_panels(canvas, bar, page);
         }
         Ok(())
     }
 
-    fn draw_moving(&self, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
-        let (theme, s) = (self.page.theme(), self.page.s);
-        let time = self.timeline.epoch(frame);
-        self.draw_answers(canvas, time);
-        self.draw_points(canvas);
-        let r = self.inputs;
-        let corners =
-            [(r.x, r.y), (r.right(), r.y), (r.right(), r.bottom()), (r.x, r.bottom()), (r.x, r.y)];
-        canvas.line(&corners, &Stroke::solid(theme.muted, s.max(1.0).round()));
-        let fade = 0.22 * (self.timeline.end - self.timeline.start);
-        let pen = Pen { color: theme.series_color(0), theme, s, fade };
+    fn draw_moving(&self, page: &Page, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
+        let theme = page.theme;
+        let time = page.timeline.epoch(frame);
+        self.draw_answers(page, canvas, time);
+        self.draw_points(page, canvas);
+        let border = Stroke::solid(theme.muted, page.px_scale.max(1.0).round());
+        canvas.line(&self.inputs.outline(), &border);
         canvas.set_clip(Some(self.place.frame));
-        self.track.draw(canvas, time, &pen);
+        self.track.draw(canvas, time, &Pen::new(page, theme.series_color(0)));
         canvas.set_clip(None);
-        let clock = self.film.pacing.clock;
-        if self.timeline.moment(frame).is_none() {
-            let font = self.page.font;
-            let style = TextStyle::new(font.heading, theme.text).bold().align(Align::Right);
-            let decimals = if clock == crate::render::scene::Clock::Step { 0 } else { 2 };
-            let text = format!("{} {time:.decimals$}", clock.unit());
-            let baseline = 0.72 * self.page.margin + 0.82 * font.title;
-            canvas.text(&text, self.page.rect.w - self.page.margin, baseline, &style);
-        }
-        self.page.draw_moving(canvas, &self.timeline, frame);
+        page.draw_time(canvas, frame);
         Ok(())
-    }
-
-    fn theme(&self) -> &Theme {
-        self.page.theme()
     }
 
     fn texts(&self) -> Vec<&str> {
@@ -459,12 +386,6 @@ impl Show for BoundaryShow<'_> {
         let own =
             [&film.value_label, &panel.title, &panel.subtitle, &panel.x_label, &panel.y_label];
         let own = own.into_iter().chain([&inputs.title, &inputs.subtitle]);
-        let furniture = Furniture {
-            title: &film.title,
-            caption: &film.caption,
-            strip: &film.strip,
-            pacing: &film.pacing,
-        };
-        own.chain(&inputs.class_names).map(String::as_str).chain(furniture.texts()).collect()
+        own.chain(&inputs.class_names).map(String::as_str).collect()
     }
 }

@@ -2,23 +2,18 @@
 //! box of its own. With a path it is a film.
 
 use crate::error::{Error, Result};
-use crate::render::canvas::text;
 use crate::render::canvas::theme::{Colormap, Theme};
-use crate::render::canvas::{Canvas, Rect, Stroke, TextStyle};
-use crate::render::film::show::Show;
-use crate::render::map::field::Marks;
+use crate::render::canvas::{Canvas, Rect};
+use crate::render::map::field::{Marks, cell_edges};
 use crate::render::map::panel;
 use crate::render::map::path::{Pen, Track};
-use crate::render::page::chart::{self, Chart, Future};
-use crate::render::page::colorbar::BarPoints;
-use crate::render::page::layout::{Contents, Layout};
-use crate::render::page::masthead::Masthead;
+use crate::render::page::axes::Axes;
+use crate::render::page::colorbar::{ColorBar, Colors, Lines};
+use crate::render::page::layout::{Contents, Layout, ems};
 use crate::render::page::readout;
-use crate::render::page::scale::{log_ticks, significant, ticks, widest_tick};
-use crate::render::page::timeline::Timeline;
-use crate::render::page::{self, Furniture};
-use crate::render::scene::Domain;
-use crate::render::scene::{ContourPanel, Grid, Pacing, PathPoint, Strip};
+use crate::render::page::scale::{log_ticks, significant, ticks};
+use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
+use crate::render::scene::{ContourPanel, Domain, Grid, Pacing, PathPoint, Strip};
 
 /// From values to colours.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -141,18 +136,17 @@ impl ColorScale {
 }
 
 /// A heat map made ready.
-pub struct HeatmapShow<'a> {
+pub type HeatmapShow<'a> = Scene<'a, HeatCells<'a>>;
+
+/// The cells of a heat map and the path over them.
+pub struct HeatCells<'a> {
     map: &'a Heatmap,
-    theme: &'a Theme,
     layout: Layout,
-    masthead: Masthead<'a>,
-    /// Titles, axes and path; the values are the map's.
+    /// Titles, axes and path.
     panel: ContourPanel,
-    timeline: Timeline,
     scale: ColorScale,
     domain: Domain,
     track: Track,
-    charts: Vec<Chart<'a>>,
 }
 
 impl<'a> HeatmapShow<'a> {
@@ -176,41 +170,34 @@ impl<'a> HeatmapShow<'a> {
             y_label: map.y_label.clone(),
             ..ContourPanel::default()
         };
-        let clock = map.pacing.clock;
-        let times = map.path.iter().map(|p| clock.time(p));
-        let timeline = Timeline::over(times, &map.pacing, map.hold_secs, frames, f64::from(fps));
         let mut scale = ColorScale::new(&map.grid.values, map.scaling, map.range, theme);
         if map.rises && map.scaling != Scaling::Diverging {
             scale.map = scale.map.reversed();
         }
         let domain = Domain::of(&panel);
-        let ems = |text: &str| text::width(text, 1.0, text::Weight::Regular);
         let numbers = scale.ticks(8).into_iter().map(|v| ems(&significant(v, 4)));
         let contents = Contents {
-            title: !map.title.is_empty(),
-            caption: !map.caption.is_empty(),
-            headings: !map.heading.is_empty(),
-            subtitles: !map.subtitle.is_empty(),
+            panels: std::slice::from_ref(&panel),
             domains: &[domain],
-            charts: chart::quantities(&map.strip.series).len(),
             // The mark beside the bar takes as much as two letters; its title as a rule is wider.
-            colorbar_label_ems: numbers.fold(2.0, f32::max).max(ems(&map.value_label) - 2.0) + 0.5,
-            tick_label_ems: widest_tick(domain.y, ems).max(1.5),
+            bar_label_ems: numbers.fold(2.0, f32::max).max(ems(&map.value_label) - 2.0) + 0.5,
         };
-        let (masthead, layout, ()) =
-            Masthead::above(&map.title, &map.caption, size, theme, |[width, height]| {
-                (Layout::scaled(width, height, theme.scale, &contents), ())
-            });
+        let clock = map.pacing.clock;
+        let spec = PageSpec::film(&map.title, &map.caption, &map.strip, &map.pacing, map.hold_secs);
+        let times = map.path.iter().map(|p| clock.time(p));
+        let screen = Screen { theme, size, frames, fps };
+        let lay_out = |page: &Page| Layout::panels(page, &contents);
+        let (page, layout) = Page::laid_out(spec, times, screen, 7.0, lay_out);
         let frame = layout.panels[0].frame;
-        let track = Track::with_clock(&map.path, clock, domain, frame, layout.s);
-        let span = [timeline.start, timeline.end];
-        let charts = chart::at_places(&map.strip.series, &layout, clock.unit(), span, &[]);
-        Ok(Self { map, theme, layout, masthead, panel, timeline, scale, domain, track, charts })
+        let track = Track::new(&map.path, clock, domain, frame, page.px_scale);
+        Ok(Self { page, body: HeatCells { map, layout, panel, scale, domain, track } })
     }
+}
 
+impl HeatCells<'_> {
     fn draw_cells(&self, canvas: &mut dyn Canvas) {
         let grid = &self.map.grid;
-        let (xs, ys) = (edges(&grid.xs, self.domain.x), edges(&grid.ys, self.domain.y));
+        let (xs, ys) = (cell_edges(&grid.xs, self.domain.x), cell_edges(&grid.ys, self.domain.y));
         let px: Vec<f32> = xs.iter().map(|&x| self.px(x, self.domain.y[0]).0.round()).collect();
         let py: Vec<f32> = ys.iter().map(|&y| self.px(self.domain.x[0], y).1.round()).collect();
         let nx = grid.xs.len();
@@ -239,114 +226,55 @@ impl<'a> HeatmapShow<'a> {
         self.domain.px_from_plane(self.layout.panels[0].frame, x, y)
     }
 
-    fn draw_bar(&self, canvas: &mut dyn Canvas, bar: Rect) {
-        let (theme, font, s) = (self.theme, self.layout.font, self.layout.s);
-        // Lower than a bar of bands: there is a number at its very top.
-        let bar = Rect { y: bar.y + 0.5 * font.small, h: bar.h - 0.5 * font.small, ..bar };
-        let point = 0.8 * bar.w;
-        let top = bar.y + if self.scale.clipped[1] { point } else { 0.0 };
-        let bottom = bar.bottom() - if self.scale.clipped[0] { point } else { 0.0 };
-        let steps = ((bottom - top).round() as usize).clamp(2, 512);
-        let y_of = |share: f64| bottom - share as f32 * (bottom - top);
-        for i in 0..steps {
-            let (a, b) = (i as f64 / steps as f64, (i + 1) as f64 / steps as f64);
-            let color = self.scale.map.at(0.5 * (a + b));
-            let (y0, y1) = (y_of(b).floor(), y_of(a).ceil());
-            canvas.rect(Rect::new(bar.x, y0, bar.w, y1 - y0), color);
+    fn color_bar(&self, bar: Rect, page: &Page) -> ColorBar<'_> {
+        let count = ((bar.h / (2.2 * page.font.small)) as usize).clamp(2, 8);
+        let numbers = self.scale.ticks(count).into_iter();
+        let end = |k: usize| self.scale.clipped[k].then(|| self.scale.map.at(k as f64));
+        ColorBar {
+            title: &self.map.value_label,
+            colors: Colors::Ramp(Box::new(|place| self.scale.map.at(place))),
+            numbers: numbers.map(|v| (self.scale.share(v), significant(v, 4))).collect(),
+            lines: Lines::Beside,
+            points: [end(0), end(1)],
+            hatched: false,
         }
-        let points =
-            BarPoints { bar, top, bottom, low: self.scale.clipped[0], high: self.scale.clipped[1] };
-        for (high, share) in [(true, 1.0), (false, 0.0)] {
-            if let Some(path) = points.point(high) {
-                canvas.fill(&path, self.scale.map.at(share), false);
-            }
-        }
-        points.draw_outline(canvas, s, theme);
-        let style = TextStyle::new(font.small, theme.muted);
-        let tick = Stroke::solid(theme.muted, s.max(0.75));
-        for value in self.scale.ticks(((bar.h / (2.2 * font.small)) as usize).clamp(2, 8)) {
-            let y = y_of(self.scale.share(value));
-            canvas.line(&[(bar.right(), y), (bar.right() + 4.0 * s, y)], &tick);
-            let baseline = y + 0.5 * crate::render::canvas::text::CAP_HEIGHT * font.small;
-            canvas.text(&significant(value, 4), bar.right() + 8.0 * s, baseline, &style);
-        }
-        let title = TextStyle::new(font.small, theme.text);
-        let page = self.layout.page.w;
-        if page < 360.0 {
-            return; // no room beside the panel's own title
-        }
-        let room = page - 4.0 * s - bar.x;
-        let text = title.fit(&self.map.value_label, room);
-        canvas.text(&text, bar.x, bar.y - 1.1 * font.small, &title);
     }
 }
 
-/// The `n + 1` edges of the cells around `n` samples: half-way between, and the domain's ends.
-fn edges(samples: &[f64], [low, high]: [f64; 2]) -> Vec<f64> {
-    let middles = samples.windows(2).map(|w| 0.5 * w[0] + 0.5 * w[1]);
-    std::iter::once(low).chain(middles).chain([high]).collect()
-}
-
-impl Show for HeatmapShow<'_> {
-    fn size(&self) -> [u32; 2] {
-        [self.layout.page.w as u32, self.layout.page.h as u32]
-    }
-
-    fn frames(&self) -> usize {
-        self.timeline.frames
-    }
-
-    fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
-        let (theme, layout, map) = (self.theme, &self.layout, self.map);
-        let place = &layout.panels[0];
-        self.masthead.draw(canvas, layout, theme);
-        panel::draw_heading(canvas, &self.panel, place, layout, theme, None);
+impl Body for HeatCells<'_> {
+    fn draw_static(&self, page: &Page, canvas: &mut dyn Canvas) -> Result<()> {
+        let (place, grid) = (&self.layout.panels[0], &self.map.grid);
+        panel::draw_heading(canvas, &self.panel, place, page, None);
         self.draw_cells(canvas);
-        let marks = Marks::of(&map.grid, self.domain, place.frame);
-        panel::draw_marks(canvas, &marks, layout.s, theme);
-        if map.grid.values.iter().all(|v| !v.is_finite()) {
-            let size = layout.font.label;
-            panel::draw_notice(canvas, place.frame, "no finite value", layout.s, size, theme);
+        panel::draw_marks(canvas, &Marks::of(grid, self.domain, place.frame), page);
+        if grid.values.iter().all(|v| !v.is_finite()) {
+            panel::draw_notice(canvas, place.frame, "no finite value", page);
         }
-        panel::draw_axes(canvas, &self.panel, place, layout, theme);
-        if let Some(bar) = layout.colorbar {
-            self.draw_bar(canvas, bar);
+        Axes::of_panel(&self.panel, self.domain, place, page).draw(canvas);
+        if let Some(bar) = self.layout.colorbar {
+            self.color_bar(bar, page).draw_beside_panels(canvas, bar, page);
         }
-        self.charts.iter().try_for_each(|chart| chart.draw_static(canvas, theme, Future::Faint))
-    }
-
-    fn draw_moving(&self, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
-        let (theme, layout) = (self.theme, &self.layout);
-        let place = &layout.panels[0];
-        let time = self.timeline.epoch(frame);
-        let span = self.timeline.end - self.timeline.start;
-        // On a map of two colours the path has neither.
-        let two = self.map.scaling == Scaling::Diverging;
-        let color = if two { theme.text } else { theme.series_color(0) };
-        let pen = Pen { color, theme, s: layout.s, fade: 0.22 * span };
-        let pacing = &self.map.pacing;
-        let rows = readout::rows_at(&self.map.path, pacing.clock, time, span);
-        if let Some((rect, on_plate)) = readout::place(place, layout, &self.track.pixels()) {
-            readout::draw(canvas, rect, on_plate, &rows, layout, theme);
-        }
-        canvas.set_clip(Some(place.frame));
-        self.track.draw(canvas, time, &pen);
-        canvas.set_clip(None);
-        let title = &self.map.title;
-        page::draw_over(canvas, layout, &self.charts, title, pacing, &self.timeline, frame, theme);
         Ok(())
     }
 
-    fn theme(&self) -> &Theme {
-        self.theme
+    fn draw_moving(&self, page: &Page, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
+        let (theme, place) = (page.theme, &self.layout.panels[0]);
+        let time = page.timeline.epoch(frame);
+        let rows = readout::rows(&self.map.path, page.clock(), time, page.span());
+        readout::draw_at(canvas, place, page, &self.track.pixels(), &rows);
+        // On a map of two colours the path has neither.
+        let two = self.map.scaling == Scaling::Diverging;
+        let color = if two { theme.text } else { theme.series_color(0) };
+        canvas.set_clip(Some(place.frame));
+        self.track.draw(canvas, time, &Pen::new(page, color));
+        canvas.set_clip(None);
+        Ok(())
     }
 
     fn texts(&self) -> Vec<&str> {
         let m = self.map;
         let own = [&m.heading, &m.subtitle, &m.value_label, &m.x_label, &m.y_label];
-        let furniture =
-            Furniture { title: &m.title, caption: &m.caption, strip: &m.strip, pacing: &m.pacing };
-        own.into_iter().map(String::as_str).chain(furniture.texts()).collect()
+        own.into_iter().map(String::as_str).collect()
     }
 }
 

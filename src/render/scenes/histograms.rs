@@ -8,11 +8,10 @@ use tiny_skia::PathBuilder;
 use crate::error::{Error, Result};
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
-use crate::render::film::show::Show;
+use crate::render::page::layout::grid;
 use crate::render::page::scale::{fixed, number, significant, thousands};
-use crate::render::page::timeline::Timeline;
-use crate::render::page::{Furniture, Page};
-use crate::render::scene::{Clock, Pacing, PathPoint, Strip};
+use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
+use crate::render::scene::{Pacing, PathPoint, Strip};
 
 /// The weights of one layer (or of all) at every snapshot.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -84,10 +83,11 @@ impl LayerHistogram {
 }
 
 /// A histogram film made ready.
-pub struct HistogramShow<'a> {
+pub type HistogramShow<'a> = Scene<'a, Histograms<'a>>;
+
+/// The plots of a histogram film.
+pub struct Histograms<'a> {
     film: &'a HistogramFilm,
-    page: Page<'a>,
-    timeline: Timeline,
     /// Times of the snapshots in the clock's unit.
     times: Vec<f64>,
     plots: Vec<Plot>,
@@ -124,46 +124,29 @@ impl<'a> HistogramShow<'a> {
                     .into(),
             });
         }
-        let furniture = Furniture {
-            title: &film.title,
-            caption: &film.caption,
-            strip: &film.strip,
-            pacing: &film.pacing,
-        };
-        let times: Vec<f64> = film.snapshots.iter().map(|p| film.pacing.clock.time(p)).collect();
-        let timeline = Timeline::over(
-            times.iter().copied(),
-            &film.pacing,
-            film.hold_secs,
-            frames,
-            f64::from(fps),
-        );
-        let span = [timeline.start, timeline.end];
-        let page = Page::new(size, furniture, span, theme);
-        let count = film.layers.len();
-        let body = page.body;
-        let font = page.font;
+        let clock = film.pacing.clock;
+        let spec =
+            PageSpec::film(&film.title, &film.caption, &film.strip, &film.pacing, film.hold_secs);
+        let times: Vec<f64> = film.snapshots.iter().map(|p| clock.time(p)).collect();
+        let screen = Screen { theme, size, frames, fps };
+        let page = Page::new(spec, times.iter().copied(), screen).with_strip_below();
+        let (count, body, font) = (film.layers.len(), page.body, page.font);
         let columns = (1..=count)
             .min_by(|&a, &b| misfit(a, count, body).total_cmp(&misfit(b, count, body)))
             .unwrap_or(1);
-        let rows = count.div_ceil(columns);
-        let gap = 22.0 * page.s;
-        let cell_w = (body.w - gap * (columns - 1) as f32) / columns as f32;
-        let cell_h = body.h / rows as f32;
         let (head, foot) = (2.9 * font.small, 1.9 * font.small);
-        let plots = film.layers.iter().enumerate().map(|(k, layer)| {
-            let rect = Rect::new(
-                (body.x + (k % columns) as f32 * (cell_w + gap)).round(),
-                (body.y + (k / columns) as f32 * cell_h + head).round(),
-                cell_w.round(),
-                (cell_h - head - foot).max(4.0).round(),
-            );
+        let cells = grid(body, count, columns, 22.0 * page.px_scale);
+        let plot = |(layer, cell): (&LayerHistogram, Rect)| {
+            let (x, y) = (cell.x.round(), (cell.y + head).round());
+            let rect = Rect::new(x, y, cell.w.round(), (cell.h - head - foot).max(4.0).round());
             Plot { rect, highest: highest(layer) }
-        });
-        let plots = plots.collect();
-        Ok(Self { film, page, timeline, times, plots })
+        };
+        let plots = film.layers.iter().zip(cells).map(plot).collect();
+        Ok(Self { page, body: Histograms { film, times, plots } })
     }
+}
 
+impl Histograms<'_> {
     /// The snapshots before and after `time`, and how far it is from the one to the other.
     fn between(&self, time: f64) -> (usize, usize, f32) {
         let after = self.times.partition_point(|&t| t <= time);
@@ -217,19 +200,9 @@ fn steps(row: &[f32], rect: Rect, highest: f32) -> Vec<(f32, f32)> {
     points
 }
 
-impl Show for HistogramShow<'_> {
-    fn size(&self) -> [u32; 2] {
-        self.page.size()
-    }
-
-    fn frames(&self) -> usize {
-        self.timeline.frames
-    }
-
-    fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
-        let (theme, page) = (self.page.theme(), &self.page);
-        page.draw_static(canvas)?;
-        let (font, s) = (page.font, page.s);
+impl Body for Histograms<'_> {
+    fn draw_static(&self, page: &Page, canvas: &mut dyn Canvas) -> Result<()> {
+        let (theme, font, px_scale) = (page.theme, page.font, page.px_scale);
         let muted = TextStyle::new(font.small, theme.muted);
         for (layer, plot) in self.film.layers.iter().zip(&self.plots) {
             let r = plot.rect;
@@ -241,10 +214,10 @@ impl Show for HistogramShow<'_> {
             if muted.width(&count) + muted.width("  σ 0.0000") <= r.w {
                 canvas.text(&count, r.x, r.y - 0.5 * font.small, &muted);
             }
-            let base = Stroke::solid(theme.muted, s.max(0.75));
+            let base = Stroke::solid(theme.muted, px_scale.max(0.75));
             canvas.line(&[(r.x, r.bottom()), (r.right(), r.bottom())], &base);
             let middle = r.x + 0.5 * r.w;
-            let rule = Stroke::solid(theme.rule, s.max(0.75));
+            let rule = Stroke::solid(theme.rule, px_scale.max(0.75));
             canvas.line(&[(middle, r.y), (middle, r.bottom())], &rule);
             let y = r.bottom() + 1.25 * font.small;
             let reach = significant(layer.reach, 2);
@@ -255,10 +228,9 @@ impl Show for HistogramShow<'_> {
         Ok(())
     }
 
-    fn draw_moving(&self, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
-        let (theme, page) = (self.page.theme(), &self.page);
-        let (font, s) = (page.font, page.s);
-        let time = self.timeline.epoch(frame);
+    fn draw_moving(&self, page: &Page, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
+        let (theme, font, px_scale) = (page.theme, page.font, page.px_scale);
+        let time = page.timeline.epoch(frame);
         let (before, after, share) = self.between(time);
         for (layer, plot) in self.film.layers.iter().zip(&self.plots) {
             let r = plot.rect;
@@ -273,14 +245,15 @@ impl Show for HistogramShow<'_> {
                 canvas.fill(&path, theme.background.mix(theme.series_color(0), 0.72), false);
             }
             let initial = steps(&layer.shares[0], r, plot.highest);
-            canvas.line(&initial, &Stroke::solid(theme.text.alpha(0.75), (1.3 * s).max(0.8)));
+            canvas
+                .line(&initial, &Stroke::solid(theme.text.alpha(0.75), (1.3 * px_scale).max(0.8)));
             // Bars that are cut have a break at their top.
             let width = r.w / row.len() as f32;
             for (i, _) in row.iter().enumerate().filter(|(_, v)| **v > plot.highest * 1.0001) {
                 let x = r.x + (i as f32 + 0.5) * width;
-                let notch = Stroke::solid(theme.background, (2.0 * s).max(1.2));
-                let (dx, y) = ((0.5 * width).max(4.0 * s), r.y + 5.0 * s);
-                canvas.line(&[(x - dx, y + 3.0 * s), (x + dx, y - 3.0 * s)], &notch);
+                let notch = Stroke::solid(theme.background, (2.0 * px_scale).max(1.2));
+                let (dx, y) = ((0.5 * width).max(4.0 * px_scale), r.y + 5.0 * px_scale);
+                canvas.line(&[(x - dx, y + 3.0 * px_scale), (x + dx, y - 3.0 * px_scale)], &notch);
             }
             // Of the last snapshot passed: a number is never interpolated.
             let passed = if share >= 1.0 { after } else { before };
@@ -288,34 +261,12 @@ impl Show for HistogramShow<'_> {
             let style = TextStyle::new(font.small, theme.text).align(Align::Right);
             canvas.text(&text, r.right(), r.y - 0.5 * font.small, &style);
         }
-        let unit = self.film.pacing.clock;
-        let epoch = if unit == Clock::Step {
-            format!("step {}", thousands(&format!("{time:.0}")))
-        } else {
-            format!("epoch {time:.2}")
-        };
-        let style = TextStyle::new(font.heading, theme.text).bold().align(Align::Right);
-        if self.timeline.moment(frame).is_none() {
-            let baseline = 0.72 * page.margin + 0.82 * font.title;
-            canvas.text(&epoch, page.rect.w - page.margin, baseline, &style);
-        }
-        page.draw_moving(canvas, &self.timeline, frame);
+        page.draw_time(canvas, frame);
         Ok(())
     }
 
-    fn theme(&self) -> &Theme {
-        self.page.theme()
-    }
-
     fn texts(&self) -> Vec<&str> {
-        let film = self.film;
-        let furniture = Furniture {
-            title: &film.title,
-            caption: &film.caption,
-            strip: &film.strip,
-            pacing: &film.pacing,
-        };
-        film.layers.iter().map(|l| l.name.as_str()).chain(furniture.texts()).collect()
+        self.film.layers.iter().map(|l| l.name.as_str()).collect()
     }
 }
 

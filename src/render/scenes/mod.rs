@@ -11,9 +11,8 @@ pub mod race;
 pub mod shadow;
 pub mod spectrum;
 pub mod stack;
-pub mod still;
 pub mod surface;
-pub mod twin;
+mod twin;
 
 #[cfg(test)]
 mod tests;

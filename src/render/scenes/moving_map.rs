@@ -3,83 +3,69 @@
 
 use crate::error::Result;
 use crate::render::canvas::Canvas;
-use crate::render::canvas::text;
 use crate::render::canvas::theme::Theme;
-use crate::render::film::show::Show;
 use crate::render::map::panel;
 use crate::render::map::path::{Pen, Track};
-use crate::render::page::chart::{self, Chart};
-use crate::render::page::colorbar;
-use crate::render::page::layout::{Contents, Layout};
-use crate::render::page::masthead::Masthead;
-use crate::render::page::scale::{LevelScale, Spacing, widest_tick};
-use crate::render::scene::ContourPanel;
-use crate::render::scene::Domain;
-use crate::render::scenes::stack::{BOARD_LINES, Pace, draw_board};
-pub use crate::render::scenes::stack::{Ball, Moving, MovingLayer, Position};
+use crate::render::page::axes::Axes;
+use crate::render::page::colorbar::ColorBar;
+use crate::render::page::layout::{Contents, Layout, widest_ems};
+use crate::render::page::scale::{LevelScale, Spacing};
+use crate::render::page::{Body, Page, Scene, Screen};
+use crate::render::scene::{Clock, ContourPanel, Domain};
+use crate::render::scenes::stack::{BOARD_LINES, Position, draw_board};
+pub use crate::render::scenes::stack::{Marker, Moving, MovingLayer};
 
-/// A moving surface made ready: laid out, scaled. Draws any frame on any canvas.
-pub struct MovingFilm<'a> {
+/// A moving surface as a map, made ready.
+pub type MovingFilm<'a> = Scene<'a, MovingMap<'a>>;
+
+/// The map of a moving surface.
+pub struct MovingMap<'a> {
     moving: &'a Moving,
-    theme: &'a Theme,
     layout: Layout,
-    masthead: Masthead<'a>,
     scale: LevelScale,
     track: Track,
-    charts: Vec<Chart<'a>>,
-    pace: Pace,
 }
 
 impl<'a> MovingFilm<'a> {
-    /// Makes `moving` ready for a picture of `size` in `frames` frames at `fps`.
+    /// Makes `moving` ready for a picture of `size` pixels in `frames` frames at `fps`.
     ///
-    /// Errors: [`Error::Render`] without a layer, for layers of different sizes, and for a grid that
-    /// cannot be drawn.
+    /// Errors: [`crate::Error::Render`] without a layer, for layers of different sizes, and for a grid
+    /// that cannot be drawn.
     pub fn new(
         moving: &'a Moving,
         theme: &'a Theme,
-        [width, height]: [u32; 2],
+        size: [u32; 2],
         frames: usize,
         fps: u32,
     ) -> Result<Self> {
         moving.check()?;
         let scale = LevelScale::new(moving.values());
         let domain = Domain::of(&moving.panel);
-        let quantities = chart::quantities(&moving.strip.series);
-        let ems = |text: &str| text::width(text, 1.0, text::Weight::Regular);
         let contents = Contents {
-            title: !moving.title.is_empty(),
-            caption: !moving.caption.is_empty(),
-            headings: !moving.panel.title.is_empty(),
-            subtitles: !moving.panel.subtitle.is_empty(),
+            panels: std::slice::from_ref(&moving.panel),
             domains: &[domain],
-            charts: quantities.len(),
-            colorbar_label_ems: scale.labels().iter().map(|l| ems(l)).fold(2.0, f32::max),
-            tick_label_ems: widest_tick(domain.y, ems).max(1.5),
+            bar_label_ems: widest_ems(&scale.labels()),
         };
-        let size = [width, height];
-        let (masthead, mut layout, board) =
-            Masthead::above(&moving.title, &moving.caption, size, theme, |[width, height]| {
-                Layout::with_board(width, height, theme.scale, &contents, [20.0, BOARD_LINES])
+        let screen = Screen { theme, size, frames, fps };
+        let (page, layout) =
+            Page::laid_out(moving.page_spec(), moving.times(), screen, 0.0, |page| {
+                Layout::with_board(page, &contents, [20.0, BOARD_LINES])
             });
-        layout.panels[0].readout = Some(board);
-        let track = Track::new(&moving.panel.path, domain, layout.panels[0].frame, layout.s);
-        let (charts, pace) = (moving.charts(&layout), Pace::new(moving, frames, fps));
-        Ok(Self { moving, theme, layout, masthead, scale, track, charts, pace })
+        let frame = layout.panels[0].frame;
+        let track = Track::new(&moving.panel.path, Clock::Epoch, domain, frame, page.px_scale);
+        Ok(Self { page, body: MovingMap { moving, layout, scale, track } })
     }
+}
 
+impl MovingMap<'_> {
     /// The panel with the values of a position; interpolated in the units of the scale.
     fn panel(&self, at: Position) -> ContourPanel {
-        let mut panel = ContourPanel { path: Vec::new(), ..self.moving.panel.clone() };
-        let values = &self.moving.layers[at.layer].values;
-        panel.grid.interpolated = None;
-        panel.grid.values = match at.share {
-            0.0 => values.clone(),
-            share => {
-                let next = &self.moving.layers[at.layer + 1].values;
-                values.iter().zip(next).map(|(&a, &b)| self.between(a, b, share)).collect()
-            }
-        };
+        let mut panel = self.moving.layer_panel(at.layer);
+        if at.share > 0.0 {
+            let next = &self.moving.layers[at.layer + 1].values;
+            let values = panel.grid.values.iter().zip(next);
+            panel.grid.values = values.map(|(&a, &b)| self.between(a, b, at.share)).collect();
+        }
         panel
     }
 
@@ -99,64 +85,41 @@ impl<'a> MovingFilm<'a> {
     }
 }
 
-impl Show for MovingFilm<'_> {
-    fn size(&self) -> [u32; 2] {
-        [self.layout.page.w as u32, self.layout.page.h as u32]
-    }
-
-    fn frames(&self) -> usize {
-        self.pace.frames()
-    }
-
-    fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
-        let (layout, theme, moving) = (&self.layout, self.theme, self.moving);
-        self.masthead.draw(canvas, layout, theme);
-        panel::draw_heading(canvas, &moving.panel, &layout.panels[0], layout, theme, None);
-        panel::draw_axes(canvas, &moving.panel, &layout.panels[0], layout, theme);
-        if let Some(bar) = layout.colorbar {
-            colorbar::draw_bands(canvas, bar, &moving.value_label, layout, &self.scale, theme);
-        }
-        for chart in &self.charts {
-            chart.draw_static(canvas, theme, chart::Future::Faint)?;
+impl Body for MovingMap<'_> {
+    fn draw_static(&self, page: &Page, canvas: &mut dyn Canvas) -> Result<()> {
+        let (place, moving) = (&self.layout.panels[0], self.moving);
+        panel::draw_heading(canvas, &moving.panel, place, page, None);
+        Axes::of_panel(&moving.panel, Domain::of(&moving.panel), place, page).draw(canvas);
+        if let Some(bar) = self.layout.colorbar {
+            let colors = ColorBar::bands(&moving.value_label, &self.scale, page.theme);
+            colors.draw_beside_panels(canvas, bar, page);
         }
         Ok(())
     }
 
-    fn draw_moving(&self, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
-        let (layout, theme) = (&self.layout, self.theme);
-        let place = &layout.panels[0];
-        let at = self.pace.position(frame);
-        let panel = self.panel(at);
-        canvas.set_clip(Some(place.frame));
-        panel::draw_surface(canvas, &panel, place, layout, &self.scale, theme);
+    fn draw_moving(&self, page: &Page, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
+        let at = self.moving.position(&page.timeline, frame);
+        let place = self.layout.panels[0].frame;
+        canvas.set_clip(Some(place));
+        panel::draw_surface(canvas, &self.panel(at), place, page, &self.scale);
         if at.share > 0.0 {
             // As interpolated cells are drawn.
-            canvas.rect(place.frame, theme.background.alpha(0.3 * at.between()));
+            canvas.rect(place, page.theme.background.alpha(0.3 * at.between()));
         }
-        let epoch = match self.moving.ball {
-            Ball::Moves => self.moving.epoch(at),
-            Ball::Stays => self.track.end().unwrap_or(0.0),
-        };
-        let fade = self.track.end().unwrap_or(0.0) * 0.22;
-        let pen = Pen { color: theme.series_color(0), theme, s: layout.s, fade };
-        self.track.draw(canvas, epoch, &pen);
+        let end = self.track.end().unwrap_or(0.0);
+        let pen = Pen { fade: 0.22 * end, ..Pen::new(page, page.theme.series_color(0)) };
+        self.track.draw(canvas, self.moving.path_time(at, end), &pen);
         canvas.set_clip(None);
-        if let Some(board) = place.readout {
-            draw_board(canvas, self.moving, at, board, layout, theme);
-        }
-        for chart in &self.charts {
-            chart.draw_moving(canvas, theme, self.moving.epoch(at));
-        }
-        self.pace.draw_card(canvas, layout, frame, theme);
+        draw_board(canvas, self.moving, at, self.layout.board, page);
         Ok(())
-    }
-
-    fn theme(&self) -> &Theme {
-        self.theme
     }
 
     fn texts(&self) -> Vec<&str> {
         self.moving.texts()
+    }
+
+    fn time(&self, page: &Page, frame: usize) -> f64 {
+        self.moving.epoch(self.moving.position(&page.timeline, frame))
     }
 }
 
@@ -168,8 +131,8 @@ mod tests {
     use crate::render::tests::golden::assert_golden_frame;
     use crate::render::tests::words::assert_legible;
 
-    /// A bowl whose bottom follows the ball, seen at four moments.
-    fn moving(ball: Ball) -> Moving {
+    /// A bowl whose bottom follows the marker, seen at four moments.
+    fn moving(marker: Marker) -> Moving {
         let along = |n: usize, reach: f64| -> Vec<f64> {
             (0..n).map(|i| reach * (2.0 * i as f64 / (n - 1) as f64 - 1.0)).collect()
         };
@@ -204,7 +167,7 @@ mod tests {
                 ..ContourPanel::default()
             },
             layers,
-            ball,
+            marker,
             strip: Strip {
                 series: vec![Series {
                     name: "train".into(),
@@ -223,22 +186,27 @@ mod tests {
 
     #[test]
     fn frames_of_a_moving_surface_look_as_they_did() {
-        let (moving, theme) = (moving(Ball::Moves), Theme::light());
+        let (moving, theme) = (moving(Marker::Moves), Theme::light());
         let film = MovingFilm::new(&moving, &theme, [800, 450], 60, 30).unwrap();
-        assert!(film.pace.position(27).share > 0.2, "{:?}", film.pace.position(27));
+        assert!(
+            moving.position(&film.page.timeline, 27).share > 0.2,
+            "{:?}",
+            moving.position(&film.page.timeline, 27)
+        );
         assert_golden_frame("moving-between", &film, 27);
         assert_golden_frame("moving-layer", &film, 59);
     }
 
     #[test]
     fn every_layer_is_rested_on_and_shown_as_it_was_evaluated() {
-        let (moving, theme) = (moving(Ball::Moves), Theme::light());
+        let (moving, theme) = (moving(Marker::Moves), Theme::light());
         let film = MovingFilm::new(&moving, &theme, [640, 360], 90, 30).unwrap();
-        let positions: Vec<Position> = (0..90).map(|frame| film.pace.position(frame)).collect();
+        let positions: Vec<Position> =
+            (0..90).map(|frame| moving.position(&film.page.timeline, frame)).collect();
         for layer in 0..4 {
             let rests = positions.iter().filter(|p| **p == Position { layer, share: 0.0 }).count();
             assert!(rests >= 5, "{layer}: {rests}");
-            let panel = film.panel(Position { layer, share: 0.0 });
+            let panel = film.body.panel(Position { layer, share: 0.0 });
             assert_eq!(panel.grid.values, moving.layers[layer].values);
         }
         let way = |p: &Position| p.layer as f64 + p.share;
@@ -249,10 +217,10 @@ mod tests {
     #[test]
     fn the_first_layer_waits_for_the_card() {
         let card = Some(Card { title: "It moves".into(), lines: vec![], secs: 0.5 });
-        let (moving, theme) = (Moving { card, ..moving(Ball::Moves) }, Theme::light());
+        let (moving, theme) = (Moving { card, ..moving(Marker::Moves) }, Theme::light());
         let film = MovingFilm::new(&moving, &theme, [640, 360], 90, 30).unwrap();
         let first = Position { layer: 0, share: 0.0 };
-        assert!((0..15).all(|frame| film.pace.position(frame) == first));
+        assert!((0..15).all(|frame| moving.position(&film.page.timeline, frame) == first));
         let backdrop = show::backdrop(&film).unwrap();
         let frame = |k| show::frame(&film, &backdrop, k).unwrap();
         let bare = Moving { card: None, ..moving.clone() };
@@ -264,12 +232,12 @@ mod tests {
 
     #[test]
     fn between_layers_values_are_interpolated_on_the_scale_and_holes_stay_holes() {
-        let (mut moving, theme) = (moving(Ball::Moves), Theme::light());
+        let (mut moving, theme) = (moving(Marker::Moves), Theme::light());
         (moving.layers[0].values[0], moving.layers[1].values[0]) = (0.1, 10.0);
         moving.layers[0].values[1] = f64::NAN;
         moving.layers[1].values[2] = f64::INFINITY;
         let film = MovingFilm::new(&moving, &theme, [640, 360], 90, 30).unwrap();
-        let values = |share| film.panel(Position { layer: 0, share }).grid.values;
+        let values = |share| film.body.panel(Position { layer: 0, share }).grid.values;
         // Half way in the logarithm, which is what the colours show.
         assert!((values(0.5)[0] - 1.0).abs() < 1e-12);
         assert!(values(0.5)[1].is_nan() && values(0.9)[1].is_nan());
@@ -278,14 +246,14 @@ mod tests {
 
     #[test]
     fn small_and_strange_moving_surfaces_are_drawn() {
-        let mut cases = vec![moving(Ball::Stays)];
-        let mut single = moving(Ball::Moves);
+        let mut cases = vec![moving(Marker::Stays)];
+        let mut single = moving(Marker::Moves);
         single.layers.truncate(1);
         cases.push(single);
-        let mut holes = moving(Ball::Moves);
+        let mut holes = moving(Marker::Moves);
         holes.layers[1].values.iter_mut().for_each(|v| *v = f64::NAN);
         cases.push(holes);
-        let mut nothing = moving(Ball::Moves);
+        let mut nothing = moving(Marker::Moves);
         nothing.layers.iter_mut().for_each(|l| l.values.iter_mut().for_each(|v| *v = f64::NAN));
         nothing.panel.path.clear();
         nothing.strip.series.clear();
@@ -301,16 +269,16 @@ mod tests {
             }
         }
         let theme = Theme::light();
-        let none = Moving { layers: vec![], ..moving(Ball::Moves) };
+        let none = Moving { layers: vec![], ..moving(Marker::Moves) };
         assert!(MovingFilm::new(&none, &theme, [640, 360], 9, 30).is_err());
-        let mut short = moving(Ball::Moves);
+        let mut short = moving(Marker::Moves);
         short.layers[2].values.pop();
         assert!(MovingFilm::new(&short, &theme, [640, 360], 9, 30).is_err());
     }
 
     #[test]
     fn words_can_be_read_at_every_size() {
-        let moving: &'static Moving = Box::leak(Box::new(moving(Ball::Moves)));
+        let moving: &'static Moving = Box::leak(Box::new(moving(Marker::Moves)));
         assert_legible("a moving surface", &|size, scale| {
             let theme: &'static Theme = Box::leak(Box::new(Theme { scale, ..Theme::light() }));
             Box::new(MovingFilm::new(moving, theme, size, 40, 20).unwrap())

@@ -3,37 +3,29 @@
 //!
 //! The film rests on every layer as it was evaluated. On the way to the next, each place moves evenly
 //! on the scale, and the sheet shows that nobody evaluated it: it pales as interpolated cells do,
-//! its contour lines fade and it loses its gloss. Path and ball lie on the surface of the moment.
+//! its contour lines fade and it loses its gloss. Path and marker lie on the surface of the moment.
 
 use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Canvas, Rect, TextStyle};
-use crate::render::film::show::Show;
 use crate::render::map::panel;
-use crate::render::page::chart::{self, Chart};
-use crate::render::page::colorbar;
-use crate::render::page::layout::Layout;
-use crate::render::page::masthead::Masthead;
-use crate::render::page::place::arrange;
+use crate::render::page::layout::{Contents, Layout, widest_ems};
+use crate::render::page::readout::Row;
 use crate::render::page::scale::LevelScale;
-use crate::render::scene::{Clock, ContourPanel, Film};
-use crate::render::scenes::stack::{BOARD_LINES, Ball, Moving, Pace, Position, draw_board};
-use crate::render::scenes::surface::SurfaceLook;
-use crate::render::surface3d::axes::Axes;
+use crate::render::page::{Body, Page, Scene, Screen};
+use crate::render::scene::Clock;
+use crate::render::scenes::stack::{BOARD_LINES, Moving, Position, draw_board};
+use crate::render::scenes::surface::{SurfaceView, axes, draw_bar};
 use crate::render::surface3d::flight::Flight;
 use crate::render::surface3d::framing;
 use crate::render::surface3d::heightfield::{HeightField, Marks};
 use crate::render::surface3d::horizon::Horizon;
-use crate::render::surface3d::paint::Paint;
-use crate::render::surface3d::paint::surface_color;
 use crate::render::surface3d::scale;
-use crate::render::surface3d::stand::{
-    Ground, Stand, Studio, When, box_width, focus, nodes, passes,
-};
 use crate::render::surface3d::trail::{Trail, materials};
-use crate::render::surface3d::vantage;
+use crate::render::surface3d::viewpoint;
+use crate::render::surface3d::window::{FrameSurface, FrameTime, Renderer, Window, nodes};
 
 /// Nodes of the height fields that camera and lens are planned with.
 const PLAN: usize = 200;
@@ -45,20 +37,19 @@ struct Sheet {
     horizon: Horizon,
 }
 
-/// A moving surface in space, made ready. Draws any frame on any canvas.
-pub struct MovingSurface<'a> {
+/// A moving surface in space, made ready.
+pub type MovingSurface<'a> = Scene<'a, MovingSpace<'a>>;
+
+/// A moving surface in its window.
+pub struct MovingSpace<'a> {
     moving: &'a Moving,
-    theme: &'a Theme,
     layout: Layout,
-    masthead: Masthead<'a>,
     scale: LevelScale,
-    studio: Studio<'a>,
-    stand: Stand,
+    renderer: Renderer<'a>,
+    window: Window,
     /// The first layer; all have its box.
     base: HeightField,
     sheets: Vec<Sheet>,
-    charts: Vec<Chart<'a>>,
-    pace: Pace,
     /// The path's end.
     end: f64,
 }
@@ -69,7 +60,7 @@ impl<'a> MovingSurface<'a> {
     /// Errors: those of [`Moving::check`], [`crate::Error::BadValue`] on a look out of range.
     pub fn new(
         moving: &'a Moving,
-        look: &SurfaceLook,
+        look: &SurfaceView,
         theme: &'a Theme,
         size: [u32; 2],
         frames: usize,
@@ -79,20 +70,23 @@ impl<'a> MovingSurface<'a> {
         look.check()?;
         let values: Vec<f64> = moving.values().collect();
         let scale = scale::scale(&values, look.heights, look.clip)?;
-        let pace = Pace::new(moving, frames, fps);
-        let count = chart::quantities(&moving.strip.series).len();
-        let page = page(moving);
-        let (masthead, layout, ()) =
-            Masthead::above(&moving.title, &moving.caption, size, theme, |size| {
-                (arrange(&page, &scale, size, theme.scale, count, BOARD_LINES), ())
+        let panel = moving.layer_panel(0);
+        let contents = Contents {
+            panels: std::slice::from_ref(&panel),
+            // The layout of windows asks for no domain.
+            domains: &[],
+            bar_label_ems: widest_ems(&scale.labels()),
+        };
+        let screen = Screen { theme, size, frames, fps };
+        let (page, layout) =
+            Page::laid_out(moving.page_spec(), moving.times(), screen, 18.0, |page| {
+                Layout::windows(page, &contents, &moving.value_label, BOARD_LINES)
             });
         let relief = look.relief.unwrap_or(framing::NATURAL);
-        let charts = moving.charts(&layout);
         let viewport = layout.panels[0].frame;
         // One after the other: what all of them would take at once is much.
         let field = |layer: usize, nodes: usize| {
-            let panel = panel_of(moving, layer);
-            HeightField::with_nodes(&panel, &scale, relief, nodes)
+            HeightField::with_nodes(&moving.layer_panel(layer), &scale, relief, nodes)
         };
         let plans: Vec<HeightField> =
             (0..moving.layers.len()).into_par_iter().map(|k| field(k, PLAN)).collect();
@@ -104,59 +98,41 @@ impl<'a> MovingSurface<'a> {
             Sheet { places, marks, horizon: Horizon::new(field) }
         };
         let sheets = (0..moving.layers.len()).map(sheet).collect();
-        let trail = Trail::new(&page.panels[0], Clock::Epoch, &base, &scale);
+        let trail = Trail::new(&panel, Clock::Epoch, &base, &scale);
         let end = trail.end().unwrap_or(0.0);
-        // On each layer the ball where it is then.
+        // On each layer the marker where it is then.
         let seen = plans.iter().enumerate().map(|(layer, plan)| {
-            let time = time(moving, Position { layer, share: 0.0 }, end);
+            let time = moving.path_time(Position { layer, share: 0.0 }, end);
             (plan, trail.places(time, 40))
         });
         let seen: Vec<_> = seen.collect();
-        let (azimuth, elevation) = vantage::best(&seen, look.azimuth, look.elevation);
+        let (azimuth, elevation) = viewpoint::best(&seen, look.azimuth, look.elevation);
         let way = look.camera.placed(azimuth, elevation);
-        let at = |share: f64| pace.position((share * (pace.frames() - 1) as f64).round() as usize);
-        let lowest = base.lowest();
-        let ball = |share: f64| {
-            let time = time(moving, at(share), end);
-            trail.at(time).unwrap_or(lowest)
+        let at = |share: f64| {
+            let frame = (share * (page.timeline.frames - 1) as f64).round() as usize;
+            moving.position(&page.timeline, frame)
         };
+        let lowest = base.lowest();
+        let marker = |share: f64| trail.at(moving.path_time(at(share), end)).unwrap_or(lowest);
         let ground = |share: f64| {
             let at = at(share);
             &plans[at.layer + usize::from(at.share > 0.5)]
         };
-        let flight = Flight::new(&way, ground, pace.frames(), ball);
-        let width = box_width(viewport);
-        let axes =
-            Axes::new(&page.panels[0], &base, &scale, &moving.value_label, &layout.font, width);
-        let axes = if layout.axis_labels { axes } else { axes.without_labels() };
+        let flight = Flight::new(&way, ground, page.timeline.frames, marker);
+        let panel = (&panel, &layout.panels[0]);
+        let axes = axes(&page, panel, &base, &scale, &moving.value_label);
         let materials = materials(theme, theme.series_color(0));
-        let mut stands = [Stand { axes, trail, flight, materials, viewport, centre: [0.0; 2] }];
-        let focal = focus(&mut stands, &way, relief, &layout.font, layout.s);
-        let [stand] = stands;
-        let studio = Studio {
-            theme,
-            paint: Paint::new(theme, &scale),
-            font: layout.font,
-            s: layout.s,
-            focal,
-            passes: passes(look.passes),
-        };
-        Ok(Self {
-            moving,
-            theme,
-            layout,
-            masthead,
-            scale,
-            studio,
-            stand,
-            base,
-            sheets,
-            charts,
-            pace,
-            end,
-        })
+        let mut windows = [Window { axes, trail, flight, materials, viewport, centre: [0.0; 2] }];
+        let type_sizes = (page.font, page.px_scale);
+        let renderer =
+            Renderer::new(theme, &scale, type_sizes, &mut windows, &way, relief, look.passes);
+        let [window] = windows;
+        let body = MovingSpace { moving, layout, scale, renderer, window, base, sheets, end };
+        Ok(Self { page, body })
     }
+}
 
+impl MovingSpace<'_> {
     /// The surface of a position.
     fn field(&self, at: Position) -> HeightField {
         let now = &self.sheets[at.layer];
@@ -167,14 +143,8 @@ impl<'a> MovingSurface<'a> {
 }
 
 /// The read-out where there is no room for a board, side by side: names above their values.
-fn draw_line(
-    canvas: &mut dyn Canvas,
-    rows: &[(&'static str, String)],
-    place: Rect,
-    layout: &Layout,
-    theme: &Theme,
-) {
-    let size = layout.font.small;
+fn draw_line(canvas: &mut dyn Canvas, rows: &[Row], place: Rect, page: &Page) {
+    let (size, theme) = (page.font.small, page.theme);
     let name = TextStyle::new(size, theme.muted);
     let value = TextStyle::new(size, theme.text).bold();
     let two = place.h >= 2.4 * size;
@@ -193,66 +163,17 @@ fn draw_line(
     }
 }
 
-/// Where the path is at a position.
-fn time(moving: &Moving, at: Position, end: f64) -> f64 {
-    match moving.ball {
-        Ball::Moves => moving.epoch(at),
-        Ball::Stays => end,
-    }
-}
-
-/// One layer as a panel.
-fn panel_of(moving: &Moving, layer: usize) -> ContourPanel {
-    let mut panel = moving.panel.clone();
-    panel.grid.interpolated = None;
-    panel.grid.values = moving.layers[layer].values.clone();
-    panel
-}
-
-/// What is laid out.
-fn page(moving: &Moving) -> Film {
-    Film {
-        title: moving.title.clone(),
-        caption: moving.caption.clone(),
-        value_label: moving.value_label.clone(),
-        panels: vec![panel_of(moving, 0)],
-        ..Film::default()
-    }
-}
-
-impl Show for MovingSurface<'_> {
-    fn size(&self) -> [u32; 2] {
-        [self.layout.page.w as u32, self.layout.page.h as u32]
-    }
-
-    fn frames(&self) -> usize {
-        self.pace.frames()
-    }
-
-    fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
-        let (layout, theme, moving) = (&self.layout, self.theme, self.moving);
-        self.masthead.draw(canvas, layout, theme);
-        panel::draw_heading(canvas, &moving.panel, &layout.panels[0], layout, theme, None);
-        if let Some(place) = layout.colorbar {
-            colorbar::draw_ramp(
-                canvas,
-                place,
-                &moving.value_label,
-                layout,
-                &self.scale,
-                &|t| surface_color(theme, t),
-                theme,
-            );
-        }
-        for chart in &self.charts {
-            chart.draw_static(canvas, theme, chart::Future::Faint)?;
-        }
+impl Body for MovingSpace<'_> {
+    fn draw_static(&self, page: &Page, canvas: &mut dyn Canvas) -> Result<()> {
+        let (layout, moving) = (&self.layout, self.moving);
+        panel::draw_heading(canvas, &moving.panel, &layout.panels[0], page, None);
+        draw_bar(canvas, layout.colorbar, (&moving.value_label, &self.scale), page);
         Ok(())
     }
 
-    fn draw_moving(&self, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
-        let (layout, theme, moving) = (&self.layout, self.theme, self.moving);
-        let at = self.pace.position(frame);
+    fn draw_moving(&self, page: &Page, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
+        let moving = self.moving;
+        let at = moving.position(&page.timeline, frame);
         let field = self.field(at);
         let light = |azimuth: f32, elevation: f32| {
             let now = &self.sheets[at.layer].horizon;
@@ -261,31 +182,26 @@ impl Show for MovingSurface<'_> {
                 None => now.light(azimuth, elevation),
             }
         };
-        let ground = Ground { field: &field, light: &light, between: at.between() };
-        let frames = self.pace.frames();
-        let share = if frames == 1 { 1.0 } else { frame as f64 / (frames - 1) as f64 };
-        let when = When { frame, share, time: time(moving, at, self.end), fade: 0.25 * self.end };
-        self.stand.draw(canvas, &self.studio, &ground, when, theme.series_color(0));
-        if let Some(place) = layout.panels[0].readout {
-            if place.h >= 0.8 * BOARD_LINES * layout.font.label {
-                draw_board(canvas, moving, at, place, layout, theme);
+        let surface = FrameSurface { field: &field, light: &light, between: at.between() };
+        let time = moving.path_time(at, self.end);
+        let now = FrameTime::new(frame, page.timeline.frames, time, 0.25 * self.end);
+        self.window.draw(canvas, &self.renderer, &surface, now, page.theme.series_color(0));
+        if let Some(place) = self.layout.panels[0].readout {
+            if place.h >= 0.8 * BOARD_LINES * page.font.label {
+                draw_board(canvas, moving, at, place, page);
             } else {
-                draw_line(canvas, &moving.rows(at), place, layout, theme);
+                draw_line(canvas, &moving.rows(at), place, page);
             }
         }
-        for chart in &self.charts {
-            chart.draw_moving(canvas, theme, moving.epoch(at));
-        }
-        self.pace.draw_card(canvas, layout, frame, theme);
         Ok(())
-    }
-
-    fn theme(&self) -> &Theme {
-        self.theme
     }
 
     fn texts(&self) -> Vec<&str> {
         self.moving.texts()
+    }
+
+    fn time(&self, page: &Page, frame: usize) -> f64 {
+        self.moving.epoch(self.moving.position(&page.timeline, frame))
     }
 }
 
@@ -293,13 +209,13 @@ impl Show for MovingSurface<'_> {
 mod tests {
     use super::*;
     use crate::render::film::show;
-    use crate::render::scene::{Grid, PathPoint};
-    use crate::render::scenes::stack::MovingLayer;
+    use crate::render::scene::{ContourPanel, Grid, PathPoint};
+    use crate::render::scenes::stack::{Marker, MovingLayer};
     use crate::render::surface3d::flight::CameraPath;
     use crate::render::tests::golden::assert_golden_frame;
     use crate::render::tests::words::assert_legible;
 
-    /// A bowl that deepens and follows the ball, over three layers; the second one has a hole.
+    /// A bowl that deepens and follows the marker, over three layers; the second one has a hole.
     fn moving() -> Moving {
         let along = |n: usize| -> Vec<f64> {
             (0..n).map(|i| 2.0 * i as f64 / (n - 1) as f64 - 1.0).collect()
@@ -351,15 +267,19 @@ mod tests {
         }
     }
 
-    fn look(camera: &str) -> SurfaceLook {
-        SurfaceLook::new(CameraPath::preset(camera).unwrap())
+    fn look(camera: &str) -> SurfaceView {
+        SurfaceView::new(CameraPath::preset(camera).unwrap())
     }
 
     #[test]
     fn frames_of_a_moving_surface_in_space_look_as_they_did() {
         let (moving, theme) = (moving(), Theme::light());
         let film = MovingSurface::new(&moving, &look("sway"), &theme, [560, 315], 40, 20).unwrap();
-        assert!(film.pace.position(9).share > 0.3, "{:?}", film.pace.position(9));
+        assert!(
+            moving.position(&film.page.timeline, 9).share > 0.3,
+            "{:?}",
+            moving.position(&film.page.timeline, 9)
+        );
         assert_golden_frame("moving-space-between", &film, 9);
         assert_golden_frame("moving-space-layer", &film, 18);
     }
@@ -368,11 +288,11 @@ mod tests {
     fn layers_are_shown_as_evaluated_and_between_them_places_move_evenly_on_the_scale() {
         let (moving, theme) = (moving(), Theme::light());
         let film = MovingSurface::new(&moving, &look("still"), &theme, [560, 315], 40, 20).unwrap();
-        let at = |layer, share| film.field(Position { layer, share });
+        let at = |layer, share| film.body.field(Position { layer, share });
         let alone = |layer: usize| {
-            let panel = panel_of(&moving, layer);
-            let nodes = nodes(film.stand.viewport, 1);
-            HeightField::with_nodes(&panel, &film.scale, 1.35, nodes)
+            let panel = moving.layer_panel(layer);
+            let nodes = nodes(film.body.window.viewport, 1);
+            HeightField::with_nodes(&panel, &film.body.scale, 1.35, nodes)
         };
         for (u, v) in [(0.2f32, 0.3f32), (0.5, 0.5), (0.81, 0.77)] {
             let (first, second) = (alone(0).at(u, v), alone(1).at(u, v));
@@ -393,7 +313,7 @@ mod tests {
 
     #[test]
     fn small_and_strange_moving_surfaces_are_drawn_in_space() {
-        let mut cases = vec![Moving { ball: Ball::Stays, ..moving() }];
+        let mut cases = vec![Moving { marker: Marker::Stays, ..moving() }];
         let mut single = moving();
         single.layers.truncate(1);
         cases.push(single);
@@ -421,7 +341,7 @@ mod tests {
         let theme = Theme::light();
         let none = Moving { layers: vec![], ..moving() };
         assert!(MovingSurface::new(&none, &look("still"), &theme, [640, 360], 9, 30).is_err());
-        let wrong = SurfaceLook { relief: Some(9.0), ..look("still") };
+        let wrong = SurfaceView { relief: Some(9.0), ..look("still") };
         assert!(MovingSurface::new(&moving(), &wrong, &theme, [640, 360], 9, 30).is_err());
     }
 

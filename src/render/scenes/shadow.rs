@@ -5,15 +5,14 @@
 use crate::error::{Error, Result};
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
-use crate::render::film::show::Show;
 use crate::render::map::path::{Pen, Track};
+use crate::render::page::axes::{
+    Axes, LabelPlace, draw_heading, frame_in, gutters, heading_height,
+};
+use crate::render::page::layout::grid;
 use crate::render::page::scale::significant;
-use crate::render::page::timeline::Timeline;
-use crate::render::page::{Furniture, Page};
-use crate::render::scene::Domain;
-use crate::render::scene::{Pacing, PathPoint, Strip};
-
-use crate::render::page::axes::{Axes, draw_heading, frame_in, gutters, heading_height};
+use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
+use crate::render::scene::{Clock, Domain, Pacing, PathPoint, Strip};
 
 /// One path in one plane.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -47,10 +46,9 @@ pub struct ShadowFilm {
     pub hold_secs: f64,
 }
 
-struct View {
+struct Plot {
+    cell: Rect,
     frame: Rect,
-    /// The frame from the cell's left end, for what is written above it.
-    heading: Rect,
     domain: Domain,
     track: Track,
     lens: Option<Lens>,
@@ -64,11 +62,12 @@ struct Lens {
 }
 
 /// A shadow film made ready.
-pub struct ShadowShow<'a> {
+pub type ShadowShow<'a> = Scene<'a, Shadows<'a>>;
+
+/// The views of a shadow film.
+pub struct Shadows<'a> {
     film: &'a ShadowFilm,
-    page: Page<'a>,
-    timeline: Timeline,
-    views: Vec<View>,
+    views: Vec<Plot>,
 }
 
 /// The extent of a path's finite points: middle and half-width along x and y.
@@ -103,60 +102,42 @@ impl<'a> ShadowShow<'a> {
                     .into(),
             });
         }
-        let furniture = Furniture {
-            title: &film.title,
-            caption: &film.caption,
-            strip: &film.strip,
-            pacing: &film.pacing,
-        };
         let clock = film.pacing.clock;
+        let spec =
+            PageSpec::film(&film.title, &film.caption, &film.strip, &film.pacing, film.hold_secs);
         let times = film.views.iter().flat_map(|v| &v.path).map(|p| clock.time(p));
-        let timeline = Timeline::over(times, &film.pacing, film.hold_secs, frames, f64::from(fps));
-        let span = [timeline.start, timeline.end];
-        let page = Page::new(size, furniture, span, theme);
-        let n = film.views.len();
-        let columns =
-            if page.body.w > 1.2 * page.body.h { n.min(if n == 4 { 2 } else { 3 }) } else { 1 };
-        let rows = n.div_ceil(columns);
-        let gap = 26.0 * page.s;
-        let cell_w = (page.body.w - gap * (columns - 1) as f32) / columns as f32;
-        let cell_h = page.body.h / rows as f32;
-        let (font, s) = (page.font, page.s);
-        let heading = heading_height(
-            &font,
-            film.views.iter().any(|v| !v.title.is_empty()),
-            film.views.iter().any(|v| !v.subtitle.is_empty()),
-        );
-        let roomy = page.rect.h >= 240.0;
+        let page = Page::new(spec, times, Screen { theme, size, frames, fps }).with_strip_below();
+        let (n, body, px_scale) = (film.views.len(), page.body, page.px_scale);
+        let columns = if body.w > 1.2 * body.h { n.min(if n == 4 { 2 } else { 3 }) } else { 1 };
+        let cells = grid(body, n, columns, 26.0 * px_scale);
+        let any = |text: fn(&ShadowView) -> &String| film.views.iter().any(|v| !text(v).is_empty());
+        let heading = heading_height(&page.font, [any(|v| &v.title), any(|v| &v.subtitle)]);
         // One half-extent for all: the widest, with a margin; in the shape of the cells.
         let reach =
             |axis: usize| extents.iter().flatten().map(|(_, r)| r[axis]).fold(0.0, f64::max);
         let (rx, ry) = (reach(0), reach(1));
-        let around = gutters(&font, s, [-10.0, 10.0], [roomy; 2], heading);
-        let shape = f64::from((cell_w - around[0] - around[2]) / (cell_h - around[1] - around[3]));
+        let around = gutters(&page, [-10.0, 10.0], [page.axis_labels(); 2], heading);
+        let shape =
+            f64::from((cells[0].w - around[0] - around[2]) / (cells[0].h - around[1] - around[3]));
         let half = (1.2 * rx / shape.max(0.2)).max(1.2 * ry).max(1e-9 * rx.max(1.0));
         let half = if rx.max(ry) > 0.0 { half } else { 1.0 };
         let mut views = Vec::new();
-        for (k, view) in film.views.iter().enumerate() {
-            let cell = Rect::new(
-                page.body.x + (k % columns) as f32 * (cell_w + gap),
-                page.body.y + (k / columns) as f32 * cell_h,
-                cell_w,
-                cell_h - if k / columns + 1 < rows { 10.0 * s } else { 0.0 },
-            );
+        for (k, (view, cell)) in film.views.iter().zip(cells).enumerate() {
+            let last_row = k + columns >= n.next_multiple_of(columns);
+            let gap = if last_row { 0.0 } else { 10.0 * px_scale };
+            let cell = Rect { h: cell.h - gap, ..cell };
             let ([cx, cy], [vx, vy]) = extents[k].unwrap_or_default();
             let own =
                 Domain { x: [cx - half * shape, cx + half * shape], y: [cy - half, cy + half] };
             let frame = frame_in(cell, around, &own, true);
-            let track = Track::with_clock(&view.path, clock, own, frame, s);
-            // A lens where the shadow would be smaller than the ball that shows it.
+            let track = Track::new(&view.path, clock, own, frame, px_scale);
+            // A lens where the shadow would be smaller than the marker that shows it.
             let short = vx.max(vy * shape) < 0.06 * half * shape && vx.max(vy) > 0.0;
             let lens =
-                short.then(|| Lens::new(view, [cx, cy], [vx, vy], own, frame, &film.pacing, s));
-            let heading = Rect { x: cell.x, ..frame };
-            views.push(View { frame, heading, domain: own, track, lens });
+                short.then(|| Lens::new(view, [cx, cy], [vx, vy], own, frame, clock, px_scale));
+            views.push(Plot { cell, frame, domain: own, track, lens });
         }
-        Ok(Self { film, page, timeline, views })
+        Ok(Self { page, body: Shadows { film, views } })
     }
 }
 
@@ -167,52 +148,44 @@ impl Lens {
         [rx, ry]: [f64; 2],
         domain: Domain,
         frame: Rect,
-        pacing: &Pacing,
-        s: f32,
+        clock: Clock,
+        px_scale: f32,
     ) -> Self {
         let side = (0.36 * frame.w.min(frame.h)).round();
-        let inset = 10.0 * s;
+        let inset = 10.0 * px_scale;
         let rect = Rect::new(frame.right() - side - inset, frame.y + inset, side, side);
         let half = 1.25 * rx.max(ry);
         let own = Domain { x: [cx - half, cx + half], y: [cy - half, cy + half] };
         let unit = (domain.x[1] - domain.x[0]) / f64::from(frame.w);
         let factor = unit / (2.0 * half / f64::from(side));
-        Self { rect, track: Track::with_clock(&view.path, pacing.clock, own, rect, s), factor }
+        Self { rect, track: Track::new(&view.path, clock, own, rect, px_scale), factor }
     }
 }
 
-impl Show for ShadowShow<'_> {
-    fn size(&self) -> [u32; 2] {
-        self.page.size()
-    }
-
-    fn frames(&self) -> usize {
-        self.timeline.frames
-    }
-
-    fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
-        let (theme, page) = (self.page.theme(), &self.page);
-        page.draw_static(canvas)?;
-        let font = page.font;
-        let roomy = page.rect.h >= 240.0;
+impl Body for Shadows<'_> {
+    fn draw_static(&self, page: &Page, canvas: &mut dyn Canvas) -> Result<()> {
+        let (theme, font) = (page.theme, page.font);
         for (data, view) in self.film.views.iter().zip(&self.views) {
-            let frame = view.frame;
-            let room = frame.right() - view.heading.x;
-            draw_heading(canvas, [&data.title, &data.subtitle], view.heading, room, &font, theme);
+            let (cell, frame) = (view.cell, view.frame);
+            let subtitle = Some(data.subtitle.as_str()).filter(|s| !s.is_empty());
+            let at = [cell.x, frame.y - 0.8 * font.small, 1.4 * font.small];
+            let texts = (data.title.as_str(), subtitle);
+            draw_heading(canvas, page, texts, at, frame.right() - cell.x, None);
+            let labelled = page.axis_labels();
             let axes = Axes {
+                page,
                 frame,
                 domain: view.domain,
-                x_label: if roomy { &data.x_label } else { "" },
-                y_label: if roomy { &data.y_label } else { "" },
-                font,
-                s: page.s,
+                cell,
+                x_label: if labelled { data.x_label.clone() } else { String::new() },
+                y_label: if labelled { &data.y_label } else { "" },
+                labels: LabelPlace::BesideNumbers,
             };
-            axes.draw_mesh(canvas, theme);
-            axes.draw(canvas, theme);
+            axes.draw_mesh(canvas);
+            axes.draw(canvas);
             // The whole shadow, pale: what is still to come.
-            let ahead = Stroke::solid(theme.muted.alpha(0.35), (1.6 * page.s).max(0.9));
             canvas.set_clip(Some(frame));
-            canvas.line(&view.track.pixels(), &ahead);
+            canvas.line(&view.track.pixels(), &ahead(page));
             canvas.set_clip(None);
             if let Some(lens) = &view.lens {
                 lens.draw_static(canvas, frame, &view.track, page, theme);
@@ -221,40 +194,31 @@ impl Show for ShadowShow<'_> {
         Ok(())
     }
 
-    fn draw_moving(&self, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
-        let (theme, s) = (self.page.theme(), self.page.s);
-        let time = self.timeline.epoch(frame);
-        let fade = 0.22 * (self.timeline.end - self.timeline.start);
-        let pen = Pen { color: theme.series_color(0), theme, s, fade };
+    fn draw_moving(&self, page: &Page, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
+        let time = page.timeline.epoch(frame);
+        let pen = Pen::new(page, page.theme.series_color(0));
         for view in &self.views {
             canvas.set_clip(Some(view.frame));
             view.track.draw(canvas, time, &pen);
-            canvas.set_clip(None);
             if let Some(lens) = &view.lens {
                 canvas.set_clip(Some(lens.rect));
                 lens.track.draw(canvas, time, &pen);
-                canvas.set_clip(None);
             }
+            canvas.set_clip(None);
         }
-        self.page.draw_moving(canvas, &self.timeline, frame);
         Ok(())
     }
 
-    fn theme(&self) -> &Theme {
-        self.page.theme()
-    }
-
     fn texts(&self) -> Vec<&str> {
-        let film = self.film;
-        let views = film.views.iter().flat_map(|v| [&v.title, &v.subtitle, &v.x_label, &v.y_label]);
-        let furniture = Furniture {
-            title: &film.title,
-            caption: &film.caption,
-            strip: &film.strip,
-            pacing: &film.pacing,
-        };
-        views.map(String::as_str).chain(furniture.texts()).collect()
+        let views = self.film.views.iter();
+        let views = views.flat_map(|v| [&v.title, &v.subtitle, &v.x_label, &v.y_label]);
+        views.map(String::as_str).collect()
     }
+}
+
+/// How a path that is still to come is drawn.
+fn ahead(page: &Page) -> Stroke {
+    Stroke::solid(page.theme.muted.alpha(0.35), (1.6 * page.px_scale).max(0.9))
 }
 
 impl Lens {
@@ -267,21 +231,18 @@ impl Lens {
         theme: &Theme,
     ) {
         let r = self.rect;
-        let line = Stroke::solid(theme.muted, page.s.max(0.9));
+        let line = Stroke::solid(theme.muted, page.px_scale.max(0.9));
         // From the spot that is magnified to the corners of the lens nearest to it.
         if let Some(spot) = track.pixels().first() {
-            let pale = Stroke::solid(theme.muted.alpha(0.6), page.s.max(0.8));
+            let pale = Stroke::solid(theme.muted.alpha(0.6), page.px_scale.max(0.8));
             canvas.set_clip(Some(frame));
             canvas.line(&[*spot, (r.x, r.y)], &pale);
             canvas.line(&[*spot, (r.right(), r.bottom())], &pale);
             canvas.set_clip(None);
         }
         canvas.rect(r, theme.background);
-        let corners =
-            [(r.x, r.y), (r.right(), r.y), (r.right(), r.bottom()), (r.x, r.bottom()), (r.x, r.y)];
-        canvas.line(&corners, &line);
-        let ahead = Stroke::solid(theme.muted.alpha(0.35), (1.6 * page.s).max(0.9));
-        canvas.line(&self.track.pixels(), &ahead);
+        canvas.line(&r.outline(), &line);
+        canvas.line(&self.track.pixels(), &ahead(page));
         let style = TextStyle::new(page.font.small, theme.text).bold().align(Align::Right);
         let text = format!("×{}", significant(self.factor, 2));
         let y = r.bottom() + 1.25 * page.font.small;

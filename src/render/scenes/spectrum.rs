@@ -4,15 +4,15 @@
 //! first component and 76 % on two (Antognini and Sohl-Dickstein 2018). What a plane tells about a
 //! run is what it holds beyond that, so the walk stands beside every bar.
 
-use super::still::Figure;
 use crate::error::{Error, Result};
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
-use crate::render::page::axes::{Axes, draw_heading, frame_in, gutters, heading_height};
+use crate::render::page::axes::{
+    Axes, LabelPlace, draw_heading, frame_in, gutters, heading_height,
+};
 use crate::render::page::scale::significant;
-use crate::render::page::{Furniture, Page};
+use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
 use crate::render::scene::Domain;
-use crate::render::scene::{Pacing, Strip};
 
 /// One path's spectrum.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -41,16 +41,18 @@ const BARS: usize = 6;
 /// Components on the axis of the sums.
 const SUMS: usize = 24;
 
-impl Figure for SpectrumFigure {
-    fn name(&self) -> &'static str {
-        "a spectrum"
-    }
+/// A spectrum made ready.
+pub type SpectrumShow<'a> = Scene<'a, &'a SpectrumFigure>;
 
-    fn draw(&self, canvas: &mut dyn Canvas, size: [u32; 2], theme: &Theme) -> Result<()> {
+impl<'a> SpectrumShow<'a> {
+    /// Makes `figure` ready for a picture of `size` pixels.
+    ///
+    /// Errors: [`Error::Render`] without a path, with more than eight, and on one that does not move.
+    pub fn new(figure: &'a SpectrumFigure, theme: &'a Theme, size: [u32; 2]) -> Result<Self> {
         let usable = |p: &PathSpectrum| {
             !p.explained.is_empty() && p.explained.iter().all(|v| v.is_finite() && *v >= 0.0)
         };
-        if self.paths.is_empty() || self.paths.len() > 8 || !self.paths.iter().all(usable) {
+        if !(1..=8).contains(&figure.paths.len()) || !figure.paths.iter().all(usable) {
             return Err(Error::Render {
                 what: "a spectrum needs one to eight paths that move, of at least two different \
                        snapshots each"
@@ -58,14 +60,20 @@ impl Figure for SpectrumFigure {
                 remedy: "record more snapshots (record.every), or name fewer runs".into(),
             });
         }
-        let (strip, pacing) = (Strip::default(), Pacing::default());
-        let (title, caption) = (self.title.as_str(), self.caption.as_str());
-        let furniture = Furniture { title, caption, strip: &strip, pacing: &pacing };
-        let page = Page::new(size, furniture, [0.0; 2], theme);
-        page.draw_static(canvas)?;
+        let (title, caption) = (figure.title.as_str(), figure.caption.as_str());
+        let spec = PageSpec { title, caption, ..PageSpec::default() };
+        let page = Page::new(spec, std::iter::empty(), Screen::still(theme, size));
+        Ok(Self { page, body: figure })
+    }
+}
+
+impl Body for &SpectrumFigure {
+    const STILL: Option<&'static str> = Some("a spectrum");
+
+    fn draw_static(&self, page: &Page, canvas: &mut dyn Canvas) -> Result<()> {
         let mut body = page.body;
         if self.paths.len() > 1 {
-            self.draw_key(canvas, &page, body, theme);
+            self.draw_key(canvas, page, body);
             body = Rect {
                 y: body.y + 1.7 * page.font.label,
                 h: body.h - 1.7 * page.font.label,
@@ -73,7 +81,7 @@ impl Figure for SpectrumFigure {
             };
         }
         let tall = body.h > 1.2 * body.w;
-        let gap = 40.0 * page.s;
+        let gap = 40.0 * page.px_scale;
         let cells = if tall {
             let h = 0.5 * (body.h - gap);
             [Rect { h, ..body }, Rect { y: body.y + h + gap, h, ..body }]
@@ -81,20 +89,24 @@ impl Figure for SpectrumFigure {
             let w = 0.56 * (body.w - gap);
             [Rect { w, ..body }, Rect { x: body.x + w + gap, w: body.w - w - gap, ..body }]
         };
-        self.draw_bars(canvas, &page, cells[0], theme);
-        self.draw_sums(canvas, &page, cells[1], theme);
+        self.draw_bars(canvas, page, cells[0]);
+        self.draw_sums(canvas, page, cells[1]);
+        Ok(())
+    }
+
+    fn draw_moving(&self, _: &Page, _: &mut dyn Canvas, _: usize) -> Result<()> {
         Ok(())
     }
 
     fn texts(&self) -> Vec<&str> {
-        let names = self.paths.iter().map(|p| p.name.as_str());
-        [self.title.as_str(), self.caption.as_str()].into_iter().chain(names).collect()
+        self.paths.iter().map(|p| p.name.as_str()).collect()
     }
 }
 
 impl SpectrumFigure {
     /// A line of names with their colours.
-    fn draw_key(&self, canvas: &mut dyn Canvas, page: &Page, body: Rect, theme: &Theme) {
+    fn draw_key(&self, canvas: &mut dyn Canvas, page: &Page, body: Rect) {
+        let theme = page.theme;
         let size = page.font.label;
         let style = TextStyle::new(size, theme.text);
         let each = body.w / self.paths.len() as f32;
@@ -108,23 +120,22 @@ impl SpectrumFigure {
         }
     }
 
-    fn draw_bars(&self, canvas: &mut dyn Canvas, page: &Page, cell: Rect, theme: &Theme) {
-        let (font, s) = (page.font, page.s);
+    fn draw_bars(&self, canvas: &mut dyn Canvas, page: &Page, cell: Rect) {
+        let (font, theme) = (page.font, page.theme);
         let bars = self.paths.iter().map(|p| p.explained.len()).max().unwrap_or(1).min(BARS);
         let null = &self.paths[0].null;
         let first = |shares: &[f64]| shares.first().copied().unwrap_or(0.0);
         let highest = self.paths.iter().map(|p| first(&p.explained)).fold(first(null), f64::max);
         let top = 100.0 * highest.max(0.01) * 1.12;
         let domain = Domain { x: [0.5, bars as f64 + 0.5], y: [0.0, top] };
-        let heading = heading_height(&font, true, true);
-        let around = gutters(&font, s, domain.y, [true, true], heading);
+        let heading = heading_height(&font, [true; 2]);
+        let around = gutters(page, domain.y, [true; 2], heading);
         let frame = frame_in(cell, around, &domain, false);
-        let y_label = "share of the variance, %";
-        let axes = Axes { frame, domain, x_label: "principal component", y_label, font, s };
+        let axes = share_axes(page, cell, frame, domain, "principal component");
         let detail = "coloured: the path · grey: a random walk of as many snapshots";
-        let above = Rect { x: cell.x, ..frame };
-        draw_heading(canvas, ["Each component", detail], above, cell.w, &font, theme);
-        axes.draw_mesh_y(canvas, theme);
+        let at = [cell.x, frame.y - 0.8 * font.small, 1.4 * font.small];
+        draw_heading(canvas, page, ("Each component", Some(detail)), at, cell.w, None);
+        axes.draw_mesh_y(canvas);
         // The walk beside the paths, one slot for each.
         let slot = frame.w / bars as f32;
         let n = self.paths.len() + 1;
@@ -152,23 +163,22 @@ impl SpectrumFigure {
                 }
             }
         }
-        axes.draw_counting(canvas, theme);
+        axes.draw_counting(canvas);
     }
 
-    fn draw_sums(&self, canvas: &mut dyn Canvas, page: &Page, cell: Rect, theme: &Theme) {
-        let (font, s) = (page.font, page.s);
+    fn draw_sums(&self, canvas: &mut dyn Canvas, page: &Page, cell: Rect) {
+        let (font, theme, px_scale) = (page.font, page.theme, page.px_scale);
         let longest = self.paths.iter().map(|p| p.explained.len()).max().unwrap_or(1);
         let last = longest.clamp(2, SUMS);
         let domain = Domain { x: [0.0, last as f64 + 0.3], y: [0.0, 104.0] };
-        let heading = heading_height(&font, true, true);
-        let around = gutters(&font, s, domain.y, [true, true], heading);
+        let heading = heading_height(&font, [true; 2]);
+        let around = gutters(page, domain.y, [true; 2], heading);
         let frame = frame_in(cell, around, &domain, false);
-        let y_label = "share of the variance, %";
-        let x_label = "number of components";
-        let axes = Axes { frame, domain, x_label, y_label, font, s };
-        let texts = ["Together", "solid: the path · dashed: a random walk"];
-        draw_heading(canvas, texts, Rect { x: cell.x, ..frame }, cell.w, &font, theme);
-        axes.draw_mesh(canvas, theme);
+        let axes = share_axes(page, cell, frame, domain, "number of components");
+        let at = [cell.x, frame.y - 0.8 * font.small, 1.4 * font.small];
+        let detail = "solid: the path · dashed: a random walk";
+        draw_heading(canvas, page, ("Together", Some(detail)), at, cell.w, None);
+        axes.draw_mesh(canvas);
         let line = |shares: &[f64]| -> Vec<(f32, f32)> {
             let mut sum = 0.0;
             let sums = shares.iter().take(last).map(|v| {
@@ -181,24 +191,26 @@ impl SpectrumFigure {
                 .map(|(i, sum)| domain.px_from_plane(frame, i as f64, 100.0 * sum))
                 .collect()
         };
-        let dash = Some([6.0 * s, 4.0 * s]);
-        let null = Stroke { dash, ..Stroke::solid(theme.muted, (1.9 * s).max(1.0)) };
+        let dash = Some([6.0 * px_scale, 4.0 * px_scale]);
+        let null = Stroke { dash, ..Stroke::solid(theme.muted, (1.9 * px_scale).max(1.0)) };
         canvas.line(&line(&self.paths[0].null), &null);
         for (k, path) in self.paths.iter().enumerate() {
             let color = theme.series_color(k);
             let points = line(&path.explained);
-            let stroke = Stroke { cap: Cap::Round, ..Stroke::solid(color, (2.4 * s).max(1.2)) };
+            let stroke =
+                Stroke { cap: Cap::Round, ..Stroke::solid(color, (2.4 * px_scale).max(1.2)) };
             canvas.line(&points, &stroke);
             for &(x, y) in points.iter().skip(1) {
-                canvas.disc(x, y, (3.4 * s).max(1.6), color);
+                canvas.disc(x, y, (3.4 * px_scale).max(1.6), color);
             }
         }
-        self.draw_verdict(canvas, frame, page, theme);
-        axes.draw(canvas, theme);
+        self.draw_sum_of_two(canvas, frame, page);
+        axes.draw(canvas);
     }
 
     /// What two components hold, in words, at the lower right where no line passes.
-    fn draw_verdict(&self, canvas: &mut dyn Canvas, frame: Rect, page: &Page, theme: &Theme) {
+    fn draw_sum_of_two(&self, canvas: &mut dyn Canvas, frame: Rect, page: &Page) {
+        let theme = page.theme;
         let size = page.font.label;
         let held = |shares: &[f64]| shares.iter().take(2).sum::<f64>();
         let mut lines = vec![("Two components hold".to_string(), theme.text)];
@@ -226,5 +238,25 @@ impl SpectrumFigure {
             let style = TextStyle { color: *color, ..if i == 0 { style } else { style.bold() } };
             canvas.text(&style.fit(text, room + 0.3 * size), x, y, &style);
         }
+    }
+}
+
+/// The axes of a plot of shares.
+fn share_axes<'a>(
+    page: &'a Page<'a>,
+    cell: Rect,
+    frame: Rect,
+    domain: Domain,
+    x_label: &str,
+) -> Axes<'a> {
+    let y_label = "share of the variance, %";
+    Axes {
+        page,
+        frame,
+        domain,
+        cell,
+        x_label: x_label.into(),
+        y_label,
+        labels: LabelPlace::BesideNumbers,
     }
 }

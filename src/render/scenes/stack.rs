@@ -5,14 +5,11 @@
 //! film is.
 
 use crate::error::{Error, Result};
-use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
-use crate::render::page;
-use crate::render::page::chart::{self, Chart};
-use crate::render::page::layout::Layout;
-use crate::render::page::readout;
+use crate::render::page::readout::{self, Row};
 use crate::render::page::scale::fixed;
 use crate::render::page::timeline::Timeline;
+use crate::render::page::{Page, PageSpec};
 use crate::render::scene::{Card, ContourPanel, Pacing, Quantity, Strip};
 
 /// One layer.
@@ -22,17 +19,17 @@ pub struct MovingLayer {
     pub label: String,
     /// Its values, in the order of the panel's grid.
     pub values: Vec<f64>,
-    /// When it is, in epochs: where the ball is then, and the playhead of the strip.
+    /// When it is, in epochs: where the marker is then, and the playhead of the strip.
     pub epoch: f64,
-    /// The loss of the ball's snapshot itself.
+    /// The loss of the marker's snapshot itself.
     pub true_loss: f64,
-    /// The loss that the layer has below the ball.
+    /// The loss that the layer has below the marker.
     pub plane_loss: f64,
 }
 
-/// Whether the ball goes along the path while the surface changes.
+/// Whether the marker goes along the path while the surface changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Ball {
+pub enum Marker {
     /// It is where the path is at the layer's epoch.
     #[default]
     Moves,
@@ -53,8 +50,8 @@ pub struct Moving {
     pub panel: ContourPanel,
     /// The layers, in order.
     pub layers: Vec<MovingLayer>,
-    /// What the ball does.
-    pub ball: Ball,
+    /// What the marker does.
+    pub marker: Marker,
     /// Curves by epoch (or whatever the layers' `epoch` counts).
     pub strip: Strip,
     /// What the strip's x axis is.
@@ -72,63 +69,16 @@ const REST: f64 = 0.4;
 
 /// Where between the layers a frame is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Position {
+pub(in crate::render) struct Position {
     /// The last layer reached.
     pub layer: usize,
     /// How far to the next, 0 to 1; 0 is the layer itself, as evaluated.
     pub share: f64,
 }
 
-/// How the frames of a film go through layers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pace {
-    layers: usize,
-    pacing: Pacing,
-    timeline: Timeline,
-}
-
-impl Pace {
-    /// Through the layers of `moving` in `frames` frames at `fps`; at the end the last one stands.
-    pub fn new(moving: &Moving, frames: usize, fps: u32) -> Self {
-        let pacing = Pacing { card: moving.card.clone(), ..Pacing::default() };
-        let (hold, fps) = (moving.hold_secs, f64::from(fps));
-        let timeline = Timeline::over(std::iter::empty(), &pacing, hold, frames, fps);
-        Self { layers: moving.layers.len(), pacing, timeline }
-    }
-
-    /// All frames.
-    pub fn frames(&self) -> usize {
-        self.timeline.frames
-    }
-
-    /// The card, as far as `frame` shows it.
-    pub fn draw_card(&self, canvas: &mut dyn Canvas, layout: &Layout, frame: usize, theme: &Theme) {
-        page::draw_over(canvas, layout, &[], "", &self.pacing, &self.timeline, frame, theme);
-    }
-
-    /// Where between the layers `frame` is: evenly spread over them, resting on each.
-    pub fn position(&self, frame: usize) -> Position {
-        let (last, moving) = (self.layers - 1, self.timeline.moving);
-        let frame = frame.saturating_sub(self.timeline.card);
-        if last == 0 || frame + 1 >= moving {
-            return Position { layer: last, share: 0.0 };
-        }
-        let way = last as f64 * frame as f64 / (moving - 1) as f64;
-        let layer = (way as usize).min(last - 1);
-        // A rest around each layer: half of it after the layer, half before the next.
-        let t = ((way - layer as f64 - 0.5 * REST) / (1.0 - REST)).clamp(0.0, 1.0);
-        let share = t * t * (3.0 - 2.0 * t);
-        if share >= 1.0 {
-            Position { layer: layer + 1, share: 0.0 }
-        } else {
-            Position { layer, share }
-        }
-    }
-}
-
 impl Position {
     /// How far from a layer that was evaluated it looks, 0 to 1: coming and going softly.
-    pub fn between(&self) -> f32 {
+    pub(in crate::render) fn between(&self) -> f32 {
         (4.0 * self.share * (1.0 - self.share)).max(0.0).sqrt() as f32
     }
 }
@@ -136,7 +86,7 @@ impl Position {
 impl Moving {
     /// Errors: [`Error::Render`] without a layer, for layers of different sizes, and for a grid that
     /// cannot be drawn.
-    pub fn check(&self) -> Result<()> {
+    pub(in crate::render) fn check(&self) -> Result<()> {
         let cells = self.panel.grid.xs.len() * self.panel.grid.ys.len();
         if self.layers.is_empty() || self.layers.iter().any(|l| l.values.len() != cells) {
             return Err(Error::Render {
@@ -151,12 +101,12 @@ impl Moving {
 
     /// The values of all layers: one scale over the whole stack, so that a colour means one loss
     /// from the first frame to the last.
-    pub fn values(&self) -> impl Iterator<Item = f64> {
+    pub(in crate::render) fn values(&self) -> impl Iterator<Item = f64> {
         self.layers.iter().flat_map(|l| l.values.iter().copied())
     }
 
     /// When `at` is, as layers' epochs count.
-    pub fn epoch(&self, at: Position) -> f64 {
+    pub(in crate::render) fn epoch(&self, at: Position) -> f64 {
         let epoch = |layer: usize| self.layers[layer].epoch;
         match at.share {
             0.0 => epoch(at.layer),
@@ -164,27 +114,70 @@ impl Moving {
         }
     }
 
-    /// The charts at their places.
-    pub fn charts(&self, layout: &Layout) -> Vec<Chart<'_>> {
-        // All from the first layer to the last, whatever they have points for.
-        let times = || self.layers.iter().map(|l| l.epoch).filter(|t| t.is_finite());
-        let span =
-            [times().fold(f64::INFINITY, f64::min), times().fold(f64::NEG_INFINITY, f64::max)];
-        chart::at_places(&self.strip.series, layout, &self.x_label, span, &self.chart_titles)
+    /// Where the path is at a position; `end` is its end.
+    pub(in crate::render) fn path_time(&self, at: Position, end: f64) -> f64 {
+        match self.marker {
+            Marker::Moves => self.epoch(at),
+            Marker::Stays => end,
+        }
     }
 
-    /// All texts from outside.
-    pub fn texts(&self) -> Vec<&str> {
+    /// Where between the layers `frame` is: evenly spread over them, resting on each.
+    pub(in crate::render) fn position(&self, timeline: &Timeline, frame: usize) -> Position {
+        let (last, moving) = (self.layers.len() - 1, timeline.moving);
+        let frame = frame.saturating_sub(timeline.card);
+        if last == 0 || frame + 1 >= moving {
+            return Position { layer: last, share: 0.0 };
+        }
+        let way = last as f64 * frame as f64 / (moving - 1) as f64;
+        let layer = (way as usize).min(last - 1);
+        // A rest around each layer: half of it after the layer, half before the next.
+        let t = ((way - layer as f64 - 0.5 * REST) / (1.0 - REST)).clamp(0.0, 1.0);
+        let share = t * t * (3.0 - 2.0 * t);
+        if share >= 1.0 {
+            Position { layer: layer + 1, share: 0.0 }
+        } else {
+            Position { layer, share }
+        }
+    }
+
+    /// One layer as a panel.
+    pub(in crate::render) fn layer_panel(&self, layer: usize) -> ContourPanel {
+        let mut panel = self.panel.clone();
+        panel.grid.interpolated = None;
+        panel.grid.values = self.layers[layer].values.clone();
+        panel
+    }
+
+    /// What a page shows beside the surface.
+    pub(in crate::render) fn page_spec(&self) -> PageSpec<'_> {
+        PageSpec {
+            title: &self.title,
+            caption: &self.caption,
+            series: &self.strip.series,
+            chart_titles: &self.chart_titles,
+            time_label: &self.x_label,
+            pacing: Pacing { card: self.card.clone(), ..Pacing::default() },
+            hold_secs: self.hold_secs,
+        }
+    }
+
+    /// When the layers are: all charts go from the first to the last.
+    pub(in crate::render) fn times(&self) -> impl Iterator<Item = f64> {
+        self.layers.iter().map(|l| l.epoch)
+    }
+
+    /// Texts from outside, beside the page's.
+    pub(in crate::render) fn texts(&self) -> Vec<&str> {
         let panel = &self.panel;
-        let own = [&self.title, &self.caption, &self.value_label];
-        let own = own.into_iter().chain([&panel.title, &panel.subtitle]);
-        let own = own.chain([&panel.x_label, &panel.y_label]);
+        let own = [&self.value_label, &panel.title, &panel.subtitle];
+        let own = own.into_iter().chain([&panel.x_label, &panel.y_label]);
         own.chain(self.layers.iter().map(|l| &l.label)).map(String::as_str).collect()
     }
 
-    /// The lines of a read-out: which layer, evaluated or not, and the ball's losses at the last
+    /// The lines of a read-out: which layer, evaluated or not, and the marker's losses at the last
     /// layer.
-    pub fn rows(&self, at: Position) -> Vec<(&'static str, String)> {
+    pub(in crate::render) fn rows(&self, at: Position) -> Vec<Row> {
         let now = &self.layers[at.layer];
         let of = match at.share {
             0.0 => format!("{} of {}", at.layer + 1, self.layers.len()),
@@ -202,22 +195,21 @@ impl Moving {
 }
 
 /// Lines of type that [`draw_board`] takes.
-pub const BOARD_LINES: f32 = 11.2;
+pub(in crate::render) const BOARD_LINES: f32 = 11.2;
 
 /// The read-out as a list with the marks in it.
-pub fn draw_board(
+pub(in crate::render) fn draw_board(
     canvas: &mut dyn Canvas,
     moving: &Moving,
     at: Position,
     place: Rect,
-    layout: &Layout,
-    theme: &Theme,
+    page: &Page,
 ) {
-    let font = layout.font;
+    let (font, theme) = (page.font, page.theme);
     let rows = moving.rows(at);
-    let epoch = match moving.ball {
-        Ball::Moves => format!("epoch {}", fixed(moving.epoch(at), 2)),
-        Ball::Stays => String::new(),
+    let epoch = match moving.marker {
+        Marker::Moves => format!("epoch {}", fixed(moving.epoch(at), 2)),
+        Marker::Stays => String::new(),
     };
     let rest: Vec<(&str, &str)> = [(rows[1].1.as_str(), epoch.as_str())]
         .into_iter()
@@ -236,7 +228,7 @@ pub fn draw_board(
     canvas.text(&rows[0].1, place.right(), y, &large);
     y += 0.8 * font.label;
     let marks = Rect::new(place.x, y, place.w, 1.2 * font.label);
-    draw_marks(canvas, moving, at, marks, layout.s, theme);
+    draw_marks(canvas, moving, at, marks, page);
     y += 1.1 * font.label;
     for (left, right) in rest {
         y += 1.55 * font.label;
@@ -246,34 +238,32 @@ pub fn draw_board(
 }
 
 /// A mark for each layer, and where the film is.
-fn draw_marks(
-    canvas: &mut dyn Canvas,
-    moving: &Moving,
-    at: Position,
-    place: Rect,
-    s: f32,
-    theme: &Theme,
-) {
-    let s = s.max(0.5);
+fn draw_marks(canvas: &mut dyn Canvas, moving: &Moving, at: Position, place: Rect, page: &Page) {
+    let (px_scale, theme) = (page.px_scale.max(0.5), page.theme);
     let last = (moving.layers.len() - 1) as f32;
-    let inset = 6.0 * s;
+    let inset = 6.0 * px_scale;
     let x = |layer: f32| {
         place.x + inset + (place.w - 2.0 * inset) * if last > 0.0 { layer / last } else { 0.5 }
     };
     let y = place.y + 0.5 * place.h;
-    let rule = Stroke::solid(theme.rule, (1.6 * s).max(1.0));
+    let rule = Stroke::solid(theme.rule, (1.6 * px_scale).max(1.0));
     canvas.line(&[(x(0.0), y), (x(last), y)], &rule);
     let here = at.layer as f32 + at.share as f32;
     for layer in 0..moving.layers.len() {
         let done = layer as f32 <= here;
-        canvas.disc(x(layer as f32), y, 3.4 * s, if done { theme.muted } else { theme.rule });
+        canvas.disc(
+            x(layer as f32),
+            y,
+            3.4 * px_scale,
+            if done { theme.muted } else { theme.rule },
+        );
     }
     let color = theme.series_color(0);
     if at.share == 0.0 {
-        canvas.disc(x(here), y, 6.4 * s, color);
+        canvas.disc(x(here), y, 6.4 * px_scale, color);
     } else {
         // Hollow on the way: nothing was evaluated here.
-        canvas.disc(x(here), y, 6.4 * s, color);
-        canvas.disc(x(here), y, 4.0 * s, theme.background);
+        canvas.disc(x(here), y, 6.4 * px_scale, color);
+        canvas.disc(x(here), y, 4.0 * px_scale, theme.background);
     }
 }

@@ -2,40 +2,34 @@
 //! growing together, charts below.
 
 use crate::error::{Error, Result};
-use crate::render::canvas::Canvas;
 use crate::render::canvas::theme::Theme;
-use crate::render::film::show::Show;
+use crate::render::canvas::{Canvas, Rect};
 use crate::render::map::panel;
-use crate::render::page;
-use crate::render::page::chart::{self, Chart};
-use crate::render::page::colorbar;
-use crate::render::page::layout::Layout;
-use crate::render::page::masthead::Masthead;
-use crate::render::page::place::arrange;
+use crate::render::page::colorbar::ColorBar;
+use crate::render::page::layout::{Contents, Layout, PanelBox, widest_ems};
 use crate::render::page::readout;
 use crate::render::page::scale::LevelScale;
-use crate::render::page::timeline::Timeline;
-use crate::render::scene::Film;
-use crate::render::surface3d::axes::Axes;
+use crate::render::page::{Body, Page, Scene, Screen};
+use crate::render::scene::{ContourPanel, Film};
+use crate::render::surface3d::axes::BoxAxes;
 use crate::render::surface3d::flight::{CameraPath, Flight};
 use crate::render::surface3d::framing;
 use crate::render::surface3d::heightfield::HeightField;
 use crate::render::surface3d::horizon::Horizon;
-use crate::render::surface3d::paint::Paint;
 use crate::render::surface3d::paint::surface_color;
 use crate::render::surface3d::scale::{self, Heights};
-use crate::render::surface3d::stand::{
-    Ground, Stand, Studio, When, box_width, focus, inside, nodes, passes,
-};
 use crate::render::surface3d::trail::{Trail, materials};
-use crate::render::surface3d::vantage;
+use crate::render::surface3d::viewpoint;
+use crate::render::surface3d::window::{
+    FrameSurface, FrameTime, Renderer, Window, box_width, inside, nodes,
+};
 
 /// Lines of type that a read-out beside a surface takes.
 const BOARD_LINES: f32 = 8.6;
 
 /// How a surface is looked at.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SurfaceLook {
+pub struct SurfaceView {
     /// How heights grow with values.
     pub heights: Heights,
     /// Values above this are cut off and capped.
@@ -53,7 +47,7 @@ pub struct SurfaceLook {
     pub passes: usize,
 }
 
-impl SurfaceLook {
+impl SurfaceView {
     /// Log heights, as high as there is room for, one picture a frame.
     pub fn new(camera: CameraPath) -> Self {
         let (azimuth, elevation) = (None, None);
@@ -73,18 +67,42 @@ impl SurfaceLook {
     }
 }
 
-/// A film of surfaces made ready. Draws any frame on any canvas.
-pub struct SurfaceFilm<'a> {
+/// A film of surfaces in space, made ready.
+pub type SurfaceFilm<'a> = Scene<'a, Surfaces<'a>>;
+
+/// Surfaces in their windows.
+pub struct Surfaces<'a> {
     film: &'a Film,
-    theme: &'a Theme,
     layout: Layout,
-    masthead: Masthead<'a>,
     scale: LevelScale,
-    studio: Studio<'a>,
-    grounds: Vec<(HeightField, Horizon)>,
-    stands: Vec<Stand>,
-    charts: Vec<Chart<'a>>,
-    timeline: Timeline,
+    renderer: Renderer<'a>,
+    fields: Vec<(HeightField, Horizon)>,
+    windows: Vec<Window>,
+}
+
+/// The box of `panel`'s surface at its `place`.
+pub(in crate::render) fn axes(
+    page: &Page,
+    (panel, place): (&ContourPanel, &PanelBox),
+    field: &HeightField,
+    scale: &LevelScale,
+    value_label: &str,
+) -> BoxAxes {
+    let axes = BoxAxes::new(panel, field, scale, value_label, &page.font, box_width(place.frame));
+    if place.axis_labels { axes } else { axes.without_labels() }
+}
+
+/// The colour bar of surfaces.
+pub(in crate::render) fn draw_bar(
+    canvas: &mut dyn Canvas,
+    bar: Option<Rect>,
+    (title, scale): (&str, &LevelScale),
+    page: &Page,
+) {
+    if let Some(bar) = bar {
+        let shade = |place| surface_color(page.theme, place);
+        ColorBar::ramp(title, scale, page.theme, shade).draw(canvas, bar, page, true);
+    }
 }
 
 impl<'a> SurfaceFilm<'a> {
@@ -94,32 +112,24 @@ impl<'a> SurfaceFilm<'a> {
     /// [`Error::BadValue`] on a look out of range.
     pub fn new(
         film: &'a Film,
-        look: &SurfaceLook,
+        look: &SurfaceView,
         theme: &'a Theme,
         size: [u32; 2],
         frames: usize,
         fps: u32,
     ) -> Result<Self> {
-        if film.panels.is_empty() {
-            return Err(Error::Render {
-                what: "the film has no panel".into(),
-                remedy: "give it at least one surface".into(),
-            });
-        }
+        film.check()?;
         look.check()?;
-        film.panels.iter().try_for_each(|p| p.grid.check())?;
         let values: Vec<f64> =
             film.panels.iter().flat_map(|p| p.grid.values.iter().copied()).collect();
         let scale = scale::scale(&values, look.heights, look.clip)?;
-        let timeline = Timeline::new(film, frames, f64::from(fps));
-        let count = chart::quantities(&film.strip.series).len();
-        let (masthead, layout, ()) =
-            Masthead::above(&film.title, &film.caption, size, theme, |size| {
-                (arrange(film, &scale, size, theme.scale, count, BOARD_LINES), ())
-            });
-        let span = [timeline.start, timeline.end];
-        let unit = film.pacing.clock.unit();
-        let charts = chart::at_places(&film.strip.series, &layout, unit, span, &[]);
+        let bar_label_ems = widest_ems(&scale.labels());
+        // The layout of windows asks for no domain.
+        let contents = Contents { panels: &film.panels, domains: &[], bar_label_ems };
+        let screen = Screen { theme, size, frames, fps };
+        let (page, layout) = Page::laid_out(film.page_spec(), film.times(), screen, 18.0, |page| {
+            Layout::windows(page, &contents, &film.value_label, BOARD_LINES)
+        });
         let mut surfaces: Vec<(HeightField, Trail)> = film
             .panels
             .iter()
@@ -128,27 +138,25 @@ impl<'a> SurfaceFilm<'a> {
                 let nodes = nodes(place.frame, look.passes);
                 let relief = look.relief.unwrap_or(framing::NATURAL);
                 let field = HeightField::with_nodes(panel, &scale, relief, nodes);
-                let trail = Trail::new(panel, film.pacing.clock, &field, &scale);
+                let trail = Trail::new(panel, page.clock(), &field, &scale);
                 (field, trail)
             })
             .collect();
         let way = |surfaces: &[(HeightField, Trail)]| {
             let seen = surfaces.iter().map(|(f, trail)| (f, trail.places(f64::INFINITY, 40)));
             let seen: Vec<_> = seen.collect();
-            let (azimuth, elevation) = vantage::best(&seen, look.azimuth, look.elevation);
+            let (azimuth, elevation) = viewpoint::best(&seen, look.azimuth, look.elevation);
             look.camera.placed(azimuth, elevation)
         };
         let axes = |k: usize, field: &HeightField| {
-            let (panel, viewport) = (&film.panels[k], layout.panels[k].frame);
-            let width = box_width(viewport);
-            let axes = Axes::new(panel, field, &scale, &film.value_label, &layout.font, width);
-            if layout.axis_labels { axes } else { axes.without_labels() }
+            let panel = (&film.panels[k], &layout.panels[k]);
+            axes(&page, panel, field, &scale, &film.value_label)
         };
         let mut flown = way(&surfaces);
         if look.relief.is_none() {
             let window = |(k, (field, _)): (usize, &(HeightField, Trail))| {
                 let viewport = layout.panels[k].frame;
-                (field.half, inside(&axes(k, field), viewport, &layout.font, layout.s))
+                (field.half, inside(&axes(k, field), viewport, &page.font, page.px_scale))
             };
             let windows: Vec<_> = surfaces.iter().enumerate().map(window).collect();
             let relief = framing::relief(&windows, &flown);
@@ -159,103 +167,60 @@ impl<'a> SurfaceFilm<'a> {
             }
         }
         let relief = surfaces[0].0.relief;
-        let (mut stands, mut grounds) = (Vec::new(), Vec::new());
+        let (mut windows, mut fields) = (Vec::new(), Vec::new());
         for (k, (field, trail)) in surfaces.into_iter().enumerate() {
             let viewport = layout.panels[k].frame;
             let axes = axes(k, &field);
             let lowest = field.lowest();
-            let ball = |share: f64| {
+            let timeline = &page.timeline;
+            let marker = |share: f64| {
                 let frame = (share * (timeline.frames - 1) as f64).round() as usize;
                 trail.at(timeline.epoch(frame)).unwrap_or(lowest)
             };
-            let flight = Flight::new(&flown, |_| &field, timeline.frames, ball);
+            let flight = Flight::new(&flown, |_| &field, timeline.frames, marker);
             let materials = materials(theme, theme.series_color(k));
-            stands.push(Stand { axes, trail, flight, materials, viewport, centre: [0.0; 2] });
+            windows.push(Window { axes, trail, flight, materials, viewport, centre: [0.0; 2] });
             let horizon = Horizon::new(&field);
-            grounds.push((field, horizon));
+            fields.push((field, horizon));
         }
-        let focal = focus(&mut stands, &flown, relief, &layout.font, layout.s);
-        let studio = Studio {
-            theme,
-            paint: Paint::new(theme, &scale),
-            font: layout.font,
-            s: layout.s,
-            focal,
-            passes: passes(look.passes),
-        };
-        Ok(Self { film, theme, layout, masthead, scale, studio, grounds, stands, charts, timeline })
-    }
-
-    fn share(&self, frame: usize) -> f64 {
-        frame as f64 / (self.timeline.frames - 1).max(1) as f64
+        let type_sizes = (page.font, page.px_scale);
+        let passes = look.passes;
+        let renderer =
+            Renderer::new(theme, &scale, type_sizes, &mut windows, &flown, relief, passes);
+        let body = Surfaces { film, layout, scale, renderer, fields, windows };
+        Ok(Self { page, body })
     }
 }
 
-impl Show for SurfaceFilm<'_> {
-    fn size(&self) -> [u32; 2] {
-        [self.layout.page.w as u32, self.layout.page.h as u32]
-    }
-
-    fn frames(&self) -> usize {
-        self.timeline.frames
-    }
-
-    fn draw_static(&self, canvas: &mut dyn Canvas) -> Result<()> {
-        let (layout, theme) = (&self.layout, self.theme);
-        self.masthead.draw(canvas, layout, theme);
-        for (k, (p, place)) in self.film.panels.iter().zip(&layout.panels).enumerate() {
-            let key =
-                (self.film.panels.len() > 1 && !p.path.is_empty()).then(|| theme.series_color(k));
-            panel::draw_heading(canvas, p, place, layout, theme, key);
+impl Body for Surfaces<'_> {
+    fn draw_static(&self, page: &Page, canvas: &mut dyn Canvas) -> Result<()> {
+        let film = self.film;
+        for (k, (p, place)) in film.panels.iter().zip(&self.layout.panels).enumerate() {
+            let keyed = film.panels.len() > 1 && !p.path.is_empty();
+            let key = keyed.then(|| page.theme.series_color(k));
+            panel::draw_heading(canvas, p, place, page, key);
         }
-        if let Some(place) = layout.colorbar {
-            colorbar::draw_ramp(
-                canvas,
-                place,
-                &self.film.value_label,
-                layout,
-                &self.scale,
-                &|t| surface_color(theme, t),
-                theme,
-            );
-        }
-        for chart in &self.charts {
-            chart.draw_static(canvas, theme, chart::Future::Faint)?;
-        }
+        draw_bar(canvas, self.layout.colorbar, (&film.value_label, &self.scale), page);
         Ok(())
     }
 
-    fn draw_moving(&self, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
-        let (layout, theme) = (&self.layout, self.theme);
-        let epoch = self.timeline.epoch(frame);
-        let span = self.timeline.end - self.timeline.start;
-        let share = if self.timeline.frames == 1 { 1.0 } else { self.share(frame) };
-        let when = When { frame, share, time: epoch, fade: 0.25 * span };
-        for (k, (p, stand)) in self.film.panels.iter().zip(&self.stands).enumerate() {
-            let (field, horizon) = &self.grounds[k];
+    fn draw_moving(&self, page: &Page, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
+        let time = page.timeline.epoch(frame);
+        let now = FrameTime::new(frame, page.timeline.frames, time, 0.25 * page.span());
+        for (k, (p, window)) in self.film.panels.iter().zip(&self.windows).enumerate() {
+            let (field, horizon) = &self.fields[k];
             let light = |azimuth, elevation| horizon.light(azimuth, elevation);
-            let ground = Ground { field, light: &light, between: 0.0 };
-            stand.draw(canvas, &self.studio, &ground, when, theme.series_color(k));
-            if let Some(place) = layout.panels[k].readout {
-                let rows = readout::rows_at(&p.path, self.film.pacing.clock, epoch, span);
-                readout::draw(canvas, place, false, &rows, layout, theme);
+            let surface = FrameSurface { field, light: &light, between: 0.0 };
+            window.draw(canvas, &self.renderer, &surface, now, page.theme.series_color(k));
+            if let Some(place) = self.layout.panels[k].readout {
+                let rows = readout::rows(&p.path, page.clock(), time, page.span());
+                readout::draw(canvas, place, false, &rows, page);
             }
         }
-        let (title, pacing) = (&self.film.title, &self.film.pacing);
-        page::draw_over(canvas, layout, &self.charts, title, pacing, &self.timeline, frame, theme);
         Ok(())
-    }
-
-    fn theme(&self) -> &Theme {
-        self.theme
     }
 
     fn texts(&self) -> Vec<&str> {
-        let film = self.film;
-        let panels = film.panels.iter();
-        let panels = panels.flat_map(|p| [&p.title, &p.subtitle, &p.x_label, &p.y_label]);
-        let names = film.strip.series.iter().map(|s| &s.name);
-        let own = [&film.title, &film.caption, &film.value_label].into_iter();
-        own.chain(panels).chain(names).map(String::as_str).collect()
+        self.film.texts()
     }
 }

@@ -1,14 +1,14 @@
 //! Tests of the scenes as pictures: goldens, strange data, and that frames repeat themselves.
 
 use super::boundary::{BoundaryFilm, BoundaryShow, InputSpace};
+use super::curve::CurveShow;
 use super::heatmap::{Heatmap, HeatmapShow, Scaling};
 use super::histograms::{HistogramFilm, HistogramShow, LayerHistogram};
 use super::shadow::{ShadowFilm, ShadowShow, ShadowView};
-use super::spectrum::{PathSpectrum, SpectrumFigure};
-use super::still::{self, Still};
+use super::spectrum::{PathSpectrum, SpectrumFigure, SpectrumShow};
 use crate::render::canvas::theme::Theme;
-use crate::render::film::Output;
 use crate::render::film::show::{self, Show};
+use crate::render::film::{Output, write_show};
 use crate::render::scene::{
     Arrows, Card, Clock, CurveFigure, CurveStyle, Film, Gradient, Inset, Moment, Pacing, PathPoint,
     Quantity, Relief, Series, Split,
@@ -250,9 +250,9 @@ fn every_scene_looks_as_it_did() {
     let boundary = BoundaryShow::new(&film, &light, SIZE, FRAMES, FPS).unwrap();
     assert_golden_show("scene-boundary", &boundary, 34);
     let figure = spectrum();
-    assert_golden_show("scene-spectrum", &Still::new(&figure, &light, SIZE), 0);
+    assert_golden_show("scene-spectrum", &SpectrumShow::new(&figure, &light, SIZE).unwrap(), 0);
     let figure = twin();
-    assert_golden_show("scene-curve-twin", &Still::new(&figure, &print, SIZE), 0);
+    assert_golden_show("scene-curve-twin", &CurveShow::new(&figure, &print, SIZE).unwrap(), 0);
     let film = contour_with_everything();
     let contour = ContourFilm::new(&film, &light, SIZE, FRAMES, FPS).unwrap();
     assert_golden_show("scene-contour-extras", &contour, 20);
@@ -431,24 +431,33 @@ fn still_figures_refuse_what_they_cannot_draw() {
     let folder = tempfile::tempdir().unwrap();
     let output =
         |name: &str| Output { width: 640, height: 360, ..Output::new(folder.path().join(name)) };
-    let err = still::write(&spectrum(), &output("s.gif")).unwrap_err().to_string();
+    let theme = Theme::light();
+    let write = |show: Result<&dyn Show, String>, name: &str| {
+        write_show(show?, &output(name), &mut |_, _| {}).map_err(|e| e.to_string())
+    };
+    let spectrum_to = |figure: &SpectrumFigure, name: &str| {
+        let show = SpectrumShow::new(figure, &theme, SIZE);
+        write(show.as_ref().map(|s| s as &dyn Show).map_err(|e| e.to_string()), name)
+    };
+    let err = spectrum_to(&spectrum(), "s.gif").unwrap_err();
     assert!(err.contains("a spectrum does not move"), "{err}");
-    let err = still::write(&SpectrumFigure::default(), &output("s.png")).unwrap_err().to_string();
+    let err = spectrum_to(&SpectrumFigure::default(), "s.png").unwrap_err();
     assert!(err.contains("one to eight paths"), "{err}");
     let mut unusable = spectrum();
     unusable.paths[0].explained[0] = f64::NAN;
-    assert!(still::write(&unusable, &output("s.png")).is_err());
+    assert!(spectrum_to(&unusable, "s.png").is_err());
     let nothing = CurveFigure { style: CurveStyle::Twin, ..CurveFigure::default() };
-    assert!(still::write(&nothing, &output("s.png")).is_err());
+    assert!(CurveShow::new(&nothing, &theme, SIZE).is_err());
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "something was left behind");
     // One component only, and a curve of one point.
     let mut one = spectrum();
     (one.paths[0].explained, one.paths[0].null) = (vec![1.0], vec![1.0]);
-    still::write(&one, &output("one.png")).unwrap();
+    spectrum_to(&one, "one.png").unwrap();
     let mut point = twin();
     point.series.truncate(1);
     point.series[0].points.truncate(1);
-    still::write(&point, &output("point.svg")).unwrap();
+    let show = CurveShow::new(&point, &theme, SIZE).unwrap();
+    write(Ok(&show), "point.svg").unwrap();
 }
 
 #[test]
@@ -461,7 +470,7 @@ fn titles_in_other_scripts_are_drawn_and_their_missing_characters_are_told() {
     let show = HistogramShow::new(&film, &theme, SIZE, 3, FPS).unwrap();
     let output =
         Output { width: SIZE[0], height: SIZE[1], ..Output::new(folder.path().join("film.png")) };
-    let report = crate::render::film::write_show(&show, &output, &mut |_, _| {}).unwrap();
+    let report = write_show(&show, &output, &mut |_, _| {}).unwrap();
     let warning = report.warnings.join(" ");
     assert!(warning.contains("损 (U+635F)") && warning.contains("U+0637"), "{warning}");
 }
@@ -506,10 +515,14 @@ fn words_can_be_read_in_every_scene_at_every_size() {
         Box::new(BoundaryShow::new(answers, theme(scale), size, FRAMES, FPS).unwrap())
     });
     let figure: &'static SpectrumFigure = leak(spectrum());
-    assert_legible("spectrum", &|size, scale| Box::new(Still::new(figure, theme(scale), size)));
+    assert_legible("spectrum", &|size, scale| {
+        Box::new(SpectrumShow::new(figure, theme(scale), size).unwrap())
+    });
     for (name, style) in [("twin", CurveStyle::Twin), ("curve", CurveStyle::Stacked)] {
         let figure: &'static CurveFigure = leak(CurveFigure { style, ..twin() });
-        assert_legible(name, &|size, scale| Box::new(Still::new(figure, theme(scale), size)));
+        assert_legible(name, &|size, scale| {
+            Box::new(CurveShow::new(figure, theme(scale), size).unwrap())
+        });
     }
     for (name, film) in [
         ("contour with everything", contour_with_everything()),

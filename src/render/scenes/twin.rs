@@ -6,18 +6,18 @@ use crate::render::canvas::color::Color;
 use crate::render::canvas::text::CAP_HEIGHT;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
-use crate::render::page::layout::Type;
+use crate::render::page::Page;
 use crate::render::page::scale::{log_ticks, significant, ticks};
 use crate::render::scene::{Quantity, Series, Split};
 
 /// One vertical axis: its ends in the unit it is even in, and its ticks there with their texts.
-struct Scale {
+struct ValueAxis {
     ends: [f64; 2],
     log: bool,
     ticks: Vec<(f64, String)>,
 }
 
-impl Scale {
+impl ValueAxis {
     fn loss(range: [f64; 2], count: usize) -> Self {
         let [low, high] = range;
         let log = low > 0.0 && high > 4.0 * low;
@@ -59,14 +59,8 @@ impl Scale {
 
 /// Draws `series` (those of [`Quantity::Loss`] and [`Quantity::Accuracy`]) in `rect`, the x axis's
 /// numbers below it included.
-pub fn draw(
-    canvas: &mut dyn Canvas,
-    series: &[Series],
-    rect: Rect,
-    font: Type,
-    s: f32,
-    theme: &Theme,
-) {
+pub(in crate::render) fn draw(canvas: &mut dyn Canvas, series: &[Series], rect: Rect, page: &Page) {
+    let (font, px_scale, theme) = (page.font, page.px_scale, page.theme);
     let finite = |quantity: Quantity| {
         series
             .iter()
@@ -85,30 +79,30 @@ pub fn draw(
     let count = ((rect.h / (3.0 * font.small)) as usize).clamp(2, 8);
     let loss = range(&mut finite(Quantity::Loss).map(|p| p.1));
     let accuracy = range(&mut finite(Quantity::Accuracy).map(|p| p.1));
-    let left = (loss[0] <= loss[1]).then(|| Scale::loss(loss, count));
-    let right = (accuracy[0] <= accuracy[1]).then(|| Scale::accuracy(accuracy, count));
+    let left = (loss[0] <= loss[1]).then(|| ValueAxis::loss(loss, count));
+    let right = (accuracy[0] <= accuracy[1]).then(|| ValueAxis::accuracy(accuracy, count));
 
     let number = TextStyle::new(font.small, theme.muted);
     let label = TextStyle::new(font.label, theme.text);
-    let room = |scale: &Option<Scale>| {
+    let room = |scale: &Option<ValueAxis>| {
         let texts = scale.iter().flat_map(|s| &s.ticks).map(|t| number.width(&t.1));
-        texts.fold(0.0, f32::max) + 9.0 * s + 1.6 * font.label
+        texts.fold(0.0, f32::max) + 9.0 * px_scale + 1.6 * font.label
     };
     let key = 2.0 * font.label;
     let (l, r) = (room(&left), room(&right));
-    let foot = 1.3 * font.small + 7.0 * s;
+    let foot = 1.3 * font.small + 7.0 * px_scale;
     let plot = Rect::new(
         rect.x + l,
         rect.y + key,
         (rect.w - l - r).max(8.0),
         (rect.h - key - foot).max(8.0),
     );
-    draw_key(canvas, series, rect, font, s, theme);
+    draw_key(canvas, series, rect, page);
 
-    let hair = s.max(0.75);
+    let hair = px_scale.max(0.75);
     let rule = Stroke::solid(theme.rule, hair);
     let tick = Stroke::solid(theme.muted, hair);
-    let mark = 5.0 * s;
+    let mark = 5.0 * px_scale;
     let px = |v: f64| plot.x + ((v - x[0]) / (x[1] - x[0])) as f32 * plot.w;
     let py = |share: f64| plot.bottom() - share as f32 * plot.h;
     for (scale, on_left) in [(&left, true), (&right, false)] {
@@ -123,10 +117,15 @@ pub fn draw(
             if on_left {
                 canvas.line(&[(plot.x, y), (plot.right(), y)], &rule);
                 canvas.line(&[(plot.x - mark, y), (plot.x, y)], &tick);
-                canvas.text(text, plot.x - mark - 3.0 * s, baseline, &number.align(Align::Right));
+                canvas.text(
+                    text,
+                    plot.x - mark - 3.0 * px_scale,
+                    baseline,
+                    &number.align(Align::Right),
+                );
             } else {
                 canvas.line(&[(plot.right(), y), (plot.right() + mark, y)], &tick);
-                canvas.text(text, plot.right() + mark + 3.0 * s, baseline, &number);
+                canvas.text(text, plot.right() + mark + 3.0 * px_scale, baseline, &number);
             }
         }
         let angle = -std::f32::consts::FRAC_PI_2;
@@ -145,14 +144,8 @@ pub fn draw(
         let baseline = plot.bottom() + mark + 1.05 * font.small;
         canvas.text(&significant(v, 6), at, baseline, &number.align(Align::Center));
     }
-    let corners = [
-        (plot.x, plot.y),
-        (plot.right(), plot.y),
-        (plot.right(), plot.bottom()),
-        (plot.x, plot.bottom()),
-        (plot.x, plot.y),
-    ];
-    canvas.line(&corners, &Stroke::solid(theme.muted.alpha(0.8), s.max(1.0).round()));
+    let border = Stroke::solid(theme.muted.alpha(0.8), px_scale.max(1.0).round());
+    canvas.line(&plot.outline(), &border);
     // Accuracy first: the loss is what the figure is about.
     for quantity in [Quantity::Accuracy, Quantity::Loss] {
         let Some(scale) = (if quantity == Quantity::Loss { &left } else { &right }) else {
@@ -160,7 +153,7 @@ pub fn draw(
         };
         let unit = if quantity == Quantity::Accuracy { 100.0 } else { 1.0 };
         for one in series.iter().filter(|s| s.quantity == quantity) {
-            let stroke = pen(one, s, theme);
+            let stroke = pen(one, px_scale, theme);
             let mut piece: Vec<(f32, f32)> = Vec::new();
             for &(u, v) in one.points.iter().chain([&(f64::NAN, f64::NAN)]) {
                 let share = scale.share(unit * v);
@@ -179,7 +172,7 @@ pub fn draw(
 }
 
 /// How a curve is drawn: colour by run, dash by quantity, weight by split.
-fn pen(series: &Series, s: f32, theme: &Theme) -> Stroke {
+fn pen(series: &Series, px_scale: f32, theme: &Theme) -> Stroke {
     let color: Color = theme.series_color(series.panel);
     let (color, width) = match series.split {
         Split::Train => (color, 2.4),
@@ -188,27 +181,21 @@ fn pen(series: &Series, s: f32, theme: &Theme) -> Stroke {
     };
     let dashed = series.quantity == Quantity::Accuracy;
     Stroke {
-        dash: dashed.then_some([7.0 * s, 4.5 * s]),
+        dash: dashed.then_some([7.0 * px_scale, 4.5 * px_scale]),
         cap: if dashed { Cap::Butt } else { Cap::Round },
-        ..Stroke::solid(color, (width * s).max(1.0))
+        ..Stroke::solid(color, (width * px_scale).max(1.0))
     }
 }
 
 /// Names with their colours, and what pale means where something is pale.
-fn draw_key(
-    canvas: &mut dyn Canvas,
-    series: &[Series],
-    rect: Rect,
-    font: Type,
-    s: f32,
-    theme: &Theme,
-) {
+fn draw_key(canvas: &mut dyn Canvas, series: &[Series], rect: Rect, page: &Page) {
+    let (px_scale, theme) = (page.px_scale, page.theme);
     let mut named: Vec<(usize, &str)> = series.iter().map(|s| (s.panel, s.name.as_str())).collect();
     named.sort_by_key(|n| n.0);
     named.dedup_by_key(|n| n.0);
     let pale = series.iter().any(|s| s.split == Split::Test)
         && series.iter().any(|s| s.split == Split::Train);
-    let size = font.label;
+    let size = page.font.label;
     let style = TextStyle::new(size, theme.text);
     let note = if pale { "pale: test" } else { "" };
     let room = rect.w - style.width(note) - if pale { size } else { 0.0 };
@@ -221,7 +208,7 @@ fn draw_key(
         }
         let line = Stroke {
             cap: Cap::Round,
-            ..Stroke::solid(theme.series_color(panel), (3.0 * s).max(1.4))
+            ..Stroke::solid(theme.series_color(panel), (3.0 * px_scale).max(1.4))
         };
         canvas.line(&[(x + 0.1 * size, y - 0.34 * size), (x + 1.5 * size, y - 0.34 * size)], &line);
         canvas.text(&text, x + 1.9 * size, y, &style);

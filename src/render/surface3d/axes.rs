@@ -7,20 +7,18 @@ use tiny_skia::PathBuilder;
 use super::camera::Camera;
 use super::framing::corners;
 use super::heightfield::HeightField;
-use super::vantage::covered;
 use super::vec3::Vec3;
+use super::viewpoint::covered;
 use crate::render::canvas::color::Color;
-use crate::render::canvas::text::CAP_HEIGHT;
+use crate::render::canvas::text::{CAP_HEIGHT, Type};
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
-use crate::render::page::layout::Type;
-use crate::render::page::scale::{LevelScale, Spacing, log_ticks, number, significant, ticks};
-use crate::render::scene::ContourPanel;
-use crate::render::scene::Domain;
+use crate::render::page::scale::{LevelScale, Spacing, number, numbered_ticks};
+use crate::render::scene::{ContourPanel, Domain};
 
 /// Ticks and labels of one box.
 #[derive(Debug, Clone)]
-pub struct Axes {
+pub struct BoxAxes {
     half: [f32; 2],
     top: f32,
     /// Along x and y: place from -1 to 1, text.
@@ -38,7 +36,7 @@ pub struct Ink<'a> {
     /// Sizes of type.
     pub font: Type,
     /// Pixels a design pixel.
-    pub s: f32,
+    pub px_scale: f32,
     /// How visible they are, 0 to 1.
     pub strength: f32,
     /// What labels should not leave sideways.
@@ -60,7 +58,7 @@ impl Ink<'_> {
     }
 }
 
-impl Axes {
+impl BoxAxes {
     /// The axes of `panel`'s box; `pixels` is about how wide the box will be.
     pub fn new(
         panel: &ContourPanel,
@@ -72,18 +70,16 @@ impl Axes {
     ) -> Self {
         let domain = Domain::of(panel);
         let along = |[a, b]: [f64; 2], share: f32| -> Vec<(f32, String)> {
-            let count = (share * pixels / (6.5 * font.small)).clamp(2.0, 6.0) as usize;
-            ticks(a, b, count)
+            numbered_ticks([a, b], share * pixels, 6.5 * font.small, 6)
                 .into_iter()
-                .map(|x| ((2.0 * (x - a) / (b - a) - 1.0) as f32, significant(x, 6)))
+                .map(|(x, text)| ((2.0 * (x - a) / (b - a) - 1.0) as f32, text))
                 .collect()
         };
         let count = (0.32 * field.relief * pixels / (1.9 * font.small)).clamp(2.0, 8.0) as usize;
         let (low, high) = (scale.position(scale.low), scale.position(scale.high));
-        let values = match scale.spacing {
-            _ if high <= low => vec![scale.low],
-            Spacing::Log => log_ticks(scale.low, scale.high, count),
-            Spacing::Linear => ticks(scale.low, scale.high, count),
+        let values = match high <= low {
+            true => vec![scale.low],
+            false => scale.spacing.ticks([scale.low, scale.high], count),
         };
         let heights = values
             .into_iter()
@@ -119,12 +115,12 @@ impl Axes {
     }
 
     /// Room for labels around the fitted box: left, top, right, bottom.
-    pub fn room(&self, font: &Type, s: f32) -> [f32; 4] {
+    pub fn room(&self, font: &Type, px_scale: f32) -> [f32; 4] {
         let style = TextStyle::new(font.small, Color::hex(0));
         let heights = self.heights.iter().map(|h| style.width(&h.1)).fold(0.0, f32::max);
-        let left = heights + 13.0 * s;
+        let left = heights + 13.0 * px_scale;
         let label = if self.floor_labels[0].is_empty() { 0.0 } else { 1.2 * font.label };
-        let below = 1.2 * font.small + label + 8.0 * s;
+        let below = 1.2 * font.small + label + 8.0 * px_scale;
         [left, 1.7 * font.small, 2.6 * font.small, below]
     }
 
@@ -159,7 +155,7 @@ impl Axes {
             }
         }
         let rule = ink.theme.rule.alpha(0.9 * ink.strength.max(0.3));
-        let hair = Stroke::solid(rule, ink.s.max(0.75));
+        let hair = Stroke::solid(rule, ink.px_scale.max(0.75));
         for &(z, _) in &self.heights {
             self.line(canvas, camera, [(bx, -1.0, z), (bx, 1.0, z)], &hair);
             self.line(canvas, camera, [(-1.0, by, z), (1.0, by, z)], &hair);
@@ -170,8 +166,10 @@ impl Axes {
         for (y, _) in &self.floor[1] {
             self.line(canvas, camera, [(bx, *y, 0.0), (bx, *y, self.top)], &hair);
         }
-        let edge =
-            Stroke::solid(ink.theme.muted.alpha(0.45 * ink.strength.max(0.3)), ink.s.max(0.75));
+        let edge = Stroke::solid(
+            ink.theme.muted.alpha(0.45 * ink.strength.max(0.3)),
+            ink.px_scale.max(0.75),
+        );
         for [a, b] in [
             [(bx, -1.0, 0.0), (bx, 1.0, 0.0)],
             [(-1.0, by, 0.0), (1.0, by, 0.0)],
@@ -206,7 +204,8 @@ impl Axes {
     ) {
         const PIECES: usize = 64;
         let color = ink.theme.muted.alpha(0.8 * ink.strength.max(0.25));
-        let edge = Stroke { cap: Cap::Round, ..Stroke::solid(color, (1.1 * ink.s).max(0.75)) };
+        let edge =
+            Stroke { cap: Cap::Round, ..Stroke::solid(color, (1.1 * ink.px_scale).max(0.75)) };
         let along = |i: usize| 2.0 * i as f32 / PIECES as f32 - 1.0;
         let seen = |i: usize| {
             let (x, y, z) = place(along(i));
@@ -232,7 +231,7 @@ impl Axes {
         axis: usize,
         side: f32,
     ) {
-        let (font, s) = (ink.font, ink.s);
+        let (font, px_scale) = (ink.font, ink.px_scale);
         let spot = |along: f32, out: f32| {
             let across = side * (1.0 + out / self.half[1 - axis]);
             if axis == 0 { self.at(along, across, 0.0) } else { self.at(across, along, 0.0) }
@@ -253,11 +252,11 @@ impl Axes {
             }
             let color = ink.theme.muted.alpha(strength);
             let small = TextStyle::new(font.small, color).align(Align::Center);
-            let tick = Stroke::solid(color, s.max(0.75));
+            let tick = Stroke::solid(color, px_scale.max(0.75));
             let out = direction(a, b);
-            let mark = 6.0 * s;
+            let mark = 6.0 * px_scale;
             canvas.line(&[(a[0], a[1]), (a[0] + mark * out[0], a[1] + mark * out[1])], &tick);
-            put(canvas, text, a, out, mark + 4.0 * s, &small);
+            put(canvas, text, a, out, mark + 4.0 * px_scale, &small);
             widest = widest.max(small.width(text));
         }
         self.draw_floor_label(canvas, ink, axis, widest, around(0.0, 0.36), place);
@@ -275,7 +274,7 @@ impl Axes {
         seen: f32,
         place: impl Fn(f32, f32) -> Option<[f32; 3]>,
     ) {
-        let (font, s) = (ink.font, ink.s);
+        let (font, px_scale) = (ink.font, ink.px_scale);
         let (Some(a), Some(b)) = (place(0.0, 0.0), place(0.0, 0.1)) else { return };
         let (Some(p), Some(q)) = (place(-1.0, 0.0), place(1.0, 0.0)) else { return };
         let (p, q) = if p[0] <= q[0] { (p, q) } else { (q, p) };
@@ -290,7 +289,7 @@ impl Axes {
         if fits < 1.0 {
             let color = style.color.alpha(seen * ink.strength * (1.0 - fits.clamp(0.0, 1.0)));
             let upright = TextStyle { color, ..style }.align(Align::Center);
-            let gap = 17.0 * s + out[0].abs() * widest + out[1].abs() * 1.05 * font.small;
+            let gap = 17.0 * px_scale + out[0].abs() * widest + out[1].abs() * 1.05 * font.small;
             let half = 0.5 * upright.width(text);
             let reach = gap + out[0].abs() * half + out[1].abs() * 0.5 * CAP_HEIGHT * font.label;
             let (x, y) = (a[0] + reach * out[0], a[1] + reach * out[1]);
@@ -307,7 +306,7 @@ impl Axes {
         let side = if along[0] * out[1] - along[1] * out[0] >= 0.0 { 1.0 } else { -1.0 };
         let across = [-along[1] * side, along[0] * side];
         let ticks = across[0].abs() * widest + across[1].abs() * 1.1 * font.small;
-        let reach = 13.0 * s + ticks + 0.55 * font.label;
+        let reach = 13.0 * px_scale + ticks + 0.55 * font.label;
         let (x, y) = (a[0] + reach * across[0], a[1] + reach * across[1]);
         let drop = 0.5 * CAP_HEIGHT * font.label;
         let style = TextStyle { angle: dy.atan2(dx), color: style.color.alpha(strength), ..style };
@@ -324,7 +323,7 @@ impl Axes {
         ink: &Ink,
         [bx, by]: [f32; 2],
     ) {
-        let (font, s) = (ink.font, ink.s);
+        let (font, px_scale) = (ink.font, ink.px_scale);
         let column = |(x, y), z| camera.project(self.at(x, y, z)).map_or(f32::INFINITY, |p| p[0]);
         // Only edges where a wall ends: the front one would stand before the surface.
         let (mut left, mut right) = ((bx, -by), (-bx, by));
@@ -335,29 +334,31 @@ impl Axes {
             false => (left, -1.0),
             true => (right, 1.0),
         };
-        let line = Stroke::solid(ink.theme.muted.alpha(0.8 * ink.strength), (1.1 * s).max(0.75));
+        let line =
+            Stroke::solid(ink.theme.muted.alpha(0.8 * ink.strength), (1.1 * px_scale).max(0.75));
         self.line(canvas, camera, [(x, y, 0.0), (x, y, self.top)], &line);
         let align = if side < 0.0 { Align::Right } else { Align::Left };
         let style = TextStyle::new(font.small, ink.theme.muted.alpha(ink.strength)).align(align);
         let mut last = f32::INFINITY;
         for (z, text) in &self.heights {
             let Some([px, py, _]) = camera.project(self.at(x, y, *z)) else { continue };
-            canvas.line(&[(px + side * 6.0 * s, py), (px, py)], &line);
+            canvas.line(&[(px + side * 6.0 * px_scale, py), (px, py)], &line);
             if last - py >= 1.1 * font.small {
                 let baseline = py + 0.5 * CAP_HEIGHT * font.small;
-                canvas.text(text, px + side * 10.0 * s, baseline, &style);
+                canvas.text(text, px + side * 10.0 * px_scale, baseline, &style);
                 last = py;
             }
         }
         if let Some([px, py, _]) = camera.project(self.at(x, y, self.top)) {
             let title = TextStyle {
-                halo: Some((ink.theme.background.alpha(0.8 * ink.strength), 2.5 * s)),
+                halo: Some((ink.theme.background.alpha(0.8 * ink.strength), 2.5 * px_scale)),
                 ..TextStyle::new(font.small, ink.theme.text.alpha(ink.strength))
             };
-            let shift = (10.0 * s + 2.6 * font.small).min(0.5 * title.width(&self.height_label));
+            let shift =
+                (10.0 * px_scale + 2.6 * font.small).min(0.5 * title.width(&self.height_label));
             // To the right the text begins as far inside as it begins outside to the left.
             let inside = if side > 0.0 { title.width(&self.height_label) - shift } else { shift };
-            let x = (px - inside).max(4.0 * s);
+            let x = (px - inside).max(4.0 * px_scale);
             canvas.text(&self.height_label, x, py - 0.85 * font.small, &title);
         }
     }

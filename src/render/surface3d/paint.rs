@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::heightfield::HeightField;
 use crate::render::canvas::color::{Color, linear_from_srgb};
 use crate::render::canvas::theme::Theme;
-use crate::render::page::scale::{LevelScale, significant};
+use crate::render::page::scale::{LevelScale, is_power_of_ten};
 
 /// Linear red, green, blue.
 pub type Light = [f32; 3];
@@ -94,9 +94,7 @@ impl Paint {
             .iter()
             .filter(|_| high > low)
             .map(|&level| {
-                let text = format!("{level:e}");
-                let round = significant(level, 1) == significant(level, 9);
-                let major = round && (text.starts_with("1e") || text.starts_with("-1e"));
+                let major = is_power_of_ten(level);
                 let place = (scale.position(level) - low) / (high - low);
                 (place as f32, if major { 0.62 } else { 0.34 })
             })
@@ -164,7 +162,7 @@ fn ramp_of(color: impl Fn(f64) -> Color) -> Vec<Light> {
     (0..STEPS).map(between).collect()
 }
 
-/// How the ball's height compares: the place of `value` on the scale; `None` when it is not finite.
+/// How the marker's height compares: the place of `value` on the scale; `None` when it is not finite.
 pub fn place(scale: &LevelScale, value: f64) -> Option<f32> {
     let (low, high) = (scale.position(scale.low), scale.position(scale.high));
     let t = (scale.position(value) - low) / (high - low);

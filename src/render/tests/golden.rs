@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use crate::render::canvas::raster::Raster;
 use crate::render::canvas::theme::Theme;
 use crate::render::film::show;
-use crate::render::film::{Format, Output, RenderReport};
+use crate::render::film::{Format, Output, RenderReport, write_show};
 use crate::render::scene::{
     ContourPanel, CurveFigure, CurveStyle, Film, Grid, Pacing, PathPoint, Quantity, Series, Split,
     Strip,
 };
 use crate::render::scenes::contour::ContourFilm;
 use crate::render::scenes::contour::write;
-use crate::render::scenes::curve;
+use crate::render::scenes::curve::CurveShow;
 
 /// Two wells, and a path that spirals into the left one.
 pub(in crate::render) fn panel(nx: usize, ny: usize, snapshots: usize) -> ContourPanel {
@@ -212,12 +212,15 @@ fn a_curve_figure_looks_as_it_did() {
     };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("curve.png");
-    curve::write(&figure, &output(&path, (800, 500), 1, 30)).unwrap();
+    let theme = Theme::light();
+    let show = CurveShow::new(&figure, &theme, [800, 500]).unwrap();
+    let write = |path: &Path| write_show(&show, &output(path, (800, 500), 1, 30), &mut |_, _| {});
+    write(&path).unwrap();
     assert_golden("curve", &path);
     let svg = folder.path().join("curve.svg");
-    curve::write(&figure, &output(&svg, (800, 500), 1, 30)).unwrap();
+    write(&svg).unwrap();
     assert!(std::fs::read_to_string(svg).unwrap().contains(">Sharp and flat minima</text>"));
-    let gif = curve::write(&figure, &output(&folder.path().join("c.gif"), (800, 500), 1, 30));
+    let gif = write(&folder.path().join("c.gif"));
     assert!(gif.unwrap_err().to_string().contains("does not move"));
 }
 

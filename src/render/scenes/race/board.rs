@@ -1,23 +1,19 @@
 //! The leaderboard of a race in one view.
 
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
-use crate::render::page::layout::Layout;
+use crate::render::page::Page;
 use crate::render::page::readout;
 use crate::render::page::scale::{fixed, significant};
 use crate::render::scenes::race::RaceClock;
-use crate::render::scenes::race::film::RaceFilm;
+use crate::render::scenes::race::film::RaceBody;
 use crate::render::scenes::race::standings::{Standing, standings};
 
-fn row_height(layout: &Layout) -> f32 {
-    2.45 * layout.font.label
-}
-
-impl RaceFilm<'_> {
+impl RaceBody<'_> {
     /// `91.2 %`, `0.0431`.
     pub(super) fn value_text(&self, value: f64) -> String {
         match value {
             v if !v.is_finite() => "not finite".into(),
-            v if self.race.goal.measure.rises() => format!("{} %", fixed(100.0 * v, 1)),
+            v if self.race.target.measure.rises() => format!("{} %", fixed(100.0 * v, 1)),
             v if v >= 10.0 => fixed(v, 1),
             v if v >= 0.1 => fixed(v, 3),
             v => fixed(v, 4),
@@ -25,11 +21,11 @@ impl RaceFilm<'_> {
     }
 
     /// `first to 90 % test accuracy`, or `test accuracy so far`.
-    fn goal_text(&self) -> String {
-        let goal = self.race.goal;
-        let measure = goal.measure.words();
-        match goal.threshold {
-            Some(at) if goal.measure.rises() => {
+    fn target_text(&self) -> String {
+        let target = self.race.target;
+        let measure = target.measure.words();
+        match target.threshold {
+            Some(at) if target.measure.rises() => {
                 format!("first to {} % {measure}", significant(100.0 * at, 4))
             }
             Some(at) => format!("first to a {measure} of {}", significant(at, 4)),
@@ -38,11 +34,11 @@ impl RaceFilm<'_> {
     }
 
     /// What stands beside a racer's value: when it finished, or its losses now.
-    fn status(&self, standing: &Standing, time: f64) -> String {
+    fn status(&self, page: &Page, standing: &Standing, time: f64) -> String {
         let clock = self.race.clock;
         match (standing.finished, standing.diverged) {
             (Some(at), _) => {
-                let at = clock.text(at, self.length());
+                let at = clock.text(at, page.span());
                 if clock == RaceClock::Wall {
                     format!("after {at}")
                 } else {
@@ -53,7 +49,7 @@ impl RaceFilm<'_> {
             (None, false) => {
                 let path = &self.race.racers[standing.racer].path;
                 let ended = path.last().is_some_and(|p| p.epoch < time);
-                let not = self.race.goal.threshold.is_some();
+                let not = self.race.target.threshold.is_some();
                 if ended && not {
                     "ended short of it".into()
                 } else if ended {
@@ -75,48 +71,56 @@ impl RaceFilm<'_> {
     }
 
     /// The leaderboard of the one view.
-    pub(super) fn draw_board(&self, canvas: &mut dyn Canvas, frame: usize) {
-        let (layout, theme, board) = (&self.layout, self.theme, self.board);
-        let font = layout.font;
-        let time = self.time(frame);
+    pub(super) fn draw_board(&self, page: &Page, canvas: &mut dyn Canvas, frame: usize) {
+        let (theme, font, board) = (page.theme, page.font, self.layout.board);
+        let time = page.timeline.epoch(frame);
         let name = TextStyle::new(font.label, theme.muted);
         let large = TextStyle::new(1.6 * font.label, theme.text).bold().align(Align::Right);
         let mut y = board.y + 1.35 * font.label;
         let clock = self.race.clock;
         let label = if clock == RaceClock::Wall { "training time" } else { clock.label() };
         canvas.text(label, board.x, y, &name);
-        canvas.text(&clock.text(time, self.length()), board.right(), y, &large);
+        canvas.text(&clock.text(time, page.span()), board.right(), y, &large);
         y += 0.5 * font.label;
-        let rule = Stroke::solid(theme.rule, layout.s.max(0.75));
+        let rule = Stroke::solid(theme.rule, page.px_scale.max(0.75));
         canvas.line(&[(board.x, y), (board.right(), y)], &rule);
         y += 1.35 * font.small;
         let small = TextStyle::new(font.small, theme.muted);
-        canvas.text(&small.fit(&self.goal_text(), board.w), board.x, y, &small);
+        canvas.text(&small.fit(&self.target_text(), board.w), board.x, y, &small);
         y += 0.55 * font.small;
 
-        let row = row_height(layout);
-        let now = standings(&self.records, self.race.goal, time);
+        let row = 2.45 * font.label;
+        let now = standings(&self.records, self.race.target, time);
         let mut rows: Vec<(f64, &Standing)> = now
             .iter()
             .enumerate()
-            .map(|(place, standing)| (self.place(standing.racer, frame) - place as f64, standing))
+            .map(|(place, standing)| {
+                (self.place(page, standing.racer, frame) - place as f64, standing)
+            })
             .collect();
         // Who overtakes passes in front: sorted by how far each is still below its place.
         rows.sort_by(|a, b| a.0.total_cmp(&b.0));
         for (behind, standing) in rows {
-            let top = y + row * self.place(standing.racer, frame) as f32;
+            let top = y + row * self.place(page, standing.racer, frame) as f32;
             if behind != 0.0 {
                 // On the move, on a plate: two rows are never written into each other.
                 let plate = Rect::new(board.x, top, board.w, row);
                 canvas.rect(plate, theme.background);
             }
-            self.draw_row(canvas, standing, top, time);
+            self.draw_row(page, canvas, standing, top, time);
         }
     }
 
     /// One racer: place, name, value; below, its losses and when it finished.
-    fn draw_row(&self, canvas: &mut dyn Canvas, standing: &Standing, top: f32, time: f64) {
-        let (font, theme, board) = (self.layout.font, self.theme, self.board);
+    fn draw_row(
+        &self,
+        page: &Page,
+        canvas: &mut dyn Canvas,
+        standing: &Standing,
+        top: f32,
+        time: f64,
+    ) {
+        let (font, theme, board) = (page.font, page.theme, self.layout.board);
         let racer = standing.racer;
         let color = theme.series_color(racer);
         let first = top + 1.15 * font.label;
@@ -138,7 +142,7 @@ impl RaceFilm<'_> {
         canvas.text(&value, board.right(), first, &strong.align(Align::Right));
         let second = first + 1.25 * font.small;
         let losses = TextStyle::new(0.92 * font.small, theme.muted);
-        let status = self.status(standing, time);
+        let status = self.status(page, standing, time);
         let accent = TextStyle { color: theme.text, ..losses }.align(Align::Right);
         canvas.text(&status, board.right(), second, &accent);
         let room = board.right() - x - losses.width(&status) - 0.6 * font.small;
@@ -149,10 +153,10 @@ impl RaceFilm<'_> {
     }
 
     /// Where a racer stands on the board at `frame`, sliding where it overtakes: the mean of its
-    /// places over the last [`RaceFilm::slide`] frames.
-    pub(super) fn place(&self, racer: usize, frame: usize) -> f64 {
+    /// places over the last [`RaceBody::slide`] frames.
+    pub(super) fn place(&self, page: &Page, racer: usize, frame: usize) -> f64 {
         let place = |frame: usize| {
-            let now = standings(&self.records, self.race.goal, self.time(frame));
+            let now = standings(&self.records, self.race.target, page.timeline.epoch(frame));
             now.iter().position(|s| s.racer == racer).unwrap_or(0) as f64
         };
         let sum: f64 = (0..self.slide).map(|back| place(frame.saturating_sub(back))).sum();

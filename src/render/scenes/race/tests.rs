@@ -6,7 +6,7 @@ use crate::render::scene::{
     Card, ContourPanel, Grid, Moment, Pacing, PathPoint, Quantity, Series, Split, Strip,
 };
 use crate::render::scenes::race::film::RaceFilm;
-use crate::render::scenes::race::standings::{Goal, Measure, Record};
+use crate::render::scenes::race::standings::{Measure, Record, Target};
 use crate::render::scenes::race::{Race, RaceClock, RaceLayout, Racer};
 use crate::render::tests::golden::assert_golden_frame;
 use crate::render::tests::words::assert_legible;
@@ -69,7 +69,7 @@ fn race(layout: RaceLayout) -> Race {
         racers,
         clock: RaceClock::Epoch,
         layout,
-        goal: Goal { measure: Measure::TestAccuracy, threshold: Some(0.8) },
+        target: Target { measure: Measure::TestAccuracy, threshold: Some(0.8) },
         hold_secs: 0.3,
         pacing: Pacing::default(),
     }
@@ -92,8 +92,11 @@ fn a_race_ends_with_the_longest_run_and_holds() {
     let (race, theme) = (race(RaceLayout::One), Theme::light());
     let film = RaceFilm::new(&race, &theme, [640, 360], 60, 30).unwrap();
     // Nine frames are held.
-    assert_eq!((film.time(0), film.time(50), film.time(59)), (0.0, 10.0, 10.0));
-    assert!(film.time(49) < 10.0);
+    assert_eq!(
+        (film.page.timeline.epoch(0), film.page.timeline.epoch(50), film.page.timeline.epoch(59)),
+        (0.0, 10.0, 10.0)
+    );
+    assert!(film.page.timeline.epoch(49) < 10.0);
     let backdrop = show::backdrop(&film).unwrap();
     let frame = |k| show::frame(&film, &backdrop, k).unwrap();
     assert!(frame(59).rgba() == frame(59).rgba(), "a frame is the same whenever it is asked for");
@@ -105,7 +108,7 @@ fn a_racer_that_overtakes_slides_past() {
     let (race, theme) = (race(RaceLayout::One), Theme::light());
     let film = RaceFilm::new(&race, &theme, [640, 360], 600, 30).unwrap();
     // SGD and Momentum tie for nothing: at epoch 1 Momentum leads, at the end too.
-    let places: Vec<f64> = (0..600).map(|frame| film.place(1, frame)).collect();
+    let places: Vec<f64> = (0..600).map(|frame| film.body.place(&film.page, 1, frame)).collect();
     assert_eq!((places[0], places[599]), (1.0, 0.0));
     assert!(places.iter().any(|p| *p > 0.2 && *p < 0.8), "there is a frame in between");
 }
@@ -171,7 +174,7 @@ fn a_race_waits_for_its_card_and_stands_where_somebody_finishes() {
     race.pacing.card = Some(Card { title: "A race".into(), lines: vec![], secs: 0.4 });
     let theme = Theme::light();
     let film = RaceFilm::new(&race, &theme, [640, 360], 90, 30).unwrap();
-    let times: Vec<f64> = (0..90).map(|frame| film.time(frame)).collect();
+    let times: Vec<f64> = (0..90).map(|frame| film.page.timeline.epoch(frame)).collect();
     assert!(times.windows(2).all(|w| w[0] <= w[1]));
     assert!(times[..12].iter().all(|t| *t == 0.0) && times[14] > 0.0, "{times:?}");
     let still = times.iter().filter(|t| **t == 7.0).count();
@@ -179,5 +182,5 @@ fn a_race_waits_for_its_card_and_stands_where_somebody_finishes() {
     assert!(film.texts().iter().any(|t| t.starts_with("Momentum reaches")));
     race.pacing = Pacing::default();
     let bare = RaceFilm::new(&race, &theme, [640, 360], 90, 30).unwrap();
-    assert!(bare.time(1) > 0.0);
+    assert!(bare.page.timeline.epoch(1) > 0.0);
 }

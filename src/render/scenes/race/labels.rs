@@ -1,26 +1,27 @@
-//! What stands at the heads of the paths: names in one view, flags at the goal.
+//! What is written at the ends of the paths: names in one view, places where the target was reached.
 
 use crate::render::canvas::color::{Color, ink_on};
 use crate::render::canvas::text;
 use crate::render::canvas::{Align, Canvas, TextStyle};
 use crate::render::map::path::Track;
-use crate::render::scenes::race::film::RaceFilm;
+use crate::render::page::Page;
+use crate::render::scenes::race::film::RaceBody;
 use crate::render::scenes::race::standings::{finish, standings};
 
-impl RaceFilm<'_> {
-    /// A flag with the racer's place where it reached the goal.
-    pub(super) fn draw_flag(&self, canvas: &mut dyn Canvas, racer: usize, time: f64) {
-        let Some(at) = finish(&self.records[racer], self.race.goal).filter(|t| *t <= time) else {
+impl RaceBody<'_> {
+    /// A flag with the racer's place where it reached the target.
+    pub(super) fn draw_flag(&self, page: &Page, canvas: &mut dyn Canvas, racer: usize, time: f64) {
+        let Some(at) = finish(&self.records[racer], self.race.target).filter(|t| *t <= time) else {
             return;
         };
-        let order = standings(&self.records, self.race.goal, self.end().max(at));
+        let order = standings(&self.records, self.race.target, page.timeline.end.max(at));
         let Some(place) = order.iter().find(|s| s.racer == racer).map(|s| s.place) else { return };
         let Some((x, y)) = self.tracks[racer].at(at) else { return };
-        let (s, font) = (self.layout.s.max(0.4), self.layout.font);
-        let radius = (0.62 * font.small).max(9.0 * s);
-        let color = self.theme.series_color(racer);
-        canvas.disc(x, y, radius + 2.6 * s, Color::hex(0x0b1219));
-        canvas.disc(x, y, radius + 1.5 * s, Color::hex(0xffffff));
+        let (px_scale, font) = (page.px_scale.max(0.4), page.font);
+        let radius = (0.62 * font.small).max(9.0 * px_scale);
+        let color = page.theme.series_color(racer);
+        canvas.disc(x, y, radius + 2.6 * px_scale, Color::hex(0x0b1219));
+        canvas.disc(x, y, radius + 1.5 * px_scale, Color::hex(0xffffff));
         canvas.disc(x, y, radius, color);
         let style = TextStyle::new(0.92 * font.small, ink_on(color)).bold().align(Align::Center);
         let drop = 0.5 * text::CAP_HEIGHT * style.size;
@@ -28,12 +29,12 @@ impl RaceFilm<'_> {
     }
 
     /// Where the names stand at the end: no contour label should be there.
-    pub(super) fn name_pixels(&self) -> Vec<(f32, f32)> {
-        let size = self.layout.font.label;
-        let style = TextStyle::new(size, self.theme.text).bold();
+    pub(super) fn name_pixels(&self, page: &Page) -> Vec<(f32, f32)> {
+        let size = page.font.label;
+        let style = TextStyle::new(size, page.theme.text).bold();
         let of = |(racer, track): (usize, &Track)| {
-            let (x, y) = track.at(self.end()).unwrap_or((-1e4, -1e4));
-            let reach = style.width(&self.race.racers[racer].name) + 18.0 * self.layout.s;
+            let (x, y) = track.at(page.timeline.end).unwrap_or((-1e4, -1e4));
+            let reach = style.width(&self.race.racers[racer].name) + 18.0 * page.px_scale;
             let steps = (reach / (0.5 * size)) as usize;
             (0..=steps).map(move |i| (x + i as f32 * 0.5 * size, y)).collect::<Vec<_>>()
         };
@@ -41,12 +42,12 @@ impl RaceFilm<'_> {
     }
 
     /// The racers' names beside their heads, pushed apart where they would collide.
-    pub(super) fn draw_names(&self, canvas: &mut dyn Canvas, time: f64) {
-        let (layout, theme) = (&self.layout, self.theme);
-        let frame = layout.panels[0].frame;
-        let size = layout.font.label;
+    pub(super) fn draw_names(&self, page: &Page, canvas: &mut dyn Canvas, time: f64) {
+        let theme = page.theme;
+        let frame = self.layout.panels[0].frame;
+        let size = page.font.label;
         let gap = 1.25 * size;
-        let reach = 15.0 * layout.s.max(0.4);
+        let reach = 15.0 * page.px_scale.max(0.4);
         let style = TextStyle::new(size, theme.text).bold();
         let mut labels: Vec<(usize, f32, f32, f32)> = Vec::new(); // racer, x, baseline, width
         for (racer, track) in self.tracks.iter().enumerate() {
@@ -81,7 +82,7 @@ impl RaceFilm<'_> {
             let color = theme.series_color(racer);
             let low = frame.y + size;
             let baseline = baseline.clamp(low, (frame.bottom() - 0.3 * size).max(low));
-            let halo = Some((theme.casing.alpha(0.9), 2.6 * layout.s.max(0.5)));
+            let halo = Some((theme.casing.alpha(0.9), 2.6 * page.px_scale.max(0.5)));
             let style = TextStyle { halo, color: theme.text.mix(color, 0.62), ..style };
             canvas.text(&self.race.racers[racer].name, x, baseline, &style);
         }

@@ -2,26 +2,27 @@
 
 use tiny_skia::PathBuilder;
 
-use super::axes::{Axes, Ink};
-use super::camera::{Camera, OVERVIEW, View, fit, middle};
+use super::axes::{BoxAxes, Ink};
+use super::camera::{Camera, OVERVIEW, Viewpoint, fit, middle};
 use super::flight::{CameraPath, Flight};
 use super::heightfield::HeightField;
 use super::horizon::LightMap;
 use super::paint::{Light, Paint};
-use super::picture::{self, Scene};
+use super::picture::{self, Subject};
 use super::shade::Lamps;
 use super::trail::{Drawn, Sizes, Trail};
-use super::vantage;
 use super::vec3::Vec3;
+use super::viewpoint;
 use crate::render::canvas::color::Color;
+use crate::render::canvas::text::Type;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Canvas, Cap, Rect, Stroke};
-use crate::render::page::layout::Type;
+use crate::render::page::scale::LevelScale;
 
-/// One surface's place, made ready.
-pub struct Stand {
+/// One surface in its window, made ready.
+pub struct Window {
     /// The box.
-    pub axes: Axes,
+    pub axes: BoxAxes,
     /// The path.
     pub trail: Trail,
     /// The camera's way.
@@ -34,8 +35,8 @@ pub struct Stand {
     pub centre: [f32; 2],
 }
 
-/// What all stands of a picture share.
-pub struct Studio<'a> {
+/// What all windows of a picture are drawn with.
+pub struct Renderer<'a> {
     /// Colours of everything but the surface.
     pub theme: &'a Theme,
     /// The surface's.
@@ -43,7 +44,7 @@ pub struct Studio<'a> {
     /// Sizes of type.
     pub font: Type,
     /// Pixels a design pixel.
-    pub s: f32,
+    pub px_scale: f32,
     /// The lens, in pixels.
     pub focal: f32,
     /// Pictures of which one is the mean, each moved by parts of a pixel.
@@ -51,7 +52,7 @@ pub struct Studio<'a> {
 }
 
 /// The surface of a frame.
-pub struct Ground<'a> {
+pub struct FrameSurface<'a> {
     /// Its heights.
     pub field: &'a HeightField,
     /// Its sky and light under a lamp at an azimuth and an elevation (radians).
@@ -62,7 +63,7 @@ pub struct Ground<'a> {
 
 /// When a frame is.
 #[derive(Debug, Clone, Copy)]
-pub struct When {
+pub struct FrameTime {
     /// Its number.
     pub frame: usize,
     /// Its share of the film.
@@ -71,6 +72,14 @@ pub struct When {
     pub time: f64,
     /// For how long its tail fades, likewise.
     pub fade: f64,
+}
+
+impl FrameTime {
+    /// Frame `frame` of `frames`, the path at `time` with a tail that fades for `fade`.
+    pub fn new(frame: usize, frames: usize, time: f64, fade: f64) -> Self {
+        let share = if frames == 1 { 1.0 } else { frame as f64 / (frames - 1) as f64 };
+        Self { frame, share, time, fade }
+    }
 }
 
 /// About how wide the boxes in a window `frame` large are.
@@ -85,7 +94,7 @@ pub fn nodes(frame: Rect, passes: usize) -> usize {
 }
 
 /// Parts of a pixel by which `n` pictures are moved.
-pub fn passes(n: usize) -> Vec<[f32; 2]> {
+fn passes(n: usize) -> Vec<[f32; 2]> {
     (0..n)
         .map(|i| {
             // Even over the pixel in both directions (the R2 sequence, Roberts 2018).
@@ -95,73 +104,98 @@ pub fn passes(n: usize) -> Vec<[f32; 2]> {
         .collect()
 }
 
+impl<'a> Renderer<'a> {
+    /// The renderer of `windows` with one lens, the longest that shows every box whole; sets where their
+    /// middles are. `way` is the camera's, `relief` the boxes' height, a frame the mean of `n`
+    /// pictures.
+    pub fn new(
+        theme: &'a Theme,
+        scale: &LevelScale,
+        (font, px_scale): (Type, f32),
+        windows: &mut [Window],
+        way: &CameraPath,
+        relief: f32,
+        n: usize,
+    ) -> Self {
+        let focal = focus(windows, way, relief, &font, px_scale);
+        Self { theme, paint: Paint::new(theme, scale), font, px_scale, focal, passes: passes(n) }
+    }
+}
+
 /// What labels leave of a window: left, top, right, bottom in pixels.
-pub fn inside(axes: &Axes, v: Rect, font: &Type, s: f32) -> [f32; 4] {
-    let [left, top, right, bottom] = axes.room(font, s);
+pub fn inside(axes: &BoxAxes, v: Rect, font: &Type, px_scale: f32) -> [f32; 4] {
+    let [left, top, right, bottom] = axes.room(font, px_scale);
     [v.x + left, v.y + top, v.right() - right, v.bottom() - bottom]
 }
 
-/// One lens for all of `stands`, the longest that shows every box whole; sets where their middles
+/// One lens for all of `windows`, the longest that shows every box whole; sets where their middles
 /// are. `relief` is the boxes' height.
-pub fn focus(stands: &mut [Stand], way: &CameraPath, relief: f32, font: &Type, s: f32) -> f32 {
+fn focus(windows: &mut [Window], way: &CameraPath, relief: f32, font: &Type, px_scale: f32) -> f32 {
     let views = way.overviews(middle(relief));
-    let fits: Vec<(f32, [f32; 2])> = stands
+    let fits: Vec<(f32, [f32; 2])> = windows
         .iter()
-        .map(|stand| {
-            let inside = inside(&stand.axes, stand.viewport, font, s);
-            fit(&views, &stand.axes.corners(), inside)
+        .map(|window| {
+            let inside = inside(&window.axes, window.viewport, font, px_scale);
+            fit(&views, &window.axes.corners(), inside)
         })
         .collect();
     let focal = fits.iter().map(|f| f.0).fold(f32::INFINITY, f32::min);
-    for (stand, (own, centre)) in stands.iter_mut().zip(fits) {
+    for (window, (own, centre)) in windows.iter_mut().zip(fits) {
         // Around the middle of its own fit when another box's lens is shorter.
-        let v = stand.viewport;
+        let v = window.viewport;
         let middle = [v.x + 0.5 * v.w, v.y + 0.5 * v.h];
-        stand.centre = [0, 1].map(|k| middle[k] + (centre[k] - middle[k]) * focal / own);
+        window.centre = [0, 1].map(|k| middle[k] + (centre[k] - middle[k]) * focal / own);
     }
     focal
 }
 
-impl Stand {
+impl Window {
     /// Draws the window; the path has `color`.
     pub fn draw(
         &self,
         canvas: &mut dyn Canvas,
-        studio: &Studio,
-        ground: &Ground,
-        when: When,
+        renderer: &Renderer,
+        surface: &FrameSurface,
+        when: FrameTime,
         color: Color,
     ) {
-        let (theme, s) = (studio.theme, studio.s);
+        let (theme, px_scale) = (renderer.theme, renderer.px_scale);
         let view = self.flight.view(when.frame, when.share);
-        let camera = Camera::new(&view, studio.focal, self.centre);
+        let camera = Camera::new(&view, renderer.focal, self.centre);
         let whole =
             self.axes.corners().iter().all(|&p| {
                 camera.project(p).is_some_and(|[x, y, _]| self.viewport.contains(x, y, 0.0))
             });
-        let (font, window) = (studio.font, self.viewport);
-        let sheet = (ground.field, view.eye);
-        let ink = Ink { theme, font, s, strength: 1.0 - view.follow, window, sheet };
+        let font = renderer.font;
+        let sheet = (surface.field, view.eye);
+        let ink = Ink {
+            theme,
+            font,
+            px_scale,
+            strength: 1.0 - view.follow,
+            window: self.viewport,
+            sheet,
+        };
         if !whole {
             canvas.set_clip(Some(self.viewport));
         }
         self.axes.draw_behind(canvas, &camera, &ink);
-        let drawn = self.draw_picture(canvas, studio, ground, &view, &camera, when);
+        let drawn = self.draw_picture(canvas, renderer, surface, &view, &camera, when);
         if let Some(ends) = drawn.below {
-            draw_below(canvas, &camera, ends, color, studio);
+            draw_below(canvas, &camera, ends, color, renderer);
         }
-        // A ball behind a hill is hidden, but a reader should know where to look for it.
+        // A marker behind a hill is hidden, but a reader should know where to look for it.
         // One whose top looks out is not.
-        let radius = (9.0 * s).max(3.0) * OVERVIEW / studio.focal;
+        let radius = (9.0 * px_scale).max(3.0) * OVERVIEW / renderer.focal;
         let top = |p: Vec3| [p[0], p[1], p[2] + 0.7 * radius];
-        let hidden = drawn.ball.filter(|&p| !vantage::visible(ground.field, top(p), view.eye));
+        let hidden = drawn.marker.filter(|&p| !viewpoint::visible(surface.field, top(p), view.eye));
         if let Some([x, y, _]) = hidden.and_then(|p| camera.project(p)) {
-            let ring = PathBuilder::from_circle(x, y, (8.0 * s).max(3.0));
-            let dash = Some([3.4 * s, 3.0 * s]);
+            let ring = PathBuilder::from_circle(x, y, (8.0 * px_scale).max(3.0));
+            let dash = Some([3.4 * px_scale, 3.0 * px_scale]);
             let line = |color, width: f32| Stroke { dash, ..Stroke::solid(color, width) };
             if let Some(ring) = ring {
-                canvas.stroke(&ring, &line(theme.casing.alpha(0.6), (3.2 * s).max(1.6)));
-                canvas.stroke(&ring, &line(color.alpha(0.9), (1.6 * s).max(0.9)));
+                canvas.stroke(&ring, &line(theme.casing.alpha(0.6), (3.2 * px_scale).max(1.6)));
+                canvas.stroke(&ring, &line(color.alpha(0.9), (1.6 * px_scale).max(0.9)));
             }
         }
         self.axes.draw_before(canvas, &camera, &ink);
@@ -171,38 +205,38 @@ impl Stand {
     fn draw_picture(
         &self,
         canvas: &mut dyn Canvas,
-        studio: &Studio,
-        ground: &Ground,
-        view: &View,
+        renderer: &Renderer,
+        surface: &FrameSurface,
+        view: &Viewpoint,
         camera: &Camera,
-        when: When,
+        when: FrameTime,
     ) -> Drawn {
         let [azimuth, elevation] = Lamps::new(view).angles;
-        let mut light = (ground.light)(azimuth, elevation);
+        let mut light = (surface.light)(azimuth, elevation);
         // Sizes are pixels of the overview: what comes near gets larger.
-        let unit = studio.focal / OVERVIEW;
-        let s = studio.s;
+        let unit = renderer.focal / OVERVIEW;
+        let px_scale = renderer.px_scale;
         let sizes = Sizes {
-            tube: (3.1 * s).max(1.3) / unit,
-            ball: (9.0 * s).max(3.0) / unit,
+            tube: (3.1 * px_scale).max(1.3) / unit,
+            marker: (9.0 * px_scale).max(3.0) / unit,
             fade: when.fade,
         };
-        let drawn = self.trail.draw(ground.field, &mut light, when.time, &sizes);
-        let scene = Scene {
-            field: ground.field,
+        let drawn = self.trail.draw(surface.field, &mut light, when.time, &sizes);
+        let scene = Subject {
+            field: surface.field,
             light: &light,
-            paint: &studio.paint,
-            between: ground.between,
+            paint: &renderer.paint,
+            between: surface.between,
             solids: &drawn.solids,
             materials: &self.materials,
-            s,
-            quad: if studio.passes.len() > 1 { 1.6 } else { 4.0 } / unit,
-            stripes: (9.0 * s).max(5.0) / unit,
+            px_scale,
+            quad: if renderer.passes.len() > 1 { 1.6 } else { 4.0 } / unit,
+            stripes: (9.0 * px_scale).max(5.0) / unit,
         };
         let v = self.viewport;
         let local = camera.shifted([-v.x, -v.y]);
         let size = [v.w as usize, v.h as usize];
-        let rgba = picture::draw(&scene, view, &local, size, &studio.passes);
+        let rgba = picture::draw(&scene, view, &local, size, &renderer.passes);
         canvas.image(&rgba, size[0] as u32, size[1] as u32, v);
         drawn
     }
@@ -214,17 +248,19 @@ fn draw_below(
     camera: &Camera,
     [from, to]: [Vec3; 2],
     color: Color,
-    studio: &Studio,
+    renderer: &Renderer,
 ) {
-    let s = studio.s;
+    let px_scale = renderer.px_scale;
     let Some(ends) = camera.project_segment(from, to) else { return };
-    let dash = Some([5.0 * s, 4.0 * s]);
-    let casing = studio.theme.casing.alpha(0.8);
+    let dash = Some([5.0 * px_scale, 4.0 * px_scale]);
+    let casing = renderer.theme.casing.alpha(0.8);
     let line = |color, width: f32| Stroke { color, width, dash: None, cap: Cap::Round };
-    canvas.line(&ends, &line(casing, (4.0 * s).max(2.0)));
-    canvas.line(&ends, &Stroke { dash, cap: Cap::Butt, ..line(color, (2.0 * s).max(1.0)) });
+    canvas.line(&ends, &line(casing, (4.0 * px_scale).max(2.0)));
+    canvas.line(&ends, &Stroke { dash, cap: Cap::Butt, ..line(color, (2.0 * px_scale).max(1.0)) });
     let (x, y) = ends[1];
-    for (radius, color) in [(6.4, studio.theme.casing), (5.2, color), (2.8, studio.theme.casing)] {
-        canvas.disc(x, y, (radius * s).max(0.4 * radius), color);
+    for (radius, color) in
+        [(6.4, renderer.theme.casing), (5.2, color), (2.8, renderer.theme.casing)]
+    {
+        canvas.disc(x, y, (radius * px_scale).max(0.4 * radius), color);
     }
 }
