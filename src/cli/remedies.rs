@@ -36,7 +36,7 @@ fn option(key: &str) -> &str {
     match key {
         "backend" => "--backend",
         "clock" => "--clock",
-        "goal" => "--goal",
+        "target" => "--goal",
         "layers" => "--layers",
         "panel_titles" => "--panel-title",
         "precision" => "--precision",

@@ -55,7 +55,7 @@ pub fn parse_target(text: &str) -> Result<Target> {
             } else {
                 ("not a loss", "write a number from 0 up: test_loss=0.5")
             };
-            Error::bad_value("goal", text, problem, remedy)
+            Error::bad_value("target", text, problem, remedy)
         })
     };
     Ok(Target { measure, threshold: threshold.map(number).transpose()? })
