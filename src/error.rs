@@ -354,6 +354,12 @@ pub enum Error {
     },
 
     // ---- pictures and films ----------------------------------------------------------------
+    /// A film format that is not written here.
+    #[error("lossreel has no encoder for `{format}`")]
+    NoEncoder {
+        /// The format's name.
+        format: String,
+    },
     /// A picture that cannot be drawn or encoded.
     #[error("{what}; {remedy}")]
     Render {

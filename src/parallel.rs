@@ -30,9 +30,8 @@ use crate::{Error, Result};
 /// [`Error::BadValue`] for a number outside 1 to 1024, when the system refuses so many threads, or
 /// when there is a pool already.
 pub fn set_threads(threads: usize) -> Result<()> {
-    let refuse = |problem: String, remedy: &str| {
-        Err(Error::bad_value("--threads", threads, problem, remedy))
-    };
+    let refuse =
+        |problem: String, remedy: &str| Err(Error::bad_value("threads", threads, problem, remedy));
     if !(1..=1024).contains(&threads) {
         return refuse("not a number of threads".into(), "use 1 to 1024");
     }

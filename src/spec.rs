@@ -250,8 +250,7 @@ fn value_message(error: &toml::de::Error) -> String {
 
 /// Applies one `key=value`. The value is TOML; what is not (a bare word) is taken as a string.
 fn apply(table: &mut toml::Table, change: &str) -> Result<()> {
-    let bad =
-        |problem: &str| Error::bad_value("--set", change, problem, "write --set optim.lr=0.05");
+    let bad = |problem: &str| Error::bad_value("set", change, problem, "write optim.lr=0.05");
     let (key, value) = change.split_once('=').ok_or_else(|| bad("not key=value"))?;
     let (section, key) =
         key.trim().split_once('.').ok_or_else(|| bad("a key without its table"))?;
@@ -317,7 +316,7 @@ mod tests {
             "the spec does not parse: `train.epochs`: invalid type: string \"many\", expected a whole \
              number from 0 up"
         );
-        assert!(message("", &["epochs=3"]).contains("--set"));
+        assert!(message("", &["epochs=3"]).contains("write optim.lr=0.05"));
         assert!(message("[train", &[]).contains("does not parse"));
         assert!(message("", &["optim.lr=-1"]).contains("optim.lr"));
     }

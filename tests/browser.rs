@@ -17,7 +17,7 @@ use lossreel::render::scenes::heatmap::{Heatmap, HeatmapShow};
 use lossreel::render::scenes::race::standings::Record;
 use lossreel::render::scenes::race::{Race, RaceFilm, Racer};
 use lossreel::render::scenes::shadow::{ShadowFilm, ShadowShow, ShadowView};
-use lossreel::render::scenes::surface::{SurfaceFilm, SurfaceLook};
+use lossreel::render::scenes::surface::{SurfaceFilm, SurfaceView};
 use lossreel::render::surface3d::flight::CameraPath;
 
 /// A bowl that is longer than wide, and a path into it.
@@ -113,7 +113,7 @@ fn scenes() -> Vec<(&'static str, Write)> {
         ("surface", |path| {
             each(path, |output, size| {
                 let film = bowl();
-                let look = SurfaceLook::new(CameraPath::preset("sway").unwrap());
+                let look = SurfaceView::new(CameraPath::preset("sway").unwrap());
                 let (theme, fps) = (&output.theme, output.fps);
                 let show = SurfaceFilm::new(&film, &look, theme, size, 20, fps).unwrap();
                 film::write_show(&show, output, &mut |_, _| {}).unwrap();

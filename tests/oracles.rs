@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use lossreel::backend::native::{Level, NativeBackend};
 use lossreel::backend::{Backend, BackendName, Precision, TrainPass, backend};
 use lossreel::curvature::{ExtremesConfig, extremes};
-use lossreel::dataset::{DataSet, NormChoice, SampleOrder};
+use lossreel::dataset::{DataSet, NormChoice, SampleOrder, SplitName};
 use lossreel::landscape::theta_at;
 use lossreel::models::{ModelSpec, Shortcut};
 use lossreel::network::ParamLayout;
@@ -397,8 +397,8 @@ fn subject(root: &Path, weights: &str, model: &ModelSpec, norm: NormChoice) -> S
     Subject::of_file(&root.join(weights), model, &spec, 0, BackendName::Candle).unwrap()
 }
 
-fn first(test: bool, n: usize) -> SampleChoice {
-    SampleChoice { test, samples: Some(n), order: SampleOrder::File, seed: 0 }
+fn first(split: SplitName, n: usize) -> SampleChoice {
+    SampleChoice { split, samples: Some(n), order: SampleOrder::File, seed: 0 }
 }
 
 /// The mean of hundreds of losses, each good to some 1e-6 after 56 layers in f32: 1e-5 relative.
@@ -415,7 +415,7 @@ fn an_option_a_resnet20_from_the_wild_has_pytorchs_loss_on_real_images() {
     let Some(root) = data(&[CIFAR, AKAMASTER]) else { return };
     let model = ModelSpec { shortcut: Shortcut::OptionA, ..ModelSpec::of("resnet20") };
     let subject = subject(&root, AKAMASTER, &model, NormChoice::Imagenet);
-    let objective = subject.objective(first(true, 500)).unwrap();
+    let objective = subject.objective(first(SplitName::Test, 500)).unwrap();
     assert_found(&objective, &subject.theta, &oracles().real.akamaster_test_500, "akamaster");
 }
 
@@ -424,13 +424,13 @@ fn the_papers_resnet56_and_its_direction_have_pytorchs_losses_on_real_images() {
     let Some(root) = data(&[CIFAR, LI2018, DIRECTION]) else { return };
     let real = oracles().real;
     let subject = subject(&root, LI2018, &ModelSpec::of("resnet56"), NormChoice::Paper);
-    let objective = subject.objective(first(true, 500)).unwrap();
+    let objective = subject.objective(first(SplitName::Test, 500)).unwrap();
     assert_found(&objective, &subject.theta, &real.li2018_test_500, "the model");
 
     let path = root.join(DIRECTION);
     let file = hdf5::read_directions(&path).unwrap();
     let direction = flat_direction(&subject.network().layout, &file.x, &path).unwrap();
-    let objective = subject.objective(first(false, 200)).unwrap();
+    let objective = subject.objective(first(SplitName::Train, 200)).unwrap();
     for point in real.li2018_curve_train_200 {
         let theta = theta_at(&subject.theta, &direction, &direction, [point.x, 0.0]);
         assert_found(&objective, &theta, &point.found, &format!("at {}", point.x));
@@ -441,7 +441,7 @@ fn the_papers_resnet56_and_its_direction_have_pytorchs_losses_on_real_images() {
 fn at_level(subject: &Subject, level: Level, precision: Precision, n: usize) -> impl Objective {
     let network = Arc::new(subject.network().clone());
     let engine = NativeBackend::at_level(network, level).unwrap().evaluating_in(precision);
-    let objective = subject.objective(first(true, n)).unwrap();
+    let objective = subject.objective(first(SplitName::Test, n)).unwrap();
     objective.with_backend(Arc::new(engine), subject.buffers.clone()).unwrap()
 }
 
@@ -453,7 +453,8 @@ fn bf16_moves_a_resnet20s_loss_and_accuracy_on_real_images_by_no_more_than_is_st
     let Some(root) = data(&[CIFAR, AKAMASTER]) else { return };
     let model = ModelSpec { shortcut: Shortcut::OptionA, ..ModelSpec::of("resnet20") };
     let subject = subject(&root, AKAMASTER, &model, NormChoice::Imagenet);
-    let exact = subject.objective(first(true, 400)).unwrap().loss(&subject.theta).unwrap();
+    let exact =
+        subject.objective(first(SplitName::Test, 400)).unwrap().loss(&subject.theta).unwrap();
     for level in Level::all() {
         let f32 = at_level(&subject, level, Precision::F32, 400).loss(&subject.theta).unwrap();
         let off = (f32.loss - exact.loss).abs() / exact.loss;

@@ -180,10 +180,10 @@ pub fn backend_in(
     match (precision, name) {
         (Precision::F32, _) => backend(name, network),
         (Precision::Bf16, BackendName::Candle) => Err(crate::Error::bad_value(
-            "--precision",
+            "precision",
             precision,
             format!("but the candle backend evaluates {} in f32 only", network.arch),
-            "use --precision f32, or --backend native where it has the network",
+            "use f32, or the native backend where it has the network",
         )),
         (Precision::Bf16, _) => {
             Ok(Arc::new(native::NativeBackend::new(network)?.evaluating_in(precision)))

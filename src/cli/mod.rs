@@ -9,6 +9,7 @@ mod curve;
 mod datasets;
 mod demo;
 mod evaluate;
+mod grid_size;
 mod hvp;
 mod import;
 mod inspect;
@@ -16,6 +17,7 @@ mod interrupt;
 mod out;
 mod plane;
 mod progress;
+mod remedies;
 mod render;
 mod scenes;
 mod surface;
@@ -108,15 +110,15 @@ pub fn main() -> ExitCode {
 }
 
 fn fail(error: &Error) -> ExitCode {
-    out::warn(format_args!("{error}"));
+    out::warn(format_args!("{}", remedies::explain(error)));
     ExitCode::from(if matches!(error, Error::Interrupted { .. }) { 130 } else { 1 })
 }
 
 /// Makes the pool that everything computes on, of `threads` threads or of one for each core.
 fn set_threads(threads: Option<usize>) -> Result<()> {
-    // Without this variable candle counts the processor's cores anew for each matrix product (see
-    // `parallel`). 1 also says that it is not to divide a product among threads: the images are
-    // divided already.
+    // Where this variable is missing, candle counts the processor's cores anew for each matrix
+    // product, by reading /proc/cpuinfo; on a small net that is half of all processor time. 1 also
+    // says that candle is not to divide a product among threads: its images are divided already.
     // SAFETY: nothing else runs yet: this is among the first things the program does.
     unsafe { std::env::set_var("RAYON_NUM_THREADS", "1") };
     let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());

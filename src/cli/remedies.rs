@@ -6,8 +6,14 @@ use lossreel::Error;
 pub fn explain(error: &Error) -> String {
     let text = match error {
         Error::BadValue { key, value, problem, remedy } => {
+            let remedy = match key.as_str() {
+                "precision" => "use --precision f32, or --backend native where it has the network",
+                "set" => "write --set optim.lr=0.05",
+                _ => remedy,
+            };
             Error::bad_value(option(key), value, problem, remedy).to_string()
         }
+        Error::Weights { .. } | Error::Data { .. } => as_options(&error.to_string()),
         other => other.to_string(),
     };
     match remedy(error) {
@@ -16,13 +22,21 @@ pub fn explain(error: &Error) -> String {
     }
 }
 
+/// The settings that a message names as a spec has them, as options.
+fn as_options(text: &str) -> String {
+    text.replace("`arch = ", "`--arch ")
+        .replace("`shortcut = ", "`--shortcut ")
+        .replace("`data.dir`", "--data-dir")
+        .replace("the network's layers", "`lossreel inspect --arch`")
+}
+
 /// The option that sets what the library calls `key`; other keys are those of a spec, or options
 /// already.
 fn option(key: &str) -> &str {
     match key {
         "backend" => "--backend",
         "clock" => "--clock",
-        "goal" => "--goal",
+        "target" => "--goal",
         "layers" => "--layers",
         "panel_titles" => "--panel-title",
         "precision" => "--precision",
@@ -112,6 +126,11 @@ fn remedy(error: &Error) -> Option<String> {
                 .into()
         }
         Error::OnlyF32 { .. } => "leave --precision out".into(),
+        Error::NoEncoder { format } => format!(
+            "write an mp4, or pipe frames into an encoder: lossreel render RUN --out - --format y4m | \
+             ffmpeg -i - -c:v libsvtav1 film.{}",
+            if format == "av1" { "webm" } else { format }
+        ),
         _ => return None,
     })
 }

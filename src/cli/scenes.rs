@@ -9,7 +9,7 @@ use lossreel::stages::contour::{ArrowChoice, Extras};
 use lossreel::stages::film_options::{ClockChoice, FilmOptions, StripChart, seconds};
 use lossreel::stages::heatmap::CellQuantity;
 use lossreel::stages::histograms::LayerChoice;
-use lossreel::stages::race::parse_goal;
+use lossreel::stages::race::parse_target;
 use lossreel::stages::scenes::Scene;
 use lossreel::{Error, Result};
 
@@ -154,7 +154,7 @@ impl Options {
                 View::Flat => None,
                 View::Space => Some(look.view()?),
             }),
-            SceneName::Race => Scene::Race(self.layout, parse_goal(&self.goal)?),
+            SceneName::Race => Scene::Race(self.layout, parse_target(&self.goal)?),
             SceneName::Map => Scene::Map,
         })
     }

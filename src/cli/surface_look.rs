@@ -5,7 +5,7 @@ use std::path::Path;
 use lossreel::Result;
 use lossreel::render::surface3d::flight::CameraPath;
 use lossreel::render::surface3d::scale::Heights;
-use lossreel::stages::scenes::SurfaceView;
+use lossreel::stages::scenes::SurfaceOptions;
 
 const HEADING: &str = "Surface in space";
 
@@ -53,12 +53,12 @@ enum HeightsArg {
 
 impl LookArgs {
     /// The view that is asked for.
-    pub fn view(&self) -> Result<SurfaceView> {
+    pub fn view(&self) -> Result<SurfaceOptions> {
         let camera = |name: &String| {
             let is_file = Path::new(name).extension().is_some() || name.contains('/');
             if is_file { CameraPath::read(Path::new(name)) } else { CameraPath::preset(name) }
         };
-        Ok(SurfaceView {
+        Ok(SurfaceOptions {
             camera: self.camera.as_ref().map(camera).transpose()?,
             azimuth: self.azimuth,
             elevation: self.elevation,

@@ -55,7 +55,7 @@ pub(super) fn missing(dir: Option<&Path>) -> Error {
         remedy: format!(
             "get the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and put \
              data_batch_1.bin to data_batch_5.bin and test_batch.bin there, or name their folder \
-             with --data-dir{}",
+             with `data.dir`{}",
             super::HUB_HINT
         ),
     }

@@ -43,7 +43,7 @@ pub(super) fn missing(set: DataSet, dir: Option<&Path>) -> Error {
         what: format!("the {set} files are not in {}", folder(set, dir).display()),
         remedy: format!(
             "get {}, .gz or unpacked, from {} and put them there, or name their folder with \
-             --data-dir{}",
+             `data.dir`{}",
             file_names().collect::<Vec<_>>().join(", "),
             match set {
                 DataSet::FashionMnist => "https://github.com/zalandoresearch/fashion-mnist",

@@ -139,7 +139,7 @@ fn published(set: DataSet, dir: Option<&Path>) -> Result<Dataset> {
 const HUB_HINT: &str = if cfg!(feature = "hub") {
     ""
 } else {
-    ", or build with `--features hub` to have them downloaded"
+    ", or build with the feature `hub` to have them downloaded"
 };
 
 #[cfg(test)]

@@ -273,7 +273,7 @@ impl Builder {
             return Err(misfit(
                 name,
                 format!("cannot take {c} channels to {out}"),
-                "use --shortcut projection",
+                "use the projection shortcut",
             ));
         }
         let before = (out - c) / 2;

@@ -6,7 +6,7 @@ use super::opened::{OpenRun, RunSet, panel, point_of};
 use super::provenance;
 use crate::landscape::{Stack, StackKind, SurfaceStore};
 use crate::render::scene::{Clock, ContourPanel, Quantity, Series, Split};
-use crate::render::scenes::moving_map::{Ball, Moving, MovingLayer};
+use crate::render::scenes::moving_map::{Marker, Moving, MovingLayer};
 use crate::{Error, Result};
 
 /// Gathers the stack of surfaces `surface` of `set`, over its plane `plane`.
@@ -68,7 +68,7 @@ pub fn gather(
             path: plane.about.paths[index].path.iter().map(point_of).collect(),
             ..panel(&plane, first, Vec::new())
         },
-        ball: if about.kind == StackKind::Snapshots { Ball::Moves } else { Ball::Stays },
+        marker: if about.kind == StackKind::Snapshots { Marker::Moves } else { Marker::Stays },
         hold_secs: HOLD_SECS,
         ..Moving::default()
     };
@@ -83,7 +83,7 @@ pub fn gather(
             moving.strip.series = vec![Series { name, panel: 0, quantity, split, points }];
             let word = if about.kind == StackKind::Batches { "mini-batch" } else { "mask" };
             moving.x_label = word.into();
-            moving.chart_titles = vec![(Quantity::Loss, "Loss at the ball".into())];
+            moving.chart_titles = vec![(Quantity::Loss, "Loss at the marker".into())];
         }
     }
     moving.card = options.card(&moving.title, &[]);

@@ -6,7 +6,7 @@ use super::provenance::{self, capital};
 use crate::record::{EpochRecord, Metrics, Status};
 use crate::render::page::scale::significant;
 use crate::render::scene::{Moment, Quantity, Series, Split};
-use crate::render::scenes::race::standings::{Goal, Measure, Record, finish};
+use crate::render::scenes::race::standings::{Measure, Record, Target, finish};
 use crate::render::scenes::race::{Race, RaceClock, RaceLayout, Racer};
 use crate::train::Verdict;
 use crate::{Error, Result};
@@ -26,12 +26,12 @@ pub struct RaceRequest {
     /// One view or several.
     pub layout: RaceLayout,
     /// What wins.
-    pub goal: Goal,
+    pub target: Target,
     /// Headline.
     pub title: Option<String>,
     /// The racers' names, one a run; empty for the runs' own.
     pub names: Vec<String>,
-    /// The charts, the goal's loss and accuracy among them; pauses where a racer reaches the goal or
+    /// The charts, the target's loss and accuracy among them; pauses where a racer reaches the target or
     /// diverges; the card. Its clock is not used.
     pub film: FilmOptions,
 }
@@ -40,7 +40,7 @@ pub struct RaceRequest {
 ///
 /// # Errors
 /// [`Error::UnknownName`] for another measure, [`Error::BadValue`] for a threshold out of range.
-pub fn parse_goal(text: &str) -> Result<Goal> {
+pub fn parse_target(text: &str) -> Result<Target> {
     let (measure, threshold) = match text.split_once('=') {
         Some((measure, threshold)) => (measure, Some(threshold.trim())),
         None => (text, None),
@@ -55,10 +55,10 @@ pub fn parse_goal(text: &str) -> Result<Goal> {
             } else {
                 ("not a loss", "write a number from 0 up: test_loss=0.5")
             };
-            Error::bad_value("goal", text, problem, remedy)
+            Error::bad_value("target", text, problem, remedy)
         })
     };
-    Ok(Goal { measure, threshold: threshold.map(number).transpose()? })
+    Ok(Target { measure, threshold: threshold.map(number).transpose()? })
 }
 
 /// Gathers the race of a joint folder.
@@ -81,8 +81,8 @@ pub fn gather(set: &RunSet, request: &RaceRequest) -> Result<Race> {
         value_label: format!("{} loss", on.store.header.on.split.adjective()),
         clock: request.clock,
         layout: request.layout,
-        goal: request.goal,
-        chart_titles: shown(request.goal.measure)
+        target: request.target,
+        chart_titles: shown(request.target.measure)
             .map(|(quantity, measure)| (quantity, capital(measure.words())))
             .into(),
         hold_secs: HOLD_SECS,
@@ -98,7 +98,7 @@ pub fn gather(set: &RunSet, request: &RaceRequest) -> Result<Race> {
             point.epoch = clock.time(point.step as f64, point.epoch)?;
         }
         let name = request.names.get(index).cloned().unwrap_or_else(|| path.run.clone());
-        for (quantity, measure) in shown(request.goal.measure) {
+        for (quantity, measure) in shown(request.target.measure) {
             if request.film.charts.contains(&chart_of(quantity)) {
                 race.strip.series.push(curve(clock, index, &name, quantity, measure)?);
             }
@@ -107,7 +107,7 @@ pub fn gather(set: &RunSet, request: &RaceRequest) -> Result<Race> {
             name,
             detail: detail(clock.run)?,
             path: points,
-            record: record(clock, request.goal.measure)?,
+            record: record(clock, request.target.measure)?,
         });
     }
     add_other_charts(&mut race, &request.film.charts, &clocks)?;
@@ -170,18 +170,18 @@ fn record(clock: &Clock, measure: Measure) -> Result<Record> {
     Ok(Record { readings, diverged })
 }
 
-/// Where a racer reaches the goal, and where one diverges.
+/// Where a racer reaches the target, and where one diverges.
 fn moments(race: &Race, pause_secs: f64) -> Vec<Moment> {
     if pause_secs <= 0.0 {
         return Vec::new();
     }
-    let goal = race.goal;
-    let reached = goal.threshold.map_or(String::new(), |at| match goal.measure.rises() {
-        true => format!("{} % {}", significant(100.0 * at, 4), goal.measure.words()),
-        false => format!("a {} of {}", goal.measure.words(), significant(at, 4)),
+    let target = race.target;
+    let reached = target.threshold.map_or(String::new(), |at| match target.measure.rises() {
+        true => format!("{} % {}", significant(100.0 * at, 4), target.measure.words()),
+        false => format!("a {} of {}", target.measure.words(), significant(at, 4)),
     });
     let of = |racer: &Racer| {
-        let finish = finish(&racer.record, goal)
+        let finish = finish(&racer.record, target)
             .map(|time| (time, format!("{} reaches {reached}", racer.name)));
         let diverged = racer.record.diverged.map(|time| (time, format!("{} diverges", racer.name)));
         finish.into_iter().chain(diverged)
@@ -276,14 +276,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn goals_parse_or_say_how_to_write_them() {
+    fn targets_parse_or_say_how_to_write_them() {
         assert_eq!(
-            parse_goal("test_accuracy=0.9").unwrap(),
-            Goal { measure: Measure::TestAccuracy, threshold: Some(0.9) }
+            parse_target("test_accuracy=0.9").unwrap(),
+            Target { measure: Measure::TestAccuracy, threshold: Some(0.9) }
         );
         assert_eq!(
-            parse_goal("train_loss").unwrap(),
-            Goal { measure: Measure::TrainLoss, threshold: None }
+            parse_target("train_loss").unwrap(),
+            Target { measure: Measure::TrainLoss, threshold: None }
         );
         for (text, words) in [
             ("test_acuracy=0.9", "did you mean `test_accuracy`?"),
@@ -291,7 +291,7 @@ mod tests {
             ("test_loss=low", "test_loss=0.5"),
             ("test_loss=-1", "test_loss=0.5"),
         ] {
-            let err = parse_goal(text).unwrap_err().to_string();
+            let err = parse_target(text).unwrap_err().to_string();
             assert!(err.contains(words), "{text}: {err}");
         }
     }

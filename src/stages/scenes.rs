@@ -24,12 +24,12 @@ use crate::render::scenes::heatmap::{Heatmap, HeatmapShow};
 use crate::render::scenes::histograms::{HistogramFilm, HistogramShow};
 use crate::render::scenes::moving_map::{Moving, MovingFilm};
 use crate::render::scenes::moving_surface::MovingSurface;
-use crate::render::scenes::race::standings::Goal;
+use crate::render::scenes::race::standings::Target;
 use crate::render::scenes::race::{Race, RaceClock, RaceFilm, RaceLayout};
 use crate::render::scenes::shadow::{ShadowFilm, ShadowShow};
 use crate::render::scenes::snapshot_map::{MapFigure, MapShow};
 use crate::render::scenes::spectrum::{SpectrumFigure, SpectrumShow};
-use crate::render::scenes::surface::{SurfaceFilm, SurfaceLook};
+use crate::render::scenes::surface::{SurfaceFilm, SurfaceView};
 use crate::render::surface3d::flight::CameraPath;
 use crate::render::surface3d::scale::Heights;
 use crate::{Error, Result};
@@ -40,7 +40,7 @@ pub enum Scene {
     /// Contours of the surface with the path moving over them, of one run or several side by side.
     Contour(Extras),
     /// The surface in space, with the path lying on it.
-    Surface(SurfaceView),
+    Surface(SurfaceOptions),
     /// Loss and accuracy along a line.
     Curve(CurveStyle),
     /// Explained variance of the path beside a random walk's.
@@ -54,9 +54,9 @@ pub enum Scene {
     /// The decision boundary of a net on points of the plane, beside its path.
     Boundary,
     /// A surface that changes, as a map or in space.
-    Moving(Option<SurfaceView>),
+    Moving(Option<SurfaceOptions>),
     /// Several runs on one plane, with the finishing order.
-    Race(RaceLayout, Goal),
+    Race(RaceLayout, Target),
     /// The snapshots of several runs, placed by the distances between them.
     Map,
 }
@@ -81,7 +81,7 @@ impl Scene {
 
 /// How a surface in space is looked at.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct SurfaceView {
+pub struct SurfaceOptions {
     /// The camera's way; `None` sways along a path and orbits without one.
     pub camera: Option<CameraPath>,
     /// The side that a named way stands on, in degrees; `None` chooses the one that shows most.
@@ -98,14 +98,14 @@ pub struct SurfaceView {
     pub passes: Option<usize>,
 }
 
-impl SurfaceView {
-    /// The look of a surface with a path or without, for `output`.
-    fn look(&self, has_path: bool, output: &Output) -> Result<SurfaceLook> {
+impl SurfaceOptions {
+    /// The view of a surface with a path or without, for `output`.
+    fn view(&self, has_path: bool, output: &Output) -> Result<SurfaceView> {
         let preset = || CameraPath::preset(if has_path { "sway" } else { "orbit" });
         let camera = self.camera.clone().map_or_else(preset, Ok)?;
         let one_frame = !output.check()?.0.moves();
         let still = one_frame && output.numbered().is_none();
-        Ok(SurfaceLook {
+        Ok(SurfaceView {
             heights: self.heights,
             clip: self.clip,
             relief: self.relief,
@@ -273,7 +273,7 @@ impl SceneRequest {
         Ok(CurveFigure { style, ..figure })
     }
 
-    fn race(&self, layout: RaceLayout, goal: Goal) -> Result<Race> {
+    fn race(&self, layout: RaceLayout, target: Target) -> Result<Race> {
         let [folder] = &self.folders[..] else {
             return Err(Error::NoJointFolder { folders: self.folders.len() });
         };
@@ -286,7 +286,7 @@ impl SceneRequest {
                 _ => RaceClock::Epoch,
             },
             layout,
-            goal,
+            target,
             title: self.title.clone(),
             names: self.panel_titles.clone(),
             film: self.film.clone(),
@@ -344,7 +344,7 @@ impl SceneRequest {
                 SceneData::Boundary(boundary::gather(&source, self.title(), &self.film)?)
             }
             Scene::Moving(view) => SceneData::Moving(self.moving()?, view.clone()),
-            Scene::Race(layout, goal) => SceneData::Race(self.race(*layout, *goal)?),
+            Scene::Race(layout, target) => SceneData::Race(self.race(*layout, *target)?),
             Scene::Map => SceneData::Map(self.map()?),
         })
     }
@@ -356,7 +356,7 @@ pub enum SceneData {
     /// Contour maps.
     Contour(Film),
     /// Surfaces in space.
-    Surface(Film, SurfaceView),
+    Surface(Film, SurfaceOptions),
     /// Curves.
     Curve(CurveFigure),
     /// Spectra.
@@ -370,7 +370,7 @@ pub enum SceneData {
     /// A decision boundary.
     Boundary(BoundaryFilm),
     /// A surface that changes, in space where there is a view.
-    Moving(Moving, Option<SurfaceView>),
+    Moving(Moving, Option<SurfaceOptions>),
     /// A race.
     Race(Race),
     /// A map of snapshots.
@@ -388,8 +388,8 @@ impl SceneData {
         match self {
             Self::Contour(film) => draw(&ContourFilm::new(film, theme, size, frames, fps)?),
             Self::Surface(film, view) => {
-                let look = view.look(film.panels.iter().any(|p| !p.path.is_empty()), output)?;
-                draw(&SurfaceFilm::new(film, &look, theme, size, frames, fps)?)
+                let view = view.view(film.panels.iter().any(|p| !p.path.is_empty()), output)?;
+                draw(&SurfaceFilm::new(film, &view, theme, size, frames, fps)?)
             }
             Self::Curve(figure) => draw(&CurveShow::new(figure, theme, size)?),
             Self::Spectrum(figure) => draw(&SpectrumShow::new(figure, theme, size)?),
@@ -399,8 +399,8 @@ impl SceneData {
             Self::Boundary(film) => draw(&BoundaryShow::new(film, theme, size, frames, fps)?),
             Self::Moving(moving, None) => draw(&MovingFilm::new(moving, theme, size, frames, fps)?),
             Self::Moving(moving, Some(view)) => {
-                let look = view.look(!moving.panel.path.is_empty(), output)?;
-                draw(&MovingSurface::new(moving, &look, theme, size, frames, fps)?)
+                let view = view.view(!moving.panel.path.is_empty(), output)?;
+                draw(&MovingSurface::new(moving, &view, theme, size, frames, fps)?)
             }
             Self::Race(race) => draw(&RaceFilm::new(race, theme, size, frames, fps)?),
             Self::Map(figure) => draw(&MapShow::new(figure, theme, size)?),

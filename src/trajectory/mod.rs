@@ -19,9 +19,7 @@ mod project;
 pub(crate) use eigen::eigen_symmetric;
 pub use gram::{Gram, MEMORY_BYTES, gram};
 pub use joined::{Joined, JointPca, joint_pca};
-pub use map::{
-    Embedding, Fidelity, LEAST_SNAPSHOTS, MOST_SNAPSHOTS, SnapshotMap, snapshot_map,
-};
+pub use map::{Embedding, Fidelity, LEAST_SNAPSHOTS, MOST_SNAPSHOTS, SnapshotMap, snapshot_map};
 pub use null::null_explained_variance;
 pub use pca::{AxisKind, Centring, Pca, PcaConfig, pca};
 pub use project::{Projection, project};

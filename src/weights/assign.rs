@@ -146,11 +146,11 @@ fn hint(wanted: &[(String, Vec<usize>)], checkpoint: &Checkpoint, missing: &[&st
         hints.push(match file.stem {
             Some(stem) if stem > 16 => format!(
                 "the file looks like a wide ResNet of depth {depth} and width factor {}: try its \
-                 `--arch`",
+                 architecture",
                 stem / 16
             ),
             _ => format!(
-                "the file looks like resnet{depth} ({} convolutions and the head): try `--arch \
+                "the file looks like resnet{depth} ({} convolutions and the head): try `arch = \
                  resnet{depth}`",
                 file.convs
             ),
@@ -167,13 +167,13 @@ fn hint(wanted: &[(String, Vec<usize>)], checkpoint: &Checkpoint, missing: &[&st
     if file.shortcuts > 0 && net.shortcuts == 0 {
         hints.push(
             "the file has shortcut tensors but the network has no projection shortcut: try \
-             `--shortcut projection`"
+             `shortcut = projection`"
                 .to_string(),
         );
     }
     if file.shortcuts == 0 && net.shortcuts > 0 {
         hints.push(
-            "the file has no shortcut tensors: try `--shortcut option_a` or `--shortcut none`"
+            "the file has no shortcut tensors: try `shortcut = option_a` or `shortcut = none`"
                 .to_string(),
         );
     }
@@ -192,7 +192,7 @@ fn hint(wanted: &[(String, Vec<usize>)], checkpoint: &Checkpoint, missing: &[&st
         );
     }
     if hints.is_empty() {
-        hints.push("compare its names with those of `lossreel inspect --arch`".to_string());
+        hints.push("compare its names with those of the network's layers".to_string());
     }
     hints.join("; ")
 }
@@ -279,7 +279,7 @@ mod tests {
         let (with, without) = (resnet(3, true, 10), resnet(3, false, 10));
         let err = error(&without, &file(&with, same));
         assert!(err.contains("layer2.0.shortcut.0.weight"), "{err}");
-        assert!(err.contains("`--shortcut projection`"), "{err}");
+        assert!(err.contains("`shortcut = projection`"), "{err}");
         let err = error(&with, &file(&without, same));
         assert!(err.contains("option_a") && err.contains("and 6 more"), "{err}");
     }
@@ -288,7 +288,7 @@ mod tests {
     fn another_depth_or_head_is_named_in_the_hint() {
         let same = |name: &str| name.to_string();
         let err = error(&resnet(3, true, 10), &file(&resnet(9, true, 10), same));
-        assert!(err.contains("`--arch resnet56`"), "{err}");
+        assert!(err.contains("`arch = resnet56`"), "{err}");
         let err = error(&resnet(3, true, 10), &file(&resnet(3, true, 100), same));
         assert!(err.contains("linear.weight is [100, 64] for [10, 64]"), "{err}");
         assert!(err.contains("100 classes"), "{err}");

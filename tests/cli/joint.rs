@@ -45,7 +45,7 @@ fn three_optimizers_race_on_one_plane() {
         assert!(x.abs() < 1e-6 && y.abs() < 1e-6, "the start is the origin: {x} {y}");
         assert!(run["explained_variance"].as_f64() <= run["own_explained_variance"].as_f64());
     }
-    for file in ["joint.json", "planes/pca.safetensors", "paths/pca.json"] {
+    for file in ["joint.json", "planes/pca.safetensors"] {
         assert!(place.path("race").join(file).is_file(), "{file}");
     }
     let about = fs::read_to_string(place.path("race/joint.json")).unwrap();
@@ -95,7 +95,7 @@ fn three_optimizers_race_on_one_plane() {
             }
         }
     }
-    assert_eq!(grid["batch_norm"], "none in the network");
+    assert_eq!(grid["batch_norm"], "none");
 
     let size = ["--size", "480x270", "--frames", "5"];
     for more in [
@@ -108,6 +108,23 @@ fn three_optimizers_race_on_one_plane() {
             assert!(place.json(&args)["bytes"].as_u64().unwrap() > 1000, "{file}");
         }
     }
+    // Gradients and stacks over the joint plane: the snapshots of one of the runs, by name.
+    let more = ["surface", "race", "--grid", "3x3", "--samples", "20", "--buffers-of", "momentum"];
+    let found = place.json(&[&more[..], &["--name", "small", "--gradients=2x2"]].concat());
+    assert_eq!((&found["evaluated"], &found["gradients"]), (&9.into(), &4.into()));
+    let found = place.json(&[&more[..], &["--stack", "snapshots", "--layers", "3"]].concat());
+    assert_eq!((&found["evaluated"], &found["layers"]), (&27.into(), &3.into()));
+    let stack = place.path("race/surfaces/pca-snapshots");
+    let about = fs::read_to_string(stack.join("stack.json")).unwrap();
+    assert!(about.contains("\"run\": \"momentum\""), "{about}");
+    let line = fs::read_to_string(stack.join("layers/000/paths.jsonl")).unwrap();
+    let first: Value = serde_json::from_str(&line).unwrap();
+    let known = losses.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let known: Vec<Value> = known.filter(|loss| loss["run"] == "momentum").collect();
+    assert_eq!((&first["run"], &first["snapshot"]), (&known[0]["run"], &known[0]["snapshot"]));
+    let moving = ["render", "race", "--as", "moving", "--out", "moving.png"];
+    place.ok(&[&moving[..], &size].concat());
+
     // A race shows the charts it is asked for, or says what they lack.
     let strip = ["render", "race", "--as", "race", "--out", "race.svg", "--strip"];
     place.ok(&[&strip[..], &["lr,grad-norm"]].concat());
@@ -172,7 +189,6 @@ fn runs_that_do_not_go_together_are_refused() {
     place.refused(&render, &["no surface", "lossreel surface"]);
     place.refused(&["surface", "race", "--buffers-of", "b"], &["unknown run `b`", "other"]);
     place.refused(&["surface", "a", "--buffers-of", "a"], &["only for joint planes"]);
-    place.refused(&["surface", "race", "--stack", "snapshots"], &["--stack", "name a run"]);
     place.refused(&["surface", "race", "--snapshot", "1"], &["--buffers-of"]);
     place.ok(&["surface", "race", "--grid", "3x3", "--samples", "20"]);
     place.ok(&render);
@@ -259,7 +275,7 @@ fn a_stack_cut_short_goes_on_and_ends_in_the_same_bytes() {
         // As if stopped in the first layer, in the middle of a line.
         let folder = place.path("run/surfaces/halved/layers");
         fs::remove_dir_all(folder.join("001")).unwrap();
-        fs::remove_file(folder.join("000/path.json")).unwrap();
+        fs::remove_file(folder.join("000/paths.jsonl")).unwrap();
         let cells = folder.join("000/cells.jsonl");
         let text = fs::read_to_string(&cells).unwrap();
         let half: Vec<&str> = text.lines().take(5).collect();
@@ -311,8 +327,8 @@ fn the_slice_through_a_snapshot_has_its_true_loss_where_the_path_is() {
         let path = place.path("run/surfaces/pca-snapshots/layers/000").join(file);
         serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
     };
-    let (cell, ball) = (read("cells.jsonl"), read("path.json"));
-    let (cell, ball) = (cell["loss"].as_f64().unwrap(), ball[0]["true_loss"].as_f64().unwrap());
+    let (cell, ball) = (read("cells.jsonl"), read("paths.jsonl"));
+    let (cell, ball) = (cell["loss"].as_f64().unwrap(), ball["true_loss"].as_f64().unwrap());
     // The slice's origin is rounded to f32 once.
     assert!((cell - ball).abs() < 1e-4 * ball, "{cell} {ball}");
 }

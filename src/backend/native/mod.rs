@@ -70,7 +70,7 @@ fn check(network: &Network, level: Level) -> Result<()> {
             "backend",
             "native",
             format!("has no {op}, which {} needs", network.arch),
-            "use --backend candle",
+            "use candle",
         ));
     }
     if !level.available() {

@@ -81,14 +81,7 @@ impl Format {
             "raw" => Ok(Self::Raw),
             // rav1e, the AV1 encoder that would build anywhere, was tried (0.8.1, its fastest preset, no
             // assembler): 8 frames a second and 39 dB in more bytes than the MP4's 50 dB.
-            "webm" | "mkv" | "av1" | "mov" | "avi" => Err(Error::Render {
-                what: format!("lossreel has no encoder for `{name}`"),
-                remedy: format!(
-                    "write an mp4, or pipe frames into an encoder: lossreel render RUN --out - --format \
-                     y4m | ffmpeg -i - -c:v libsvtav1 film.{}",
-                    if name == "av1" { "webm" } else { name }
-                ),
-            }),
+            "webm" | "mkv" | "av1" | "mov" | "avi" => Err(Error::NoEncoder { format: name.into() }),
             _ => Err(Error::unknown_name("picture format", name, &Self::NAMES)),
         }
     }

@@ -241,6 +241,7 @@ pub(in crate::render) fn draw_heading(
     key: Option<Color>,
 ) {
     let texts = (panel.title.as_str(), place.subtitle.then_some(panel.subtitle.as_str()));
-    let at = [place.cell.x, place.frame.y - 0.95 * page.font.small];
+    let small = page.font.small;
+    let at = [place.cell.x, place.frame.y - 0.95 * small, 1.45 * small];
     axes::draw_heading(canvas, page, texts, at, place.cell.w, key);
 }

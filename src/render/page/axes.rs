@@ -11,6 +11,15 @@ use crate::render::page::layout::PanelBox;
 use crate::render::page::scale::{numbered_ticks, widest_tick};
 use crate::render::scene::{ContourPanel, Domain};
 
+/// Where the label of a y axis stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::render) enum LabelPlace {
+    /// Just left of the numbers.
+    BesideNumbers,
+    /// At the left edge of the cell: in panels below each other, in one column.
+    AtEdge,
+}
+
 /// A frame with its axes.
 pub(in crate::render) struct Axes<'a> {
     /// The page that it stands on.
@@ -25,8 +34,8 @@ pub(in crate::render) struct Axes<'a> {
     pub x_label: String,
     /// To its left, turned; may be empty.
     pub y_label: &'a str,
-    /// Where the y label is centred; `None`: just left of the numbers.
-    pub y_label_at: Option<f32>,
+    /// Where the y label stands.
+    pub labels: LabelPlace,
 }
 
 /// What lies between the edges of a cell and the frame in it: left, top, right, bottom, in pixels.
@@ -82,7 +91,7 @@ impl<'a> Axes<'a> {
             cell: place.cell,
             x_label: if shown { x_label } else { String::new() },
             y_label: if shown { &panel.y_label } else { "" },
-            y_label_at: Some(place.cell.x + 0.95 * page.font.label),
+            labels: LabelPlace::AtEdge,
         }
     }
 
@@ -156,29 +165,35 @@ impl<'a> Axes<'a> {
             widest = widest.max(number.width(&text));
         }
         let label = TextStyle::new(font.label, theme.text).align(Align::Center);
+        // Maps leave a little more air.
+        let (x_drop, y_label_at) = match self.labels {
+            LabelPlace::BesideNumbers => {
+                (1.4, f.x - mark - 6.0 * px_scale - widest - 0.35 * font.label)
+            }
+            LabelPlace::AtEdge => (1.45, self.cell.x + 0.95 * font.label),
+        };
         if !self.x_label.is_empty() {
             let text = label.fit(&self.x_label, self.cell.w);
             let x = (f.x + 0.5 * f.w).max(self.cell.x + 0.5 * label.width(&text));
-            let y = f.bottom() + mark + 1.05 * font.small + 1.4 * font.label;
+            let y = f.bottom() + mark + 1.05 * font.small + x_drop * font.label;
             canvas.text(&text, x, y, &label);
         }
         if !self.y_label.is_empty() {
             let angle = -std::f32::consts::FRAC_PI_2;
             let text = label.fit(self.y_label, f.h + font.label);
-            let beside = f.x - mark - 6.0 * px_scale - widest - 0.35 * font.label;
-            let x = self.y_label_at.unwrap_or(beside);
-            canvas.text(&text, x, f.y + 0.5 * f.h, &TextStyle { angle, ..label });
+            canvas.text(&text, y_label_at, f.y + 0.5 * f.h, &TextStyle { angle, ..label });
         }
     }
 }
 
-/// A panel's title and subtitle from `x` on, the last baseline at `baseline`, in `room` pixels; without
+/// A panel's title and subtitle from `x` on in `room` pixels, the last baseline at `baseline`, the other
+/// one `leading` above it; without
 /// a subtitle the title takes its line. `key` is a dot of the path's colour before the title.
 pub(in crate::render) fn draw_heading(
     canvas: &mut dyn Canvas,
     page: &Page,
     (title, subtitle): (&str, Option<&str>),
-    [x, baseline]: [f32; 2],
+    [x, baseline, leading]: [f32; 3],
     room: f32,
     key: Option<Color>,
 ) {
@@ -187,7 +202,7 @@ pub(in crate::render) fn draw_heading(
     if let Some(subtitle) = subtitle {
         let style = TextStyle::new(font.small, theme.muted);
         canvas.text(&style.fit(subtitle, room), x, baseline, &style);
-        baseline -= 1.4 * font.small;
+        baseline -= leading;
     }
     let style = TextStyle::new(font.heading, theme.text).bold();
     let mut left = x;

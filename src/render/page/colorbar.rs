@@ -19,10 +19,10 @@ pub(in crate::render) enum Colors<'a> {
 }
 
 /// How the places of the numbers are marked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::render) enum Lines {
-    /// By contour lines across the bar.
-    Across,
+    /// By contour lines across the bar, this opaque.
+    Across(f32),
     /// By ticks beside it.
     Beside,
 }
@@ -55,7 +55,7 @@ impl<'a> ColorBar<'a> {
             title,
             colors: Colors::Bands((0..edges.len() - 1).map(band).collect()),
             numbers: levels.zip(scale.labels()).collect(),
-            lines: Lines::Across,
+            lines: Lines::Across(0.4),
             points: [
                 scale.clipped_low.then(|| theme.colormap.at(0.0)),
                 scale.clipped_high.then(|| theme.colormap.at(1.0)),
@@ -77,7 +77,7 @@ impl<'a> ColorBar<'a> {
         Self {
             title,
             numbers: scale.levels.iter().map(|&v| place(v)).zip(scale.labels()).collect(),
-            lines: Lines::Across,
+            lines: Lines::Across(0.5),
             points: [
                 scale.clipped_low.then(|| shade(0.0)),
                 scale.clipped_high.then(|| shade(1.0).mix(theme.muted, 0.18)),
@@ -102,7 +102,8 @@ impl<'a> ColorBar<'a> {
             bar =
                 Rect { y: bar.y + 0.5 * page.font.small, h: bar.h - 0.5 * page.font.small, ..bar };
         }
-        let point = 0.8 * bar.w; // the height of a clipping point, taken off the bar
+        // The height of a clipping point, taken off the bar.
+        let point = if self.hatched { 0.9 } else { 0.8 } * bar.w;
         let mut body = bar;
         if self.points[1].is_some() {
             body = Rect { y: body.y + point, h: body.h - point, ..body };
@@ -180,8 +181,8 @@ impl<'a> ColorBar<'a> {
         let (theme, font, px_scale) = (page.theme, page.font, page.px_scale);
         let style = TextStyle::new(font.small, theme.muted);
         let (stroke, ends, gap) = match self.lines {
-            Lines::Across => {
-                let ink = theme.contour.alpha(0.45);
+            Lines::Across(opacity) => {
+                let ink = theme.contour.alpha(opacity);
                 let stroke = Stroke::solid(ink, (0.85 * px_scale).max(0.5));
                 (stroke, [bar.x, bar.right()], 6.0 * px_scale)
             }

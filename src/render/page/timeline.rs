@@ -6,7 +6,7 @@
 //! snapshot to snapshot ([`Clock::Snapshot`]): snapshots taken ever more rarely would otherwise all
 //! pass in the first frames. Time then runs unevenly, and [`Timeline::pace`] says how fast.
 
-use crate::render::scene::{Clock, Film, Moment, Pacing};
+use crate::render::scene::{Clock, Moment, Pacing};
 
 /// Frames, of which the first `card` show the card and the last ones stand still.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,13 +32,6 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// The timeline of `film` in `frames` frames at `fps`. The hold takes `film.hold_secs` of them,
-    /// but never more than half.
-    pub fn new(film: &Film, frames: usize, fps: f64) -> Self {
-        let times = film.panels.iter().flat_map(|p| &p.path).map(|p| film.pacing.clock.time(p));
-        Self::over(times, &film.pacing, film.hold_secs, frames, fps)
-    }
-
     /// The timeline of snapshots at `times` (in the clock's unit, in any order; those not finite
     /// do not count).
     pub fn over(
@@ -73,13 +66,13 @@ impl Timeline {
             labels: Vec::new(),
         };
         if !even || !pacing.moments.is_empty() {
-            timeline.pave(&times, &pacing.moments);
+            timeline.place_pauses(&times, &pacing.moments);
         }
         timeline
     }
 
     /// Lays out the way with its pauses.
-    fn pave(&mut self, times: &[f64], moments: &[Moment]) {
+    fn place_pauses(&mut self, times: &[f64], moments: &[Moment]) {
         let steps = (self.moving - 1) as f64;
         // The way without pauses, its film time from 0 to 1.
         let share = |i: usize| i as f64 / (times.len() - 1).max(1) as f64;
@@ -180,13 +173,12 @@ fn share_at(way: &[(f64, f64)], time: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::scene::{Card, ContourPanel, PathPoint};
+    use crate::render::scene::Card;
 
-    fn film(lengths: &[f64]) -> Film {
-        let point = |epoch| PathPoint { epoch, true_loss: 1.0, lr: 0.1, ..PathPoint::default() };
-        let panel =
-            |&end: &f64| ContourPanel { path: vec![point(0.0), point(end)], ..Default::default() };
-        Film { panels: lengths.iter().map(panel).collect(), hold_secs: 1.0, ..Default::default() }
+    /// Runs that end at `ends`, held for a second.
+    fn runs(ends: &[f64], frames: usize, fps: f64) -> Timeline {
+        let times = ends.iter().flat_map(|&end| [0.0, end]);
+        Timeline::over(times, &Pacing::default(), 1.0, frames, fps)
     }
 
     fn moment(time: f64, pause_secs: f64) -> Moment {
@@ -195,7 +187,7 @@ mod tests {
 
     #[test]
     fn it_runs_to_the_longest_run_and_holds() {
-        let timeline = Timeline::new(&film(&[10.0, 25.0]), 100, 20.0);
+        let timeline = runs(&[10.0, 25.0], 100, 20.0);
         assert_eq!((timeline.moving, timeline.start, timeline.end), (80, 0.0, 25.0));
         assert_eq!(timeline.epoch(0), 0.0);
         assert!((timeline.epoch(40) - 25.0 * 40.0 / 79.0).abs() < 1e-12);
@@ -206,9 +198,9 @@ mod tests {
 
     #[test]
     fn one_frame_shows_the_end_and_an_empty_film_stands() {
-        assert_eq!(Timeline::new(&film(&[3.0]), 1, 30.0).epoch(0), 3.0);
-        assert_eq!(Timeline::new(&film(&[]), 10, 30.0).epoch(4), 0.0);
-        assert_eq!(Timeline::new(&film(&[3.0]), 10, 30.0).moving, 5);
+        assert_eq!(runs(&[3.0], 1, 30.0).epoch(0), 3.0);
+        assert_eq!(runs(&[], 10, 30.0).epoch(4), 0.0);
+        assert_eq!(runs(&[3.0], 10, 30.0).moving, 5);
     }
 
     #[test]

@@ -345,7 +345,7 @@ impl Body for Boundary<'_> {
         let (film, inputs, place) = (self.film, self.inputs, &self.place);
         let heading = |canvas: &mut dyn Canvas, [title, subtitle]: [&str; 2], x, y, room| {
             let subtitle = Some(subtitle).filter(|text| !text.is_empty());
-            let at = [x, y - 0.8 * page.font.small];
+            let at = [x, y - 0.8 * page.font.small, 1.4 * page.font.small];
             draw_heading(canvas, page, (title, subtitle), at, room, None);
         };
         let texts = [film.inputs.title.as_str(), film.inputs.subtitle.as_str()];

@@ -136,10 +136,10 @@ impl ColorScale {
 }
 
 /// A heat map made ready.
-pub type HeatmapShow<'a> = Scene<'a, Cells<'a>>;
+pub type HeatmapShow<'a> = Scene<'a, HeatCells<'a>>;
 
 /// The cells of a heat map and the path over them.
-pub struct Cells<'a> {
+pub struct HeatCells<'a> {
     map: &'a Heatmap,
     layout: Layout,
     /// Titles, axes and path.
@@ -190,11 +190,11 @@ impl<'a> HeatmapShow<'a> {
         let (page, layout) = Page::laid_out(spec, times, screen, 7.0, lay_out);
         let frame = layout.panels[0].frame;
         let track = Track::new(&map.path, clock, domain, frame, page.px_scale);
-        Ok(Self { page, body: Cells { map, layout, panel, scale, domain, track } })
+        Ok(Self { page, body: HeatCells { map, layout, panel, scale, domain, track } })
     }
 }
 
-impl Cells<'_> {
+impl HeatCells<'_> {
     fn draw_cells(&self, canvas: &mut dyn Canvas) {
         let grid = &self.map.grid;
         let (xs, ys) = (cell_edges(&grid.xs, self.domain.x), cell_edges(&grid.ys, self.domain.y));
@@ -241,7 +241,7 @@ impl Cells<'_> {
     }
 }
 
-impl Body for Cells<'_> {
+impl Body for HeatCells<'_> {
     fn draw_static(&self, page: &Page, canvas: &mut dyn Canvas) -> Result<()> {
         let (place, grid) = (&self.layout.panels[0], &self.map.grid);
         panel::draw_heading(canvas, &self.panel, place, page, None);
@@ -285,6 +285,6 @@ impl Heatmap {
             return Ok(range);
         }
         let value = format!("{},{}", range[0], range[1]);
-        Err(Error::bad_value("--values", value, "not a range", "write the lower end first: 0,1"))
+        Err(Error::bad_value("values", value, "not a range", "write the lower end first: 0,1"))
     }
 }

@@ -13,7 +13,7 @@ use crate::render::page::scale::{LevelScale, Spacing};
 use crate::render::page::{Body, Page, Scene, Screen};
 use crate::render::scene::{Clock, ContourPanel, Domain};
 use crate::render::scenes::stack::{BOARD_LINES, Position, draw_board};
-pub use crate::render::scenes::stack::{Ball, Moving, MovingLayer};
+pub use crate::render::scenes::stack::{Marker, Moving, MovingLayer};
 
 /// A moving surface as a map, made ready.
 pub type MovingFilm<'a> = Scene<'a, MovingMap<'a>>;
@@ -131,8 +131,8 @@ mod tests {
     use crate::render::tests::golden::assert_golden_frame;
     use crate::render::tests::words::assert_legible;
 
-    /// A bowl whose bottom follows the ball, seen at four moments.
-    fn moving(ball: Ball) -> Moving {
+    /// A bowl whose bottom follows the marker, seen at four moments.
+    fn moving(marker: Marker) -> Moving {
         let along = |n: usize, reach: f64| -> Vec<f64> {
             (0..n).map(|i| reach * (2.0 * i as f64 / (n - 1) as f64 - 1.0)).collect()
         };
@@ -167,7 +167,7 @@ mod tests {
                 ..ContourPanel::default()
             },
             layers,
-            ball,
+            marker,
             strip: Strip {
                 series: vec![Series {
                     name: "train".into(),
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn frames_of_a_moving_surface_look_as_they_did() {
-        let (moving, theme) = (moving(Ball::Moves), Theme::light());
+        let (moving, theme) = (moving(Marker::Moves), Theme::light());
         let film = MovingFilm::new(&moving, &theme, [800, 450], 60, 30).unwrap();
         assert!(
             moving.position(&film.page.timeline, 27).share > 0.2,
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn every_layer_is_rested_on_and_shown_as_it_was_evaluated() {
-        let (moving, theme) = (moving(Ball::Moves), Theme::light());
+        let (moving, theme) = (moving(Marker::Moves), Theme::light());
         let film = MovingFilm::new(&moving, &theme, [640, 360], 90, 30).unwrap();
         let positions: Vec<Position> =
             (0..90).map(|frame| moving.position(&film.page.timeline, frame)).collect();
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn the_first_layer_waits_for_the_card() {
         let card = Some(Card { title: "It moves".into(), lines: vec![], secs: 0.5 });
-        let (moving, theme) = (Moving { card, ..moving(Ball::Moves) }, Theme::light());
+        let (moving, theme) = (Moving { card, ..moving(Marker::Moves) }, Theme::light());
         let film = MovingFilm::new(&moving, &theme, [640, 360], 90, 30).unwrap();
         let first = Position { layer: 0, share: 0.0 };
         assert!((0..15).all(|frame| moving.position(&film.page.timeline, frame) == first));
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn between_layers_values_are_interpolated_on_the_scale_and_holes_stay_holes() {
-        let (mut moving, theme) = (moving(Ball::Moves), Theme::light());
+        let (mut moving, theme) = (moving(Marker::Moves), Theme::light());
         (moving.layers[0].values[0], moving.layers[1].values[0]) = (0.1, 10.0);
         moving.layers[0].values[1] = f64::NAN;
         moving.layers[1].values[2] = f64::INFINITY;
@@ -246,14 +246,14 @@ mod tests {
 
     #[test]
     fn small_and_strange_moving_surfaces_are_drawn() {
-        let mut cases = vec![moving(Ball::Stays)];
-        let mut single = moving(Ball::Moves);
+        let mut cases = vec![moving(Marker::Stays)];
+        let mut single = moving(Marker::Moves);
         single.layers.truncate(1);
         cases.push(single);
-        let mut holes = moving(Ball::Moves);
+        let mut holes = moving(Marker::Moves);
         holes.layers[1].values.iter_mut().for_each(|v| *v = f64::NAN);
         cases.push(holes);
-        let mut nothing = moving(Ball::Moves);
+        let mut nothing = moving(Marker::Moves);
         nothing.layers.iter_mut().for_each(|l| l.values.iter_mut().for_each(|v| *v = f64::NAN));
         nothing.panel.path.clear();
         nothing.strip.series.clear();
@@ -269,16 +269,16 @@ mod tests {
             }
         }
         let theme = Theme::light();
-        let none = Moving { layers: vec![], ..moving(Ball::Moves) };
+        let none = Moving { layers: vec![], ..moving(Marker::Moves) };
         assert!(MovingFilm::new(&none, &theme, [640, 360], 9, 30).is_err());
-        let mut short = moving(Ball::Moves);
+        let mut short = moving(Marker::Moves);
         short.layers[2].values.pop();
         assert!(MovingFilm::new(&short, &theme, [640, 360], 9, 30).is_err());
     }
 
     #[test]
     fn words_can_be_read_at_every_size() {
-        let moving: &'static Moving = Box::leak(Box::new(moving(Ball::Moves)));
+        let moving: &'static Moving = Box::leak(Box::new(moving(Marker::Moves)));
         assert_legible("a moving surface", &|size, scale| {
             let theme: &'static Theme = Box::leak(Box::new(Theme { scale, ..Theme::light() }));
             Box::new(MovingFilm::new(moving, theme, size, 40, 20).unwrap())

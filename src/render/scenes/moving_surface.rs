@@ -3,7 +3,7 @@
 //!
 //! The film rests on every layer as it was evaluated. On the way to the next, each place moves evenly
 //! on the scale, and the sheet shows that nobody evaluated it: it pales as interpolated cells do,
-//! its contour lines fade and it loses its gloss. Path and ball lie on the surface of the moment.
+//! its contour lines fade and it loses its gloss. Path and marker lie on the surface of the moment.
 
 use rayon::prelude::*;
 
@@ -17,7 +17,7 @@ use crate::render::page::scale::LevelScale;
 use crate::render::page::{Body, Page, Scene, Screen};
 use crate::render::scene::Clock;
 use crate::render::scenes::stack::{BOARD_LINES, Moving, Position, draw_board};
-use crate::render::scenes::surface::{SurfaceLook, axes, draw_bar};
+use crate::render::scenes::surface::{SurfaceView, axes, draw_bar};
 use crate::render::surface3d::flight::Flight;
 use crate::render::surface3d::framing;
 use crate::render::surface3d::heightfield::{HeightField, Marks};
@@ -60,7 +60,7 @@ impl<'a> MovingSurface<'a> {
     /// Errors: those of [`Moving::check`], [`crate::Error::BadValue`] on a look out of range.
     pub fn new(
         moving: &'a Moving,
-        look: &SurfaceLook,
+        look: &SurfaceView,
         theme: &'a Theme,
         size: [u32; 2],
         frames: usize,
@@ -100,7 +100,7 @@ impl<'a> MovingSurface<'a> {
         let sheets = (0..moving.layers.len()).map(sheet).collect();
         let trail = Trail::new(&panel, Clock::Epoch, &base, &scale);
         let end = trail.end().unwrap_or(0.0);
-        // On each layer the ball where it is then.
+        // On each layer the marker where it is then.
         let seen = plans.iter().enumerate().map(|(layer, plan)| {
             let time = moving.path_time(Position { layer, share: 0.0 }, end);
             (plan, trail.places(time, 40))
@@ -210,12 +210,12 @@ mod tests {
     use super::*;
     use crate::render::film::show;
     use crate::render::scene::{ContourPanel, Grid, PathPoint};
-    use crate::render::scenes::stack::{Ball, MovingLayer};
+    use crate::render::scenes::stack::{Marker, MovingLayer};
     use crate::render::surface3d::flight::CameraPath;
     use crate::render::tests::golden::assert_golden_frame;
     use crate::render::tests::words::assert_legible;
 
-    /// A bowl that deepens and follows the ball, over three layers; the second one has a hole.
+    /// A bowl that deepens and follows the marker, over three layers; the second one has a hole.
     fn moving() -> Moving {
         let along = |n: usize| -> Vec<f64> {
             (0..n).map(|i| 2.0 * i as f64 / (n - 1) as f64 - 1.0).collect()
@@ -267,8 +267,8 @@ mod tests {
         }
     }
 
-    fn look(camera: &str) -> SurfaceLook {
-        SurfaceLook::new(CameraPath::preset(camera).unwrap())
+    fn look(camera: &str) -> SurfaceView {
+        SurfaceView::new(CameraPath::preset(camera).unwrap())
     }
 
     #[test]
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn small_and_strange_moving_surfaces_are_drawn_in_space() {
-        let mut cases = vec![Moving { ball: Ball::Stays, ..moving() }];
+        let mut cases = vec![Moving { marker: Marker::Stays, ..moving() }];
         let mut single = moving();
         single.layers.truncate(1);
         cases.push(single);
@@ -341,7 +341,7 @@ mod tests {
         let theme = Theme::light();
         let none = Moving { layers: vec![], ..moving() };
         assert!(MovingSurface::new(&none, &look("still"), &theme, [640, 360], 9, 30).is_err());
-        let wrong = SurfaceLook { relief: Some(9.0), ..look("still") };
+        let wrong = SurfaceView { relief: Some(9.0), ..look("still") };
         assert!(MovingSurface::new(&moving(), &wrong, &theme, [640, 360], 9, 30).is_err());
     }
 

@@ -6,7 +6,9 @@ use crate::error::{Error, Result};
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::map::path::{Pen, Track};
-use crate::render::page::axes::{Axes, draw_heading, frame_in, gutters, heading_height};
+use crate::render::page::axes::{
+    Axes, LabelPlace, draw_heading, frame_in, gutters, heading_height,
+};
 use crate::render::page::layout::grid;
 use crate::render::page::scale::significant;
 use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
@@ -44,7 +46,7 @@ pub struct ShadowFilm {
     pub hold_secs: f64,
 }
 
-struct View {
+struct Plot {
     cell: Rect,
     frame: Rect,
     domain: Domain,
@@ -65,7 +67,7 @@ pub type ShadowShow<'a> = Scene<'a, Shadows<'a>>;
 /// The views of a shadow film.
 pub struct Shadows<'a> {
     film: &'a ShadowFilm,
-    views: Vec<View>,
+    views: Vec<Plot>,
 }
 
 /// The extent of a path's finite points: middle and half-width along x and y.
@@ -129,11 +131,11 @@ impl<'a> ShadowShow<'a> {
                 Domain { x: [cx - half * shape, cx + half * shape], y: [cy - half, cy + half] };
             let frame = frame_in(cell, around, &own, true);
             let track = Track::new(&view.path, clock, own, frame, px_scale);
-            // A lens where the shadow would be smaller than the ball that shows it.
+            // A lens where the shadow would be smaller than the marker that shows it.
             let short = vx.max(vy * shape) < 0.06 * half * shape && vx.max(vy) > 0.0;
             let lens =
                 short.then(|| Lens::new(view, [cx, cy], [vx, vy], own, frame, clock, px_scale));
-            views.push(View { cell, frame, domain: own, track, lens });
+            views.push(Plot { cell, frame, domain: own, track, lens });
         }
         Ok(Self { page, body: Shadows { film, views } })
     }
@@ -166,7 +168,7 @@ impl Body for Shadows<'_> {
         for (data, view) in self.film.views.iter().zip(&self.views) {
             let (cell, frame) = (view.cell, view.frame);
             let subtitle = Some(data.subtitle.as_str()).filter(|s| !s.is_empty());
-            let at = [cell.x, frame.y - 0.8 * font.small];
+            let at = [cell.x, frame.y - 0.8 * font.small, 1.4 * font.small];
             let texts = (data.title.as_str(), subtitle);
             draw_heading(canvas, page, texts, at, frame.right() - cell.x, None);
             let labelled = page.axis_labels();
@@ -177,7 +179,7 @@ impl Body for Shadows<'_> {
                 cell,
                 x_label: if labelled { data.x_label.clone() } else { String::new() },
                 y_label: if labelled { &data.y_label } else { "" },
-                y_label_at: None,
+                labels: LabelPlace::BesideNumbers,
             };
             axes.draw_mesh(canvas);
             axes.draw(canvas);

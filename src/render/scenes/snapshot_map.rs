@@ -4,7 +4,9 @@
 use crate::error::{Error, Result};
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
-use crate::render::page::axes::{Axes, draw_heading, frame_in, gutters, heading_height};
+use crate::render::page::axes::{
+    Axes, LabelPlace, draw_heading, frame_in, gutters, heading_height,
+};
 use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
 use crate::render::scene::Domain;
 
@@ -126,14 +128,15 @@ fn draw_panel(canvas: &mut dyn Canvas, page: &Page, panel: &MapPanel, cell: Rect
     let around = gutters(page, numbers, [labels; 2], heading_height(&font, [true; 2]));
     let equal = panel.has_unit && (0.4..=2.5).contains(&domain.aspect());
     let frame = frame_in(cell, around, &domain, equal);
-    let at = [cell.x, frame.y - 0.8 * font.small];
+    let at = [cell.x, frame.y - 0.8 * font.small, 1.4 * font.small];
     draw_heading(canvas, page, (&panel.title, Some(&panel.subtitle)), at, cell.w, None);
     if panel.has_unit {
         let (x_label, y_label) = match labels {
             true => (panel.x_label.clone(), panel.y_label.as_str()),
             false => (String::new(), ""),
         };
-        let axes = Axes { page, frame, domain, cell, x_label, y_label, y_label_at: None };
+        let axes =
+            Axes { page, frame, domain, cell, x_label, y_label, labels: LabelPlace::BesideNumbers };
         axes.draw_mesh(canvas);
         axes.draw(canvas);
     } else {

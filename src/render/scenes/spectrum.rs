@@ -7,7 +7,9 @@
 use crate::error::{Error, Result};
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
-use crate::render::page::axes::{Axes, draw_heading, frame_in, gutters, heading_height};
+use crate::render::page::axes::{
+    Axes, LabelPlace, draw_heading, frame_in, gutters, heading_height,
+};
 use crate::render::page::scale::significant;
 use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
 use crate::render::scene::Domain;
@@ -131,7 +133,7 @@ impl SpectrumFigure {
         let frame = frame_in(cell, around, &domain, false);
         let axes = share_axes(page, cell, frame, domain, "principal component");
         let detail = "coloured: the path · grey: a random walk of as many snapshots";
-        let at = [cell.x, frame.y - 0.8 * font.small];
+        let at = [cell.x, frame.y - 0.8 * font.small, 1.4 * font.small];
         draw_heading(canvas, page, ("Each component", Some(detail)), at, cell.w, None);
         axes.draw_mesh_y(canvas);
         // The walk beside the paths, one slot for each.
@@ -173,7 +175,7 @@ impl SpectrumFigure {
         let around = gutters(page, domain.y, [true; 2], heading);
         let frame = frame_in(cell, around, &domain, false);
         let axes = share_axes(page, cell, frame, domain, "number of components");
-        let at = [cell.x, frame.y - 0.8 * font.small];
+        let at = [cell.x, frame.y - 0.8 * font.small, 1.4 * font.small];
         let detail = "solid: the path · dashed: a random walk";
         draw_heading(canvas, page, ("Together", Some(detail)), at, cell.w, None);
         axes.draw_mesh(canvas);
@@ -248,5 +250,13 @@ fn share_axes<'a>(
     x_label: &str,
 ) -> Axes<'a> {
     let y_label = "share of the variance, %";
-    Axes { page, frame, domain, cell, x_label: x_label.into(), y_label, y_label_at: None }
+    Axes {
+        page,
+        frame,
+        domain,
+        cell,
+        x_label: x_label.into(),
+        y_label,
+        labels: LabelPlace::BesideNumbers,
+    }
 }

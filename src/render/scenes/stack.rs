@@ -19,17 +19,17 @@ pub struct MovingLayer {
     pub label: String,
     /// Its values, in the order of the panel's grid.
     pub values: Vec<f64>,
-    /// When it is, in epochs: where the ball is then, and the playhead of the strip.
+    /// When it is, in epochs: where the marker is then, and the playhead of the strip.
     pub epoch: f64,
-    /// The loss of the ball's snapshot itself.
+    /// The loss of the marker's snapshot itself.
     pub true_loss: f64,
-    /// The loss that the layer has below the ball.
+    /// The loss that the layer has below the marker.
     pub plane_loss: f64,
 }
 
-/// Whether the ball goes along the path while the surface changes.
+/// Whether the marker goes along the path while the surface changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Ball {
+pub enum Marker {
     /// It is where the path is at the layer's epoch.
     #[default]
     Moves,
@@ -50,8 +50,8 @@ pub struct Moving {
     pub panel: ContourPanel,
     /// The layers, in order.
     pub layers: Vec<MovingLayer>,
-    /// What the ball does.
-    pub ball: Ball,
+    /// What the marker does.
+    pub marker: Marker,
     /// Curves by epoch (or whatever the layers' `epoch` counts).
     pub strip: Strip,
     /// What the strip's x axis is.
@@ -116,9 +116,9 @@ impl Moving {
 
     /// Where the path is at a position; `end` is its end.
     pub(in crate::render) fn path_time(&self, at: Position, end: f64) -> f64 {
-        match self.ball {
-            Ball::Moves => self.epoch(at),
-            Ball::Stays => end,
+        match self.marker {
+            Marker::Moves => self.epoch(at),
+            Marker::Stays => end,
         }
     }
 
@@ -175,7 +175,7 @@ impl Moving {
         own.chain(self.layers.iter().map(|l| &l.label)).map(String::as_str).collect()
     }
 
-    /// The lines of a read-out: which layer, evaluated or not, and the ball's losses at the last
+    /// The lines of a read-out: which layer, evaluated or not, and the marker's losses at the last
     /// layer.
     pub(in crate::render) fn rows(&self, at: Position) -> Vec<Row> {
         let now = &self.layers[at.layer];
@@ -207,9 +207,9 @@ pub(in crate::render) fn draw_board(
 ) {
     let (font, theme) = (page.font, page.theme);
     let rows = moving.rows(at);
-    let epoch = match moving.ball {
-        Ball::Moves => format!("epoch {}", fixed(moving.epoch(at), 2)),
-        Ball::Stays => String::new(),
+    let epoch = match moving.marker {
+        Marker::Moves => format!("epoch {}", fixed(moving.epoch(at), 2)),
+        Marker::Stays => String::new(),
     };
     let rest: Vec<(&str, &str)> = [(rows[1].1.as_str(), epoch.as_str())]
         .into_iter()

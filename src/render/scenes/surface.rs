@@ -11,7 +11,7 @@ use crate::render::page::readout;
 use crate::render::page::scale::LevelScale;
 use crate::render::page::{Body, Page, Scene, Screen};
 use crate::render::scene::{ContourPanel, Film};
-use crate::render::surface3d::axes::Axes;
+use crate::render::surface3d::axes::BoxAxes;
 use crate::render::surface3d::flight::{CameraPath, Flight};
 use crate::render::surface3d::framing;
 use crate::render::surface3d::heightfield::HeightField;
@@ -29,7 +29,7 @@ const BOARD_LINES: f32 = 8.6;
 
 /// How a surface is looked at.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SurfaceLook {
+pub struct SurfaceView {
     /// How heights grow with values.
     pub heights: Heights,
     /// Values above this are cut off and capped.
@@ -47,7 +47,7 @@ pub struct SurfaceLook {
     pub passes: usize,
 }
 
-impl SurfaceLook {
+impl SurfaceView {
     /// Log heights, as high as there is room for, one picture a frame.
     pub fn new(camera: CameraPath) -> Self {
         let (azimuth, elevation) = (None, None);
@@ -87,8 +87,8 @@ pub(in crate::render) fn axes(
     field: &HeightField,
     scale: &LevelScale,
     value_label: &str,
-) -> Axes {
-    let axes = Axes::new(panel, field, scale, value_label, &page.font, box_width(place.frame));
+) -> BoxAxes {
+    let axes = BoxAxes::new(panel, field, scale, value_label, &page.font, box_width(place.frame));
     if place.axis_labels { axes } else { axes.without_labels() }
 }
 
@@ -112,7 +112,7 @@ impl<'a> SurfaceFilm<'a> {
     /// [`Error::BadValue`] on a look out of range.
     pub fn new(
         film: &'a Film,
-        look: &SurfaceLook,
+        look: &SurfaceView,
         theme: &'a Theme,
         size: [u32; 2],
         frames: usize,

@@ -11,13 +11,13 @@ use crate::render::page::scale::{log_ticks, significant, ticks};
 use crate::render::scene::{Quantity, Series, Split};
 
 /// One vertical axis: its ends in the unit it is even in, and its ticks there with their texts.
-struct Scale {
+struct ValueAxis {
     ends: [f64; 2],
     log: bool,
     ticks: Vec<(f64, String)>,
 }
 
-impl Scale {
+impl ValueAxis {
     fn loss(range: [f64; 2], count: usize) -> Self {
         let [low, high] = range;
         let log = low > 0.0 && high > 4.0 * low;
@@ -79,12 +79,12 @@ pub(in crate::render) fn draw(canvas: &mut dyn Canvas, series: &[Series], rect: 
     let count = ((rect.h / (3.0 * font.small)) as usize).clamp(2, 8);
     let loss = range(&mut finite(Quantity::Loss).map(|p| p.1));
     let accuracy = range(&mut finite(Quantity::Accuracy).map(|p| p.1));
-    let left = (loss[0] <= loss[1]).then(|| Scale::loss(loss, count));
-    let right = (accuracy[0] <= accuracy[1]).then(|| Scale::accuracy(accuracy, count));
+    let left = (loss[0] <= loss[1]).then(|| ValueAxis::loss(loss, count));
+    let right = (accuracy[0] <= accuracy[1]).then(|| ValueAxis::accuracy(accuracy, count));
 
     let number = TextStyle::new(font.small, theme.muted);
     let label = TextStyle::new(font.label, theme.text);
-    let room = |scale: &Option<Scale>| {
+    let room = |scale: &Option<ValueAxis>| {
         let texts = scale.iter().flat_map(|s| &s.ticks).map(|t| number.width(&t.1));
         texts.fold(0.0, f32::max) + 9.0 * px_scale + 1.6 * font.label
     };

@@ -18,7 +18,7 @@ use crate::render::scene::{ContourPanel, Domain};
 
 /// Ticks and labels of one box.
 #[derive(Debug, Clone)]
-pub struct Axes {
+pub struct BoxAxes {
     half: [f32; 2],
     top: f32,
     /// Along x and y: place from -1 to 1, text.
@@ -58,7 +58,7 @@ impl Ink<'_> {
     }
 }
 
-impl Axes {
+impl BoxAxes {
     /// The axes of `panel`'s box; `pixels` is about how wide the box will be.
     pub fn new(
         panel: &ContourPanel,

@@ -10,7 +10,7 @@ pub const OVERVIEW: f32 = 6.2;
 
 /// One position of the camera.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct View {
+pub struct Viewpoint {
     /// Where it stands.
     pub eye: Vec3,
     /// What is in the middle of the picture.
@@ -19,11 +19,11 @@ pub struct View {
     pub lens: f32,
     /// The azimuth that the light goes with, in radians.
     pub azimuth: f32,
-    /// How much of the view is the ball's and not the box's: axes fade with it.
+    /// How much of the view is the marker's and not the box's: axes fade with it.
     pub follow: f32,
 }
 
-impl View {
+impl Viewpoint {
     /// From `distance` times [`OVERVIEW`] at `azimuth` and `elevation` (degrees) around `target`.
     pub fn around(target: Vec3, azimuth: f32, elevation: f32, distance: f32) -> Self {
         let (azimuth, elevation) = (azimuth.to_radians(), elevation.to_radians());
@@ -34,7 +34,7 @@ impl View {
     }
 
     /// The view `t` of the way to `other`; the light stays with `self`.
-    pub fn towards(&self, other: &View, t: f32) -> Self {
+    pub fn towards(&self, other: &Viewpoint, t: f32) -> Self {
         Self {
             eye: lerp(self.eye, other.eye, t),
             target: lerp(self.target, other.target, t),
@@ -64,7 +64,7 @@ pub struct Camera {
 
 impl Camera {
     /// The camera of `view`, `focal` pixels long at lens 1, its axis through the pixel `centre`.
-    pub fn new(view: &View, focal: f32, centre: [f32; 2]) -> Self {
+    pub fn new(view: &Viewpoint, focal: f32, centre: [f32; 2]) -> Self {
         let forward = unit(sub(view.target, view.eye));
         let right = unit(cross(forward, [0.0, 0.0, 1.0]));
         let up = cross(right, forward);
@@ -123,13 +123,13 @@ impl Camera {
 /// The focal length and the centre with which all of `points` are inside a rectangle of pixels
 /// (left, top, right, bottom) from each of `views`.
 pub fn fit(
-    views: &[View],
+    views: &[Viewpoint],
     points: &[Vec3],
     [left, top, right, bottom]: [f32; 4],
 ) -> (f32, [f32; 2]) {
     let (mut low, mut high) = ([f32::INFINITY; 2], [f32::NEG_INFINITY; 2]);
     for view in views {
-        let camera = Camera::new(&View { lens: 1.0, ..*view }, 1.0, [0.0; 2]);
+        let camera = Camera::new(&Viewpoint { lens: 1.0, ..*view }, 1.0, [0.0; 2]);
         for pixel in points.iter().filter_map(|&p| camera.project(p)) {
             for k in 0..2 {
                 low[k] = low[k].min(pixel[k]);
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn rays_go_back_to_the_points_that_pixels_came_from() {
-        let view = View::around([0.1, 0.0, 0.4], -50.0, 28.0, 1.0);
+        let view = Viewpoint::around([0.1, 0.0, 0.4], -50.0, 28.0, 1.0);
         let camera = Camera::new(&view, 900.0, [640.0, 360.0]);
         for p in [[0.0, 0.0, 0.0], [1.0, -1.0, 0.3], [-0.7, 0.9, 1.0]] {
             let [x, y, depth] = camera.project(p).unwrap();
@@ -179,7 +179,7 @@ mod tests {
                 [side(0), side(1), 0.5 * (side(2) + 1.0)]
             })
             .collect();
-        let views = [20.0, 60.0, 110.0].map(|a| View::around([0.0, 0.0, 0.4], a, 30.0, 1.0));
+        let views = [20.0, 60.0, 110.0].map(|a| Viewpoint::around([0.0, 0.0, 0.4], a, 30.0, 1.0));
         let (focal, centre) = fit(&views, &corners, [100.0, 50.0, 1100.0, 650.0]);
         let (mut low, mut high) = ([f32::INFINITY; 2], [0.0f32; 2]);
         for view in &views {

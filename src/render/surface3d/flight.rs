@@ -1,14 +1,14 @@
 //! How the camera moves: keys along the film, and the views between them.
 //!
 //! A key says from where the box is seen (azimuth, elevation, distance), how much the camera looks
-//! at the ball instead of the middle of the box, and how much it flies with the ball: above and
+//! at the marker instead of the middle of the box, and how much it flies with the marker: above and
 //! behind it. Between keys every number runs along a monotone cubic ([`crate::render::map::pchip`]).
 
 use std::path::Path;
 
 use serde::Deserialize;
 
-use super::camera::View;
+use super::camera::Viewpoint;
 use super::camera::middle;
 use super::heightfield::HeightField;
 use super::vec3::{Vec3, add, lerp, scale};
@@ -27,9 +27,9 @@ pub struct Key {
     pub elevation: f64,
     /// From how far: at 1 the whole box fills the picture.
     pub distance: f64,
-    /// At what: 0 the middle of the box, 1 the ball (without a path, the lowest point).
+    /// At what: 0 the middle of the box, 1 the marker (without a path, the lowest point).
     pub look: f64,
-    /// 0 stands beside the box, 1 flies above and behind the ball.
+    /// 0 stands beside the box, 1 flies above and behind the marker.
     pub follow: f64,
 }
 
@@ -182,12 +182,12 @@ impl CameraPath {
     }
 
     /// Views for fitting the box into the picture: those beside it, at distance 1.
-    pub fn overviews(&self, middle: Vec3) -> Vec<View> {
+    pub fn overviews(&self, middle: Vec3) -> Vec<Viewpoint> {
         const PARTS: usize = 96;
         let keys: Vec<Key> = (0..=PARTS).map(|i| self.at(i as f64 / PARTS as f64)).collect();
         let beside = |k: &&Key| k.follow < 0.02 && k.look < 0.02 && k.distance <= 1.02;
-        let around = |k: &Key| View::around(middle, k.azimuth as f32, k.elevation as f32, 1.0);
-        let views: Vec<View> = keys.iter().filter(beside).map(around).collect();
+        let around = |k: &Key| Viewpoint::around(middle, k.azimuth as f32, k.elevation as f32, 1.0);
+        let views: Vec<Viewpoint> = keys.iter().filter(beside).map(around).collect();
         if views.is_empty() { vec![around(&keys[PARTS])] } else { views }
     }
 }
@@ -196,21 +196,21 @@ impl CameraPath {
 pub struct Flight {
     keys: Vec<Key>,
     middle: Vec3,
-    /// Ball, and the eye and target above and behind it, at even times.
+    /// Marker, and the eye and target above and behind it, at even times.
     stations: Vec<[Vec3; 3]>,
 }
 
-/// Even times at which the ball's company is worked out.
+/// Even times at which the marker's company is worked out.
 const STATIONS: usize = 480;
 
 impl Flight {
-    /// The way over the surface in `frames` frames; `field` and `ball` are what it is and where the
-    /// ball is at a share of the film.
+    /// The way over the surface in `frames` frames; `field` and `marker` are what it is and where the
+    /// marker is at a share of the film.
     pub fn new<'f>(
         path: &CameraPath,
         field: impl Fn(f64) -> &'f HeightField,
         frames: usize,
-        ball: impl Fn(f64) -> [f32; 2],
+        marker: impl Fn(f64) -> [f32; 2],
     ) -> Self {
         let middle = middle(field(0.0).relief);
         let share = |f: usize| f as f64 / frames.saturating_sub(1).max(1) as f64;
@@ -220,34 +220,35 @@ impl Flight {
             _ => (0..frames).map(|f| path.at(share(f))).collect(),
         };
         let shares = (0..STATIONS).map(|i| i as f64 / (STATIONS - 1) as f64);
-        let places: Vec<_> = shares.map(|share| (field(share), ball(share))).collect();
+        let places: Vec<_> = shares.map(|share| (field(share), marker(share))).collect();
         Self { keys, middle, stations: stations(&places) }
     }
 
     /// The view of `frame`, and its share of the film.
-    pub fn view(&self, frame: usize, share: f64) -> View {
+    pub fn view(&self, frame: usize, share: f64) -> Viewpoint {
         let key = &self.keys[frame.min(self.keys.len() - 1)];
         let x = (share.clamp(0.0, 1.0) * (STATIONS - 1) as f64) as f32;
         let i = (x as usize).min(STATIONS - 2);
         let station = |k: usize| lerp(self.stations[i][k], self.stations[i + 1][k], x - i as f32);
         let target = lerp(self.middle, station(0), key.look as f32);
         let (azimuth, elevation) = (key.azimuth as f32, key.elevation as f32);
-        let beside = View::around(target, azimuth, elevation, key.distance as f32);
+        let beside = Viewpoint::around(target, azimuth, elevation, key.distance as f32);
         if key.follow <= 0.0 {
             return beside;
         }
         // Wide-angled: from near, the ground rushes by.
-        let with = View { eye: station(1), target: station(2), lens: 0.42, follow: 1.0, ..beside };
+        let with =
+            Viewpoint { eye: station(1), target: station(2), lens: 0.42, follow: 1.0, ..beside };
         let t = key.follow as f32;
         beside.towards(&with, t * t * (3.0 - 2.0 * t))
     }
 }
 
-/// The ball, and an eye and a target that go with it, at each of `places`.
+/// The marker, and an eye and a target that go with it, at each of `places`.
 fn stations(places: &[(&HeightField, [f32; 2])]) -> Vec<[Vec3; 3]> {
     let n = places.len();
-    let ball: Vec<Vec3> = places.iter().map(|(field, [u, v])| field.surface(*u, *v)).collect();
-    let axis = |k: usize| ball.iter().map(|p| p[k]).collect::<Vec<f32>>();
+    let marker: Vec<Vec3> = places.iter().map(|(field, [u, v])| field.surface(*u, *v)).collect();
+    let axis = |k: usize| marker.iter().map(|p| p[k]).collect::<Vec<f32>>();
     let (x, y) = (smooth(&axis(0), 20.0), smooth(&axis(1), 20.0));
     // Where it is going, over a tenth of the film: jitter does not turn the camera.
     let mut angle: Vec<Option<f32>> = (0..n)
@@ -275,7 +276,7 @@ fn stations(places: &[(&HeightField, [f32; 2])]) -> Vec<[Vec3; 3]> {
             let ahead = [heading[i].cos(), heading[i].sin(), 0.0];
             let at = [x[i], y[i], z[i]];
             let field = places[i].0;
-            // How steeply one must look down to see the ball over whatever lies between.
+            // How steeply one must look down to see the marker over whatever lies between.
             let mut pitch = 0.55f32;
             for k in 1..=12 {
                 let away = 0.09 * k as f32;
@@ -302,12 +303,12 @@ fn stations(places: &[(&HeightField, [f32; 2])]) -> Vec<[Vec3; 3]> {
             let (sin, cos) = pitch[i].sin_cos();
             let eye = add(add(at, scale(ahead, -AWAY * cos)), [0.0, 0.0, AWAY * sin]);
             // Looking a little ahead, less so from above.
-            [ball[i], eye, add(at, scale(ahead, 0.25 * cos))]
+            [marker[i], eye, add(at, scale(ahead, 0.25 * cos))]
         })
         .collect()
 }
 
-/// How far the camera that follows is from the ball.
+/// How far the camera that follows is from the marker.
 const AWAY: f32 = 1.25;
 
 /// A Gaussian mean over `sigma` entries; the ends count on.
@@ -370,8 +371,8 @@ mod tests {
         let field = HeightField::new(&panel, &scale, 1.35);
         let trail = Trail::new(&panel, Clock::Epoch, &field, &scale);
         let way = CameraPath::preset("follow").unwrap().placed(-112.0, 27.0);
-        let ball = |share: f64| trail.at(share).unwrap();
-        let flight = Flight::new(&way, |_| &field, 300, ball);
+        let marker = |share: f64| trail.at(share).unwrap();
+        let flight = Flight::new(&way, |_| &field, 300, marker);
         let (mut seen, mut following) = (0, 0);
         for frame in 0..300 {
             let share = f64::from(frame) / 299.0;
@@ -384,7 +385,7 @@ mod tests {
                 assert!(above > 0.15, "frame {frame}: {above} above the ground");
             }
             if view.follow > 0.9 {
-                let [u, v] = ball(share);
+                let [u, v] = marker(share);
                 let top = add(field.surface(u, v), [0.0, 0.0, 0.05]);
                 following += 1;
                 seen += i32::from(viewpoint::visible(&field, top, view.eye));

@@ -162,7 +162,7 @@ fn ramp_of(color: impl Fn(f64) -> Color) -> Vec<Light> {
     (0..STEPS).map(between).collect()
 }
 
-/// How the ball's height compares: the place of `value` on the scale; `None` when it is not finite.
+/// How the marker's height compares: the place of `value` on the scale; `None` when it is not finite.
 pub fn place(scale: &LevelScale, value: f64) -> Option<f32> {
     let (low, high) = (scale.position(scale.low), scale.position(scale.high));
     let t = (scale.position(value) - low) / (high - low);

@@ -1,6 +1,6 @@
 //! One panel from one view: project, rasterise tile by tile, shade.
 
-use super::camera::{Camera, View};
+use super::camera::{Camera, Viewpoint};
 use super::heightfield::HeightField;
 use super::horizon::LightMap;
 use super::paint::{ENCODER, Light, Paint};
@@ -25,7 +25,7 @@ const RIM: u32 = 3;
 const SOLID: u32 = 4;
 
 /// Everything there is to see.
-pub struct Scene<'a> {
+pub struct Subject<'a> {
     /// The surface.
     pub field: &'a HeightField,
     /// Its sky and light.
@@ -177,8 +177,8 @@ type Pass = (Camera, Mesh, Vec<[Vertex; 2]>, Projected);
 /// Draws `scene` from `view` into `width * height` pixels: RGBA, straight alpha, nothing where
 /// neither surface nor floor is. Each of `passes` (parts of a pixel) is drawn and their mean taken.
 pub fn draw(
-    scene: &Scene,
-    view: &View,
+    scene: &Subject,
+    view: &Viewpoint,
     camera: &Camera,
     [width, height]: [usize; 2],
     passes: &[[f32; 2]],
@@ -225,7 +225,7 @@ pub fn draw(
 
 /// Draws one tile of one pass, and adds its light and coverage to `sums`.
 fn add_tile(
-    scene: &Scene,
+    scene: &Subject,
     lamps: Lamps,
     (camera, mesh, rim, solids): &Pass,
     tile: &mut Tile,
@@ -327,7 +327,7 @@ impl Floor {
 struct Painter<'a> {
     shader: Shader<'a>,
     floor: Floor,
-    scene: &'a Scene<'a>,
+    scene: &'a Subject<'a>,
 }
 
 impl Painter<'_> {

@@ -4,7 +4,7 @@
 //! from the camera, and the sky, of which valleys see less ([`super::horizon`]). Plain Lambert and
 //! a little Blinn-Phong (Blinn 1977), all in linear light.
 
-use super::camera::{Camera, View};
+use super::camera::{Camera, Viewpoint};
 use super::heightfield::{HeightField, Mark};
 use super::horizon::LightMap;
 use super::paint::{Light, Paint, blend};
@@ -38,7 +38,7 @@ pub struct Lamps {
 
 impl Lamps {
     /// The lights that go with `view`.
-    pub fn new(view: &View) -> Self {
+    pub fn new(view: &Viewpoint) -> Self {
         let azimuth = view.azimuth + KEY_TURN;
         let flat = KEY_ELEVATION.cos();
         let key = [flat * azimuth.cos(), flat * azimuth.sin(), KEY_ELEVATION.sin()];

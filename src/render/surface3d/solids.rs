@@ -1,4 +1,4 @@
-//! What lies on the surface: tubes, balls and rods, as triangles with smooth normals.
+//! What lies on the surface: tubes, spheres and rods, as triangles with smooth normals.
 
 use std::f32::consts::TAU;
 
@@ -18,7 +18,7 @@ pub struct Solids {
 
 impl Solids {
     /// A tube along `line` (points with the direction that is up there), `material(i)` for the
-    /// piece from point `i` on. The ends are open: put balls on them.
+    /// piece from point `i` on. The ends are open: put spheres on them.
     pub fn tube(&mut self, line: &[(Vec3, Vec3)], radius: f32, material: impl Fn(usize) -> u32) {
         if line.len() < 2 {
             return;
@@ -64,8 +64,8 @@ impl Solids {
         });
     }
 
-    /// A ball of `rings` rings.
-    pub fn ball(&mut self, centre: Vec3, radius: f32, rings: usize, material: u32) {
+    /// A sphere of `rings` rings.
+    pub fn sphere(&mut self, centre: Vec3, radius: f32, rings: usize, material: u32) {
         let rings = rings.max(3);
         let around = 2 * rings;
         let base = self.corners.len() as u32;
@@ -98,7 +98,7 @@ mod tests {
         let up = [0.0, 0.0, 1.0];
         let line = [([0.0, 0.0, 0.0], up), ([0.0, 0.0, 1.0], up), ([0.0, 1.0, 1.0], up)];
         solids.tube(&line, 0.1, |_| 1);
-        solids.ball([5.0, 0.0, 0.0], 0.5, 6, 2);
+        solids.sphere([5.0, 0.0, 0.0], 0.5, 6, 2);
         assert!(solids.corners.iter().all(|(_, n)| (norm(*n) - 1.0).abs() < 1e-5));
         for (p, n) in &solids.corners[3 * SIDES..] {
             assert!(norm(sub(sub(*p, [5.0, 0.0, 0.0]), scale(*n, 0.5))) < 1e-5);
@@ -110,8 +110,8 @@ mod tests {
     #[test]
     fn what_lies_whole_below_is_cut_of_the_materials_named() {
         let mut solids = Solids::default();
-        solids.ball([0.0; 3], 1.0, 12, 4);
-        solids.ball([0.0; 3], 1.0, 12, 5);
+        solids.sphere([0.0; 3], 1.0, 12, 4);
+        solids.sphere([0.0; 3], 1.0, 12, 5);
         let of = |solids: &Solids, material| {
             solids.triangles.iter().filter(|(_, m)| *m == material).count()
         };

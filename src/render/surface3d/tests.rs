@@ -1,11 +1,11 @@
 //! Tests of whole pictures in space.
 
-use super::camera::{Camera, View};
+use super::camera::{Camera, Viewpoint};
 use super::flight::CameraPath;
 use super::heightfield::HeightField;
 use super::horizon::Horizon;
 use super::paint::Paint;
-use super::picture::{self, Scene};
+use super::picture::{self, Subject};
 use super::scale::Heights;
 use super::solids::Solids;
 use crate::render::canvas::raster::Raster;
@@ -14,7 +14,7 @@ use crate::render::film::show::{Show, backdrop, frame};
 use crate::render::film::{Output, write_show};
 use crate::render::page::scale::LevelScale;
 use crate::render::scene::{ContourPanel, Film, Grid};
-use crate::render::scenes::surface::{SurfaceFilm, SurfaceLook};
+use crate::render::scenes::surface::{SurfaceFilm, SurfaceView};
 use crate::render::tests::golden::{assert_golden, film, panel, two_panels};
 use crate::render::tests::words::assert_legible;
 
@@ -33,7 +33,7 @@ fn picture(panel: &ContourPanel, solids: &Solids, azimuth: f32, size: [usize; 2]
     let light = Horizon::new(&field).light(0.0, 1.5);
     let paint = Paint::new(&Theme::light(), &scale);
     let materials = [[1.0, 0.0, 0.0]; 20];
-    let scene = Scene {
+    let scene = Subject {
         field: &field,
         light: &light,
         paint: &paint,
@@ -44,7 +44,7 @@ fn picture(panel: &ContourPanel, solids: &Solids, azimuth: f32, size: [usize; 2]
         quad: 0.01,
         stripes: 0.1,
     };
-    let view = View::around([0.0, 0.0, 0.4], azimuth, 25.0, 1.0);
+    let view = Viewpoint::around([0.0, 0.0, 0.4], azimuth, 25.0, 1.0);
     let centre = [0.5 * size[0] as f32, 0.5 * size[1] as f32];
     let camera = Camera::new(&view, 1.6 * size[0] as f32, centre);
     picture::draw(&scene, &view, &camera, size, &[[0.0, 0.0]])
@@ -59,13 +59,13 @@ fn red(rgba: &[u8]) -> usize {
 fn what_lies_behind_a_hill_is_hidden_and_before_it_is_seen() {
     // A ridge along x; the camera looks along y.
     let ridge = surface(41, |_, y| 0.01 + (-(y * y) / 0.02).exp());
-    let with_ball = |y: f32| {
+    let with_sphere = |y: f32| {
         let mut solids = Solids::default();
-        solids.ball([0.0, y, 0.2], 0.08, 12, 0);
+        solids.sphere([0.0, y, 0.2], 0.08, 12, 0);
         red(&picture(&ridge, &solids, -90.0, [320, 240]))
     };
-    assert_eq!(with_ball(0.30), 0, "the ball shines through the ridge");
-    assert!(with_ball(-0.30) > 100, "the ball before the ridge cannot be seen");
+    assert_eq!(with_sphere(0.30), 0, "the sphere shines through the ridge");
+    assert!(with_sphere(-0.30) > 100, "the sphere before the ridge cannot be seen");
 }
 
 #[test]
@@ -98,11 +98,11 @@ fn there_is_no_crack_in_the_sheet() {
     assert_eq!(pale.count(), 0);
 }
 
-fn look(camera: &str) -> SurfaceLook {
-    SurfaceLook::new(CameraPath::preset(camera).unwrap())
+fn look(camera: &str) -> SurfaceView {
+    SurfaceView::new(CameraPath::preset(camera).unwrap())
 }
 
-fn poster(film: &Film, look: &SurfaceLook, size: [u32; 2], at: usize) -> Raster {
+fn poster(film: &Film, look: &SurfaceView, size: [u32; 2], at: usize) -> Raster {
     let theme = Theme::light();
     let show = SurfaceFilm::new(film, look, &theme, size, 30, 30).unwrap();
     frame(&show, &backdrop(&show).unwrap(), at).unwrap()
@@ -208,16 +208,16 @@ fn strange_data_are_drawn_and_nothing_panics() {
 fn looks_out_of_range_are_refused_with_a_remedy() {
     let scene = film(vec![panel(21, 15, 9)]);
     let theme = Theme::light();
-    let refusal = |look: SurfaceLook| {
+    let refusal = |look: SurfaceView| {
         let made = SurfaceFilm::new(&scene, &look, &theme, [320, 180], 5, 10);
         made.err().expect("this look is refused").to_string()
     };
-    assert!(refusal(SurfaceLook { relief: Some(f32::NAN), ..look("still") }).contains("0.1 to 3"));
-    assert!(refusal(SurfaceLook { passes: 0, ..look("still") }).contains("1 to 16"));
-    assert!(refusal(SurfaceLook { clip: Some(-1.0), ..look("still") }).contains("clip"));
+    assert!(refusal(SurfaceView { relief: Some(f32::NAN), ..look("still") }).contains("0.1 to 3"));
+    assert!(refusal(SurfaceView { passes: 0, ..look("still") }).contains("1 to 16"));
+    assert!(refusal(SurfaceView { clip: Some(-1.0), ..look("still") }).contains("clip"));
     let empty = Film::default();
     assert!(SurfaceFilm::new(&empty, &look("still"), &theme, [320, 180], 5, 10).is_err());
-    let linear = SurfaceLook { heights: Heights::Linear, clip: Some(2.0), ..look("orbit") };
+    let linear = SurfaceView { heights: Heights::Linear, clip: Some(2.0), ..look("orbit") };
     assert!(SurfaceFilm::new(&scene, &linear, &theme, [320, 180], 5, 10).is_ok());
 }
 
@@ -228,7 +228,7 @@ fn words_can_be_read_at_every_size() {
         ("two surfaces", two_panels(), "sway"),
     ] {
         let film: &'static Film = Box::leak(Box::new(film));
-        let look = SurfaceLook::new(CameraPath::preset(camera).unwrap());
+        let look = SurfaceView::new(CameraPath::preset(camera).unwrap());
         assert_legible(name, &|size, scale| {
             let theme: &'static Theme = Box::leak(Box::new(Theme { scale, ..Theme::light() }));
             Box::new(SurfaceFilm::new(film, &look, theme, size, 60, 30).unwrap())

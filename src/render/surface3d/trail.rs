@@ -1,4 +1,4 @@
-//! The path on a surface: a tube as far as the film has come, a bead for each snapshot, a ball at
+//! The path on a surface: a tube as far as the film has come, a bead for each snapshot, a marker at
 //! the present point, and a rod from there to the true loss where the plane's is another.
 
 use super::heightfield::HeightField;
@@ -17,7 +17,7 @@ use crate::render::scene::{Clock, ContourPanel};
 /// Steps from the oldest to the newest part of the tail.
 const SHADES: usize = 12;
 const BEAD: u32 = SHADES as u32;
-const BALL: u32 = BEAD + 1;
+const MARKER: u32 = BEAD + 1;
 const ROD: u32 = BEAD + 2;
 const FLOOR: u32 = BEAD + 3;
 
@@ -34,13 +34,13 @@ pub struct Trail {
 /// The path as far as the film has come.
 #[derive(Debug, Clone, Default)]
 pub struct Drawn {
-    /// Tube, beads, ball, rod.
+    /// Tube, beads, marker, rod.
     pub solids: Solids,
-    /// The ball and the point of the true loss, where it lies below the surface by enough to see:
+    /// The marker and the point of the true loss, where it lies below the surface by enough to see:
     /// drawn through the surface, as nothing that lies below it can be seen.
     pub below: Option<[Vec3; 2]>,
-    /// The ball's centre.
-    pub ball: Option<Vec3>,
+    /// The marker's centre.
+    pub marker: Option<Vec3>,
 }
 
 /// Sizes in box units.
@@ -48,8 +48,8 @@ pub struct Drawn {
 pub struct Sizes {
     /// The tube's radius.
     pub tube: f32,
-    /// The ball's.
-    pub ball: f32,
+    /// The marker's.
+    pub marker: f32,
     /// For how many epochs the tail fades.
     pub fade: f64,
 }
@@ -128,7 +128,7 @@ impl Trail {
         sizes: &Sizes,
     ) -> Drawn {
         let mut drawn = self.build(field, light, epoch, sizes);
-        // In a valley narrower than they are, tube and ball would look out below the sheet.
+        // In a valley narrower than they are, tube and marker would look out below the sheet.
         let above = |[x, y, z]: Vec3| {
             let [u, v] = [x / field.half[0], y / field.half[1]].map(|w| 0.5 * (w + 1.0));
             !inside([u, v]) || z > field.surface(u, v)[2] - 0.1 * sizes.tube
@@ -160,7 +160,7 @@ impl Trail {
             for (end, t) in
                 [(points[0].0, run[0].0), (points[points.len() - 1].0, run[run.len() - 1].0)]
             {
-                solids.ball(end, sizes.tube, 8, shade(t));
+                solids.sphere(end, sizes.tube, 8, shade(t));
             }
             // Its way on the floor's map.
             let up = [0.0, 0.0, 1.0];
@@ -172,24 +172,24 @@ impl Trail {
             }
         }
         for &(_, p) in self.beads.iter().filter(|(t, p)| *t <= epoch && inside(*p)) {
-            solids.ball(on_surface(p, 1.3 * sizes.tube).0, 1.55 * sizes.tube, 7, BEAD);
+            solids.sphere(on_surface(p, 1.3 * sizes.tube).0, 1.55 * sizes.tube, 7, BEAD);
         }
         if !inside(head) {
             return drawn;
         }
-        light.touch(head, 1.9 * sizes.ball, 0.6, field.half);
-        let (centre, _) = on_surface(head, 1.0 * sizes.ball);
-        solids.ball(centre, sizes.ball, 18, BALL);
-        drawn.ball = Some(centre);
+        light.touch(head, 1.9 * sizes.marker, 0.6, field.half);
+        let (centre, _) = on_surface(head, 1.0 * sizes.marker);
+        solids.sphere(centre, sizes.marker, 18, MARKER);
+        drawn.marker = Some(centre);
         let here = field.at(head[0], head[1])[0];
         if let Some(truth) = self.truth(epoch) {
             let there = field.point(head[0], head[1], field.height(truth));
             let gap = gap(field, here, truth);
-            if gap > 2.2 * sizes.ball {
+            if gap > 2.2 * sizes.marker {
                 let axis = [1.0, 0.0, 0.0];
                 solids.tube(&[(centre, axis), (there, axis)], 0.4 * sizes.tube, |_| ROD);
-                solids.ball(there, 0.5 * sizes.ball, 10, ROD);
-            } else if gap < -1.2 * sizes.ball {
+                solids.sphere(there, 0.5 * sizes.marker, 10, ROD);
+            } else if gap < -1.2 * sizes.marker {
                 drawn.below = Some([centre, there]);
             }
         }
@@ -237,7 +237,7 @@ mod tests {
         let field = HeightField::new(&panel, &scale, 1.0);
         let horizon = Horizon::new(&field);
         let trail = Trail::new(&panel, Clock::Epoch, &field, &scale);
-        let sizes = Sizes { tube: 0.01, ball: 0.03, fade: 1.0 };
+        let sizes = Sizes { tube: 0.01, marker: 0.03, fade: 1.0 };
         let at = |epoch| trail.draw(&field, &mut horizon.light(0.0, 0.7), epoch, &sizes);
         let (start, end) = (at(0.1), at(2.0));
         assert!(end.solids.triangles.len() > 2 * start.solids.triangles.len());

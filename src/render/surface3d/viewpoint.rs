@@ -1,6 +1,6 @@
 //! From which side a surface is best seen.
 
-use super::camera::View;
+use super::camera::Viewpoint;
 use super::heightfield::HeightField;
 use super::vec3::{Vec3, add, scale, sub, unit};
 
@@ -27,7 +27,7 @@ pub fn best(
     let mut best = (f32::NEG_INFINITY, (sides[0], elevations[0]));
     for &e in &elevations {
         for &a in &sides {
-            let view = View::around([0.0, 0.0, 0.4], a as f32, e as f32, 1.0);
+            let view = Viewpoint::around([0.0, 0.0, 0.4], a as f32, e as f32, 1.0);
             let (mut seen, mut all) = (0.0, 0.0);
             for (field, points) in &points {
                 for &(p, weight) in points {

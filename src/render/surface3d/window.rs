@@ -2,13 +2,13 @@
 
 use tiny_skia::PathBuilder;
 
-use super::axes::{Axes, Ink};
-use super::camera::{Camera, OVERVIEW, View, fit, middle};
+use super::axes::{BoxAxes, Ink};
+use super::camera::{Camera, OVERVIEW, Viewpoint, fit, middle};
 use super::flight::{CameraPath, Flight};
 use super::heightfield::HeightField;
 use super::horizon::LightMap;
 use super::paint::{Light, Paint};
-use super::picture::{self, Scene};
+use super::picture::{self, Subject};
 use super::shade::Lamps;
 use super::trail::{Drawn, Sizes, Trail};
 use super::vec3::Vec3;
@@ -22,7 +22,7 @@ use crate::render::page::scale::LevelScale;
 /// One surface in its window, made ready.
 pub struct Window {
     /// The box.
-    pub axes: Axes,
+    pub axes: BoxAxes,
     /// The path.
     pub trail: Trail,
     /// The camera's way.
@@ -123,7 +123,7 @@ impl<'a> Renderer<'a> {
 }
 
 /// What labels leave of a window: left, top, right, bottom in pixels.
-pub fn inside(axes: &Axes, v: Rect, font: &Type, px_scale: f32) -> [f32; 4] {
+pub fn inside(axes: &BoxAxes, v: Rect, font: &Type, px_scale: f32) -> [f32; 4] {
     let [left, top, right, bottom] = axes.room(font, px_scale);
     [v.x + left, v.y + top, v.right() - right, v.bottom() - bottom]
 }
@@ -184,11 +184,11 @@ impl Window {
         if let Some(ends) = drawn.below {
             draw_below(canvas, &camera, ends, color, renderer);
         }
-        // A ball behind a hill is hidden, but a reader should know where to look for it.
+        // A marker behind a hill is hidden, but a reader should know where to look for it.
         // One whose top looks out is not.
         let radius = (9.0 * px_scale).max(3.0) * OVERVIEW / renderer.focal;
         let top = |p: Vec3| [p[0], p[1], p[2] + 0.7 * radius];
-        let hidden = drawn.ball.filter(|&p| !viewpoint::visible(surface.field, top(p), view.eye));
+        let hidden = drawn.marker.filter(|&p| !viewpoint::visible(surface.field, top(p), view.eye));
         if let Some([x, y, _]) = hidden.and_then(|p| camera.project(p)) {
             let ring = PathBuilder::from_circle(x, y, (8.0 * px_scale).max(3.0));
             let dash = Some([3.4 * px_scale, 3.0 * px_scale]);
@@ -207,7 +207,7 @@ impl Window {
         canvas: &mut dyn Canvas,
         renderer: &Renderer,
         surface: &FrameSurface,
-        view: &View,
+        view: &Viewpoint,
         camera: &Camera,
         when: FrameTime,
     ) -> Drawn {
@@ -218,11 +218,11 @@ impl Window {
         let px_scale = renderer.px_scale;
         let sizes = Sizes {
             tube: (3.1 * px_scale).max(1.3) / unit,
-            ball: (9.0 * px_scale).max(3.0) / unit,
+            marker: (9.0 * px_scale).max(3.0) / unit,
             fade: when.fade,
         };
         let drawn = self.trail.draw(surface.field, &mut light, when.time, &sizes);
-        let scene = Scene {
+        let scene = Subject {
             field: surface.field,
             light: &light,
             paint: &renderer.paint,

@@ -13,7 +13,7 @@ impl RaceBody<'_> {
     pub(super) fn value_text(&self, value: f64) -> String {
         match value {
             v if !v.is_finite() => "not finite".into(),
-            v if self.race.goal.measure.rises() => format!("{} %", fixed(100.0 * v, 1)),
+            v if self.race.target.measure.rises() => format!("{} %", fixed(100.0 * v, 1)),
             v if v >= 10.0 => fixed(v, 1),
             v if v >= 0.1 => fixed(v, 3),
             v => fixed(v, 4),
@@ -21,11 +21,11 @@ impl RaceBody<'_> {
     }
 
     /// `first to 90 % test accuracy`, or `test accuracy so far`.
-    fn goal_text(&self) -> String {
-        let goal = self.race.goal;
-        let measure = goal.measure.words();
-        match goal.threshold {
-            Some(at) if goal.measure.rises() => {
+    fn target_text(&self) -> String {
+        let target = self.race.target;
+        let measure = target.measure.words();
+        match target.threshold {
+            Some(at) if target.measure.rises() => {
                 format!("first to {} % {measure}", significant(100.0 * at, 4))
             }
             Some(at) => format!("first to a {measure} of {}", significant(at, 4)),
@@ -49,7 +49,7 @@ impl RaceBody<'_> {
             (None, false) => {
                 let path = &self.race.racers[standing.racer].path;
                 let ended = path.last().is_some_and(|p| p.epoch < time);
-                let not = self.race.goal.threshold.is_some();
+                let not = self.race.target.threshold.is_some();
                 if ended && not {
                     "ended short of it".into()
                 } else if ended {
@@ -86,11 +86,11 @@ impl RaceBody<'_> {
         canvas.line(&[(board.x, y), (board.right(), y)], &rule);
         y += 1.35 * font.small;
         let small = TextStyle::new(font.small, theme.muted);
-        canvas.text(&small.fit(&self.goal_text(), board.w), board.x, y, &small);
+        canvas.text(&small.fit(&self.target_text(), board.w), board.x, y, &small);
         y += 0.55 * font.small;
 
         let row = 2.45 * font.label;
-        let now = standings(&self.records, self.race.goal, time);
+        let now = standings(&self.records, self.race.target, time);
         let mut rows: Vec<(f64, &Standing)> = now
             .iter()
             .enumerate()
@@ -156,7 +156,7 @@ impl RaceBody<'_> {
     /// places over the last [`RaceBody::slide`] frames.
     pub(super) fn place(&self, page: &Page, racer: usize, frame: usize) -> f64 {
         let place = |frame: usize| {
-            let now = standings(&self.records, self.race.goal, page.timeline.epoch(frame));
+            let now = standings(&self.records, self.race.target, page.timeline.epoch(frame));
             now.iter().position(|s| s.racer == racer).unwrap_or(0) as f64
         };
         let sum: f64 = (0..self.slide).map(|back| place(frame.saturating_sub(back))).sum();

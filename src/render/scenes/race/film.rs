@@ -104,7 +104,7 @@ impl<'a> RaceFilm<'a> {
 impl RaceBody<'_> {
     /// Read-outs of the small multiples.
     fn rows(&self, page: &Page, racer: usize, time: f64) -> Vec<Row> {
-        let now = standings(&self.records, self.race.goal, time);
+        let now = standings(&self.records, self.race.target, time);
         let Some(standing) = now.iter().find(|s| s.racer == racer) else { return Vec::new() };
         let path = &self.race.racers[racer].path;
         let passed = path.partition_point(|p| p.epoch <= time).max(1);
@@ -127,7 +127,7 @@ impl RaceBody<'_> {
             (when, clock.text(standing.finished.unwrap_or(own), page.span())),
             ("true loss", readout::loss(point.true_loss)),
             (
-                self.race.goal.measure.words(),
+                self.race.target.measure.words(),
                 standing.value.map_or("–".into(), |v| self.value_text(v)),
             ),
             ("in-plane loss", point.plane_loss.map_or("–".into(), readout::loss)),

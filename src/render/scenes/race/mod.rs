@@ -1,15 +1,15 @@
 //! The race: several paths over one surface, moving by one clock, with the finishing order.
 //!
 //! In one view all paths share a frame and carry their names; in small multiples each has a frame of
-//! its own with the same surface. Either way the leaderboard says who leads, and who reached the goal
+//! its own with the same surface. Either way the leaderboard says who leads, and who reached the target
 //! and when; what it knows between two readings is the last reading.
 //!
 //! Here are the plain data. [`film`] lays a race out and draws its frames, `board` is the
-//! leaderboard, `heads` what stands at the paths' ends.
+//! leaderboard, `labels` what is written at the ends of the paths.
 
 mod board;
 pub mod film;
-mod heads;
+mod labels;
 pub mod standings;
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,7 @@ pub use film::RaceFilm;
 use crate::names::named_enum;
 use crate::render::page::scale::{fixed, thousands};
 use crate::render::scene::{ContourPanel, Pacing, PathPoint, Quantity, Strip};
-use crate::render::scenes::race::standings::{Goal, Record};
+use crate::render::scenes::race::standings::{Record, Target};
 
 named_enum! {
     /// By what the racers are synchronised.
@@ -101,7 +101,7 @@ pub struct Race {
     /// One view or several.
     pub layout: RaceLayout,
     /// What wins.
-    pub goal: Goal,
+    pub target: Target,
     /// Curves by the race's clock; a curve's panel is its racer.
     pub strip: Strip,
     /// What each quantity's chart is called ("Test accuracy").

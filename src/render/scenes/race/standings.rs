@@ -46,7 +46,7 @@ impl Measure {
 
 /// What wins.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Goal {
+pub struct Target {
     /// What is measured.
     pub measure: Measure,
     /// Where the finish is; without one nobody finishes and the last readings rank.
@@ -56,7 +56,7 @@ pub struct Goal {
 /// What is known of one racer: readings in the order of time, and when it fell out.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Record {
-    /// Time on the race's clock, and the value of the goal's measure then.
+    /// Time on the race's clock, and the value of the target's measure then.
     pub readings: Vec<(f64, f64)>,
     /// When the run diverged.
     pub diverged: Option<f64>,
@@ -77,21 +77,21 @@ pub struct Standing {
     pub diverged: bool,
 }
 
-/// The time of the first reading that reaches the goal's threshold.
-pub fn finish(record: &Record, goal: Goal) -> Option<f64> {
-    let threshold = goal.threshold?;
-    record.readings.iter().find(|(_, v)| goal.measure.reaches(*v, threshold)).map(|(t, _)| *t)
+/// The time of the first reading that reaches the target's threshold.
+pub fn finish(record: &Record, target: Target) -> Option<f64> {
+    let threshold = target.threshold?;
+    record.readings.iter().find(|(_, v)| target.measure.reaches(*v, threshold)).map(|(t, _)| *t)
 }
 
 /// All racers at `time`, the leader first. Ties keep the racers' own order.
-pub fn standings(records: &[Record], goal: Goal, time: f64) -> Vec<Standing> {
+pub fn standings(records: &[Record], target: Target, time: f64) -> Vec<Standing> {
     let of = |(racer, record): (usize, &Record)| {
         let passed = record.readings.partition_point(|(t, _)| *t <= time);
         Standing {
             racer,
             place: 0,
             value: passed.checked_sub(1).map(|last| record.readings[last].1),
-            finished: finish(record, goal).filter(|t| *t <= time),
+            finished: finish(record, target).filter(|t| *t <= time),
             diverged: record.diverged.is_some_and(|t| t <= time),
         }
     };
@@ -101,7 +101,7 @@ pub fn standings(records: &[Record], goal: Goal, time: f64) -> Vec<Standing> {
     let key = |s: &Standing| match (s.finished, s.diverged, s.value) {
         (Some(t), ..) => (0, t),
         (None, true, _) => (3, 0.0),
-        (None, false, Some(v)) if v.is_finite() => (1, if goal.measure.rises() { -v } else { v }),
+        (None, false, Some(v)) if v.is_finite() => (1, if target.measure.rises() { -v } else { v }),
         _ => (2, 0.0),
     };
     all.sort_by(|a, b| {
@@ -123,24 +123,28 @@ mod tests {
         Record { readings: readings.to_vec(), diverged: None }
     }
 
-    fn order(records: &[Record], goal: Goal, time: f64) -> Vec<usize> {
-        standings(records, goal, time).iter().map(|s| s.racer).collect()
+    fn order(records: &[Record], target: Target, time: f64) -> Vec<usize> {
+        standings(records, target, time).iter().map(|s| s.racer).collect()
     }
 
     #[test]
     fn finishers_keep_the_order_in_which_they_reached_the_threshold() {
-        let goal = Goal { measure: Measure::TestAccuracy, threshold: Some(0.9) };
+        let target = Target { measure: Measure::TestAccuracy, threshold: Some(0.9) };
         let records = [
             record(&[(1.0, 0.5), (2.0, 0.91), (3.0, 0.7)]),
             record(&[(1.0, 0.6), (2.0, 0.8), (3.0, 0.99)]),
             record(&[(1.0, 0.2), (2.0, 0.3), (3.0, 0.89)]),
         ];
-        assert_eq!(order(&records, goal, 0.5), [0, 1, 2], "nobody has a reading yet");
-        assert_eq!(order(&records, goal, 1.0), [1, 0, 2]);
-        assert_eq!(order(&records, goal, 1.99), [1, 0, 2], "a reading counts from when it is made");
-        assert_eq!(order(&records, goal, 2.0), [0, 1, 2]);
+        assert_eq!(order(&records, target, 0.5), [0, 1, 2], "nobody has a reading yet");
+        assert_eq!(order(&records, target, 1.0), [1, 0, 2]);
+        assert_eq!(
+            order(&records, target, 1.99),
+            [1, 0, 2],
+            "a reading counts from when it is made"
+        );
+        assert_eq!(order(&records, target, 2.0), [0, 1, 2]);
         // Falling back below the threshold does not undo a finish, nor does a better value beat it.
-        let last = standings(&records, goal, 9.0);
+        let last = standings(&records, target, 9.0);
         assert_eq!(last.iter().map(|s| s.racer).collect::<Vec<_>>(), [0, 1, 2]);
         assert_eq!(
             [last[0].finished, last[1].finished, last[2].finished],
@@ -151,14 +155,14 @@ mod tests {
 
     #[test]
     fn those_that_nothing_tells_apart_share_a_place() {
-        let goal = Goal { measure: Measure::TestAccuracy, threshold: Some(0.8) };
+        let target = Target { measure: Measure::TestAccuracy, threshold: Some(0.8) };
         let records = [
             record(&[(1.0, 0.5), (2.0, 0.9)]),
             record(&[(1.0, 0.1), (2.0, 0.95)]),
             record(&[(1.0, 0.5), (2.0, 0.6), (3.0, 0.8)]),
         ];
         let places = |time| {
-            let mut all = standings(&records, goal, time);
+            let mut all = standings(&records, target, time);
             all.sort_by_key(|s| s.racer);
             all.iter().map(|s| s.place).collect::<Vec<_>>()
         };
@@ -170,15 +174,15 @@ mod tests {
 
     #[test]
     fn a_loss_is_better_when_lower_and_a_diverged_run_is_last() {
-        let goal = Goal { measure: Measure::TrainLoss, threshold: None };
+        let target = Target { measure: Measure::TrainLoss, threshold: None };
         let mut records =
             [record(&[(1.0, 0.1)]), record(&[(1.0, 0.5)]), record(&[(1.0, f64::NAN)])];
-        assert_eq!(order(&records, goal, 1.0), [0, 1, 2]);
+        assert_eq!(order(&records, target, 1.0), [0, 1, 2]);
         records[0].diverged = Some(1.5);
-        assert_eq!(order(&records, goal, 1.0), [0, 1, 2]);
-        assert_eq!(order(&records, goal, 1.5), [1, 2, 0]);
-        assert!(standings(&records, goal, 2.0)[2].diverged);
-        let reached = Goal { threshold: Some(0.5), ..goal };
+        assert_eq!(order(&records, target, 1.0), [0, 1, 2]);
+        assert_eq!(order(&records, target, 1.5), [1, 2, 0]);
+        assert!(standings(&records, target, 2.0)[2].diverged);
+        let reached = Target { threshold: Some(0.5), ..target };
         assert_eq!(finish(&records[1], reached), Some(1.0));
         assert_eq!(finish(&records[2], reached), None);
     }

@@ -6,7 +6,7 @@ use crate::render::scene::{
     Card, ContourPanel, Grid, Moment, Pacing, PathPoint, Quantity, Series, Split, Strip,
 };
 use crate::render::scenes::race::film::RaceFilm;
-use crate::render::scenes::race::standings::{Goal, Measure, Record};
+use crate::render::scenes::race::standings::{Measure, Record, Target};
 use crate::render::scenes::race::{Race, RaceClock, RaceLayout, Racer};
 use crate::render::tests::golden::assert_golden_frame;
 use crate::render::tests::words::assert_legible;
@@ -69,7 +69,7 @@ fn race(layout: RaceLayout) -> Race {
         racers,
         clock: RaceClock::Epoch,
         layout,
-        goal: Goal { measure: Measure::TestAccuracy, threshold: Some(0.8) },
+        target: Target { measure: Measure::TestAccuracy, threshold: Some(0.8) },
         hold_secs: 0.3,
         pacing: Pacing::default(),
     }

@@ -1,4 +1,4 @@
-//! What stands at the heads of the paths: names in one view, flags at the goal.
+//! What is written at the ends of the paths: names in one view, places where the target was reached.
 
 use crate::render::canvas::color::{Color, ink_on};
 use crate::render::canvas::text;
@@ -9,12 +9,12 @@ use crate::render::scenes::race::film::RaceBody;
 use crate::render::scenes::race::standings::{finish, standings};
 
 impl RaceBody<'_> {
-    /// A flag with the racer's place where it reached the goal.
+    /// A flag with the racer's place where it reached the target.
     pub(super) fn draw_flag(&self, page: &Page, canvas: &mut dyn Canvas, racer: usize, time: f64) {
-        let Some(at) = finish(&self.records[racer], self.race.goal).filter(|t| *t <= time) else {
+        let Some(at) = finish(&self.records[racer], self.race.target).filter(|t| *t <= time) else {
             return;
         };
-        let order = standings(&self.records, self.race.goal, page.timeline.end.max(at));
+        let order = standings(&self.records, self.race.target, page.timeline.end.max(at));
         let Some(place) = order.iter().find(|s| s.racer == racer).map(|s| s.place) else { return };
         let Some((x, y)) = self.tracks[racer].at(at) else { return };
         let (px_scale, font) = (page.px_scale.max(0.4), page.font);
