@@ -2,9 +2,9 @@
 //! and renamed into it, or a log of lines whose last may be torn.
 
 use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,13 +22,24 @@ pub(crate) struct StagedFile {
 }
 
 impl StagedFile {
-    /// Opens a sibling of `path` for reading, writing and seeking.
+    /// Opens a sibling of `path` for reading, writing and seeking. Where `path` is a symbolic link, the
+    /// file that it leads to is the one that is replaced.
+    ///
+    /// # Errors
+    /// [`Error::NotAFile`] where something that is no regular file is there already: a rename would put
+    /// a file in the place of a device or a pipe. [`Error::Io`].
     pub(crate) fn create(path: &Path) -> Result<Self> {
-        let temporary = temporary_beside(path);
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create_new(true).open(&temporary);
-        let file = file.map_err(Error::io("write", path))?;
-        Ok(Self { file, temporary, path: path.to_path_buf(), finished: false })
+        let path = target_of(path)?;
+        loop {
+            let temporary = temporary_beside(&path);
+            // Never an existing file, and never through a link.
+            let file = OpenOptions::new().read(true).write(true).create_new(true).open(&temporary);
+            match file {
+                Ok(file) => return Ok(Self { file, temporary, path, finished: false }),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(Error::io("write", path)(e)),
+            }
+        }
     }
 
     /// [`StagedFile::create`], in a folder that is made if it is missing.
@@ -94,11 +105,45 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The file that writing to `path` means: behind a symbolic link the one that it leads to.
+fn target_of(path: &Path) -> Result<PathBuf> {
+    match fs::metadata(path) {
+        Ok(about) if !about.is_file() => {
+            let what = if about.is_dir() { "a folder" } else { "a device or a pipe" };
+            return Err(Error::NotAFile { what, path: path.to_path_buf() });
+        }
+        // A missing file, or a link that leads to one.
+        _ => {}
+    }
+    let link = fs::symlink_metadata(path).is_ok_and(|about| about.file_type().is_symlink());
+    if !link {
+        return Ok(path.to_path_buf());
+    }
+    if let Ok(whole) = fs::canonicalize(path) {
+        return Ok(whole);
+    }
+    let leads_to = fs::read_link(path).map_err(Error::io("follow the link", path))?;
+    Ok(path.parent().unwrap_or(Path::new("")).join(leads_to))
+}
+
+/// Whether two paths mean one file, which need not be there yet.
+pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
+    let whole = |path: &Path| {
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
+        fs::canonicalize(path).unwrap_or_else(|_| folder.join(path.file_name().unwrap_or_default()))
+    };
+    whole(a) == whole(b)
+}
+
+/// Hexadecimal digits in the name of a temporary file.
+const DIGITS: usize = 16;
+
+/// A sibling of `path` whose name nobody can foresee: .NAME.DIGITS.tmp
 fn temporary_beside(path: &Path) -> PathBuf {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let unique = COUNT.fetch_add(1, Ordering::Relaxed);
+    let unique = RandomState::new().build_hasher().finish();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}-{unique}.tmp", std::process::id()))
+    path.with_file_name(format!(".{name}.{unique:0DIGITS$x}.tmp"))
 }
 
 /// Removes what a process killed in the middle of a [`StagedFile`] left in `folder`. Only for whoever holds
@@ -114,11 +159,11 @@ pub(crate) fn remove_temporaries(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether `name` is that of a temporary file of [`write`]: .NAME.PID-COUNT.tmp
+/// Whether `name` is that of a temporary file, as `temporary_beside` makes it.
 pub(crate) fn is_temporary(name: &str) -> bool {
-    name.strip_prefix('.').and_then(|n| n.strip_suffix(".tmp")).is_some_and(|n| {
-        let numbers = n.rsplit_once('.').and_then(|(_, n)| n.split_once('-'));
-        numbers.is_some_and(|(a, b)| a.parse::<u32>().is_ok() && b.parse::<u64>().is_ok())
+    let middle = name.strip_prefix('.').and_then(|n| n.strip_suffix(".tmp"));
+    middle.and_then(|n| n.rsplit_once('.')).is_some_and(|(_, digits)| {
+        digits.len() == DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit())
     })
 }
 
@@ -284,7 +329,7 @@ mod tests {
     fn what_a_killed_writer_left_is_removed_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let left = temporary_beside(&folder.path().join("a.bin"));
-        let others = [".lock", "a.tmp", ".notes.tmp", ".a.bin.1-x.tmp", "a.bin"];
+        let others = [".lock", "a.tmp", ".notes.tmp", ".a.bin.0123456789abcdeg.tmp", "a.bin"];
         for name in others {
             fs::write(folder.path().join(name), "x").unwrap();
         }
@@ -292,6 +337,36 @@ mod tests {
         remove_temporaries(folder.path()).unwrap();
         assert!(!left.exists());
         assert!(others.iter().all(|name| folder.path().join(name).exists()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_not_replaced_and_links_are_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let refused = |path: &Path| {
+            matches!(write(path, |w| w.write_all(b"new")), Err(Error::NotAFile { .. }))
+        };
+        fs::create_dir(at("folder")).unwrap();
+        let pipe = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        assert!(
+            refused(&at("folder")) && refused(&at("socket")) && refused(Path::new("/dev/null"))
+        );
+        drop(pipe);
+        fs::write(at("real"), "old").unwrap();
+        std::os::unix::fs::symlink("real", at("link")).unwrap();
+        std::os::unix::fs::symlink("missing", at("dangling")).unwrap();
+        write(&at("link"), |w| w.write_all(b"new")).unwrap();
+        write(&at("dangling"), |w| w.write_all(b"new")).unwrap();
+        for name in ["real", "missing"] {
+            assert_eq!(fs::read(at(name)).unwrap(), b"new");
+        }
+        for name in ["link", "dangling"] {
+            assert!(fs::symlink_metadata(at(name)).unwrap().file_type().is_symlink());
+        }
+        assert!(is_same_file(&at("link"), &at("real")));
+        assert!(is_same_file(&at("not there"), &at("folder/../not there")));
+        assert!(!is_same_file(&at("real"), &at("missing")));
     }
 
     #[test]

@@ -242,6 +242,24 @@ pub enum Error {
         /// The run.
         run: String,
     },
+    /// Something that is no regular file where one was to be written.
+    #[error("{} is {what}, not a file", path.display())]
+    NotAFile {
+        /// What it is.
+        what: &'static str,
+        /// The path.
+        path: PathBuf,
+    },
+    /// Two outputs that would be one file, or an output that is the input.
+    #[error("{a} and {b} are one file: {}", path.display())]
+    OneFile {
+        /// What the one is.
+        a: &'static str,
+        /// What the other is.
+        b: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
     /// A folder that another process writes a surface into.
     #[error("another process writes into {}", folder.display())]
     SurfaceInUse {

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use lossreel::Result;
 use lossreel::weights::{self, names::canonical};
+use lossreel::{Error, Result};
 use serde::Serialize;
 
 use super::out::{Out, thousands};
@@ -29,6 +29,10 @@ struct Report {
 
 /// Reads, renames, writes.
 pub fn run(args: Args, out: &Out) -> Result<()> {
+    let whole = |path: &PathBuf| std::fs::canonicalize(path).ok();
+    if whole(&args.out).is_some_and(|out| Some(out) == whole(&args.file)) {
+        return Err(Error::OneFile { a: "the file read", b: "the file written", path: args.out });
+    }
     let checkpoint = weights::read(&args.file)?;
     let (mut named, mut left_out) = (Vec::new(), checkpoint.ignored.clone());
     for tensor in &checkpoint.tensors {

@@ -83,6 +83,10 @@ fn remedy(error: &Error) -> Option<String> {
             "train them with one train.seed and one [model], or use --origin mean".into()
         }
         Error::NoPlane { .. } => "make it first: lossreel plane RUN".into(),
+        Error::NotAFile { .. } => {
+            "name a file; for a stream use --out - with --format gif, y4m or raw".into()
+        }
+        Error::OneFile { .. } => "give each a name of its own".into(),
         Error::SurfaceInUse { .. } => "wait for it to end, or choose another --name".into(),
         Error::NoMap { .. } => {
             "make one: lossreel plane RUN RUN ... --out JOINT --snapshot-map".into()

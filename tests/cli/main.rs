@@ -12,6 +12,7 @@ mod refusals;
 mod repetition;
 mod scenes;
 mod strange;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::render::canvas::theme::Theme;
 use crate::render::encode::palette::Dither;
@@ -155,6 +156,21 @@ impl Output {
             let given = self.path.display().to_string();
             let remedy = "ask for a .gif or .mp4, or drop the limit";
             return bad("max-size", given, "a limit for files of GIF and MP4 only", remedy);
+        }
+        let film = (!self.to_stdout()).then_some(&self.path);
+        let files = [
+            ("the picture", film),
+            ("the poster", self.poster.as_ref()),
+            ("the contact sheet", self.contact_sheet.as_ref()),
+        ];
+        for (i, (b, second)) in files.iter().enumerate() {
+            for (a, first) in &files[..i] {
+                if let (Some(first), Some(second)) = (first, second)
+                    && disk::is_same_file(first, second)
+                {
+                    return Err(Error::OneFile { a, b, path: (*second).clone() });
+                }
+            }
         }
         if let Some(path) = &self.poster
             && Format::of(path)?.moves()

@@ -1,0 +1,152 @@
+//! Nothing of somebody's own is removed or overwritten: names stay inside their folder, `--force`
+//! removes what the program wrote, outputs do not replace devices, inputs or each other.
+
+use std::fs;
+
+use crate::{MLP, Place, files};
+
+/// Flags of a surface of the weights in `net.safetensors`.
+const WEIGHTS: &[&str] =
+    &["--weights=net.safetensors", "--arch=mlp", "--dataset=digits", "--samples=16"];
+
+fn place_with_weights() -> Place {
+    let place = Place::new();
+    place.train("r", &[]);
+    place.ok(&["plane", "r"]);
+    fs::copy(place.path("r/snapshots/000001.safetensors"), place.path("net.safetensors")).unwrap();
+    place
+}
+
+#[test]
+fn force_removes_what_the_program_wrote_and_nothing_beside_it() {
+    let place = place_with_weights();
+    fs::create_dir(place.path("project")).unwrap();
+    fs::write(place.path("project/chapter1.txt"), "words").unwrap();
+    for command in [["surface", "--grid=3x3"], ["curve", "--points=3"]] {
+        let args = [&command[..], WEIGHTS, &["--out=project"]].concat();
+        place.refused(&args, &["not empty", "project"]);
+        place.refused(&[&args[..], &["--force"]].concat(), &["not empty"]);
+    }
+    // In a folder that holds a surface already, other files stay.
+    place.ok(&[&["surface", "--grid=3x3"], WEIGHTS, &["--out=s"]].concat());
+    fs::write(place.path("s/notes.txt"), "mine").unwrap();
+    let other = [&["surface", "--grid=4x4"], WEIGHTS, &["--out=s"]].concat();
+    place.refused(&other, &["--force"]);
+    place.ok(&[&other[..], &["--force"]].concat());
+    assert_eq!(fs::read_to_string(place.path("s/notes.txt")).unwrap(), "mine");
+    let cells = fs::read_to_string(place.path("s/cells.jsonl")).unwrap();
+    assert_eq!(cells.lines().count(), 16);
+    assert_eq!(fs::read_to_string(place.path("project/chapter1.txt")).unwrap(), "words");
+}
+
+#[test]
+fn names_that_leave_their_folder_are_refused_and_touch_nothing() {
+    let place = place_with_weights();
+    place.ok(&["surface", "r", "--grid=3x3", "--samples=16"]);
+    let before = files(&place.path("r"));
+    for name in ["", ".", "..", "../snapshots/000001", "/absolute", "a/b", ".hidden"] {
+        let name = format!("--name={name}");
+        place.refused(&["plane", "r", &name], &["name of a plane", "letters"]);
+        for force in [&[][..], &["--force"]] {
+            let surface = ["surface", "r", "--grid=3x3", "--samples=16", &name];
+            place.refused(&[&surface[..], force].concat(), &["name of a surface"]);
+            let curve = ["curve", "r", "--points=3", "--samples=16", &name];
+            place.refused(&[&curve[..], force].concat(), &["name of a curve"]);
+        }
+    }
+    assert_eq!(files(&place.path("r")), before);
+}
+
+#[test]
+fn a_refused_surface_of_weights_leaves_the_plane_that_was_there() {
+    let place = place_with_weights();
+    let surface = [&["surface", "--grid=3x3"], WEIGHTS, &["--out=s"]].concat();
+    place.ok(&surface);
+    let before = fs::read(place.path("s/plane.safetensors")).unwrap();
+    let other = [&surface[..], &["--seed=5"]].concat();
+    place.refused(&other, &["--force"]);
+    assert_eq!(fs::read(place.path("s/plane.safetensors")).unwrap(), before);
+    place.ok(&[&other[..], &["--force"]].concat());
+    assert!(fs::read(place.path("s/plane.safetensors")).unwrap() != before);
+}
+
+#[test]
+fn options_of_weights_do_not_go_with_a_run() {
+    let place = place_with_weights();
+    for option in ["--out=elsewhere", "--directions=random"] {
+        let ended = place.run(&["surface", "r", "--grid=3x3", "--samples=16", option]);
+        assert_eq!(ended.code, 2, "{option}: {}", ended.stderr);
+    }
+    assert!(!place.path("elsewhere").exists() && !place.path("r/surfaces").exists());
+}
+
+#[test]
+fn an_output_never_replaces_its_input_or_another_output() {
+    let place = place_with_weights();
+    let before = fs::read(place.path("net.safetensors")).unwrap();
+    place.refused(&["import", "net.safetensors", "--out=./net.safetensors"], &["one file"]);
+    assert_eq!(fs::read(place.path("net.safetensors")).unwrap(), before);
+    place.ok(&["surface", "r", "--grid=3x3", "--samples=16"]);
+    let film = ["render", "r", "--out=film.png", "--size=320x200"];
+    place.refused(&[&film[..], &["--poster=film.png"]].concat(), &["one file", "film.png"]);
+    let both = ["--poster=x.png", "--contact-sheet=./x.png"];
+    place.refused(&[&film[..], &both[..]].concat(), &["poster", "contact sheet"]);
+    assert!(!place.path("film.png").exists() && !place.path("x.png").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_replaced_and_a_link_is_followed() {
+    let place = place_with_weights();
+    place.ok(&["surface", "r", "--grid=3x3", "--samples=16"]);
+    let render = |out: &str| {
+        let out = format!("--out={out}");
+        place.run(&["render", "r", &out, "--format=gif", "--size=320x200", "--frames=2"])
+    };
+    let null = render("/dev/null");
+    assert!(null.code == 1 && null.stderr.contains("a device"), "{}", null.stderr);
+    fs::create_dir(place.path("dir.gif")).unwrap();
+    assert_eq!(render("dir.gif").code, 1);
+    fs::write(place.path("real.gif"), "old").unwrap();
+    std::os::unix::fs::symlink("real.gif", place.path("link.gif")).unwrap();
+    assert_eq!(render("link.gif").code, 0);
+    assert!(fs::read(place.path("real.gif")).unwrap().starts_with(b"GIF89a"));
+    let link = fs::symlink_metadata(place.path("link.gif")).unwrap();
+    assert!(link.file_type().is_symlink());
+}
+
+#[test]
+fn a_folder_with_nothing_but_a_killed_writers_temporary_is_empty() {
+    let place = Place::new();
+    fs::create_dir(place.path("r")).unwrap();
+    fs::write(place.path("r/.spec.toml.0123456789abcdef.tmp"), "half").unwrap();
+    fs::write(place.path("r/.lock"), "").unwrap();
+    place.ok(&[MLP, &["--out=r"]].concat());
+    assert!(!files(&place.path("r")).keys().any(|name| name.contains(".tmp")));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_hangup_that_was_ignored_at_the_start_stays_ignored() {
+    let place = Place::new();
+    let command = place.command(&[MLP, &["--out=r", "--set=train.epochs=400", "-q"]].concat());
+    let mut quoted = format!("trap '' HUP; exec '{}'", env!("CARGO_BIN_EXE_lossreel"));
+    for arg in command.get_args() {
+        quoted += &format!(" '{}'", arg.to_string_lossy());
+    }
+    let mut child = std::process::Command::new("sh")
+        .args(["-c", &quoted])
+        .current_dir(place.path("."))
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    // When the first snapshot is there, the handler is.
+    while !place.path("r/snapshots/000000.safetensors").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let sent = std::process::Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+    let ended = child.wait().unwrap();
+    assert!(ended.success(), "{ended}");
+}
