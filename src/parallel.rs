@@ -11,8 +11,8 @@
 //!
 //! One thing a library cannot set up. Where the environment variable `RAYON_NUM_THREADS` is
 //! missing, candle counts the processor's cores anew for each matrix product, by reading
-//! /proc/cpuinfo: 40 microseconds of processor time a product on 2 cores, more on more, which for
-//! a small network on the candle backend is half of all its time. The native engine does not use
+//! /proc/cpuinfo: 40 microseconds of processor time a product on 2 cores, more on more, a large
+//! part of what a small network costs on the candle backend. The native engine does not use
 //! candle's products. A program that trains with candle therefore sets the variable to 1 before
 //! its first thread starts, and calls [`set_threads`]; the `lossreel` command does both.
 
