@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::contour::{self, Extras, PanelSource};
-use super::film_options::{ClockChoice, FilmOptions};
+use super::film_options::FilmOptions;
 use super::heatmap::CellQuantity;
 use super::histograms::LayerChoice;
 use super::opened::{OpenRun, RunSet};
@@ -15,7 +15,7 @@ use super::{
 use crate::record::Joint;
 use crate::render::film::show::Show;
 use crate::render::film::{self, Output, RenderReport};
-use crate::render::scene::{CurveFigure, CurveStyle, Film};
+use crate::render::scene::{Clock, CurveFigure, CurveStyle, Film};
 use crate::render::scenes::boundary::{BoundaryFilm, BoundaryShow};
 use crate::render::scenes::contour::ContourFilm;
 use crate::render::scenes::curve::CurveShow;
@@ -24,7 +24,7 @@ use crate::render::scenes::histograms::{HistogramFilm, HistogramShow};
 use crate::render::scenes::moving_map::{Moving, MovingFilm};
 use crate::render::scenes::moving_surface::MovingSurface;
 use crate::render::scenes::race::standings::Target;
-use crate::render::scenes::race::{Race, RaceClock, RaceFilm, RaceLayout};
+use crate::render::scenes::race::{Race, RaceFilm, RaceLayout};
 use crate::render::scenes::shadow::{ShadowFilm, ShadowShow};
 use crate::render::scenes::spectrum::{SpectrumFigure, SpectrumShow};
 use crate::render::scenes::surface::{SurfaceFilm, SurfaceView};
@@ -163,14 +163,14 @@ impl SceneRequest {
         let refuse = |key: &str, value: &dyn ToString, problem: &str, remedy: &str| {
             Err(Error::bad_value(key, value.to_string(), problem, remedy))
         };
-        let (scene, clock) = (self.scene.name(), self.film.clock);
+        let scene = self.scene.name();
         let race = matches!(self.scene, Scene::Race(..));
-        match clock {
-            ClockChoice::Wall if !race => {
+        match self.film.clock {
+            Some(clock @ Clock::WallTime) if !race => {
                 let remedy = "use epoch, step or snapshot, or draw a race";
                 return refuse("clock", &clock, "which only a race knows", remedy);
             }
-            ClockChoice::Snapshot if race => {
+            Some(clock @ Clock::Snapshot) if race => {
                 let problem = "by which runs cannot race: each has its own snapshots";
                 return refuse("clock", &clock, problem, "use epoch, step or wall");
             }
@@ -273,11 +273,7 @@ impl SceneRequest {
         let request = RaceRequest {
             plane: self.plane.clone(),
             surface: self.surface.clone().unwrap_or_else(|| self.plane.clone()),
-            clock: match self.film.clock {
-                ClockChoice::Step => RaceClock::Step,
-                ClockChoice::Wall => RaceClock::Wall,
-                _ => RaceClock::Epoch,
-            },
+            clock: self.film.clock.unwrap_or_default(),
             layout,
             target,
             title: self.title.clone(),
