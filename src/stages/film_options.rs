@@ -104,7 +104,7 @@ impl FilmOptions {
     /// What the charts and the moments need of `run`, whose panel has the title `name`.
     ///
     /// # Errors
-    /// [`crate::Error::NoSharpness`] when a chart of it is asked for and nobody measured it.
+    /// [`crate::Error::NoSharpness`] when a chart of it is asked for and none was measured.
     pub fn chart_source<'a>(&self, name: &'a str, run: &'a OpenRun) -> Result<ChartSource<'a>> {
         let wanted = self.charts.contains(&StripChart::Sharpness);
         let sharpness = wanted.then(|| Sharpness::of_run(run)).transpose()?;

@@ -77,11 +77,11 @@ impl Scene {
 /// How a surface in space is looked at.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SurfaceOptions {
-    /// The camera's way; `None` sways along a path and orbits without one.
+    /// The camera's motion; `None` sways along a path and orbits without one.
     pub camera: Option<CameraPath>,
-    /// The side that a named way stands on, in degrees; `None` chooses the one that shows most.
+    /// From which side a named camera looks, in degrees; `None` chooses the one that shows most.
     pub azimuth: Option<f64>,
-    /// How high it stands, in degrees; `None` likewise.
+    /// From how high, in degrees; `None` likewise.
     pub elevation: Option<f64>,
     /// How heights grow with values.
     pub heights: Heights,
