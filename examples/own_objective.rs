@@ -50,15 +50,16 @@ fn main() -> Result<()> {
         (0..grid.len()).map(|k| Ok(loss_at(grid.point(k))?.loss)).collect::<Result<_>>()?;
     let point = |(i, &[x, y]): (usize, &[f64; 2])| {
         let (true_loss, plane_loss) = (objective.loss(&path[i])?.loss, Some(loss_at([x, y])?.loss));
-        Ok(PathPoint { step: i as u64, epoch: i as f64, x, y, true_loss, plane_loss, lr: 5e-3 })
+        let (step, time) = (i as u64, i as f64);
+        Ok(PathPoint { step, epoch: time, time, x, y, true_loss, plane_loss, lr: 5e-3 })
     };
     let panel = ContourPanel {
         grid: scene::Grid { xs: grid.x.values(), ys: grid.y.values(), values, interpolated: None },
         path: seen.coords.iter().enumerate().map(point).collect::<Result<_>>()?,
         ..ContourPanel::default()
     };
-    let film =
-        Film { title: "Down a curved valley".into(), panels: vec![panel], ..Film::default() };
+    let title = "Down a curved valley".into();
+    let film = Film { title, panels: vec![panel], ..Film::default() };
     contour::write(&film, &Output::new("outputs/own_objective.gif"), &mut |_, _| {})?;
     Ok(())
 }

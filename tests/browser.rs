@@ -32,7 +32,16 @@ fn bowl() -> Film {
             let t = f64::from(i) / 11.0;
             let (x, y) = (-1.7 * (1.0 - t), 1.4 * (1.0 - t) * (4.0 * t).cos());
             let (step, epoch, lr) = (10 * i as u64, f64::from(i), 0.1);
-            PathPoint { step, epoch, x, y, true_loss: loss(x, y), plane_loss: None, lr }
+            PathPoint {
+                step,
+                epoch,
+                time: epoch,
+                x,
+                y,
+                true_loss: loss(x, y),
+                plane_loss: None,
+                lr,
+            }
         })
         .collect();
     let points = path.iter().map(|p| (p.epoch, p.true_loss)).collect();

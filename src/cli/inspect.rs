@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::out::{Out, thousands};
 
-/// Print the layers of an architecture, the tensors of a file, or where a run stands.
+/// Print the layers of an architecture, the tensors of a file, or how far a run is.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A run folder, or a file of weights.
@@ -118,7 +118,7 @@ fn inspect_run(run: &Run, out: &Out) -> Result<()> {
             manifest.samples[0],
             manifest.samples[1]
         )?;
-        writeln!(w, "status      {}", standing(&manifest.status))?;
+        writeln!(w, "status      {}", status_words(&manifest.status))?;
         writeln!(w, "parameters  {}", thousands(manifest.parameters))?;
         writeln!(w, "snapshots   {snapshots}")?;
         if let Some(last) = metrics.epochs.last() {
@@ -137,8 +137,8 @@ fn inspect_run(run: &Run, out: &Out) -> Result<()> {
     Ok(())
 }
 
-/// Where a run stands, in words.
-fn standing(status: &Status) -> String {
+/// How far a run is, in words.
+fn status_words(status: &Status) -> String {
     match *status {
         Status::Unfinished => "unfinished: go on with lossreel train --resume".into(),
         Status::Ended { verdict, steps } => match verdict {

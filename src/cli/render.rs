@@ -18,7 +18,7 @@ use super::surface_look::LookArgs;
 /// Make a picture or a film of one run, or of several side by side.
 ///
 /// The extension of --out chooses the format: .gif, .mp4 and .y4m are films, .png, .svg and .pdf stills
-/// (the frame that stands for the whole, for a path its end). A number in the name, as in
+/// (the frame that shows the whole, for a path its end). A number in the name, as in
 /// frames/%05d.png, writes each frame to a file of its own; - with --format y4m or raw writes
 /// frames to stdout for another encoder.
 #[derive(Debug, clap::Args)]
@@ -114,7 +114,7 @@ struct Files {
     /// How good an MP4 looks, 1 to 100.
     #[arg(long, default_value_t = 80)]
     quality: u8,
-    /// Let a GIF mix colours that its 255 do not have, by a pattern that stands still: smoother
+    /// Let a GIF mix colours that its 255 do not have, by a pattern that does not move: smoother
     /// shading, larger file.
     #[arg(long)]
     dither: bool,

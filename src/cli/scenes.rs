@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use lossreel::render::scene::{CurveStyle, Relief};
+use lossreel::render::scene::{Clock, CurveStyle, Relief};
 use lossreel::render::scenes::heatmap::Heatmap;
 use lossreel::render::scenes::race::RaceLayout;
 use lossreel::stages::contour::{ArrowChoice, Extras};
-use lossreel::stages::film_options::{ClockChoice, FilmOptions, StripChart, seconds};
+use lossreel::stages::film_options::{FilmOptions, StripChart, seconds};
 use lossreel::stages::heatmap::CellQuantity;
 use lossreel::stages::histograms::LayerChoice;
 use lossreel::stages::race::parse_target;
@@ -22,7 +22,7 @@ pub struct Options {
     /// What film time is even in: auto, epoch, step or snapshot; for a race epoch, step or wall
     /// (seconds of training). auto is epoch, or snapshot where snapshots crowd at the beginning.
     #[arg(long, default_value = "auto", value_name = "CLOCK")]
-    clock: ClockChoice,
+    clock: ClockArg,
     /// Charts below the film: loss, accuracy, lr, sharpness (of runs that measured it, or after
     /// `lossreel curvature RUN`), grad-norm, with commas between them; or none.
     #[arg(long, default_value = "loss,accuracy", value_name = "CHARTS")]
@@ -85,6 +85,21 @@ pub struct Options {
     pub curve_file: Vec<PathBuf>,
 }
 
+/// A clock by name, or none for `auto`.
+#[derive(Debug, Clone, Copy)]
+struct ClockArg(Option<Clock>);
+
+impl std::str::FromStr for ClockArg {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let known: Vec<&str> =
+            std::iter::once("auto").chain(Clock::NAMES.iter().copied()).collect();
+        let refuse = |_| Error::unknown_name("clock", name, &known);
+        Ok(Self(if name == "auto" { None } else { Some(name.parse().map_err(refuse)?) }))
+    }
+}
+
 /// How a moving surface is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum View {
@@ -125,7 +140,7 @@ impl Options {
     /// Clock, charts, pauses, title card.
     pub fn film(&self) -> Result<FilmOptions> {
         Ok(FilmOptions {
-            clock: self.clock,
+            clock: self.clock.0,
             charts: StripChart::list(&self.strip)?,
             pause_secs: seconds("--pause", self.pause)?,
             card_secs: seconds("--card", self.card)?,

@@ -13,7 +13,7 @@ const HEADING: &str = "Surface in space";
 #[derive(Debug, clap::Args)]
 pub struct LookArgs {
     /// Camera: still, sway, orbit, fly-in, follow, or a file of [[key]] tables with at (0 to 1),
-    /// azimuth, elevation, distance, look (at the ball, 0 to 1) and follow (the ball, 0 to 1).
+    /// azimuth, elevation, distance, look (at the marker, 0 to 1) and follow (the marker, 0 to 1).
     /// By default sway along a path, orbit without one.
     #[arg(long, value_name = "NAME|FILE", help_heading = HEADING)]
     camera: Option<String>,

@@ -125,7 +125,7 @@ impl Plane {
         Ok(Self { origin, buffers, x, y, about })
     }
 
-    /// SHA-256 of the vectors: tells whether a surface was computed over this plane.
+    /// SHA-256 of the vectors: a surface names the plane it was computed over by it.
     pub fn digest(&self) -> String {
         digest_of(&[&self.origin, &self.buffers, &self.x, &self.y])
     }

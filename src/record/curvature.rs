@@ -104,7 +104,7 @@ impl Run {
         for entry in entries {
             let path = entry.map_err(Error::io("list the curvatures", &folder))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            // Temporary files begin with a dot, other files are somebody else's.
+            // Temporary files begin with a dot, other files are not ours.
             if name.strip_suffix(".json").is_none_or(|stem| stem.parse::<usize>().is_err()) {
                 continue;
             }

@@ -26,7 +26,8 @@ pub struct EvaluatedOn {
     /// The engine.
     pub backend: String,
     /// The numbers that it multiplies for losses; gradients and Hessian-vector products are in f32
-    /// always.
+    /// always. f32 where a header does not say.
+    #[serde(default)]
     pub precision: Precision,
 }
 

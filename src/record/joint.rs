@@ -49,8 +49,9 @@ pub struct JointRun {
     pub digest: String,
 }
 
-/// SHA-256 over a run's spec (or the digest of its layout, where it has none), the steps of its snapshots, and the bytes of the first and the last of
-/// them: tells whether it is still the run it was.
+/// SHA-256 over a run's spec (or the digest of its layout, where it has none), the steps of its
+/// snapshots, and the bytes of the first and the last of them: the same as long as the run is what it
+/// was.
 ///
 /// # Errors
 /// Those of reading the run.
@@ -226,7 +227,7 @@ fn references(root: &Path, runs: &[Run]) -> Result<Vec<JointRun>> {
     let mut references = Vec::new();
     for (run, name) in runs.iter().zip(&names) {
         let alone = names.iter().filter(|other| *other == name).count() == 1;
-        // Two folders of one name: told apart by the folders they are in.
+        // Two folders of one name: named with the folders they are in.
         let name = if alone { name.clone() } else { run.root().display().to_string() };
         let there = fs::canonicalize(run.root()).map_err(Error::io("find the run", run.root()))?;
         let folder = relative(&here, &there);

@@ -47,11 +47,11 @@ pub struct Manifest {
     pub started_unix_secs: u64,
     /// Seconds spent training, over all resumptions.
     pub elapsed_secs: f64,
-    /// Where the run stands.
+    /// How far the run is.
     pub status: Status,
 }
 
-/// Where a run stands.
+/// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum Status {

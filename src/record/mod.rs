@@ -53,7 +53,7 @@ pub enum Existing {
 }
 
 /// Files and folders of a run: `Existing::Replace` removes these and nothing else. The spec goes
-/// last: it is what tells a run from somebody's folder, should the removal be cut short.
+/// last: it marks the folder as a run, should the removal be cut short.
 const OWN: &[&str] = &[
     "manifest.json",
     "metrics.jsonl",

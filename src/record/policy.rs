@@ -33,7 +33,7 @@ impl RecordSpec {
     }
 }
 
-/// Images that sharpness is measured on unless somebody says otherwise.
+/// Images that sharpness is measured on by default.
 pub const SHARPNESS_SAMPLES: usize = 500;
 
 fn policy_or_off<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Policy>, D::Error> {

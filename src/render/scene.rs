@@ -3,7 +3,9 @@
 //! Whoever has a path and a grid fills these structs and hands them to a scene of
 //! [`crate::render::scenes`].
 
+use crate::names::named_enum;
 use crate::render::canvas::Rect;
+use crate::render::page::scale::{fixed, thousands};
 
 /// A function's values on a rectangular grid of points.
 ///
@@ -75,8 +77,10 @@ impl Domain {
 pub struct PathPoint {
     /// Optimizer steps done.
     pub step: u64,
-    /// Epochs done, with a fraction; never decreasing along a path.
+    /// Epochs done, with a fraction.
     pub epoch: f64,
+    /// Time in the film's [`Clock`]: epochs, steps or seconds; never decreasing along a path.
+    pub time: f64,
     /// Coordinate along the panel's x axis.
     pub x: f64,
     /// Coordinate along the panel's y axis.
@@ -208,32 +212,47 @@ pub struct Strip {
     pub series: Vec<Series>,
 }
 
-/// How film time runs along training.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Clock {
-    /// Evenly in epochs.
-    #[default]
-    Epoch,
-    /// Evenly in optimizer steps: runs of different batch sizes are side by side at the same step.
-    Step,
-    /// The same time from each snapshot to the next, whatever lies between them. Times are epochs.
-    Snapshot,
+named_enum! {
+    /// What film time is even in; times in a film are in its unit.
+    #[derive(Default)]
+    pub enum Clock("clock") {
+        /// Epochs.
+        #[default]
+        Epoch = "epoch",
+        /// Optimizer steps: runs of different batch sizes are side by side at the same step.
+        Step = "step",
+        /// Snapshots: the same film time from each to the next, whatever lies between them. Times are
+        /// epochs.
+        Snapshot = "snapshot",
+        /// Seconds of training.
+        WallTime = "wall",
+    }
 }
 
 impl Clock {
-    /// When `point` was, in this clock's unit.
-    pub fn time(self, point: &PathPoint) -> f64 {
-        match self {
-            Self::Epoch | Self::Snapshot => point.epoch,
-            Self::Step => point.step as f64,
-        }
-    }
-
-    /// The unit, for an axis.
+    /// One unit of its times.
     pub fn unit(self) -> &'static str {
         match self {
             Self::Epoch | Self::Snapshot => "epoch",
             Self::Step => "step",
+            Self::WallTime => "second",
+        }
+    }
+
+    /// The label of an axis of its times.
+    pub fn label(self) -> &'static str {
+        if self == Self::WallTime { "seconds" } else { self.unit() }
+    }
+
+    /// A time as text; `span` is the length of the film's time.
+    pub fn text(self, time: f64, span: f64) -> String {
+        match self {
+            Self::Epoch | Self::Snapshot => fixed(time, if span >= 20.0 { 1 } else { 2 }),
+            Self::Step => thousands(&fixed(time.floor(), 0)),
+            Self::WallTime if span >= 600.0 => {
+                format!("{} min {:02} s", (time / 60.0).floor(), (time % 60.0).floor())
+            }
+            Self::WallTime => format!("{} s", fixed(time, if span < 10.0 { 2 } else { 1 })),
         }
     }
 }

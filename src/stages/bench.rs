@@ -135,7 +135,7 @@ pub struct BenchReport {
     pub surface_51x51_seconds: Option<f64>,
 }
 
-/// Measures `backend` on as many threads as the current pool has. `progress` hears of each round.
+/// Measures `backend` on as many threads as the current pool has. `progress` counts rounds.
 ///
 /// # Errors
 /// [`Error::BadValue`] for a request out of range; those of the backend.
@@ -260,7 +260,7 @@ fn eval_rounds(
             objective.loss(&theta_at(&theta, &theta, &theta, [1e-3 * k as f64, 0.0]))
         })
     };
-    // A few images tell how many make a round; a cell of the common surface has 1,000.
+    // A few images show how many make a round; a cell of the common surface has 1,000.
     let few = objective(backend, FEW)?;
     evaluate(&few)?;
     let started = Instant::now();
@@ -340,12 +340,12 @@ mod tests {
     #[test]
     fn a_report_agrees_with_itself() {
         let request = BenchRequest { batch_size: 8, rounds: 3, round_secs: 0.01, only: None };
-        let told = std::sync::Mutex::new(vec![]);
+        let calls = std::sync::Mutex::new(vec![]);
         let report =
-            bench(&mlp(), &request, &|done, total| told.lock().unwrap().push((done, total)))
+            bench(&mlp(), &request, &|done, total| calls.lock().unwrap().push((done, total)))
                 .unwrap();
-        let heard: Vec<_> = (1..=6).map(|done| (done, 6)).collect();
-        assert_eq!(told.into_inner().unwrap(), heard);
+        let expected: Vec<_> = (1..=6).map(|done| (done, 6)).collect();
+        assert_eq!(calls.into_inner().unwrap(), expected);
         // 16 x 128 + 128 x 128 + 128 x 3
         assert_eq!(report.macs, 18_816);
         for (rounds, rate, gflops, share, passes) in [

@@ -58,15 +58,13 @@ pub fn gather(
         };
         (panel, String::new(), String::new())
     };
-    let panel = ContourPanel { title: "In weight space".into(), ..panel };
+    let mut panel = ContourPanel { title: "In weight space".into(), ..panel };
     let subject = Subject::of_run(run.run(), None, None)?;
-    let (inputs, points) = answers(run, &subject, path)?;
-    let clock = options.clock.resolve(&[&panel.path]);
-    let times = points.iter().map(|p| clock.time(p)).collect();
+    let (inputs, mut points) = answers(run, &subject, path)?;
     let name = run.description()?;
     let charts = [options.chart_source(&name, run)?];
     let title = title.map_or_else(|| format!("A network learns to separate {set}"), str::to_string);
-    let (strip, pacing) = options.timing(&title, &[&panel.path], &charts);
+    let (strip, pacing) = options.timing(&title, &mut [&mut *panel.path, &mut *points], &charts);
     let (evaluated, all) = (points.len(), path.len());
     let of = if evaluated < all { format!("{evaluated} of {all}") } else { all.to_string() };
     Ok(BoundaryFilm {
@@ -77,7 +75,7 @@ pub fn gather(
         value_label,
         panel,
         inputs,
-        times,
+        times: points.iter().map(|p| p.time).collect(),
         strip,
         pacing,
         title,

@@ -118,11 +118,17 @@ pub fn gather(
         film.caption += " Shaded from the upper left.";
     }
     film.caption += &arrows_caption(&film.panels);
-    let paths: Vec<&[PathPoint]> = film.panels.iter().map(|p| p.path.as_slice()).collect();
-    let charts = (sources.iter().zip(&film.panels))
-        .map(|(source, panel)| options.chart_source(&panel.title, &source.run))
+    let titles: Vec<String> = film.panels.iter().map(|panel| panel.title.clone()).collect();
+    let charts = (sources.iter().zip(&titles))
+        .map(|(source, title)| options.chart_source(title, &source.run))
         .collect::<Result<Vec<ChartSource>>>()?;
-    (film.strip, film.pacing) = options.timing(&film.title, &paths, &charts);
+    let mut paths: Vec<&mut [PathPoint]> =
+        film.panels.iter_mut().map(|panel| panel.path.as_mut_slice()).collect();
+    (film.strip, film.pacing) = options.timing(&film.title, &mut paths, &charts);
+    for panel in &mut film.panels {
+        let inset = panel.inset.iter_mut().flat_map(|inset| &mut inset.path);
+        inset.zip(&panel.path).for_each(|(there, here)| there.time = here.time);
+    }
     Ok(film)
 }
 

@@ -10,44 +10,25 @@ use crate::render::scene::{
 };
 use crate::{Error, Result};
 
-named_enum! {
-    /// What film time is even in.
-    #[derive(Default)]
-    pub enum ClockChoice("clock") {
-        /// Epochs; snapshots where those are so crowded at the beginning that they would all pass
-        /// in the first frames.
-        #[default]
-        Auto = "auto",
-        /// Epochs.
-        Epoch = "epoch",
-        /// Optimizer steps.
-        Step = "step",
-        /// Snapshots: the same time from each to the next.
-        Snapshot = "snapshot",
-        /// Seconds of training; races only.
-        Wall = "wall",
-    }
+/// The clock for `paths` where none is named: epochs, or snapshots where those are so crowded at the
+/// beginning that they would all pass in the first frames, which is where half of the gaps between
+/// them are less than a fifth of the mean one.
+fn clock_for(paths: &[&[PathPoint]]) -> Clock {
+    let crowded = |path: &&[PathPoint]| {
+        let mut gaps: Vec<f64> = path.windows(2).map(|w| w[1].epoch - w[0].epoch).collect();
+        gaps.sort_by(f64::total_cmp);
+        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+        gaps.len() >= 8 && gaps[gaps.len() / 2] < 0.2 * mean
+    };
+    if paths.iter().any(crowded) { Clock::Snapshot } else { Clock::Epoch }
 }
 
-impl ClockChoice {
-    /// The clock for `paths`. Snapshots are crowded where half of the gaps between them are less
-    /// than a fifth of the mean one.
-    pub fn resolve(self, paths: &[&[PathPoint]]) -> Clock {
-        match self {
-            Self::Epoch | Self::Wall => Clock::Epoch,
-            Self::Step => Clock::Step,
-            Self::Snapshot => Clock::Snapshot,
-            Self::Auto => {
-                let crowded = |path: &&[PathPoint]| {
-                    let mut gaps: Vec<f64> =
-                        path.windows(2).map(|w| w[1].epoch - w[0].epoch).collect();
-                    gaps.sort_by(f64::total_cmp);
-                    let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
-                    gaps.len() >= 8 && gaps[gaps.len() / 2] < 0.2 * mean
-                };
-                if paths.iter().any(crowded) { Clock::Snapshot } else { Clock::Epoch }
-            }
-        }
+/// A time of one run in the unit of `clock`, by its position in epochs and steps.
+fn time_of(clock: Clock, metrics: &Metrics, epoch: f64, step: u64) -> f64 {
+    match clock {
+        Clock::Epoch | Clock::Snapshot => epoch,
+        Clock::Step => step as f64,
+        Clock::WallTime => metrics.elapsed_secs_at(step as f64).unwrap_or(f64::NAN),
     }
 }
 
@@ -83,8 +64,9 @@ impl StripChart {
 /// What a film shows beside its scene, and how it goes through time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FilmOptions {
-    /// What film time is even in.
-    pub clock: ClockChoice,
+    /// What film time is even in; `None` for epochs, or for snapshots where those are crowded at the
+    /// beginning.
+    pub clock: Option<Clock>,
     /// The charts below.
     pub charts: Vec<StripChart>,
     /// For how many seconds the film pauses at a drop of the learning rate and at the best test
@@ -97,7 +79,7 @@ pub struct FilmOptions {
 impl Default for FilmOptions {
     fn default() -> Self {
         Self {
-            clock: ClockChoice::Auto,
+            clock: None,
             charts: vec![StripChart::Loss, StripChart::Accuracy],
             pause_secs: 0.8,
             card_secs: 0.0,
@@ -122,40 +104,40 @@ impl FilmOptions {
     /// What the charts and the moments need of `run`, whose panel has the title `name`.
     ///
     /// # Errors
-    /// [`crate::Error::NoSharpness`] when a chart of it is asked for and nobody measured it.
+    /// [`crate::Error::NoSharpness`] when a chart of it is asked for and none was measured.
     pub fn chart_source<'a>(&self, name: &'a str, run: &'a OpenRun) -> Result<ChartSource<'a>> {
         let wanted = self.charts.contains(&StripChart::Sharpness);
         let sharpness = wanted.then(|| Sharpness::of_run(run)).transpose()?;
         Ok(ChartSource { name, metrics: run.metrics()?, sharpness })
     }
 
-    /// Charts and pacing of a film with the headline `title` that shows `paths` of `runs`.
+    /// Charts and pacing of a film with the headline `title` that shows `paths` of `runs`, whose
+    /// times are set.
     pub fn timing(
         &self,
         title: &str,
-        paths: &[&[PathPoint]],
+        paths: &mut [&mut [PathPoint]],
         runs: &[ChartSource],
     ) -> (Strip, Pacing) {
-        let clock = self.clock.resolve(paths);
+        let seen: Vec<&[PathPoint]> = paths.iter().map(|path| &**path).collect();
+        let clock = self.clock.unwrap_or_else(|| clock_for(&seen));
+        for (k, path) in paths.iter_mut().enumerate() {
+            // Several paths of one run follow its clock.
+            let metrics = runs.get(k).or(runs.first()).map(|run| run.metrics);
+            for p in path.iter_mut() {
+                p.time = metrics.map_or(p.epoch, |m| time_of(clock, m, p.epoch, p.step));
+            }
+        }
         (self.strip(clock, runs), self.pacing(clock, title, runs))
     }
 
     /// The charts of `runs`, each in the colour of its place in the list.
     pub fn strip(&self, clock: Clock, runs: &[ChartSource]) -> Strip {
-        let at = |_: usize, epoch: f64, step: u64| match clock {
-            Clock::Step => step as f64,
-            Clock::Epoch | Clock::Snapshot => epoch,
-        };
-        self.strip_by(&at, runs)
-    }
-
-    /// The same by any clock: `at` is the time of a run at an epoch, which is that step.
-    pub fn strip_by(&self, at: &dyn Fn(usize, f64, u64) -> f64, runs: &[ChartSource]) -> Strip {
         let sharpest = runs.iter().filter_map(|run| run.sharpness.as_ref());
         let highest = sharpest.map(Sharpness::highest).fold(0.0, f64::max);
         let mut series: Vec<Series> = Vec::new();
         for (panel, run) in runs.iter().enumerate() {
-            let at = |epoch: f64, step: u64| at(panel, epoch, step);
+            let at = |epoch: f64, step: u64| time_of(clock, run.metrics, epoch, step);
             for chart in &self.charts {
                 for mut new in chart_series(*chart, panel, &at, run, highest) {
                     // One line for a bound that runs share, and a name for each that they do not.
@@ -286,7 +268,7 @@ fn chart_series(
 /// Drops of the learning rate by more than a third from one step to the next (the first four), and
 /// the best test accuracy. Before a drop the rate was constant: the end of a cosine is none.
 fn key_moments(clock: Clock, metrics: &Metrics, whose: &str, pause_secs: f64) -> Vec<Moment> {
-    let at = |epoch: f64, step: u64| if clock == Clock::Step { step as f64 } else { epoch };
+    let at = |epoch: f64, step: u64| time_of(clock, metrics, epoch, step);
     let number = crate::render::page::scale::number;
     let dropped = |w: &&[crate::record::StepRecord]| w[0].lr == w[1].lr && w[2].lr < 0.67 * w[1].lr;
     let drops = metrics.steps.windows(3).filter(dropped).take(4);
@@ -431,10 +413,13 @@ mod tests {
         };
         let even = path(&mut (0..20).map(f64::from));
         let geometric = path(&mut (0..40).map(|i| 1.3f64.powi(i) / 1.3f64.powi(30)));
-        let auto = ClockChoice::Auto;
-        assert_eq!(auto.resolve(&[&even]), Clock::Epoch);
-        assert_eq!(auto.resolve(&[&even, &geometric]), Clock::Snapshot);
-        assert_eq!(ClockChoice::Step.resolve(&[&geometric]), Clock::Step);
-        assert_eq!(auto.resolve(&[&[]]), Clock::Epoch);
+        assert_eq!(clock_for(&[&even]), Clock::Epoch);
+        assert_eq!(clock_for(&[&even, &geometric]), Clock::Snapshot);
+        assert_eq!(clock_for(&[&[]]), Clock::Epoch);
+        let metrics = metrics();
+        let options = FilmOptions { clock: Some(Clock::Step), ..FilmOptions::default() };
+        let mut points = [PathPoint { step: 7, epoch: 0.5, ..PathPoint::default() }];
+        let pacing = options.timing("t", &mut [&mut points], &[source("a", &metrics)]).1;
+        assert_eq!((pacing.clock, points[0].time), (Clock::Step, 7.0));
     }
 }

@@ -83,7 +83,7 @@ pub fn gather(
     options: &FilmOptions,
 ) -> Result<Heatmap> {
     let on = source.open()?;
-    let panel = source.panel(&on)?;
+    let mut panel = source.panel(&on)?;
     let (store, split) = (&on.store, on.store.header.on.split);
     let samples = store.header.on.samples;
     // The cell nearest to the origin is taken for it.
@@ -101,7 +101,7 @@ pub fn gather(
     let grid = Grid { values: values.collect(), ..panel.grid };
     let title = title.map_or_else(|| quantity.headline(split.adjective()), str::to_string);
     let charts = [options.chart_source(&panel.title, &source.run)?];
-    let (strip, pacing) = options.timing(&title, &[&panel.path], &charts);
+    let (strip, pacing) = options.timing(&title, &mut [&mut panel.path], &charts);
     let (words, error) = quantity.caption();
     let caption = provenance::caption_of(std::slice::from_ref(&on), words, error);
     let caption = format!("{caption} One square per evaluated point.");

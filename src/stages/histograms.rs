@@ -45,7 +45,7 @@ pub fn gather(
 ) -> Result<HistogramFilm> {
     let (read, total) = run.some_snapshots(SNAPSHOTS, |_| true)?;
     let layout = run.layout()?;
-    let snapshots: Vec<PathPoint> = read.infos().iter().map(moment_of).collect();
+    let mut snapshots: Vec<PathPoint> = read.infos().iter().map(moment_of).collect();
     let wanted = ranges(layout, layers);
     let mut reach = vec![0.0f64; wanted.len()];
     for i in 0..snapshots.len() {
@@ -70,7 +70,7 @@ pub fn gather(
     let name = run.description()?;
     let charts = [options.chart_source(&name, run)?];
     let title = title.map_or_else(|| format!("The weights of {name}"), str::to_string);
-    let (strip, pacing) = options.timing(&title, &[&snapshots], &charts);
+    let (strip, pacing) = options.timing(&title, &mut [&mut snapshots], &charts);
     let of = if snapshots.len() < total { format!(" of {total}") } else { String::new() };
     let counted = provenance::count(snapshots.len(), "snapshot");
     let tensors = layout.params.iter().filter(|p| p.role == Role::Weight).count();

@@ -380,6 +380,7 @@ pub(super) fn point_of(p: &PathCoord) -> PathPoint {
     PathPoint {
         step: p.step,
         epoch: p.epoch,
+        time: p.epoch,
         x: p.x,
         y: p.y,
         true_loss: f64::NAN,
@@ -390,7 +391,7 @@ pub(super) fn point_of(p: &PathCoord) -> PathPoint {
 
 /// A snapshot as a picture has it that shows no plane.
 pub(super) fn moment_of(s: &SnapshotInfo) -> PathPoint {
-    PathPoint { step: s.step, epoch: s.epoch, lr: s.lr, ..PathPoint::default() }
+    PathPoint { step: s.step, epoch: s.epoch, time: s.epoch, lr: s.lr, ..PathPoint::default() }
 }
 
 /// At most `most` of `0..n`, evenly spread, both ends among them.

@@ -96,7 +96,7 @@ struct Member {
     opened: OpenRun,
     name: String,
     snapshots: RunSnapshots,
-    /// Snapshots at which the loss overflowed: they tell where training broke, not where the path went.
+    /// Snapshots at which the loss overflowed: they show where training broke, not where the path went.
     diverged: Vec<usize>,
 }
 

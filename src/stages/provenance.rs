@@ -123,7 +123,7 @@ pub(super) fn capital(words: &str) -> String {
 }
 
 /// The caption of loss surfaces. Panels that rest on the same share it, each with its own error;
-/// others are told apart.
+/// others have captions of their own.
 pub(super) fn caption(panels: &[OnPlane]) -> String {
     caption_of(panels, "Loss", Some(ErrorOf::Loss))
 }

@@ -5,9 +5,9 @@ use super::opened::{OnPlane, OpenRun, RunSet};
 use super::provenance::{self, capital};
 use crate::record::{EpochRecord, Metrics, Status};
 use crate::render::page::scale::significant;
-use crate::render::scene::{Moment, Quantity, Series, Split};
+use crate::render::scene::{Clock, Moment, Pacing, Quantity, Series, Split};
 use crate::render::scenes::race::standings::{Measure, Record, Target, finish};
-use crate::render::scenes::race::{Race, RaceClock, RaceLayout, Racer};
+use crate::render::scenes::race::{Race, RaceLayout, Racer};
 use crate::train::Verdict;
 use crate::{Error, Result};
 
@@ -22,7 +22,7 @@ pub struct RaceRequest {
     /// The surface's name.
     pub surface: String,
     /// By what the runs are synchronised.
-    pub clock: RaceClock,
+    pub clock: Clock,
     /// One view or several.
     pub layout: RaceLayout,
     /// What wins.
@@ -79,7 +79,7 @@ pub fn gather(set: &RunSet, request: &RaceRequest) -> Result<Race> {
     }
     let mut race = Race {
         value_label: format!("{} loss", on.store.header.on.split.adjective()),
-        clock: request.clock,
+        pacing: Pacing { clock: request.clock, ..Pacing::default() },
         layout: request.layout,
         target: request.target,
         chart_titles: shown(request.target.measure)
@@ -90,12 +90,12 @@ pub fn gather(set: &RunSet, request: &RaceRequest) -> Result<Race> {
     };
     let clocks = runs
         .iter()
-        .map(|run| Ok(Clock { of: request.clock, run, metrics: run.metrics()? }))
+        .map(|run| Ok(RunClock { of: request.clock, run, metrics: run.metrics()? }))
         .collect::<Result<Vec<_>>>()?;
     for (index, (clock, path)) in clocks.iter().zip(&on.plane.about.paths).enumerate() {
         let mut points = on.path(index)?;
         for point in &mut points {
-            point.epoch = clock.time(point.step as f64, point.epoch)?;
+            point.time = clock.time(point.step as f64, point.epoch)?;
         }
         let name = request.names.get(index).cloned().unwrap_or_else(|| path.run.clone());
         for (quantity, measure) in shown(request.target.measure) {
@@ -121,18 +121,18 @@ pub fn gather(set: &RunSet, request: &RaceRequest) -> Result<Race> {
 }
 
 /// A run's times.
-struct Clock<'a> {
-    of: RaceClock,
+struct RunClock<'a> {
+    of: Clock,
     run: &'a OpenRun,
     metrics: &'a Metrics,
 }
 
-impl Clock<'_> {
+impl RunClock<'_> {
     fn time(&self, step: f64, epoch: f64) -> Result<f64> {
         match self.of {
-            RaceClock::Step => Ok(step),
-            RaceClock::Epoch => Ok(epoch),
-            RaceClock::Wall => {
+            Clock::Step => Ok(step),
+            Clock::Epoch | Clock::Snapshot => Ok(epoch),
+            Clock::WallTime => {
                 let no_times = || Error::NoTimes { path: self.run.run().root().to_path_buf() };
                 self.metrics.elapsed_secs_at(step).ok_or_else(no_times)
             }
@@ -142,7 +142,7 @@ impl Clock<'_> {
     /// The time of an epoch's record; by the wall clock its evaluation counts, too.
     fn of_epoch(&self, epoch: &EpochRecord) -> Result<f64> {
         match self.of {
-            RaceClock::Wall => Ok(epoch.elapsed_secs),
+            Clock::WallTime => Ok(epoch.elapsed_secs),
             _ => self.time(epoch.step as f64, epoch.epoch as f64),
         }
     }
@@ -157,7 +157,7 @@ fn value(epoch: &EpochRecord, measure: Measure) -> f64 {
     }
 }
 
-fn record(clock: &Clock, measure: Measure) -> Result<Record> {
+fn record(clock: &RunClock, measure: Measure) -> Result<Record> {
     let reading = |e: &EpochRecord| Ok((clock.of_epoch(e)?, value(e, measure)));
     let readings = clock.metrics.epochs.iter().map(reading).collect::<Result<_>>()?;
     let diverged = match clock.run.run().manifest()?.status {
@@ -208,7 +208,7 @@ fn chart_of(quantity: Quantity) -> StripChart {
 
 /// The curve of one run.
 fn curve(
-    clock: &Clock,
+    clock: &RunClock,
     index: usize,
     name: &str,
     quantity: Quantity,
@@ -226,7 +226,7 @@ fn curve(
 }
 
 /// Charts of what every step has, as films of single runs have them, each curve with its run's name.
-fn add_other_charts(race: &mut Race, charts: &[StripChart], clocks: &[Clock]) -> Result<()> {
+fn add_other_charts(race: &mut Race, charts: &[StripChart], clocks: &[RunClock]) -> Result<()> {
     let of_epochs = |chart: &StripChart| matches!(chart, StripChart::Loss | StripChart::Accuracy);
     let charts = charts.iter().copied().filter(|chart| !of_epochs(chart)).collect();
     let options = FilmOptions { charts, ..FilmOptions::default() };
@@ -234,11 +234,7 @@ fn add_other_charts(race: &mut Race, charts: &[StripChart], clocks: &[Clock]) ->
     let runs = (clocks.iter().zip(&names))
         .map(|(clock, name)| options.chart_source(name, clock.run))
         .collect::<Result<Vec<ChartSource>>>()?;
-    // The paths have been timed: a run without times would not have come this far.
-    let at = |run: usize, epoch: f64, step: u64| {
-        clocks[run].time(step as f64, epoch).unwrap_or(f64::NAN)
-    };
-    for mut series in options.strip_by(&at, &runs).series {
+    for mut series in options.strip(race.pacing.clock, &runs).series {
         if series.split != Split::Bound {
             let name = std::mem::replace(&mut series.name, race.racers[series.panel].name.clone());
             if !name.is_empty() && series.quantity == Quantity::GradNorm {

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::contour::{self, Extras, PanelSource};
-use super::film_options::{ClockChoice, FilmOptions};
+use super::film_options::FilmOptions;
 use super::heatmap::CellQuantity;
 use super::histograms::LayerChoice;
 use super::opened::{OpenRun, RunSet};
@@ -16,7 +16,7 @@ use super::{
 use crate::record::Joint;
 use crate::render::film::show::Show;
 use crate::render::film::{self, Output, RenderReport};
-use crate::render::scene::{CurveFigure, CurveStyle, Film};
+use crate::render::scene::{Clock, CurveFigure, CurveStyle, Film};
 use crate::render::scenes::boundary::{BoundaryFilm, BoundaryShow};
 use crate::render::scenes::contour::ContourFilm;
 use crate::render::scenes::curve::CurveShow;
@@ -25,7 +25,7 @@ use crate::render::scenes::histograms::{HistogramFilm, HistogramShow};
 use crate::render::scenes::moving_map::{Moving, MovingFilm};
 use crate::render::scenes::moving_surface::MovingSurface;
 use crate::render::scenes::race::standings::Target;
-use crate::render::scenes::race::{Race, RaceClock, RaceFilm, RaceLayout};
+use crate::render::scenes::race::{Race, RaceFilm, RaceLayout};
 use crate::render::scenes::shadow::{ShadowFilm, ShadowShow};
 use crate::render::scenes::snapshot_map::{MapFigure, MapShow};
 use crate::render::scenes::spectrum::{SpectrumFigure, SpectrumShow};
@@ -82,11 +82,11 @@ impl Scene {
 /// How a surface in space is looked at.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SurfaceOptions {
-    /// The camera's way; `None` sways along a path and orbits without one.
+    /// The camera's motion; `None` sways along a path and orbits without one.
     pub camera: Option<CameraPath>,
-    /// The side that a named way stands on, in degrees; `None` chooses the one that shows most.
+    /// From which side a named camera looks, in degrees; `None` chooses the one that shows most.
     pub azimuth: Option<f64>,
-    /// How high it stands, in degrees; `None` likewise.
+    /// From how high, in degrees; `None` likewise.
     pub elevation: Option<f64>,
     /// How heights grow with values.
     pub heights: Heights,
@@ -168,15 +168,15 @@ impl SceneRequest {
         let refuse = |key: &str, value: &dyn ToString, problem: &str, remedy: &str| {
             Err(Error::bad_value(key, value.to_string(), problem, remedy))
         };
-        let (scene, clock) = (self.scene.name(), self.film.clock);
+        let scene = self.scene.name();
         let race = matches!(self.scene, Scene::Race(..));
         let joint = race || self.scene == Scene::Map;
-        match clock {
-            ClockChoice::Wall if !race => {
+        match self.film.clock {
+            Some(clock @ Clock::WallTime) if !race => {
                 let remedy = "use epoch, step or snapshot, or draw a race";
                 return refuse("clock", &clock, "which only a race knows", remedy);
             }
-            ClockChoice::Snapshot if race => {
+            Some(clock @ Clock::Snapshot) if race => {
                 let problem = "by which runs cannot race: each has its own snapshots";
                 return refuse("clock", &clock, problem, "use epoch, step or wall");
             }
@@ -280,11 +280,7 @@ impl SceneRequest {
         let request = RaceRequest {
             plane: self.plane.clone(),
             surface: self.surface.clone().unwrap_or_else(|| self.plane.clone()),
-            clock: match self.film.clock {
-                ClockChoice::Step => RaceClock::Step,
-                ClockChoice::Wall => RaceClock::Wall,
-                _ => RaceClock::Epoch,
-            },
+            clock: self.film.clock.unwrap_or_default(),
             layout,
             target,
             title: self.title.clone(),

@@ -86,14 +86,14 @@ pub fn gather(
         }
         _ => "which does not move".to_string(),
     };
-    let random_view = ShadowView {
+    let mut random_view = ShadowView {
         title: "The path in a random plane".into(),
         subtitle: share(&random),
         x_label: "random direction 1".into(),
         y_label: "random direction 2".into(),
         path: random,
     };
-    let principal_view = ShadowView {
+    let mut principal_view = ShadowView {
         title: "The path in its principal plane".into(),
         subtitle: share(&principal),
         x_label: plane.axis_label(0),
@@ -103,7 +103,8 @@ pub fn gather(
     let title = title.unwrap_or("One path seen in two planes").to_string();
     let name = run.description()?;
     let charts = [options.chart_source(&name, run)?];
-    let (strip, pacing) = options.timing(&title, &[&principal_view.path], &charts);
+    let paths = &mut [&mut *principal_view.path, &mut *random_view.path];
+    let (strip, pacing) = options.timing(&title, paths, &charts);
     Ok(ShadowFilm {
         caption: format!(
             "{name}: {} of {} weights. Dots: saved weights. Both views have the same unit, length in \

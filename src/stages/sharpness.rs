@@ -207,7 +207,7 @@ mod tests {
         let (shown, hidden): (Points, Points) = line.iter().partition(|p| p.1.is_finite());
         assert!(!shown.is_empty() && !hidden.is_empty());
         assert!(shown.iter().all(|p| p.1 <= 3.0 * 105.0), "{shown:?}");
-        // Far above the sharpness all along: shown all the same, or nobody would know.
+        // Far above the sharpness all along: shown all the same, or it would be missed.
         let far = curves(&[0, 1], &step, &metrics(|_| 1e-4));
         assert!(far[1].points.iter().all(|p| p.1 == 2e4));
         // A rate of zero has no edge.

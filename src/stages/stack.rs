@@ -26,7 +26,7 @@ use crate::record::{FORMAT_VERSION, SampleSource};
 use crate::rng::Streams;
 use crate::{Error, Result};
 
-/// Layers of a stack where nobody says how many.
+/// Layers of a stack by default.
 pub const LAYERS: usize = 12;
 
 /// What to evaluate.
@@ -34,7 +34,7 @@ pub const LAYERS: usize = 12;
 pub struct StackRequest {
     /// What changes from layer to layer.
     pub kind: StackKind,
-    /// How many layers; [`LAYERS`] where nobody says, or as many as there are.
+    /// How many layers; [`LAYERS`] by default, or as many as there are.
     pub layers: Option<usize>,
     /// Grid and images of every layer; of `batches` the images are the mini-batches of the run's first
     /// steps, not augmented.

@@ -62,7 +62,7 @@ fn a_surface_in_bf16_says_so_and_never_goes_on_with_one_in_f32() {
     let size = ["--size", "640x360"];
     place.ok(&[&["render", "run", "--out", "narrow.svg"], &size[..]].concat());
     let svg = fs::read_to_string(place.path("narrow.svg")).unwrap();
-    assert!(svg.contains("40 digits images in bf16"), "the caption names the precision");
+    assert!(svg.contains("40 training images in bf16"), "the caption names the precision");
     place.ok(&[&["render", "run", "--surface", "exact", "--out", "exact.svg"], &size[..]].concat());
     assert!(!fs::read_to_string(place.path("exact.svg")).unwrap().contains("bf16"));
 }

@@ -5,7 +5,7 @@ use crate::render::canvas::{Canvas, Rect, Stroke, TextStyle};
 use crate::render::map::path::{Pen, Track};
 use crate::render::page::Page;
 use crate::render::page::readout;
-use crate::render::scene::{Clock, Domain, Inset, PathPoint};
+use crate::render::scene::{Domain, Inset, PathPoint};
 
 /// An inset, laid out.
 pub(in crate::render) struct InsetView<'a> {
@@ -20,7 +20,6 @@ impl<'a> InsetView<'a> {
     /// `None` where the frame is too small, and for a path without a finite point.
     pub fn new(
         inset: &'a Inset,
-        clock: Clock,
         domain: Domain,
         frame: Rect,
         page: &Page,
@@ -49,7 +48,7 @@ impl<'a> InsetView<'a> {
         let half = |d: [f64; 2], px: f32, of: f32| 0.5 * (d[1] - d[0]) * f64::from(px / of);
         let (hx, hy) = (half(domain.x, view.w, frame.w), half(domain.y, view.h, frame.h));
         let own = Domain { x: [cx - hx, cx + hx], y: [cy - hy, cy + hy] };
-        let track = Track::new(&inset.path, clock, own, view, page.px_scale);
+        let track = Track::new(&inset.path, own, view, page.px_scale);
         Some(Self { title: &inset.title, plate, view, track })
     }
 

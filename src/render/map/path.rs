@@ -9,7 +9,7 @@ use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Canvas, Cap, Rect, Stroke, polyline};
 use crate::render::map::pchip::Pchip;
 use crate::render::page::Page;
-use crate::render::scene::{Clock, Domain, PathPoint};
+use crate::render::scene::{Domain, PathPoint};
 
 /// A path in the pixels of a frame.
 #[derive(Debug, Clone)]
@@ -43,17 +43,11 @@ impl<'a> Pen<'a> {
 }
 
 impl Track {
-    /// The track of `path` in `frame`, its times in the unit of `clock`. Points that are not finite end
+    /// The track of `path` in `frame`, at its points' times. Points that are not finite end
     /// it. However many snapshots there are, the line has a point about every pixel and a marker about
     /// every eight.
-    pub fn new(
-        path: &[PathPoint],
-        clock: Clock,
-        domain: Domain,
-        frame: Rect,
-        px_scale: f32,
-    ) -> Self {
-        let time = |p: &PathPoint| clock.time(p);
+    pub fn new(path: &[PathPoint], domain: Domain, frame: Rect, px_scale: f32) -> Self {
+        let time = |p: &PathPoint| p.time;
         let finite = |p: &PathPoint| p.x.is_finite() && p.y.is_finite() && time(p).is_finite();
         let mut knots: Vec<PathPoint> = Vec::new();
         for point in path.iter().take_while(|p| finite(p)) {
@@ -226,7 +220,7 @@ mod tests {
     const FRAME: Rect = Rect { x: 0.0, y: 0.0, w: 200.0, h: 200.0 };
 
     fn point(epoch: f64, x: f64, y: f64) -> PathPoint {
-        PathPoint { step: 0, epoch, x, y, true_loss: 1.0, plane_loss: None, lr: 0.1 }
+        PathPoint { step: 0, epoch, time: epoch, x, y, true_loss: 1.0, plane_loss: None, lr: 0.1 }
     }
 
     #[test]
@@ -234,7 +228,7 @@ mod tests {
         let path: Vec<PathPoint> = (0..9)
             .map(|i| point(f64::from(i), (f64::from(i) * 0.7).sin(), 0.1 * f64::from(i)))
             .collect();
-        let track = Track::new(&path, Clock::Epoch, DOMAIN, FRAME, 1.0);
+        let track = Track::new(&path, DOMAIN, FRAME, 1.0);
         for p in &path {
             let (x, y) = track.at(p.epoch).unwrap();
             let (ex, ey) = DOMAIN.px_from_plane(FRAME, p.x, p.y);
@@ -247,10 +241,10 @@ mod tests {
     #[test]
     fn a_diverged_run_stops_at_its_last_finite_snapshot() {
         let path = [point(0.0, 0.0, 0.0), point(1.0, 0.5, 0.0), point(2.0, f64::NAN, 0.0)];
-        let track = Track::new(&path, Clock::Epoch, DOMAIN, FRAME, 1.0);
+        let track = Track::new(&path, DOMAIN, FRAME, 1.0);
         assert_eq!(track.end(), Some(1.0));
         assert_eq!(track.at(5.0), Some((150.0, 100.0)));
-        assert!(Track::new(&path[2..], Clock::Epoch, DOMAIN, FRAME, 1.0).at(0.0).is_none());
+        assert!(Track::new(&path[2..], DOMAIN, FRAME, 1.0).at(0.0).is_none());
     }
 
     #[test]
@@ -261,10 +255,10 @@ mod tests {
                 point(t, 0.9 * (1.0 - t) * (9.0 * t).cos(), 0.9 * (1.0 - t) * (9.0 * t).sin())
             })
             .collect();
-        let track = Track::new(&path, Clock::Epoch, DOMAIN, FRAME, 1.0);
+        let track = Track::new(&path, DOMAIN, FRAME, 1.0);
         assert!(track.dense.len() < 1500, "{}", track.dense.len());
         assert!(track.snapshots.len() < 100, "{}", track.snapshots.len());
         let same = vec![point(1.0, 0.2, 0.2); 50];
-        assert_eq!(Track::new(&same, Clock::Epoch, DOMAIN, FRAME, 1.0).dense.len(), 1);
+        assert_eq!(Track::new(&same, DOMAIN, FRAME, 1.0).dense.len(), 1);
     }
 }

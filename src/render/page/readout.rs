@@ -14,19 +14,19 @@ pub(in crate::render) type Row = (&'static str, String);
 
 /// The lines of a read-out, the epoch first; `time` and `span` are in the unit of `clock`.
 pub(in crate::render) fn rows(path: &[PathPoint], clock: Clock, time: f64, span: f64) -> Vec<Row> {
-    let passed = path.partition_point(|p| clock.time(p) <= time).max(1);
+    let passed = path.partition_point(|p| p.time <= time).max(1);
     let Some(snapshot) = path.get(passed - 1) else { return Vec::new() };
     // A run that ended earlier shows its own last epoch.
     let last = path[path.len() - 1].epoch;
     let (epoch, epochs) = match (clock, path.get(passed)) {
         (Clock::Epoch | Clock::Snapshot, _) => (time.min(last), span),
         // Epochs are even in the steps of one run.
-        (Clock::Step, Some(next)) => {
-            let (a, b) = (clock.time(snapshot), clock.time(next));
+        (Clock::Step | Clock::WallTime, Some(next)) => {
+            let (a, b) = (snapshot.time, next.time);
             let share = if b > a { ((time - a) / (b - a)).clamp(0.0, 1.0) } else { 0.0 };
             (snapshot.epoch + share * (next.epoch - snapshot.epoch), last)
         }
-        (Clock::Step, None) => (last, last),
+        (Clock::Step | Clock::WallTime, None) => (last, last),
     };
     let decimals = if epochs >= 20.0 { 1 } else { 2 };
     let mut rows = vec![
@@ -249,6 +249,7 @@ mod tests {
         let point = |step, epoch, true_loss, plane_loss| PathPoint {
             step,
             epoch,
+            time: epoch,
             x: 0.0,
             y: 0.0,
             true_loss,
@@ -265,6 +266,7 @@ mod tests {
         assert_eq!(values(99.0)[0], "10.00");
         assert!(rows(&[], Clock::Epoch, 0.0, 1.0).is_empty());
         // Half-way in steps is half-way in epochs.
+        let path = path.map(|p| PathPoint { time: p.step as f64, ..p });
         assert_eq!(rows(&path, Clock::Step, 620.0, 1240.0)[0].1, "5.00");
         assert_eq!(rows(&path, Clock::Step, 9999.0, 1240.0)[0].1, "10.00");
     }

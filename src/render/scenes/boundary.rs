@@ -119,7 +119,7 @@ impl<'a> BoundaryShow<'a> {
                     .into(),
             });
         }
-        let path_times = film.panel.path.iter().map(|p| film.pacing.clock.time(p));
+        let path_times = film.panel.path.iter().map(|p| p.time);
         let times = film.times.iter().copied().chain(path_times);
         let (strip, pacing) = (&film.strip, &film.pacing);
         let spec = PageSpec::film(&film.title, &film.caption, strip, pacing, film.hold_secs);
@@ -177,7 +177,7 @@ impl<'a> BoundaryShow<'a> {
         });
         let subtitle = !film.panel.subtitle.is_empty();
         let place = PanelBox { cell, frame, equal_scales, readout: None, subtitle, axis_labels };
-        let track = Track::new(&film.panel.path, page.clock(), domain, frame, px_scale);
+        let track = Track::new(&film.panel.path, domain, frame, px_scale);
         let body =
             Boundary { film, place, domain, scale, bar, track, inputs: frame_of, input_domain };
         Ok(Self { page, body })

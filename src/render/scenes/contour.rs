@@ -35,7 +35,7 @@ impl Film {
 
     /// The times of all snapshots.
     pub(in crate::render) fn times(&self) -> impl Iterator<Item = f64> {
-        self.panels.iter().flat_map(|p| &p.path).map(|p| self.pacing.clock.time(p))
+        self.panels.iter().flat_map(|p| &p.path).map(|p| p.time)
     }
 
     /// Errors: [`Error::Render`] without panels or with a grid that cannot be drawn.
@@ -77,14 +77,13 @@ impl<'a> ContourFilm<'a> {
         let screen = Screen { theme, size, frames, fps };
         let lay_out = |page: &Page| Layout::panels(page, &contents);
         let (page, layout) = Page::laid_out(film.page_spec(), film.times(), screen, 7.0, lay_out);
-        let clock = page.clock();
         let (mut tracks, mut insets) = (Vec::new(), Vec::new());
         for ((panel, &domain), place) in film.panels.iter().zip(&domains).zip(&layout.panels) {
-            let track = Track::new(&panel.path, clock, domain, place.frame, page.px_scale);
+            let track = Track::new(&panel.path, domain, place.frame, page.px_scale);
             // A read-out in the frame takes the corner.
             let inset = panel.inset.as_ref().filter(|_| place.readout.is_some());
             insets.push(inset.and_then(|inset| {
-                InsetView::new(inset, clock, domain, place.frame, &page, &track.pixels())
+                InsetView::new(inset, domain, place.frame, &page, &track.pixels())
             }));
             tracks.push(track);
         }

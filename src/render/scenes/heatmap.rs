@@ -182,14 +182,13 @@ impl<'a> HeatmapShow<'a> {
             // The mark beside the bar takes as much as two letters; its title as a rule is wider.
             bar_label_ems: numbers.fold(2.0, f32::max).max(ems(&map.value_label) - 2.0) + 0.5,
         };
-        let clock = map.pacing.clock;
         let spec = PageSpec::film(&map.title, &map.caption, &map.strip, &map.pacing, map.hold_secs);
-        let times = map.path.iter().map(|p| clock.time(p));
+        let times = map.path.iter().map(|p| p.time);
         let screen = Screen { theme, size, frames, fps };
         let lay_out = |page: &Page| Layout::panels(page, &contents);
         let (page, layout) = Page::laid_out(spec, times, screen, 7.0, lay_out);
         let frame = layout.panels[0].frame;
-        let track = Track::new(&map.path, clock, domain, frame, page.px_scale);
+        let track = Track::new(&map.path, domain, frame, page.px_scale);
         Ok(Self { page, body: HeatCells { map, layout, panel, scale, domain, track } })
     }
 }

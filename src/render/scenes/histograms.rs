@@ -124,10 +124,9 @@ impl<'a> HistogramShow<'a> {
                     .into(),
             });
         }
-        let clock = film.pacing.clock;
         let spec =
             PageSpec::film(&film.title, &film.caption, &film.strip, &film.pacing, film.hold_secs);
-        let times: Vec<f64> = film.snapshots.iter().map(|p| clock.time(p)).collect();
+        let times: Vec<f64> = film.snapshots.iter().map(|p| p.time).collect();
         let screen = Screen { theme, size, frames, fps };
         let page = Page::new(spec, times.iter().copied(), screen).with_strip_below();
         let (count, body, font) = (film.layers.len(), page.body, page.font);

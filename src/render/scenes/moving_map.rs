@@ -11,7 +11,7 @@ use crate::render::page::colorbar::ColorBar;
 use crate::render::page::layout::{Contents, Layout, widest_ems};
 use crate::render::page::scale::{LevelScale, Spacing};
 use crate::render::page::{Body, Page, Scene, Screen};
-use crate::render::scene::{Clock, ContourPanel, Domain};
+use crate::render::scene::{ContourPanel, Domain};
 use crate::render::scenes::stack::{BOARD_LINES, Position, draw_board};
 pub use crate::render::scenes::stack::{Marker, Moving, MovingLayer};
 
@@ -52,7 +52,7 @@ impl<'a> MovingFilm<'a> {
                 Layout::with_board(page, &contents, [20.0, BOARD_LINES])
             });
         let frame = layout.panels[0].frame;
-        let track = Track::new(&moving.panel.path, Clock::Epoch, domain, frame, page.px_scale);
+        let track = Track::new(&moving.panel.path, domain, frame, page.px_scale);
         Ok(Self { page, body: MovingMap { moving, layout, scale, track } })
     }
 }
@@ -153,7 +153,7 @@ mod tests {
         let path = (0..13).map(|i| {
             let (x, y) = place(i as f64 / 12.0);
             let (epoch, step) = (i as f64, 10 * i as u64);
-            PathPoint { step, epoch, x, y, true_loss: 0.02, plane_loss: None, lr: 0.1 }
+            PathPoint { step, epoch, time: epoch, x, y, true_loss: 0.02, plane_loss: None, lr: 0.1 }
         });
         Moving {
             title: "A bowl on the move".into(),

@@ -15,7 +15,6 @@ use crate::render::page::layout::{Contents, Layout, widest_ems};
 use crate::render::page::readout::Row;
 use crate::render::page::scale::LevelScale;
 use crate::render::page::{Body, Page, Scene, Screen};
-use crate::render::scene::Clock;
 use crate::render::scenes::stack::{BOARD_LINES, Moving, Position, draw_board};
 use crate::render::scenes::surface::{SurfaceView, axes, draw_bar};
 use crate::render::surface3d::flight::Flight;
@@ -98,7 +97,7 @@ impl<'a> MovingSurface<'a> {
             Sheet { places, marks, horizon: Horizon::new(field) }
         };
         let sheets = (0..moving.layers.len()).map(sheet).collect();
-        let trail = Trail::new(&panel, Clock::Epoch, &base, &scale);
+        let trail = Trail::new(&panel, &base, &scale);
         let end = trail.end().unwrap_or(0.0);
         // On each layer the marker where it is then.
         let seen = plans.iter().enumerate().map(|(layer, plan)| {
@@ -246,7 +245,15 @@ mod tests {
         let path = (0..11).map(|i| {
             let (x, y) = place(f64::from(i) / 10.0);
             let epoch = f64::from(i) / 2.0;
-            PathPoint { epoch, x, y, true_loss: f64::NAN, lr: 0.1, ..PathPoint::default() }
+            PathPoint {
+                epoch,
+                time: epoch,
+                x,
+                y,
+                true_loss: f64::NAN,
+                lr: 0.1,
+                ..PathPoint::default()
+            }
         });
         let path = path.collect();
         Moving {

@@ -12,7 +12,7 @@ use crate::render::page::axes::{
 use crate::render::page::layout::grid;
 use crate::render::page::scale::significant;
 use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
-use crate::render::scene::{Clock, Domain, Pacing, PathPoint, Strip};
+use crate::render::scene::{Domain, Pacing, PathPoint, Strip};
 
 /// One path in one plane.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -102,10 +102,9 @@ impl<'a> ShadowShow<'a> {
                     .into(),
             });
         }
-        let clock = film.pacing.clock;
         let spec =
             PageSpec::film(&film.title, &film.caption, &film.strip, &film.pacing, film.hold_secs);
-        let times = film.views.iter().flat_map(|v| &v.path).map(|p| clock.time(p));
+        let times = film.views.iter().flat_map(|v| &v.path).map(|p| p.time);
         let page = Page::new(spec, times, Screen { theme, size, frames, fps }).with_strip_below();
         let (n, body, px_scale) = (film.views.len(), page.body, page.px_scale);
         let columns = if body.w > 1.2 * body.h { n.min(if n == 4 { 2 } else { 3 }) } else { 1 };
@@ -130,11 +129,10 @@ impl<'a> ShadowShow<'a> {
             let own =
                 Domain { x: [cx - half * shape, cx + half * shape], y: [cy - half, cy + half] };
             let frame = frame_in(cell, around, &own, true);
-            let track = Track::new(&view.path, clock, own, frame, px_scale);
+            let track = Track::new(&view.path, own, frame, px_scale);
             // A lens where the shadow would be smaller than the marker that shows it.
             let short = vx.max(vy * shape) < 0.06 * half * shape && vx.max(vy) > 0.0;
-            let lens =
-                short.then(|| Lens::new(view, [cx, cy], [vx, vy], own, frame, clock, px_scale));
+            let lens = short.then(|| Lens::new(view, [cx, cy], [vx, vy], own, frame, px_scale));
             views.push(Plot { cell, frame, domain: own, track, lens });
         }
         Ok(Self { page, body: Shadows { film, views } })
@@ -148,7 +146,6 @@ impl Lens {
         [rx, ry]: [f64; 2],
         domain: Domain,
         frame: Rect,
-        clock: Clock,
         px_scale: f32,
     ) -> Self {
         let side = (0.36 * frame.w.min(frame.h)).round();
@@ -158,7 +155,7 @@ impl Lens {
         let own = Domain { x: [cx - half, cx + half], y: [cy - half, cy + half] };
         let unit = (domain.x[1] - domain.x[0]) / f64::from(frame.w);
         let factor = unit / (2.0 * half / f64::from(side));
-        Self { rect, track: Track::new(&view.path, clock, own, rect, px_scale), factor }
+        Self { rect, track: Track::new(&view.path, own, rect, px_scale), factor }
     }
 }
 

@@ -138,7 +138,7 @@ impl<'a> SurfaceFilm<'a> {
                 let nodes = nodes(place.frame, look.passes);
                 let relief = look.relief.unwrap_or(framing::NATURAL);
                 let field = HeightField::with_nodes(panel, &scale, relief, nodes);
-                let trail = Trail::new(panel, page.clock(), &field, &scale);
+                let trail = Trail::new(panel, &field, &scale);
                 (field, trail)
             })
             .collect();

@@ -300,7 +300,13 @@ fn survives(name: &str, make: &dyn Fn([u32; 2]) -> Box<dyn Show>) {
 
 /// A path of `n` snapshots that stands still.
 fn identical(n: usize) -> Vec<PathPoint> {
-    let at = |i: usize| PathPoint { epoch: i as f64, x: 0.3, y: -0.1, ..PathPoint::default() };
+    let at = |i: usize| PathPoint {
+        epoch: i as f64,
+        time: i as f64,
+        x: 0.3,
+        y: -0.1,
+        ..PathPoint::default()
+    };
     (0..n).map(at).collect()
 }
 

@@ -350,7 +350,7 @@ mod tests {
     #[test]
     fn a_camera_that_follows_stays_above_ground_and_sees_the_ball() {
         use crate::render::page::scale::LevelScale;
-        use crate::render::scene::{Clock, ContourPanel, Grid, PathPoint};
+        use crate::render::scene::{ContourPanel, Grid, PathPoint};
         use crate::render::surface3d::trail::Trail;
         use crate::render::surface3d::viewpoint;
 
@@ -363,13 +363,13 @@ mod tests {
         let path = (0..40).map(|i| {
             let t = f64::from(i) / 39.0;
             let (x, y) = (1.6 * t - 0.8, 0.7 * (6.0 * t).sin());
-            PathPoint { epoch: t, x, y, true_loss: 1.0, lr: 0.1, ..PathPoint::default() }
+            PathPoint { epoch: t, time: t, x, y, true_loss: 1.0, lr: 0.1, ..PathPoint::default() }
         });
         let grid = Grid { xs: xs.clone(), ys: xs, values, interpolated: None };
         let panel = ContourPanel { grid, path: path.collect(), ..Default::default() };
         let scale = LevelScale::new(panel.grid.values.iter().copied());
         let field = HeightField::new(&panel, &scale, 1.35);
-        let trail = Trail::new(&panel, Clock::Epoch, &field, &scale);
+        let trail = Trail::new(&panel, &field, &scale);
         let way = CameraPath::preset("follow").unwrap().placed(-112.0, 27.0);
         let marker = |share: f64| trail.at(share).unwrap();
         let flight = Flight::new(&way, |_| &field, 300, marker);

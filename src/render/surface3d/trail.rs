@@ -11,8 +11,8 @@ use crate::render::canvas::color::Color;
 use crate::render::canvas::theme::Theme;
 use crate::render::map::path::Track;
 use crate::render::page::scale::LevelScale;
+use crate::render::scene::ContourPanel;
 use crate::render::scene::Domain;
-use crate::render::scene::{Clock, ContourPanel};
 
 /// Steps from the oldest to the newest part of the tail.
 const SHADES: usize = 12;
@@ -56,22 +56,17 @@ pub struct Sizes {
 
 impl Trail {
     /// The path of `panel`.
-    pub fn new(
-        panel: &ContourPanel,
-        clock: Clock,
-        field: &HeightField,
-        scale: &LevelScale,
-    ) -> Self {
+    pub fn new(panel: &ContourPanel, field: &HeightField, scale: &LevelScale) -> Self {
         // The track of a flat frame is what is wanted, in thousandths of the box's half sides.
         let frame = Rect::new(0.0, 0.0, 1000.0 * field.half[0], 1000.0 * field.half[1]);
-        let track = Track::new(&panel.path, clock, Domain::of(panel), frame, 1.0);
+        let track = Track::new(&panel.path, Domain::of(panel), frame, 1.0);
         let uv = |&(epoch, (x, y)): &(f64, (f32, f32))| (epoch, [x / frame.w, 1.0 - y / frame.h]);
         let end = track.end().unwrap_or(f64::NEG_INFINITY);
-        let known = panel.path.iter().filter(|p| clock.time(p) <= end);
+        let known = panel.path.iter().filter(|p| p.time <= end);
         Self {
             line: track.line().iter().map(uv).collect(),
             beads: track.beads().iter().map(uv).collect(),
-            truth: known.map(|p| (clock.time(p), place(scale, p.true_loss))).collect(),
+            truth: known.map(|p| (p.time, place(scale, p.true_loss))).collect(),
         }
     }
 
@@ -223,7 +218,7 @@ mod tests {
     use crate::render::surface3d::horizon::Horizon;
 
     fn point(epoch: f64, x: f64, true_loss: f64) -> PathPoint {
-        PathPoint { step: 0, epoch, x, y: 0.0, true_loss, plane_loss: None, lr: 0.1 }
+        PathPoint { step: 0, epoch, time: epoch, x, y: 0.0, true_loss, plane_loss: None, lr: 0.1 }
     }
 
     #[test]
@@ -236,7 +231,7 @@ mod tests {
         let scale = LevelScale::new(panel.grid.values.iter().copied());
         let field = HeightField::new(&panel, &scale, 1.0);
         let horizon = Horizon::new(&field);
-        let trail = Trail::new(&panel, Clock::Epoch, &field, &scale);
+        let trail = Trail::new(&panel, &field, &scale);
         let sizes = Sizes { tube: 0.01, marker: 0.03, fade: 1.0 };
         let at = |epoch| trail.draw(&field, &mut horizon.light(0.0, 0.7), epoch, &sizes);
         let (start, end) = (at(0.1), at(2.0));

@@ -104,7 +104,7 @@ mod tests {
     use super::super::trail::Trail;
     use super::*;
     use crate::render::page::scale::LevelScale;
-    use crate::render::scene::{Clock, ContourPanel, Grid, PathPoint};
+    use crate::render::scene::{ContourPanel, Grid, PathPoint};
 
     #[test]
     fn the_sheet_covers_the_floor_below_it_and_not_what_is_seen_under_its_edge() {
@@ -132,6 +132,7 @@ mod tests {
         let path = [-0.5, 0.5].map(|x| PathPoint {
             step: 0,
             epoch: x,
+            time: x,
             x,
             y: 0.5,
             true_loss: 0.1,
@@ -142,7 +143,7 @@ mod tests {
         let panel = ContourPanel { grid, path: path.to_vec(), ..Default::default() };
         let scale = LevelScale::new(panel.grid.values.iter().copied());
         let field = HeightField::new(&panel, &scale, 1.0);
-        let trail = Trail::new(&panel, Clock::Epoch, &field, &scale);
+        let trail = Trail::new(&panel, &field, &scale);
         let seen = [(&field, trail.places(f64::INFINITY, 40))];
         let (azimuth, _) = best(&seen, None, Some(27.0));
         assert!(azimuth > 0.0, "{azimuth}");

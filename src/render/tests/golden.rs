@@ -34,6 +34,7 @@ pub(in crate::render) fn panel(nx: usize, ny: usize, snapshots: usize) -> Contou
             PathPoint {
                 step: 100 * i as u64,
                 epoch: i as f64,
+                time: i as f64,
                 x,
                 y,
                 true_loss: 1.05 * loss(x, y),

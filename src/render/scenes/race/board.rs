@@ -4,7 +4,7 @@ use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::page::Page;
 use crate::render::page::readout;
 use crate::render::page::scale::{fixed, significant};
-use crate::render::scenes::race::RaceClock;
+use crate::render::scene::Clock;
 use crate::render::scenes::race::film::RaceBody;
 use crate::render::scenes::race::standings::{Standing, standings};
 
@@ -35,11 +35,11 @@ impl RaceBody<'_> {
 
     /// What stands beside a racer's value: when it finished, or its losses now.
     fn status(&self, page: &Page, standing: &Standing, time: f64) -> String {
-        let clock = self.race.clock;
+        let clock = self.race.pacing.clock;
         match (standing.finished, standing.diverged) {
             (Some(at), _) => {
                 let at = clock.text(at, page.span());
-                if clock == RaceClock::Wall {
+                if clock == Clock::WallTime {
                     format!("after {at}")
                 } else {
                     format!("at {} {at}", clock.label())
@@ -48,7 +48,7 @@ impl RaceBody<'_> {
             (None, true) => "diverged".into(),
             (None, false) => {
                 let path = &self.race.racers[standing.racer].path;
-                let ended = path.last().is_some_and(|p| p.epoch < time);
+                let ended = path.last().is_some_and(|p| p.time < time);
                 let not = self.race.target.threshold.is_some();
                 if ended && not {
                     "ended short of it".into()
@@ -64,7 +64,7 @@ impl RaceBody<'_> {
     /// True and in-plane loss of the last snapshot passed.
     fn losses(&self, racer: usize, time: f64) -> String {
         let path = &self.race.racers[racer].path;
-        let passed = path.partition_point(|p| p.epoch <= time).max(1);
+        let passed = path.partition_point(|p| p.time <= time).max(1);
         let Some(point) = path.get(passed - 1) else { return String::new() };
         let plane = point.plane_loss.map_or("–".into(), readout::loss);
         format!("true loss {}, in-plane {plane}", readout::loss(point.true_loss))
@@ -77,8 +77,8 @@ impl RaceBody<'_> {
         let name = TextStyle::new(font.label, theme.muted);
         let large = TextStyle::new(1.6 * font.label, theme.text).bold().align(Align::Right);
         let mut y = board.y + 1.35 * font.label;
-        let clock = self.race.clock;
-        let label = if clock == RaceClock::Wall { "training time" } else { clock.label() };
+        let clock = self.race.pacing.clock;
+        let label = if clock == Clock::WallTime { "training time" } else { clock.label() };
         canvas.text(label, board.x, y, &name);
         canvas.text(&clock.text(time, page.span()), board.right(), y, &large);
         y += 0.5 * font.label;

@@ -10,9 +10,9 @@ use crate::render::page::layout::{Contents, Layout, widest_ems};
 use crate::render::page::readout::{self, Row};
 use crate::render::page::scale::LevelScale;
 use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
-use crate::render::scene::{Clock, ContourPanel, Domain, Pacing};
+use crate::render::scene::{Clock, ContourPanel, Domain};
 use crate::render::scenes::race::standings::{Record, standings};
-use crate::render::scenes::race::{Race, RaceClock, RaceLayout, Racer, board_size};
+use crate::render::scenes::race::{Race, RaceLayout, Racer, board_size};
 
 /// A race made ready.
 pub type RaceFilm<'a> = Scene<'a, RaceBody<'a>>;
@@ -70,12 +70,12 @@ impl<'a> RaceFilm<'a> {
             caption: &race.caption,
             series: &race.strip.series,
             chart_titles: &race.chart_titles,
-            time_label: race.clock.label(),
-            // Even by the race's clock, from the start to the end of the longest run.
-            pacing: Pacing { clock: Clock::Epoch, ..race.pacing.clone() },
+            time_label: race.pacing.clock.label(),
+            // From the start to the end of the longest run.
+            pacing: race.pacing.clone(),
             hold_secs: race.hold_secs,
         };
-        let times = race.racers.iter().flat_map(|r| &r.path).map(|p| p.epoch);
+        let times = race.racers.iter().flat_map(|r| &r.path).map(|p| p.time);
         let screen = Screen { theme, size, frames, fps };
         let least = if one { 0.0 } else { 7.0 };
         let (page, layout) = Page::laid_out(spec, times, screen, least, |page| match one {
@@ -87,9 +87,7 @@ impl<'a> RaceFilm<'a> {
             .racers
             .iter()
             .enumerate()
-            .map(|(k, racer)| {
-                Track::new(&racer.path, Clock::Epoch, domain, frame_of(k), page.px_scale)
-            })
+            .map(|(k, racer)| Track::new(&racer.path, domain, frame_of(k), page.px_scale))
             .collect();
         // A third of a second, and no more than a third of the time between readings: a row that is
         // on its way hides another.
@@ -107,21 +105,21 @@ impl RaceBody<'_> {
         let now = standings(&self.records, self.race.target, time);
         let Some(standing) = now.iter().find(|s| s.racer == racer) else { return Vec::new() };
         let path = &self.race.racers[racer].path;
-        let passed = path.partition_point(|p| p.epoch <= time).max(1);
+        let passed = path.partition_point(|p| p.time <= time).max(1);
         let Some(point) = path.get(passed - 1) else { return Vec::new() };
-        let end = path.last().map_or(time, |p| p.epoch);
-        let clock = self.race.clock;
+        let end = path.last().map_or(time, |p| p.time);
+        let clock = self.race.pacing.clock;
         let own = time.min(end);
         let place = match standing.diverged {
             true => "out".into(),
             false => standing.place.to_string(),
         };
         let when = match (standing.finished, clock) {
-            (None, RaceClock::Wall) => "time",
+            (None, Clock::WallTime) => "time",
             (None, _) => clock.label(),
-            (Some(_), RaceClock::Wall) => "goal after",
-            (Some(_), RaceClock::Epoch) => "goal at epoch",
-            (Some(_), RaceClock::Step) => "goal at step",
+            (Some(_), Clock::WallTime) => "goal after",
+            (Some(_), Clock::Epoch | Clock::Snapshot) => "goal at epoch",
+            (Some(_), Clock::Step) => "goal at step",
         };
         vec![
             (when, clock.text(standing.finished.unwrap_or(own), page.span())),

@@ -17,23 +17,8 @@ mod tests;
 pub use film::RaceFilm;
 
 use crate::names::named_enum;
-use crate::render::page::scale::{fixed, thousands};
 use crate::render::scene::{ContourPanel, Pacing, PathPoint, Quantity, Strip};
 use crate::render::scenes::race::standings::{Record, Target};
-
-named_enum! {
-    /// By what the racers are synchronised.
-    #[derive(Default)]
-    pub enum RaceClock("clock") {
-        /// Passes over the training set.
-        #[default]
-        Epoch = "epoch",
-        /// Optimizer steps.
-        Step = "step",
-        /// Seconds of training.
-        Wall = "wall",
-    }
-}
 
 named_enum! {
     /// How the paths are shown.
@@ -47,29 +32,6 @@ named_enum! {
     }
 }
 
-impl RaceClock {
-    /// The axis of time.
-    pub fn label(self) -> &'static str {
-        match self {
-            RaceClock::Epoch => "epoch",
-            RaceClock::Step => "step",
-            RaceClock::Wall => "seconds",
-        }
-    }
-
-    /// A time as text; `span` is the length of the race.
-    pub fn text(self, time: f64, span: f64) -> String {
-        match self {
-            RaceClock::Epoch => fixed(time, if span >= 20.0 { 1 } else { 2 }),
-            RaceClock::Step => thousands(&fixed(time.floor(), 0)),
-            RaceClock::Wall if span >= 600.0 => {
-                format!("{} min {:02} s", (time / 60.0).floor(), (time % 60.0).floor())
-            }
-            RaceClock::Wall => format!("{} s", fixed(time, if span < 10.0 { 2 } else { 1 })),
-        }
-    }
-}
-
 /// One racer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Racer {
@@ -77,7 +39,7 @@ pub struct Racer {
     pub name: String,
     /// A line of detail (`lr 0.1, momentum 0.9`); may be empty.
     pub detail: String,
-    /// Its path; `epoch` is the time on the race's clock, whatever that is.
+    /// Its path.
     pub path: Vec<PathPoint>,
     /// What is known of it.
     pub record: Record,
@@ -96,8 +58,6 @@ pub struct Race {
     pub surface: ContourPanel,
     /// The racers; a racer's colour is that of its number.
     pub racers: Vec<Racer>,
-    /// What the times are.
-    pub clock: RaceClock,
     /// One view or several.
     pub layout: RaceLayout,
     /// What wins.
@@ -108,7 +68,7 @@ pub struct Race {
     pub chart_titles: Vec<(Quantity, String)>,
     /// How long the last picture stands, in seconds.
     pub hold_secs: f64,
-    /// Moments by the race's clock, and the card. Its own clock is not used.
+    /// Clock, moments, card.
     pub pacing: Pacing,
 }
 

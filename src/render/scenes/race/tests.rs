@@ -3,11 +3,11 @@
 use crate::render::canvas::theme::Theme;
 use crate::render::film::show::{self, Show};
 use crate::render::scene::{
-    Card, ContourPanel, Grid, Moment, Pacing, PathPoint, Quantity, Series, Split, Strip,
+    Card, Clock, ContourPanel, Grid, Moment, Pacing, PathPoint, Quantity, Series, Split, Strip,
 };
 use crate::render::scenes::race::film::RaceFilm;
 use crate::render::scenes::race::standings::{Measure, Record, Target};
-use crate::render::scenes::race::{Race, RaceClock, RaceLayout, Racer};
+use crate::render::scenes::race::{Race, RaceLayout, Racer};
 use crate::render::tests::golden::assert_golden_frame;
 use crate::render::tests::words::assert_legible;
 
@@ -29,6 +29,7 @@ fn race(layout: RaceLayout) -> Race {
             PathPoint {
                 step: 10 * i as u64,
                 epoch: 10.0 * t,
+                time: 10.0 * t,
                 x,
                 y,
                 true_loss: 0.9 * loss,
@@ -67,7 +68,6 @@ fn race(layout: RaceLayout) -> Race {
         strip: Strip { series: racers.iter().enumerate().map(series).collect() },
         chart_titles: vec![(Quantity::Accuracy, "Test accuracy".into())],
         racers,
-        clock: RaceClock::Epoch,
         layout,
         target: Target { measure: Measure::TestAccuracy, threshold: Some(0.8) },
         hold_secs: 0.3,
@@ -116,11 +116,9 @@ fn a_racer_that_overtakes_slides_past() {
 #[test]
 fn small_strange_and_lonely_races_are_drawn() {
     for layout in [RaceLayout::One, RaceLayout::Multiples] {
-        for (size, clock) in [
-            ([320, 180], RaceClock::Epoch),
-            ([640, 480], RaceClock::Step),
-            ([360, 640], RaceClock::Wall),
-        ] {
+        for (size, clock) in
+            [([320, 180], Clock::Epoch), ([640, 480], Clock::Step), ([360, 640], Clock::WallTime)]
+        {
             let mut cases = vec![race(layout)];
             let mut one = race(layout);
             one.racers.truncate(1);
@@ -140,7 +138,7 @@ fn small_strange_and_lonely_races_are_drawn() {
             holes.surface.grid.values.iter_mut().for_each(|v| *v = f64::NAN);
             cases.push(holes);
             for mut case in cases {
-                case.clock = clock;
+                case.pacing.clock = clock;
                 let theme = Theme::dark();
                 let film = RaceFilm::new(&case, &theme, size, 5, 30).unwrap();
                 let backdrop = show::backdrop(&film).unwrap();
