@@ -41,23 +41,19 @@ fn main() -> Result<()> {
         theta.iter_mut().zip(&grad).for_each(|(w, g)| *w -= 5e-3 * g);
         path.push(theta.clone());
     }
-    let found = pca(&path, &Default::default())?;
-    let axes = found.directions(&path)?;
-    let seen = project(&path, &theta, &axes[0], &axes[1])?;
-    let loss_at = |at: [f64; 2]| objective.loss(&theta_at(&theta, &axes[0], &axes[1], at));
-    let grid = Grid::around(&seen.coords, [61, 61], 1.0);
-    let values =
-        (0..grid.len()).map(|k| Ok(loss_at(grid.point(k))?.loss)).collect::<Result<_>>()?;
+    let axes = pca(&path, &Default::default())?.directions(&path)?;
+    let coords = project(&path, &theta, &axes[0], &axes[1])?.coords;
+    let grid = Grid::around(&coords, [61, 61], 1.0);
+    let (xs, ys) = (grid.x.values(), grid.y.values());
+    let at = |k: usize| objective.loss(&theta_at(&theta, &axes[0], &axes[1], grid.point(k)));
+    let values = (0..grid.len()).map(|k| Ok(at(k)?.loss)).collect::<Result<_>>()?;
     let point = |(i, &[x, y]): (usize, &[f64; 2])| {
-        let (true_loss, plane_loss) = (objective.loss(&path[i])?.loss, Some(loss_at([x, y])?.loss));
-        let (step, time) = (i as u64, i as f64);
-        Ok(PathPoint { step, epoch: time, time, x, y, true_loss, plane_loss, lr: 5e-3 })
+        let (time, true_loss) = (i as f64, objective.loss(&path[i])?.loss);
+        Ok(PathPoint { step: i as u64, epoch: time, time, x, y, true_loss, ..Default::default() })
     };
-    let panel = ContourPanel {
-        grid: scene::Grid { xs: grid.x.values(), ys: grid.y.values(), values, interpolated: None },
-        path: seen.coords.iter().enumerate().map(point).collect::<Result<_>>()?,
-        ..ContourPanel::default()
-    };
+    let path = coords.iter().enumerate().map(point).collect::<Result<_>>()?;
+    let grid = scene::Grid { xs, ys, values, interpolated: None };
+    let panel = ContourPanel { grid, path, ..ContourPanel::default() };
     let title = "Down a curved valley".into();
     let film = Film { title, panels: vec![panel], ..Film::default() };
     contour::write(&film, &Output::new("outputs/own_objective.gif"), &mut |_, _| {})?;
