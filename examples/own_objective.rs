@@ -54,8 +54,7 @@ fn main() -> Result<()> {
     let path = coords.iter().enumerate().map(point).collect::<Result<_>>()?;
     let grid = scene::Grid { xs, ys, values, interpolated: None };
     let panel = ContourPanel { grid, path, ..ContourPanel::default() };
-    let title = "Down a curved valley".into();
-    let film = Film { title, panels: vec![panel], ..Film::default() };
+    let film = Film { title: "Down a valley".into(), panels: vec![panel], ..Film::default() };
     contour::write(&film, &Output::new("outputs/own_objective.gif"), &mut |_, _| {})?;
     Ok(())
 }
