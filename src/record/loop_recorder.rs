@@ -72,8 +72,7 @@ impl LoopRecorder {
         if steps_per_epoch == 0 {
             return Err(Error::bad_value("steps_per_epoch", 0, "no step", "use at least 1"));
         }
-        let run = Run::create_without_spec(root.into(), &layout_text(layout)?, existing)?;
-        let lock = run.lock()?;
+        let (run, lock) = Run::create_without_spec(root.into(), &layout_text(layout)?, existing)?;
         let layout_digest = layout.digest();
         let (cpu, cpu_features) = Manifest::cpu();
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

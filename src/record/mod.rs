@@ -69,38 +69,63 @@ const OWN: &[&str] = &[
 ];
 
 impl Run {
-    /// Makes the folder of a new run with its spec in it.
+    /// Makes the folder of a new run with its spec in it, and takes it for writing ([`Run::lock`]): no
+    /// other process comes between this and what is written next.
     ///
     /// # Errors
     /// [`Error::RunExists`] when it holds a run already and `existing` is `Refuse`,
-    /// [`Error::FolderInUse`] when it holds other files, [`Error::Io`] when it cannot be written.
-    pub fn create(root: impl Into<PathBuf>, spec_toml: &str, existing: Existing) -> Result<Self> {
+    /// [`Error::FolderInUse`] when it holds other files, [`Error::Run`] when another process writes
+    /// there, [`Error::Io`] when it cannot be written.
+    pub fn create(
+        root: impl Into<PathBuf>,
+        spec_toml: &str,
+        existing: Existing,
+    ) -> Result<(Self, File)> {
         Self::create_with(root.into(), "spec.toml", spec_toml, existing)
     }
 
     /// The same for a run whose network no spec describes: `layout` is the text of `layout.json`.
-    fn create_without_spec(root: PathBuf, layout: &str, existing: Existing) -> Result<Self> {
+    fn create_without_spec(
+        root: PathBuf,
+        layout: &str,
+        existing: Existing,
+    ) -> Result<(Self, File)> {
         Self::create_with(root, "layout.json", layout, existing)
     }
 
     /// Makes the folder of a new run with `file`, which tells it from other folders, in it.
-    fn create_with(root: PathBuf, file: &str, text: &str, existing: Existing) -> Result<Self> {
+    fn create_with(
+        root: PathBuf,
+        file: &str,
+        text: &str,
+        existing: Existing,
+    ) -> Result<(Self, File)> {
         let run = Self { root };
-        if is_occupied(&run.root)? {
-            if !run.is_run() {
-                return Err(Error::FolderInUse { holds_no: "run", path: run.root });
-            }
-            if existing == Existing::Refuse {
-                return Err(Error::RunExists { path: run.root });
-            }
-            let _lock = run.lock()?;
-            crate::disk::remove_named(&run.root, OWN, "remove the old run's file")?;
-        }
+        // Somebody else's folder does not even get a lock.
+        run.check_replaceable(existing)?;
         fs::create_dir_all(&run.root).map_err(Error::io("make the run folder", &run.root))?;
+        let lock = run.lock()?;
+        // Again: another process may have made a run here before the lock was ours.
+        run.check_replaceable(existing)?;
+        crate::disk::remove_named(&run.root, OWN, "remove the old run's file")?;
+        crate::disk::remove_temporaries(&run.root)?;
         crate::disk::write_bytes(&run.root.join(file), text.as_bytes())?;
         let snapshots = run.snapshots_dir();
         fs::create_dir_all(&snapshots).map_err(Error::io("make the run folder", &snapshots))?;
-        Ok(run)
+        Ok((run, lock))
+    }
+
+    /// Refuses a folder that a new run may not take.
+    fn check_replaceable(&self, existing: Existing) -> Result<()> {
+        if !is_occupied(&self.root)? {
+            Ok(())
+        } else if !self.is_run() {
+            Err(Error::FolderInUse { holds_no: "run", path: self.root.clone() })
+        } else if existing == Existing::Refuse {
+            Err(Error::RunExists { path: self.root.clone() })
+        } else {
+            Ok(())
+        }
     }
 
     /// Opens a run for reading, or to go on with it.

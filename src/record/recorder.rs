@@ -27,14 +27,13 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Takes the folder for writing. `state` is where training is about to (re)start: whatever the
-    /// folder holds from beyond that step (a crash after the last checkpoint) is taken back, to be
-    /// written again, and files left half-written are removed.
+    /// Writes into the folder of `run`, whose `lock` it keeps. `state` is where training is about to
+    /// (re)start: whatever the folder holds from beyond that step (a crash after the last checkpoint) is
+    /// taken back, to be written again, and files left half-written are removed.
     ///
     /// # Errors
-    /// [`Error::Run`] when another process writes there, [`Error::Io`].
-    pub fn new(run: &Run, spec: &RecordSpec, state: &TrainState) -> Result<Self> {
-        let lock = run.lock()?;
+    /// [`Error::Io`].
+    pub fn new(run: &Run, lock: File, spec: &RecordSpec, state: &TrainState) -> Result<Self> {
         disk::remove_temporaries(run.root())?;
         disk::remove_temporaries(&run.snapshots_dir())?;
         let log = disk::read_jsonl::<Line>(&run.metrics_path())?;

@@ -1,5 +1,6 @@
 //! Spec to run folder: starts a run, or goes on with one.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,6 +22,8 @@ pub struct Prepared {
     /// Where it starts.
     pub state: TrainState,
     spec: Spec,
+    /// The folder is ours from the first look on; handed to the recorder.
+    lock: Option<File>,
 }
 
 /// Makes the folder of a new run of `spec`. Everything that can be refused (the spec, the data, the
@@ -32,9 +35,9 @@ pub fn create(spec: &Spec, out: &Path, existing: Existing) -> Result<Prepared> {
     let whole = spec.data.load(spec.train.seed)?;
     let setup = spec.setup(&whole)?;
     let state = setup.begin()?;
-    let run = Run::create(out, &spec.to_toml(), existing)?;
+    let (run, lock) = Run::create(out, &spec.to_toml(), existing)?;
     run.write_manifest(&manifest(spec, &setup, &whole))?;
-    Ok(Prepared { run, setup, state, spec: spec.clone() })
+    Ok(Prepared { run, setup, state, spec: spec.clone(), lock: Some(lock) })
 }
 
 /// Opens a run to go on from its checkpoint.
@@ -44,10 +47,11 @@ pub fn create(spec: &Spec, out: &Path, existing: Existing) -> Result<Prepared> {
 pub fn resume(out: &Path) -> Result<Prepared> {
     let opened = OpenRun::open(out)?;
     let (run, spec) = (opened.run().clone(), opened.spec()?.clone());
+    let lock = run.lock()?;
     let whole = spec.data.load(spec.train.seed)?;
     let setup = spec.setup(&whole)?;
     let state = run.read_checkpoint(&setup)?;
-    Ok(Prepared { run, setup, state, spec })
+    Ok(Prepared { run, setup, state, spec, lock: Some(lock) })
 }
 
 impl Prepared {
@@ -61,7 +65,8 @@ impl Prepared {
         interrupt: &AtomicBool,
         on_event: &mut dyn FnMut(&Event<'_>),
     ) -> Result<Verdict> {
-        let mut recorder = Recorder::new(&self.run, &self.spec.record, &self.state)?;
+        let lock = self.lock.take().map_or_else(|| self.run.lock(), Ok)?;
+        let mut recorder = Recorder::new(&self.run, lock, &self.spec.record, &self.state)?;
         let mut manifest = self.run.manifest()?;
         manifest.status = Status::Unfinished;
         self.run.write_manifest(&manifest)?;

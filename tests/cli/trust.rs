@@ -125,6 +125,46 @@ fn a_folder_with_nothing_but_a_killed_writers_temporary_is_empty() {
     assert!(!files(&place.path("r")).keys().any(|name| name.contains(".tmp")));
 }
 
+#[test]
+fn of_two_writers_of_one_new_folder_one_is_refused_and_the_other_s_files_agree() {
+    let place = place_with_weights();
+    let both = |commands: [Vec<String>; 2]| {
+        let start = |args: &Vec<String>| {
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            let mut command = place.command(&args);
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+            command.spawn().unwrap()
+        };
+        let children = [start(&commands[0]), start(&commands[1])];
+        children.map(|mut child| child.wait().unwrap().code())
+    };
+    for round in 0..6 {
+        let run = format!("new{round}");
+        let train = |seed: usize| {
+            let own = [format!("--out={run}"), format!("--set=train.seed={seed}"), "-q".into()];
+            MLP.iter().map(|s| s.to_string()).chain(own).collect()
+        };
+        let codes = both([train(1), train(2)]);
+        assert!(codes == [Some(0), Some(1)] || codes == [Some(1), Some(0)], "{codes:?}");
+        let winner = if codes[0] == Some(0) { 1 } else { 2 };
+        let spec = fs::read_to_string(place.path(&format!("{run}/spec.toml"))).unwrap();
+        assert!(spec.contains(&format!("seed = {winner}")), "{spec}");
+        assert_eq!(place.json(&["inspect", &run])["seed"], winner);
+
+        let name = format!("--name=s{round}");
+        let surface = |grid: &str, samples: &str| {
+            let args = ["surface", "r", grid, samples, &name, "-q"];
+            args.map(str::to_string).to_vec()
+        };
+        let codes =
+            both([surface("--grid=5x5", "--samples=16"), surface("--grid=4x4", "--samples=20")]);
+        assert!(codes == [Some(0), Some(1)] || codes == [Some(1), Some(0)], "{codes:?}");
+        let cells = if codes[0] == Some(0) { 25 } else { 16 };
+        let log = fs::read_to_string(place.path(&format!("r/surfaces/s{round}/cells.jsonl")));
+        assert_eq!(log.unwrap().lines().count(), cells);
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_hangup_that_was_ignored_at_the_start_stays_ignored() {
