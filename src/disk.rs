@@ -249,6 +249,12 @@ impl JsonlWriter {
         self.out.write_all(&line).map_err(Error::io("write the log", &self.path))
     }
 
+    /// Makes what was pushed outlive a power cut.
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        self.flush()?;
+        self.out.get_ref().sync_data().map_err(Error::io("write the log", &self.path))
+    }
+
     /// Hands what was pushed to the system.
     pub(crate) fn flush(&mut self) -> Result<()> {
         self.out.flush().map_err(Error::io("write the log", &self.path))

@@ -242,6 +242,39 @@ pub enum Error {
         /// The run.
         run: String,
     },
+    /// A log that ends before the checkpoint from which a run is to go on.
+    #[error(
+        "the log ends at step {logged}, but the checkpoint is of step {step}: {}",
+        path.display()
+    )]
+    LostLog {
+        /// The last step in the log.
+        logged: u64,
+        /// The checkpoint's step.
+        step: u64,
+        /// The log.
+        path: PathBuf,
+    },
+    /// A spec that is no longer the one that its run was trained by.
+    #[error(
+        "{} changed since the run was begun: the rest of it would not be the same training: {}",
+        keys.join(", "),
+        path.display()
+    )]
+    SpecChanged {
+        /// The keys.
+        keys: Vec<String>,
+        /// The spec.
+        path: PathBuf,
+    },
+    /// Data that are no longer those that a run was trained on.
+    #[error("the images of {dataset} are not those that {run} was trained on")]
+    DataChanged {
+        /// The data set.
+        dataset: String,
+        /// The run.
+        run: String,
+    },
     /// Something that is no regular file where one was to be written.
     #[error("{} is {what}, not a file", path.display())]
     NotAFile {

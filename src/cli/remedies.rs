@@ -83,6 +83,17 @@ fn remedy(error: &Error) -> Option<String> {
             "train them with one train.seed and one [model], or use --origin mean".into()
         }
         Error::NoPlane { .. } => "make it first: lossreel plane RUN".into(),
+        Error::LostLog { .. } => {
+            "restore the log, or train again with --force: its metrics would have a gap".into()
+        }
+        Error::SpecChanged { .. } => {
+            "put the old values back (train.epochs, train.early_stop, data.dir and [record] may change), \
+             or train a new run"
+                .into()
+        }
+        Error::DataChanged { .. } => {
+            "restore the data, name their folder with --data-dir, or train a new run".into()
+        }
         Error::NotAFile { .. } => {
             "name a file; for a stream use --out - with --format gif, y4m or raw".into()
         }

@@ -95,6 +95,7 @@ impl LoopRecorder {
             started_unix_secs: since_1970.as_secs(),
             elapsed_secs: 0.0,
             status: Status::Unfinished,
+            spec: String::new(),
         })?;
         Ok(Self {
             log: JsonlWriter::append(&run.metrics_path())?,

@@ -49,6 +49,9 @@ pub struct Manifest {
     pub elapsed_secs: f64,
     /// How far the run is.
     pub status: Status,
+    /// The resolved spec that it was begun by; empty for a run without one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub spec: String,
 }
 
 /// How far a run is.

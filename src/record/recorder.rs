@@ -32,12 +32,16 @@ impl Recorder {
     /// taken back, to be written again, and files left half-written are removed.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::LostLog`] where the log does not reach `state`, [`Error::Io`].
     pub fn new(run: &Run, lock: File, spec: &RecordSpec, state: &TrainState) -> Result<Self> {
         disk::remove_temporaries(run.root())?;
         disk::remove_temporaries(&run.snapshots_dir())?;
         let log = disk::read_jsonl::<Line>(&run.metrics_path())?;
         let kept: Vec<&Line> = log.lines.iter().filter(|l| l.step() <= state.step).collect();
+        let logged = kept.iter().map(|l| l.step()).max().unwrap_or(0);
+        if logged < state.step {
+            return Err(Error::LostLog { logged, step: state.step, path: run.metrics_path() });
+        }
         // The clock goes on from the last thing that is kept: what a crash took back took no time.
         let elapsed_before_secs = kept.iter().rev().find_map(|l| l.elapsed_secs()).unwrap_or(0.0);
         let measured = kept.iter().filter(|l| matches!(l, Line::Sharpness(_))).map(|l| l.step());
@@ -110,7 +114,8 @@ impl Recorder {
             }
             Event::Epoch { state, metrics } => {
                 self.log.push(&Line::Epoch(EpochRecord::new(*metrics, self.elapsed_secs())))?;
-                self.log.flush()?;
+                // Before the checkpoint that implies it.
+                self.log.sync()?;
                 self.run.write_checkpoint(setup, state)?;
             }
             Event::End { state, verdict } => {
@@ -120,7 +125,7 @@ impl Recorder {
                     let is_missing = |meter: &SharpnessMeter, step, _| meter.is_missing(step);
                     self.measure_sharpness(setup, state, is_missing)?;
                 }
-                self.log.flush()?;
+                self.log.sync()?;
                 if !interrupted && (diverged || self.last_taken_step != Some(state.step)) {
                     self.snapshot(setup, state, diverged)?;
                 }

@@ -58,21 +58,14 @@ impl Subject {
     ///
     /// # Errors
     /// Those of opening the run and its data; [`Error::BadValue`] for a snapshot it lacks,
-    /// [`Error::Data`] when the data are no longer those it was trained on.
+    /// [`Error::DataChanged`] when the data are no longer those it was trained on.
     pub fn of_run(run: &Run, snapshot: Option<usize>, engine: Option<BackendName>) -> Result<Self> {
         let opened = OpenRun::new(run.clone());
         let spec = opened.spec()?;
         let whole = spec.data.load(spec.train.seed)?;
         let manifest = run.manifest()?;
         if whole.digest != manifest.data_digest {
-            return Err(Error::Data {
-                what: format!(
-                    "the files of {} are not those that {} was trained on (their digests differ)",
-                    whole.name,
-                    run.name()
-                ),
-                remedy: "put the original files back, or train again".into(),
-            });
+            return Err(Error::DataChanged { dataset: whole.name, run: run.name() });
         }
         let network = spec.network(&whole)?;
         let snapshots = run.snapshots()?;

@@ -126,6 +126,33 @@ fn a_folder_with_nothing_but_a_killed_writers_temporary_is_empty() {
 }
 
 #[test]
+fn a_run_goes_on_only_as_the_training_that_it_was() {
+    let place = Place::new();
+    place.train("r", &[]);
+    let (spec, log) = (place.path("r/spec.toml"), place.path("r/metrics.jsonl"));
+    let (old_spec, old_log) =
+        (fs::read_to_string(&spec).unwrap(), fs::read_to_string(&log).unwrap());
+    let longer = old_spec.replace("epochs = 2", "epochs = 3");
+    for (key, before, after) in [
+        ("train.seed", "seed = 0", "seed = 7"),
+        ("train.batch_size", "batch_size = 50", "batch_size = 40"),
+        ("optim.lr", "\nlr = ", "\nlr = 1"),
+        ("data.train_samples", "train_samples = 200", "train_samples = 100"),
+    ] {
+        assert!(longer.contains(before), "{before}");
+        fs::write(&spec, longer.replacen(before, after, 1)).unwrap();
+        place.refused(&["train", "--resume", "r"], &[key, "changed since", "put the old values"]);
+    }
+    fs::write(&spec, &longer).unwrap();
+    let lines: Vec<&str> = old_log.lines().collect();
+    fs::write(&log, lines[..3].join("\n") + "\n").unwrap();
+    place.refused(&["train", "--resume", "r"], &["the log ends at step 3", "step 8"]);
+    fs::write(&log, &old_log).unwrap();
+    place.ok(&["train", "--resume", "r"]);
+    assert!(fs::read_to_string(&log).unwrap().starts_with(&old_log));
+}
+
+#[test]
 fn of_two_writers_of_one_new_folder_one_is_refused_and_the_other_s_files_agree() {
     let place = place_with_weights();
     let both = |commands: [Vec<String>; 2]| {
