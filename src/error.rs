@@ -242,6 +242,20 @@ pub enum Error {
         /// The run.
         run: String,
     },
+    /// What needs more memory than there is.
+    #[error(
+        "{what} would need {:.1} GB of memory, and {:.1} are free",
+        *needed as f64 / 1e9,
+        *available as f64 / 1e9
+    )]
+    TooLarge {
+        /// What it is.
+        what: &'static str,
+        /// Bytes.
+        needed: u64,
+        /// Bytes that are free.
+        available: u64,
+    },
     /// A log that ends before the checkpoint from which a run is to go on.
     #[error(
         "the log ends at step {logged}, but the checkpoint is of step {step}: {}",

@@ -67,6 +67,7 @@ pub mod dataset;
 mod disk;
 pub mod error;
 pub mod landscape;
+pub mod memory;
 pub mod models;
 pub mod names;
 pub mod network;

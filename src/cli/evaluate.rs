@@ -5,7 +5,7 @@ use lossreel::dataset::SplitName;
 use lossreel::objective::Evaluation;
 use serde::Serialize;
 
-use super::out::{Out, duration};
+use super::out::{Out, duration, warn};
 use super::progress;
 use super::target::{Sample, Target};
 
@@ -48,6 +48,14 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         split: choice.split,
         seconds,
     };
+    let damaged = subject.network().layout.not_finite(&subject.theta, &subject.buffers);
+    if !damaged.is_empty() {
+        let tensors: Vec<String> =
+            damaged.iter().map(|(name, n)| format!("{name} ({n} values)")).collect();
+        warn(format_args!("weights that are NaN or infinite: {}", tensors.join(", ")));
+    } else if !found.loss.is_finite() {
+        warn(format_args!("the loss is not finite: the network overflows on these images"));
+    }
     out.result(&report, |w| {
         writeln!(
             w,

@@ -6,7 +6,7 @@ use lossreel::weights::{self, names::canonical};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
-use super::out::{Out, thousands};
+use super::out::{Out, thousands, warn};
 
 /// Convert a file of weights (PyTorch zip or legacy pickle, safetensors) to safetensors, with the
 /// names this program uses.
@@ -39,6 +39,12 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         match canonical(&tensor.name) {
             Some(name) => named.push((name, tensor)),
             None => left_out.push(tensor.name.clone()),
+        }
+    }
+    for tensor in &checkpoint.tensors {
+        let damaged = tensor.data.iter().filter(|v| !v.is_finite()).count();
+        if damaged > 0 {
+            warn(format_args!("{} holds NaN or infinite values ({damaged})", tensor.name));
         }
     }
     let tensors: Vec<(&str, &[usize], &[f32])> = named

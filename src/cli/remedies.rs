@@ -83,6 +83,7 @@ fn remedy(error: &Error) -> Option<String> {
             "train them with one train.seed and one [model], or use --origin mean".into()
         }
         Error::NoPlane { .. } => "make it first: lossreel plane RUN".into(),
+        Error::TooLarge { .. } => "ask for less, or use a machine with more memory".into(),
         Error::LostLog { .. } => {
             "restore the log, or train again with --force: its metrics would have a gap".into()
         }

@@ -13,6 +13,7 @@ use std::f64::consts::{PI, TAU};
 use super::DataSet;
 use super::images::{Dataset, LabelledImages};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::rng::{Rng, Streams};
 
 /// What a split holds where nothing else is asked for: training points, test points.
@@ -52,6 +53,7 @@ pub(super) fn load(set: DataSet, seed: u64, [train, test]: [usize; 2]) -> Result
         if n == 0 {
             return Err(Error::bad_value(key, n, "an empty data set", "ask for at least 1"));
         }
+        memory::check("the data set", memory::product(&[n, 2 + 1]))?;
         let stream = format!("{set}/{which}");
         let label = |i: usize| i % names.len();
         let images = (0..n).flat_map(|i| {

@@ -104,6 +104,7 @@ impl GradientStore {
         let mut text = serde_json::to_string_pretty(&header).expect("a header is plain data");
         text.push('\n');
         disk::write_bytes(&folder.join("grid.json"), text.as_bytes())?;
+        header.grid.check()?;
         let cells = vec![None; header.grid.len()];
         Ok(Self { folder, header, cells })
     }
@@ -126,6 +127,7 @@ impl GradientStore {
         };
         let header: Header = serde_json::from_str(&text)
             .map_err(|e| bad(format!("the header does not parse ({e})")))?;
+        header.grid.check()?;
         let mut cells = vec![None; header.grid.len()];
         for cell in disk::read_jsonl::<GradientCell>(&folder.join("cells.jsonl"))?.lines {
             let slot = cells

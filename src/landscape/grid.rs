@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
+use crate::memory;
+
 /// Evenly spaced coordinates from `min` to `max`, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Axis {
@@ -41,7 +44,16 @@ pub struct Grid {
 impl Grid {
     /// Number of cells.
     pub fn len(&self) -> usize {
-        self.x.n * self.y.n
+        self.x.n.saturating_mul(self.y.n)
+    }
+
+    /// Refuses a grid whose cells do not fit into memory.
+    ///
+    /// # Errors
+    /// [`crate::Error::TooLarge`].
+    pub fn check(&self) -> Result<()> {
+        // A cell's number, loss, error and count, and whether it is done.
+        memory::check("the grid of a surface", memory::product(&[self.x.n, self.y.n, 40]))
     }
 
     /// True for a grid without cells.

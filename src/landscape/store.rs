@@ -94,6 +94,7 @@ impl SurfaceStore {
         let mut text = serde_json::to_string_pretty(&header).expect("a header is plain data");
         text.push('\n');
         disk::write_bytes(&path, text.as_bytes())?;
+        header.grid.check()?;
         let cells = vec![None; header.grid.len()];
         Ok(Self { folder: folder.to_path_buf(), header, cells, _lock: Some(lock) })
     }
@@ -113,6 +114,7 @@ impl SurfaceStore {
         };
         let header: Header = serde_json::from_str(&text)
             .map_err(|e| bad(format!("the header does not parse ({e})")))?;
+        header.grid.check()?;
         let mut cells = vec![None; header.grid.len()];
         for cell in disk::read_jsonl::<Cell>(&folder.join("cells.jsonl"))?.lines {
             let slot = cells

@@ -133,6 +133,9 @@ impl TryFrom<String> for ActivationChoice {
     }
 }
 
+/// Units that a layer has at most: products of three such numbers still fit 64 bits.
+const WIDEST: usize = 1 << 20;
+
 impl ModelSpec {
     /// A spec of the architecture `arch` with every option at its default.
     pub fn of(arch: &str) -> Self {
@@ -146,6 +149,14 @@ impl ModelSpec {
     /// small for the poolings, heads that do not divide the dimension).
     pub fn build(&self, input: [usize; 3], classes: usize) -> Result<Network> {
         self.check()?;
+        if classes > WIDEST {
+            return Err(Error::bad_value(
+                "classes",
+                classes,
+                "more than a layer can have units",
+                format!("use at most {WIDEST}"),
+            ));
+        }
         if classes < 2 {
             return Err(Error::bad_value(
                 "classes",
@@ -190,6 +201,14 @@ impl ModelSpec {
                 self.init_scale,
                 "not a standard deviation",
                 "use a value of 0 or more",
+            ));
+        }
+        if self.hidden.iter().any(|units| *units > WIDEST) {
+            return Err(Error::bad_value(
+                "model.hidden",
+                format!("{:?}", self.hidden),
+                "wider than any layer can be",
+                format!("use at most {WIDEST} units a layer"),
             ));
         }
         if self.hidden.contains(&0) {

@@ -146,6 +146,14 @@ impl ParamLayout {
         self.params.last().map_or(0, |p| p.offset + p.len())
     }
 
+    /// The tensors of `theta` and `buffers` that hold a NaN or an infinity, and how many each.
+    pub fn not_finite(&self, theta: &[f32], buffers: &[f32]) -> Vec<(&str, usize)> {
+        let count = |values: &[f32]| values.iter().filter(|v| !v.is_finite()).count();
+        let parameters = self.params.iter().map(|p| (p.name.as_str(), count(&theta[p.range()])));
+        let rest = self.buffers.iter().map(|b| (b.name.as_str(), count(&buffers[b.range()])));
+        parameters.chain(rest).filter(|(_, n)| *n > 0).collect()
+    }
+
     /// Length of the flat buffer vector.
     pub fn buffer_dim(&self) -> usize {
         self.buffers.last().map_or(0, |b| b.offset + b.len())

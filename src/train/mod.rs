@@ -16,6 +16,7 @@ use crate::dataset::{
     Augment, Augmentation, Batcher, Dataset, LabelledImages, LastBatch, NormStats, batches,
     epoch_order,
 };
+use crate::memory;
 use crate::network::Role;
 use crate::objective::{DatasetObjective, Evaluation, Objective};
 use crate::optim::{OptimConfig, Optimizer, ParamRange, ScheduleConfig};
@@ -111,6 +112,8 @@ impl Setup {
     /// The run before its first step.
     pub fn begin(&self) -> Result<TrainState> {
         let network = self.backend.network();
+        // Weights, gradient and two moments in f32; what a batch needs comes on top.
+        memory::check("training this network", memory::product(&[network.layout.dim(), 16]))?;
         let streams = Streams::new(self.train.seed);
         let ranges: Vec<ParamRange> = network
             .layout

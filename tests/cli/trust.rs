@@ -217,3 +217,40 @@ fn a_hangup_that_was_ignored_at_the_start_stays_ignored() {
     let ended = child.wait().unwrap();
     assert!(ended.success(), "{ended}");
 }
+
+#[test]
+fn what_cannot_fit_is_refused_before_it_is_allocated() {
+    let place = place_with_weights();
+    let train = |set: &str, words: &[&str]| {
+        let set = format!("--set={set}");
+        place.refused(&[MLP, &["--out=big", &set]].concat(), words);
+        assert!(!place.path("big").exists(), "{set}");
+    };
+    train("model.hidden=[100000,100000]", &["training this network", "GB of memory", "free"]);
+    train("model.hidden=[9223372036854775807]", &["model.hidden", "wider"]);
+    let synthetic = ["train", "--dataset=synthetic", "--set=data.train_samples=1000000000000"];
+    place.refused(&synthetic, &["the data set", "GB of memory"]);
+    place.ok(&["surface", "r", "--grid=3x3", "--samples=16"]);
+    let surface = ["render", "r", "--as=surface", "--out=s.png", "--azimuth=nan"];
+    place.refused(&surface, &["azimuth", "not an angle"]);
+    // A header that was tampered with.
+    let grid = place.path("r/surfaces/pca/grid.json");
+    let text = fs::read_to_string(&grid).unwrap();
+    fs::write(&grid, text.replacen("\"n\": 3", "\"n\": 18446744073709551615", 1)).unwrap();
+    place.refused(&["render", "r", "--out=s.png"], &["the grid of a surface"]);
+}
+
+#[test]
+fn weights_that_are_not_numbers_are_named() {
+    let place = place_with_weights();
+    let path = place.path("net.safetensors");
+    let mut bytes = fs::read(&path).unwrap();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    let evaluate = ["evaluate", "--weights=net.safetensors", "--arch=mlp", "--dataset=digits"];
+    let ended = place.run(&evaluate);
+    assert!(ended.stderr.contains("NaN or infinite"), "{}", ended.stderr);
+    let ended = place.run(&["import", "net.safetensors", "--out=other.safetensors"]);
+    assert!(ended.stderr.contains("holds NaN or infinite values (1)"), "{}", ended.stderr);
+}

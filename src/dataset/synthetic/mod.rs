@@ -16,6 +16,7 @@ use rayon::prelude::*;
 
 use super::images::{Dataset, LabelledImages};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::parallel;
 use crate::rng::{Rng, Streams};
 
@@ -32,6 +33,7 @@ pub(super) fn load(seed: u64, train: usize, test: usize) -> Result<Dataset> {
         if n == 0 {
             return Err(Error::bad_value(key, n, "an empty data set", "ask for at least 1"));
         }
+        memory::check("the data set", memory::product(&[n, 3 * PLANE + 1]))?;
         let mut images = vec![0u8; n * 3 * PLANE];
         images.par_chunks_exact_mut(3 * PLANE).enumerate().for_each(|(i, pixels)| {
             draw(&mut streams.stream(stream, i as u64), i % 10, pixels);

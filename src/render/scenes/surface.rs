@@ -60,6 +60,14 @@ impl SurfaceView {
         if let Some(relief) = self.relief.filter(|r| !(0.1..=3.0).contains(r)) {
             return Err(Error::bad_value("relief", relief, "out of range", "write 0.1 to 3"));
         }
+        for (key, angle) in [("azimuth", self.azimuth), ("elevation", self.elevation)] {
+            if let Some(angle) = angle.filter(|a| !a.is_finite()) {
+                return Err(Error::bad_value(key, angle, "not an angle", "write degrees"));
+            }
+        }
+        if let Some(clip) = self.clip.filter(|v| v.is_nan()) {
+            return Err(Error::bad_value("clip", clip, "not a value", "write a number"));
+        }
         if !(1..=16).contains(&self.passes) {
             return Err(Error::bad_value("passes", self.passes, "out of range", "write 1 to 16"));
         }
