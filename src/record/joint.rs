@@ -16,7 +16,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Existing, FORMAT_VERSION, Run, name_of, plane_path, remove, surface_dir};
+use super::{Existing, FORMAT_VERSION, Run, name_of, plane_path, remove};
 use crate::disk;
 use crate::{Error, Result};
 
@@ -207,11 +207,6 @@ impl Joint {
     /// `planes/NAME.safetensors`.
     pub fn plane_path(&self, name: &str) -> PathBuf {
         plane_path(&self.root, name)
-    }
-
-    /// `surfaces/NAME/`.
-    pub fn surface_dir(&self, name: &str) -> PathBuf {
-        surface_dir(&self.root, name)
     }
 }
 
