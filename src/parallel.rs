@@ -7,8 +7,14 @@
 //!
 //! Work that divides at the top (cells of a surface, pieces of a sample, several networks) goes
 //! through `map`: each of its workers owns a rayon pool of one thread, so whatever it calls stays
-//! on that thread. With rayon at both levels, a small network spent half of all processor time on
-//! handing work over.
+//! on that thread.
+//!
+//! One thing a library cannot set up. Where the environment variable `RAYON_NUM_THREADS` is
+//! missing, candle counts the processor's cores anew for each matrix product, by reading
+//! /proc/cpuinfo: 40 microseconds of processor time a product on 2 cores, more on more, a large
+//! part of what a small network costs on the candle backend. The native engine does not use
+//! candle's products. A program that trains with candle therefore sets the variable to 1 before
+//! its first thread starts, and calls [`set_threads`]; the `lossreel` command does both.
 
 mod pinning;
 
@@ -29,7 +35,9 @@ pub fn set_threads(threads: usize) -> Result<()> {
     if !(1..=1024).contains(&threads) {
         return refuse("not a number of threads".into(), "use 1 to 1024");
     }
-    build(threads).or_else(|e| refuse(format!("refused by the system ({e})"), "use fewer"))
+    build(threads).or_else(|e| {
+        refuse(format!("refused ({e})"), "use fewer, and choose before anything computes")
+    })
 }
 
 /// The number of threads that a computation started here runs on.

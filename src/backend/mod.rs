@@ -4,14 +4,14 @@
 //! above it (trainer, surfaces) sees `theta` only and cannot leave a model displaced. Each
 //! backend is the other's test: `candle` is the reference, `native` the fast one.
 
-pub mod candle;
+mod candle;
 mod cross_entropy;
 mod difference;
 pub mod native;
 #[cfg(test)]
 mod tests;
 
-pub use cross_entropy::{cross_entropy, cross_entropy_grad, cross_entropy_grad_tangent};
+pub(crate) use cross_entropy::{cross_entropy, cross_entropy_grad, cross_entropy_grad_tangent};
 pub(crate) use difference::difference_hvp;
 
 use std::sync::Arc;

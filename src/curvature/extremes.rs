@@ -15,7 +15,7 @@ pub struct ExtremesConfig {
     pub largest: usize,
     /// How large their residuals may be, relative to the largest Ritz value in magnitude. An
     /// eigenvalue's error is about the square of its residual over the gap to the next one, so 1e-3
-    /// is good to five or six digits where the first stands apart, as a network's does.
+    /// is good to five or six digits where the first is well separated, as a network's is.
     pub tolerance: f64,
     /// Hessian-vector products at most; each keeps a vector of P floats in memory.
     pub max_iterations: usize,

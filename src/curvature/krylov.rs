@@ -5,7 +5,7 @@
 //! form a tridiagonal T = Q' H Q, (m, m), whose eigenvalues (Ritz values) approach those of H from
 //! inside, the ends of the spectrum first. In rounded arithmetic the q lose their orthogonality
 //! just as a Ritz value converges, and copies of it appear (Paige 1971); taking all of Q off every
-//! new vector, twice, keeps T honest at a cost that a network's Hessian-vector product dwarfs
+//! new vector, twice, keeps T accurate at a cost that a network's Hessian-vector product dwarfs
 //! (Parlett, "The Symmetric Eigenvalue Problem", 1998, chapter 13).
 //!
 //! The basis is kept in f32, which are exactly the vectors the products were asked for, and half

@@ -133,7 +133,7 @@ fn rosenbrocks_valley_is_as_sharp_as_its_dense_hessian_says() {
     assert!(found.converged && relative < 2e-3, "{found:?} {}", dense[0]);
 }
 
-/// A small net on digits, with BatchNorm, as it stands after its initialisation.
+/// A small net on digits, with BatchNorm, after its initialisation.
 fn net(engine: BackendName) -> (DatasetObjective, Vec<f32>) {
     let data = load(DataSet::Digits, &LoadOptions::default()).unwrap();
     // Smooth: differences across the kinks of ReLUs would have no second derivative to find.

@@ -8,7 +8,7 @@ use crate::names::named_enum;
 use crate::rng::Streams;
 
 named_enum! {
-    /// How training images are moved about.
+    /// How training images are augmented.
     pub enum Augment("augmentation") {
         /// Not at all.
         None = "none",

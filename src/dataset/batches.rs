@@ -1,8 +1,9 @@
-//! Mini-batches: an epoch's order, its cut into batches, and the filling of a caller's buffers.
+//! Mini-batches: an epoch's order, its division into batches, and the filling of a caller's
+//! buffers.
 //!
-//! [`epoch_order`] shuffles, [`batches`] cuts, [`Batcher::fill`] normalises (and moves, when asked)
-//! the chosen images into a `&mut [f32]` that the trainer keeps, so an epoch allocates nothing but
-//! its order.
+//! [`epoch_order`] shuffles, [`batches`] divides, [`Batcher::fill`] normalises (and augments, when
+//! asked) the chosen images into a `&mut [f32]` that the trainer keeps, so an epoch allocates
+//! nothing but its order.
 
 use rayon::prelude::*;
 
@@ -17,9 +18,9 @@ use crate::rng::Streams;
 named_enum! {
     /// What happens to the images left over when an epoch does not divide into whole batches.
     pub enum LastBatch("treatment of the last batch") {
-        /// They make a shorter batch.
+        /// They form a shorter batch.
         Keep = "keep",
-        /// They sit this epoch out.
+        /// They are left out in this epoch.
         Drop = "drop",
     }
 }
@@ -31,9 +32,10 @@ pub fn epoch_order(streams: &Streams, epoch: u64, n: usize) -> Vec<usize> {
     order
 }
 
-/// Cuts `order` into batches of `batch_size` (`.len()` tells how many).
+/// Divides `order` into batches of `batch_size`; `.len()` is their number.
 ///
-/// Errors: [`Error::BadValue`] when `batch_size` is 0 or larger than the whole order,
+/// # Errors
+/// [`Error::BadValue`] when `batch_size` is 0 or larger than the whole order,
 /// [`Error::Data`] when the order is empty.
 pub fn batches(
     order: &[usize],

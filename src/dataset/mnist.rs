@@ -100,8 +100,8 @@ fn read_idx(folder: &Path, name: &str, magic: u32, sizes: &[usize]) -> Result<Ve
     let bytes = if path.extension().is_some_and(|e| e == "gz") {
         let file = BufReader::new(File::open(&path).map_err(Error::io("read an idx file", &path))?);
         let mut bytes = Vec::with_capacity(expected);
-        // One byte more than there should be tells a file that is too long, and bounds the memory
-        // that a hostile one can take.
+        // One byte more than expected shows that a file is too long, and bounds the memory that a
+        // hostile one can take.
         let mut unpacked = flate2::read::GzDecoder::new(file).take(expected as u64 + 1);
         if let Err(source) = unpacked.read_to_end(&mut bytes) {
             return Err(bad(format!(

@@ -3,24 +3,24 @@
 //! A [`Dataset`] has two splits in memory, each of 8-bit [`LabelledImages`]. [`load`] reads one by
 //! name: `cifar10`, `mnist` and `fashion_mnist` from their published files, `digits` from the
 //! binary itself, `synthetic` (images) and the sets of [`planar`] points from a seed. From there on
-//! nothing depends on the source: a [`subset`] is a list of indices, [`normalise`] turns bytes into
-//! floats, [`augment`] moves pixels, and [`batches`] cuts an epoch into mini-batches and fills the
-//! caller's buffers.
+//! nothing depends on the source: [`choose`] draws a sample as a list of indices, [`NormStats`]
+//! turn bytes into floats, an [`Augmentation`] moves pixels, [`batches()`] divides an epoch into
+//! mini-batches, and a [`Batcher`] fills the caller's buffers with them.
 //!
 //! Whatever is drawn here comes from an address (epoch, index in the split), never from the order
 //! of work, so the bytes are the same for any batch size and any number of threads.
 
-pub mod augment;
-pub mod batches;
+mod augment;
+mod batches;
 mod cifar10;
 mod digits;
 #[cfg(feature = "hub")]
 mod hub;
 mod images;
 mod mnist;
-pub mod normalise;
+mod normalise;
 pub mod planar;
-pub mod subset;
+mod subset;
 mod synthetic;
 
 use std::path::{Path, PathBuf};
@@ -99,7 +99,8 @@ impl LoadOptions {
 
 /// Reads (or makes) a whole data set.
 ///
-/// Errors: [`Error::Data`] when files are missing, [`Error::BadFile`] when one is truncated or
+/// # Errors
+/// [`Error::Data`] when files are missing, [`Error::BadFile`] when one is truncated or
 /// corrupt (it names the file, the size expected and found, and the remedy), [`Error::Io`] when
 /// one cannot be read, [`Error::BadValue`] for a synthetic set of no images.
 pub fn load(set: DataSet, options: &LoadOptions) -> Result<Dataset> {

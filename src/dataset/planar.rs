@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::rng::{Rng, Streams};
 
 /// What a split holds where nothing else is asked for: training points, test points.
-pub const DEFAULT_SIZE: [usize; 2] = [1000, 500];
+pub(super) const DEFAULT_SIZE: [usize; 2] = [1000, 500];
 
 /// The shape of a point as an image, (c, h, w).
 pub const SHAPE: [usize; 3] = [2, 1, 1];

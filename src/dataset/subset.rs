@@ -20,7 +20,8 @@ named_enum! {
 /// turn until there are n; a class that has run out is passed over. So a smaller sample is
 /// contained in a larger one of the same streams, and n = all is all of them.
 ///
-/// Errors: [`Error::BadValue`] when n is 0 or more than there are.
+/// # Errors
+/// [`Error::BadValue`] when n is 0 or more than there are.
 pub fn choose(
     labels: &[u8],
     n: usize,

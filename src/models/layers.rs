@@ -1,4 +1,4 @@
-//! What the architectures share: a builder that knows the spec's tricks.
+//! What the architectures share: a builder that applies the spec's options.
 
 use super::{InitRule, ModelSpec, Norm};
 use crate::Result;

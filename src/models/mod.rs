@@ -1,7 +1,7 @@
 //! Architectures: short functions from a [`ModelSpec`] to a [`Network`].
 //!
 //! The CIFAR nets follow the code of Li et al. 2018 layer by layer, in names, order and parameter
-//! counts (the tests hold them to it), so that its checkpoints and direction files fit.
+//! counts (the tests check this), so that its checkpoints and direction files fit.
 
 mod arch;
 mod densenet;
@@ -61,7 +61,7 @@ named_enum! {
     }
 }
 
-/// The `[model]` table of a spec: an architecture and the tricks that can be switched on it.
+/// The `[model]` table of a spec: an architecture and its options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ModelSpec {
@@ -150,7 +150,7 @@ impl ModelSpec {
             return Err(Error::bad_value(
                 "classes",
                 classes,
-                "too few to tell apart",
+                "too few for a classification",
                 "use at least 2",
             ));
         }

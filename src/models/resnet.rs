@@ -50,7 +50,7 @@ fn resnet(
     b.finish(logits)
 }
 
-/// act(norm(conv(act(norm(conv x)))) + shortcut(x)); dropout stands between the convolutions, as
+/// act(norm(conv(act(norm(conv x)))) + shortcut(x)); dropout is between the convolutions, as
 /// in wide residual nets.
 fn basic_block(
     b: &mut Layers,

@@ -1,5 +1,5 @@
 //! VGG for CIFAR (Simonyan & Zisserman 2015), built as in the code of Li et al. 2018: every
-//! convolution has a bias and batch norm, and one hidden linear layer stands before the logits.
+//! convolution has a bias and batch norm, and one hidden linear layer precedes the logits.
 
 use super::ModelSpec;
 use super::layers::{Layers, LinearInit};

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{Error, Result};
 
-/// A convolution's form.
+/// The parameters of a convolution.
 #[derive(Debug, Clone, Copy)]
 pub struct Conv {
     /// Output channels.

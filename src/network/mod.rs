@@ -194,7 +194,7 @@ impl Op {
 /// One node: an op on the outputs of earlier nodes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// Where it stands in the network, `layer1.0.conv1`.
+    /// Its name in the network, `layer1.0.conv1`.
     pub name: String,
     /// What it computes.
     pub op: Op,

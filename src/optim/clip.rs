@@ -8,7 +8,7 @@ const PIECE: usize = 1 << 14;
 const LANES: usize = 8;
 
 /// The L2 norm of `grad`, (P,), summed in f64 in a fixed order.
-pub fn grad_norm(grad: &[f32]) -> f64 {
+pub(super) fn grad_norm(grad: &[f32]) -> f64 {
     let sum_sq = |piece: &[f32]| {
         let mut lanes = [0.0f64; LANES];
         let whole = piece.chunks_exact(LANES);
@@ -29,7 +29,7 @@ pub fn grad_norm(grad: &[f32]) -> f64 {
 /// Scales `grad`, (P,), so that its L2 norm is at most `max_norm`; returns the norm before.
 /// As in PyTorch, the factor is `min(1, max_norm / (norm + 1e-6))`, and a gradient with a NaN or
 /// an overflow in it comes out as NaN.
-pub fn clip_grad_norm(grad: &mut [f32], max_norm: f64) -> f64 {
+pub(super) fn clip_grad_norm(grad: &mut [f32], max_norm: f64) -> f64 {
     let norm = grad_norm(grad);
     let factor = max_norm / (norm + 1e-6);
     if factor >= 1.0 {

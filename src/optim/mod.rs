@@ -18,7 +18,6 @@ mod schedule;
 mod sgd;
 mod stability;
 
-pub use clip::{clip_grad_norm, grad_norm};
 pub use config::{Decay, DecayOn, OptimConfig, RuleName};
 pub use schedule::{ScheduleConfig, ScheduleKind};
 
@@ -26,6 +25,7 @@ use std::fmt::Debug;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
+use clip::{clip_grad_norm, grad_norm};
 use pieces::in_pieces;
 
 /// A range of the flat parameter vector, and whether weight decay applies to it under

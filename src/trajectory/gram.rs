@@ -61,7 +61,7 @@ impl Gram {
         (self.product(i, i) + self.product(j, j) - 2.0 * self.product(i, j)).max(0.0)
     }
 
-    /// The inner products of the used snapshots `rows`, which stand together.
+    /// The inner products of the used snapshots `rows`, which are adjacent.
     pub(super) fn part(&self, rows: std::ops::Range<usize>) -> Part<'_> {
         match &self.held {
             Held::Products(g) => Part::Products(g.slice(s![rows.clone(), rows])),

@@ -99,7 +99,7 @@ pub fn joint_pca<S: Snapshots>(runs: &[S], seed: u64) -> Result<JointPca> {
     let config = PcaConfig { groups: groups.clone(), seed, ..PcaConfig::default() };
     let pca = pca(&joined, &config)?;
     let gram = &pca.gram;
-    // Rows of the Gram matrix that belong to each run: they stand together, in order.
+    // Rows of the Gram matrix that belong to each run: they are adjacent and in order.
     let rows: Vec<std::ops::Range<usize>> = (0..runs.len())
         .map(|run| {
             let first = gram.used.partition_point(|&i| groups[i] < run);

@@ -1,12 +1,12 @@
-//! The leading eigenpairs of large positive semidefinite matrices that are known by what they do.
+//! The leading eigenpairs of large positive semidefinite matrices that are given by their products.
 //!
 //! A path of T snapshots asks for two or three axes of a (T, T) matrix. Up to [`DENSE`] snapshots
 //! all of its spectrum is computed, which costs some 10 T^3 operations: a second at 1,000, the
 //! better part of an hour at 10,000. Beyond, a block Krylov space grows until the leading pairs
-//! stand: each step multiplies [`BLOCK`] vectors by the matrix in one sweep over it, takes the
-//! space so far off them, twice, and adds them to it (Golub and Underwood 1977). Eigenvalues that
-//! repeat up to [`BLOCK`] times are found as often as they repeat, which a single vector would not
-//! do. Residuals are computed from the products themselves, so that what is called converged is.
+//! have converged: each step multiplies [`BLOCK`] vectors by the matrix in one sweep over it, takes
+//! the space so far off them, twice, and adds them to it (Golub and Underwood 1977). Eigenvalues
+//! that repeat up to [`BLOCK`] times are found as often as they repeat, which a single vector would
+//! not do. Convergence is judged by residuals computed from the products themselves.
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
@@ -155,11 +155,11 @@ impl<'a> Scatter<'a> {
                 let scaled = &found * &Array1::from(values.clone()).insert_axis(Axis(1));
                 let off = mixing.dot(&image) - scaled;
                 let largest = values[0].max(0.0);
-                let stands = off.outer_iter().enumerate().all(|(k, off)| {
+                let converged = off.outer_iter().enumerate().all(|(k, off)| {
                     let allowed = if k < axes { rounding } else { TAIL };
                     off.dot(&off).sqrt() <= allowed * largest
                 });
-                if stands || whole {
+                if converged || whole {
                     return (values, found);
                 }
             }

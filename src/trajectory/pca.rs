@@ -7,10 +7,10 @@
 //! the same without H. All of it is T x T work in f64; a long path's leading pairs alone are
 //! computed (`leading.rs`), and G is then not centred but applied.
 //!
-//! Snapshots of several runs joined may be told apart by a group each. Then each run weighs alike
-//! however many snapshots it has: with the mass m_i = T / (R T_r) of a snapshot of run r, the mean
-//! is that of the masses, and the components are those of the sum of m_i (x_i - mean)(x_i -
-//! mean)^T. One run alone has masses of 1, and nothing changes.
+//! Snapshots of several joined runs may be marked by a group each. Then each run has the same
+//! weight, however many snapshots it has: with the mass m_i = T / (R T_r) of a snapshot of run r,
+//! the mean is that of the masses, and the components are those of the sum of m_i (x_i - mean)(x_i
+//! - mean)^T. One run alone has masses of 1, and nothing changes.
 
 use ndarray::{Array2, Axis};
 

@@ -123,7 +123,7 @@ impl FileKind {
                 FileKind::Other("it is an HDF5 file (a direction or a surface?), not weights")
             }
             [b'v', b'e', b'r', b's', b'i', b'o', b'n', b' ', b'h', b't', b't', b'p', ..] => {
-                FileKind::Other("it is a Git LFS pointer, not the file it stands for")
+                FileKind::Other("it is a Git LFS pointer, not the weights file itself")
             }
             [b'<', ..] => FileKind::Other("it is a web page, not weights"),
             [0x1f, 0x8b, ..] => FileKind::Other("it is compressed with gzip"),

@@ -1,6 +1,6 @@
 //! A training pass as a list of steps, divided into phases.
 //!
-//! Within a phase every image goes its own way: a worker takes a few images and runs all of the
+//! Within a phase the images are independent: a worker takes a few images and runs all of the
 //! phase's steps on them while they are in its cache. A phase ends where something about the whole
 //! batch must be known: a batch normalisation's statistics (forward) or its reductions (backward).
 //! So a residual net has one phase a convolution in each direction, and in it batch normalisation,

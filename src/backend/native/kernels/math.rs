@@ -14,7 +14,7 @@ pub(super) unsafe fn exp<S: Simd>(x: S::V) -> S::V {
         // min(x, 88.3)
         let x = S::sub(S::zero(), S::max(S::splat(-88.3), S::sub(S::zero(), x)));
         // x = n ln 2 + r. Added to 1.5 * 2^23 a number of this size is rounded to an integer, which
-        // then stands in the lowest bits; with the exponent's bias there, 23 places further up they
+        // is then in the lowest bits; with the exponent's bias there, 23 places further up they
         // are the bits of 2^n.
         let big = S::splat(12_582_912.0 + 127.0);
         let t = S::fma(x, S::splat(std::f32::consts::LOG2_E), big);

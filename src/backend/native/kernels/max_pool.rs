@@ -1,6 +1,6 @@
 //! Pooling by the maximum, one image at a time.
 //!
-//! Forward, the compiler's vectoriser does what there is to gain. Backward, where each channel's
+//! Forward, the compiler's vectoriser is sufficient. Backward, where each channel's
 //! gradient goes to a pixel of its own, it finds nothing to do: that was 7 % of VGG-9's training.
 
 use super::plain::{Window, clear, pixel, pixel_mut, pixels};

@@ -5,7 +5,7 @@
 //! calculus: `(W x)' = W x' + W' x`, and so on. Nothing is approximated; it costs about twice a
 //! gradient. ReLU and max pooling are taken as what they are at the point: a mask and a choice.
 //!
-//! Running statistics are constants of the batch, so each image goes its own way from the first
+//! Running statistics are constants of the batch, so the images are independent from the first
 //! layer to the last and back: a worker takes a few images through the whole plan and its memory
 //! holds just these. Batches are cut into pieces by the sizes of batch and network alone, and the
 //! pieces' sums are added up in order, so the bytes do not depend on the number of workers.
