@@ -13,10 +13,12 @@
 pub mod canvas;
 pub mod encode;
 pub mod film;
-pub mod map;
-pub mod page;
+pub(crate) mod map;
+pub(crate) mod page;
 pub mod scene;
 pub mod scenes;
 pub mod surface3d;
 #[cfg(test)]
 mod tests;
+
+pub use page::Scene;

@@ -3,12 +3,12 @@
 
 pub mod color;
 pub mod colormaps;
-pub mod dirty;
-pub mod pdf;
-pub mod png;
-pub mod raster;
-pub mod svg;
-pub mod text;
+pub(crate) mod dirty;
+pub(crate) mod pdf;
+pub(crate) mod png;
+pub(crate) mod raster;
+pub(crate) mod svg;
+pub(crate) mod text;
 pub mod theme;
 
 use tiny_skia::{Path, PathBuilder};

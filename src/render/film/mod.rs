@@ -1,10 +1,10 @@
 //! From a [`Show`] to a file: a static layer drawn once, the moving parts drawn over a copy of it
 //! for each frame, on all cores, in order into an encoder.
 
-pub mod fit;
-pub mod frames;
-pub mod output;
-pub mod sheet;
+mod fit;
+mod frames;
+mod output;
+mod sheet;
 pub mod show;
 
 use std::fs::File;
@@ -29,7 +29,7 @@ use crate::render::film::frames::Frames;
 pub use crate::render::film::output::{Format, Output, RenderReport};
 use crate::render::film::show::Show;
 
-/// Draws `show` and writes it to `output.path`; `progress` is told the frames done and all frames.
+/// Draws `show` and writes it to `output.path`; `progress` gets the number of frames done and of all frames.
 /// The file appears when it is complete; the poster and the contact sheet follow. `show` must have
 /// been made for the size that [`Output::check`] returns; it brings its own frames and theme.
 ///

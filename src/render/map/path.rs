@@ -100,11 +100,6 @@ impl Track {
         track
     }
 
-    /// Whether there is nothing to draw.
-    pub fn is_empty(&self) -> bool {
-        self.dense.is_empty()
-    }
-
     /// All pixels of the line, for what must keep clear of it.
     pub fn pixels(&self) -> Vec<(f32, f32)> {
         self.dense.iter().map(|(_, p)| *p).collect()

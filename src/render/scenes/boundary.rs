@@ -77,7 +77,7 @@ pub struct Boundary<'a> {
     input_domain: Domain,
 }
 
-/// Colours of classes: told apart by hue and, for every pair of neighbours in the list, by
+/// Colours of classes: they differ by hue and, for every pair of neighbours in the list, by
 /// lightness (after Okabe and Ito's palette for the colour-blind). Paper has greys.
 pub fn class_color(theme: &Theme, class: usize) -> Color {
     if theme.name == "print" {
@@ -267,7 +267,7 @@ impl Boundary<'_> {
         }
     }
 
-    /// The data, a shape for each class so that greys can be told apart.
+    /// The data, a shape for each class so that greys can be distinguished.
     fn draw_points(&self, page: &Page, canvas: &mut dyn Canvas) {
         let theme = page.theme;
         // Many points are a texture, few are things: smaller the more there are.

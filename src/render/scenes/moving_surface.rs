@@ -1,9 +1,9 @@
-//! The film of a surface that heaves: layers evaluated at moments of training, for mini-batches or
-//! for dropout masks ([`crate::render::scenes::stack`]), seen in space on one scale of heights and colours.
+//! A surface that changes, in space: layers evaluated at moments of training, for mini-batches or for
+//! dropout masks ([`crate::render::scenes::stack`]), on one scale of heights and colours.
 //!
 //! The film rests on every layer as it was evaluated. On the way to the next, each place moves evenly
-//! on the scale, and the sheet shows that nobody evaluated it: it pales as interpolated cells do,
-//! its contour lines fade and it loses its gloss. Path and marker lie on the surface of the moment.
+//! on the scale, and the sheet shows that it is interpolated: it pales as interpolated cells do, its
+//! contour lines fade and it loses its gloss. Path and marker lie on the surface of the moment.
 
 use rayon::prelude::*;
 

@@ -104,11 +104,6 @@ impl Camera {
         1.0 / self.focal
     }
 
-    /// Pixels that a unit takes up at `p`.
-    pub fn pixels_per_unit(&self, p: Vec3) -> f32 {
-        self.focal / self.local(p)[2].max(NEAR)
-    }
-
     /// The same camera with its picture moved by part of a pixel.
     pub fn shifted(&self, [dx, dy]: [f32; 2]) -> Self {
         Self { centre: [self.centre[0] + dx, self.centre[1] + dy], ..*self }

@@ -7,22 +7,22 @@
 //! tubes and markers, [`trail`] the path made of them; [`axes`] draws the box around; [`window`] puts one
 //! surface with its path and its box into a rectangle of the page.
 
-pub mod axes;
-pub mod camera;
+pub(crate) mod axes;
+pub(crate) mod camera;
 pub mod flight;
-pub mod framing;
-pub mod heightfield;
-pub mod horizon;
-pub mod paint;
-pub mod picture;
+pub(crate) mod framing;
+pub(crate) mod heightfield;
+pub(crate) mod horizon;
+pub(crate) mod paint;
+pub(crate) mod picture;
 pub mod scale;
-pub mod shade;
-pub mod solids;
-pub mod spline;
+pub(crate) mod shade;
+pub(crate) mod solids;
+pub(crate) mod spline;
 #[cfg(test)]
 mod tests;
-pub mod trail;
-pub mod vec3;
-pub mod viewpoint;
-pub mod window;
-pub mod zbuffer;
+pub(crate) mod trail;
+pub(crate) mod vec3;
+pub(crate) mod viewpoint;
+pub(crate) mod window;
+pub(crate) mod zbuffer;

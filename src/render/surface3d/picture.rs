@@ -256,7 +256,7 @@ fn add_tile(
         between: scene.between,
         camera,
         lamps,
-        s: scene.px_scale,
+        px_scale: scene.px_scale,
         stripes: scene.stripes,
     };
     let painter = Painter { shader, floor: Floor::new(scene.field, camera), scene };

@@ -62,7 +62,7 @@ pub struct Shader<'a> {
     /// The lights.
     pub lamps: Lamps,
     /// Pixels a design pixel.
-    pub s: f32,
+    pub px_scale: f32,
     /// The distance of two stripes of a hatching in box units.
     pub stripes: f32,
 }
@@ -106,7 +106,8 @@ impl Shader<'_> {
                 let (tu, tv) = (2.0 * field.half[0] * dx * rise, 2.0 * field.half[1] * dy * rise);
                 let (tx, ty) = (tu * ux + tv * vx, tu * uy + tv * vy);
                 let slope = (tx * tx + ty * ty).sqrt();
-                let ink = if t > 1.0 { 0.0 } else { self.paint.line(t, slope, 0.9 * self.s) };
+                let ink =
+                    if t > 1.0 { 0.0 } else { self.paint.line(t, slope, 0.9 * self.px_scale) };
                 blend(lit, self.paint.ink, ink * (1.0 - FAINT * self.between))
             }
             None => lit,
@@ -136,7 +137,7 @@ impl Shader<'_> {
         let ink = if t > 1.0 {
             0.0
         } else {
-            self.paint.line(t, (tx * tx + ty * ty).sqrt(), 0.9 * self.s)
+            self.paint.line(t, (tx * tx + ty * ty).sqrt(), 0.9 * self.px_scale)
         };
         let color = blend(color, self.paint.page, PALE * self.between);
         blend(color, self.paint.ink, 0.7 * ink * (1.0 - FAINT * self.between))

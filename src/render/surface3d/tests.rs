@@ -13,7 +13,7 @@ use crate::render::canvas::theme::Theme;
 use crate::render::film::show::{Show, backdrop, frame};
 use crate::render::film::{Output, write_show};
 use crate::render::page::scale::LevelScale;
-use crate::render::scene::{ContourPanel, Film, Grid};
+use crate::render::scene::{Card, ContourPanel, Film, Grid, Moment};
 use crate::render::scenes::surface::{SurfaceFilm, SurfaceView};
 use crate::render::tests::golden::{assert_golden, film, panel, two_panels};
 use crate::render::tests::words::assert_legible;
@@ -219,6 +219,29 @@ fn looks_out_of_range_are_refused_with_a_remedy() {
     assert!(SurfaceFilm::new(&empty, &look("still"), &theme, [320, 180], 5, 10).is_err());
     let linear = SurfaceView { heights: Heights::Linear, clip: Some(2.0), ..look("orbit") };
     assert!(SurfaceFilm::new(&scene, &linear, &theme, [320, 180], 5, 10).is_ok());
+}
+
+#[test]
+fn a_surface_in_space_has_its_card_and_its_moments_as_other_films_have() {
+    let scene = film(vec![panel(21, 15, 9)]);
+    let theme = Theme::light();
+    let bare = SurfaceFilm::new(&scene, &look("still"), &theme, [320, 180], 30, 10).unwrap();
+    let label = "learning rate drops".to_string();
+    let moment = Moment { time: 4.0, label: label.clone(), pause_secs: 0.4 };
+    let card = Card { title: "Two wells".into(), lines: vec!["a spiral".into()], secs: 0.5 };
+    let without = frame(&bare, &backdrop(&bare).unwrap(), 0).unwrap();
+    let mut paced = scene.clone();
+    paced.pacing.moments = vec![moment];
+    paced.pacing.card = Some(card);
+    let show = SurfaceFilm::new(&paced, &look("still"), &theme, [320, 180], 30, 10).unwrap();
+    for text in ["Two wells", "a spiral", &label] {
+        assert!(show.texts().contains(&text), "{text}: {:?}", show.texts());
+    }
+    let back = backdrop(&show).unwrap();
+    assert!(frame(&show, &back, 0).unwrap().rgba() != without.rgba(), "the card covers the page");
+    assert!(frame(&show, &back, 5).unwrap().rgba() == without.rgba(), "and then it goes");
+    let paused = (5..30).filter(|&k| show.page.timeline.epoch(k) == 4.0).count();
+    assert!(paused >= 4, "{paused}");
 }
 
 #[test]

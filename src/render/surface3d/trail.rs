@@ -70,11 +70,6 @@ impl Trail {
         }
     }
 
-    /// Whether there is no path.
-    pub fn is_empty(&self) -> bool {
-        self.line.is_empty()
-    }
-
     /// When the path ends, in its clock's unit.
     pub fn end(&self) -> Option<f64> {
         self.line.last().map(|l| l.0)

@@ -182,11 +182,11 @@ fn what_cannot_be_read_is_complained_of() {
     bad.rect(Rect::new(20.0, 0.0, 100.0, 100.0), Color::hex(0xffffff));
     bad.set_clip(Some(Rect::new(0.0, 0.0, 5.0, 5.0)));
     bad.text("outside", 200.0, 60.0, &style);
-    let told = bad.complaints.join("\n");
+    let complaints = bad.complaints.join("\n");
     for what in
         ["`left` and `over it`", "`off the page` is clipped", "`left` is cut by", "`outside`"]
     {
-        assert!(told.contains(what), "{what}: {told}");
+        assert!(complaints.contains(what), "{what}: {complaints}");
     }
     // Turned texts are judged by where they are, not by the boxes around them.
     let mut turned = words();
