@@ -116,9 +116,9 @@ fn fail(error: &Error) -> ExitCode {
 
 /// Makes the pool that everything computes on, of `threads` threads or of one for each core.
 fn set_threads(threads: Option<usize>) -> Result<()> {
-    // Where this variable is missing, candle counts the processor's cores anew for each matrix
-    // product, by reading /proc/cpuinfo; on a small net that is half of all processor time. 1 also
-    // says that candle is not to divide a product among threads: its images are divided already.
+    // Without this variable candle counts the processor's cores anew for each matrix product (see
+    // `parallel`). 1 also says that it is not to divide a product among threads: the images are
+    // divided already.
     // SAFETY: nothing else runs yet: this is among the first things the program does.
     unsafe { std::env::set_var("RAYON_NUM_THREADS", "1") };
     let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());

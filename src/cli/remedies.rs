@@ -150,3 +150,42 @@ fn remedy(error: &Error) -> Option<String> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_library_calls_by_a_field_the_command_calls_by_an_option() {
+        let error = Error::bad_value("layers", 9, "but there are 8 steps", "use 1 to 8");
+        assert_eq!(explain(&error), "`--layers` is 9, but there are 8 steps; use 1 to 8");
+        let error = Error::bad_value("optim.lr", -1, "negative", "use a positive number");
+        assert_eq!(explain(&error), error.to_string(), "a key of a spec stays what it is");
+        let error = Error::Weights {
+            arch: "resnet20".into(),
+            problem: "lacks a shortcut".into(),
+            remedy: "try `shortcut = option_a` or `shortcut = none`".into(),
+        };
+        assert!(explain(&error).contains("try `--shortcut option_a` or `--shortcut none`"));
+    }
+
+    #[test]
+    fn a_stale_surface_is_computed_again_and_a_stale_stack_as_the_stack_it_was() {
+        let stale = |stack| Error::StalePlane {
+            surface: "s".into(),
+            plane: "p".into(),
+            of: "run".into(),
+            stack,
+        };
+        let text = explain(&stale(None));
+        assert!(
+            text.starts_with("surface `s` of run") && text.ends_with("surface RUN --force"),
+            "{text}"
+        );
+        let text = explain(&stale(Some("dropout")));
+        assert!(
+            text.starts_with("stack `s`") && text.contains("--stack dropout --force"),
+            "{text}"
+        );
+    }
+}

@@ -34,16 +34,6 @@ named_enum! {
     }
 }
 
-named_enum! {
-    /// Where a direction comes from.
-    pub enum DirectionKind("kind of direction") {
-        /// The principal components of the path.
-        Pca = "pca",
-        /// Drawn at random and normalised.
-        Random = "random",
-    }
-}
-
 /// A direction drawn from N(0, I) by stream `direction` at `index`, normalised to `theta`. Both
 /// vectors are (P,) in layout order. Directions are not made orthogonal: in high dimension they
 /// nearly are; [`cosine`] tells how nearly.

@@ -15,7 +15,7 @@ mod plane;
 mod stack;
 mod store;
 
-pub use directions::{DirectionKind, Ignore, Normalisation, cosine, normalise, random_direction};
+pub use directions::{Ignore, Normalisation, cosine, normalise, random_direction};
 pub use evaluate::{SurfaceReport, evaluate, theta_at};
 pub use gradients::{GradientCell, GradientStore, gradient_grid};
 pub use grid::{Axis, Grid};

@@ -16,7 +16,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Existing, FORMAT_VERSION, Run, is_occupied, name_of, plane_path, surface_dir};
+use super::{Existing, FORMAT_VERSION, Run, is_occupied, name_of, plane_path};
 use crate::disk;
 use crate::{Error, Result};
 
@@ -212,11 +212,6 @@ impl Joint {
     /// `planes/NAME.safetensors`.
     pub fn plane_path(&self, name: &str) -> Result<PathBuf> {
         plane_path(&self.root, name)
-    }
-
-    /// `surfaces/NAME/`.
-    pub fn surface_dir(&self, name: &str) -> Result<PathBuf> {
-        surface_dir(&self.root, name)
     }
 }
 

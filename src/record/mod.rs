@@ -162,7 +162,7 @@ impl Run {
     }
 
     /// Where the spec is.
-    pub fn spec_path(&self) -> PathBuf {
+    fn spec_path(&self) -> PathBuf {
         self.root.join("spec.toml")
     }
 

@@ -121,7 +121,7 @@ pub fn compute(
 }
 
 /// The curve that a finished store holds.
-pub fn curve_of(store: &SurfaceStore, seconds: f64) -> Curve {
+fn curve_of(store: &SurfaceStore, seconds: f64) -> Curve {
     let on = &store.header.on;
     let samples = on.samples;
     let points = store.cells.iter().flatten().map(|cell| CurvePoint {
