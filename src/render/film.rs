@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::contour_film::ContourFilm;
 use super::encode::gif::GifWriter;
-use super::encode::mp4::{self, Mp4Writer, Segment};
+use super::encode::mp4::{self, Segment};
 use super::encode::palette::{Histogram, Palette};
 use super::encode::pdf::Pdf;
 use super::encode::svg::Svg;
@@ -290,7 +290,7 @@ fn write_mp4(
     let count = frames.count();
     let track =
         mux::Track { width: width as u16, height: height as u16, fps: output.fps, frames: count };
-    let mut writer = Mp4Writer::new(out, track)?;
+    let mut writer = mux::Muxer::new(out, track)?;
     let still = Yuv::from_rgba(frames.backdrop().rgba(), width, width, height);
     let mut ended = Attempt::Complete;
     frames.in_segments(

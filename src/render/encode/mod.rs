@@ -1,12 +1,12 @@
 //! From pictures to files, one frame at a time.
 
-pub mod gif;
-pub mod lzw;
-pub mod mp4;
-pub mod mux;
-pub mod palette;
+pub(crate) mod gif;
+pub(crate) mod lzw;
+pub(crate) mod mp4;
+pub(crate) mod mux;
+pub(crate) mod palette;
 pub mod pdf;
 pub mod png;
 pub mod svg;
-pub mod y4m;
-pub mod yuv;
+pub(crate) mod y4m;
+pub(crate) mod yuv;

@@ -30,7 +30,6 @@
 //! could quantise the key frame finer than what is copied from it: 8 % and 15 % fewer bytes, by calls
 //! that its safe interface lacks.
 
-use std::io::{Seek, Write};
 use std::ops::Range;
 
 use openh264::OpenH264API;
@@ -40,7 +39,7 @@ use openh264::encoder::{
 };
 use openh264::formats::YUVSource;
 
-use super::mux::{Muxer, Track};
+use super::mux::Track;
 use super::yuv::Yuv;
 use crate::error::{Error, Result};
 
@@ -122,33 +121,6 @@ fn quantiser(quality: u8) -> u8 {
     (44.0 - 0.3 * f64::from(quality)).round() as u8
 }
 
-/// An MP4 that grows frame by frame.
-pub struct Mp4Writer<W: Write + Seek> {
-    muxer: Muxer<W>,
-}
-
-impl<W: Write + Seek> Mp4Writer<W> {
-    /// Begins a film of `track`. Errors: what `out` reports.
-    pub fn new(out: W, track: Track) -> Result<Self> {
-        Ok(Self { muxer: Muxer::new(out, track)? })
-    }
-
-    /// Adds a frame that a [`Segment`] has made.
-    pub fn add(&mut self, bits: &[u8]) -> Result<()> {
-        self.muxer.add(bits)
-    }
-
-    /// Bytes of pictures so far.
-    pub fn bytes(&self) -> u64 {
-        self.muxer.bytes()
-    }
-
-    /// Ends the file.
-    pub fn finish(self) -> Result<W> {
-        self.muxer.finish()
-    }
-}
-
 fn failed(error: openh264::Error) -> Error {
     Error::Render {
         what: format!("the H.264 encoder failed: {error}"),
@@ -163,6 +135,7 @@ mod tests {
     use openh264::decoder::Decoder;
 
     use super::*;
+    use crate::render::encode::mux::Muxer;
 
     /// The boxes of `bytes`: name, where the content starts, where it ends.
     fn boxes(bytes: &[u8], from: usize, to: usize) -> Vec<(String, usize, usize)> {
@@ -226,7 +199,7 @@ mod tests {
         let (fps, frames) = (30u32, 70usize);
         let shown = |n: usize| picture(if n < 50 { n % 20 } else { 7 }, w, h);
         let track = Track { width: w as u16, height: h as u16, fps, frames };
-        let mut writer = Mp4Writer::new(Cursor::new(Vec::new()), track).unwrap();
+        let mut writer = Muxer::new(Cursor::new(Vec::new()), track).unwrap();
         for range in cut(frames, 2 * fps as usize) {
             let mut segment = Segment::new(track, 80).unwrap();
             range.for_each(|n| writer.add(&segment.add(shown(n)).unwrap()).unwrap());
