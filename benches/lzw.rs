@@ -33,7 +33,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut films: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(folder.path())? {
-        films.extend(Some(entry?.path()).filter(|path| path.extension().is_some_and(|e| e == "gif")));
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "gif") {
+            films.push(path);
+        }
     }
     films.sort();
     films.iter().try_for_each(|film| compare(film))

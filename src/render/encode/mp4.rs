@@ -142,10 +142,16 @@ mod tests {
         let mut found = Vec::new();
         let mut at = from;
         while at < to {
-            let size = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
-            assert!(size >= 8 && at + size <= to, "a box of {size} bytes at {at}");
+            let mut size = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+            let mut header = 8;
+            if size == 1 {
+                // A size of 64 bits follows the name.
+                size = u64::from_be_bytes(bytes[at + 8..at + 16].try_into().unwrap()) as usize;
+                header = 16;
+            }
+            assert!(size >= header && at + size <= to, "a box of {size} bytes at {at}");
             let name = String::from_utf8(bytes[at + 4..at + 8].to_vec()).unwrap();
-            found.push((name, at + 8, at + size));
+            found.push((name, at + header, at + size));
             at += size;
         }
         found
