@@ -53,7 +53,7 @@ pub fn resume(out: &Path) -> Result<Prepared> {
     let manifest = run.manifest()?;
     let keys = changed_keys(&manifest.spec, &spec.to_toml());
     if !manifest.spec.is_empty() && !keys.is_empty() {
-        return Err(Error::SpecChanged { keys, path: run.spec_path() });
+        return Err(Error::SpecChanged { keys, path: run.root().join("spec.toml") });
     }
     let whole = spec.data.load(spec.train.seed)?;
     if whole.digest != manifest.data_digest {

@@ -10,9 +10,15 @@ use crate::{Place, assert_keys};
 fn boxes(mut bytes: &[u8]) -> Vec<(String, &[u8])> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
-        let size = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
-        assert!((8..=bytes.len()).contains(&size), "a box of {size} bytes in {}", bytes.len());
-        found.push((String::from_utf8(bytes[4..8].to_vec()).unwrap(), &bytes[8..size]));
+        let mut size = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
+        let mut header = 8;
+        if size == 1 {
+            // A size of 64 bits follows the name.
+            size = u64::from_be_bytes(bytes[8..16].try_into().unwrap()) as usize;
+            header = 16;
+        }
+        assert!((header..=bytes.len()).contains(&size), "a box of {size} bytes in {}", bytes.len());
+        found.push((String::from_utf8(bytes[4..8].to_vec()).unwrap(), &bytes[header..size]));
         bytes = &bytes[size..];
     }
     found

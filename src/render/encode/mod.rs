@@ -1,9 +1,9 @@
 //! From pictures to files, one frame at a time.
 
-pub mod gif;
-pub mod lzw;
-pub mod mp4;
-pub mod mux;
+pub(crate) mod gif;
+pub(crate) mod lzw;
+pub(crate) mod mp4;
+pub(crate) mod mux;
 pub mod palette;
-pub mod y4m;
-pub mod yuv;
+pub(crate) mod y4m;
+pub(crate) mod yuv;

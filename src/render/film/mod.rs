@@ -21,7 +21,7 @@ use crate::render::canvas::raster::Raster;
 use crate::render::canvas::svg::Svg;
 use crate::render::canvas::text;
 use crate::render::encode::gif::GifWriter;
-use crate::render::encode::mp4::{self, Mp4Writer, Segment};
+use crate::render::encode::mp4::{self, Segment};
 use crate::render::encode::palette::{Dither, Histogram, Palette};
 use crate::render::encode::yuv::Yuv;
 use crate::render::encode::{mux, y4m};
@@ -287,7 +287,7 @@ fn write_mp4(
     let count = frames.count();
     let track =
         mux::Track { width: width as u16, height: height as u16, fps: output.fps, frames: count };
-    let mut writer = Mp4Writer::new(out, track)?;
+    let mut writer = mux::Muxer::new(out, track)?;
     let still = Yuv::from_rgba(frames.backdrop().rgba(), width, width, height);
     let mut ended = Attempt::Complete;
     frames.in_segments(
