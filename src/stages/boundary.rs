@@ -1,7 +1,8 @@
 //! A run on points of the plane to its decision boundary at each snapshot, beside its path.
 
-use super::contour::{HOLD_SECS, PanelSource};
+use super::contour::PanelSource;
 use super::film_options::FilmOptions;
+use super::film_options::HOLD_SECS;
 use super::opened::{OpenRun, moment_of, point_of, spread};
 use super::{Subject, provenance};
 use crate::dataset::planar;

@@ -1,6 +1,6 @@
 //! Surfaces with paths over them to a contour film, of one run or of several side by side.
 
-use super::film_options::{ChartSource, FilmOptions};
+use super::film_options::{ChartSource, FilmOptions, HOLD_SECS};
 use super::opened::{OnPlane, OpenRun, RunSet};
 use super::{provenance, shadow};
 use crate::landscape::{GradientStore, Header, SurfaceStore};
@@ -54,9 +54,6 @@ impl PanelSource {
         Ok(ContourPanel { title, subtitle, path: on.path(0)?, ..on.panel() })
     }
 }
-
-/// Seconds for which the last frame of a film stays.
-pub(super) const HOLD_SECS: f64 = 2.0;
 
 named_enum! {
     /// Where arrows on a map come from.

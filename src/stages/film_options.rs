@@ -32,6 +32,9 @@ fn time_of(clock: Clock, metrics: &Metrics, epoch: f64, step: u64) -> f64 {
     }
 }
 
+/// Seconds for which the last frame of a film stays.
+pub(super) const HOLD_SECS: f64 = 2.0;
+
 named_enum! {
     /// A chart below a film.
     pub enum StripChart("chart") {

@@ -1,7 +1,8 @@
 //! A surface's cells to a heat map of any of their quantities.
 
-use super::contour::{HOLD_SECS, PanelSource};
+use super::contour::PanelSource;
 use super::film_options::FilmOptions;
+use super::film_options::HOLD_SECS;
 use super::provenance::{self, ErrorOf};
 use crate::Result;
 use crate::landscape::Cell;

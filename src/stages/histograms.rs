@@ -1,8 +1,8 @@
 //! Snapshots to histograms of their weights. Snapshots are read one at a time, twice: once for the
 //! range, once for the counts.
 
-use super::contour::HOLD_SECS;
 use super::film_options::FilmOptions;
+use super::film_options::HOLD_SECS;
 use super::opened::{OpenRun, moment_of, spread};
 use super::provenance;
 use crate::Result;

@@ -1,7 +1,7 @@
 //! A stack of surfaces to a film of a surface that changes.
 
-use super::contour::HOLD_SECS;
 use super::film_options::FilmOptions;
+use super::film_options::HOLD_SECS;
 use super::opened::{OpenRun, RunSet, panel, point_of};
 use super::provenance;
 use crate::landscape::{Stack, StackKind, SurfaceStore};

@@ -1,7 +1,7 @@
 //! One path in a random plane and in its principal plane, to one scale.
 
-use super::contour::HOLD_SECS;
 use super::film_options::FilmOptions;
+use super::film_options::HOLD_SECS;
 use super::opened::{OpenRun, point_of};
 use super::provenance;
 use crate::landscape::{Plane, PlaneKind};
