@@ -17,7 +17,7 @@ mod tests;
 pub use film::RaceFilm;
 
 use crate::names::named_enum;
-use crate::render::page::scale::{fixed, thousands};
+use crate::render::page::scale::{epoch_text, fixed, thousands};
 use crate::render::scene::{ContourPanel, Pacing, PathPoint, Quantity, Strip};
 use crate::render::scenes::race::standings::{Record, Target};
 
@@ -60,7 +60,7 @@ impl RaceClock {
     /// A time as text; `span` is the length of the race.
     pub fn text(self, time: f64, span: f64) -> String {
         match self {
-            RaceClock::Epoch => fixed(time, if span >= 20.0 { 1 } else { 2 }),
+            RaceClock::Epoch => epoch_text(time, if span >= 20.0 { 1 } else { 2 }),
             RaceClock::Step => thousands(&fixed(time.floor(), 0)),
             RaceClock::Wall if span >= 600.0 => {
                 format!("{} min {:02} s", (time / 60.0).floor(), (time % 60.0).floor())
