@@ -5,7 +5,7 @@
 
 use crate::names::named_enum;
 use crate::render::canvas::Rect;
-use crate::render::page::scale::{fixed, thousands};
+use crate::render::page::scale::{epoch_text, fixed, thousands};
 
 /// A function's values on a rectangular grid of points.
 ///
@@ -247,7 +247,7 @@ impl Clock {
     /// A time as text; `span` is the length of the film's time.
     pub fn text(self, time: f64, span: f64) -> String {
         match self {
-            Self::Epoch | Self::Snapshot => fixed(time, if span >= 20.0 { 1 } else { 2 }),
+            Self::Epoch | Self::Snapshot => epoch_text(time, if span >= 20.0 { 1 } else { 2 }),
             Self::Step => thousands(&fixed(time.floor(), 0)),
             Self::WallTime if span >= 600.0 => {
                 format!("{} min {:02} s", (time / 60.0).floor(), (time % 60.0).floor())

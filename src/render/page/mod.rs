@@ -21,7 +21,7 @@ use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::film::show::Show;
 use crate::render::page::chart::{Chart, Future};
 use crate::render::page::layout::Layout;
-use crate::render::page::scale::{significant, thousands};
+use crate::render::page::scale::{epoch_text, significant, thousands};
 use crate::render::page::timeline::Timeline;
 use crate::render::scene::{Clock, Pacing, Quantity, Series, Strip};
 
@@ -278,7 +278,7 @@ impl<'a> Page<'a> {
         let time = self.timeline.epoch(frame);
         let text = match self.clock() {
             Clock::Step => format!("step {}", thousands(&format!("{time:.0}"))),
-            clock => format!("{} {time:.2}", clock.unit()),
+            clock => format!("{} {}", clock.unit(), epoch_text(time, 2)),
         };
         let style = TextStyle::new(self.font.heading, self.theme.text).bold().align(Align::Right);
         canvas.text(&text, self.rect.w - self.margin, self.title_baseline(), &style);

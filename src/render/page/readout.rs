@@ -2,15 +2,17 @@
 //! learning rate, and both losses, the snapshot's own and the one on the plane below it. The two
 //! differ by what the plane leaves out; showing one alone makes readers think the other wrong.
 
+use std::borrow::Cow;
+
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::page::Page;
 use crate::render::page::layout::{PanelBox, corner_plate};
-use crate::render::page::scale::{fixed, number, thousands};
+use crate::render::page::scale::{epoch_text, fixed, number, thousands};
 use crate::render::scene::{Clock, PathPoint};
 
 /// A line of a read-out: name and value.
-pub(in crate::render) type Row = (&'static str, String);
+pub(in crate::render) type Row = (Cow<'static, str>, String);
 
 /// The lines of a read-out, the epoch first; `time` and `span` are in the unit of `clock`.
 pub(in crate::render) fn rows(path: &[PathPoint], clock: Clock, time: f64, span: f64) -> Vec<Row> {
@@ -29,15 +31,20 @@ pub(in crate::render) fn rows(path: &[PathPoint], clock: Clock, time: f64, span:
         (Clock::Step | Clock::WallTime, None) => (last, last),
     };
     let decimals = if epochs >= 20.0 { 1 } else { 2 };
-    let mut rows = vec![
-        ("epoch", fixed(epoch, decimals)),
-        ("step", thousands(&snapshot.step.to_string())),
-        ("learning rate", number(snapshot.lr)),
-        ("true loss", loss(snapshot.true_loss)),
-    ];
-    rows.push(("in-plane loss", snapshot.plane_loss.map_or("–".into(), loss)));
-    rows
+    vec![
+        ("epoch".into(), epoch_text(epoch, decimals)),
+        ("step".into(), thousands(&snapshot.step.to_string())),
+        ("learning rate".into(), number(snapshot.lr)),
+        (NETWORK_LOSS.into(), loss(snapshot.true_loss)),
+        (SURFACE_LOSS.into(), snapshot.plane_loss.map_or("–".into(), loss)),
+    ]
 }
+
+/// What the loss of a snapshot itself is called.
+pub(in crate::render) const NETWORK_LOSS: &str = "loss of the network";
+
+/// What the loss at its projection into the plane is called.
+pub(in crate::render) const SURFACE_LOSS: &str = "loss on the surface";
 
 /// A loss as text.
 pub(in crate::render) fn loss(value: f64) -> String {
@@ -166,9 +173,14 @@ fn draw_list(
     }
     let name = TextStyle::new(size, theme.muted);
     let value = TextStyle::new(size, theme.text).bold().align(Align::Right);
+    // Smaller type where a row does not fit.
+    let width = |row: &Row| name.width(&row.0) + value.width(&row.1);
+    let widest = rows[1..].iter().map(width).fold(0.0, f32::max) + 0.6 * size;
+    let size = size * (place.w / widest).min(1.0);
+    let (name, value) = (TextStyle { size, ..name }, TextStyle { size, ..value });
     let large = TextStyle { size: 1.6 * size, ..value };
     let mut y = place.y + 1.5 * size;
-    canvas.text(rows[0].0, place.x, y, &name);
+    canvas.text(&rows[0].0, place.x, y, &name);
     canvas.text(&rows[0].1, place.right(), y, &large);
     y += 0.55 * size;
     let rule = Stroke::solid(theme.rule, px_scale.max(0.75));
@@ -183,6 +195,8 @@ fn draw_list(
 /// In a narrow place: each name over its value, the epoch large.
 fn draw_stack(canvas: &mut dyn Canvas, place: Rect, rows: &[Row], size: f32, theme: &Theme) {
     let name = TextStyle::new(0.92 * size, theme.muted);
+    let widest = rows.iter().map(|row| name.width(&row.0)).fold(0.0, f32::max);
+    let name = TextStyle { size: name.size * (place.w / widest).min(1.0), ..name };
     let value = TextStyle::new(1.1 * size, theme.text).bold();
     let mut y = place.y + size;
     for (k, (label, text)) in rows.iter().enumerate() {
@@ -199,12 +213,11 @@ fn draw_stack(canvas: &mut dyn Canvas, place: Rect, rows: &[Row], size: f32, the
 fn draw_columns(canvas: &mut dyn Canvas, place: Rect, rows: &[Row], size: f32, theme: &Theme) {
     let name = TextStyle::new(0.92 * size, theme.muted);
     let value = TextStyle::new(1.1 * size, theme.text).bold();
-    let mut shown: Vec<&(&str, String)> = rows.iter().collect();
-    let width = |row: &(&str, String)| name.width(row.0).max(value.width(&row.1)).max(4.2 * size);
+    let mut shown: Vec<&Row> = rows.iter().collect();
+    let width = |row: &Row| name.width(&row.0).max(value.width(&row.1)).max(4.2 * size);
     // A gap after the last one, too: the next panel's read-out may follow.
-    let total =
-        |shown: &[&(&str, String)]| shown.iter().map(|row| width(row) + 0.8 * size).sum::<f32>();
-    for dropped in ["step", "learning rate", rows.get(2).map_or("", |row| row.0)] {
+    let total = |shown: &[&Row]| shown.iter().map(|row| width(row) + 0.8 * size).sum::<f32>();
+    for dropped in ["step", "learning rate", rows.get(2).map_or("", |row| &*row.0)] {
         if total(&shown) > place.w {
             shown.retain(|row| row.0 != dropped);
         }
@@ -217,7 +230,7 @@ fn draw_columns(canvas: &mut dyn Canvas, place: Rect, rows: &[Row], size: f32, t
     let gap = 0.8 * size + spare.min(2.5 * size);
     let mut x = place.x;
     for row in shown {
-        canvas.text(row.0, x, place.y + size, &name);
+        canvas.text(&row.0, x, place.y + size, &name);
         canvas.text(&row.1, x, place.y + 2.45 * size, &value);
         x += width(row) + gap;
     }
@@ -262,12 +275,12 @@ mod tests {
             rows.into_iter().map(|r| r.1).collect::<Vec<_>>()
         };
         assert_eq!(values(4.5), ["4.50", "0", "0.1", "2.296", "2.400"]);
-        assert_eq!(values(10.0), ["10.00", "1,240", "0.1", "diverged", "–"]);
-        assert_eq!(values(99.0)[0], "10.00");
+        assert_eq!(values(10.0), ["10", "1,240", "0.1", "diverged", "–"]);
+        assert_eq!(values(99.0)[0], "10");
         assert!(rows(&[], Clock::Epoch, 0.0, 1.0).is_empty());
         // Half-way in steps is half-way in epochs.
         let path = path.map(|p| PathPoint { time: p.step as f64, ..p });
-        assert_eq!(rows(&path, Clock::Step, 620.0, 1240.0)[0].1, "5.00");
-        assert_eq!(rows(&path, Clock::Step, 9999.0, 1240.0)[0].1, "10.00");
+        assert_eq!(rows(&path, Clock::Step, 620.0, 1240.0)[0].1, "5");
+        assert_eq!(rows(&path, Clock::Step, 9999.0, 1240.0)[0].1, "10");
     }
 }

@@ -43,7 +43,7 @@ pub struct LevelScale {
     pub clipped_high: bool,
 }
 
-/// At most this many levels: more bands than this nobody can tell apart.
+/// At most this many levels: more bands than this cannot be distinguished.
 const MAX_LEVELS: usize = 18;
 
 /// Mantissas per decade, finest first.
@@ -317,6 +317,12 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     }
 }
 
+/// An epoch with up to `decimals` decimals, which it has only between two whole ones.
+pub(in crate::render) fn epoch_text(epoch: f64, decimals: usize) -> String {
+    let whole = (epoch - epoch.round()).abs() < 0.5 * 0.1f64.powi(decimals as i32);
+    fixed(epoch, if whole { 0 } else { decimals })
+}
+
 /// Digits in groups of three.
 pub fn thousands(digits: &str) -> String {
     let mut out = String::new();
@@ -423,6 +429,8 @@ mod tests {
             assert_eq!(number(value), text);
         }
         assert_eq!(fixed(12.0, 1), "12.0");
+        let epochs = [12.0, 12.004, 12.006, 0.996, 1234.5].map(|e| epoch_text(e, 2));
+        assert_eq!(epochs, ["12", "12", "12.01", "1", "1,234.50"]);
         assert_eq!(fixed(-1234.56, 1), "−1,234.6");
     }
 }

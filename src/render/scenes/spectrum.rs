@@ -1,7 +1,7 @@
 //! The explained variance of a path's principal components beside that of a random walk.
 //!
 //! A plane through a path always holds much of its variance: a pure random walk puts 61 % on its
-//! first component and 76 % on two (Antognini and Sohl-Dickstein 2018). What a plane tells about a
+//! first component and 76 % on two (Antognini and Sohl-Dickstein 2018). What a plane says about a
 //! run is what it holds beyond that, so the walk stands beside every bar.
 
 use crate::error::{Error, Result};
@@ -134,7 +134,7 @@ impl SpectrumFigure {
         let axes = share_axes(page, cell, frame, domain, "principal component");
         let detail = "coloured: the path · grey: a random walk of as many snapshots";
         let at = [cell.x, frame.y - 0.8 * font.small, 1.4 * font.small];
-        draw_heading(canvas, page, ("Each component", Some(detail)), at, cell.w, None);
+        draw_heading(canvas, page, ("Variance per component", Some(detail)), at, cell.w, None);
         axes.draw_mesh_y(canvas);
         // The walk beside the paths, one slot for each.
         let slot = frame.w / bars as f32;
@@ -177,7 +177,7 @@ impl SpectrumFigure {
         let axes = share_axes(page, cell, frame, domain, "number of components");
         let at = [cell.x, frame.y - 0.8 * font.small, 1.4 * font.small];
         let detail = "solid: the path · dashed: a random walk";
-        draw_heading(canvas, page, ("Together", Some(detail)), at, cell.w, None);
+        draw_heading(canvas, page, ("Cumulative", Some(detail)), at, cell.w, None);
         axes.draw_mesh(canvas);
         let line = |shares: &[f64]| -> Vec<(f32, f32)> {
             let mut sum = 0.0;

@@ -7,7 +7,7 @@
 use crate::error::{Error, Result};
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::page::readout::{self, Row};
-use crate::render::page::scale::fixed;
+use crate::render::page::scale::epoch_text;
 use crate::render::page::timeline::Timeline;
 use crate::render::page::{Page, PageSpec};
 use crate::render::scene::{Card, ContourPanel, Pacing, Quantity, Strip};
@@ -179,17 +179,22 @@ impl Moving {
     /// layer.
     pub(in crate::render) fn rows(&self, at: Position) -> Vec<Row> {
         let now = &self.layers[at.layer];
-        let of = match at.share {
-            0.0 => format!("{} of {}", at.layer + 1, self.layers.len()),
-            _ => format!("{} to {} of {}", at.layer + 1, at.layer + 2, self.layers.len()),
+        let (of, all) = (at.layer + 1, self.layers.len());
+        let noun = now.label.split_whitespace().next().unwrap_or("surface");
+        let (first, state) = match at.share {
+            0.0 => ((noun.to_string().into(), format!("{of} of {all}")), "computed"),
+            _ => {
+                let plural = if noun.ends_with("ch") { "es" } else { "s" };
+                let between = format!("between {noun}{plural}");
+                ((between.into(), format!("{of} and {} of {all}", of + 1)), "interpolated")
+            }
         };
-        let state = if at.share == 0.0 { "as evaluated" } else { "interpolated" };
         vec![
-            ("layer", of),
-            ("", now.label.clone()),
-            ("surface", state.into()),
-            ("true loss", readout::loss(now.true_loss)),
-            ("in-plane loss", readout::loss(now.plane_loss)),
+            first,
+            ("".into(), now.label.clone()),
+            ("surface".into(), state.into()),
+            (readout::NETWORK_LOSS.into(), readout::loss(now.true_loss)),
+            (readout::SURFACE_LOSS.into(), readout::loss(now.plane_loss)),
         ]
     }
 }
@@ -208,12 +213,12 @@ pub(in crate::render) fn draw_board(
     let (font, theme) = (page.font, page.theme);
     let rows = moving.rows(at);
     let epoch = match moving.marker {
-        Marker::Moves => format!("epoch {}", fixed(moving.epoch(at), 2)),
+        Marker::Moves => format!("epoch {}", epoch_text(moving.epoch(at), 2)),
         Marker::Stays => String::new(),
     };
     let rest: Vec<(&str, &str)> = [(rows[1].1.as_str(), epoch.as_str())]
         .into_iter()
-        .chain(rows[2..].iter().map(|(name, value)| (*name, value.as_str())))
+        .chain(rows[2..].iter().map(|(name, value)| (&**name, value.as_str())))
         .collect();
     let name = TextStyle::new(font.label, theme.muted);
     let value = TextStyle::new(font.label, theme.text).bold().align(Align::Right);
@@ -223,8 +228,12 @@ pub(in crate::render) fn draw_board(
     let size = font.label * (place.w / widest).min(1.0);
     let (name, value) = (TextStyle { size, ..name }, TextStyle { size, ..value });
     let large = TextStyle { size: 1.45 * font.label, ..value };
+    let widest = name.width(&rows[0].0) + large.width(&rows[0].1) + 0.6 * font.label;
+    let fit = (place.w / widest).min(1.0);
+    let large = TextStyle { size: fit * large.size, ..large };
+    let first = TextStyle { size: fit * name.size, ..name };
     let mut y = place.y + 1.35 * font.label;
-    canvas.text(rows[0].0, place.x, y, &name);
+    canvas.text(&rows[0].0, place.x, y, &first);
     canvas.text(&rows[0].1, place.right(), y, &large);
     y += 0.8 * font.label;
     let marks = Rect::new(place.x, y, place.w, 1.2 * font.label);

@@ -6,7 +6,7 @@ use crate::render::page::readout;
 use crate::render::page::scale::{fixed, significant};
 use crate::render::scene::Clock;
 use crate::render::scenes::race::film::RaceBody;
-use crate::render::scenes::race::standings::{Standing, standings};
+use crate::render::scenes::race::standings::{Standing, Target, standings};
 
 impl RaceBody<'_> {
     /// `91.2 %`, `0.0431`.
@@ -24,13 +24,20 @@ impl RaceBody<'_> {
     fn target_text(&self) -> String {
         let target = self.race.target;
         let measure = target.measure.words();
-        match target.threshold {
-            Some(at) if target.measure.rises() => {
-                format!("first to {} % {measure}", significant(100.0 * at, 4))
-            }
-            Some(at) => format!("first to a {measure} of {}", significant(at, 4)),
-            None => format!("by {measure}"),
+        match (self.threshold_text(), target.measure.rises()) {
+            (Some(at), true) => format!("first to {at} {measure}"),
+            (Some(at), false) => format!("first to a {measure} of {at}"),
+            (None, _) => format!("by {measure}"),
         }
+    }
+
+    /// `90 %`, `0.05`.
+    pub(super) fn threshold_text(&self) -> Option<String> {
+        let Target { measure, threshold } = self.race.target;
+        threshold.map(|at| match measure.rises() {
+            true => format!("{} %", significant(100.0 * at, 4)),
+            false => significant(at, 4),
+        })
     }
 
     /// What stands beside a racer's value: when it finished, or its losses now.
@@ -51,7 +58,7 @@ impl RaceBody<'_> {
                 let ended = path.last().is_some_and(|p| p.time < time);
                 let not = self.race.target.threshold.is_some();
                 if ended && not {
-                    "ended short of it".into()
+                    "did not reach it".into()
                 } else if ended {
                     "ended".into()
                 } else {
@@ -61,13 +68,13 @@ impl RaceBody<'_> {
         }
     }
 
-    /// True and in-plane loss of the last snapshot passed.
+    /// The loss of the last snapshot passed, and the one on the surface below it.
     fn losses(&self, racer: usize, time: f64) -> String {
         let path = &self.race.racers[racer].path;
         let passed = path.partition_point(|p| p.time <= time).max(1);
         let Some(point) = path.get(passed - 1) else { return String::new() };
         let plane = point.plane_loss.map_or("–".into(), readout::loss);
-        format!("true loss {}, in-plane {plane}", readout::loss(point.true_loss))
+        format!("loss {}, on the surface {plane}", readout::loss(point.true_loss))
     }
 
     /// The leaderboard of the one view.

@@ -114,23 +114,22 @@ impl RaceBody<'_> {
             true => "out".into(),
             false => standing.place.to_string(),
         };
+        let at = self.threshold_text().unwrap_or_default();
         let when = match (standing.finished, clock) {
-            (None, Clock::WallTime) => "time",
-            (None, _) => clock.label(),
-            (Some(_), Clock::WallTime) => "goal after",
-            (Some(_), Clock::Epoch | Clock::Snapshot) => "goal at epoch",
-            (Some(_), Clock::Step) => "goal at step",
+            (None, Clock::WallTime) => "time".into(),
+            (None, _) => clock.label().into(),
+            (Some(_), Clock::WallTime) => format!("{at} after").into(),
+            (Some(_), Clock::Epoch | Clock::Snapshot) => format!("{at} at epoch").into(),
+            (Some(_), Clock::Step) => format!("{at} at step").into(),
         };
+        let measured = standing.value.map_or("–".into(), |v| self.value_text(v));
         vec![
             (when, clock.text(standing.finished.unwrap_or(own), page.span())),
-            ("true loss", readout::loss(point.true_loss)),
-            (
-                self.race.target.measure.words(),
-                standing.value.map_or("–".into(), |v| self.value_text(v)),
-            ),
-            ("in-plane loss", point.plane_loss.map_or("–".into(), readout::loss)),
+            (readout::NETWORK_LOSS.into(), readout::loss(point.true_loss)),
+            (self.race.target.measure.words().into(), measured),
+            (readout::SURFACE_LOSS.into(), point.plane_loss.map_or("–".into(), readout::loss)),
             // Last to stay: a flag on the path says it, too.
-            ("place", place),
+            ("place".into(), place),
         ]
     }
 }

@@ -67,7 +67,7 @@ pub struct Record {
 pub struct Standing {
     /// Its number.
     pub racer: usize,
-    /// Its place, from 1; those that nothing tells apart share one.
+    /// Its place, from 1; those with equal results share one.
     pub place: usize,
     /// Its last reading.
     pub value: Option<f64>,
