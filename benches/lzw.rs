@@ -12,6 +12,7 @@ use std::process::Command;
 use std::time::Instant;
 
 #[path = "../src/render/encode/lzw.rs"]
+#[allow(dead_code)] // the decoder of its tests
 mod lzw;
 
 const ROUNDS: u32 = 5;

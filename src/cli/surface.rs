@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use lossreel::dataset::SplitName;
 use lossreel::landscape::{StackKind, SurfaceReport, SurfaceStore};
@@ -148,11 +149,11 @@ fn of_runs(set: &RunSet, args: &Args, request: Request<'_>, out: &Out) -> Result
     let suffix = if request.sample.split == SplitName::Test { "-test" } else { "" };
     let name = args.name.clone().unwrap_or_else(|| format!("{}{suffix}", args.plane));
     let folder = set.surface_dir(&name)?;
-    let (store, report) = evaluate(&over, &folder, &request, out)?;
+    let (store, report) = evaluate(&over, &folder, &request, &stop, out)?;
     followed(out, "losses on the path", "snapshots", |on| {
         path_losses(set, &over, &store, request.sample, &stop, on)
     })?;
-    measure(&over, &store, &folder, &request, (gradients, report), out)
+    measure(&over, &store, &request, (gradients, report), &stop, out)
 }
 
 /// A surface of a file of weights.
@@ -170,10 +171,11 @@ fn of_file(args: &Args, request: Request<'_>, out: &Out) -> Result<()> {
         Error::bad_value("--out", "", "not given", "name a folder for the surface")
     })?;
     let over = OverPlane::of_file(&subject, &plane)?;
-    let (store, report) = evaluate(&over, &folder, &request, out)?;
+    let stop = interrupt::flag();
+    let (store, report) = evaluate(&over, &folder, &request, &stop, out)?;
     // After whatever can be refused: the plane there may be another surface's.
     plane.write(&folder.join("plane.safetensors"))?;
-    measure(&over, &store, &folder, &request, (gradients, report), out)
+    measure(&over, &store, &request, (gradients, report), &stop, out)
 }
 
 /// Calls a stage with a bar that follows it.
@@ -193,31 +195,30 @@ fn evaluate(
     over: &OverPlane<'_>,
     folder: &Path,
     request: &SurfaceRequest,
+    stop: &AtomicBool,
     out: &Out,
 ) -> Result<(SurfaceStore, SurfaceReport)> {
-    let stop = interrupt::flag();
-    followed(out, "surface", "cells", |on| compute(over, folder, request, &stop, on))
+    followed(out, "surface", "cells", |on| compute(over, folder, request, stop, on))
 }
 
 /// Measures gradients where they were asked for, and reports.
 fn measure(
     over: &OverPlane<'_>,
     store: &SurfaceStore,
-    folder: &Path,
     request: &SurfaceRequest,
     (points, surface): (Option<[usize; 2]>, SurfaceReport),
+    stop: &AtomicBool,
     out: &Out,
 ) -> Result<()> {
-    let stop = interrupt::flag();
     let measured = points.map(|size| {
         followed(out, "gradients", "points", |on| {
-            gradients(over, store, request.sample, size, &stop, on)
+            gradients(over, store, request.sample, size, stop, on)
         })
     });
     let gradients = measured.transpose()?.map(|found| found.cells.len());
     let report = Report { surface, gradients, stack: None, layers: None };
     out.result(&report, |w| {
-        words(&report.surface, request.sample.split, folder, w)?;
+        words(&report.surface, request.sample.split, store.folder(), w)?;
         gradients.map_or(Ok(()), |n| writeln!(w, "gradients             at {n} points"))
     });
     Ok(())

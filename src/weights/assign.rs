@@ -317,6 +317,6 @@ mod tests {
         let net = vec![("fc1.weight".to_string(), vec![8, 4])];
         let other = vec![("dense.weight".to_string(), vec![8, 4])];
         let err = error(&net, &file(&other, |name| name.to_string()));
-        assert!(err.contains("lacks fc1.weight") && err.contains("inspect"), "{err}");
+        assert!(err.contains("lacks fc1.weight") && err.contains("the network's layers"), "{err}");
     }
 }

@@ -104,7 +104,7 @@ fn arrows_are_measured_where_somebody_measured_them() {
     let surface = ["surface", "run", "--grid", "5x5", "--samples", "20"];
     place.ok(&surface);
     let render = |arrows: &str| {
-        let stdout = place.ok(&["render", "run", "--out", "x.svg", "--size", "1280x720", arrows]);
+        let stdout = place.ok(&["render", "run", "--out", "x.svg", "--size", "2400x720", arrows]);
         assert!(stdout.contains("x.svg"));
         fs::read_to_string(place.path("x.svg")).unwrap()
     };

@@ -24,7 +24,7 @@ fn a_bad_spec_is_refused_by_key_value_and_remedy() {
         ("model.arch=resnet21", &["model.arch", "21", "6n + 2"]),
         (
             "model.arch=vgg16",
-            &["features.33", "2x2 window on a picture of side 1", "use larger images"],
+            &["features.33", "2x2 window on a feature map of side 1", "use larger images"],
         ),
         ("data.train_samples=5000", &["data.train_samples", "5000", "1437"]),
         ("data.test_samples=361", &["data.test_samples", "361", "360"]),
