@@ -21,7 +21,7 @@ from pathlib import Path
 ORDER = {
     "": "main cli stages spec render landscape record train curvature objective trajectory optim "
         "backend models network weights dataset rng disk parallel names memory error lib",
-    "render": "scenes surface3d map page film encode scene canvas",
+    "render": "scenes surface3d map page film encode scene canvas numbers",
 }
 
 

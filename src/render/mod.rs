@@ -14,6 +14,7 @@ pub mod canvas;
 pub mod encode;
 pub mod film;
 pub(crate) mod map;
+pub(crate) mod numbers;
 pub(crate) mod page;
 pub mod scene;
 pub mod scenes;

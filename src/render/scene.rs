@@ -5,7 +5,7 @@
 
 use crate::names::named_enum;
 use crate::render::canvas::Rect;
-use crate::render::page::scale::{epoch_text, fixed, thousands};
+use crate::render::numbers::{epoch_text, fixed, thousands};
 
 /// A function's values on a rectangular grid of points.
 ///

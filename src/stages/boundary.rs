@@ -9,7 +9,7 @@ use crate::dataset::planar;
 use crate::landscape::{PathCoord, Plane};
 use crate::parallel;
 use crate::record::SnapshotInfo;
-use crate::render::page::scale::thousands;
+use crate::render::numbers::thousands;
 use crate::render::scene::{ContourPanel, PathPoint};
 use crate::render::scenes::boundary::{BoundaryFilm, InputSpace};
 use crate::{Error, Result};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::curve::{self, Curve};
 use crate::backend::Precision;
 use crate::dataset::SplitName;
-use crate::render::page::scale::{significant, thousands};
+use crate::render::numbers::{significant, thousands};
 use crate::render::scene::{CurveFigure, Quantity, Series, Split};
 use crate::weights::hdf5;
 use crate::{Error, Result};

@@ -272,7 +272,7 @@ fn chart_series(
 /// the best test accuracy. Before a drop the rate was constant: the end of a cosine is none.
 fn key_moments(clock: Clock, metrics: &Metrics, whose: &str, pause_secs: f64) -> Vec<Moment> {
     let at = |epoch: f64, step: u64| time_of(clock, metrics, epoch, step);
-    let number = crate::render::page::scale::number;
+    let number = crate::render::numbers::number;
     let dropped = |w: &&[crate::record::StepRecord]| w[0].lr == w[1].lr && w[2].lr < 0.67 * w[1].lr;
     let drops = metrics.steps.windows(3).filter(dropped).take(4);
     let mut moments: Vec<Moment> = drops

@@ -9,7 +9,7 @@ use crate::models::Shortcut;
 use crate::network::{Network, ParamLayout};
 use crate::optim::RuleName;
 use crate::record::{self, Joint, Metrics, Run, RunSnapshots, SnapshotInfo};
-use crate::render::page::scale::number;
+use crate::render::numbers::number;
 use crate::render::scene::{ContourPanel, Grid, PathPoint};
 use crate::spec::Spec;
 use crate::{Error, Result};

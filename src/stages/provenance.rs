@@ -5,7 +5,7 @@ use super::opened::OnPlane;
 use crate::dataset::{DataSet, planar};
 use crate::landscape::{Cell, Header, Plane, PlaneKind, SurfaceStore};
 use crate::record::EvaluatedOn;
-use crate::render::page::scale::{significant, thousands};
+use crate::render::numbers::{significant, thousands};
 
 /// The quantity whose sampling error a caption states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

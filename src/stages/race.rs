@@ -4,7 +4,7 @@ use super::film_options::{ChartSource, FilmOptions, StripChart};
 use super::opened::{OnPlane, OpenRun, RunSet};
 use super::provenance::{self, capital};
 use crate::record::{EpochRecord, Metrics, Status};
-use crate::render::page::scale::significant;
+use crate::render::numbers::significant;
 use crate::render::scene::{Clock, Moment, Pacing, Quantity, Series, Split};
 use crate::render::scenes::race::standings::{Measure, Record, Target, finish};
 use crate::render::scenes::race::{Race, RaceLayout, Racer};

@@ -5,7 +5,7 @@ use super::film_options::HOLD_SECS;
 use super::opened::{OpenRun, point_of};
 use super::provenance;
 use crate::landscape::{Plane, PlaneKind};
-use crate::render::page::scale::{significant, thousands};
+use crate::render::numbers::{significant, thousands};
 use crate::render::scene::PathPoint;
 use crate::render::scenes::shadow::{ShadowFilm, ShadowView};
 use crate::rng::Streams;

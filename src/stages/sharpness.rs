@@ -4,7 +4,7 @@
 use super::opened::OpenRun;
 use crate::dataset::SplitName;
 use crate::record::Metrics;
-use crate::render::page::scale::significant;
+use crate::render::numbers::significant;
 use crate::render::scene::{Quantity, Series, Split};
 use crate::{Error, Result};
 

@@ -2,7 +2,7 @@
 
 use super::opened::OpenRun;
 use crate::landscape::{Plane, PlaneKind};
-use crate::render::page::scale::thousands;
+use crate::render::numbers::thousands;
 use crate::render::scenes::spectrum::{PathSpectrum, SpectrumFigure};
 use crate::trajectory::{Centring, null_explained_variance};
 use crate::{Error, Result};

@@ -13,9 +13,10 @@ use crate::render::canvas::color::Color;
 use crate::render::canvas::text::Type;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle, polyline};
+use crate::render::numbers::significant;
 use crate::render::page::Page;
 use crate::render::page::plotters_canvas::{SUB, Subpixel};
-use crate::render::page::scale::{log_ticks, significant, ticks};
+use crate::render::page::scale::{log_ticks, ticks};
 use crate::render::scene::{Quantity, Series, Split};
 
 /// What the curves look like ahead of the playhead.

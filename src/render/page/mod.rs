@@ -19,9 +19,9 @@ use crate::render::canvas::text::Type;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::film::show::Show;
+use crate::render::numbers::{epoch_text, significant, thousands};
 use crate::render::page::chart::{Chart, Future};
 use crate::render::page::layout::Layout;
-use crate::render::page::scale::{epoch_text, significant, thousands};
 use crate::render::page::timeline::Timeline;
 use crate::render::scene::{Clock, Pacing, Quantity, Series, Strip};
 

@@ -6,9 +6,9 @@ use std::borrow::Cow;
 
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
+use crate::render::numbers::{epoch_text, fixed, number, thousands};
 use crate::render::page::Page;
 use crate::render::page::layout::{PanelBox, corner_plate};
-use crate::render::page::scale::{epoch_text, fixed, number, thousands};
 use crate::render::scene::{Clock, PathPoint};
 
 /// A line of a read-out: name and value.

@@ -7,11 +7,12 @@ use crate::render::canvas::{Canvas, Rect};
 use crate::render::map::field::{Marks, cell_edges};
 use crate::render::map::panel;
 use crate::render::map::path::{Pen, Track};
+use crate::render::numbers::significant;
 use crate::render::page::axes::Axes;
 use crate::render::page::colorbar::{ColorBar, Colors, Lines};
 use crate::render::page::layout::{Contents, Layout, ems};
 use crate::render::page::readout;
-use crate::render::page::scale::{log_ticks, significant, ticks};
+use crate::render::page::scale::{log_ticks, ticks};
 use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
 use crate::render::scene::{ContourPanel, Domain, Grid, Pacing, PathPoint, Strip};
 

@@ -6,11 +6,11 @@ use crate::error::{Error, Result};
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::map::path::{Pen, Track};
+use crate::render::numbers::significant;
 use crate::render::page::axes::{
     Axes, LabelPlace, draw_heading, frame_in, gutters, heading_height,
 };
 use crate::render::page::layout::grid;
-use crate::render::page::scale::significant;
 use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
 use crate::render::scene::{Domain, Pacing, PathPoint, Strip};
 

@@ -7,10 +7,10 @@
 use crate::error::{Error, Result};
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
+use crate::render::numbers::significant;
 use crate::render::page::axes::{
     Axes, LabelPlace, draw_heading, frame_in, gutters, heading_height,
 };
-use crate::render::page::scale::significant;
 use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
 use crate::render::scene::Domain;
 

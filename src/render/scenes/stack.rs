@@ -6,8 +6,8 @@
 
 use crate::error::{Error, Result};
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
+use crate::render::numbers::epoch_text;
 use crate::render::page::readout::{self, Row};
-use crate::render::page::scale::epoch_text;
 use crate::render::page::timeline::Timeline;
 use crate::render::page::{Page, PageSpec};
 use crate::render::scene::{Card, ContourPanel, Pacing, Quantity, Strip};

@@ -6,8 +6,9 @@ use crate::render::canvas::color::Color;
 use crate::render::canvas::text::CAP_HEIGHT;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
+use crate::render::numbers::significant;
 use crate::render::page::Page;
-use crate::render::page::scale::{log_ticks, significant, ticks};
+use crate::render::page::scale::{log_ticks, ticks};
 use crate::render::scene::{Quantity, Series, Split};
 
 /// One vertical axis: its ends in the unit it is even in, and its ticks there with their texts.

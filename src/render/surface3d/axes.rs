@@ -13,7 +13,8 @@ use crate::render::canvas::color::Color;
 use crate::render::canvas::text::{CAP_HEIGHT, Type};
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
-use crate::render::page::scale::{LevelScale, Spacing, number, numbered_ticks};
+use crate::render::numbers::number;
+use crate::render::page::scale::{LevelScale, Spacing, numbered_ticks};
 use crate::render::scene::{ContourPanel, Domain};
 
 /// Ticks and labels of one box.

@@ -1,9 +1,9 @@
 //! The leaderboard of a race in one view.
 
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
+use crate::render::numbers::{fixed, significant};
 use crate::render::page::Page;
 use crate::render::page::readout;
-use crate::render::page::scale::{fixed, significant};
 use crate::render::scene::Clock;
 use crate::render::scenes::race::film::RaceBody;
 use crate::render::scenes::race::standings::{Standing, Target, standings};
