@@ -161,6 +161,8 @@ mod tests {
         assert_eq!(explain(&error), "`--layers` is 9, but there are 8 steps; use 1 to 8");
         let error = Error::bad_value("optim.lr", -1, "negative", "use a positive number");
         assert_eq!(explain(&error), error.to_string(), "a key of a spec stays what it is");
+        let error = Error::NoEncoder { format: "webm".into() };
+        assert!(explain(&error).contains("--format y4m | ffmpeg"), "{error}");
         let error = Error::Weights {
             arch: "resnet20".into(),
             problem: "lacks a shortcut".into(),

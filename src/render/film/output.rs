@@ -70,7 +70,7 @@ impl Format {
     }
 
     /// The format called `name`. Errors: [`Error::UnknownName`] with the known ones; for one of those
-    /// that ffmpeg writes [`Error::Render`] with the command.
+    /// that other encoders write [`Error::NoEncoder`].
     pub fn by_name(name: &str) -> Result<Self> {
         match name {
             "png" => Ok(Self::Png),
@@ -275,7 +275,7 @@ mod tests {
         assert!(refusal(scaled(f32::NAN)).contains("0.5 to 3"));
         assert!(refusal(Output { quality: 0, ..scaled(1.0) }).contains("1 to 100"));
         assert!(refusal(Output { max_bytes: Some(9), ..scaled(1.0) }).contains("GIF and MP4 only"));
-        assert!(refusal(Output::new("a.webm")).contains("y4m | ffmpeg"));
+        assert!(refusal(Output::new("a.webm")).contains("no encoder for `webm`"));
         assert!(refusal(Output::new("-")).contains("png, svg, pdf, gif, mp4, y4m, raw"));
     }
 }
