@@ -86,6 +86,7 @@ impl GradientStore {
     /// # Errors
     /// [`Error::Landscape`] where there are others.
     pub fn begin(surface: &Path, header: Header) -> Result<Self> {
+        header.grid.check()?;
         if let Some(old) = Self::open(surface)? {
             if old.header == header {
                 return Ok(old);
@@ -104,7 +105,6 @@ impl GradientStore {
         let mut text = serde_json::to_string_pretty(&header).expect("a header is plain data");
         text.push('\n');
         disk::write_bytes(&folder.join("grid.json"), text.as_bytes())?;
-        header.grid.check()?;
         let cells = vec![None; header.grid.len()];
         Ok(Self { folder, header, cells })
     }

@@ -71,6 +71,7 @@ impl SurfaceStore {
     /// [`Error::FolderInUse`] when it holds other files and no surface, [`Error::SurfaceInUse`] when
     /// another process writes there.
     pub fn begin(folder: &Path, header: Header, replace: bool) -> Result<Self> {
+        header.grid.check()?;
         folder::check_free(folder)?;
         let lock = folder::lock(folder)?;
         let path = folder.join("grid.json");
@@ -78,23 +79,20 @@ impl SurfaceStore {
             let holds = "a stack of surfaces".into();
             return Err(Error::OtherSurface { folder: folder.to_path_buf(), holds });
         }
-        if path.exists() || folder.join("stack.json").exists() {
-            if !replace {
-                let mut old = Self::open(folder)?;
-                if old.header == header {
-                    old._lock = Some(lock);
-                    return Ok(old);
-                }
-                let holds = format!("a surface of {}", difference(&old.header, &header));
-                return Err(Error::OtherSurface { folder: folder.to_path_buf(), holds });
+        if path.exists() && !replace {
+            let mut old = Self::open(folder)?;
+            if old.header == header {
+                old._lock = Some(lock);
+                return Ok(old);
             }
+            let holds = format!("a surface of {}", difference(&old.header, &header));
+            return Err(Error::OtherSurface { folder: folder.to_path_buf(), holds });
         }
         // Cells without a header belong to a surface whose replacement was cut short.
         folder::clear(folder)?;
         let mut text = serde_json::to_string_pretty(&header).expect("a header is plain data");
         text.push('\n');
         disk::write_bytes(&path, text.as_bytes())?;
-        header.grid.check()?;
         let cells = vec![None; header.grid.len()];
         Ok(Self { folder: folder.to_path_buf(), header, cells, _lock: Some(lock) })
     }

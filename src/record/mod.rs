@@ -312,7 +312,7 @@ pub fn check_name(kind: &str, name: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::bad_value(
-        &format!("name of a {kind}"),
+        format!("name of a {kind}"),
         format!("{name:?}"),
         "not one plain name",
         "use letters, digits, - and _, without / and without a dot in front",

@@ -193,7 +193,7 @@ fn diffusion_map(distances_sq: &Array2<f64>, bandwidth: f64) -> Result<(Vec<[f64
         let walked = kernel.dot(&column) / degree_root.mapv(|d| d * d);
         let off = (&walked - &(&column * value)).mapv(|e| e * e).sum().sqrt();
         let length = column.dot(&column).sqrt();
-        if !(off <= RESIDUAL * length) {
+        if off.is_nan() || off > RESIDUAL * length {
             return Err(failed(format!("axis {} is {off:.1e} of {length:.1e} off", k + 1)));
         }
         axes.push(oriented(column.to_owned()));

@@ -7,6 +7,8 @@
 //! few diverged cells do not flatten the rest; what lies beyond is clipped into the last band and
 //! marked as such on the colour bar.
 
+use crate::render::numbers::significant;
+
 /// Whether equal steps on screen are equal factors or equal differences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spacing {
