@@ -6,7 +6,7 @@
 //!
 //! The rooms, each importing only those above it in this list: [`canvas`] (pixels and vectors, text,
 //! colours, themes), [`scene`] (what is drawn, as data), [`encode`] (frames to bytes), [`film`] (any
-//! show to a file), [`page`] (title, caption, charts, axes, colour bar, time), [`map`] (the contour map
+//! show to a file), `page` (title, caption, charts, axes, colour bar, time), `map` (the contour map
 //! of a surface), [`surface3d`] (a renderer of surfaces in space), [`scenes`] (what is shown, one file
 //! each).
 
