@@ -4,9 +4,9 @@
 //! as PNG, SVG, PDF, GIF or MP4. Everything is deterministic: the same scene, size and theme give the
 //! same bytes on any number of threads.
 //!
-//! The rooms, each importing only those above it in this list: [`scene`] (what is drawn, as data),
-//! [`canvas`] (pixels and vectors, text, colours, themes), [`encode`] (frames to bytes), [`film`] (any
-//! show to a file), [`page`] (title, caption, charts, axes, colour bar, time), [`map`] (the contour map
+//! The rooms, each importing only those above it in this list: [`canvas`] (pixels and vectors, text,
+//! colours, themes), [`scene`] (what is drawn, as data), [`encode`] (frames to bytes), [`film`] (any
+//! show to a file), `page` (title, caption, charts, axes, colour bar, time), `map` (the contour map
 //! of a surface), [`surface3d`] (a renderer of surfaces in space), [`scenes`] (what is shown, one file
 //! each).
 

@@ -1,5 +1,5 @@
-//! The drawing layer: a few primitives with two implementations, pixels ([`crate::render::canvas::raster`]) and
-//! vectors ([`crate::render::canvas::svg`]). Coordinates are pixels, y down, pixel centres at halves.
+//! The drawing layer: a few primitives with three implementations, pixels (`raster`) and vectors
+//! (`svg`, `pdf`). Coordinates are pixels, y down, pixel centres at halves.
 
 pub mod color;
 pub mod colormaps;

@@ -14,7 +14,6 @@ use crate::render::canvas::text::Type;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle, polyline};
 use crate::render::numbers::significant;
-use crate::render::page::Page;
 use crate::render::page::plotters_canvas::{SUB, Subpixel};
 use crate::render::page::scale::{log_ticks, ticks};
 use crate::render::scene::{Quantity, Series, Split};
@@ -86,17 +85,18 @@ pub(in crate::render) fn quantities(series: &[Series]) -> Vec<Quantity> {
     found
 }
 
-/// The charts of all quantities in `series` at `places` on `page`, over `span` (the first and the last
+/// The charts of all quantities in `series` at `places`, over `span` (the first and the last
 /// moment).
 pub(in crate::render) fn at_places<'a>(
     series: &'a [Series],
     places: &[Rect],
-    page: &Page,
     x_label: &'a str,
     span: [f64; 2],
+    font: Type,
+    px_scale: f32,
 ) -> Vec<Chart<'a>> {
     let made = quantities(series).into_iter().zip(places).map(|(quantity, rect)| {
-        Chart::new(series, quantity, *rect, x_label, page.font, page.px_scale).spanning(span)
+        Chart::new(series, quantity, *rect, x_label, font, px_scale).spanning(span)
     });
     let mut charts: Vec<Chart> = made.collect();
     align(&mut charts);

@@ -10,8 +10,8 @@
 
 use crate::render::canvas::Rect;
 use crate::render::canvas::text::{self, Type, Weight};
-use crate::render::page::Page;
 use crate::render::page::scale::widest_tick;
+use crate::render::page::{Page, PageSpec, Screen};
 use crate::render::scene::{ContourPanel, Domain};
 
 /// Where one panel's parts stand.
@@ -82,6 +82,44 @@ struct Cells<'a> {
     gutters: [f32; 4],
     /// The colour bar with its labels.
     bar_width: f32,
+}
+
+impl<'a> Page<'a> {
+    /// The page of `spec` on `screen` with what `lay_out` places on it, charts included. Where that leaves a panel a side of
+    /// less than `least` lines of small type, type gets smaller, down to its usual size.
+    pub(in crate::render) fn laid_out(
+        spec: PageSpec<'a>,
+        times: impl Iterator<Item = f64>,
+        screen: Screen<'a>,
+        least: f32,
+        lay_out: impl Fn(&Page) -> Layout,
+    ) -> (Self, Layout) {
+        let mut page = Self::new(spec, times, screen);
+        let mut type_scale = screen.theme.scale;
+        loop {
+            let layout = lay_out(&page);
+            let enough = least * page.font.small;
+            let roomy = layout.panels.iter().all(|p| p.frame.w >= enough && p.frame.h >= enough);
+            if roomy || type_scale <= 1.0 {
+                page.place_charts(&layout.charts);
+                return (page, layout);
+            }
+            type_scale = (0.85 * type_scale).max(1.0);
+            page = Self::scaled(page.spec, page.timeline, screen, type_scale);
+        }
+    }
+
+    /// Puts the charts side by side at the bottom of the body and takes their room off it.
+    pub(in crate::render) fn with_strip_below(mut self) -> Self {
+        if self.chart_count > 0 {
+            let body = self.body;
+            let height = (0.25 * body.h).max(7.0 * self.font.small);
+            let strip = Rect { y: body.bottom() - height, h: height, ..body };
+            self.place_charts(&side_by_side(strip, self.chart_count, 34.0 * self.px_scale));
+            self.body.h = (body.h - height - 14.0 * self.px_scale).max(4.0);
+        }
+        self
+    }
 }
 
 impl Layout {
@@ -432,7 +470,6 @@ fn chart_places(area: Rect, count: usize, gap: f32, px_scale: f32) -> Vec<Rect> 
 mod tests {
     use super::*;
     use crate::render::canvas::theme::Theme;
-    use crate::render::page::{PageSpec, Screen};
     use crate::render::scene::{Quantity, Series, Split};
 
     /// A page with a title, a caption and two charts, and what `lay_out` makes of it.

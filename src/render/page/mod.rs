@@ -21,7 +21,6 @@ use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::film::show::Show;
 use crate::render::numbers::{epoch_text, significant, thousands};
 use crate::render::page::chart::{Chart, Future};
-use crate::render::page::layout::Layout;
 use crate::render::page::timeline::Timeline;
 use crate::render::scene::{Clock, Pacing, Quantity, Series, Strip};
 
@@ -123,30 +122,6 @@ impl<'a> Page<'a> {
         Self::scaled(spec, timeline, screen, screen.theme.scale)
     }
 
-    /// The same with what `lay_out` places on it, charts included. Where that leaves a panel a side of
-    /// less than `least` lines of small type, type gets smaller, down to its usual size.
-    pub(in crate::render) fn laid_out(
-        spec: PageSpec<'a>,
-        times: impl Iterator<Item = f64>,
-        screen: Screen<'a>,
-        least: f32,
-        lay_out: impl Fn(&Page) -> Layout,
-    ) -> (Self, Layout) {
-        let mut page = Self::new(spec, times, screen);
-        let mut type_scale = screen.theme.scale;
-        loop {
-            let layout = lay_out(&page);
-            let enough = least * page.font.small;
-            let roomy = layout.panels.iter().all(|p| p.frame.w >= enough && p.frame.h >= enough);
-            if roomy || type_scale <= 1.0 {
-                page.place_charts(&layout.charts);
-                return (page, layout);
-            }
-            type_scale = (0.85 * type_scale).max(1.0);
-            page = Self::scaled(page.spec, page.timeline, screen, type_scale);
-        }
-    }
-
     /// The strip of charts gives way below 300 pixels of height or 420 of width, the caption below 220
     /// or 300 (at the usual size of type).
     fn scaled(spec: PageSpec<'a>, timeline: Timeline, screen: Screen<'a>, type_scale: f32) -> Self {
@@ -195,22 +170,11 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Puts the charts side by side at the bottom of the body and takes their room off it.
-    pub(in crate::render) fn with_strip_below(mut self) -> Self {
-        if self.chart_count > 0 {
-            let body = self.body;
-            let height = (0.25 * body.h).max(7.0 * self.font.small);
-            let strip = Rect { y: body.bottom() - height, h: height, ..body };
-            self.place_charts(&layout::side_by_side(strip, self.chart_count, 34.0 * self.px_scale));
-            self.body.h = (body.h - height - 14.0 * self.px_scale).max(4.0);
-        }
-        self
-    }
-
     fn place_charts(&mut self, places: &[Rect]) {
         let span = [self.timeline.start, self.timeline.end];
         let spec = &self.spec;
-        self.charts = chart::at_places(spec.series, places, self, spec.time_label, span);
+        self.charts =
+            chart::at_places(spec.series, places, spec.time_label, span, self.font, self.px_scale);
         for chart in &mut self.charts {
             chart.entitle(spec.chart_titles);
         }

@@ -2,7 +2,7 @@
 //!
 //! A key says from where the box is seen (azimuth, elevation, distance), how much the camera looks
 //! at the marker instead of the middle of the box, and how much it flies with the marker: above and
-//! behind it. Between keys every number runs along a monotone cubic ([`crate::render::map::pchip`]).
+//! behind it. Between keys every number runs along a monotone cubic (`map::pchip`).
 
 use std::path::Path;
 
