@@ -173,8 +173,9 @@ fn draw_list(
     }
     let name = TextStyle::new(size, theme.muted);
     let value = TextStyle::new(size, theme.text).bold().align(Align::Right);
-    // Smaller type where a row does not fit.
-    let width = |row: &Row| name.width(&row.0) + value.width(&row.1);
+    // Smaller type where a row does not fit, the same in all frames whatever the numbers are.
+    let number = value.width("−0.0000");
+    let width = |row: &Row| name.width(&row.0) + value.width(&row.1).max(number);
     let widest = rows[1..].iter().map(width).fold(0.0, f32::max) + 0.6 * size;
     let size = size * (place.w / widest).min(1.0);
     let (name, value) = (TextStyle { size, ..name }, TextStyle { size, ..value });
