@@ -179,7 +179,8 @@ mod tests {
         let stop = |done: usize, _: usize| interrupt.store(done > 20, Ordering::Relaxed);
         let err = evaluate(&mut store, PLANE, &Himmelblau, &interrupt, &stop).unwrap_err();
         assert!(matches!(err, Error::Interrupted { .. }), "{err}");
-        // A crash in the middle of a line on top of it.
+        // A crash in the middle of a line on top of it; the lock goes with the process.
+        drop(store);
         let cells = halved.path().join("cells.jsonl");
         let mut text = std::fs::read(&cells).unwrap();
         text.extend(b"{\"k\":40,\"lo");

@@ -228,11 +228,12 @@ pub(in crate::render) fn draw_board(
     let size = font.label * (place.w / widest).min(1.0);
     let (name, value) = (TextStyle { size, ..name }, TextStyle { size, ..value });
     let large = TextStyle { size: 1.45 * font.label, ..value };
-    let room = place.w - name.width(&rows[0].0) - 0.6 * font.label;
-    let fit = (room / large.width(&rows[0].1)).clamp(0.4, 1.0);
+    let widest = name.width(&rows[0].0) + large.width(&rows[0].1) + 0.6 * font.label;
+    let fit = (place.w / widest).min(1.0);
     let large = TextStyle { size: fit * large.size, ..large };
+    let first = TextStyle { size: fit * name.size, ..name };
     let mut y = place.y + 1.35 * font.label;
-    canvas.text(&rows[0].0, place.x, y, &name);
+    canvas.text(&rows[0].0, place.x, y, &first);
     canvas.text(&rows[0].1, place.right(), y, &large);
     y += 0.8 * font.label;
     let marks = Rect::new(place.x, y, place.w, 1.2 * font.label);
