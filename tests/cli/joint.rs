@@ -163,7 +163,7 @@ fn runs_that_do_not_go_together_are_refused() {
     place.refused(&["plane", "a", "other"], &["no folder for their joint plane", "--out"]);
     place.refused(
         &["plane", "a", "wide", "--out", "x"],
-        &["do not mean the same", "a is mlp", "wide is mlp", "parameters", "one architecture"],
+        &["do not mean the same", "a is MLP", "wide is MLP", "parameters", "one architecture"],
     );
     place.refused(&["plane", "a", "./a", "--out", "x"], &["named twice"]);
     place.refused(

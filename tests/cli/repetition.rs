@@ -136,7 +136,7 @@ fn a_run_killed_again_and_again_and_resumed_equals_an_uninterrupted_one() {
     }
     assert!(kills >= 2, "the run ended before it could be killed");
     // And a snapshot and a log line torn in the middle.
-    fs::write(snapshots.join(".000001.safetensors.1-0.tmp"), "half").unwrap();
+    fs::write(snapshots.join(".000001.safetensors.0123456789abcdef.tmp"), "half").unwrap();
     let mut log = fs::read(run.join("metrics.jsonl")).unwrap();
     log.extend(b"{\"kind\":\"step\",\"st");
     fs::write(run.join("metrics.jsonl"), log).unwrap();

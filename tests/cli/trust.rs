@@ -146,7 +146,7 @@ fn a_run_goes_on_only_as_the_training_that_it_was() {
     fs::write(&spec, &longer).unwrap();
     let lines: Vec<&str> = old_log.lines().collect();
     fs::write(&log, lines[..3].join("\n") + "\n").unwrap();
-    place.refused(&["train", "--resume", "r"], &["the log ends at step 3", "step 8"]);
+    place.refused(&["train", "--resume", "r", "-q"], &["the log ends at step 3", "step 8"]);
     fs::write(&log, &old_log).unwrap();
     place.ok(&["train", "--resume", "r"]);
     assert!(fs::read_to_string(&log).unwrap().starts_with(&old_log));
