@@ -100,9 +100,9 @@ impl LoadOptions {
 /// Reads (or makes) a whole data set.
 ///
 /// # Errors
-/// [`Error::Data`] when files are missing, [`Error::BadFile`] when one is truncated or
-/// corrupt (it names the file, the size expected and found, and the remedy), [`Error::Io`] when
-/// one cannot be read, [`Error::BadValue`] for a synthetic set of no images.
+/// [`crate::Error::Data`] when files are missing, [`crate::Error::BadFile`] when one is truncated or
+/// corrupt (it names the file, the size expected and found, and the remedy), [`crate::Error::Io`] when
+/// one cannot be read, [`crate::Error::BadValue`] for a synthetic set of no images.
 pub fn load(set: DataSet, options: &LoadOptions) -> Result<Dataset> {
     match set {
         DataSet::Cifar10 | DataSet::Mnist | DataSet::FashionMnist => {

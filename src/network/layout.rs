@@ -41,7 +41,7 @@ pub enum Init {
         /// Half the width of the interval.
         bound: f64,
     },
-    /// A (semi-)orthogonal matrix of shape (shape[0], rest), times `gain` (Saxe et al. 2014).
+    /// A (semi-)orthogonal matrix of shape (`shape[0]`, rest), times `gain` (Saxe et al. 2014).
     Orthogonal {
         /// Scale of the singular values.
         gain: f64,

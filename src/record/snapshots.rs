@@ -84,7 +84,7 @@ pub(super) fn write_state(
     write_safetensors(path, &tensors, metadata)
 }
 
-/// Reads `theta`, (P,), and the flat buffers of a file that [`write_state`] wrote.
+/// Reads `theta`, (P,), and the flat buffers of a file that `write_state` wrote.
 ///
 /// # Errors
 /// [`Error::BadFile`] when a tensor of the layout is missing or of another size.

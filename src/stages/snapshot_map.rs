@@ -68,7 +68,7 @@ pub fn map_path(root: &Path, name: &str) -> Result<PathBuf> {
     Ok(root.join("maps").join(format!("{name}.json")))
 }
 
-/// Makes the map of the finite snapshots of all runs of `set`, at most [`MOST`] spread evenly over each
+/// Makes the map of the finite snapshots of all runs of `set`, at most `MOST` spread evenly over each
 /// run, and writes it as `maps/NAME.json`.
 ///
 /// # Errors

@@ -78,7 +78,7 @@ pub struct JointPca {
     /// The components; its snapshots are those of the runs one after the other.
     pub pca: Pca,
     /// What two components hold of as many random walks: from the runs' own starts, with their own
-    /// step lengths, in directions that mean nothing ([`null_explained_variance_of_walks`]).
+    /// step lengths, in directions that mean nothing (`null_explained_variance_of_walks`).
     pub null_explained_variance: Vec<f64>,
     /// The part of each run's own variance about its own mean that lies in the joint plane, (R,);
     /// 0 for a run that does not move.

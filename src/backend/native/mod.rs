@@ -1,9 +1,9 @@
 //! The native backend: the fast CPU engine.
 //!
-//! [`graph`] turns a network into few large units, [`plan`] into steps cut into phases, [`pass`]
-//! executes a training step of them; [`tangent`] carries tangents through it for Hessian-vector
-//! products; [`point`] compiles one point of parameter space for evaluation. The [`kernels`] work
-//! on padded NHWC feature maps ([`shape`]) with the vectors of [`simd`].
+//! `graph` turns a network into few large units, `plan` into steps cut into phases, `pass`
+//! executes a training step of them; `tangent` carries tangents through it for Hessian-vector
+//! products; `point` compiles one point of parameter space for evaluation. The `kernels` work
+//! on padded NHWC feature maps (`shape`) with the vectors of `simd`.
 
 pub mod candle_op;
 #[doc(hidden)]

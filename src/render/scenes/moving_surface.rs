@@ -56,7 +56,7 @@ pub struct MovingSpace<'a> {
 impl<'a> MovingSurface<'a> {
     /// Makes `moving` ready for a picture of `size` pixels in `frames` frames at `fps`.
     ///
-    /// Errors: those of [`Moving::check`], [`crate::Error::BadValue`] on a look out of range.
+    /// Errors: those of `Moving::check`, [`crate::Error::BadValue`] on a look out of range.
     pub fn new(
         moving: &'a Moving,
         look: &SurfaceView,
