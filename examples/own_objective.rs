@@ -17,7 +17,7 @@ impl Objective for Rosenbrock {
         self.0
     }
     fn loss(&self, theta: &[f32]) -> Result<Evaluation> {
-        Ok(Evaluation::exact(self.loss_and_grad(theta, &mut vec![0.0; self.0])?))
+        self.loss_and_grad(theta, &mut vec![0.0; self.0]).map(Evaluation::exact)
     }
     fn loss_and_grad(&self, theta: &[f32], grad: &mut [f32]) -> Result<f64> {
         grad.fill(0.0);
@@ -44,7 +44,6 @@ fn main() -> Result<()> {
     let axes = pca(&path, &Default::default())?.directions(&path)?;
     let coords = project(&path, &theta, &axes[0], &axes[1])?.coords;
     let grid = Grid::around(&coords, [61, 61], 1.0);
-    let (xs, ys) = (grid.x.values(), grid.y.values());
     let at = |k: usize| objective.loss(&theta_at(&theta, &axes[0], &axes[1], grid.point(k)));
     let values = (0..grid.len()).map(|k| Ok(at(k)?.loss)).collect::<Result<_>>()?;
     let point = |(i, &[x, y]): (usize, &[f64; 2])| {
@@ -52,9 +51,9 @@ fn main() -> Result<()> {
         Ok(PathPoint { step: i as u64, epoch: time, time, x, y, true_loss, ..Default::default() })
     };
     let path = coords.iter().enumerate().map(point).collect::<Result<_>>()?;
+    let (xs, ys) = (grid.x.values(), grid.y.values());
     let grid = scene::Grid { xs, ys, values, interpolated: None };
     let panel = ContourPanel { grid, path, ..ContourPanel::default() };
     let film = Film { title: "Down a valley".into(), panels: vec![panel], ..Film::default() };
-    contour::write(&film, &Output::new("outputs/own_objective.gif"), &mut |_, _| {})?;
-    Ok(())
+    contour::write(&film, &Output::new("outputs/own_objective.gif"), &mut |_, _| {}).map(drop)
 }
