@@ -10,7 +10,8 @@
 //! The Gaussian kernel is divided by the densities of both its points (alpha = 1 of Coifman and
 //! Lafon), so that a run recorded ten times as often does not pull the map towards itself. Its
 //! bandwidth is where the sum of the kernel grows fastest with it, in logarithms (Coifman et al.
-//! 2008).
+//! 2008), but at least the length that links all snapshots: a path begins with few long steps and ends
+//! with many short ones, and a bandwidth fit for the many would leave each of the few alone.
 
 use linfa::ParamGuard;
 use linfa::traits::Transformer;
@@ -92,7 +93,7 @@ pub fn snapshot_map(gram: &Gram) -> Result<SnapshotMap> {
         });
     }
     let (scaling, explained_variance) = classical_scaling(gram);
-    let bandwidth = bandwidth(&distances_sq);
+    let bandwidth = bandwidth(&distances_sq).max(longest_link_sq(&distances_sq));
     let (diffusion, eigenvalues) = diffusion_map(&distances_sq, bandwidth)?;
     let embedding =
         |coords: Vec<[f64; 2]>| Embedding { fidelity: fidelity(&distances_sq, &coords), coords };
@@ -163,6 +164,26 @@ fn bandwidth(distances_sq: &Array2<f64>) -> f64 {
     let candidates = (0..=steps).map(|i| greatest * 2f64.powf(-0.5 * i as f64));
     let best = candidates.map(|eps| (slope(eps), eps)).max_by(|a, b| a.0.total_cmp(&b.0));
     best.map_or(greatest, |(_, eps)| eps)
+}
+
+/// The squared length of the longest edge of the minimum spanning tree (Prim 1957): with links as long
+/// as that every snapshot can be reached from every other.
+fn longest_link_sq(distances_sq: &Array2<f64>) -> f64 {
+    let count = distances_sq.nrows();
+    let mut to_tree: Vec<f64> = distances_sq.row(0).to_vec();
+    let mut reached = vec![false; count];
+    reached[0] = true;
+    let mut longest = 0.0f64;
+    for _ in 1..count {
+        let outside = (0..count).filter(|i| !reached[*i]);
+        let Some(next) = outside.min_by(|a, b| to_tree[*a].total_cmp(&to_tree[*b])) else { break };
+        reached[next] = true;
+        longest = longest.max(to_tree[next]);
+        for (near, d) in to_tree.iter_mut().zip(distances_sq.row(next)) {
+            *near = near.min(*d);
+        }
+    }
+    longest
 }
 
 /// Diffusion coordinates after one step, and their eigenvalues.
@@ -379,6 +400,25 @@ mod tests {
         assert!(message(&still).contains("the same"));
         let few = embedded(&[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], 30);
         assert!(message(&few).contains("3 snapshots"));
+    }
+
+    #[test]
+    fn the_longest_link_is_that_between_two_groups() {
+        let points: Vec<[f64; 2]> = [0.0, 0.1, 0.2, 5.2, 5.3].iter().map(|x| [*x, 0.0]).collect();
+        let rows = embedded(&points, 40);
+        let distances_sq = distances_sq(&gram(&rows, None, MEMORY_BYTES).unwrap());
+        // The weights are f32.
+        assert!((longest_link_sq(&distances_sq).sqrt() - 5.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_path_that_slows_down_is_a_line_on_the_map() {
+        // Few long steps, then many short ones: all in order along the first coordinate.
+        let points: Vec<[f64; 2]> = (0..60).map(|i| [1.0 - 0.85f64.powi(i), 0.0]).collect();
+        let found = map(&embedded(&points, 300));
+        let x: Vec<f64> = found.diffusion.coords.iter().map(|c| c[0]).collect();
+        let time: Vec<f64> = (0..60).map(f64::from).collect();
+        assert!(correlation(&ranks(&x), &time).abs() > 0.99, "{x:?}");
     }
 
     #[test]
