@@ -27,7 +27,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let objective = VarMapObjective::new(&variables, loss)?;
     let mut optimizer = AdamW::new_lr(variables.all_vars(), 0.02)?;
     let (folder, layout) = ("outputs/own_candle_model", objective.layout());
-    let mut recorder = LoopRecorder::create(folder, "two layers", layout, 50, Existing::Replace)?;
+    let mut recorder =
+        LoopRecorder::create(folder, "a two-layer net", layout, 50, Existing::Replace)?;
     let (theta, buffers) = objective.state()?;
     recorder.snapshot(0, &theta, &buffers)?;
     for step in 1..=500 {
