@@ -1,6 +1,6 @@
 //! Records a training loop that is not lossreel's own: somebody's model, data and optimizer.
 //!
-//! Such a run has no `spec.toml`, as nothing here could build its network. In its place stands
+//! Such a run has no `spec.toml`, as nothing here could build its network. In its place is
 //! `layout.json`, the names, shapes and roles of the parameters, which is all that a path, its plane,
 //! spectrum and histograms need. A surface over it is evaluated by the caller's own loss.
 

@@ -264,7 +264,7 @@ pub struct Moment {
     pub time: f64,
     /// A few words ("learning rate drops to 0.01").
     pub label: String,
-    /// For how long the film stands, in seconds; 0 only shows the label in passing.
+    /// For how long the film pauses, in seconds; 0 only shows the label in passing.
     pub pause_secs: f64,
 }
 
@@ -303,7 +303,7 @@ pub struct Film {
     pub panels: Vec<ContourPanel>,
     /// Curves with a playhead below the panels.
     pub strip: Strip,
-    /// How long the last picture stands, in seconds.
+    /// How long the last picture stays, in seconds.
     pub hold_secs: f64,
     /// Clock, pauses, card.
     pub pacing: Pacing,

@@ -3,7 +3,7 @@
 
 use crate::render::canvas::Rect;
 
-/// Pixels a mark stands for.
+/// Pixels that a mark covers.
 const RUN: usize = 16;
 
 /// Marks on a picture, a bit for each run of a row.

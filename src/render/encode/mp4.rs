@@ -69,7 +69,7 @@ impl YUVSource for Yuv {
 }
 
 /// The longest time between key frames. A decoder that jumps into a film starts at the one before;
-/// each costs as much as some 75 frames after it in a film of which most stands still.
+/// each costs as much as some 75 frames after it in a film of which most does not change.
 pub const SEGMENT_SECONDS: usize = 5;
 
 /// The segments of a film of `frames` frames, at most `longest` long and nearly even.

@@ -95,11 +95,11 @@ fn at(
     })
 }
 
-/// How arrows stand on a map.
+/// How arrows are placed on a map.
 pub struct Setting<'a> {
     /// The part of the plane that the map shows.
     pub domain: Domain,
-    /// Where it stands.
+    /// Where it is.
     pub frame: Rect,
     /// Pixels a design pixel.
     pub px_scale: f32,

@@ -11,7 +11,7 @@ use crate::render::page::layout::PanelBox;
 use crate::render::page::scale::{numbered_ticks, widest_tick};
 use crate::render::scene::{ContourPanel, Domain};
 
-/// Where the label of a y axis stands.
+/// Where the label of a y axis is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::render) enum LabelPlace {
     /// Just left of the numbers.
@@ -22,7 +22,7 @@ pub(in crate::render) enum LabelPlace {
 
 /// A frame with its axes.
 pub(in crate::render) struct Axes<'a> {
-    /// The page that it stands on.
+    /// The page that it is on.
     pub page: &'a Page<'a>,
     /// Where the data are drawn.
     pub frame: Rect,
@@ -34,7 +34,7 @@ pub(in crate::render) struct Axes<'a> {
     pub x_label: String,
     /// To its left, turned; may be empty.
     pub y_label: &'a str,
-    /// Where the y label stands.
+    /// Where the y label is.
     pub labels: LabelPlace,
 }
 

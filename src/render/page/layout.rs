@@ -1,4 +1,4 @@
-//! Where a scene's parts stand in the body of its page: panels of maps, windows onto surfaces in space,
+//! Where a scene's parts are in the body of its page: panels of maps, windows onto surfaces in space,
 //! a board beside one panel, the colour bar and the charts.
 //!
 //! Lengths scale with the picture; type never gets smaller than can be read, so below about 640 x 360
@@ -14,7 +14,7 @@ use crate::render::page::scale::widest_tick;
 use crate::render::page::{Page, PageSpec, Screen};
 use crate::render::scene::{ContourPanel, Domain};
 
-/// Where one panel's parts stand.
+/// Where one panel's parts are.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::render) struct PanelBox {
     /// All of the panel.
@@ -39,7 +39,7 @@ impl PanelBox {
     }
 }
 
-/// Where everything in the body stands.
+/// Where everything in the body is.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::render) struct Layout {
     /// One for each panel.
@@ -140,7 +140,7 @@ impl Layout {
     }
 
     /// One panel with a board, `[w, h]` in units of the label's size, beside it on a wide page and below
-    /// it on a high one; the charts stand below the board.
+    /// it on a high one; the charts are below the board.
     pub fn with_board(page: &Page, contents: &Contents, [board_w, board_h]: [f32; 2]) -> Self {
         let cells = Cells::new(page, contents);
         let (font, px_scale, body, charts) =
@@ -288,7 +288,7 @@ impl<'a> Cells<'a> {
         (10.8 * self.page.font.small, 8.6 * self.page.font.label)
     }
 
-    /// The colour bar beside `frame` with its left edge at `x`; its title stands above it.
+    /// The colour bar beside `frame` with its left edge at `x`; its title is above it.
     fn bar_beside(&self, frame: Rect, x: f32) -> Rect {
         let y = frame.y + 1.6 * self.page.font.small;
         Rect::new(x, y, 16.0 * self.page.px_scale, (frame.bottom() - y).max(1.0))

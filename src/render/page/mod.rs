@@ -39,7 +39,7 @@ pub(in crate::render) struct PageSpec<'a> {
     pub time_label: &'a str,
     /// Clock, moments, card.
     pub pacing: Pacing,
-    /// How long the last picture stands, in seconds.
+    /// How long the last picture stays, in seconds.
     pub hold_secs: f64,
 }
 

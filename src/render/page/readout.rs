@@ -210,7 +210,7 @@ fn draw_stack(canvas: &mut dyn Canvas, place: Rect, rows: &[Row], size: f32, the
 }
 
 /// Side by side, the name over the value; the step, the learning rate, then the third give way, and
-/// then whatever stands last.
+/// then whatever is last.
 fn draw_columns(canvas: &mut dyn Canvas, place: Rect, rows: &[Row], size: f32, theme: &Theme) {
     let name = TextStyle::new(0.92 * size, theme.muted);
     let value = TextStyle::new(1.1 * size, theme.text).bold();

@@ -28,7 +28,7 @@ impl Spacing {
     }
 }
 
-/// Contour levels and the range they stand in.
+/// Contour levels and the range they are in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LevelScale {
     /// Strictly increasing; never empty.

@@ -56,7 +56,7 @@ pub struct BoundaryFilm {
     pub strip: Strip,
     /// Clock, pauses, card.
     pub pacing: Pacing,
-    /// How long the last picture stands, in seconds.
+    /// How long the last picture stays, in seconds.
     pub hold_secs: f64,
 }
 

@@ -62,7 +62,7 @@ pub struct Heatmap {
     pub strip: Strip,
     /// Clock, pauses, card.
     pub pacing: Pacing,
-    /// How long the last picture stands, in seconds.
+    /// How long the last picture stays, in seconds.
     pub hold_secs: f64,
 }
 

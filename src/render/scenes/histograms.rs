@@ -43,7 +43,7 @@ pub struct HistogramFilm {
     pub strip: Strip,
     /// Clock, pauses, card.
     pub pacing: Pacing,
-    /// How long the last picture stands, in seconds.
+    /// How long the last picture stays, in seconds.
     pub hold_secs: f64,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A plane through a path always holds much of its variance: a pure random walk puts 61 % on its
 //! first component and 76 % on two (Antognini and Sohl-Dickstein 2018). What a plane says about a
-//! run is what it holds beyond that, so the walk stands beside every bar.
+//! run is what it holds beyond that, so the walk is drawn beside every bar.
 
 use crate::error::{Error, Result};
 use crate::render::canvas::theme::Theme;

@@ -58,7 +58,7 @@ pub struct Moving {
     pub x_label: String,
     /// What each quantity's chart is called.
     pub chart_titles: Vec<(Quantity, String)>,
-    /// How long the last picture stands, in seconds.
+    /// How long the last picture stays, in seconds.
     pub hold_secs: f64,
     /// A title card before the film. (It rests on every layer by itself.)
     pub card: Option<Card>,

@@ -39,9 +39,9 @@ pub struct SurfaceView {
     pub relief: Option<f32>,
     /// The camera's way.
     pub camera: CameraPath,
-    /// The side that a named way stands on, in degrees; `None` chooses the one that shows most.
+    /// The side that a named camera path is on, in degrees; `None` chooses the one that shows most.
     pub azimuth: Option<f64>,
-    /// How high it stands, in degrees; `None` likewise.
+    /// How high the camera is, in degrees; `None` likewise.
     pub elevation: Option<f64>,
     /// Pictures of which a frame is the mean, each with four samples a pixel: 1 to 16.
     pub passes: usize,

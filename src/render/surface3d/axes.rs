@@ -129,7 +129,7 @@ impl BoxAxes {
         [x * self.half[0], y * self.half[1], z]
     }
 
-    /// Signs of the walls that stand behind the surface: of x, of y.
+    /// Signs of the walls that are behind the surface: of x, of y.
     fn behind(&self, camera: &Camera) -> [f32; 2] {
         let away = |k: usize| if camera.eye[k] > 0.0 { -1.0 } else { 1.0 };
         [away(0), away(1)]

@@ -1,17 +1,17 @@
-//! Where the camera stands and what it makes of a point in space.
+//! Where the camera is and what it makes of a point in space.
 
 use super::vec3::{Vec3, add, cross, dot, lerp, scale, sub, unit};
 
 /// Nothing nearer than this is drawn (box units; the box is 2 wide).
 const NEAR: f32 = 0.04;
-/// How far from the box's middle the camera stands at distance 1: a long lens, so that the box's
+/// How far from the box's middle the camera is at distance 1: a long lens, so that the box's
 /// sides stay nearly parallel and heights can be compared.
 pub const OVERVIEW: f32 = 6.2;
 
 /// One position of the camera.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Viewpoint {
-    /// Where it stands.
+    /// Where it is.
     pub eye: Vec3,
     /// What is in the middle of the picture.
     pub target: Vec3,
@@ -48,7 +48,7 @@ impl Viewpoint {
 /// A view onto a rectangle of pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Camera {
-    /// Where it stands.
+    /// Where it is.
     pub eye: Vec3,
     /// To the right of the picture.
     pub right: Vec3,

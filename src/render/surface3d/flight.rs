@@ -29,7 +29,7 @@ pub struct Key {
     pub distance: f64,
     /// At what: 0 the middle of the box, 1 the marker (without a path, the lowest point).
     pub look: f64,
-    /// 0 stands beside the box, 1 flies above and behind the marker.
+    /// 0 is beside the box, 1 flies above and behind the marker.
     pub follow: f64,
 }
 

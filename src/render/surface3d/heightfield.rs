@@ -13,7 +13,7 @@ use crate::render::page::scale::LevelScale;
 use crate::render::scene::Domain;
 use crate::render::scene::{ContourPanel, Grid};
 
-/// How far above the floor the least value stands, as a share of the relief.
+/// How far above the floor the least value is, as a share of the relief.
 const GAP: f32 = 0.10;
 /// Heights above the cap are kept up to this, so that the edge of the cap is where the interpolant
 /// crosses it.

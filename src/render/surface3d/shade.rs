@@ -10,9 +10,9 @@ use super::horizon::LightMap;
 use super::paint::{Light, Paint, blend};
 use super::vec3::{Vec3, add, dot, scale, sub, unit};
 
-/// How the key light stands to the camera, in radians: to the left, a little behind the object.
+/// The direction of the key light from the camera, in radians: to the left, a little behind the object.
 const KEY_TURN: f32 = -1.92;
-/// How high it stands.
+/// How high it is.
 const KEY_ELEVATION: f32 = 0.64;
 /// Strengths.
 const KEY: f32 = 1.0;

@@ -1,4 +1,4 @@
-//! The curve through samples of a loss that shading can stand: a C2 cubic spline whose slopes are
+//! A curve through samples of a loss that can be shaded without artefacts: a C2 cubic spline whose slopes are
 //! held in bounds.
 //!
 //! A monotone cubic ([`crate::render::map::pchip`]) has a kink in its curvature at every sample and a

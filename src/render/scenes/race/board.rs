@@ -40,7 +40,7 @@ impl RaceBody<'_> {
         })
     }
 
-    /// What stands beside a racer's value: when it finished, or its losses now.
+    /// What is beside a racer's value: when it finished, or its losses now.
     fn status(&self, page: &Page, standing: &Standing, time: f64) -> String {
         let clock = self.race.pacing.clock;
         match (standing.finished, standing.diverged) {
@@ -159,7 +159,7 @@ impl RaceBody<'_> {
         }
     }
 
-    /// Where a racer stands on the board at `frame`, sliding where it overtakes: the mean of its
+    /// Where a racer is on the board at `frame`, sliding where it overtakes: the mean of its
     /// places over the last [`RaceBody::slide`] frames.
     pub(super) fn place(&self, page: &Page, racer: usize, frame: usize) -> f64 {
         let place = |frame: usize| {

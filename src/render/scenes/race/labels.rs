@@ -28,7 +28,7 @@ impl RaceBody<'_> {
         canvas.text(&format!("{place}"), x, y + drop, &style);
     }
 
-    /// Where the names stand at the end: no contour label should be there.
+    /// Where the names are at the end: no contour label should be there.
     pub(super) fn name_pixels(&self, page: &Page) -> Vec<(f32, f32)> {
         let size = page.font.label;
         let style = TextStyle::new(size, page.theme.text).bold();

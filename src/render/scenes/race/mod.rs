@@ -35,7 +35,7 @@ named_enum! {
 /// One racer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Racer {
-    /// Its name, short: it stands at its head.
+    /// Its short name, drawn at the end of its path.
     pub name: String,
     /// A line of detail (`lr 0.1, momentum 0.9`); may be empty.
     pub detail: String,
@@ -66,7 +66,7 @@ pub struct Race {
     pub strip: Strip,
     /// What each quantity's chart is called ("Test accuracy").
     pub chart_titles: Vec<(Quantity, String)>,
-    /// How long the last picture stands, in seconds.
+    /// How long the last picture stays, in seconds.
     pub hold_secs: f64,
     /// Clock, moments, card.
     pub pacing: Pacing,
