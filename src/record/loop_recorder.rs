@@ -310,6 +310,25 @@ mod tests {
     }
 
     #[test]
+    fn a_layout_json_of_somebody_else_makes_no_run_that_could_be_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("site");
+        fs::create_dir_all(root.join("snapshots")).unwrap();
+        fs::write(root.join("layout.json"), r#"{"columns": 2}"#).unwrap();
+        fs::write(root.join("snapshots/mine.txt"), "words").unwrap();
+        assert!(matches!(Run::open(&root), Err(Error::NotARun { .. })));
+        let refused = [
+            Run::create(&root, "", Existing::Replace).err(),
+            LoopRecorder::create(&root, "net", &layout(), 1, Existing::Replace).err(),
+        ];
+        for error in refused {
+            assert!(matches!(error, Some(Error::FolderInUse { .. })), "{error:?}");
+        }
+        assert_eq!(fs::read_to_string(root.join("snapshots/mine.txt")).unwrap(), "words");
+        assert!(!root.join(".lock").exists());
+    }
+
+    #[test]
     fn vectors_that_are_not_the_layouts_are_refused_and_nothing_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let mut recorder =

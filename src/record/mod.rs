@@ -63,7 +63,6 @@ const OWN: &[&str] = &[
     "surfaces",
     "curves",
     "curvature",
-    "figures",
     "layout.json",
     "spec.toml",
 ];
@@ -170,14 +169,15 @@ impl Run {
         self.root.join("layout.json")
     }
 
-    /// Whether the folder has what tells a run from other folders.
+    /// Whether the folder has what tells a run from other folders. `layout.json` is a common name: it
+    /// must be one that [`LoopRecorder`] wrote.
     fn is_run(&self) -> bool {
-        self.spec_path().is_file() || self.layout_path().is_file()
+        self.spec_path().is_file() || self.is_without_spec()
     }
 
     /// Whether a training loop of its own recorded the run, so that no spec says what its network is.
     pub fn is_without_spec(&self) -> bool {
-        !self.spec_path().is_file() && self.layout_path().is_file()
+        !self.spec_path().is_file() && matches!(self.recorded_layout(), Ok(Some(_)))
     }
 
     fn manifest_path(&self) -> PathBuf {
