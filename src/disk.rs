@@ -249,10 +249,12 @@ impl JsonlWriter {
         self.out.write_all(&line).map_err(Error::io("write the log", &self.path))
     }
 
-    /// Makes what was pushed outlive a power cut.
-    pub(crate) fn sync(&mut self) -> Result<()> {
+    /// Hands what was pushed to the system; the file, for another thread to sync, and its path.
+    pub(crate) fn flushed(&mut self) -> Result<(File, PathBuf)> {
         self.flush()?;
-        self.out.get_ref().sync_data().map_err(Error::io("write the log", &self.path))
+        let file =
+            self.out.get_ref().try_clone().map_err(Error::io("write the log", &self.path))?;
+        Ok((file, self.path.clone()))
     }
 
     /// Hands what was pushed to the system.

@@ -7,13 +7,16 @@
 //!   metrics.jsonl                  one object a step or epoch
 //!   snapshots/NNNNNN.safetensors   theta and buffers by name
 //!   checkpoint.safetensors         the newest resumable state
+//!   gram.bin                       inner products of the snapshots, kept by the planes
 //!   planes/  surfaces/  curvature/  curves/   what later stages add
 //! ```
 
 mod checkpoint;
 mod curvature;
 mod evaluation;
+mod gram_file;
 mod joint;
+mod keep;
 mod loop_recorder;
 mod manifest;
 mod metrics;
@@ -21,14 +24,19 @@ mod policy;
 mod recorder;
 mod sharpness;
 mod snapshots;
+mod writer;
 
 pub use curvature::{CurvatureOf, CurvatureRecord};
 pub use evaluation::{EvaluatedOn, SampleSource};
 pub use joint::{Joint, JointAbout, JointRun, run_digest};
+pub use keep::Keep;
 pub use loop_recorder::LoopRecorder;
 pub use manifest::{FORMAT_VERSION, Manifest, Status};
 pub use metrics::{EpochRecord, Metrics, SharpnessRecord, StepRecord};
-pub use policy::{Policy, RecordSpec, SHARPNESS_SAMPLES};
+pub use policy::{
+    DROP, Occasions, Policy, RecordSpec, SHARPNESS_SAMPLES, SPIKE_DEVIATIONS, SPIKE_LEAST,
+    SPIKE_WINDOW, Trigger,
+};
 pub use recorder::Recorder;
 pub use snapshots::{RunSnapshots, SnapshotInfo, read_state};
 
@@ -59,6 +67,7 @@ const OWN: &[&str] = &[
     "metrics.jsonl",
     "snapshots",
     "checkpoint.safetensors",
+    "gram.bin",
     "planes",
     "surfaces",
     "curves",

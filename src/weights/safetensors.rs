@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use ::safetensors::tensor::{Dtype, Metadata};
 
-use super::element::{ByteOrder, Element};
+use super::element::{ByteOrder, Element, StoredAs};
 use super::pickle::Parsed;
 use super::{Checkpoint, CheckpointFormat, FileKind, NamedTensor, bad_file};
 use crate::disk;
@@ -34,12 +34,26 @@ pub fn write_safetensors(
     tensors: &[(&str, &[usize], &[f32])],
     metadata: &[(String, String)],
 ) -> Result<()> {
-    let header = header_json(tensors, metadata)?;
+    write_safetensors_as(path, tensors, |_| StoredAs::F32, metadata)
+}
+
+/// [`write_safetensors`] with the `i`-th tensor's values in the element type `stored(i)`. Tensors of wide
+/// elements come first, or readers that map the file find them at odd addresses.
+///
+/// # Errors
+/// As [`write_safetensors`].
+pub fn write_safetensors_as(
+    path: impl AsRef<Path>,
+    tensors: &[(&str, &[usize], &[f32])],
+    stored: impl Fn(usize) -> StoredAs,
+    metadata: &[(String, String)],
+) -> Result<()> {
+    let header = header_json(tensors, &stored, metadata)?;
     disk::write(path.as_ref(), |out| {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(header.as_bytes())?;
-        for (_, _, data) in tensors {
-            write_le(out, data)?;
+        for (i, (_, _, data)) in tensors.iter().enumerate() {
+            write_le(out, data, stored(i))?;
         }
         Ok(())
     })
@@ -48,6 +62,7 @@ pub fn write_safetensors(
 /// The header, padded with spaces so that the data begin at a multiple of 8.
 fn header_json(
     tensors: &[(&str, &[usize], &[f32])],
+    stored: &impl Fn(usize) -> StoredAs,
     metadata: &[(String, String)],
 ) -> Result<String> {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
@@ -69,7 +84,7 @@ fn header_json(
     }
     let mut names = HashSet::from(["__metadata__"]);
     let mut start = 0;
-    for (name, shape, data) in tensors {
+    for (i, (name, shape, data)) in tensors.iter().enumerate() {
         if !names.insert(name) {
             return Err(Error::bad_value(
                 "tensor name",
@@ -86,10 +101,11 @@ fn header_json(
                 "give the shape of the data",
             ));
         }
-        let end = start + 4 * data.len();
-        let name = quoted(name);
+        let stored = stored(i);
+        let end = start + stored.size() * data.len();
+        let (name, dtype) = (quoted(name), stored.dtype());
         entries.push(format!(
-            "{name}:{{\"dtype\":\"F32\",\"shape\":{shape:?},\"data_offsets\":[{start},{end}]}}"
+            "{name}:{{\"dtype\":\"{dtype}\",\"shape\":{shape:?},\"data_offsets\":[{start},{end}]}}"
         ));
         start = end;
     }
@@ -99,11 +115,11 @@ fn header_json(
     Ok(header)
 }
 
-fn write_le(out: &mut impl Write, data: &[f32]) -> io::Result<()> {
+fn write_le(out: &mut impl Write, data: &[f32], stored: StoredAs) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(4 * 4096);
     for part in data.chunks(4096) {
         bytes.clear();
-        bytes.extend(part.iter().flat_map(|v| v.to_le_bytes()));
+        stored.encode(part, &mut bytes);
         out.write_all(&bytes)?;
     }
     Ok(())
