@@ -229,6 +229,33 @@ fn a_plane_is_the_same_to_the_byte_whether_its_products_were_kept_or_computed() 
 }
 
 #[test]
+fn a_training_beside_which_the_products_cost_nothing_leaves_them_for_the_plane() {
+    let place = Place::new();
+    let train = [
+        "train",
+        "--dataset=synthetic",
+        "--set=model.arch=resnet8",
+        "--set=model.width=0.25",
+        "--set=data.train_samples=400",
+        "--set=data.test_samples=20",
+        "--set=train.eval_samples=20",
+        "--set=train.epochs=2",
+        "--set=train.batch_size=50",
+    ];
+    place.ok(&[&train[..], &["--out=few"]].concat());
+    let kept = fs::read(place.path("few/gram.bin")).unwrap();
+    place.ok(&["plane", "few"]);
+    assert!(fs::read(place.path("few/gram.bin")).unwrap() == kept, "the plane asks for the same");
+    let plane = fs::read(place.path("few/planes/pca.safetensors")).unwrap();
+    fs::remove_file(place.path("few/gram.bin")).unwrap();
+    place.ok(&["plane", "few"]);
+    assert!(fs::read(place.path("few/planes/pca.safetensors")).unwrap() == plane);
+    // Sixteen snapshots cost more than a thousandth of this short training.
+    place.ok(&[&train[..], &["--out=many", "--set=record.every=step:1"]].concat());
+    assert!(!place.path("many/gram.bin").exists());
+}
+
+#[test]
 fn what_cannot_be_recorded_is_refused_by_its_key() {
     let place = Place::new();
     let refused = |set: &str, words: &[&str]| {
