@@ -3,7 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
+use lossreel::record::Existing;
+use lossreel::spec::Spec;
+use lossreel::stages::train::create;
+use lossreel::train::Event;
 use serde_json::Value;
 
 use crate::repetition::{assert_same, count, spawn, wait_for};
@@ -69,11 +74,13 @@ fn snapshots_are_taken_when_something_happens() {
 #[test]
 fn a_snapshot_is_taken_at_each_spike_of_the_loss_as_the_log_tells_it() {
     let place = Place::new();
-    let args = ["--set=train.batch_size=2", "--set=record.every=on:loss_spike"];
-    place.train("r", &[&args[..], &["--set=optim.lr=0.02"]].concat());
+    // Long enough that most batches are learnt and one that is not stands out.
+    let args = ["--set=train.batch_size=8", "--set=train.epochs=20", "--set=optim.lr=0.03"];
+    let more = ["--set=schedule.kind=constant", "--set=record.every=on:loss_spike"];
+    place.train("r", &[&args[..], &more[..]].concat());
     let losses: Vec<f64> =
         log(&place.path("r"), "step").iter().map(|s| s["loss"].as_f64().unwrap()).collect();
-    assert_eq!(losses.len(), 200);
+    assert_eq!(losses.len(), 500);
     // The definition, written out.
     let is_spike = |&i: &usize| {
         let before = &losses[i.saturating_sub(100)..i];
@@ -82,9 +89,9 @@ fn a_snapshot_is_taken_at_each_spike_of_the_loss_as_the_log_tells_it() {
         let variance = before.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / n;
         before.len() >= 20 && losses[i] > mean + 5.0 * variance.sqrt()
     };
-    let spikes: Vec<u64> = (0..200).filter(is_spike).map(|i| i as u64 + 1).collect();
+    let spikes: Vec<u64> = (0..500).filter(is_spike).map(|i| i as u64 + 1).collect();
     assert!((1..20).contains(&spikes.len()), "choose another rate: {spikes:?}");
-    let wanted: BTreeSet<u64> = [0, 200].into_iter().chain(spikes).collect();
+    let wanted: BTreeSet<u64> = [0, 500].into_iter().chain(spikes).collect();
     let got: BTreeSet<u64> = steps(&place.path("r")).into_iter().map(|(_, step)| step).collect();
     assert_eq!(got, wanted);
 }
@@ -164,6 +171,34 @@ fn a_run_killed_and_resumed_under_any_policy_equals_an_uninterrupted_one() {
     let kept = steps(&run);
     assert_eq!((kept[0], kept.last().unwrap().1), ((0, 0), 100));
     assert!(kept.len() <= 7, "{kept:?}");
+}
+
+#[test]
+fn a_disk_that_refuses_ends_the_training_at_its_next_step() {
+    let place = Place::new();
+    let set: Vec<String> =
+        MLP.iter().filter_map(|arg| Some(arg.strip_prefix("--set=")?.into())).collect();
+    let more = ["data.set=digits", "record.every=step:1", "train.epochs=50"].map(String::from);
+    let spec = Spec::parse("", &[&set[..], &more].concat()).unwrap();
+    let mut prepared = create(&spec, &place.path("r"), Existing::Refuse).unwrap();
+    let snapshots = place.path("r/snapshots");
+    let mut last = 0;
+    let error = prepared.train(&AtomicBool::new(false), &mut |event| {
+        if let Event::Step { metrics, .. } = event {
+            last = metrics.step;
+            if last == 3 {
+                fs::rename(&snapshots, place.path("gone")).unwrap();
+            } else if last > 3 {
+                // The thread that writes finds no folder, in its own time.
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        }
+    });
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("safetensors") && error.contains("snapshots"), "{error}");
+    assert!((3..20).contains(&last), "it went on for {last} steps");
+    let status = place.json(&["inspect", "r"])["status"]["state"].clone();
+    assert_eq!(status, "unfinished");
 }
 
 #[test]
