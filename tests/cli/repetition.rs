@@ -95,8 +95,9 @@ fn a_run_interrupted_by_ctrl_c_and_resumed_equals_an_uninterrupted_one() {
 
     let mut child = spawn(&place, &[RESNET, &["--out", "halved", "--json"]].concat());
     let metrics = place.path("halved/metrics.jsonl");
-    // The log is written at the end of an epoch: the signal comes early in the second.
-    wait_for(&mut child, || fs::metadata(&metrics).is_ok_and(|m| m.len() > 0));
+    // The signal comes early in the second epoch.
+    let ended = |log: String| log.contains(r#""kind":"epoch""#);
+    wait_for(&mut child, || fs::read_to_string(&metrics).is_ok_and(ended));
     assert!(signal_interrupt(&child));
     let ended: Ended = child.wait_with_output().unwrap().into();
     assert_eq!(ended.code, 130, "{}", ended.stderr);
