@@ -20,6 +20,7 @@ mod keep;
 mod loop_recorder;
 mod manifest;
 mod metrics;
+mod occasions;
 mod policy;
 mod recorder;
 mod sharpness;
@@ -33,10 +34,8 @@ pub use keep::Keep;
 pub use loop_recorder::LoopRecorder;
 pub use manifest::{FORMAT_VERSION, Manifest, Status};
 pub use metrics::{EpochRecord, Metrics, SharpnessRecord, StepRecord};
-pub use policy::{
-    DROP, Occasions, Policy, RecordSpec, SHARPNESS_SAMPLES, SPIKE_DEVIATIONS, SPIKE_LEAST,
-    SPIKE_WINDOW, Trigger,
-};
+pub use occasions::{DROP, Occasions, SPIKE_DEVIATIONS, SPIKE_LEAST, SPIKE_WINDOW, Trigger};
+pub use policy::{Policy, RecordSpec, SHARPNESS_SAMPLES};
 pub use recorder::Recorder;
 pub use snapshots::{RunSnapshots, SnapshotInfo, read_state};
 

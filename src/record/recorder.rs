@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::keep::Held;
 use super::metrics::{EpochRecord, Line, StepRecord};
-use super::policy::{DROP, SpikeWatch, Trigger};
+use super::occasions::{DROP, SpikeWatch, Trigger};
 use super::sharpness::SharpnessMeter;
 use super::snapshots::StateFile;
 use super::writer::Writer;

@@ -126,7 +126,7 @@ fn rounding_norm(theta: &[f32], stored: StoredAs) -> f64 {
     theta.iter().map(square).sum::<f64>().sqrt()
 }
 
-/// Reads `theta`, (P,), and the flat buffers of a file that [`StateFile`] wrote.
+/// Reads `theta`, (P,), and the flat buffers of a snapshot or a checkpoint.
 ///
 /// # Errors
 /// [`Error::BadFile`] when a tensor of the layout is missing or of another size.

@@ -106,7 +106,7 @@ impl InnerProducts {
     }
 
     /// Computes the rows that are not known, from one pass over `snapshots`; nothing is read where all are.
-    /// Holds at most `memory_bytes` (but no fewer than [`PIECE`] parameters of each snapshot) beside the
+    /// Holds at most `memory_bytes` (but no fewer than 512 parameters of each snapshot) beside the
     /// result, provided that the source reads stretches by itself ([`Snapshots::read_range`]).
     ///
     /// # Errors
