@@ -25,6 +25,7 @@ mod policy;
 mod recorder;
 mod sharpness;
 mod snapshots;
+mod spec;
 mod writer;
 
 pub use curvature::{CurvatureOf, CurvatureRecord};
@@ -35,9 +36,10 @@ pub use loop_recorder::LoopRecorder;
 pub use manifest::{FORMAT_VERSION, Manifest, Status};
 pub use metrics::{EpochRecord, Metrics, SharpnessRecord, StepRecord};
 pub use occasions::{DROP, Occasions, SPIKE_DEVIATIONS, SPIKE_LEAST, SPIKE_WINDOW, Trigger};
-pub use policy::{Policy, RecordSpec, SHARPNESS_SAMPLES};
+pub use policy::Policy;
 pub use recorder::Recorder;
 pub use snapshots::{RunSnapshots, SnapshotInfo, read_state};
+pub use spec::{RecordSpec, SHARPNESS_SAMPLES};
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};

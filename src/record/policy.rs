@@ -1,55 +1,10 @@
-//! When a snapshot is taken.
+//! Times at which a snapshot is taken or a quantity measured.
 
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 
-use super::{Keep, Occasions};
-use crate::weights::StoredAs;
 use crate::{Error, Result};
-
-/// The `[record]` table of a spec.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct RecordSpec {
-    /// When a snapshot is taken: policies separated by commas. The first and the last state are always
-    /// taken.
-    pub every: Occasions,
-    /// Which snapshots stay: `all`, `last=N`, `best=N`, or both of these.
-    pub keep: Keep,
-    /// The element type of theta in snapshots: `f32`, `bf16` or `f16`. Buffers and the checkpoint are
-    /// always `f32`.
-    pub dtype: StoredAs,
-    /// When sharpness is measured: a [`Policy`], or `off`, the default. Each measurement costs some
-    /// twenty passes forth and back over `sharpness_samples` images.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "policy_or_off")]
-    pub sharpness: Option<Policy>,
-    /// Training images that sharpness is measured on (a class-balanced draw), 0 for all; 500 by
-    /// default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sharpness_samples: Option<usize>,
-}
-
-impl RecordSpec {
-    /// Writes out the defaults of what is switched on.
-    pub fn resolve(mut self) -> Self {
-        if self.sharpness.is_some() {
-            self.sharpness_samples.get_or_insert(SHARPNESS_SAMPLES);
-        }
-        self
-    }
-}
-
-/// Images that sharpness is measured on by default.
-pub const SHARPNESS_SAMPLES: usize = 500;
-
-fn policy_or_off<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Policy>, D::Error> {
-    let text = String::deserialize(input)?;
-    if text == "off" {
-        return Ok(None);
-    }
-    Policy::parse("record.sharpness", &text).map(Some).map_err(de::Error::custom)
-}
 
 /// When a snapshot is taken or a quantity measured, beside the first and the last state.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -178,19 +133,6 @@ mod tests {
         assert_eq!(taken("geometric 2", 10, 40), [0, 1, 2, 4, 8, 16, 32]);
         // 1, 1.5, 2.25, 3.375, 5.06, 7.6, 11.4, 17.1 rounded up
         assert_eq!(taken("geometric 1.5", 10, 20), [0, 1, 2, 3, 4, 6, 8, 12, 18]);
-    }
-
-    #[test]
-    fn sharpness_is_off_unless_asked_for_and_a_misspelt_policy_names_its_key() {
-        let read = |text: &str| toml::from_str::<RecordSpec>(text).map(RecordSpec::resolve);
-        assert_eq!(read("").unwrap(), RecordSpec::default());
-        assert_eq!(read("sharpness = \"off\"").unwrap().sharpness, None);
-        let on = read("sharpness = \"2 epochs\"").unwrap();
-        assert_eq!((on.sharpness, on.sharpness_samples), (Some(Policy::Epochs(2)), Some(500)));
-        let text = toml::to_string(&on).unwrap();
-        assert_eq!(read(&text).unwrap(), on, "{text}");
-        let err = read("sharpness = \"often\"").unwrap_err().to_string();
-        assert!(err.contains("record.sharpness") && err.contains("100 steps"), "{err}");
     }
 
     #[test]
