@@ -7,6 +7,7 @@ use lossreel::record::Existing;
 use lossreel::spec::Spec;
 use lossreel::stages::train::{Prepared, create, resume};
 use lossreel::train::{Event, Verdict};
+use lossreel::trajectory::pca_bytes;
 use lossreel::{Error, Result};
 use serde::Serialize;
 
@@ -207,6 +208,8 @@ struct Plan {
     steps_per_epoch: u64,
     snapshots: u64,
     snapshot_bytes: u64,
+    /// What `lossreel plane` of all of them holds at most.
+    plane_memory_bytes: u64,
     /// Multiply-accumulates of the whole training, three forward passes a step.
     training_macs: u64,
     estimated_seconds: f64,
@@ -219,9 +222,10 @@ fn dry_run(spec: &Spec, folder: &std::path::Path, out: &Out) -> Result<()> {
     let network = setup.backend.network();
     let steps_per_epoch = setup.steps_per_epoch()?;
     let steps = steps_per_epoch * spec.train.epochs;
-    let policy = spec.record.every;
-    let snapshots =
-        (0..=steps).filter(|&s| policy.takes(s, steps_per_epoch) || s == steps).count() as u64;
+    let (record, layout) = (&spec.record, &network.layout);
+    let taken = (0..=steps).filter(|&s| record.every.takes(s, steps_per_epoch) || s == steps);
+    let snapshots = record.keep.most(taken.count()) as u64;
+    let stored = record.dtype.size() * layout.dim() + 4 * layout.buffer_dim();
     let images = (setup.data.train.len() as u64) * spec.train.epochs;
     let plan = Plan {
         run: folder.to_path_buf(),
@@ -233,7 +237,8 @@ fn dry_run(spec: &Spec, folder: &std::path::Path, out: &Out) -> Result<()> {
         steps,
         steps_per_epoch,
         snapshots,
-        snapshot_bytes: snapshots * 4 * (network.layout.dim() + network.layout.buffer_dim()) as u64,
+        snapshot_bytes: snapshots * stored as u64,
+        plane_memory_bytes: pca_bytes(snapshots as usize, layout.dim()),
         training_macs: 3 * network.macs() * images,
         estimated_seconds: estimate(&setup, steps)?,
         spec: spec.clone(),
@@ -242,7 +247,8 @@ fn dry_run(spec: &Spec, folder: &std::path::Path, out: &Out) -> Result<()> {
         writeln!(w, "would train {} ({} parameters in {} tensors)", plan.arch, thousands(plan.parameters), plan.tensors)?;
         writeln!(w, "on          {} training and {} test images of {}", thousands(plan.train_images), thousands(plan.test_images), whole.name)?;
         writeln!(w, "for         {} epochs, {} steps of {} images", spec.train.epochs, thousands(plan.steps as usize), spec.train.batch_size)?;
-        writeln!(w, "recording   {} snapshots, {:.1} MB", plan.snapshots, plan.snapshot_bytes as f64 / 1e6)?;
+        let more = if record.every.on.is_empty() { "" } else { ", and those of what happens" };
+        writeln!(w, "recording   {} snapshots, {:.1} MB{more}; their plane takes up to {:.1} GB of memory", plan.snapshots, plan.snapshot_bytes as f64 / 1e6, plan.plane_memory_bytes as f64 / 1e9)?;
         writeln!(w, "into        {}", plan.run.display())?;
         writeln!(w, "taking      about {} here (measured on one step; evaluation after each epoch comes on top)", duration(plan.estimated_seconds))?;
         writeln!(w, "\n{}", spec.to_toml())

@@ -7,30 +7,39 @@
 //!   metrics.jsonl                  one object a step or epoch
 //!   snapshots/NNNNNN.safetensors   theta and buffers by name
 //!   checkpoint.safetensors         the newest resumable state
+//!   gram.bin                       inner products of the snapshots, kept by the planes
 //!   planes/  surfaces/  curvature/  curves/   what later stages add
 //! ```
 
 mod checkpoint;
 mod curvature;
 mod evaluation;
+mod gram_file;
 mod joint;
+mod keep;
 mod loop_recorder;
 mod manifest;
 mod metrics;
+mod occasions;
 mod policy;
 mod recorder;
 mod sharpness;
 mod snapshots;
+mod spec;
+mod writer;
 
 pub use curvature::{CurvatureOf, CurvatureRecord};
 pub use evaluation::{EvaluatedOn, SampleSource};
 pub use joint::{Joint, JointAbout, JointRun, run_digest};
+pub use keep::Keep;
 pub use loop_recorder::LoopRecorder;
 pub use manifest::{FORMAT_VERSION, Manifest, Status};
 pub use metrics::{EpochRecord, Metrics, SharpnessRecord, StepRecord};
-pub use policy::{Policy, RecordSpec, SHARPNESS_SAMPLES};
+pub use occasions::{DROP, Occasions, SPIKE_DEVIATIONS, SPIKE_LEAST, SPIKE_WINDOW, Trigger};
+pub use policy::Policy;
 pub use recorder::Recorder;
 pub use snapshots::{RunSnapshots, SnapshotInfo, read_state};
+pub use spec::{RecordSpec, SHARPNESS_SAMPLES};
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -60,6 +69,7 @@ const OWN: &[&str] = &[
     "metrics.jsonl",
     "snapshots",
     "checkpoint.safetensors",
+    "gram.bin",
     "planes",
     "surfaces",
     "curves",

@@ -11,6 +11,7 @@ use crate::parallel;
 use crate::record::{Existing, FORMAT_VERSION, Manifest, Recorder, Run, Status};
 use crate::spec::Spec;
 use crate::train::{self, Event, Setup, TrainState, Verdict};
+use crate::trajectory::{MEMORY_BYTES, Snapshots, is_by_displacements};
 use crate::{Error, Result};
 
 /// A run ready to be trained.
@@ -76,13 +77,44 @@ impl Prepared {
         manifest.status = Status::Unfinished;
         self.run.write_manifest(&manifest)?;
         let setup = &self.setup;
-        train::train(setup, &mut self.state, interrupt, &mut |event| {
+        let verdict = train::train(setup, &mut self.state, interrupt, &mut |event| {
             recorder.on(setup, &event)?;
             on_event(&event);
             Ok(())
-        })
+        })?;
+        if verdict != Verdict::Interrupted {
+            self.keep_products()?;
+        }
+        Ok(verdict)
+    }
+
+    /// Computes the inner products of the snapshots, so that `plane` finds them, where that is nothing
+    /// beside the training. It is decided by operations and not by time: a resumed run leaves the same
+    /// files.
+    fn keep_products(&self) -> Result<()> {
+        let network = self.setup.backend.network();
+        let snapshots = OpenRun::new(self.run.clone()).snapshots(|s| !s.diverged)?;
+        let (count, dim) = (snapshots.len() as u64, snapshots.dim() as u64);
+        let images = self.state.step.saturating_mul(self.setup.train.batch_size as u64);
+        let training = images.saturating_mul(TRAIN_PASSES * network.macs());
+        let products = count.saturating_mul(dim).saturating_mul(count / 2 + READING);
+        if products > training / PRODUCTS_SHARE
+            || is_by_displacements(snapshots.len(), snapshots.dim())
+        {
+            return Ok(());
+        }
+        self.run.inner_products(&snapshots, MEMORY_BYTES).map(drop)
     }
 }
+
+/// Forward passes that a training step on an image is worth.
+const TRAIN_PASSES: u64 = 3;
+
+/// Multiply-accumulates that reading a weight of a snapshot is worth.
+const READING: u64 = 50;
+
+/// The part of a training's multiply-accumulates that its snapshots' inner products may cost at its end.
+const PRODUCTS_SHARE: u64 = 1000;
 
 fn manifest(spec: &Spec, setup: &Setup, whole: &Dataset) -> Manifest {
     let network = setup.backend.network();

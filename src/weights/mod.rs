@@ -28,7 +28,8 @@ mod torch;
 mod tests;
 
 pub use assign::assign;
-pub use safetensors::{SafetensorsFile, write_safetensors};
+pub use element::StoredAs;
+pub use safetensors::{SafetensorsFile, write_safetensors, write_safetensors_as};
 
 /// A tensor with its name: row-major (C order) data of the given shape.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,6 +9,7 @@ mod joint;
 mod manners;
 mod pipeline;
 mod precision;
+mod recording;
 mod refusals;
 mod repetition;
 mod scenes;
