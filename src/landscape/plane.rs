@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{PathCoord, PlaneOrigin, RunPath};
+use crate::disk::digest::hexadecimal;
 use crate::names::named_enum;
 use crate::weights::{SafetensorsFile, write_safetensors};
 use crate::{Error, Result};
@@ -114,6 +115,7 @@ impl Plane {
             return Err(Error::NoPlane { path: path.to_path_buf() });
         }
         let mut file = SafetensorsFile::open(path)?;
+        file.verify()?;
         let about = file.meta("about").map(serde_json::from_str).transpose();
         let about = about.ok().flatten().ok_or_else(|| Error::BadFile {
             what: "this is not a plane of lossreel's".into(),
@@ -152,5 +154,5 @@ pub fn digest_of(vectors: &[&[f32]]) -> String {
         hash.update((vector.len() as u64).to_le_bytes());
         hash.update(bytemuck::cast_slice::<f32, u8>(vector));
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&hash.finalize())
 }

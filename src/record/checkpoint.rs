@@ -52,6 +52,7 @@ impl Run {
             return Err(Error::NoCheckpoint { path: self.root.clone() });
         }
         let mut file = SafetensorsFile::open(&path)?;
+        file.verify()?;
         let bad = |what: String| Error::BadFile {
             what,
             remedy: "start the run again from the beginning".into(),

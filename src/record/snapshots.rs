@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::network::ParamLayout;
 use crate::trajectory::Snapshots;
@@ -136,12 +138,15 @@ impl Run {
 pub struct RunSnapshots {
     infos: Vec<SnapshotInfo>,
     layout: ParamLayout,
+    /// Which files were compared with their digests already.
+    verified: Arc<[AtomicBool]>,
 }
 
 impl RunSnapshots {
     /// The snapshots `infos` of a network with `layout`.
     pub fn new(infos: Vec<SnapshotInfo>, layout: ParamLayout) -> Self {
-        Self { infos, layout }
+        let verified = infos.iter().map(|_| AtomicBool::new(false)).collect();
+        Self { infos, layout, verified }
     }
 
     /// What their metadata say.
@@ -156,7 +161,17 @@ impl RunSnapshots {
 
     /// Parameters and buffers of the `i`-th.
     pub fn state(&self, i: usize) -> Result<(Vec<f32>, Vec<f32>)> {
-        read_state(&mut SafetensorsFile::open(&self.infos[i].path)?, &self.layout)
+        read_state(&mut self.open(i)?, &self.layout)
+    }
+
+    /// Opens the `i`-th; the first time its data are compared with their digest.
+    fn open(&self, i: usize) -> Result<SafetensorsFile> {
+        let mut file = SafetensorsFile::open(&self.infos[i].path)?;
+        if !self.verified[i].load(Ordering::Relaxed) {
+            file.verify()?;
+            self.verified[i].store(true, Ordering::Relaxed);
+        }
+        Ok(file)
     }
 }
 
@@ -170,7 +185,7 @@ impl Snapshots for RunSnapshots {
     }
 
     fn read(&self, i: usize, out: &mut [f32]) -> Result<()> {
-        let mut file = SafetensorsFile::open(&self.infos[i].path)?;
+        let mut file = self.open(i)?;
         for p in &self.layout.params {
             file.read_into(&p.name, &mut out[p.range()])?;
         }
@@ -178,7 +193,7 @@ impl Snapshots for RunSnapshots {
     }
 
     fn read_range(&self, i: usize, start: usize, out: &mut [f32]) -> Result<()> {
-        let mut file = SafetensorsFile::open(&self.infos[i].path)?;
+        let mut file = self.open(i)?;
         let end = start + out.len();
         for p in &self.layout.params {
             let (from, to) = (start.max(p.offset), end.min(p.offset + p.len()));
