@@ -7,7 +7,7 @@ use lossreel::{Error, Result};
 use serde::Serialize;
 
 use super::interrupt;
-use super::out::{Out, duration};
+use super::out::{self, Out, duration};
 use super::progress::Follow;
 use super::target::{Sample, Target};
 
@@ -41,9 +41,13 @@ pub struct Args {
 /// The last state's numbers on top, each snapshot's below.
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "out::floats")]
     eigenvalues: &'a [f64],
+    #[serde(serialize_with = "out::floats")]
     residuals: &'a [f64],
+    #[serde(serialize_with = "out::floats")]
     smallest: &'a [f64],
+    #[serde(serialize_with = "out::floats")]
     smallest_residuals: &'a [f64],
     converged: bool,
     iterations: usize,
@@ -51,6 +55,7 @@ struct Report<'a> {
     trace: Option<f64>,
     /// Likewise.
     trace_se: Option<f64>,
+    #[serde(serialize_with = "out::float")]
     hvp_seconds: f64,
     samples: usize,
     snapshots: &'a [CurvatureRecord],
@@ -152,6 +157,14 @@ fn print(records: &[CurvatureRecord], of_run: bool, out: &Out) {
                 writeln!(w, "eigenvalue  {value:.5}  residual {residual:.1e}")?;
             }
             writeln!(w, "smallest    {:.5}", last.smallest.first().copied().unwrap_or(f64::NAN))?;
+        }
+        let broken = records.iter().filter(|r| !r.sharpness().is_finite()).count();
+        if broken > 0 {
+            writeln!(
+                w,
+                "at {broken} of {} points the sharpness is not a finite number",
+                records.len()
+            )?;
         }
         let (n, split) = (last.of.on.samples, last.of.on.split);
         let time = last.hvp_seconds * last.iterations as f64;

@@ -97,6 +97,10 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
                 100.0 * p.accuracy
             )?;
         }
+        let broken = curve.points.iter().filter(|p| !p.loss.is_finite()).count();
+        if broken > 0 {
+            writeln!(w, "at {broken} points the loss is not a finite number")?;
+        }
         Ok(())
     });
     Ok(())

@@ -12,7 +12,7 @@ use lossreel::stages::scenes::SceneData;
 use lossreel::train::Event;
 use serde::Serialize;
 
-use super::out::{Out, duration};
+use super::out::{self, Out, duration};
 use super::progress::{self, Follow};
 use super::train::TrainBar;
 use super::{interrupt, plane, render};
@@ -67,10 +67,13 @@ struct NetReport {
     title: &'static str,
     run: PathBuf,
     epochs: u64,
+    #[serde(serialize_with = "out::float")]
     train_accuracy: f64,
+    #[serde(serialize_with = "out::float")]
     test_accuracy: f64,
     explained_variance: Vec<f64>,
     null_explained_variance: Vec<f64>,
+    #[serde(serialize_with = "out::float")]
     off_plane_residual_max: f64,
     loss_min: Option<f64>,
     loss_max: Option<f64>,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use lossreel::objective::Objective;
-use lossreel::weights::{SafetensorsFile, write_safetensors};
+use lossreel::weights::{SafetensorsFile, export_safetensors};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
@@ -60,7 +60,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         objective.hvp(&subject.theta, &v, &mut hv)?;
         hvp_seconds.push(started.elapsed().as_secs_f64());
     }
-    write_safetensors(&args.out, &[("hv", &[dim], &hv)], &[])?;
+    export_safetensors(&args.out, &[("hv", &[dim], &hv)], &[])?;
     let dot = |a: &[f32], b: &[f32]| -> f64 {
         a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
     };

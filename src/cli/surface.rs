@@ -8,6 +8,7 @@ use lossreel::dataset::SplitName;
 use lossreel::landscape::{StackKind, SurfaceReport, SurfaceStore};
 use lossreel::stages::plane::through_point;
 use lossreel::stages::stack::{self, StackRequest};
+use lossreel::stages::stale::{self, Behind};
 use lossreel::stages::surface::{OverPlane, SurfaceRequest, compute, gradients, path_losses};
 use lossreel::stages::{Progress, RunSet, Subject};
 use lossreel::{Error, Result};
@@ -99,7 +100,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         })
     };
     match &args.target.run {
-        Some(root) => of_runs(&RunSet::open(root)?, &args, &request, out),
+        Some(root) => of_runs(&RunSet::open_changed(root)?, &args, &request, out),
         None => of_file(&args, &request, out),
     }
 }
@@ -119,16 +120,23 @@ fn of_runs(set: &RunSet, args: &Args, request: Request<'_>, out: &Out) -> Result
                 "leave it out: a joint surface is that of a run's last state (--buffers-of)";
             return Err(Error::bad_value("--snapshot", n, problem, remedy));
         }
+        (None, false, Some(n)) => {
+            let problem = "not a choice of a surface, which is that of its plane";
+            return Err(Error::bad_value("--snapshot", n, problem, "leave it out"));
+        }
         (name, _, _) => set.index_of(name.as_deref())?,
     };
     // Everything that can be refused is refused before the data are read.
     let gradients = args.gradients.as_deref().map(parse_size).transpose()?;
-    let subject =
-        Subject::of_run(set.runs()[index].run(), args.target.snapshot, args.target.backend)?;
+    let subject = Subject::of_run_with(set.runs()[index].run(), args.target.choice())?;
     let subject = args.target.in_precision(subject)?;
     let request = request(&subject)?;
-    let plane = set.plane(&args.plane)?;
-    let over = OverPlane::new(set, index, &subject, &plane)?;
+    let (plane, behind) = stale::current(set, &args.plane)?;
+    let mut over = OverPlane::new(set, index, &subject, &plane)?;
+    if let Some(behind) = behind {
+        out.note(format_args!("lossreel: {}", remade(&args.plane, &behind)));
+        over = over.to_be_written(set, &args.plane);
+    }
     let stop = interrupt::flag();
     if let Some(kind) = args.stack {
         let name = args.name.clone().unwrap_or_else(|| format!("{}-{kind}", args.plane));
@@ -154,6 +162,12 @@ fn of_runs(set: &RunSet, args: &Args, request: Request<'_>, out: &Out) -> Result
         path_losses(set, &over, &store, request.sample, &stop, on)
     })?;
     measure(&over, &store, &request, (gradients, report), &stop, out)
+}
+
+/// Why a plane was made again.
+fn remade(plane: &str, behind: &Behind) -> String {
+    let Behind { run, known, now } = behind;
+    format!("plane `{plane}` knew {known} of {now} snapshots of {run}; it is made again")
 }
 
 /// A surface of a file of weights.

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use indicatif::ProgressBar;
 use lossreel::record::Existing;
 use lossreel::spec::Spec;
-use lossreel::stages::train::{Prepared, create, resume};
+use lossreel::stages::train::{Prepared, create, resume_with_data};
 use lossreel::train::{Event, Verdict};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
-use super::out::{Out, duration, thousands};
+use super::out::{self, Out, duration, thousands, value};
 use super::{interrupt, progress};
 
 /// Train a network and record its path in a run folder.
@@ -28,24 +28,24 @@ pub struct Args {
     /// Data set, for --set data.set=NAME.
     #[arg(long, value_name = "NAME", conflicts_with = "resume")]
     dataset: Option<String>,
-    /// Folder with the data set's files, for --set data.dir=DIR.
-    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    /// Folder with the data set's files, for --set data.dir=DIR; with --resume where they are now.
+    #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Go on with an interrupted run.
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
     /// Replace the run that is in the folder.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "resume")]
     force: bool,
     /// Print what would run and what it would cost, and stop.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["resume", "force"])]
     dry_run: bool,
 }
 
 /// Trains, and says how the run ended.
 pub fn run(args: Args, out: &Out) -> Result<()> {
     if let Some(folder) = &args.resume {
-        let prepared = resume(folder)?;
+        let prepared = resume_with_data(folder, args.data_dir.as_deref())?;
         return train(prepared, out);
     }
     let mut set = args.set.clone();
@@ -53,7 +53,11 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         set.push(format!("data.set={name}"));
     }
     if let Some(dir) = &args.data_dir {
-        set.push(format!("data.dir={}", toml::Value::String(dir.display().to_string())));
+        let text = dir.to_str().ok_or_else(|| {
+            let problem = "not UTF-8 text, which a spec is written in";
+            Error::bad_value("--data-dir", dir.display(), problem, "rename the folder")
+        })?;
+        set.push(format!("data.dir={}", toml::Value::String(text.into())));
     }
     let spec = match &args.spec {
         Some(path) => Spec::read(path, &set)?,
@@ -79,13 +83,18 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
 
 #[derive(Serialize)]
 struct Ended {
+    #[serde(serialize_with = "out::path")]
     run: PathBuf,
     #[serde(flatten)]
     verdict: Verdict,
     steps: u64,
+    #[serde(serialize_with = "out::optional_float")]
     train_loss: Option<f64>,
+    #[serde(serialize_with = "out::optional_float")]
     train_accuracy: Option<f64>,
+    #[serde(serialize_with = "out::optional_float")]
     test_loss: Option<f64>,
+    #[serde(serialize_with = "out::optional_float")]
     test_accuracy: Option<f64>,
     snapshots: usize,
     seconds: f64,
@@ -129,8 +138,8 @@ fn train(mut prepared: Prepared, out: &Out) -> Result<()> {
             Verdict::Interrupted => writeln!(w, "interrupted after {} steps; go on with: lossreel train --resume {root}", report.steps)?,
         }
         if let Some(e) = &last {
-            writeln!(w, "train  loss {:.4}, accuracy {:.2} %", e.train_loss, 100.0 * e.train_accuracy)?;
-            writeln!(w, "test   loss {:.4}, accuracy {:.2} %", e.test_loss, 100.0 * e.test_accuracy)?;
+            writeln!(w, "train  loss {}, accuracy {} %", value(e.train_loss, 4), value(100.0 * e.train_accuracy, 2))?;
+            writeln!(w, "test   loss {}, accuracy {} %", value(e.test_loss, 4), value(100.0 * e.test_accuracy, 2))?;
         }
         writeln!(w, "{} snapshots in {root}, {}", report.snapshots, duration(report.seconds))
     });
@@ -197,6 +206,7 @@ impl TrainBar {
 
 #[derive(Serialize)]
 struct Plan {
+    #[serde(serialize_with = "out::path")]
     run: PathBuf,
     arch: String,
     parameters: usize,

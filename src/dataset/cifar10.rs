@@ -81,7 +81,7 @@ pub(super) fn read_files(paths: &[PathBuf], records: usize) -> Result<LabelledIm
                 .into(),
             path: path.clone(),
         };
-        if !path.exists() {
+        if !disk::is_there(path)? {
             return Err(bad(format!("a cifar10 file of {expected} bytes is missing")));
         }
         let found = fs::metadata(path).map_err(Error::io("read a cifar10 file", path))?.len();

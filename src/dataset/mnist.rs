@@ -98,7 +98,7 @@ fn read_idx(folder: &Path, name: &str, magic: u32, sizes: &[usize]) -> Result<Ve
     };
     let header = 4 + 4 * sizes.len();
     let expected = header + sizes.iter().product::<usize>();
-    if !path.exists() {
+    if !disk::is_there(&path)? {
         return Err(bad(format!("an idx file of {expected} bytes is missing")));
     }
     let bytes = if path.extension().is_some_and(|e| e == "gz") {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{PathCoord, PlaneOrigin, RunPath};
-use crate::disk::digest::hexadecimal;
+use crate::disk::{self, digest::hexadecimal};
 use crate::names::named_enum;
 use crate::weights::{SafetensorsFile, write_safetensors};
 use crate::{Error, Result};
@@ -111,7 +111,7 @@ impl Plane {
     /// # Errors
     /// [`Error::NoPlane`] when there is none, [`Error::BadFile`] for one that is damaged.
     pub fn read(path: &Path) -> Result<Self> {
-        if !path.exists() {
+        if !disk::is_there(path)? {
             return Err(Error::NoPlane { path: path.to_path_buf() });
         }
         let mut file = SafetensorsFile::open(path)?;

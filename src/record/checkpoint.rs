@@ -2,6 +2,7 @@
 
 use super::snapshots::{read_state, write_state};
 use super::{FORMAT_VERSION, Run};
+use crate::disk;
 use crate::train::{Setup, TrainState};
 use crate::weights::SafetensorsFile;
 use crate::{Error, Result};
@@ -48,7 +49,7 @@ impl Run {
     /// network.
     pub fn read_checkpoint(&self, setup: &Setup) -> Result<TrainState> {
         let path = self.checkpoint_path();
-        if !path.exists() {
+        if !disk::is_there(&path)? {
             return Err(Error::NoCheckpoint { path: self.root.clone() });
         }
         let mut file = SafetensorsFile::open(&path)?;

@@ -7,6 +7,7 @@ pub mod contour;
 pub mod curvature;
 pub mod curve;
 pub mod curve_figure;
+pub mod data;
 pub mod demo;
 pub mod film_options;
 pub mod grid_file;
@@ -23,6 +24,7 @@ pub mod sharpness;
 pub mod snapshot_map;
 pub mod spectrum;
 pub mod stack;
+pub mod stale;
 pub mod subject;
 pub mod surface;
 pub mod train;
@@ -30,7 +32,7 @@ pub mod train;
 pub use contour::PanelSource;
 pub use film_options::FilmOptions;
 pub use opened::{OnPlane, OpenRun, RunSet};
-pub use subject::{SampleChoice, Subject};
+pub use subject::{RunChoice, SampleChoice, Subject};
 
 /// What a stage calls with (done, total), from any thread.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);

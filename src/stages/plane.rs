@@ -61,7 +61,28 @@ const NULL_OF_SEVERAL: &str = "random walks, one a run, from the runs' own start
 pub fn of_run(run: &Run, directions: &Directions, name: &str) -> Result<Plane> {
     let members = [member(OpenRun::new(run.clone()))?];
     let plane = compute(&members, directions, PlaneOrigin::Final)?;
-    plane.write(&run.plane_path(name)?)?;
+    RunSet::from(run.clone()).write_plane(name, &plane)?;
+    Ok(plane)
+}
+
+/// The plane that `old` would be of `set` as its runs are now, not written.
+///
+/// # Errors
+/// As [`of_run`] and [`joint`]; [`Error::StalePath`] for a plane whose directions did not come from a
+/// path.
+pub(super) fn again(set: &RunSet, old: &Plane) -> Result<Plane> {
+    let members = set.runs().iter().cloned().map(member).collect::<Result<Vec<_>>>()?;
+    let centring = match old.about.kind {
+        PlaneKind::Pca | PlaneKind::Joint => Centring::Centred,
+        PlaneKind::PcaUncentred => Centring::Uncentred,
+        PlaneKind::Random | PlaneKind::File => {
+            return Err(Error::StalePath { run: set.name().into() });
+        }
+    };
+    let mut plane = compute(&members, &Directions::Pca(centring), old.about.origin)?;
+    for (index, path) in plane.about.paths.iter_mut().enumerate() {
+        path.run = set.run_name(index);
+    }
     Ok(plane)
 }
 
@@ -87,8 +108,9 @@ pub fn joint(
     for (path, name) in plane.about.paths.iter_mut().zip(joint.names()) {
         path.run = name.into();
     }
-    plane.write(&joint.plane_path(name)?)?;
-    Ok((RunSet::of_joint(joint)?, plane))
+    let set = RunSet::of_joint(joint)?;
+    set.write_plane(name, &plane)?;
+    Ok((set, plane))
 }
 
 /// A run with the snapshots that a plane is made of.

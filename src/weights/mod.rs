@@ -28,7 +28,7 @@ mod torch;
 mod tests;
 
 pub use assign::assign;
-pub use safetensors::{SafetensorsFile, write_safetensors};
+pub use safetensors::{SafetensorsFile, export_safetensors, write_safetensors};
 
 /// A tensor with its name: row-major (C order) data of the given shape.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,121 @@
+//! What a run's artifacts know of it: a run that went on leaves its planes and curves behind.
+//!
+//! A plane of principal components costs little, so it is made again where one is needed. What cost an
+//! evaluation of the network is never thrown away unasked: the error says what is behind, and by how
+//! much.
+
+use std::collections::HashMap;
+
+use super::opened::{OpenRun, RunSet};
+use super::plane;
+use crate::landscape::{Plane, PlaneKind, Through};
+use crate::{Error, Result};
+
+/// How much of its runs a plane knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behind {
+    /// The run, by its name on the plane.
+    pub run: String,
+    /// Snapshots of it that the plane knows.
+    pub known: usize,
+    /// Snapshots that it has.
+    pub now: usize,
+}
+
+/// The first run of `set` whose snapshots are not those that `plane` knows; `None` where all are.
+///
+/// # Errors
+/// Those of listing the snapshots.
+pub fn behind(set: &RunSet, plane: &Plane) -> Result<Option<Behind>> {
+    for (run, path) in set.runs().iter().zip(&plane.about.paths) {
+        let steps: HashMap<usize, u64> =
+            run.run().snapshots()?.iter().map(|s| (s.index, s.step)).collect();
+        let seen = path.path.iter().filter(|p| steps.get(&p.snapshot) == Some(&p.step)).count();
+        let left_out = path.excluded.iter().filter(|n| steps.contains_key(n)).count();
+        let all = path.path.len() + path.excluded.len();
+        if seen + left_out != all || all != steps.len() {
+            return Ok(Some(Behind {
+                run: path.run.clone(),
+                known: seen + left_out,
+                now: steps.len(),
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses a plane that does not know its runs as they are now.
+///
+/// # Errors
+/// [`Error::PlaneBehind`]; those of listing the snapshots.
+pub fn check(set: &RunSet, name: &str, plane: &Plane) -> Result<()> {
+    behind(set, plane)?.map_or(Ok(()), |behind| Err(error(set, name, plane, behind)))
+}
+
+fn error(set: &RunSet, name: &str, plane: &Plane, behind: Behind) -> Error {
+    Error::PlaneBehind {
+        plane: name.into(),
+        of: set.name().into(),
+        run: behind.run,
+        known: behind.known,
+        now: behind.now,
+        kind: plane.about.kind.as_str(),
+    }
+}
+
+/// The plane `name` of `set` as its runs are now, and what the one on disk knew of them where it had to
+/// be made again. It is not written: [`RunSet::write_plane`].
+///
+/// # Errors
+/// Those of reading and making planes; [`Error::PlaneBehind`] for one whose directions did not come
+/// from the path, which cannot be made again without being told how.
+pub fn current(set: &RunSet, name: &str) -> Result<(Plane, Option<Behind>)> {
+    let old = set.plane(name)?;
+    let Some(behind) = behind(set, &old)? else {
+        if !set.has_changed() {
+            return Ok((old, None));
+        }
+        let (run, now) = (set.name().to_string(), old.coords().len());
+        let plane = plane::again(set, &old)?;
+        return Ok((plane, Some(Behind { run, known: 0, now })));
+    };
+    match old.about.kind {
+        PlaneKind::Random | PlaneKind::File => Err(error(set, name, &old, behind)),
+        _ => Ok((plane::again(set, &old)?, Some(behind))),
+    }
+}
+
+/// Refuses a curve `name` through what was the last state of `run` before it went on.
+///
+/// # Errors
+/// [`Error::CurveBehind`]; those of listing the snapshots.
+pub fn check_curve(run: &OpenRun, name: &str, through: Option<Through>) -> Result<()> {
+    let Some(through) = through.filter(|t| t.last) else { return Ok(()) };
+    let snapshots = run.run().snapshots()?;
+    let last = snapshots.iter().rfind(|s| !s.diverged).or(snapshots.last());
+    match last {
+        Some(last) if (last.index, last.step) != (through.snapshot, through.step) => {
+            Err(Error::CurveBehind {
+                curve: name.into(),
+                run: run.name(),
+                step: through.step,
+                now: last.step,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How far the sharpness of `run` is known, and how far the run is, in steps, where that differs; `None`
+/// where it does not, and where nothing is known.
+///
+/// # Errors
+/// Those of reading the run.
+pub fn sharpness_behind(run: &OpenRun) -> Result<Option<(u64, u64)>> {
+    let Ok(known) = super::sharpness::Sharpness::of_run(run) else { return Ok(None) };
+    let last = known.points.iter().map(|p| p.step).max();
+    let now = run.run().snapshots()?.iter().map(|s| s.step).max();
+    let gap = known.points.windows(2).map(|w| w[1].step - w[0].step).max().unwrap_or(0);
+    // Measured every so many steps while training, it need not have the last one.
+    Ok(last.zip(now).filter(|(known, now)| *now > *known + gap))
+}
