@@ -1,11 +1,15 @@
 //! `lossreel curvature`
 
 use lossreel::curvature::ExtremesConfig;
+use lossreel::objective::Objective;
 use lossreel::record::{CurvatureRecord, SHARPNESS_SAMPLES};
-use lossreel::stages::curvature::{CurvatureRequest, Which, compute, of_subject};
+use lossreel::stages::Subject;
+use lossreel::stages::cost::{self, Cost};
+use lossreel::stages::curvature::{CurvatureRequest, Which, compute, of_subject, snapshots};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
+use super::dry_run::{self, Plan};
 use super::interrupt;
 use super::out::{self, Out, duration};
 use super::progress::Follow;
@@ -36,6 +40,9 @@ pub struct Args {
     /// Replace results on another sample or to another tolerance.
     #[arg(long)]
     force: bool,
+    /// Print how much would be evaluated and what it would cost, and stop.
+    #[arg(long, conflicts_with = "force")]
+    dry_run: bool,
 }
 
 /// The last state's numbers on top, each snapshot's below.
@@ -93,6 +100,9 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         },
         replace: args.force,
     };
+    if args.dry_run {
+        return dry_run(&args.target, &subject, &request, out);
+    }
     let stop = interrupt::flag();
     let records = match args.target.open_run()? {
         Some(run) => {
@@ -108,6 +118,31 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         }
     };
     print(&records, args.target.run.is_some(), out);
+    Ok(())
+}
+
+/// What the curvatures would cost: time for ten products at a snapshot, about what an isolated largest
+/// eigenvalue takes.
+fn dry_run(
+    target: &Target,
+    subject: &Subject,
+    request: &CurvatureRequest,
+    out: &Out,
+) -> Result<()> {
+    const PRODUCTS: usize = 10;
+    let objective = subject.objective(request.sample)?;
+    let samples = objective.samples();
+    let (points, into) = match target.open_run()? {
+        Some(run) => (snapshots(&run, request.which)?.len(), run.curvature_dir()),
+        None => (1, std::path::PathBuf::from("-")),
+    };
+    let mut product = vec![0.0; subject.theta.len()];
+    let started = std::time::Instant::now();
+    objective.hvp(&subject.theta, &subject.theta, &mut product)?;
+    let seconds = started.elapsed().as_secs_f64() * (PRODUCTS * points) as f64;
+    let cost = Cost::new(cost::curvature_bytes(subject, samples, request.config), seconds);
+    let what = "curvatures of ten Hessian-vector products or so";
+    dry_run::print(&Plan { what, points, samples, into: &into }, &cost, out);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod curvature;
 mod curve;
 mod datasets;
 mod demo;
+mod dry_run;
 mod evaluate;
 mod grid_size;
 mod hvp;

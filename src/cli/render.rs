@@ -148,7 +148,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     let request = SceneRequest { curve_files: args.scenes.curve_file, ..request };
     let scene = request.gather()?;
     for sentence in request.behind()? {
-        out.note(format_args!("lossreel: {sentence}; measure the rest: lossreel curvature RUN"));
+        out.note(format_args!("lossreel: {sentence}; `lossreel curvature RUN` computes the rest"));
     }
     let bar = progress::bar(out, "rendering", "frames", 0);
     let written = write(&scene, &output, &bar);

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use lossreel::dataset::SplitName;
 use lossreel::landscape::{StackKind, SurfaceReport, SurfaceStore};
+use lossreel::stages::cost::{self, Cost};
 use lossreel::stages::plane::through_point;
 use lossreel::stages::stack::{self, StackRequest};
 use lossreel::stages::stale::{self, Behind};
@@ -14,6 +15,7 @@ use lossreel::stages::{Progress, RunSet, Subject};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
+use super::dry_run::{self, Plan};
 use super::grid_size::{parse_range, parse_size};
 use super::interrupt;
 use super::out::{Out, duration};
@@ -73,6 +75,9 @@ pub struct Args {
     /// Replace another surface of that name.
     #[arg(long)]
     force: bool,
+    /// Print how much would be evaluated and what it would cost, and stop.
+    #[arg(long, conflicts_with = "force")]
+    dry_run: bool,
 }
 
 #[derive(Serialize)]
@@ -137,10 +142,17 @@ fn of_runs(set: &RunSet, args: &Args, request: Request<'_>, out: &Out) -> Result
         out.note(format_args!("lossreel: {}", remade(&args.plane, &behind)));
         over = over.to_be_written(set, &args.plane);
     }
+    let suffix = if request.sample.split == SplitName::Test { "-test" } else { "" };
+    let name = args.name.clone().unwrap_or_else(|| match args.stack {
+        Some(kind) => format!("{}-{kind}", args.plane),
+        None => format!("{}{suffix}", args.plane),
+    });
+    let folder = set.surface_dir(&name)?;
+    if args.dry_run {
+        return dry_run(args, &over, &request, &folder, out);
+    }
     let stop = interrupt::flag();
     if let Some(kind) = args.stack {
-        let name = args.name.clone().unwrap_or_else(|| format!("{}-{kind}", args.plane));
-        let folder = set.surface_dir(&name)?;
         let split = request.sample.split;
         let request = StackRequest { kind, layers: args.layers, surface: request };
         let (stack, surface) = followed(out, "surfaces", "cells", |on| {
@@ -154,14 +166,30 @@ fn of_runs(set: &RunSet, args: &Args, request: Request<'_>, out: &Out) -> Result
         });
         return Ok(());
     }
-    let suffix = if request.sample.split == SplitName::Test { "-test" } else { "" };
-    let name = args.name.clone().unwrap_or_else(|| format!("{}{suffix}", args.plane));
-    let folder = set.surface_dir(&name)?;
     let (store, report) = evaluate(&over, &folder, &request, &stop, out)?;
     followed(out, "losses on the path", "snapshots", |on| {
         path_losses(set, &over, &store, request.sample, &stop, on)
     })?;
     measure(&over, &store, &request, (gradients, report), &stop, out)
+}
+
+/// What the surface, or the stack, would cost.
+fn dry_run(
+    args: &Args,
+    over: &OverPlane<'_>,
+    request: &SurfaceRequest,
+    folder: &Path,
+    out: &Out,
+) -> Result<()> {
+    let layers = args.stack.map_or(1, |_| args.layers.unwrap_or(stack::LAYERS));
+    let points = (request.size[0] * request.size[1]).saturating_mul(layers);
+    let objective = over.objective(request.sample)?;
+    let samples = objective.samples();
+    let seconds = cost::evaluation_seconds(&objective, &over.plane.origin, points)?;
+    let cost = Cost::new(cost::evaluation_bytes(over.subject, samples), seconds);
+    let what = if args.stack.is_some() { "cells of a stack of surfaces" } else { "cells" };
+    dry_run::print(&Plan { what, points, samples, into: folder }, &cost, out);
+    Ok(())
 }
 
 /// Why a plane was made again.
@@ -185,6 +213,9 @@ fn of_file(args: &Args, request: Request<'_>, out: &Out) -> Result<()> {
         Error::bad_value("--out", "", "not given", "name a folder for the surface")
     })?;
     let over = OverPlane::of_file(&subject, &plane)?;
+    if args.dry_run {
+        return dry_run(args, &over, &request, &folder, out);
+    }
     let stop = interrupt::flag();
     let (store, report) = evaluate(&over, &folder, &request, &stop, out)?;
     // After whatever can be refused: the plane there may be another surface's.

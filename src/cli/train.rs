@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use indicatif::ProgressBar;
 use lossreel::record::Existing;
 use lossreel::spec::Spec;
+use lossreel::stages::cost::{self, Cost};
 use lossreel::stages::train::{Prepared, create, resume_with_data};
 use lossreel::train::{Event, Verdict};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
+use super::dry_run::memory_words;
 use super::out::{self, Out, duration, thousands, value};
 use super::{interrupt, progress};
 
@@ -219,6 +221,9 @@ struct Plan {
     snapshot_bytes: u64,
     /// Multiply-accumulates of the whole training, three forward passes a step.
     training_macs: u64,
+    /// What training holds in memory, roughly, and what is free.
+    memory_bytes: u64,
+    free_bytes: Option<u64>,
     estimated_seconds: f64,
     spec: Spec,
 }
@@ -228,11 +233,12 @@ fn dry_run(spec: &Spec, folder: &std::path::Path, out: &Out) -> Result<()> {
     let setup = spec.setup(&whole)?;
     let network = setup.backend.network();
     let steps_per_epoch = setup.steps_per_epoch()?;
-    let steps = steps_per_epoch * spec.train.epochs;
+    let steps = steps_per_epoch.saturating_mul(spec.train.epochs);
     let policy = spec.record.every;
-    let snapshots =
-        (0..=steps).filter(|&s| policy.takes(s, steps_per_epoch) || s == steps).count() as u64;
-    let images = (setup.data.train.len() as u64) * spec.train.epochs;
+    let snapshots = count(steps, |s| policy.takes(s, steps_per_epoch) || s == steps);
+    let images = (setup.data.train.len() as u64).saturating_mul(spec.train.epochs);
+    let seconds = estimate(&setup, steps)?;
+    let cost = Cost::new(cost::training_bytes(&setup), seconds);
     let plan = Plan {
         run: folder.to_path_buf(),
         arch: network.arch.clone(),
@@ -243,9 +249,12 @@ fn dry_run(spec: &Spec, folder: &std::path::Path, out: &Out) -> Result<()> {
         steps,
         steps_per_epoch,
         snapshots,
-        snapshot_bytes: snapshots * 4 * (network.layout.dim() + network.layout.buffer_dim()) as u64,
-        training_macs: 3 * network.macs() * images,
-        estimated_seconds: estimate(&setup, steps)?,
+        snapshot_bytes: snapshots
+            .saturating_mul(4 * (network.layout.dim() + network.layout.buffer_dim()) as u64),
+        training_macs: network.macs().saturating_mul(3).saturating_mul(images),
+        memory_bytes: cost.memory_bytes,
+        free_bytes: cost.free_bytes,
+        estimated_seconds: seconds,
         spec: spec.clone(),
     };
     out.result(&plan, |w| {
@@ -254,10 +263,25 @@ fn dry_run(spec: &Spec, folder: &std::path::Path, out: &Out) -> Result<()> {
         writeln!(w, "for         {} epochs, {} steps of {} images", spec.train.epochs, thousands(plan.steps as usize), spec.train.batch_size)?;
         writeln!(w, "recording   {} snapshots, {:.1} MB", plan.snapshots, plan.snapshot_bytes as f64 / 1e6)?;
         writeln!(w, "into        {}", plan.run.display())?;
+        writeln!(w, "needing     {}", memory_words(&cost))?;
         writeln!(w, "taking      about {} here (measured on one step; evaluation after each epoch comes on top)", duration(plan.estimated_seconds))?;
         writeln!(w, "\n{}", spec.to_toml())
     });
     Ok(())
+}
+
+/// Steps up to which snapshots are counted one by one.
+const COUNTED: u64 = 4_000_000;
+
+/// How many of the steps 0 to `steps` are taken; of more than can be looked at, about: at the rate of
+/// the last that were.
+fn count(steps: u64, takes: impl Fn(u64) -> bool) -> u64 {
+    let counted = steps.min(COUNTED);
+    let half = counted / 2;
+    let first = (0..=half).filter(|&s| takes(s)).count() as u64;
+    let second = (half + 1..=counted).filter(|&s| takes(s)).count() as u64;
+    let beyond = (steps - counted) as f64 * second as f64 / (counted - half).max(1) as f64;
+    first + second + beyond as u64
 }
 
 /// Seconds that `steps` take, from one step timed after one to warm up. Nothing is kept.

@@ -134,6 +134,7 @@ mod tests {
     fn header(n: usize) -> Header {
         let axis = |min, max| Axis { min, max, n };
         Header {
+            through: None,
             format_version: 1,
             grid: Grid { x: axis(-5.0, 5.0), y: axis(-4.0, 6.0) },
             plane_digest: "p".into(),

@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod boundary;
 pub mod contour;
+pub mod cost;
 pub mod curvature;
 pub mod curve;
 pub mod curve_figure;

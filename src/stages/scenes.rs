@@ -320,9 +320,9 @@ impl SceneRequest {
         let mut found = Vec::new();
         for folder in self.folders.iter().filter(|folder| !Joint::is_at(folder)) {
             let run = OpenRun::open(folder)?;
-            if let Some((known, now)) = stale::sharpness_behind(&run)? {
+            if let Some((known, now)) = stale::curvature_behind(&run)? {
                 found.push(format!(
-                    "the sharpness of {} is known up to step {known} of {now}",
+                    "the curvature of {} is computed up to step {known} of {now}",
                     run.name()
                 ));
             }

@@ -106,16 +106,13 @@ pub fn check_curve(run: &OpenRun, name: &str, through: Option<Through>) -> Resul
     }
 }
 
-/// How far the sharpness of `run` is known, and how far the run is, in steps, where that differs; `None`
-/// where it does not, and where nothing is known.
+/// Up to which step the curvature of `run` is computed, and the step of its last snapshot, where that is
+/// a later one; `None` where nothing was computed.
 ///
 /// # Errors
 /// Those of reading the run.
-pub fn sharpness_behind(run: &OpenRun) -> Result<Option<(u64, u64)>> {
-    let Ok(known) = super::sharpness::Sharpness::of_run(run) else { return Ok(None) };
-    let last = known.points.iter().map(|p| p.step).max();
+pub fn curvature_behind(run: &OpenRun) -> Result<Option<(u64, u64)>> {
+    let known = run.run().curvature()?.iter().map(|r| r.step).max();
     let now = run.run().snapshots()?.iter().map(|s| s.step).max();
-    let gap = known.points.windows(2).map(|w| w[1].step - w[0].step).max().unwrap_or(0);
-    // Measured every so many steps while training, it need not have the last one.
-    Ok(last.zip(now).filter(|(known, now)| *now > *known + gap))
+    Ok(known.zip(now).filter(|(known, now)| known < now))
 }

@@ -4,13 +4,19 @@
 mod bench;
 mod curvature;
 mod divergence;
+mod elsewhere;
 mod joint;
+mod leftovers;
 mod manners;
+mod not_finite;
+mod options;
 mod pipeline;
 mod precision;
 mod refusals;
 mod repetition;
 mod scenes;
+mod sizes;
+mod stale;
 mod strange;
 mod trust;
 
