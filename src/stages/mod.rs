@@ -15,6 +15,7 @@ pub mod grid_file;
 pub mod heatmap;
 pub mod histograms;
 pub mod moving;
+pub mod on_plane;
 pub mod opened;
 pub mod plane;
 mod provenance;
@@ -32,7 +33,8 @@ pub mod train;
 
 pub use contour::PanelSource;
 pub use film_options::FilmOptions;
-pub use opened::{OnPlane, OpenRun, RunSet};
+pub use on_plane::OnPlane;
+pub use opened::{OpenRun, RunSet};
 pub use subject::{RunChoice, SampleChoice, Subject};
 
 /// What a stage calls with (done, total), from any thread.

@@ -65,27 +65,6 @@ pub fn of_run(run: &Run, directions: &Directions, name: &str) -> Result<Plane> {
     Ok(plane)
 }
 
-/// The plane that `old` would be of `set` as its runs are now, not written.
-///
-/// # Errors
-/// As [`of_run`] and [`joint`]; [`Error::StalePath`] for a plane whose directions did not come from a
-/// path.
-pub(super) fn again(set: &RunSet, old: &Plane) -> Result<Plane> {
-    let members = set.runs().iter().cloned().map(member).collect::<Result<Vec<_>>>()?;
-    let centring = match old.about.kind {
-        PlaneKind::Pca | PlaneKind::Joint => Centring::Centred,
-        PlaneKind::PcaUncentred => Centring::Uncentred,
-        PlaneKind::Random | PlaneKind::File => {
-            return Err(Error::StalePath { run: set.name().into() });
-        }
-    };
-    let mut plane = compute(&members, &Directions::Pca(centring), old.about.origin)?;
-    for (index, path) in plane.about.paths.iter_mut().enumerate() {
-        path.run = set.run_name(index);
-    }
-    Ok(plane)
-}
-
 /// Makes the plane of the centred principal components of `runs` together and writes it as
 /// `planes/NAME` of the joint folder `out`.
 ///
@@ -114,7 +93,7 @@ pub fn joint(
 }
 
 /// A run with the snapshots that a plane is made of.
-struct Member {
+pub(super) struct Member {
     opened: OpenRun,
     name: String,
     snapshots: RunSnapshots,
@@ -122,7 +101,8 @@ struct Member {
     diverged: Vec<usize>,
 }
 
-fn member(opened: OpenRun) -> Result<Member> {
+/// A run opened to make a plane of.
+pub(super) fn member(opened: OpenRun) -> Result<Member> {
     let snapshots = opened.snapshots(|s| !s.diverged)?;
     let diverged = opened.run().snapshots()?.into_iter().filter(|s| s.diverged);
     let diverged = diverged.map(|s| s.index).collect();
@@ -144,7 +124,12 @@ struct Axes {
     notes: Vec<String>,
 }
 
-fn compute(members: &[Member], directions: &Directions, origin: PlaneOrigin) -> Result<Plane> {
+/// The plane of `members`, not written.
+pub(super) fn compute(
+    members: &[Member],
+    directions: &Directions,
+    origin: PlaneOrigin,
+) -> Result<Plane> {
     let layout_digest = one_network(members)?;
     if members.iter().all(|m| m.snapshots.is_empty()) {
         return Err(Error::Landscape {

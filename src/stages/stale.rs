@@ -7,8 +7,9 @@
 use std::collections::HashMap;
 
 use super::opened::{OpenRun, RunSet};
-use super::plane;
+use super::plane::{Directions, compute, member};
 use crate::landscape::{Plane, PlaneKind, Through};
+use crate::trajectory::Centring;
 use crate::{Error, Result};
 
 /// How much of its runs a plane knows.
@@ -76,13 +77,34 @@ pub fn current(set: &RunSet, name: &str) -> Result<(Plane, Option<Behind>)> {
             return Ok((old, None));
         }
         let (run, now) = (set.name().to_string(), old.coords().len());
-        let plane = plane::again(set, &old)?;
+        let plane = again(set, &old)?;
         return Ok((plane, Some(Behind { run, known: 0, now })));
     };
     match old.about.kind {
         PlaneKind::Random | PlaneKind::File => Err(error(set, name, &old, behind)),
-        _ => Ok((plane::again(set, &old)?, Some(behind))),
+        _ => Ok((again(set, &old)?, Some(behind))),
     }
+}
+
+/// The plane that `old` would be of `set` as its runs are now, not written.
+///
+/// # Errors
+/// Those of making a plane; [`Error::StalePath`] for a plane whose directions did not come from a
+/// path.
+fn again(set: &RunSet, old: &Plane) -> Result<Plane> {
+    let members = set.runs().iter().cloned().map(member).collect::<Result<Vec<_>>>()?;
+    let centring = match old.about.kind {
+        PlaneKind::Pca | PlaneKind::Joint => Centring::Centred,
+        PlaneKind::PcaUncentred => Centring::Uncentred,
+        PlaneKind::Random | PlaneKind::File => {
+            return Err(Error::StalePath { run: set.name().into() });
+        }
+    };
+    let mut plane = compute(&members, &Directions::Pca(centring), old.about.origin)?;
+    for (index, path) in plane.about.paths.iter_mut().enumerate() {
+        path.run = set.run_name(index);
+    }
+    Ok(plane)
 }
 
 /// Refuses a curve `name` through what was the last state of `run` before it went on.
