@@ -256,6 +256,14 @@ pub enum Error {
         /// Bytes that are free.
         available: u64,
     },
+    /// Artifacts of a run that are not what was written.
+    #[error("{count} of its artifacts {} damaged: {}", if *count == 1 { "is" } else { "are" }, path.display())]
+    DamagedArtifacts {
+        /// How many.
+        count: usize,
+        /// The folder.
+        path: PathBuf,
+    },
     /// A log that ends before the step that the run, or its checkpoint, is at.
     #[error(
         "the log ends at step {logged}, but the run is at step {step}: {}",

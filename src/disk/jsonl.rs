@@ -142,22 +142,25 @@ fn whole_len(file: &mut File) -> io::Result<u64> {
     Ok(0)
 }
 
-/// Cuts off a torn last line; says whether there was one. A missing file has none.
+/// Whether the last line of a log has no end.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::BadFile`] where it is no regular file.
-pub(crate) fn cut_torn_line(path: &Path) -> Result<bool> {
-    if !path.exists() {
-        return Ok(false);
-    }
-    let (_, len) = open(path, READ)?;
+pub(crate) fn is_torn(path: &Path) -> Result<bool> {
+    let (mut file, len) = open(path, READ)?;
+    Ok(whole_len(&mut file).map_err(Error::io(READ, path))? < len)
+}
+
+/// Cuts off a last line without an end.
+///
+/// # Errors
+/// As [`is_torn`].
+pub(crate) fn cut_torn_line(path: &Path) -> Result<()> {
+    open(path, READ)?;
     let io = || Error::io(WRITE, path);
     let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(io())?;
     let whole = whole_len(&mut file).map_err(io())?;
-    if whole < len {
-        file.set_len(whole).and_then(|()| file.sync_all()).map_err(io())?;
-    }
-    Ok(whole < len)
+    file.set_len(whole).and_then(|()| file.sync_all()).map_err(io())
 }
 
 /// An append-only log of one JSON value a line.
@@ -244,8 +247,9 @@ mod tests {
             writer.flush().unwrap();
             assert_eq!(fs::read(&path).unwrap(), whole, "{cut}");
             fs::write(&path, &whole[..cut]).unwrap();
-            assert_eq!(cut_torn_line(&path).unwrap(), log.torn);
-            assert!(!cut_torn_line(&path).unwrap());
+            assert_eq!(is_torn(&path).unwrap(), log.torn);
+            cut_torn_line(&path).unwrap();
+            assert!(!is_torn(&path).unwrap());
             assert_eq!(read_jsonl::<Row>(&path).unwrap().lines, log.lines);
         }
     }
@@ -287,6 +291,7 @@ mod tests {
         fs::write(&path, "1\nx\n3\n").unwrap();
         let error = read_jsonl::<u32>(&path).err().unwrap().to_string();
         assert!(error.contains("line 2"), "{error}");
+        fs::remove_file(&path).unwrap();
         let path = written(folder.path());
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replace("0.1", "0.2")).unwrap();

@@ -2,7 +2,7 @@
 //! whole; a file that is absent is a snapshot that is not done.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -114,10 +114,18 @@ impl Run {
             if name.strip_suffix(".json").is_none_or(|stem| stem.parse::<usize>().is_err()) {
                 continue;
             }
-            found.push(CURVATURE.read(&path)?);
+            found.push(self.read_curvature(&path)?);
         }
         found.sort_by_key(|r: &CurvatureRecord| r.snapshot);
         Ok(found)
+    }
+
+    /// One of the files in `curvature/`.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] for one that is damaged.
+    pub fn read_curvature(&self, path: &Path) -> Result<CurvatureRecord> {
+        CURVATURE.read(path)
     }
 
     /// Removes those that were computed, and nothing else from their folder.

@@ -147,6 +147,39 @@ impl Run {
         Ok(run)
     }
 
+    /// A run in whatever state it is, for looking at what is left of it.
+    pub(crate) fn unchecked(root: &Path) -> Self {
+        Self { root: root.to_path_buf() }
+    }
+
+    /// Whether `root` holds a run, or what is left of one whose spec is lost.
+    pub(crate) fn is_left_at(root: &Path) -> bool {
+        let run = Self::unchecked(root);
+        matches!(run.is_run(), Ok(true))
+            || run.manifest_path().is_file() && run.snapshots_dir().is_dir()
+    }
+
+    /// Puts a spec that is missing or empty back from the manifest; says whether it did.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and those of [`Run::manifest`].
+    pub(crate) fn restore_spec(&self) -> Result<bool> {
+        let path = self.spec_path();
+        let is_lost = match fs::metadata(&path) {
+            Ok(about) => about.is_file() && about.len() == 0,
+            Err(e) => e.kind() == std::io::ErrorKind::NotFound,
+        };
+        if !is_lost || !self.manifest_path().is_file() {
+            return Ok(false);
+        }
+        let spec = self.manifest()?.spec;
+        if spec.is_empty() {
+            return Ok(false);
+        }
+        disk::write_bytes(&path, spec.as_bytes())?;
+        Ok(true)
+    }
+
     /// The folder.
     pub fn root(&self) -> &Path {
         &self.root

@@ -110,6 +110,20 @@ impl Run {
     /// # Errors
     /// [`Error::Run`] when there is none, [`Error::BadFile`] for a damaged one.
     pub fn snapshots(&self) -> Result<Vec<SnapshotInfo>> {
+        let files = self.snapshot_files()?.into_iter();
+        let found: Vec<SnapshotInfo> =
+            files.map(|(index, path)| SnapshotInfo::read(path, index)).collect::<Result<_>>()?;
+        if found.is_empty() {
+            return Err(self.error("the run has no snapshots", "train it first"));
+        }
+        Ok(found)
+    }
+
+    /// The files of the snapshots with their numbers, in order.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn snapshot_files(&self) -> Result<Vec<(usize, PathBuf)>> {
         let folder = self.snapshots_dir();
         let entries = fs::read_dir(&folder).map_err(Error::io("list the snapshots", &folder))?;
         let mut found = Vec::new();
@@ -118,14 +132,30 @@ impl Run {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             // Temporary files of an interrupted write begin with a dot and do not parse.
             if let Some(index) = name.strip_suffix(".safetensors").and_then(|n| n.parse().ok()) {
-                found.push(SnapshotInfo::read(path, index)?);
+                found.push((index, path));
             }
         }
-        if found.is_empty() {
-            return Err(self.error("the run has no snapshots", "train it first"));
-        }
-        found.sort_by_key(|s| s.index);
+        found.sort();
         Ok(found)
+    }
+
+    /// Reads a snapshot whole and compares it with its digest, which it may lack, and with the digest
+    /// of the network's layout where that is known. What its metadata say, and whether it has a digest.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] for a damaged one, [`Error::WrongNetwork`] for one of another network.
+    pub(crate) fn check_snapshot(
+        &self,
+        index: usize,
+        path: &Path,
+        layout_digest: Option<&str>,
+    ) -> Result<(SnapshotInfo, bool)> {
+        let info = SnapshotInfo::read(path.to_path_buf(), index)?;
+        let mut file = SafetensorsFile::open(path)?;
+        if layout_digest.is_some_and(|digest| file.meta("layout_digest") != Some(digest)) {
+            return Err(Error::WrongNetwork);
+        }
+        Ok((info, file.verify()?))
     }
 
     pub(super) fn snapshot_path(&self, index: usize) -> PathBuf {

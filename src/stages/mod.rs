@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod boundary;
+pub mod check;
 pub mod contour;
 pub mod cost;
 pub mod curvature;
@@ -20,6 +21,7 @@ pub mod opened;
 pub mod plane;
 mod provenance;
 pub mod race;
+pub mod repair;
 pub mod scenes;
 pub mod shadow;
 pub mod sharpness;
