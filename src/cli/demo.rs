@@ -58,6 +58,7 @@ const SHORT: [&str; 2] = ["with", "without"];
 #[derive(Serialize)]
 struct Report {
     nets: Vec<NetReport>,
+    #[serde(serialize_with = "out::paths")]
     files: Vec<PathBuf>,
     seconds: f64,
 }
@@ -65,6 +66,7 @@ struct Report {
 #[derive(Serialize)]
 struct NetReport {
     title: &'static str,
+    #[serde(serialize_with = "out::path")]
     run: PathBuf,
     epochs: u64,
     #[serde(serialize_with = "out::float")]

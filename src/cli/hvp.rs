@@ -8,7 +8,7 @@ use lossreel::weights::{SafetensorsFile, export_safetensors};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
-use super::out::Out;
+use super::out::{self, Out};
 use super::target::{Sample, Target};
 
 /// Multiply the Hessian of the loss, in eval mode, by a vector.
@@ -34,6 +34,7 @@ struct Report {
     /// Each product's seconds.
     hvp_seconds: Vec<f64>,
     /// v' H v / v' v, the curvature along v.
+    #[serde(serialize_with = "out::float")]
     rayleigh: f64,
     samples: usize,
     backend: String,

@@ -175,6 +175,11 @@ pub fn thousands(n: usize) -> String {
     out
 }
 
+/// [`path`] for a list.
+pub fn paths<S: Serializer>(paths: &[std::path::PathBuf], out: S) -> Result<S::Ok, S::Error> {
+    out.collect_seq(paths.iter().map(|path| path.display().to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,7 +32,9 @@ impl Given<'_> {
             Some(option) => {
                 let flag = format!("--{}", option.replace('_', "-"));
                 let problem = format!("but only {reader} reads it");
-                Err(Error::bad_value(flag, self.value(option), problem, "leave it out"))
+                let value = Some(self.value(option)).filter(|value| !value.is_empty());
+                let value = value.unwrap_or_else(|| "given".into());
+                Err(Error::bad_value(flag, value, problem, "leave it out"))
             }
         }
     }

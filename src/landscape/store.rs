@@ -212,9 +212,6 @@ pub(super) fn read_cells<T: Clone + DeserializeOwned>(
 
 /// The first thing in which two headers differ, for a message.
 fn difference(old: &Header, new: &Header) -> String {
-    if old.grid != new.grid {
-        return format!("{}x{} cells over another range or size", old.grid.x.n, old.grid.y.n);
-    }
     if let (Some(old), Some(new)) = (old.through, new.through)
         && (old.snapshot, old.step) != (new.snapshot, new.step)
     {
@@ -223,6 +220,9 @@ fn difference(old: &Header, new: &Header) -> String {
     }
     if old.plane_digest != new.plane_digest {
         return "another plane".into();
+    }
+    if old.grid != new.grid {
+        return format!("{}x{} cells over another range or size", old.grid.x.n, old.grid.y.n);
     }
     let (on, wanted) = (&old.on, &new.on);
     if (on.split, on.samples) != (wanted.split, wanted.samples) {

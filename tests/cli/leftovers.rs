@@ -8,8 +8,9 @@ use crate::{MLP, Place};
 #[test]
 fn temporaries_of_killed_processes_are_swept_in_every_folder_that_is_written() {
     let place = Place::new();
-    place.train("r", &[]);
-    place.train("s", &["--set=optim.lr=0.02"]);
+    let often = "--set=record.every=1 steps";
+    place.train("r", &[often]);
+    place.train("s", &[often, "--set=optim.lr=0.02"]);
     let sweeping: &[(&[&str], &[&str])] = &[
         (&["plane", "r"], &["r/planes"]),
         (&["surface", "r", "--grid=3x3", "--samples=16", "--gradients=2x2"], &["r/surfaces/pca"]),

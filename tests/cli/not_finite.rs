@@ -17,7 +17,7 @@ fn a_loss_that_is_no_number_is_said_in_words_and_in_json() {
     let text = String::from_utf8(bytes[8..8 + header].to_vec()).unwrap();
     let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
     json.as_object_mut().unwrap().remove("__metadata__");
-    let plain = format!("{json:<header$}");
+    let plain = format!("{:<header$}", json.to_string());
     bytes[8..8 + header].copy_from_slice(plain.as_bytes());
     fs::write(place.path("net.safetensors"), bytes).unwrap();
     let net = ["--weights=net.safetensors", "--arch=mlp", "--dataset=digits"];

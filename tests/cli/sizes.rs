@@ -31,6 +31,8 @@ fn what_cannot_be_built_is_refused_by_key() {
     place
         .refused(&["bench", "--arch=resnet8", "--classes=1000000000"], &["classes", "use at most"]);
     place.refused(&["bench", "--arch=mlp", "--batch-size=1000000000"], &["batch-size"]);
+    let large = ["bench", "--arch=mlp", "--image=4096x4096x4096", "--batch-size=65536"];
+    place.refused(&large, &["GB of memory"]);
     assert!(!place.path("m").exists());
 }
 

@@ -102,8 +102,9 @@ fn a_curve_and_a_curvature_say_how_far_they_know_the_run() {
 #[test]
 fn a_joint_plane_is_made_again_when_one_of_its_runs_went_on() {
     let place = Place::new();
-    place.train("r", &[]);
-    place.train("s", &["--set=optim.lr=0.02"]);
+    let often = "--set=record.every=1 steps";
+    place.train("r", &[often]);
+    place.train("s", &[often, "--set=optim.lr=0.02"]);
     place.ok(&["plane", "r", "s", "--out=j", "--snapshot-map"]);
     let surface = ["surface", "j", "--grid=4x4", "--samples=16"];
     place.ok(&surface);
@@ -116,7 +117,7 @@ fn a_joint_plane_is_made_again_when_one_of_its_runs_went_on() {
     assert!(fs::read(place.path("j/joint.json")).unwrap() == list);
     let again = place.run(&[&surface[..], &["--force"]].concat());
     assert_eq!(again.code, 0, "{}", again.stderr);
-    assert!(again.stderr.contains("knew 3 of 4 snapshots of s"), "{}", again.stderr);
+    assert!(again.stderr.contains("knew 9 of 13 snapshots of s"), "{}", again.stderr);
     place.ok(&race);
     // The map is not: it is refused, not drawn without the last snapshot.
     let map = ["render", "j", "--as=map", "--out=map.png", "--size=640x400"];
