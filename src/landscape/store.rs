@@ -123,7 +123,7 @@ impl SurfaceStore {
                 old._lock = Some(lock);
                 return Ok(old);
             }
-            let holds = format!("a surface of {}", difference(&old.header, &header));
+            let holds = difference(&old.header, &header);
             return Err(Error::OtherSurface { folder: folder.to_path_buf(), holds });
         }
         // Cells without a header belong to a surface whose replacement was cut short.
@@ -216,20 +216,26 @@ fn difference(old: &Header, new: &Header) -> String {
         && (old.snapshot, old.step) != (new.snapshot, new.step)
     {
         let at = |t: Through| format!("snapshot {} (step {})", t.snapshot, t.step);
-        return format!("a line through {}, this one goes through {}", at(old), at(new));
+        return format!("a curve through {}, this one goes through {}", at(old), at(new));
     }
     if old.plane_digest != new.plane_digest {
-        return "another plane".into();
+        return "a surface of another plane".into();
     }
     if old.grid != new.grid {
-        return format!("{}x{} cells over another range or size", old.grid.x.n, old.grid.y.n);
+        return format!(
+            "a surface of {}x{} cells over another range or size",
+            old.grid.x.n, old.grid.y.n
+        );
     }
     let (on, wanted) = (&old.on, &new.on);
     if (on.split, on.samples) != (wanted.split, wanted.samples) {
-        return format!("{} {} images", on.samples, on.split);
+        return format!("a surface of {} {} images", on.samples, on.split);
     }
     if on.precision != wanted.precision {
-        return format!("values in {}, these are in {}", on.precision, wanted.precision);
+        return format!(
+            "a surface of values in {}, these are in {}",
+            on.precision, wanted.precision
+        );
     }
-    "other data or another engine".into()
+    "a surface of other data or another engine".into()
 }

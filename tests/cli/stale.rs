@@ -42,7 +42,7 @@ fn what_is_over_an_older_plane_is_refused_until_it_is_made_again() {
     assert!(fs::read(&plane).unwrap() == old);
 
     // What needs the plane alone has it as it is now, and writes nothing.
-    place.ok(&["render", "r", "--as=spectrum", "--out=s.svg", size]);
+    place.ok(&["render", "r", "--as=spectrum", "--out=s.svg", "--size=1280x720"]);
     assert!(fs::read_to_string(place.path("s.svg")).unwrap().contains("4 snapshots"));
     assert!(fs::read(&plane).unwrap() == old);
 
@@ -85,7 +85,7 @@ fn a_curve_and_a_curvature_say_how_far_they_know_the_run() {
     place.refused(&render, &["curve `curve` of r", "8 steps", "12", "lossreel curve r --force"]);
     // A curve through a snapshot that was named is not behind.
     place.ok(&[&render[..], &["--surface=one"]].concat());
-    place.refused(&curve, &["a line through snapshot 2 (step 8)", "--force"]);
+    place.refused(&curve, &["a curve through snapshot 2 (step 8)", "--force"]);
     place.ok(&[&curve[..], &["--force"]].concat());
     place.ok(&render);
 
