@@ -20,31 +20,23 @@ fn temporaries_of_killed_processes_are_swept_in_every_folder_that_is_written() {
         ),
         (&["curve", "r", "--points=3", "--samples=16"], &["r/curves/curve"]),
         (&["curvature", "r", "--samples=16"], &["r", "r/snapshots", "r/curvature"]),
-        (&["plane", "r", "s", "--out=j", "--snapshot-map"], &["j", "j/planes", "j/maps"]),
+        (&["plane", "r", "s", "--out=j", "--snapshot-map"], &["j"]),
+        (
+            &["plane", "r", "s", "--out=j", "--snapshot-map", "--origin=mean"],
+            &["j/planes", "j/maps"],
+        ),
         (&["surface", "j", "--grid=3x3", "--samples=16"], &["j/surfaces/pca"]),
-        (&[MLP, &["--out=t"]].concat(), &["t", "t/snapshots"]),
+        (&[MLP, &["--out=t"]].concat(), &["t"]),
     ];
     let name = ".x.bin.0123456789abcdef.tmp";
+    fs::create_dir(place.path("r/planes")).unwrap();
+    for mine in ["r/.mine.tmp", "r/planes/.mine.tmp"] {
+        fs::write(place.path(mine), "mine").unwrap();
+    }
     for (args, folders) in sweeping {
         for folder in *folders {
             fs::create_dir_all(place.path(folder)).unwrap();
             fs::write(place.path(folder).join(name), "half").unwrap();
-            fs::write(place.path(folder).join(".mine.tmp"), "mine").unwrap();
-        }
-        // A name in a folder that is to hold a new run or joint plane would be somebody's.
-        for folder in ["j", "t", "t/snapshots", "r/surfaces/pca", "r/surfaces/pca-snapshots"] {
-            let _ = fs::remove_file(place.path(folder).join(".mine.tmp"));
-        }
-        for folder in ["r/curves/curve", "j/planes", "j/maps", "j/surfaces/pca"] {
-            let _ = fs::remove_file(place.path(folder).join(".mine.tmp"));
-        }
-        let _ = fs::remove_file(place.path("r/surfaces/pca-snapshots/layers/000/.mine.tmp"));
-        if place.path("t/snapshots").exists() && !place.path("t/spec.toml").exists() {
-            fs::remove_dir_all(place.path("t/snapshots")).unwrap();
-        }
-        if !place.path("j/joint.json").exists() {
-            let _ = fs::remove_dir_all(place.path("j/planes"));
-            let _ = fs::remove_dir_all(place.path("j/maps"));
         }
         place.ok(args);
         for folder in *folders {
