@@ -178,6 +178,7 @@ fn manifest() -> lossreel::record::Manifest {
         elapsed_secs: 0.0,
         status: lossreel::record::Status::Unfinished,
         spec: String::new(),
+        begun_in: None,
     }
 }
 

@@ -335,6 +335,36 @@ pub enum Error {
         /// The run.
         run: String,
     },
+    /// A plane that does not know its runs as they are now.
+    #[error("plane `{plane}` of {of} knows {known} of {now} snapshots of {run}")]
+    PlaneBehind {
+        /// The plane's name.
+        plane: String,
+        /// The run or joint folder that has it.
+        of: String,
+        /// The run that went on.
+        run: String,
+        /// Snapshots of it that the plane knows.
+        known: usize,
+        /// Snapshots that it has.
+        now: usize,
+        /// How the plane's directions were made.
+        kind: &'static str,
+    },
+    /// A curve through what was the last state of a run that went on.
+    #[error(
+        "curve `{curve}` of {run} goes through its state after {step} steps, and it has made {now}"
+    )]
+    CurveBehind {
+        /// The curve's name.
+        curve: String,
+        /// The run.
+        run: String,
+        /// Steps made where the curve goes through.
+        step: u64,
+        /// Steps that the run has made.
+        now: u64,
+    },
     /// Something that has no path where one is needed.
     #[error("{what} has no path")]
     NoPath {

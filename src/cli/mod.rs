@@ -8,6 +8,7 @@ mod curvature;
 mod curve;
 mod datasets;
 mod demo;
+mod dry_run;
 mod evaluate;
 mod grid_size;
 mod hvp;
@@ -23,11 +24,12 @@ mod scenes;
 mod surface;
 mod surface_look;
 mod target;
+mod together;
 mod train;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use lossreel::{Error, Result, parallel};
 
 use out::Out;
@@ -75,7 +77,16 @@ enum Command {
 
 /// Parses the arguments, runs the subcommand, maps its outcome to an exit code.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let matches = Args::command().get_matches();
+    let args = match Args::from_arg_matches(&matches) {
+        Ok(args) => args,
+        Err(error) => error.exit(),
+    };
+    if let Some((command, matches)) = matches.subcommand()
+        && let Err(error) = together::check(command, matches)
+    {
+        return fail(&error);
+    }
     if let Err(error) = set_threads(args.threads) {
         return fail(&error);
     }
@@ -95,7 +106,6 @@ pub fn main() -> ExitCode {
         Command::Hvp(args) => hvp::run(args, &out),
         Command::Datasets(args) => datasets::run(args, &out),
         Command::Completions { shell } => {
-            use clap::CommandFactory;
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "lossreel", &mut script);
             // Not straight to stdout: clap_complete panics when the reader is gone.

@@ -12,7 +12,7 @@ use lossreel::trajectory::{Centring, Fidelity};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
-use super::out::Out;
+use super::out::{self, Out};
 
 /// Find the plane a run's path lives in, or several runs' paths together, and where their snapshots
 /// are on it.
@@ -76,14 +76,19 @@ pub fn directions(word: &str, centring: Centring, random: &Random) -> (Direction
 
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "out::path")]
     plane: PathBuf,
     origin: PlaneOrigin,
+    #[serde(serialize_with = "out::floats")]
     explained_variance: &'a [f64],
+    #[serde(serialize_with = "out::floats")]
     null_explained_variance: &'a [f64],
     /// Of all snapshots of all runs, as the two below.
+    #[serde(serialize_with = "out::floats")]
     off_plane_residual: Vec<f64>,
     path: Vec<[f64; 2]>,
     snapshots: usize,
+    #[serde(serialize_with = "out::float")]
     cosine: f64,
     excluded: Vec<usize>,
     notes: &'a [String],
@@ -97,6 +102,7 @@ struct Report<'a> {
 
 #[derive(Serialize)]
 struct MapReport {
+    #[serde(serialize_with = "out::path")]
     written: PathBuf,
     diffusion: Fidelity,
     scaling: Fidelity,
@@ -109,6 +115,7 @@ struct RunReport<'a> {
     excluded: &'a [usize],
     explained_variance: Option<f64>,
     own_explained_variance: Option<f64>,
+    #[serde(serialize_with = "out::floats")]
     off_plane_residual: Vec<f64>,
     path: Vec<[f64; 2]>,
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::store::read_cells;
 use super::{Axis, Grid, Header, theta_at};
-use crate::disk::{JsonFile, JsonlWriter};
+use crate::disk::{self, JsonFile, JsonlWriter};
 use crate::objective::Objective;
 use crate::{Error, Result};
 
@@ -108,6 +108,7 @@ impl GradientStore {
             });
         }
         let folder = Self::folder_of(surface);
+        disk::remove_temporaries(&folder)?;
         GRID.write(&folder.join("grid.json"), &header)?;
         let cells = vec![None; header.grid.len()];
         Ok(Self { folder, header, cells })
@@ -145,6 +146,9 @@ impl GradientStore {
         let (missing, total) = (self.missing(), self.cells.len());
         let mut done = total - missing.len();
         progress(done, total);
+        if missing.is_empty() {
+            return Ok(());
+        }
         let mut log = JsonlWriter::append(&self.folder.join("cells.jsonl"))?;
         let mut grad = vec![0.0; origin.len()];
         for k in missing {
@@ -183,6 +187,7 @@ mod tests {
 
     fn header(grid: Grid) -> Header {
         Header {
+            through: None,
             format_version: 1,
             grid,
             plane_digest: "p".into(),

@@ -22,4 +22,4 @@ pub use grid::{Axis, Grid};
 pub use paths::{PathCoord, PathLoss, PathLosses, PlaneOrigin, RunPath};
 pub use plane::{About, Plane, PlaneKind, Rounding, digest_of};
 pub use stack::{Layer, Stack, StackAbout, StackKind};
-pub use store::{Cell, Header, SurfaceStore};
+pub use store::{Cell, Header, SurfaceStore, Through};

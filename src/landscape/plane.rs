@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{PathCoord, PlaneOrigin, RunPath};
-use crate::disk::digest::hexadecimal;
+use crate::disk::{self, digest::hexadecimal};
 use crate::names::named_enum;
 use crate::weights::{SafetensorsFile, write_safetensors};
 use crate::{Error, Result};
@@ -148,7 +148,7 @@ impl Plane {
     /// As [`Plane::read`].
     pub fn read_with_digest(path: &Path) -> Result<(Self, bool)> {
         let mut file = SafetensorsFile::open(path).map_err(|error| match error {
-            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            Error::Io { source, .. } if disk::is_absence(&source) => {
                 Error::NoPlane { path: path.to_path_buf() }
             }
             error => error,

@@ -110,6 +110,7 @@ impl LoopRecorder {
             started_unix_secs: since_1970.as_secs(),
             elapsed_secs: 0.0,
             status: Status::Unfinished,
+            begun_in: None,
             spec: String::new(),
         })?;
         let snapshot = size_of::<f32>() * (layout.dim() + layout.buffer_dim());

@@ -29,7 +29,7 @@ impl Policy {
     pub fn takes(self, step: u64, steps_per_epoch: u64) -> bool {
         match self {
             _ if step == 0 => true,
-            Policy::Epochs(n) => step.is_multiple_of(n * steps_per_epoch),
+            Policy::Epochs(n) => step.is_multiple_of(n.saturating_mul(steps_per_epoch)),
             Policy::Steps(n) => step.is_multiple_of(n),
             Policy::Geometric(ratio) => {
                 // step = ceil(r^k) for some k: the exponents around log_r(step) decide.

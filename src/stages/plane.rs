@@ -61,7 +61,7 @@ const NULL_OF_SEVERAL: &str = "random walks, one a run, from the runs' own start
 pub fn of_run(run: &Run, directions: &Directions, name: &str) -> Result<Plane> {
     let members = [member(OpenRun::new(run.clone()))?];
     let plane = compute(&members, directions, PlaneOrigin::Final)?;
-    plane.write(&run.plane_path(name)?)?;
+    RunSet::from(run.clone()).write_plane(name, &plane)?;
     Ok(plane)
 }
 
@@ -87,12 +87,13 @@ pub fn joint(
     for (path, name) in plane.about.paths.iter_mut().zip(joint.names()) {
         path.run = name.into();
     }
-    plane.write(&joint.plane_path(name)?)?;
-    Ok((RunSet::of_joint(joint)?, plane))
+    let set = RunSet::of_joint(joint)?;
+    set.write_plane(name, &plane)?;
+    Ok((set, plane))
 }
 
 /// A run with the snapshots that a plane is made of.
-struct Member {
+pub(super) struct Member {
     opened: OpenRun,
     name: String,
     snapshots: RunSnapshots,
@@ -100,7 +101,8 @@ struct Member {
     diverged: Vec<usize>,
 }
 
-fn member(opened: OpenRun) -> Result<Member> {
+/// A run opened to make a plane of.
+pub(super) fn member(opened: OpenRun) -> Result<Member> {
     let snapshots = opened.snapshots(|s| !s.diverged)?;
     let diverged = opened.run().snapshots()?.into_iter().filter(|s| s.diverged);
     let diverged = diverged.map(|s| s.index).collect();
@@ -122,7 +124,12 @@ struct Axes {
     notes: Vec<String>,
 }
 
-fn compute(members: &[Member], directions: &Directions, origin: PlaneOrigin) -> Result<Plane> {
+/// The plane of `members`, not written.
+pub(super) fn compute(
+    members: &[Member],
+    directions: &Directions,
+    origin: PlaneOrigin,
+) -> Result<Plane> {
     let layout_digest = one_network(members)?;
     if members.iter().all(|m| m.snapshots.is_empty()) {
         return Err(Error::Landscape {

@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::data;
 use super::opened::OpenRun;
+use crate::Result;
 use crate::dataset::Dataset;
 use crate::parallel;
 use crate::record::{Existing, FORMAT_VERSION, Manifest, Recorder, Run, Status};
 use crate::spec::Spec;
 use crate::train::{self, Event, Setup, TrainState, Verdict};
 use crate::trajectory::{MEMORY_BYTES, Snapshots, is_by_displacements};
-use crate::{Error, Result};
 
 /// A run ready to be trained.
 pub struct Prepared {
@@ -44,17 +45,21 @@ pub fn create(spec: &Spec, out: &Path, existing: Existing) -> Result<Prepared> {
 /// Opens a run to go on from its checkpoint.
 ///
 /// # Errors
-/// Those of opening it, its data and its checkpoint; [`Error::SpecChanged`] where a key of the spec
-/// changed that is not one of [`crate::spec::MAY_CHANGE`], [`Error::DataChanged`] for other images.
+/// Those of opening it, its data and its checkpoint; [`crate::Error::SpecChanged`] where a key of the spec
+/// changed that is not one of [`crate::spec::MAY_CHANGE`], [`crate::Error::DataChanged`] for other images.
 pub fn resume(out: &Path) -> Result<Prepared> {
+    resume_with_data(out, None)
+}
+
+/// [`resume`] with the data in the folder `data_dir`, where they are no longer where the spec says.
+///
+/// # Errors
+/// As [`resume`].
+pub fn resume_with_data(out: &Path, data_dir: Option<&Path>) -> Result<Prepared> {
     let opened = OpenRun::open(out)?;
     let (run, spec) = (opened.run().clone(), opened.spec()?.clone());
     let lock = run.lock()?;
-    let manifest = run.manifest()?;
-    let whole = spec.data.load(spec.train.seed)?;
-    if whole.digest != manifest.data_digest {
-        return Err(Error::DataChanged { dataset: whole.name, run: run.name() });
-    }
+    let whole = data::of_run(&opened, data_dir)?;
     let setup = spec.setup(&whole)?;
     let state = run.read_checkpoint(&setup)?;
     Ok(Prepared { run, setup, state, spec, lock: Some(lock) })
@@ -138,6 +143,7 @@ fn manifest(spec: &Spec, setup: &Setup, whole: &Dataset) -> Manifest {
         started_unix_secs: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
         elapsed_secs: 0.0,
         status: Status::Unfinished,
+        begun_in: data::begun_in(&spec.data),
         spec: spec.to_toml(),
     }
 }

@@ -24,7 +24,7 @@ pub fn pca_bytes(count: usize, dim: usize) -> u64 {
     let (count, dim) = (count as u64, dim as u64);
     let matrix = count.saturating_mul(count.min(dim)).saturating_mul(8);
     let decomposition = if count <= DENSE as u64 { 3 * 8 * count * count } else { 0 };
-    let streaming = (MEMORY_BYTES as u64).min(8 * (count + 2).saturating_mul(dim));
+    let streaming = (MEMORY_BYTES as u64).min((count + 2).saturating_mul(dim).saturating_mul(8));
     matrix.saturating_add(decomposition).saturating_add(streaming).saturating_add(16 * dim)
 }
 

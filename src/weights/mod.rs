@@ -29,7 +29,9 @@ mod tests;
 
 pub use assign::assign;
 pub use element::StoredAs;
-pub use safetensors::{SafetensorsFile, write_safetensors, write_safetensors_as};
+pub use safetensors::{
+    SafetensorsFile, export_safetensors, write_safetensors, write_safetensors_as,
+};
 
 /// A tensor with its name: row-major (C order) data of the given shape.
 #[derive(Debug, Clone, PartialEq)]

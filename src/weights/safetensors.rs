@@ -83,6 +83,20 @@ pub fn write_safetensors_as(
     })
 }
 
+/// [`write_safetensors`] into a folder of somebody's own: what a killed process left of the same file
+/// there is removed first.
+///
+/// # Errors
+/// As [`write_safetensors`].
+pub fn export_safetensors(
+    path: impl AsRef<Path>,
+    tensors: &[(&str, &[usize], &[f32])],
+    metadata: &[(String, String)],
+) -> Result<()> {
+    disk::remove_temporaries_of(path.as_ref())?;
+    write_safetensors(path, tensors, metadata)
+}
+
 /// The header, padded with spaces so that the data begin at a multiple of 8; `data_digest` is that of
 /// the data.
 fn header_json(
