@@ -256,22 +256,30 @@ pub enum Error {
         /// Bytes that are free.
         available: u64,
     },
-    /// A log that ends before the checkpoint from which a run is to go on.
+    /// Artifacts of a run that are not what was written.
+    #[error("{count} of its artifacts {} damaged: {}", if *count == 1 { "is" } else { "are" }, path.display())]
+    DamagedArtifacts {
+        /// How many.
+        count: usize,
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A log that ends before the step that the run, or its checkpoint, is at.
     #[error(
-        "the log ends at step {logged}, but the checkpoint is of step {step}: {}",
+        "the log ends at step {logged}, but the run is at step {step}: {}",
         path.display()
     )]
     LostLog {
         /// The last step in the log.
         logged: u64,
-        /// The checkpoint's step.
+        /// The run's step.
         step: u64,
         /// The log.
         path: PathBuf,
     },
     /// A spec that is no longer the one that its run was trained by.
     #[error(
-        "{} changed since the run was begun: the rest of it would not be the same training: {}",
+        "{} changed since the run was begun, so the spec no longer says what was trained: {}",
         keys.join(", "),
         path.display()
     )]

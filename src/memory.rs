@@ -13,6 +13,12 @@ pub fn available_bytes() -> Option<u64> {
     Some(address_space_left().map_or(free, |left| left.min(free)))
 }
 
+/// Bytes of one file that are read into memory at most: half of what is free, as what is read becomes
+/// numbers.
+pub fn most_bytes() -> u64 {
+    available_bytes().map_or(1 << 40, |free| free / 2)
+}
+
 /// What a limit of the address space (`ulimit -v`) leaves; `None` without one.
 fn address_space_left() -> Option<u64> {
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;

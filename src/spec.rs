@@ -3,6 +3,7 @@
 //! A spec names what differs from the defaults; the resolved one, every default written out, is
 //! kept in the run folder. Unknown keys are errors that name the nearest known one.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use crate::backend;
 use crate::dataset::{
     self, Augment, DataSet, Dataset, LoadOptions, NormChoice, NormStats, SampleOrder, choose,
 };
+use crate::disk;
 use crate::models::ModelSpec;
 use crate::network::Network;
 use crate::optim::{OptimConfig, ScheduleConfig};
@@ -145,13 +147,38 @@ const OPTIONAL_KEYS: &[&str] = &[
     "record.sharpness_samples",
 ];
 
+/// Keys of a spec that may change between a run's beginning and its end: they say how long it goes on,
+/// where the data are and what is recorded, and leave the steps made so far as they are.
+pub const MAY_CHANGE: [&str; 4] = ["train.epochs", "train.early_stop", "data.dir", "record."];
+
+/// The keys whose values differ between two resolved specs, as TOML, without those that may.
+pub fn changed_keys(before: &str, now: &str) -> Vec<String> {
+    let flat = |text: &str| -> BTreeMap<String, String> {
+        let tables = text.parse::<toml::Table>().unwrap_or_default();
+        let mut values = BTreeMap::new();
+        for (table, keys) in &tables {
+            for (key, value) in keys.as_table().into_iter().flatten() {
+                values.insert(format!("{table}.{key}"), value.to_string());
+            }
+        }
+        values
+    };
+    let (before, now) = (flat(before), flat(now));
+    let keys: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    let may = |key: &str| {
+        MAY_CHANGE.iter().any(|may| key == *may || may.ends_with('.') && key.starts_with(may))
+    };
+    let changed = keys.into_iter().filter(|key| before.get(*key) != now.get(*key) && !may(key));
+    changed.cloned().collect()
+}
+
 impl Spec {
     /// Reads a spec from a file and applies `key=value` changes.
     ///
     /// # Errors
     /// [`Error::Io`], and those of [`Spec::parse`].
     pub fn read(path: &Path, set: &[String]) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read the spec", path))?;
+        let text = disk::read_named_text(path, "read the spec")?;
         Self::parse(&text, set)
     }
 

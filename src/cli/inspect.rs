@@ -1,6 +1,7 @@
 //! `lossreel inspect`
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use lossreel::backend::{BackendName, choose, native};
 use lossreel::dataset::DataSet;
@@ -8,8 +9,10 @@ use lossreel::models::{ModelSpec, Shortcut};
 use lossreel::network::Summary;
 use lossreel::record::{Run, Status};
 use lossreel::spec::Spec;
+use lossreel::stages::check::{Artifact, ArtifactKind, ArtifactState};
+use lossreel::stages::repair::Repair;
 use lossreel::train::Verdict;
-use lossreel::{Error, Result, weights};
+use lossreel::{Error, Result, stages, weights};
 use serde::Serialize;
 
 use super::out::{Out, thousands};
@@ -29,6 +32,14 @@ pub struct Args {
     /// Any other key of a spec's [model] table: --model width=0.5
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "path")]
     model: Vec<String>,
+    /// Read all that the run or joint folder holds, compare it with its digests, and say what is damaged
+    /// and what can still be used; ends with an error where anything is.
+    #[arg(long, requires = "path")]
+    check: bool,
+    /// Tidy up what killed processes left (torn last lines, unfinished files), and put a spec that is
+    /// lost back from the manifest; then --check. What is whole is never touched.
+    #[arg(long, requires = "path")]
+    repair: bool,
     /// The data set, for the images' shape.
     #[arg(long, value_name = "NAME", default_value = "cifar10")]
     dataset: DataSet,
@@ -75,6 +86,9 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
             let report = ArchReport { summary: network.summary(), backend, why, simd };
             layers(&report, out);
             Ok(())
+        }
+        (None, Some(path)) if (args.check || args.repair) && !path.is_file() => {
+            check(path, args.repair, out)
         }
         (None, Some(path)) if path.is_dir() => inspect_run(&Run::open(path)?, out),
         (None, Some(path)) => inspect_file(path, out),
@@ -137,6 +151,79 @@ fn inspect_run(run: &Run, out: &Out) -> Result<()> {
     Ok(())
 }
 
+/// What `--check` found.
+#[derive(Serialize)]
+struct CheckReport<'a> {
+    /// What `--repair` did before.
+    repaired: &'a [Repair],
+    damaged: usize,
+    artifacts: &'a [Artifact],
+}
+
+/// Says how every artifact in `root` is, after a repair where that is asked for.
+fn check(root: &Path, repair: bool, out: &Out) -> Result<()> {
+    let repaired = if repair { stages::repair::repair(root)? } else { Vec::new() };
+    let artifacts = stages::check::check(root)?;
+    let of = |state| artifacts.iter().filter(move |a| a.state == state);
+    let damaged = of(ArtifactState::Damaged).count();
+    out.result(&CheckReport { repaired: &repaired, damaged, artifacts: &artifacts }, |w| {
+        for Repair { path, done } in &repaired {
+            writeln!(w, "repaired        {path}: {done}")?;
+        }
+        for (state, name) in [
+            (ArtifactState::Damaged, "damaged"),
+            (ArtifactState::Unfinished, "unfinished"),
+            (ArtifactState::LeftOver, "left over"),
+            (ArtifactState::WithoutDigest, "without digest"),
+        ] {
+            for artifact in of(state) {
+                let colon = if artifact.what.is_empty() { "" } else { ": " };
+                writeln!(w, "{name:<15} {}{colon}{}", artifact.path, artifact.what)?;
+            }
+        }
+        let kinds: BTreeSet<ArtifactKind> = of(ArtifactState::Damaged).map(|a| a.kind).collect();
+        for kind in kinds {
+            writeln!(w, "still usable    {}", still_usable(kind))?;
+        }
+        writeln!(
+            w,
+            "{} of {} artifacts are whole",
+            of(ArtifactState::Whole).count(),
+            artifacts.len()
+        )
+    });
+    match damaged {
+        0 => Ok(()),
+        count => Err(Error::DamagedArtifacts { count, path: root.to_path_buf() }),
+    }
+}
+
+/// What can still be done where an artifact of a kind is damaged.
+fn still_usable(kind: ArtifactKind) -> &'static str {
+    match kind {
+        ArtifactKind::Spec => {
+            "the manifest has the spec's text (inspect --repair puts back one that is lost or empty)"
+        }
+        ArtifactKind::Manifest => {
+            "each snapshot, as a file of weights (evaluate, surface, curve with --weights); the run              itself opens again when the manifest is restored"
+        }
+        ArtifactKind::Metrics => "planes, surfaces and pictures without charts of the loss",
+        ArtifactKind::Snapshot => {
+            "what was made from the snapshots before; nothing new over the damaged ones (removed, they              leave a gap in the path)"
+        }
+        ArtifactKind::Checkpoint => "everything but train --resume",
+        ArtifactKind::Joint => "the runs themselves; make the joint plane again with --force",
+        ArtifactKind::Plane => "the snapshots: lossreel plane makes it again",
+        ArtifactKind::Surface => "its plane; compute it again with lossreel surface --force",
+        ArtifactKind::Curve => "the run; compute it again with lossreel curve --force",
+        ArtifactKind::Curvature => {
+            "the run; remove the file and lossreel curvature computes it again"
+        }
+        ArtifactKind::Map => "the runs; lossreel plane --snapshot-map makes it again",
+        ArtifactKind::LeftOver => "everything: inspect --repair removes it",
+    }
+}
+
 /// How far a run is, in words.
 fn status_words(status: &Status) -> String {
     match *status {
@@ -152,7 +239,7 @@ fn status_words(status: &Status) -> String {
     }
 }
 
-fn inspect_file(path: &std::path::Path, out: &Out) -> Result<()> {
+fn inspect_file(path: &Path, out: &Out) -> Result<()> {
     let file = weights::read(path)?;
     let report = FileReport {
         format: format!("{:?}", file.format),

@@ -87,6 +87,9 @@ fn remedy(error: &Error) -> Option<String> {
         Error::LostLog { .. } => {
             "restore the log, or train again with --force: its metrics would have a gap".into()
         }
+        Error::DamagedArtifacts { .. } => {
+            "what is named above can be restored or made again, and the rest be used".into()
+        }
         Error::SpecChanged { .. } => {
             "put the old values back (train.epochs, train.early_stop, data.dir and [record] may change), \
              or train a new run"

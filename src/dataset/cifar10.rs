@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::images::{Dataset, LabelledImages};
+use crate::disk;
 use crate::error::{Error, Result};
 
 const SHAPE: [usize; 3] = [3, 32, 32];
@@ -87,7 +88,7 @@ pub(super) fn read_files(paths: &[PathBuf], records: usize) -> Result<LabelledIm
         if found != expected {
             return Err(bad(format!("a cifar10 file has {found} bytes instead of {expected}")));
         }
-        let bytes = fs::read(path).map_err(Error::io("read a cifar10 file", path))?;
+        let bytes = disk::read(path, "read a cifar10 file", expected)?;
         for (index, record) in bytes.chunks_exact(RECORD).enumerate() {
             if usize::from(record[0]) >= CLASSES.len() {
                 return Err(bad(format!(

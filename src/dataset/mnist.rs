@@ -5,13 +5,17 @@
 //! learning applied to document recognition*, 1998; H. Xiao, K. Rasul and R. Vollgraf,
 //! *Fashion-MNIST*, arXiv:1708.07747.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::DataSet;
 use super::images::{Dataset, LabelledImages};
+use crate::disk;
 use crate::error::{Error, Result};
+
+/// What reading one is, for messages.
+const READ: &str = "read an idx file";
 
 const SIDE: usize = 28;
 const SIZES: [usize; 2] = [60_000, 10_000];
@@ -98,7 +102,7 @@ fn read_idx(folder: &Path, name: &str, magic: u32, sizes: &[usize]) -> Result<Ve
         return Err(bad(format!("an idx file of {expected} bytes is missing")));
     }
     let bytes = if path.extension().is_some_and(|e| e == "gz") {
-        let file = BufReader::new(File::open(&path).map_err(Error::io("read an idx file", &path))?);
+        let file = BufReader::new(disk::open(&path, READ)?.0);
         let mut bytes = Vec::with_capacity(expected);
         // One byte more than expected shows that a file is too long, and bounds the memory that a
         // hostile one can take.
@@ -111,11 +115,11 @@ fn read_idx(folder: &Path, name: &str, magic: u32, sizes: &[usize]) -> Result<Ve
         }
         bytes
     } else {
-        let found = fs::metadata(&path).map_err(Error::io("read an idx file", &path))?.len();
+        let found = fs::metadata(&path).map_err(Error::io(READ, &path))?.len();
         if found != expected as u64 {
             return Err(bad(format!("an idx file has {found} bytes instead of {expected}")));
         }
-        fs::read(&path).map_err(Error::io("read an idx file", &path))?
+        disk::read(&path, READ, expected as u64)?
     };
 
     let word = |i: usize| {

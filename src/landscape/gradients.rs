@@ -5,16 +5,22 @@
 //! `gradients/` in a surface's folder: `grid.json` says what they are, as a surface's does, and
 //! `cells.jsonl` gains a line for each point done.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use super::store::read_cells;
 use super::{Axis, Grid, Header, theta_at};
-use crate::disk::{self, JsonlWriter};
+use crate::disk::{JsonFile, JsonlWriter};
 use crate::objective::Objective;
 use crate::{Error, Result};
+
+const GRID: JsonFile = JsonFile {
+    action: "read the gradients",
+    name: "the header",
+    remedy: "remove the folder and measure the gradients again",
+};
 
 /// The gradient at one point.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -102,9 +108,7 @@ impl GradientStore {
             });
         }
         let folder = Self::folder_of(surface);
-        let mut text = serde_json::to_string_pretty(&header).expect("a header is plain data");
-        text.push('\n');
-        disk::write_bytes(&folder.join("grid.json"), text.as_bytes())?;
+        GRID.write(&folder.join("grid.json"), &header)?;
         let cells = vec![None; header.grid.len()];
         Ok(Self { folder, header, cells })
     }
@@ -116,25 +120,8 @@ impl GradientStore {
     pub fn open(surface: &Path) -> Result<Option<Self>> {
         let folder = Self::folder_of(surface);
         let path = folder.join("grid.json");
-        if !path.exists() {
-            return Ok(None);
-        }
-        let text = fs::read_to_string(&path).map_err(Error::io("read the gradients", &path))?;
-        let bad = |what: String| Error::BadFile {
-            what,
-            remedy: "remove the folder and measure the gradients again".into(),
-            path: path.clone(),
-        };
-        let header: Header = serde_json::from_str(&text)
-            .map_err(|e| bad(format!("the header does not parse ({e})")))?;
-        header.grid.check()?;
-        let mut cells = vec![None; header.grid.len()];
-        for cell in disk::read_jsonl::<GradientCell>(&folder.join("cells.jsonl"))?.lines {
-            let slot = cells
-                .get_mut(cell.k)
-                .ok_or_else(|| bad(format!("point {} is not on the grid", cell.k)))?;
-            *slot = Some(cell);
-        }
+        let Some(header) = GRID.read_if_there::<Header>(&path)? else { return Ok(None) };
+        let cells = read_cells(&header.grid, &folder, &GRID, |cell: &GradientCell| cell.k)?;
         Ok(Some(Self { folder, header, cells }))
     }
 
@@ -272,7 +259,7 @@ mod tests {
         assert!(err.contains("7 of 20 gradients are kept"), "{err}");
         assert_eq!(GradientStore::open(halved.path()).unwrap().unwrap().missing().len(), 13);
         measured(halved.path(), &quadratic());
-        let read = |at: &Path| fs::read(at.join("gradients/cells.jsonl")).unwrap();
+        let read = |at: &Path| std::fs::read(at.join("gradients/cells.jsonl")).unwrap();
         assert!(read(whole.path()) == read(halved.path()));
         let other = gradient_grid(&grid(), [3, 3]);
         let err = GradientStore::begin(whole.path(), header(other)).unwrap_err().to_string();

@@ -7,7 +7,7 @@
 
 mod directions;
 mod evaluate;
-mod folder;
+pub(crate) mod folder;
 mod gradients;
 mod grid;
 mod paths;

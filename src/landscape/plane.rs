@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{PathCoord, PlaneOrigin, RunPath};
+use crate::disk::digest::hexadecimal;
 use crate::names::named_enum;
 use crate::weights::{SafetensorsFile, write_safetensors};
 use crate::{Error, Result};
@@ -110,10 +111,21 @@ impl Plane {
     /// # Errors
     /// [`Error::NoPlane`] when there is none, [`Error::BadFile`] for one that is damaged.
     pub fn read(path: &Path) -> Result<Self> {
-        if !path.exists() {
-            return Err(Error::NoPlane { path: path.to_path_buf() });
-        }
-        let mut file = SafetensorsFile::open(path)?;
+        Self::read_with_digest(path).map(|(plane, _)| plane)
+    }
+
+    /// Reads a plane, and says whether the file has a digest that it was compared with.
+    ///
+    /// # Errors
+    /// As [`Plane::read`].
+    pub fn read_with_digest(path: &Path) -> Result<(Self, bool)> {
+        let mut file = SafetensorsFile::open(path).map_err(|error| match error {
+            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Error::NoPlane { path: path.to_path_buf() }
+            }
+            error => error,
+        })?;
+        let sealed = file.verify()?;
         let about = file.meta("about").map(serde_json::from_str).transpose();
         let about = about.ok().flatten().ok_or_else(|| Error::BadFile {
             what: "this is not a plane of lossreel's".into(),
@@ -122,7 +134,7 @@ impl Plane {
         })?;
         let mut read = |name: &str| file.read(name).map(|t| t.data);
         let (origin, x, y, buffers) = (read("origin")?, read("x")?, read("y")?, read("buffers")?);
-        Ok(Self { origin, buffers, x, y, about })
+        Ok((Self { origin, buffers, x, y, about }, sealed))
     }
 
     /// SHA-256 of the vectors: a surface names the plane it was computed over by it.
@@ -152,5 +164,5 @@ pub fn digest_of(vectors: &[&[f32]]) -> String {
         hash.update((vector.len() as u64).to_le_bytes());
         hash.update(bytemuck::cast_slice::<f32, u8>(vector));
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&hash.finalize())
 }

@@ -9,13 +9,13 @@
 //! A layer is a surface like any other, so a stack resumes as its layers do: a cell absent is a cell
 //! not done, in any of them.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{SurfaceStore, folder};
-use crate::disk;
+use crate::disk::JsonFile;
 use crate::names::named_enum;
 use crate::{Error, Result};
 
@@ -30,6 +30,12 @@ named_enum! {
         Dropout = "dropout",
     }
 }
+
+const STACK: JsonFile = JsonFile {
+    action: "read the stack",
+    name: "the stack",
+    remedy: "remove the folder and compute the stack again",
+};
 
 /// `stack.json`: what the layers are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,9 +97,7 @@ impl Stack {
             }
         }
         folder::clear(folder)?;
-        let mut text = serde_json::to_string_pretty(&stack.about).expect("a stack is plain data");
-        text.push('\n');
-        disk::write_bytes(&path, text.as_bytes())?;
+        STACK.write(&path, &stack.about)?;
         Ok((stack, lock))
     }
 
@@ -102,14 +106,8 @@ impl Stack {
     /// # Errors
     /// [`Error::NoStack`] when there is none, [`Error::BadFile`] for one that is damaged.
     pub fn open(folder: &Path) -> Result<Self> {
-        let path = folder.join("stack.json");
-        let text = fs::read_to_string(&path)
-            .map_err(|_| Error::NoStack { folder: folder.to_path_buf() })?;
-        let about = serde_json::from_str(&text).map_err(|e| Error::BadFile {
-            what: format!("the stack does not parse ({e})"),
-            remedy: "remove the folder and compute the stack again".into(),
-            path,
-        })?;
+        let about: Option<StackAbout> = STACK.read_if_there(&folder.join("stack.json"))?;
+        let about = about.ok_or_else(|| Error::NoStack { folder: folder.to_path_buf() })?;
         Ok(Self { folder: folder.to_path_buf(), about })
     }
 

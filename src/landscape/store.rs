@@ -1,16 +1,23 @@
 //! A surface on disk: `grid.json` says what it is, `cells.jsonl` gains a line for each cell done,
 //! `paths.jsonl` one for each snapshot whose losses are known.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Grid, PathLosses, folder};
-use crate::disk::{self, JsonlWriter};
+use crate::disk::{self, JsonFile, JsonlWriter};
 use crate::objective::Evaluation;
 use crate::record::EvaluatedOn;
 use crate::{Error, Result};
+
+const GRID: JsonFile = JsonFile {
+    action: "read the surface",
+    name: "the header",
+    remedy: "remove the folder and compute the surface again",
+};
 
 /// `grid.json`: everything a cell's value depends on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,9 +97,7 @@ impl SurfaceStore {
         }
         // Cells without a header belong to a surface whose replacement was cut short.
         folder::clear(folder)?;
-        let mut text = serde_json::to_string_pretty(&header).expect("a header is plain data");
-        text.push('\n');
-        disk::write_bytes(&path, text.as_bytes())?;
+        GRID.write(&path, &header)?;
         let cells = vec![None; header.grid.len()];
         Ok(Self { folder: folder.to_path_buf(), header, cells, _lock: Some(lock) })
     }
@@ -103,23 +108,9 @@ impl SurfaceStore {
     /// [`Error::NoSurface`] when there is none, [`Error::BadFile`] for one that is damaged.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join("grid.json");
-        let text = fs::read_to_string(&path)
-            .map_err(|_| Error::NoSurface { folder: folder.to_path_buf() })?;
-        let bad = |what: String| Error::BadFile {
-            what,
-            remedy: "remove the folder and compute the surface again".into(),
-            path: path.clone(),
-        };
-        let header: Header = serde_json::from_str(&text)
-            .map_err(|e| bad(format!("the header does not parse ({e})")))?;
-        header.grid.check()?;
-        let mut cells = vec![None; header.grid.len()];
-        for cell in disk::read_jsonl::<Cell>(&folder.join("cells.jsonl"))?.lines {
-            let slot = cells
-                .get_mut(cell.k)
-                .ok_or_else(|| bad(format!("cell {} is not on the grid", cell.k)))?;
-            *slot = Some(cell);
-        }
+        let header: Option<Header> = GRID.read_if_there(&path)?;
+        let header = header.ok_or_else(|| Error::NoSurface { folder: folder.to_path_buf() })?;
+        let cells = read_cells(&header.grid, folder, &GRID, |cell: &Cell| cell.k)?;
         Ok(Self { folder: folder.to_path_buf(), header, cells, _lock: None })
     }
 
@@ -150,6 +141,34 @@ impl SurfaceStore {
     pub fn path_losses(&self) -> Result<PathLosses> {
         PathLosses::open(&self.folder)
     }
+}
+
+/// Bytes that no line of a cell comes near.
+const LONGEST_CELL: u64 = 512;
+
+/// The cells in the log of `folder` by their index, which `k` gives; `file` has the words for what is
+/// wrong with them.
+///
+/// # Errors
+/// [`Error::BadFile`] for a damaged log, one that is longer than its grid can have, and for a cell that
+/// is not on the grid; those of checking the grid.
+pub(super) fn read_cells<T: Clone + DeserializeOwned>(
+    grid: &Grid,
+    folder: &Path,
+    file: &JsonFile,
+    k: impl Fn(&T) -> usize,
+) -> Result<Vec<Option<T>>> {
+    grid.check()?;
+    let path = folder.join("cells.jsonl");
+    let mut cells = vec![None; grid.len()];
+    let most = LONGEST_CELL.saturating_mul(grid.len() as u64);
+    for cell in disk::read_jsonl_within::<T>(&path, most)?.lines {
+        let slot = cells
+            .get_mut(k(&cell))
+            .ok_or_else(|| file.bad(format!("cell {} is not on the grid", k(&cell)), &path))?;
+        *slot = Some(cell);
+    }
+    Ok(cells)
 }
 
 /// The first thing in which two headers differ, for a message.

@@ -1,5 +1,7 @@
 //! The newest state from which training goes on as if it had never stopped.
 
+use std::path::Path;
+
 use super::snapshots::{read_state, write_state};
 use super::{FORMAT_VERSION, Run};
 use crate::train::{Setup, TrainState};
@@ -8,6 +10,11 @@ use crate::{Error, Result};
 
 /// Prefix of the optimizer's vectors among the tensors.
 const OPTIMIZER: &str = "optimizer.";
+
+fn bad_checkpoint(what: String, path: &Path) -> Error {
+    let remedy = "start the run again from the beginning".into();
+    Error::BadFile { what, remedy, path: path.to_path_buf() }
+}
 
 impl Run {
     /// Replaces the checkpoint.
@@ -41,26 +48,43 @@ impl Run {
         )
     }
 
+    /// Reads the checkpoint and compares it with its digest, which it may lack, and with the digest of
+    /// the network's layout where that is known. Says whether it has a digest.
+    ///
+    /// # Errors
+    /// [`Error::NoCheckpoint`] when there is none, [`Error::BadFile`] when it is damaged or of another
+    /// network.
+    pub fn check_checkpoint(&self, layout_digest: Option<&str>) -> Result<bool> {
+        let mut file = self.open_checkpoint(layout_digest)?;
+        file.verify()
+    }
+
+    fn open_checkpoint(&self, layout_digest: Option<&str>) -> Result<SafetensorsFile> {
+        let path = self.checkpoint_path();
+        let file = SafetensorsFile::open(&path).map_err(|error| match error {
+            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Error::NoCheckpoint { path: self.root.clone() }
+            }
+            error => error,
+        })?;
+        match (file.meta("layout_digest"), layout_digest) {
+            (of, Some(wanted)) if of != Some(wanted) => {
+                Err(bad_checkpoint("the checkpoint is of another network".into(), &path))
+            }
+            _ => Ok(file),
+        }
+    }
+
     /// Reads the checkpoint into a state of `setup`.
     ///
     /// # Errors
     /// [`Error::NoCheckpoint`] when there is none, [`Error::BadFile`] when it is damaged or of another
     /// network.
     pub fn read_checkpoint(&self, setup: &Setup) -> Result<TrainState> {
-        let path = self.checkpoint_path();
-        if !path.exists() {
-            return Err(Error::NoCheckpoint { path: self.root.clone() });
-        }
-        let mut file = SafetensorsFile::open(&path)?;
-        let bad = |what: String| Error::BadFile {
-            what,
-            remedy: "start the run again from the beginning".into(),
-            path: path.clone(),
-        };
         let layout = &setup.backend.network().layout;
-        if file.meta("layout_digest") != Some(&layout.digest()) {
-            return Err(bad("the checkpoint is of another network".into()));
-        }
+        let mut file = self.open_checkpoint(Some(&layout.digest()))?;
+        file.verify()?;
+        let bad = |what: String| bad_checkpoint(what, &self.checkpoint_path());
         let number = |key: &str| {
             file.meta(key)
                 .and_then(|v| v.parse::<u64>().ok())

@@ -2,14 +2,20 @@
 //! whole; a file that is absent is a snapshot that is not done.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{EvaluatedOn, Run};
 use crate::curvature::Extremes;
-use crate::disk;
+use crate::disk::JsonFile;
 use crate::{Error, Result};
+
+const CURVATURE: JsonFile = JsonFile {
+    action: "read a curvature",
+    name: "the curvature",
+    remedy: "remove the file and compute it again",
+};
 
 /// What is known of the curvature at a snapshot, and everything that it depends on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,7 +98,7 @@ impl Run {
     /// missing.
     ///
     /// # Errors
-    /// [`Error::BadFile`] for one that does not parse.
+    /// [`Error::BadFile`] for one that is damaged.
     pub fn curvature(&self) -> Result<Vec<CurvatureRecord>> {
         let folder = self.curvature_dir();
         let entries = match fs::read_dir(&folder) {
@@ -108,16 +114,18 @@ impl Run {
             if name.strip_suffix(".json").is_none_or(|stem| stem.parse::<usize>().is_err()) {
                 continue;
             }
-            let text = fs::read_to_string(&path).map_err(Error::io("read a curvature", &path))?;
-            let record = serde_json::from_str(&text).map_err(|e| Error::BadFile {
-                what: format!("the curvature does not parse ({e})"),
-                remedy: "remove the file and compute it again".into(),
-                path,
-            })?;
-            found.push(record);
+            found.push(self.read_curvature(&path)?);
         }
         found.sort_by_key(|r: &CurvatureRecord| r.snapshot);
         Ok(found)
+    }
+
+    /// One of the files in `curvature/`.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] for one that is damaged.
+    pub fn read_curvature(&self, path: &Path) -> Result<CurvatureRecord> {
+        CURVATURE.read(path)
     }
 
     /// Removes those that were computed, and nothing else from their folder.
@@ -134,8 +142,6 @@ impl Run {
 
     /// Writes one.
     pub fn write_curvature(&self, record: &CurvatureRecord) -> Result<()> {
-        let mut text = serde_json::to_string_pretty(record).expect("a curvature is plain data");
-        text.push('\n');
-        disk::write_bytes(&self.curvature_path(record.snapshot), text.as_bytes())
+        CURVATURE.write(&self.curvature_path(record.snapshot), record)
     }
 }

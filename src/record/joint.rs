@@ -17,8 +17,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Existing, FORMAT_VERSION, Run, is_occupied, name_of, plane_path};
-use crate::disk;
+use crate::disk::{self, JsonFile, digest::hexadecimal};
 use crate::{Error, Result};
+
+const JOINT: JsonFile = JsonFile {
+    action: "read the joint plane",
+    name: "the list of runs",
+    remedy: "remove it and make the plane again",
+};
 
 /// A joint folder that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,9 +73,9 @@ pub fn run_digest(run: &Run) -> Result<String> {
         hash.update(format!("{} {} {}\n", s.index, s.step, s.diverged));
     }
     for s in [snapshots.first(), snapshots.last()].into_iter().flatten() {
-        hash.update(fs::read(&s.path).map_err(Error::io("read a snapshot", &s.path))?);
+        hash.update(disk::read(&s.path, "read a snapshot", u64::MAX)?);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&hash.finalize()))
 }
 
 /// Files and folders of a joint folder; the one that makes it a joint folder goes last.
@@ -120,9 +126,7 @@ impl Joint {
             }
             disk::remove_named(root, OWN, "remove the old joint plane's file")?;
         }
-        let mut text = serde_json::to_string_pretty(&about).expect("references are plain data");
-        text.push('\n');
-        disk::write_bytes(&root.join("joint.json"), text.as_bytes())?;
+        JOINT.write(&root.join("joint.json"), &about)?;
         Ok(Self { root: root.to_path_buf(), about })
     }
 
@@ -144,27 +148,14 @@ impl Joint {
 
     fn read(root: &Path) -> Result<Self> {
         let path = root.join("joint.json");
-        if !path.is_file() {
-            return Err(Error::NoJointPlane { path: root.to_path_buf() });
-        }
-        let text = fs::read_to_string(&path).map_err(Error::io("read the joint plane", &path))?;
-        let bad = |what: String, remedy: &str| Error::BadFile {
-            what,
-            remedy: remedy.into(),
-            path: path.clone(),
-        };
-        let about: JointAbout = serde_json::from_str(&text).map_err(|e| {
-            bad(
-                format!("the list of runs does not parse ({e})"),
-                "remove it and make the plane again",
-            )
-        })?;
+        let about: Option<JointAbout> = JOINT.read_if_there(&path)?;
+        let about = about.ok_or_else(|| Error::NoJointPlane { path: root.to_path_buf() })?;
         if about.format_version > FORMAT_VERSION {
             let what = format!(
                 "the folder has format {}, this lossreel reads up to {FORMAT_VERSION}",
                 about.format_version
             );
-            return Err(bad(what, "use a newer lossreel"));
+            return Err(Error::BadFile { what, remedy: "use a newer lossreel".into(), path });
         }
         Ok(Self { root: root.to_path_buf(), about })
     }

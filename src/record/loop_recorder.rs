@@ -4,7 +4,7 @@
 //! `layout.json`, the names, shapes and roles of the parameters, which is all that a path, its plane,
 //! spectrum and histograms need. A surface over it is evaluated by the caller's own loss.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,10 +13,16 @@ use serde::{Deserialize, Serialize};
 use super::metrics::{EpochRecord, Line, StepRecord};
 use super::snapshots::write_state;
 use super::{Existing, FORMAT_VERSION, Manifest, Run, SnapshotInfo, Status};
-use crate::disk::JsonlWriter;
+use crate::disk::{JsonFile, JsonlWriter};
 use crate::network::{ParamLayout, Role};
 use crate::train::Verdict;
 use crate::{Error, Result};
+
+const LAYOUT: JsonFile = JsonFile {
+    action: "read the run's layout",
+    name: "the layout",
+    remedy: "restore it, or record the run again",
+};
 
 /// `layout.json`.
 #[derive(Serialize, Deserialize)]
@@ -72,7 +78,7 @@ impl LoopRecorder {
         if steps_per_epoch == 0 {
             return Err(Error::bad_value("steps_per_epoch", 0, "no step", "use at least 1"));
         }
-        let (run, lock) = Run::create_without_spec(root.into(), &layout_text(layout)?, existing)?;
+        let (run, lock) = Run::create_without_spec(root.into(), &layout_text(layout), existing)?;
         let layout_digest = layout.digest();
         let (cpu, cpu_features) = Manifest::cpu();
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -220,7 +226,7 @@ impl LoopRecorder {
     }
 }
 
-fn layout_text(layout: &ParamLayout) -> Result<String> {
+fn layout_text(layout: &ParamLayout) -> String {
     let parameters = layout.params.iter().map(|p| ParameterLine {
         name: p.name.clone(),
         shape: p.shape.clone(),
@@ -233,10 +239,7 @@ fn layout_text(layout: &ParamLayout) -> Result<String> {
         parameters: parameters.collect(),
         buffers: buffers.collect(),
     };
-    serde_json::to_string_pretty(&file).map(|text| text + "\n").map_err(|e| Error::Data {
-        what: format!("the layout cannot be written ({e})"),
-        remedy: "give every tensor a name and a shape".into(),
-    })
+    LAYOUT.text(&file)
 }
 
 impl Run {
@@ -247,15 +250,7 @@ impl Run {
     /// [`Error::Io`], [`Error::BadFile`] when it does not parse.
     pub fn recorded_layout(&self) -> Result<Option<ParamLayout>> {
         let path = self.layout_path();
-        if !path.is_file() {
-            return Ok(None);
-        }
-        let text = fs::read_to_string(&path).map_err(Error::io("read the run's layout", &path))?;
-        let file: LayoutFile = serde_json::from_str(&text).map_err(|e| Error::BadFile {
-            what: format!("the layout does not parse ({e})"),
-            remedy: "restore it, or record the run again".into(),
-            path,
-        })?;
+        let Some(file) = LAYOUT.read_if_there::<LayoutFile>(&path)? else { return Ok(None) };
         let parameters = file.parameters.into_iter().map(|p| (p.name, p.shape, p.role));
         let buffers = file.buffers.into_iter().map(|b| (b.name, b.shape));
         Ok(Some(ParamLayout::of_tensors(parameters, buffers)))
@@ -264,6 +259,8 @@ impl Run {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::record::RunSnapshots;
     use crate::trajectory::Snapshots;

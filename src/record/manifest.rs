@@ -3,9 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::Run;
-use crate::disk;
+use crate::disk::{self, JsonFile};
 use crate::train::Verdict;
 use crate::{Error, Result};
+
+const MANIFEST: JsonFile = JsonFile {
+    action: "read the run's manifest",
+    name: "the manifest",
+    remedy: "restore it, or train the run again",
+};
 
 /// Version of the run folder's format; a reader refuses a higher one.
 pub const FORMAT_VERSION: u32 = 1;
@@ -97,41 +103,34 @@ impl Run {
     /// Reads `manifest.json`.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::BadFile`] when it does not parse or is of a newer format.
+    /// [`Error::Io`], or [`Error::BadFile`] when it is damaged or of a newer format.
     pub fn manifest(&self) -> Result<Manifest> {
         let path = self.manifest_path();
-        let text =
-            std::fs::read_to_string(&path).map_err(Error::io("read the run's manifest", &path))?;
-        let bad = |what: String, remedy: &str| Error::BadFile {
-            what,
-            remedy: remedy.into(),
-            path: path.clone(),
-        };
+        let text = disk::read_text(&path, MANIFEST.action)?;
         #[derive(Deserialize)]
         struct Version {
             format_version: u32,
         }
-        let version: Version = serde_json::from_str(&text).map_err(|e| {
-            bad(format!("the manifest does not parse ({e})"), "restore it, or train the run again")
-        })?;
+        let version: Version =
+            serde_json::from_str(&text).map_err(|e| MANIFEST.unparsed(&e, &path))?;
         if version.format_version > FORMAT_VERSION {
-            return Err(bad(
-                format!(
+            return Err(Error::BadFile {
+                what: format!(
                     "the run has format {}, this lossreel reads up to {FORMAT_VERSION}",
                     version.format_version
                 ),
-                "use a newer lossreel",
-            ));
+                remedy: "use a newer lossreel".into(),
+                path,
+            });
         }
-        serde_json::from_str(&text).map_err(|e| {
-            bad(format!("the manifest does not parse ({e})"), "restore it, or train the run again")
-        })
+        MANIFEST.parse(&text, &path)
     }
 
     /// Writes `manifest.json`.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<()> {
-        let mut text = serde_json::to_string_pretty(manifest).expect("a manifest is plain data");
-        text.push('\n');
-        disk::write_bytes(&self.manifest_path(), text.as_bytes())
+        MANIFEST.write(&self.manifest_path(), manifest)
     }
 }

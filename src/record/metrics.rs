@@ -3,10 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Run;
-use crate::Result;
+use super::{Run, Status};
 use crate::disk;
 use crate::train::{EpochMetrics, StepMetrics};
+use crate::{Error, Result};
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -183,9 +183,16 @@ impl Run {
     /// Reads `metrics.jsonl`; a run that has none yet has no metrics.
     ///
     /// # Errors
-    /// [`crate::Error::BadFile`] for a line in the middle that does not parse.
+    /// [`Error::BadFile`] for a line that is damaged; [`Error::LostLog`] where the run has ended after
+    /// more steps than were logged.
     pub fn metrics(&self) -> Result<Metrics> {
         let log = disk::read_jsonl::<Line>(&self.metrics_path())?;
+        let logged = log.lines.iter().map(Line::step).max().unwrap_or(0);
+        if let Status::Ended { steps, .. } = self.manifest()?.status
+            && logged < steps
+        {
+            return Err(Error::LostLog { logged, step: steps, path: self.metrics_path() });
+        }
         let mut metrics = Metrics { torn: log.torn, ..Metrics::default() };
         for line in log.lines {
             match line {

@@ -35,6 +35,7 @@ pub use snapshots::{RunSnapshots, SnapshotInfo, read_state};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use crate::disk;
 use crate::{Error, Result};
 
 /// A run folder that exists.
@@ -106,9 +107,9 @@ impl Run {
         let lock = run.lock()?;
         // Again: another process may have made a run here before the lock was ours.
         run.check_replaceable(existing)?;
-        crate::disk::remove_named(&run.root, OWN, "remove the old run's file")?;
-        crate::disk::remove_temporaries(&run.root)?;
-        crate::disk::write_bytes(&run.root.join(file), text.as_bytes())?;
+        disk::remove_named(&run.root, OWN, "remove the old run's file")?;
+        disk::remove_temporaries(&run.root)?;
+        disk::write_bytes(&run.root.join(file), text.as_bytes())?;
         let snapshots = run.snapshots_dir();
         fs::create_dir_all(&snapshots).map_err(Error::io("make the run folder", &snapshots))?;
         Ok((run, lock))
@@ -144,6 +145,38 @@ impl Run {
         Ok(run)
     }
 
+    /// A run in whatever state it is, for looking at what is left of it.
+    pub(crate) fn unchecked(root: &Path) -> Self {
+        Self { root: root.to_path_buf() }
+    }
+
+    /// Whether `root` holds a run, or what is left of one whose spec is lost.
+    pub(crate) fn is_left_at(root: &Path) -> bool {
+        let run = Self::unchecked(root);
+        run.is_run() || run.manifest_path().is_file() && run.snapshots_dir().is_dir()
+    }
+
+    /// Puts a spec that is missing or empty back from the manifest; says whether it did.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and those of [`Run::manifest`].
+    pub(crate) fn restore_spec(&self) -> Result<bool> {
+        let path = self.spec_path();
+        let is_lost = match fs::metadata(&path) {
+            Ok(about) => about.is_file() && about.len() == 0,
+            Err(e) => e.kind() == std::io::ErrorKind::NotFound,
+        };
+        if !is_lost || !self.manifest_path().is_file() {
+            return Ok(false);
+        }
+        let spec = self.manifest()?.spec;
+        if spec.is_empty() {
+            return Ok(false);
+        }
+        disk::write_bytes(&path, spec.as_bytes())?;
+        Ok(true)
+    }
+
     /// The folder.
     pub fn root(&self) -> &Path {
         &self.root
@@ -156,8 +189,16 @@ impl Run {
 
     /// The resolved spec's text.
     pub fn spec_toml(&self) -> Result<String> {
-        fs::read_to_string(self.spec_path())
-            .map_err(Error::io("read the run's spec", self.spec_path()))
+        let path = self.spec_path();
+        let text = disk::read_text(&path, "read the run's spec")?;
+        if text.trim().is_empty() {
+            return Err(Error::BadFile {
+                what: "the spec is empty, so it is damaged".into(),
+                remedy: "restore it: the manifest holds its text as `spec`".into(),
+                path,
+            });
+        }
+        Ok(text)
     }
 
     /// Where the spec is.
@@ -264,7 +305,7 @@ fn is_occupied(root: &Path) -> Result<bool> {
     for entry in entries {
         let name = entry.map_err(Error::io("look into the folder", root))?.file_name();
         let name = name.to_string_lossy();
-        if name != ".lock" && !crate::disk::is_temporary(&name) {
+        if name != ".lock" && !disk::is_temporary(&name) {
             return Ok(true);
         }
     }

@@ -49,8 +49,7 @@ impl Recorder {
         if kept.len() < log.lines.len() || log.torn {
             let mut text = Vec::new();
             for line in kept {
-                serde_json::to_writer(&mut text, line).expect("log lines are plain data");
-                text.push(b'\n');
+                text.extend(disk::jsonl_line(line));
             }
             disk::write_bytes(&run.metrics_path(), &text)?;
         }

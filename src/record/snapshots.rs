@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::network::ParamLayout;
 use crate::trajectory::Snapshots;
@@ -108,6 +110,20 @@ impl Run {
     /// # Errors
     /// [`Error::Run`] when there is none, [`Error::BadFile`] for a damaged one.
     pub fn snapshots(&self) -> Result<Vec<SnapshotInfo>> {
+        let files = self.snapshot_files()?.into_iter();
+        let found: Vec<SnapshotInfo> =
+            files.map(|(index, path)| SnapshotInfo::read(path, index)).collect::<Result<_>>()?;
+        if found.is_empty() {
+            return Err(self.error("the run has no snapshots", "train it first"));
+        }
+        Ok(found)
+    }
+
+    /// The files of the snapshots with their numbers, in order.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn snapshot_files(&self) -> Result<Vec<(usize, PathBuf)>> {
         let folder = self.snapshots_dir();
         let entries = fs::read_dir(&folder).map_err(Error::io("list the snapshots", &folder))?;
         let mut found = Vec::new();
@@ -116,14 +132,30 @@ impl Run {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             // Temporary files of an interrupted write begin with a dot and do not parse.
             if let Some(index) = name.strip_suffix(".safetensors").and_then(|n| n.parse().ok()) {
-                found.push(SnapshotInfo::read(path, index)?);
+                found.push((index, path));
             }
         }
-        if found.is_empty() {
-            return Err(self.error("the run has no snapshots", "train it first"));
-        }
-        found.sort_by_key(|s| s.index);
+        found.sort();
         Ok(found)
+    }
+
+    /// Reads a snapshot whole and compares it with its digest, which it may lack, and with the digest
+    /// of the network's layout where that is known. What its metadata say, and whether it has a digest.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] for a damaged one, [`Error::WrongNetwork`] for one of another network.
+    pub(crate) fn check_snapshot(
+        &self,
+        index: usize,
+        path: &Path,
+        layout_digest: Option<&str>,
+    ) -> Result<(SnapshotInfo, bool)> {
+        let info = SnapshotInfo::read(path.to_path_buf(), index)?;
+        let mut file = SafetensorsFile::open(path)?;
+        if layout_digest.is_some_and(|digest| file.meta("layout_digest") != Some(digest)) {
+            return Err(Error::WrongNetwork);
+        }
+        Ok((info, file.verify()?))
     }
 
     pub(super) fn snapshot_path(&self, index: usize) -> PathBuf {
@@ -136,12 +168,15 @@ impl Run {
 pub struct RunSnapshots {
     infos: Vec<SnapshotInfo>,
     layout: ParamLayout,
+    /// Which files were compared with their digests already.
+    verified: Arc<[AtomicBool]>,
 }
 
 impl RunSnapshots {
     /// The snapshots `infos` of a network with `layout`.
     pub fn new(infos: Vec<SnapshotInfo>, layout: ParamLayout) -> Self {
-        Self { infos, layout }
+        let verified = infos.iter().map(|_| AtomicBool::new(false)).collect();
+        Self { infos, layout, verified }
     }
 
     /// What their metadata say.
@@ -156,7 +191,17 @@ impl RunSnapshots {
 
     /// Parameters and buffers of the `i`-th.
     pub fn state(&self, i: usize) -> Result<(Vec<f32>, Vec<f32>)> {
-        read_state(&mut SafetensorsFile::open(&self.infos[i].path)?, &self.layout)
+        read_state(&mut self.open(i)?, &self.layout)
+    }
+
+    /// Opens the `i`-th; the first time its data are compared with their digest.
+    fn open(&self, i: usize) -> Result<SafetensorsFile> {
+        let mut file = SafetensorsFile::open(&self.infos[i].path)?;
+        if !self.verified[i].load(Ordering::Relaxed) {
+            file.verify()?;
+            self.verified[i].store(true, Ordering::Relaxed);
+        }
+        Ok(file)
     }
 }
 
@@ -170,7 +215,7 @@ impl Snapshots for RunSnapshots {
     }
 
     fn read(&self, i: usize, out: &mut [f32]) -> Result<()> {
-        let mut file = SafetensorsFile::open(&self.infos[i].path)?;
+        let mut file = self.open(i)?;
         for p in &self.layout.params {
             file.read_into(&p.name, &mut out[p.range()])?;
         }
@@ -178,7 +223,7 @@ impl Snapshots for RunSnapshots {
     }
 
     fn read_range(&self, i: usize, start: usize, out: &mut [f32]) -> Result<()> {
-        let mut file = SafetensorsFile::open(&self.infos[i].path)?;
+        let mut file = self.open(i)?;
         let end = start + out.len();
         for p in &self.layout.params {
             let (from, to) = (start.max(p.offset), end.min(p.offset + p.len()));

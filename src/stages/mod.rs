@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod boundary;
+pub mod check;
 pub mod contour;
 pub mod curvature;
 pub mod curve;
@@ -17,6 +18,7 @@ pub mod opened;
 pub mod plane;
 mod provenance;
 pub mod race;
+pub mod repair;
 pub mod scenes;
 pub mod shadow;
 pub mod sharpness;

@@ -11,7 +11,7 @@ use crate::optim::RuleName;
 use crate::record::{self, Joint, Metrics, Run, RunSnapshots, SnapshotInfo};
 use crate::render::numbers::number;
 use crate::render::scene::{ContourPanel, Grid, PathPoint};
-use crate::spec::Spec;
+use crate::spec::{Spec, changed_keys};
 use crate::{Error, Result};
 
 /// A run whose files are read when they are first asked for, and then kept.
@@ -66,13 +66,21 @@ impl OpenRun {
     /// The resolved spec.
     ///
     /// # Errors
-    /// [`Error::NoSpec`] for a run that a training loop of its own recorded; those of reading and
-    /// parsing it.
+    /// [`Error::NoSpec`] for a run that a training loop of its own recorded; [`Error::SpecChanged`]
+    /// where it is no longer what the run was trained by; those of reading and parsing it.
     pub fn spec(&self) -> Result<&Spec> {
         if self.run.is_without_spec() {
             return Err(Error::NoSpec { run: self.name() });
         }
-        cached(&self.spec, || Spec::parse(&self.run.spec_toml()?, &[]))
+        cached(&self.spec, || {
+            let spec = Spec::parse(&self.run.spec_toml()?, &[])?;
+            let begun_by = self.run.manifest()?.spec;
+            let keys = changed_keys(&begun_by, &spec.to_toml());
+            if !begun_by.is_empty() && !keys.is_empty() {
+                return Err(Error::SpecChanged { keys, path: self.run.root().join("spec.toml") });
+            }
+            Ok(spec)
+        })
     }
 
     /// What training logged.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::opened::RunSet;
 use super::provenance::count;
-use crate::disk;
+use crate::disk::JsonFile;
 use crate::record::{FORMAT_VERSION, check_name};
 use crate::render::scenes::snapshot_map::{MapFigure, MapPanel};
 use crate::trajectory::{Fidelity, Joined, MEMORY_BYTES, gram, snapshot_map};
@@ -58,6 +58,12 @@ pub struct MapPoint {
     /// Where the diffusion map puts it; its unit has no meaning.
     pub diffusion: [f64; 2],
 }
+
+const MAP: JsonFile = JsonFile {
+    action: "read the map",
+    name: "the map",
+    remedy: "remove it and make the map again",
+};
 
 /// Where the map called `name` of the folder `root` is.
 ///
@@ -110,11 +116,7 @@ pub fn compute(set: &RunSet, name: &str) -> Result<MapFile> {
         bandwidth: map.bandwidth,
     };
     let path = map_path(set.root(), name)?;
-    let text = serde_json::to_string_pretty(&file).map_err(|e| Error::Data {
-        what: format!("the map cannot be written ({e})"),
-        remedy: "make it of runs whose snapshots are finite".into(),
-    })?;
-    disk::write_bytes(&path, (text + "\n").as_bytes())?;
+    MAP.write(&path, &file)?;
     Ok(file)
 }
 
@@ -124,19 +126,10 @@ pub fn compute(set: &RunSet, name: &str) -> Result<MapFile> {
 /// [`Error::NoMap`] when there is none, [`Error::BadFile`] when it does not parse.
 pub fn open(set: &RunSet, name: &str) -> Result<MapFile> {
     let path = map_path(set.root(), name)?;
-    if !path.is_file() {
-        return Err(Error::NoMap { name: name.into(), of: set.name().into() });
-    }
-    let text = std::fs::read_to_string(&path).map_err(Error::io("read the map", &path))?;
-    let bad = |what: String| Error::BadFile {
-        what,
-        remedy: "remove it and make the map again".into(),
-        path: path.clone(),
-    };
-    let file: MapFile =
-        serde_json::from_str(&text).map_err(|e| bad(format!("the map does not parse ({e})")))?;
+    let file: Option<MapFile> = MAP.read_if_there(&path)?;
+    let file = file.ok_or_else(|| Error::NoMap { name: name.into(), of: set.name().into() })?;
     if file.format_version > FORMAT_VERSION {
-        return Err(bad(format!("the map has format {}", file.format_version)));
+        return Err(MAP.bad(format!("the map has format {}", file.format_version), &path));
     }
     Ok(file)
 }

@@ -1,6 +1,5 @@
 //! Spec to run folder: starts a run, or goes on with one.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -45,16 +44,12 @@ pub fn create(spec: &Spec, out: &Path, existing: Existing) -> Result<Prepared> {
 ///
 /// # Errors
 /// Those of opening it, its data and its checkpoint; [`Error::SpecChanged`] where a key of the spec
-/// changed that is not one of [`MAY_CHANGE`], [`Error::DataChanged`] for other images.
+/// changed that is not one of [`crate::spec::MAY_CHANGE`], [`Error::DataChanged`] for other images.
 pub fn resume(out: &Path) -> Result<Prepared> {
     let opened = OpenRun::open(out)?;
     let (run, spec) = (opened.run().clone(), opened.spec()?.clone());
     let lock = run.lock()?;
     let manifest = run.manifest()?;
-    let keys = changed_keys(&manifest.spec, &spec.to_toml());
-    if !manifest.spec.is_empty() && !keys.is_empty() {
-        return Err(Error::SpecChanged { keys, path: run.root().join("spec.toml") });
-    }
     let whole = spec.data.load(spec.train.seed)?;
     if whole.digest != manifest.data_digest {
         return Err(Error::DataChanged { dataset: whole.name, run: run.name() });
@@ -62,31 +57,6 @@ pub fn resume(out: &Path) -> Result<Prepared> {
     let setup = spec.setup(&whole)?;
     let state = run.read_checkpoint(&setup)?;
     Ok(Prepared { run, setup, state, spec, lock: Some(lock) })
-}
-
-/// Keys of a spec that may change between a run's beginning and its end: they say how long it goes on,
-/// where the data are and what is recorded, and leave the steps made so far as they are.
-pub const MAY_CHANGE: [&str; 4] = ["train.epochs", "train.early_stop", "data.dir", "record."];
-
-/// The keys whose values differ between two resolved specs, without those that may.
-fn changed_keys(before: &str, now: &str) -> Vec<String> {
-    let flat = |text: &str| -> BTreeMap<String, String> {
-        let tables = text.parse::<toml::Table>().unwrap_or_default();
-        let mut values = BTreeMap::new();
-        for (table, keys) in &tables {
-            for (key, value) in keys.as_table().into_iter().flatten() {
-                values.insert(format!("{table}.{key}"), value.to_string());
-            }
-        }
-        values
-    };
-    let (before, now) = (flat(before), flat(now));
-    let keys: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-    let may = |key: &str| {
-        MAY_CHANGE.iter().any(|may| key == *may || may.ends_with('.') && key.starts_with(may))
-    };
-    let changed = keys.into_iter().filter(|key| before.get(*key) != now.get(*key) && !may(key));
-    changed.cloned().collect()
 }
 
 impl Prepared {

@@ -12,8 +12,8 @@ use std::path::Path;
 use hdf5_pure::{DType, Dataset, File, FileBuilder, Group};
 
 use super::{NamedTensor, bad_file};
-use crate::disk;
 use crate::error::{Error, Result};
+use crate::{disk, memory};
 
 const DAMAGED: &str = "copy or download it again, or compute it anew";
 /// How the paper's code marks a cell that it has not computed.
@@ -147,7 +147,7 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     fn open(path: &'a Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io("read the HDF5 file", path))?;
+        let bytes = disk::read_named(path, "read the HDF5 file", memory::most_bytes())?;
         if !hdf5_pure::is_hdf5_bytes(&bytes) {
             let what = "it is not an HDF5 file";
             return Err(bad_file(path, what, "give a file that the paper's code wrote"));

@@ -9,10 +9,11 @@
 //! A checkpoint is a file of unknown origin: nothing in it is executed, every size in it is checked
 //! against the bytes that are there, and a hostile or damaged one is an error.
 
-use std::fs;
 use std::path::Path;
 
+use crate::disk;
 use crate::error::{Error, Result};
+use crate::memory;
 
 mod assign;
 mod element;
@@ -82,7 +83,7 @@ impl Checkpoint {
 /// truncated, corrupt or hostile, or holds no state dict.
 pub fn read(path: impl AsRef<Path>) -> Result<Checkpoint> {
     let path = path.as_ref();
-    let bytes = fs::read(path).map_err(Error::io("read the weights", path))?;
+    let bytes = disk::read_named(path, "read the weights", memory::most_bytes())?;
     read_bytes(&bytes, path)
 }
 

@@ -4,27 +4,43 @@
 //! The `safetensors` crate parses and validates the header. Writing is done here, because the
 //! crate keeps metadata in a `HashMap`, whose order changes from run to run: one state must give
 //! the same bytes each time.
+//!
+//! What is written here has two digests among its metadata: `sha256` of the data, and `header_sha256`
+//! of the header, itself counted as zeros. The header is checked whenever a file is opened, the data
+//! when all of them are read ([`SafetensorsFile::verify`]). Files without them are taken as they are.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use ::safetensors::tensor::{Dtype, Metadata};
+use sha2::{Digest, Sha256};
 
 use super::element::{ByteOrder, Element};
 use super::pickle::Parsed;
 use super::{Checkpoint, CheckpointFormat, FileKind, NamedTensor, bad_file};
 use crate::disk;
+use crate::disk::digest::{hexadecimal, sha256};
 use crate::error::{Error, Result};
 
 /// Bytes of the header's length, and the longest header the format allows.
 const LEN_BYTES: usize = 8;
 const MAX_HEADER: u64 = 100_000_000;
 
+/// The metadata keys of the digests, and the hexadecimal digits of one.
+const DATA_DIGEST: &str = "sha256";
+const HEADER_DIGEST: &str = "header_sha256";
+const DIGITS: usize = 64;
+
+/// What reading one is, for messages.
+const READ: &str = "read the weights";
+
 /// Writes `tensors` (name, shape, row-major data) and `metadata` as safetensors, atomically: to a
 /// sibling temporary file, then fsync, rename, fsync of the folder. The bytes depend on the
-/// arguments only: tensors stay in the order given, metadata keys are sorted.
+/// arguments only: tensors stay in the order given, metadata keys are sorted. The digests are added;
+/// those that `metadata` has from another file are left out.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::BadValue`] for a name given twice, or data that are not of the given
@@ -34,39 +50,50 @@ pub fn write_safetensors(
     tensors: &[(&str, &[usize], &[f32])],
     metadata: &[(String, String)],
 ) -> Result<()> {
-    let header = header_json(tensors, metadata)?;
+    let mut hash = Sha256::new();
+    for (_, _, data) in tensors {
+        le_chunks(data, |bytes| {
+            hash.update(bytes);
+            Ok(())
+        })
+        .expect("hashing does not fail");
+    }
+    let header = header_json(tensors, metadata, &hexadecimal(&hash.finalize()))?;
     disk::write(path.as_ref(), |out| {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(header.as_bytes())?;
         for (_, _, data) in tensors {
-            write_le(out, data)?;
+            le_chunks(data, |bytes| out.write_all(bytes))?;
         }
         Ok(())
     })
 }
 
-/// The header, padded with spaces so that the data begin at a multiple of 8.
+/// The header, padded with spaces so that the data begin at a multiple of 8; `data_digest` is that of
+/// the data.
 fn header_json(
     tensors: &[(&str, &[usize], &[f32])],
     metadata: &[(String, String)],
+    data_digest: &str,
 ) -> Result<String> {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let mut entries = Vec::new();
-    if !metadata.is_empty() {
-        let sorted: BTreeMap<&str, &str> =
-            metadata.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        if sorted.len() < metadata.len() {
-            return Err(Error::bad_value(
-                "metadata",
-                format!("{} keys", metadata.len()),
-                "with a key given twice",
-                "give each key once",
-            ));
-        }
-        let pairs: Vec<String> =
-            sorted.iter().map(|(k, v)| format!("{}:{}", quoted(k), quoted(v))).collect();
-        entries.push(format!("\"__metadata__\":{{{}}}", pairs.join(",")));
+    let mut sorted: BTreeMap<&str, &str> =
+        metadata.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    if sorted.len() < metadata.len() {
+        return Err(Error::bad_value(
+            "metadata",
+            format!("{} keys", metadata.len()),
+            "with a key given twice",
+            "give each key once",
+        ));
     }
+    let zeros = "0".repeat(DIGITS);
+    sorted.insert(DATA_DIGEST, data_digest);
+    sorted.insert(HEADER_DIGEST, &zeros);
+    let pairs: Vec<String> =
+        sorted.iter().map(|(k, v)| format!("{}:{}", quoted(k), quoted(v))).collect();
+    entries.push(format!("\"__metadata__\":{{{}}}", pairs.join(",")));
     let mut names = HashSet::from(["__metadata__"]);
     let mut start = 0;
     for (name, shape, data) in tensors {
@@ -96,15 +123,39 @@ fn header_json(
     let mut header = format!("{{{}}}", entries.join(","));
     let padding = header.len().next_multiple_of(LEN_BYTES) - header.len();
     header.push_str(&" ".repeat(padding));
+    let place = header_digest_place(header.as_bytes()).expect("the digest was just put there");
+    let digest = sha256(&header);
+    header.replace_range(place, &digest);
     Ok(header)
 }
 
-fn write_le(out: &mut impl Write, data: &[f32]) -> io::Result<()> {
+/// Where the digits of the header's own digest are.
+fn header_digest_place(header: &[u8]) -> Option<Range<usize>> {
+    let key = format!("\"{HEADER_DIGEST}\":\"");
+    let start = header.windows(key.len()).position(|part| part == key.as_bytes())? + key.len();
+    (header.get(start + DIGITS) == Some(&b'"')).then_some(start..start + DIGITS)
+}
+
+/// Whether a header is what its own digest, which it has, says.
+fn header_is_whole(header: &[u8]) -> bool {
+    header_digest_place(header).is_some_and(|place| {
+        let mut zeroed = header.to_vec();
+        zeroed[place.clone()].fill(b'0');
+        sha256(zeroed).as_bytes() == &header[place]
+    })
+}
+
+/// What is said of a file that is not what its digests say.
+const DAMAGED: &str = "it is not what its digest says, so it is damaged (or was changed on purpose: \
+                       then save it without the metadata sha256 and header_sha256)";
+
+/// Passes `data` on as little-endian bytes, some thousand values at a time.
+fn le_chunks(data: &[f32], mut on: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(4 * 4096);
     for part in data.chunks(4096) {
         bytes.clear();
         bytes.extend(part.iter().flat_map(|v| v.to_le_bytes()));
-        out.write_all(&bytes)?;
+        on(&bytes)?;
     }
     Ok(())
 }
@@ -156,6 +207,13 @@ fn header_len(first: [u8; LEN_BYTES], file_len: u64) -> Parsed<usize> {
 }
 
 impl TensorIndex {
+    /// The digest that the data must have; `None` where the file does not say.
+    fn data_digest(&self) -> Option<&str> {
+        let value = |wanted: &str| self.metadata.iter().find(|(key, _)| key == wanted);
+        // A file of another program may have a `sha256` that means something else.
+        value(HEADER_DIGEST).and(value(DATA_DIGEST)).map(|(_, digest)| digest.as_str())
+    }
+
     fn parse(json: &[u8], file_len: u64) -> Parsed<TensorIndex> {
         // Deserialization also checks that the tensors follow each other without holes and that
         // each has the bytes its shape and type need.
@@ -180,6 +238,9 @@ impl TensorIndex {
         let mut metadata: Vec<(String, String)> =
             parsed.metadata().clone().unwrap_or_default().into_iter().collect();
         metadata.sort();
+        if metadata.iter().any(|(key, _)| key == HEADER_DIGEST) && !header_is_whole(json) {
+            return Err(DAMAGED.into());
+        }
         Ok(TensorIndex { entries, metadata, data_start })
     }
 }
@@ -209,6 +270,9 @@ pub(super) fn read_bytes(bytes: &[u8]) -> Parsed<Checkpoint> {
     let len = header_len(*first, bytes.len() as u64)?;
     let header = TensorIndex::parse(&rest[..len], bytes.len() as u64)?;
     let data = &bytes[header.data_start..];
+    if header.data_digest().is_some_and(|digest| sha256(data) != digest) {
+        return Err(DAMAGED.into());
+    }
     let tensors = header.entries.iter().map(|e| e.tensor(&data[e.start..][..e.len])).collect();
     Ok(Checkpoint {
         tensors,
@@ -228,16 +292,16 @@ pub struct SafetensorsFile {
 }
 
 impl SafetensorsFile {
-    /// Opens `path` and checks its header against the file's length.
+    /// Opens `path` and checks its header against the file's length and its digest.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::BadFile`] when the file is not safetensors, or truncated.
+    /// [`Error::Io`], or [`Error::BadFile`] when the file is not safetensors, truncated, or not what its
+    /// digest says.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let io = || Error::io("read the weights", path);
+        let io = || Error::io(READ, path);
         let damaged = |problem: String| bad_file(path, problem, FileKind::Safetensors.remedy());
-        let mut file = File::open(path).map_err(io())?;
-        let file_len = file.metadata().map_err(io())?.len();
+        let (mut file, file_len) = disk::open(path, READ)?;
         let mut first = [0; LEN_BYTES];
         if file_len < LEN_BYTES as u64 {
             return Err(damaged(format!("it is cut off in its header ({file_len} bytes)")));
@@ -248,6 +312,29 @@ impl SafetensorsFile {
         let header = TensorIndex::parse(&json, file_len).map_err(damaged)?;
         let place = header.entries.iter().enumerate().map(|(i, e)| (e.name.clone(), i)).collect();
         Ok(Self { path: path.to_path_buf(), file, header, place })
+    }
+
+    /// Reads all of the data and compares them with their digest. Says whether there is one.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::BadFile`] where they are not what it says.
+    pub fn verify(&mut self) -> Result<bool> {
+        let Some(digest) = self.header.data_digest() else { return Ok(false) };
+        let mut hash = Sha256::new();
+        let mut part = vec![0; 1 << 20];
+        let io = || Error::io(READ, &self.path);
+        self.file.seek(SeekFrom::Start(self.header.data_start as u64)).map_err(io())?;
+        loop {
+            match self.file.read(&mut part).map_err(io())? {
+                0 => break,
+                len => hash.update(&part[..len]),
+            }
+        }
+        if hexadecimal(&hash.finalize()) == digest {
+            Ok(true)
+        } else {
+            Err(bad_file(&self.path, DAMAGED, FileKind::Safetensors.remedy()))
+        }
     }
 
     /// The names of the tensors, in the order of their data.
@@ -323,7 +410,7 @@ impl SafetensorsFile {
         self.file
             .seek(SeekFrom::Start(at))
             .and_then(|_| self.file.read_exact(&mut bytes))
-            .map_err(Error::io("read the weights", &self.path))?;
+            .map_err(Error::io(READ, &self.path))?;
         self.header.entries[index].decode_into(&bytes, out);
         Ok(())
     }
@@ -338,7 +425,7 @@ impl SafetensorsFile {
         self.file
             .seek(SeekFrom::Start(start))
             .and_then(|_| self.file.read_exact(&mut bytes))
-            .map_err(Error::io("read the weights", &self.path))?;
+            .map_err(Error::io(READ, &self.path))?;
         Ok((index, bytes))
     }
 }
@@ -456,6 +543,33 @@ mod tests {
         }
         assert!(file(&tensor("[2]", "[0,8]").replace("F32", "F8_E4M3"), 8).is_err());
         assert!(read_bytes(&[0xff; 64]).is_err());
+    }
+
+    #[test]
+    fn no_flipped_bit_of_what_was_written_gives_another_number() {
+        let (_folder, path) = write_two(&[("step", "12"), ("sha256", "of another file")]);
+        let whole = std::fs::read(&path).unwrap();
+        let read = super::super::read(&path).unwrap();
+        assert!(SafetensorsFile::open(&path).unwrap().verify().unwrap());
+        let mut passed = 0;
+        for bit in 0..8 * whole.len() {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let in_memory = read_bytes(&bytes);
+            std::fs::write(&path, &bytes).unwrap();
+            let open = SafetensorsFile::open(&path).and_then(|mut file| file.verify());
+            assert_eq!(open.is_ok(), in_memory.is_ok(), "{bit}");
+            // A flipped bit in the name of the digest leaves a file without one, and nothing else.
+            if let Ok(file) = in_memory {
+                passed += 1;
+                let values = |c: &Checkpoint| -> Vec<u32> {
+                    c.tensors.iter().flat_map(|t| &t.data).map(|v| v.to_bits()).collect()
+                };
+                assert_eq!(values(&file), values(&read), "{bit}");
+                assert_eq!(file.meta("step"), Some("12"), "{bit}");
+            }
+        }
+        assert!(passed <= 8 * HEADER_DIGEST.len(), "{passed}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Readers against files that PyTorch, safetensors and h5py wrote. `testdata/fixtures.py` and
 //! `testdata/digests.py` made what is compared here.
 
+use std::fs;
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};

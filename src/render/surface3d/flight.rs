@@ -12,6 +12,7 @@ use super::camera::Viewpoint;
 use super::camera::middle;
 use super::heightfield::HeightField;
 use super::vec3::{Vec3, add, lerp, scale};
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::render::map::pchip::Pchip;
 
@@ -161,7 +162,7 @@ impl CameraPath {
 
     /// The way in the file `path`. Errors: [`Error::Io`], and those of [`CameraPath::parse`].
     pub fn read(path: &Path) -> Result<Self> {
-        Self::parse(&std::fs::read_to_string(path).map_err(Error::io("read the camera", path))?)
+        Self::parse(&disk::read_named_text(path, "read the camera")?)
     }
 
     /// The numbers at a share of the film.

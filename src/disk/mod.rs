@@ -1,13 +1,23 @@
-//! How files are written so that a crash leaves nothing half-done: a whole file beside its place
-//! and renamed into it, or a log of lines whose last may be torn.
+//! How files are written so that a crash leaves nothing half-done (a whole file beside its place and
+//! renamed into it, or a log of lines whose last may be torn), and read so that damage is noticed.
+
+pub(crate) mod digest;
+mod json;
+mod jsonl;
+mod nonfinite;
+mod read;
+
+pub(crate) use json::{JsonFile, is_sealed};
+pub(crate) use jsonl::{
+    JsonlWriter, cut_torn_line, is_torn, jsonl_line, read_jsonl, read_jsonl_within,
+};
+pub(crate) use nonfinite::{float, floats};
+pub(crate) use read::{open, read, read_named, read_named_text, read_text};
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 
@@ -190,121 +200,6 @@ pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, |out| out.write_all(bytes))
 }
 
-/// A JSONL file as read.
-pub(crate) struct Jsonl<T> {
-    /// The whole lines.
-    pub(crate) lines: Vec<T>,
-    /// Whether a last line without its end was left out.
-    pub(crate) torn: bool,
-}
-
-/// Reads a log of one JSON value a line. A missing file is an empty log; a last line without its
-/// newline was being written when the writer died, and is left out.
-pub(crate) fn read_jsonl<T: DeserializeOwned>(path: &Path) -> Result<Jsonl<T>> {
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(e) => return Err(Error::io("read the log", path)(e)),
-    };
-    let whole = text.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
-    let mut lines = Vec::new();
-    for (number, line) in text[..whole].split(|&b| b == b'\n').enumerate() {
-        if line.is_empty() {
-            continue;
-        }
-        let value = serde_json::from_slice(line).map_err(|e| Error::BadFile {
-            what: format!("line {} does not parse ({e})", number + 1),
-            remedy: "remove that line, or make the file again".into(),
-            path: path.to_path_buf(),
-        })?;
-        lines.push(value);
-    }
-    Ok(Jsonl { lines, torn: whole < text.len() })
-}
-
-/// An append-only log of one JSON value a line.
-#[derive(Debug)]
-pub(crate) struct JsonlWriter {
-    path: PathBuf,
-    out: BufWriter<File>,
-}
-
-impl JsonlWriter {
-    /// Opens `path` at its end, making it if it is missing. A torn last line is cut off.
-    pub(crate) fn append(path: &Path) -> Result<Self> {
-        let io = || Error::io("write the log", path);
-        let mut file =
-            OpenOptions::new().create(true).read(true).append(true).open(path).map_err(io())?;
-        let mut text = Vec::new();
-        file.read_to_end(&mut text).map_err(io())?;
-        let whole = text.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
-        file.set_len(whole as u64).map_err(io())?;
-        Ok(Self { path: path.to_path_buf(), out: BufWriter::new(file) })
-    }
-
-    /// Writes one line.
-    pub(crate) fn push(&mut self, value: &impl Serialize) -> Result<()> {
-        let mut line = serde_json::to_vec(value).expect("log lines are plain data");
-        line.push(b'\n');
-        self.out.write_all(&line).map_err(Error::io("write the log", &self.path))
-    }
-
-    /// Makes what was pushed outlive a power cut.
-    pub(crate) fn sync(&mut self) -> Result<()> {
-        self.flush()?;
-        self.out.get_ref().sync_data().map_err(Error::io("write the log", &self.path))
-    }
-
-    /// Hands what was pushed to the system.
-    pub(crate) fn flush(&mut self) -> Result<()> {
-        self.out.flush().map_err(Error::io("write the log", &self.path))
-    }
-}
-
-/// Serde for an `f64` that may be NaN or infinite, which JSON numbers cannot be: those are the
-/// strings "NaN", "inf" and "-inf".
-pub(crate) mod float {
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    pub(crate) fn serialize<S: Serializer>(value: &f64, out: S) -> Result<S::Ok, S::Error> {
-        if value.is_finite() { out.serialize_f64(*value) } else { out.collect_str(value) }
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<f64, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Value {
-            Number(f64),
-            Name(String),
-        }
-        match Value::deserialize(input)? {
-            Value::Number(value) => Ok(value),
-            Value::Name(name) => match name.as_str() {
-                "NaN" => Ok(f64::NAN),
-                "inf" => Ok(f64::INFINITY),
-                "-inf" => Ok(f64::NEG_INFINITY),
-                _ => Err(de::Error::custom(format!("`{name}` is no number"))),
-            },
-        }
-    }
-}
-
-/// Serde for a list of such numbers.
-pub(crate) mod floats {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    struct Number(#[serde(with = "super::float")] f64);
-
-    pub(crate) fn serialize<S: Serializer>(values: &[f64], out: S) -> Result<S::Ok, S::Error> {
-        out.collect_seq(values.iter().map(|&v| Number(v)))
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<f64>, D::Error> {
-        Ok(Vec::<Number>::deserialize(input)?.into_iter().map(|n| n.0).collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -373,22 +268,5 @@ mod tests {
         assert!(is_same_file(&at("link"), &at("real")));
         assert!(is_same_file(&at("not there"), &at("folder/../not there")));
         assert!(!is_same_file(&at("real"), &at("missing")));
-    }
-
-    #[test]
-    fn a_torn_last_line_is_left_out_and_cut_off_before_appending() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log.jsonl");
-        assert!(read_jsonl::<u32>(&path).unwrap().lines.is_empty());
-        fs::write(&path, "1\n2\n3").unwrap();
-        let log = read_jsonl::<u32>(&path).unwrap();
-        assert_eq!((log.lines, log.torn), (vec![1, 2], true));
-        let mut writer = JsonlWriter::append(&path).unwrap();
-        writer.push(&4).unwrap();
-        writer.flush().unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n4\n");
-        fs::write(&path, "1\nx\n3\n").unwrap();
-        let err = read_jsonl::<u32>(&path).err().unwrap().to_string();
-        assert!(err.contains("line 2"), "{err}");
     }
 }

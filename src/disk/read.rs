@@ -1,0 +1,132 @@
+//! Reading what lies in a folder that others can write into: regular files only, and no more of them
+//! than can be meant. A pipe in the place of a file would never end, nor would a device.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Bytes that no JSON file, spec or layout of ours comes near.
+pub(crate) const MOST_TEXT: u64 = 64 << 20;
+
+/// Opens a regular file.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::BadFile`] for a folder, a pipe or a device.
+pub(crate) fn open(path: &Path, action: &'static str) -> Result<(File, u64)> {
+    let io = || Error::io(action, path);
+    // Before it is opened: opening a pipe waits for its other end.
+    let about = fs::metadata(path).map_err(io())?;
+    let file = if about.is_file() {
+        File::open(path).map_err(io())?
+    } else {
+        return Err(no_file(path, about.is_dir()));
+    };
+    let about = file.metadata().map_err(io())?;
+    if !about.is_file() {
+        return Err(no_file(path, about.is_dir()));
+    }
+    Ok((file, about.len()))
+}
+
+fn no_file(path: &Path, is_folder: bool) -> Error {
+    let what = if is_folder { "a folder" } else { "a device or a pipe" };
+    Error::BadFile {
+        what: format!("{what} is in the place of a file"),
+        remedy: "put the file there that belongs there, or remove it".into(),
+        path: path.to_path_buf(),
+    }
+}
+
+/// Reads a regular file of at most `most` bytes.
+///
+/// # Errors
+/// As [`open`], and [`Error::BadFile`] for a longer one.
+pub(crate) fn read(path: &Path, action: &'static str, most: u64) -> Result<Vec<u8>> {
+    let (file, len) = open(path, action)?;
+    if len > most {
+        return Err(too_long(path, len, most));
+    }
+    let mut bytes = Vec::with_capacity(len as usize);
+    // One more than allowed, so that a file that grows meanwhile is seen.
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(Error::io(action, path))?;
+    if bytes.len() as u64 > most {
+        return Err(too_long(path, bytes.len() as u64, most));
+    }
+    Ok(bytes)
+}
+
+/// Reads what somebody named, which may be a pipe from another program, up to `most` bytes.
+///
+/// # Errors
+/// [`Error::Io`], and [`Error::BadFile`] for what is longer.
+pub(crate) fn read_named(path: &Path, action: &'static str, most: u64) -> Result<Vec<u8>> {
+    let file = File::open(path).map_err(Error::io(action, path))?;
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(Error::io(action, path))?;
+    if bytes.len() as u64 > most {
+        return Err(too_long(path, bytes.len() as u64, most));
+    }
+    Ok(bytes)
+}
+
+/// Reads a text of ours.
+///
+/// # Errors
+/// As [`read`], and [`Error::Io`] where it is not UTF-8.
+pub(crate) fn read_text(path: &Path, action: &'static str) -> Result<String> {
+    text(read(path, action, MOST_TEXT)?, path, action)
+}
+
+/// Reads a text that somebody named, which may come from a pipe.
+///
+/// # Errors
+/// As [`read_named`], and [`Error::Io`] where it is not UTF-8.
+pub(crate) fn read_named_text(path: &Path, action: &'static str) -> Result<String> {
+    text(read_named(path, action, MOST_TEXT)?, path, action)
+}
+
+fn text(bytes: Vec<u8>, path: &Path, action: &'static str) -> Result<String> {
+    String::from_utf8(bytes).map_err(|_| {
+        let reason = io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text");
+        Error::io(action, path)(reason)
+    })
+}
+
+/// The refusal of a file that is longer than can be meant.
+pub(super) fn too_long(path: &Path, len: u64, most: u64) -> Error {
+    Error::BadFile {
+        what: format!("the file has {len} bytes where at most {most} can be meant"),
+        remedy: "restore it, or remove it and make it again".into(),
+        path: path.to_path_buf(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_read_up_to_their_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "four").unwrap();
+        assert_eq!(read(&path, "read", 4).unwrap(), b"four");
+        let error = read(&path, "read", 3).unwrap_err().to_string();
+        assert!(error.contains("4 bytes") && error.contains("at most 3"), "{error}");
+        assert!(matches!(read(&folder.path().join("b"), "read", 3), Err(Error::Io { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn folders_sockets_and_devices_are_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let _held = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        for path in [folder.path(), &socket, Path::new("/dev/zero")] {
+            let error = read(path, "read", 100).unwrap_err();
+            assert!(matches!(error, Error::BadFile { .. }), "{error}");
+        }
+    }
+}
