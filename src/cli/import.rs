@@ -51,6 +51,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         .iter()
         .map(|(name, t)| (name.as_str(), t.shape.as_slice(), t.data.as_slice()))
         .collect();
+    weights::remove_unfinished(&args.out)?;
     weights::write_safetensors(&args.out, &tensors, &checkpoint.metadata)?;
     let report = Report {
         written: args.out,

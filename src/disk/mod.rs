@@ -23,7 +23,8 @@ use crate::error::{Error, Result};
 
 /// A file that is written beside its place and renamed into it when complete: a reader never sees
 /// half of it, and a failure leaves the old one. Dropped before [`StagedFile::finish`], it removes
-/// what it has written.
+/// what it has written. Its temporary file is locked: whoever tidies a folder can tell that of a living
+/// process from what a killed one left.
 pub(crate) struct StagedFile {
     file: File,
     temporary: PathBuf,
@@ -45,7 +46,14 @@ impl StagedFile {
             // Never an existing file, and never through a link.
             let file = OpenOptions::new().read(true).write(true).create_new(true).open(&temporary);
             match file {
-                Ok(file) => return Ok(Self { file, temporary, path, finished: false }),
+                Ok(file) => {
+                    // Where files cannot be locked, none is taken for one that was left.
+                    let _ = file.lock();
+                    // Somebody who tidies the folder may have come before the lock.
+                    if temporary.exists() {
+                        return Ok(Self { file, temporary, path, finished: false });
+                    }
+                }
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(Error::io("write", path)(e)),
             }
@@ -156,14 +164,45 @@ fn temporary_beside(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.{unique:0DIGITS$x}.tmp"))
 }
 
-/// Removes what a process killed in the middle of a [`StagedFile`] left in `folder`. Only for whoever holds
-/// the folder's lock: the temporary file of a living process looks the same.
+/// Removes what processes killed in the middle of a [`StagedFile`] left in `folder`, which need not be
+/// there. The temporary files of living processes stay.
 pub(crate) fn remove_temporaries(folder: &Path) -> Result<()> {
-    for entry in fs::read_dir(folder).map_err(Error::io("list the folder", folder))? {
+    remove_temporaries_of(folder, |_| true)
+}
+
+/// Removes what processes killed while they wrote `path` left beside it.
+pub(crate) fn remove_temporaries_beside(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let of_path = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
+    remove_temporaries_of(folder, |name| {
+        name.len() == of_path.len() + DIGITS + 4 && name.starts_with(&of_path)
+    })
+}
+
+fn remove_temporaries_of(folder: &Path, is_meant: impl Fn(&str) -> bool) -> Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(Error::io("list the folder", folder)(e)),
+    };
+    for entry in entries {
         let path = entry.map_err(Error::io("list the folder", folder))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if is_temporary(&name) {
-            fs::remove_file(&path).map_err(Error::io("remove a left-over file", &path))?;
+        // A pipe would wait for its other end; what is no file is nobody's temporary file.
+        let is_file = || fs::symlink_metadata(&path).is_ok_and(|about| about.is_file());
+        if !is_temporary(&name) || !is_meant(&name) || !is_file() {
+            continue;
+        }
+        // Gone, or not ours to open: not ours to remove either.
+        let Ok(file) = File::open(&path) else { continue };
+        if file.try_lock().is_err() {
+            continue;
+        }
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io("remove a left-over file", &path)(e));
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -235,9 +274,20 @@ mod tests {
             fs::write(folder.path().join(name), "x").unwrap();
         }
         fs::write(&left, "half").unwrap();
+        // A writer that lives, of the same file.
+        let mut living = StagedFile::create(&folder.path().join("a.bin")).unwrap();
+        remove_temporaries_beside(&folder.path().join("b.bin")).unwrap();
+        assert!(left.exists());
+        remove_temporaries_beside(&folder.path().join("a.bin")).unwrap();
+        assert!(!left.exists());
+        fs::write(&left, "half").unwrap();
         remove_temporaries(folder.path()).unwrap();
         assert!(!left.exists());
         assert!(others.iter().all(|name| folder.path().join(name).exists()));
+        living.file().write_all(b"new").unwrap();
+        living.finish().unwrap();
+        assert_eq!(fs::read(folder.path().join("a.bin")).unwrap(), b"new");
+        remove_temporaries(&folder.path().join("missing")).unwrap();
     }
 
     #[cfg(unix)]

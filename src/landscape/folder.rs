@@ -66,7 +66,10 @@ pub(crate) fn lock(folder: &Path) -> Result<File> {
     let open = File::options().create(true).truncate(false).write(true).open(&path);
     let file = open.map_err(Error::io("lock the folder", &path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            disk::remove_temporaries(folder)?;
+            Ok(file)
+        }
         Err(TryLockError::WouldBlock) => Err(Error::SurfaceInUse { folder: folder.to_path_buf() }),
         Err(TryLockError::Error(e)) => Err(Error::io("lock the folder", &path)(e)),
     }

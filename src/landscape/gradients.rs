@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::store::read_cells;
 use super::{Axis, Grid, Header, theta_at};
-use crate::disk::{JsonFile, JsonlWriter};
+use crate::disk::{self, JsonFile, JsonlWriter};
 use crate::objective::Objective;
 use crate::{Error, Result};
 
@@ -93,6 +93,7 @@ impl GradientStore {
     /// [`Error::Landscape`] where there are others.
     pub fn begin(surface: &Path, header: Header) -> Result<Self> {
         header.grid.check()?;
+        disk::remove_temporaries(&Self::folder_of(surface))?;
         if let Some(old) = Self::open(surface)? {
             if old.header == header {
                 return Ok(old);

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{PathCoord, PlaneOrigin, RunPath};
-use crate::disk::digest::hexadecimal;
+use crate::disk::{self, digest::hexadecimal};
 use crate::names::named_enum;
 use crate::weights::{SafetensorsFile, write_safetensors};
 use crate::{Error, Result};
@@ -94,6 +94,7 @@ impl Plane {
     pub fn write(&self, path: &Path) -> Result<()> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
+            disk::remove_temporaries_beside(path)?;
         }
         let (p, b) = ([self.origin.len()], [self.buffers.len()]);
         let tensors: [(&str, &[usize], &[f32]); 4] = [

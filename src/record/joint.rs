@@ -112,6 +112,7 @@ impl Joint {
             return Err(Error::FolderInUse { holds_no: "joint plane", path: root.to_path_buf() });
         }
         fs::create_dir_all(root).map_err(Error::io("make the folder", root))?;
+        disk::remove_temporaries(root)?;
         let about = JointAbout {
             format_version: FORMAT_VERSION,
             version: env!("CARGO_PKG_VERSION").into(),

@@ -7,6 +7,7 @@ use super::opened::spread;
 use super::{Progress, SampleChoice, Subject};
 use crate::backend::Precision;
 use crate::curvature::{Extremes, ExtremesConfig, extremes};
+use crate::disk;
 use crate::objective::{BatchNormPolicy, DatasetObjective, Objective};
 use crate::record::{CurvatureOf, CurvatureRecord, EvaluatedOn, Run, RunSnapshots, SnapshotInfo};
 use crate::rng::Streams;
@@ -65,6 +66,7 @@ pub fn compute(
     progress: Progress<'_>,
 ) -> Result<Vec<CurvatureRecord>> {
     let _lock = run.lock()?;
+    disk::remove_temporaries(&run.curvature_dir())?;
     let wanted = chosen(run, request.which)?;
     let objective = subject.objective(request.sample)?;
     let of = about(subject, &objective, request);

@@ -87,6 +87,14 @@ pub fn read(path: impl AsRef<Path>) -> Result<Checkpoint> {
     read_bytes(&bytes, path)
 }
 
+/// Removes what processes that were killed while they wrote `path` left beside it.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn remove_unfinished(path: impl AsRef<Path>) -> Result<()> {
+    disk::remove_temporaries_beside(path.as_ref())
+}
+
 /// [`read`] on bytes in memory; `path` is for messages.
 fn read_bytes(bytes: &[u8], path: &Path) -> Result<Checkpoint> {
     let kind = FileKind::sniff(bytes);

@@ -126,7 +126,7 @@ pub(crate) fn before(before: Before) -> &'static Path {
 /// Makes the finished run `r` one of three epochs, of which two are done.
 pub(crate) fn lengthen(place: &Place) {
     let spec = place.path("r/spec.toml");
-    let text = std::fs::read(&spec).unwrap();
+    let Ok(text) = std::fs::read(&spec) else { return };
     let [old, new] = [b"epochs = 2", b"epochs = 3"];
     let text = match text.windows(old.len()).position(|window| window == old) {
         Some(at) => [&text[..at], new, &text[at + old.len()..]].concat(),

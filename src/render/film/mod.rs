@@ -13,7 +13,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use crate::disk::StagedFile;
+use crate::disk::{self, StagedFile};
 use crate::error::{Error, Result};
 use crate::render::canvas::pdf::Pdf;
 use crate::render::canvas::png;
@@ -66,6 +66,7 @@ fn write_film(
         let path = |frame: usize| names.path(frame + 1);
         return write_numbered(show, output, format, &path, progress);
     }
+    disk::remove_temporaries_beside(&output.path)?;
     let full = Plan::full(output);
     let plans = fit::plans(format, output);
     let mut tried = 0;
@@ -137,6 +138,7 @@ pub fn stream_show(
 
 /// The frame of `show` that stands for the whole, as a PNG or an SVG.
 fn write_poster(show: &dyn Show, output: &Output, path: &Path) -> Result<()> {
+    disk::remove_temporaries_beside(path)?;
     let mut staged = StagedFile::create_with_folder(path)?;
     let mut out = BufWriter::new(staged.file());
     let frame = show.poster_frame();
@@ -399,6 +401,9 @@ fn write_numbered(
     let count = frames.count();
     let mut bytes = 0;
     let batch = 2 * rayon::current_num_threads();
+    if let Some(folder) = path(0).parent() {
+        disk::remove_temporaries(folder)?;
+    }
     for start in (0..count).step_by(batch) {
         let end = (start + batch).min(count);
         let write = |frame: usize| {
