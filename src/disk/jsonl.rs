@@ -291,6 +291,7 @@ mod tests {
         fs::write(&path, "1\nx\n3\n").unwrap();
         let error = read_jsonl::<u32>(&path).err().unwrap().to_string();
         assert!(error.contains("line 2"), "{error}");
+        fs::remove_file(&path).unwrap();
         let path = written(folder.path());
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replace("0.1", "0.2")).unwrap();

@@ -3,6 +3,7 @@
 
 mod bench;
 mod curvature;
+mod damage;
 mod divergence;
 mod joint;
 mod manners;
