@@ -88,7 +88,7 @@ impl Stack {
         let path = folder.join("stack.json");
         let stack = Self { folder: folder.to_path_buf(), about };
         if path.exists() || folder.join("grid.json").exists() {
-            if path.exists() && Self::open(folder).is_ok_and(|old| old == stack) && !replace {
+            if path.exists() && !replace && Self::open(folder)? == stack {
                 return Ok((stack, lock));
             }
             if !replace {

@@ -54,6 +54,8 @@ pub fn resume(out: &Path) -> Result<Prepared> {
     if whole.digest != manifest.data_digest {
         return Err(Error::DataChanged { dataset: whole.name, run: run.name() });
     }
+    // A log that lost its end would have a gap.
+    run.metrics()?;
     let setup = spec.setup(&whole)?;
     let state = run.read_checkpoint(&setup)?;
     Ok(Prepared { run, setup, state, spec, lock: Some(lock) })
