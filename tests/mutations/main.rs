@@ -6,6 +6,7 @@
 
 mod allocator;
 mod mutate;
+mod run_files;
 mod targets;
 mod weights;
 
@@ -151,18 +152,18 @@ targets! {
     hdf5_directions, "HDF5 directions", targets::Hdf5::directions(), 0.5;
     gzipped_idx_files, "idx", targets::Idx::new(), 0.2;
     specs, "spec", targets::Specs::new(), 1.0;
-    headers_of_surfaces, "grid.json", targets::InRun::surface("grid.json"), 0.5;
-    cells_of_surfaces, "cells.jsonl", targets::InRun::surface("cells.jsonl"), 1.0;
-    losses_on_the_path, "paths.jsonl", targets::InRun::surface("paths.jsonl"), 0.5;
-    headers_of_gradients, "gradients", targets::InRun::gradients("grid.json"), 0.3;
-    cells_of_gradients, "gradient cells", targets::InRun::gradients("cells.jsonl"), 0.3;
-    stacks, "stack.json", targets::InRun::stack(), 0.5;
-    planes, "plane", targets::InRun::plane(), 0.7;
-    joint_planes, "joint.json", targets::InRun::joint(), 0.2;
-    manifests, "manifest.json", targets::InRun::manifest(), 0.5;
-    metrics, "metrics.jsonl", targets::InRun::metrics(), 0.5;
-    layouts, "layout.json", targets::InRun::layout(), 0.5;
-    snapshots, "snapshot", targets::InRun::snapshot(), 0.5;
-    checkpoints, "checkpoint", targets::InRun::checkpoint(), 0.3;
-    curvatures, "curvature", targets::InRun::curvature(), 0.3;
+    headers_of_surfaces, "grid.json", run_files::InRun::surface("grid.json"), 0.5;
+    cells_of_surfaces, "cells.jsonl", run_files::InRun::surface("cells.jsonl"), 1.0;
+    losses_on_the_path, "paths.jsonl", run_files::InRun::surface("paths.jsonl"), 0.5;
+    headers_of_gradients, "gradients", run_files::InRun::gradients("grid.json"), 0.3;
+    cells_of_gradients, "gradient cells", run_files::InRun::gradients("cells.jsonl"), 0.3;
+    stacks, "stack.json", run_files::InRun::stack(), 0.5;
+    planes, "plane", run_files::InRun::plane(), 0.7;
+    joint_planes, "joint.json", run_files::InRun::joint(), 0.2;
+    manifests, "manifest.json", run_files::InRun::manifest(), 0.5;
+    metrics, "metrics.jsonl", run_files::InRun::metrics(), 0.5;
+    layouts, "layout.json", run_files::InRun::layout(), 0.5;
+    snapshots, "snapshot", run_files::InRun::snapshot(), 0.5;
+    checkpoints, "checkpoint", run_files::InRun::checkpoint(), 0.3;
+    curvatures, "curvature", run_files::InRun::curvature(), 0.3;
 }
