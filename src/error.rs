@@ -159,6 +159,12 @@ pub enum Error {
         /// The run folder.
         path: PathBuf,
     },
+    /// A run that was stopped before anything of it was there but its spec.
+    #[error("the run was stopped before it began, it has nothing but a spec: {}", path.display())]
+    NotBegun {
+        /// The run folder.
+        path: PathBuf,
+    },
     /// Curvatures of another sample or tolerance than those asked for.
     #[error("the run has curvatures already, {found}: {}", path.display())]
     OtherCurvatures {

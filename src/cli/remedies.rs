@@ -63,7 +63,7 @@ fn remedy(error: &Error) -> Option<String> {
         Error::FolderInUse { .. } => {
             "choose another --out (--force replaces nothing but runs)".into()
         }
-        Error::NoCheckpoint { .. } => "start it again with --force".into(),
+        Error::NoCheckpoint { .. } | Error::NotBegun { .. } => "start it again with --force".into(),
         Error::OtherCurvatures { .. } => "ask for the same, or replace them with --force".into(),
         Error::NoSharpness { path } => format!(
             "compute it: lossreel curvature {} (or measure it while training: --set \

@@ -23,7 +23,8 @@ use crate::error::{Error, Result};
 
 /// A file that is written beside its place and renamed into it when complete: a reader never sees
 /// half of it, and a failure leaves the old one. Dropped before [`StagedFile::finish`], it removes
-/// what it has written.
+/// what it has written. Its temporary file is locked: whoever tidies a folder can tell that of a living
+/// process from what a killed one left.
 pub(crate) struct StagedFile {
     file: File,
     temporary: PathBuf,

@@ -93,6 +93,7 @@ impl GradientStore {
     /// [`Error::Landscape`] where there are others.
     pub fn begin(surface: &Path, header: Header) -> Result<Self> {
         header.grid.check()?;
+        disk::remove_temporaries(&Self::folder_of(surface))?;
         if let Some(old) = Self::open(surface)? {
             if old.header == header {
                 return Ok(old);

@@ -122,6 +122,7 @@ impl Plane {
     pub fn write(&self, path: &Path) -> Result<()> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
+            disk::remove_temporaries_of(path)?;
         }
         let (p, b) = ([self.origin.len()], [self.buffers.len()]);
         let tensors: [(&str, &[usize], &[f32]); 4] = [

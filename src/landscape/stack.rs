@@ -89,7 +89,7 @@ impl Stack {
         let stack = Self { folder: folder.to_path_buf(), about };
         let is_stack = disk::is_there(&path)?;
         if is_stack || disk::is_there(&folder.join("grid.json"))? {
-            if is_stack && Self::open(folder).is_ok_and(|old| old == stack) && !replace {
+            if is_stack && !replace && Self::open(folder)? == stack {
                 return Ok((stack, lock));
             }
             if !replace {

@@ -16,6 +16,7 @@ use super::snapshots::StateFile;
 use super::writer::Writer;
 use super::{Existing, FORMAT_VERSION, Manifest, Run, SnapshotInfo, Status};
 use crate::disk::{JsonFile, JsonlWriter};
+use crate::memory;
 use crate::network::{ParamLayout, Role};
 use crate::train::Verdict;
 use crate::weights::StoredAs;
@@ -47,6 +48,9 @@ struct BufferLine {
     name: String,
     shape: Vec<usize>,
 }
+
+/// More values than the tensors of any network have: products and sums of less do not overflow.
+const MOST_VALUES: u64 = 1 << 48;
 
 /// Writes the run folder of a training loop of one's own.
 ///
@@ -290,6 +294,14 @@ impl Run {
     pub fn recorded_layout(&self) -> Result<Option<ParamLayout>> {
         let path = self.layout_path();
         let Some(file) = LAYOUT.read_if_there::<LayoutFile>(&path)? else { return Ok(None) };
+        let shapes = file.parameters.iter().map(|p| &p.shape);
+        let values =
+            shapes.chain(file.buffers.iter().map(|b| &b.shape)).try_fold(0, |sum, shape| {
+                memory::product(shape).and_then(|values| values.checked_add(sum))
+            });
+        if values.is_none_or(|values| values > MOST_VALUES) {
+            return Err(LAYOUT.bad("its tensors are larger than any memory".into(), &path));
+        }
         let parameters = file.parameters.into_iter().map(|p| (p.name, p.shape, p.role));
         let buffers = file.buffers.into_iter().map(|b| (b.name, b.shape));
         Ok(Some(ParamLayout::of_tensors(parameters, buffers)))

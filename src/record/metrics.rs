@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Run, Status};
 use crate::disk;
-use crate::train::{EpochMetrics, StepMetrics};
+use crate::train::{EpochMetrics, StepMetrics, Verdict};
 use crate::{Error, Result};
 
 /// One line.
@@ -187,11 +187,15 @@ impl Run {
     /// more steps than were logged.
     pub fn metrics(&self) -> Result<Metrics> {
         let log = disk::read_jsonl::<Line>(&self.metrics_path())?;
-        let logged = log.lines.iter().map(Line::step).max().unwrap_or(0);
-        if let Status::Ended { steps, .. } = self.manifest()?.status
-            && logged < steps
-        {
-            return Err(Error::LostLog { logged, step: steps, path: self.metrics_path() });
+        let manifest = self.manifest()?;
+        if let Status::Ended { steps, verdict } = manifest.status {
+            // What `train` finished ends with the record of an epoch; a loop of one's own need not.
+            let whole_epochs = verdict == Verdict::Finished && !manifest.spec.is_empty();
+            let is_epoch = |line: &&Line| !whole_epochs || matches!(line, Line::Epoch(_));
+            let logged = log.lines.iter().filter(is_epoch).map(Line::step).max().unwrap_or(0);
+            if logged < steps {
+                return Err(Error::LostLog { logged, step: steps, path: self.metrics_path() });
+            }
         }
         let mut metrics = Metrics { torn: log.torn, ..Metrics::default() };
         for line in log.lines {

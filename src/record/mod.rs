@@ -141,8 +141,8 @@ impl Run {
     /// Opens a run for reading, or to go on with it.
     ///
     /// # Errors
-    /// [`Error::NoRun`] or [`Error::NotARun`] when there is none; [`Error::BadFile`] when it was
-    /// written by a newer format.
+    /// [`Error::NoRun`] or [`Error::NotARun`] when there is none, [`Error::NotBegun`] when there is
+    /// nothing in it; [`Error::BadFile`] when it was written by a newer format.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let run = Self { root: root.into() };
         match fs::metadata(&run.root) {
@@ -153,8 +153,22 @@ impl Run {
         if !run.is_run()? {
             return Err(Error::NotARun { path: run.root });
         }
+        if run.is_not_begun() {
+            return Err(Error::NotBegun { path: run.root });
+        }
         run.manifest()?;
         Ok(run)
+    }
+
+    /// Whether the process that made the folder was killed right after the spec. Without its manifest
+    /// alone a run is damaged.
+    fn is_not_begun(&self) -> bool {
+        let is_empty = |folder: PathBuf| {
+            !folder.exists() || fs::read_dir(folder).is_ok_and(|mut all| all.next().is_none())
+        };
+        !self.manifest_path().exists()
+            && !self.metrics_path().exists()
+            && is_empty(self.snapshots_dir())
     }
 
     /// A run in whatever state it is, for looking at what is left of it.

@@ -135,6 +135,15 @@ pub fn read_state(
     file: &mut SafetensorsFile,
     layout: &ParamLayout,
 ) -> Result<(Vec<f32>, Vec<f32>)> {
+    // Before anything is allocated for a layout that the file cannot fill.
+    let (held, wanted) = (file.values(), layout.dim() + layout.buffer_dim());
+    if held < wanted {
+        return Err(Error::BadFile {
+            what: format!("it holds {held} values, and its network has {wanted}"),
+            remedy: "restore it, or train the run again".into(),
+            path: file.path().to_path_buf(),
+        });
+    }
     let (mut theta, mut buffers) = (vec![0.0; layout.dim()], vec![0.0; layout.buffer_dim()]);
     for p in &layout.params {
         file.read_into(&p.name, &mut theta[p.range()])?;

@@ -7,6 +7,7 @@ use super::opened::spread;
 use super::{Progress, SampleChoice, Subject};
 use crate::backend::Precision;
 use crate::curvature::{Extremes, ExtremesConfig, extremes};
+use crate::disk;
 use crate::objective::{BatchNormPolicy, DatasetObjective, Objective};
 use crate::record::{CurvatureOf, CurvatureRecord, EvaluatedOn, Run, RunSnapshots, SnapshotInfo};
 use crate::rng::Streams;
@@ -75,6 +76,7 @@ pub fn compute(
     let all_done = wanted.iter().all(|s| is_done(&known, s));
     let _lock = (!all_done).then(|| run.lock()).transpose()?;
     if !all_done {
+        disk::remove_temporaries(&run.curvature_dir())?;
         known = run.curvature()?;
     }
     // A snapshot of the same number but another step is one of an earlier run.

@@ -74,11 +74,17 @@ impl OpenRun {
             return Err(Error::NoSpec { run: self.name() });
         }
         cached(&self.spec, || {
-            let spec = Spec::parse(&self.run.spec_toml()?, &[])?;
+            let path = || self.run.root().join("spec.toml");
+            // It was whole when the run began: what does not parse is damage, and the file is named.
+            let spec = Spec::parse(&self.run.spec_toml()?, &[]).map_err(|e| Error::BadFile {
+                what: e.to_string(),
+                remedy: "restore it: the manifest holds its text as `spec`".into(),
+                path: path(),
+            })?;
             let begun_by = self.run.manifest()?.spec;
             let keys = changed_keys(&begun_by, &spec.to_toml());
             if !begun_by.is_empty() && !keys.is_empty() {
-                return Err(Error::SpecChanged { keys, path: self.run.root().join("spec.toml") });
+                return Err(Error::SpecChanged { keys, path: path() });
             }
             Ok(spec)
         })

@@ -60,6 +60,8 @@ pub fn resume_with_data(out: &Path, data_dir: Option<&Path>) -> Result<Prepared>
     let (run, spec) = (opened.run().clone(), opened.spec()?.clone());
     let lock = run.lock()?;
     let whole = data::of_run(&opened, data_dir)?;
+    // A log that lost its end would have a gap.
+    run.metrics()?;
     let setup = spec.setup(&whole)?;
     let state = run.read_checkpoint(&setup)?;
     Ok(Prepared { run, setup, state, spec, lock: Some(lock) })

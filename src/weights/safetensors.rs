@@ -381,6 +381,16 @@ impl SafetensorsFile {
         self.header.entries.iter().map(|e| e.name.as_str())
     }
 
+    /// Where the file is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many values all tensors have.
+    pub(crate) fn values(&self) -> usize {
+        self.header.entries.iter().map(|e| e.len / e.element.size()).sum()
+    }
+
     /// The shape of a tensor.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.place.get(name).map(|&i| self.header.entries[i].shape.as_slice())

@@ -1,56 +1,14 @@
 //! Damaged and hostile weights files: whatever the bytes, reading them ends in a checkpoint or an
-//! error, without a panic, and allocates in proportion to the file. The allocator of this test
-//! binary counts, so its tests run one after the other.
+//! error, without a panic, and allocates in proportion to the file.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lossreel::rng::Streams;
 use lossreel::weights::{self, SafetensorsFile, hdf5};
 
-struct Counting;
+use crate::allocator::{alone, bound, peak_of};
 
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-// SAFETY: every call goes to the system's allocator unchanged; only counters are kept beside it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        PEAK.fetch_max(now, Ordering::Relaxed);
-        // SAFETY: the caller's promises about `layout` are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the pointer came from `System` with this layout.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// The most that `read` may hold for a file of `len` bytes: the file, its elements as `f32` (four
-/// bytes for each byte at most), and the pickle's nodes at some 100 bytes an opcode; a constant for
-/// the rest of the process (the test harness, directories of the zip reader).
-fn bound(len: usize) -> usize {
-    105 * len + (1 << 20)
-}
-
-/// The peak of the heap during `action`, above where it began.
-fn peak_of(action: impl FnOnce()) -> usize {
-    let before = NOW.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
-    action();
-    PEAK.load(Ordering::Relaxed) - before
-}
-
-fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/weights/testdata").join(name)
 }
 
@@ -103,7 +61,7 @@ fn damaged(bytes: &[u8], head: usize, count: usize, seed: u64) -> impl Iterator<
 
 #[test]
 fn damaged_torch_files_never_panic_or_allocate_without_bound() {
-    let _guard = ONE_AT_A_TIME.lock();
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("file");
     // The pickle, where damage is interesting, is at the beginning: 28 and 12 kB in the large
@@ -126,13 +84,9 @@ fn damaged_torch_files_never_panic_or_allocate_without_bound() {
     }
 }
 
-#[test]
-fn an_archive_without_checksums_is_as_safe() {
-    let _guard = ONE_AT_A_TIME.lock();
-    let folder = tempfile::tempdir().unwrap();
-    let at = folder.path().join("file");
-    // Without checksums damage gets as far as the pickle machine.
-    let mut bytes = std::fs::read(fixture("zoo.pth")).unwrap();
+/// An archive that says of each entry that its checksum was not computed: damage gets as far as the
+/// pickle machine.
+pub(crate) fn without_checksums(mut bytes: Vec<u8>) -> Vec<u8> {
     for (magic, crc) in [(b"PK\x01\x02", 16), (b"PK\x03\x04", 14)] {
         for i in 0..bytes.len() - 4 {
             if bytes[i..i + 4] == *magic {
@@ -140,13 +94,22 @@ fn an_archive_without_checksums_is_as_safe() {
             }
         }
     }
+    bytes
+}
+
+#[test]
+fn an_archive_without_checksums_is_as_safe() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("file");
+    let bytes = without_checksums(std::fs::read(fixture("zoo.pth")).unwrap());
     assert!(try_weights(&at, &bytes));
     let accepted = damaged(&bytes, 1474, 600, 9).filter(|copy| try_weights(&at, copy)).count();
     assert!(accepted > 0 && accepted < 400, "{accepted}");
 }
 
 /// A legacy file whose object is the pickle `body`, with the storages `keys` after it.
-fn legacy(body: &[u8], keys: &[u8], data: &[u8]) -> Vec<u8> {
+pub(crate) fn legacy(body: &[u8], keys: &[u8], data: &[u8]) -> Vec<u8> {
     let mut bytes = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.".to_vec();
     bytes.extend(b"\x80\x02M\xe9\x03.\x80\x02}.");
     bytes.extend([body, keys, data].concat());
@@ -154,7 +117,7 @@ fn legacy(body: &[u8], keys: &[u8], data: &[u8]) -> Vec<u8> {
 }
 
 /// The pickle `{name: tensor}` of a float tensor on storage `0`.
-fn tensor_pickle(numel: i64, offset: i64, size: &[i64], strides: &[i64]) -> Vec<u8> {
+pub(crate) fn tensor_pickle(numel: i64, offset: i64, size: &[i64], strides: &[i64]) -> Vec<u8> {
     fn int(bytes: &mut Vec<u8>, value: i64) {
         bytes.extend(b"\x8a\x08");
         bytes.extend(value.to_le_bytes());
@@ -185,7 +148,7 @@ fn read_bytes(at: &Path, bytes: &[u8]) -> Result<weights::Checkpoint, String> {
 
 #[test]
 fn tensors_that_claim_more_than_is_there_are_errors() {
-    let _guard = ONE_AT_A_TIME.lock();
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("file");
     let file = |numel: i64, stored: u64, offset, size: &[i64], strides: &[i64]| {
@@ -219,7 +182,7 @@ fn tensors_that_claim_more_than_is_there_are_errors() {
 
 #[test]
 fn objects_built_to_exhaust_a_reader_are_errors() {
-    let _guard = ONE_AT_A_TIME.lock();
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("file");
     let read = |body: &[u8]| read_bytes(&at, &legacy(body, b"].", b"")).unwrap_err();
@@ -239,7 +202,7 @@ fn objects_built_to_exhaust_a_reader_are_errors() {
 
 #[test]
 fn damaged_safetensors_and_hdf5_files_never_panic() {
-    let _guard = ONE_AT_A_TIME.lock();
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("file");
     let metadata = [("epoch".to_string(), "3".to_string())];
