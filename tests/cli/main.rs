@@ -13,6 +13,7 @@ mod refusals;
 mod repetition;
 mod scenes;
 mod strange;
+mod sweep;
 mod trust;
 
 use std::collections::BTreeMap;
