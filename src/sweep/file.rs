@@ -87,6 +87,8 @@ pub struct Scale {
     pub seeds: Option<usize>,
     /// Keys that all members change, after `[set]`.
     pub set: toml::Table,
+    /// Axes whose values are others at this size.
+    pub axes: toml::Table,
     /// What replaces `[measure]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measure: Option<Measure>,
@@ -205,8 +207,10 @@ impl SweepFile {
             return Err(Error::unknown_name("scale", name, &known));
         };
         self.seeds = scale.seeds.unwrap_or(self.seeds);
-        for (key, value) in flat(&scale.set) {
-            self.set.insert(key, value);
+        for (of, changed) in [(&mut self.set, &scale.set), (&mut self.axes, &scale.axes)] {
+            for (key, value) in flat(changed) {
+                of.insert(key, value);
+            }
         }
         if let Some(measure) = scale.measure {
             self.measure = measure;
