@@ -270,6 +270,22 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A sweep that is not there.
+    #[error("the folder holds no sweep: {}", path.display())]
+    NoSweep {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Members of a sweep that ended with an error.
+    #[error("{count} of {of} members failed: {}", path.display())]
+    MembersFailed {
+        /// How many.
+        count: usize,
+        /// Of how many.
+        of: usize,
+        /// The sweep's folder.
+        path: PathBuf,
+    },
     /// A log that ends before the step that the run, or its checkpoint, is at.
     #[error(
         "the log ends at step {logged}, but the run is at step {step}: {}",

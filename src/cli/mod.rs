@@ -20,9 +20,11 @@ mod plane;
 mod progress;
 mod remedies;
 mod render;
+mod report;
 mod scenes;
 mod surface;
 mod surface_look;
+mod sweep;
 mod target;
 mod together;
 mod train;
@@ -56,6 +58,8 @@ struct Args {
 enum Command {
     Demo(demo::Args),
     Train(train::Args),
+    Sweep(sweep::Args),
+    Report(report::Args),
     Evaluate(evaluate::Args),
     Plane(plane::Args),
     Surface(surface::Args),
@@ -94,6 +98,8 @@ pub fn main() -> ExitCode {
     let result = match args.command {
         Command::Demo(args) => demo::run(args, &out),
         Command::Train(args) => train::run(args, &out),
+        Command::Sweep(args) => sweep::run(args, &out),
+        Command::Report(args) => report::run(args, &out),
         Command::Evaluate(args) => evaluate::run(args, &out),
         Command::Plane(args) => plane::run(args, &out),
         Command::Surface(args) => surface::run(args, &out),

@@ -26,6 +26,17 @@ pub fn bar(out: &Out, what: &str, unit: &str, total: u64) -> ProgressBar {
     bar
 }
 
+/// A line under the bars that says what a job is at.
+pub fn line_of(out: &Out, what: &str) -> ProgressBar {
+    let bar = out.bars.add(ProgressBar::new_spinner());
+    bar.set_style(
+        ProgressStyle::with_template("  {spinner} {prefix}  {elapsed}  {msg}")
+            .expect("the template is fixed"),
+    );
+    bar.set_prefix(what.to_string());
+    bar
+}
+
 /// A line that stays: above the bar on a terminal, plain on any other stderr.
 pub fn line(bar: &ProgressBar, quiet: bool, text: &str) {
     if quiet {

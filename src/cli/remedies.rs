@@ -87,6 +87,10 @@ fn remedy(error: &Error) -> Option<String> {
         Error::LostLog { .. } => {
             "restore the log, or train again with --force: its metrics would have a gap".into()
         }
+        Error::NoSweep { .. } => "make one: lossreel sweep FILE.toml --out FOLDER".into(),
+        Error::MembersFailed { .. } => {
+            "the others are done; the same `lossreel sweep` again tries those that failed".into()
+        }
         Error::DamagedArtifacts { .. } => {
             "what is named above can be restored or made again, and the rest be used".into()
         }

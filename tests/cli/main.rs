@@ -20,6 +20,7 @@ mod scenes;
 mod sizes;
 mod stale;
 mod strange;
+mod sweep;
 mod trust;
 
 use std::collections::BTreeMap;
