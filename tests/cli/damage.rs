@@ -175,8 +175,9 @@ fn repair_tidies_what_is_torn_or_unfinished_and_nothing_whole() {
 #[test]
 fn a_joint_folder_is_checked_too() {
     let place = Place::new();
-    place.train("a", &[]);
-    place.train("b", &["--set=optim.lr=0.02"]);
+    let every = "--set=record.every=\"1 steps\"";
+    place.train("a", &[every]);
+    place.train("b", &[every, "--set=optim.lr=0.02"]);
     place.ok(&["plane", "a", "b", "--out=j", "--snapshot-map"]);
     place.ok(&["surface", "j", "--grid=3x3", "--samples=16"]);
     let report = checked(&place, "j", &[]);
