@@ -270,6 +270,22 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A sweep that is not there.
+    #[error("the folder holds no sweep: {}", path.display())]
+    NoSweep {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Members of a sweep that ended with an error.
+    #[error("{count} of {of} members failed: {}", path.display())]
+    MembersFailed {
+        /// How many.
+        count: usize,
+        /// Of how many.
+        of: usize,
+        /// The sweep's folder.
+        path: PathBuf,
+    },
     /// A log that ends before the step that the run, or its checkpoint, is at.
     #[error(
         "the log ends at step {logged}, but the run is at step {step}: {}",
@@ -340,6 +356,36 @@ pub enum Error {
     StalePath {
         /// The run.
         run: String,
+    },
+    /// A plane that does not know its runs as they are now.
+    #[error("plane `{plane}` of {of} knows {known} of {now} snapshots of {run}")]
+    PlaneBehind {
+        /// The plane's name.
+        plane: String,
+        /// The run or joint folder that has it.
+        of: String,
+        /// The run that went on.
+        run: String,
+        /// Snapshots of it that the plane knows.
+        known: usize,
+        /// Snapshots that it has.
+        now: usize,
+        /// How the plane's directions were made.
+        kind: &'static str,
+    },
+    /// A curve through what was the last state of a run that went on.
+    #[error(
+        "curve `{curve}` of {run} goes through its state after {step} steps, and it has made {now}"
+    )]
+    CurveBehind {
+        /// The curve's name.
+        curve: String,
+        /// The run.
+        run: String,
+        /// Steps made where the curve goes through.
+        step: u64,
+        /// Steps that the run has made.
+        now: u64,
     },
     /// Something that has no path where one is needed.
     #[error("{what} has no path")]

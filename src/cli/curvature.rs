@@ -1,13 +1,17 @@
 //! `lossreel curvature`
 
 use lossreel::curvature::ExtremesConfig;
+use lossreel::objective::Objective;
 use lossreel::record::{CurvatureRecord, SHARPNESS_SAMPLES};
-use lossreel::stages::curvature::{CurvatureRequest, Which, compute, of_subject};
+use lossreel::stages::Subject;
+use lossreel::stages::cost::{self, Cost};
+use lossreel::stages::curvature::{CurvatureRequest, Which, compute, of_subject, snapshots};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
+use super::dry_run::{self, Plan};
 use super::interrupt;
-use super::out::{Out, duration};
+use super::out::{self, Out, duration};
 use super::progress::Follow;
 use super::target::{Sample, Target};
 
@@ -36,14 +40,21 @@ pub struct Args {
     /// Replace results on another sample or to another tolerance.
     #[arg(long)]
     force: bool,
+    /// Print how much would be evaluated and what it would cost, and stop.
+    #[arg(long, conflicts_with = "force")]
+    dry_run: bool,
 }
 
 /// The last state's numbers on top, each snapshot's below.
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "out::floats")]
     eigenvalues: &'a [f64],
+    #[serde(serialize_with = "out::floats")]
     residuals: &'a [f64],
+    #[serde(serialize_with = "out::floats")]
     smallest: &'a [f64],
+    #[serde(serialize_with = "out::floats")]
     smallest_residuals: &'a [f64],
     converged: bool,
     iterations: usize,
@@ -51,6 +62,7 @@ struct Report<'a> {
     trace: Option<f64>,
     /// Likewise.
     trace_se: Option<f64>,
+    #[serde(serialize_with = "out::float")]
     hvp_seconds: f64,
     samples: usize,
     snapshots: &'a [CurvatureRecord],
@@ -88,6 +100,9 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         },
         replace: args.force,
     };
+    if args.dry_run {
+        return dry_run(&args.target, &subject, &request, out);
+    }
     let stop = interrupt::flag();
     let records = match args.target.open_run()? {
         Some(run) => {
@@ -103,6 +118,31 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         }
     };
     print(&records, args.target.run.is_some(), out);
+    Ok(())
+}
+
+/// What the curvatures would cost: time for ten products at a snapshot, about what an isolated largest
+/// eigenvalue takes.
+fn dry_run(
+    target: &Target,
+    subject: &Subject,
+    request: &CurvatureRequest,
+    out: &Out,
+) -> Result<()> {
+    const PRODUCTS: usize = 10;
+    let objective = subject.objective(request.sample)?;
+    let samples = objective.samples();
+    let (points, into) = match target.open_run()? {
+        Some(run) => (snapshots(&run, request.which)?.len(), run.curvature_dir()),
+        None => (1, std::path::PathBuf::from("-")),
+    };
+    let mut product = vec![0.0; subject.theta.len()];
+    let started = std::time::Instant::now();
+    objective.hvp(&subject.theta, &subject.theta, &mut product)?;
+    let seconds = started.elapsed().as_secs_f64() * (PRODUCTS * points) as f64;
+    let cost = Cost::new(cost::curvature_bytes(subject, samples, request.config), seconds);
+    let what = "curvatures of ten Hessian-vector products or so";
+    dry_run::print(&Plan { what, points, samples, into: &into }, &cost, out);
     Ok(())
 }
 
@@ -152,6 +192,14 @@ fn print(records: &[CurvatureRecord], of_run: bool, out: &Out) {
                 writeln!(w, "eigenvalue  {value:.5}  residual {residual:.1e}")?;
             }
             writeln!(w, "smallest    {:.5}", last.smallest.first().copied().unwrap_or(f64::NAN))?;
+        }
+        let broken = records.iter().filter(|r| !r.sharpness().is_finite()).count();
+        if broken > 0 {
+            writeln!(
+                w,
+                "at {broken} of {} points the sharpness is not a finite number",
+                records.len()
+            )?;
         }
         let (n, split) = (last.of.on.samples, last.of.on.split);
         let time = last.hvp_seconds * last.iterations as f64;

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use lossreel::dataset::SplitName;
 use lossreel::landscape::Axis;
+use lossreel::stages::cost::{self, Cost};
 use lossreel::stages::curve::{CurveRequest, Line, compute};
 use lossreel::{Error, Result};
 
+use super::dry_run::{self, Plan};
 use super::grid_size::parse_range;
 use super::interrupt;
 use super::out::Out;
@@ -41,6 +43,9 @@ pub struct Args {
     /// Replace another curve of that name.
     #[arg(long)]
     force: bool,
+    /// Print how much would be evaluated and what it would cost, and stop.
+    #[arg(long, conflicts_with = "force")]
+    dry_run: bool,
 }
 
 /// All training images by default.
@@ -66,6 +71,20 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     let run = args.target.open_run()?;
     let subject = args.target.subject()?;
     let sample = args.sample.choice(SplitName::Train, None);
+    if args.dry_run {
+        let folder = match (&args.out, &run) {
+            (Some(folder), _) => folder.clone(),
+            (None, Some(run)) => run.curve_dir(&args.name)?,
+            (None, None) => std::env::temp_dir(),
+        };
+        let objective = subject.objective(sample)?;
+        let samples = objective.samples();
+        let seconds = cost::evaluation_seconds(&objective, &subject.theta, args.points)?;
+        let cost = Cost::new(cost::evaluation_bytes(&subject, samples), seconds);
+        let plan = Plan { what: "points of a line", points: args.points, samples, into: &folder };
+        dry_run::print(&plan, &cost, out);
+        return Ok(());
+    }
     // Without a place to keep it the curve lives in a private temporary folder as long as this command.
     let mut scratch = None;
     let folder = match (&args.out, &run) {
@@ -96,6 +115,10 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
                 p.loss_se,
                 100.0 * p.accuracy
             )?;
+        }
+        let broken = curve.points.iter().filter(|p| !p.loss.is_finite()).count();
+        if broken > 0 {
+            writeln!(w, "at {broken} points the loss is not a finite number")?;
         }
         Ok(())
     });

@@ -12,7 +12,7 @@ use lossreel::stages::scenes::SceneData;
 use lossreel::train::Event;
 use serde::Serialize;
 
-use super::out::{Out, duration};
+use super::out::{self, Out, duration};
 use super::progress::{self, Follow};
 use super::train::TrainBar;
 use super::{interrupt, plane, render};
@@ -58,6 +58,7 @@ const SHORT: [&str; 2] = ["with", "without"];
 #[derive(Serialize)]
 struct Report {
     nets: Vec<NetReport>,
+    #[serde(serialize_with = "out::paths")]
     files: Vec<PathBuf>,
     seconds: f64,
 }
@@ -65,12 +66,16 @@ struct Report {
 #[derive(Serialize)]
 struct NetReport {
     title: &'static str,
+    #[serde(serialize_with = "out::path")]
     run: PathBuf,
     epochs: u64,
+    #[serde(serialize_with = "out::float")]
     train_accuracy: f64,
+    #[serde(serialize_with = "out::float")]
     test_accuracy: f64,
     explained_variance: Vec<f64>,
     null_explained_variance: Vec<f64>,
+    #[serde(serialize_with = "out::float")]
     off_plane_residual_max: f64,
     loss_min: Option<f64>,
     loss_max: Option<f64>,

@@ -5,7 +5,7 @@ use lossreel::dataset::SplitName;
 use lossreel::objective::Evaluation;
 use serde::Serialize;
 
-use super::out::{Out, duration, warn};
+use super::out::{self, Out, duration, one_line, warn};
 use super::progress;
 use super::target::{Sample, Target};
 
@@ -20,7 +20,9 @@ pub struct Args {
 
 #[derive(Serialize)]
 struct Report {
+    #[serde(serialize_with = "out::float")]
     loss: f64,
+    #[serde(serialize_with = "out::float")]
     loss_se: f64,
     correct: usize,
     total: usize,
@@ -51,7 +53,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     let damaged = subject.network().layout.not_finite(&subject.theta, &subject.buffers);
     if !damaged.is_empty() {
         let tensors: Vec<String> =
-            damaged.iter().map(|(name, n)| format!("{name} ({n} values)")).collect();
+            damaged.iter().map(|(name, n)| format!("{} ({n} values)", one_line(name))).collect();
         warn(format_args!("weights that are NaN or infinite: {}", tensors.join(", ")));
     } else if !found.loss.is_finite() {
         warn(format_args!("the loss is not finite: the network overflows on these images"));
@@ -69,7 +71,12 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
             found.correct,
             found.total
         )?;
-        writeln!(w, "loss      {:.6} ± {:.6}", found.loss, found.loss_se)?;
+        let se = if found.loss.is_finite() {
+            format!(" ± {:.6}", found.loss_se)
+        } else {
+            String::new()
+        };
+        writeln!(w, "loss      {}{se}", out::value(found.loss, 6))?;
         writeln!(
             w,
             "time      {} ({:.0} images/s)",

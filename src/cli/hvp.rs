@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use lossreel::objective::Objective;
-use lossreel::weights::{SafetensorsFile, write_safetensors};
+use lossreel::weights::{SafetensorsFile, export_safetensors};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
-use super::out::Out;
+use super::out::{self, Out};
 use super::target::{Sample, Target};
 
 /// Multiply the Hessian of the loss, in eval mode, by a vector.
@@ -34,6 +34,7 @@ struct Report {
     /// Each product's seconds.
     hvp_seconds: Vec<f64>,
     /// v' H v / v' v, the curvature along v.
+    #[serde(serialize_with = "out::float")]
     rayleigh: f64,
     samples: usize,
     backend: String,
@@ -60,7 +61,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         objective.hvp(&subject.theta, &v, &mut hv)?;
         hvp_seconds.push(started.elapsed().as_secs_f64());
     }
-    write_safetensors(&args.out, &[("hv", &[dim], &hv)], &[])?;
+    export_safetensors(&args.out, &[("hv", &[dim], &hv)], &[])?;
     let dot = |a: &[f32], b: &[f32]| -> f64 {
         a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
     };

@@ -6,7 +6,7 @@ use lossreel::weights::{self, names::canonical};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
-use super::out::{Out, thousands, warn};
+use super::out::{self, Out, one_line, thousands, warn};
 
 /// Convert a file of weights (PyTorch zip or legacy pickle, safetensors) to safetensors, with the
 /// names this program uses.
@@ -21,6 +21,7 @@ pub struct Args {
 
 #[derive(Serialize)]
 struct Report {
+    #[serde(serialize_with = "out::path")]
     written: PathBuf,
     tensors: usize,
     values: usize,
@@ -44,15 +45,15 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     for tensor in &checkpoint.tensors {
         let damaged = tensor.data.iter().filter(|v| !v.is_finite()).count();
         if damaged > 0 {
-            warn(format_args!("{} holds NaN or infinite values ({damaged})", tensor.name));
+            let name = one_line(&tensor.name);
+            warn(format_args!("{name} holds NaN or infinite values ({damaged})"));
         }
     }
     let tensors: Vec<(&str, &[usize], &[f32])> = named
         .iter()
         .map(|(name, t)| (name.as_str(), t.shape.as_slice(), t.data.as_slice()))
         .collect();
-    weights::remove_unfinished(&args.out)?;
-    weights::write_safetensors(&args.out, &tensors, &checkpoint.metadata)?;
+    weights::export_safetensors(&args.out, &tensors, &checkpoint.metadata)?;
     let report = Report {
         written: args.out,
         tensors: tensors.len(),
@@ -62,7 +63,8 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     out.result(&report, |w| {
         writeln!(w, "{} tensors, {} values", report.tensors, thousands(report.values))?;
         if !report.left_out.is_empty() {
-            writeln!(w, "left out: {}", report.left_out.join(", "))?;
+            let names: Vec<_> = report.left_out.iter().map(|name| one_line(name)).collect();
+            writeln!(w, "left out: {}", names.join(", "))?;
         }
         writeln!(w, "written   {}", report.written.display())
     });

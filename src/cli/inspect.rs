@@ -15,7 +15,7 @@ use lossreel::train::Verdict;
 use lossreel::{Error, Result, stages, weights};
 use serde::Serialize;
 
-use super::out::{Out, thousands};
+use super::out::{Out, one_line, thousands, value};
 
 /// Print the layers of an architecture, the tensors of a file, or how far a run is.
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     arch: Option<String>,
     /// Shortcut of a residual net: projection, option_a or none.
-    #[arg(long, value_name = "KIND", default_value = "projection")]
+    #[arg(long, value_name = "KIND", default_value = "projection", conflicts_with = "path")]
     shortcut: Shortcut,
     /// Any other key of a spec's [model] table: --model width=0.5
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "path")]
@@ -41,7 +41,7 @@ pub struct Args {
     #[arg(long, requires = "path")]
     repair: bool,
     /// The data set, for the images' shape.
-    #[arg(long, value_name = "NAME", default_value = "cifar10")]
+    #[arg(long, value_name = "NAME", default_value = "cifar10", conflicts_with = "path")]
     dataset: DataSet,
 }
 
@@ -69,6 +69,8 @@ struct FileReport {
 struct TensorRow {
     name: String,
     shape: Vec<usize>,
+    /// Values that are NaN or infinite.
+    not_finite: usize,
 }
 
 /// Prints the table.
@@ -138,12 +140,12 @@ fn inspect_run(run: &Run, out: &Out) -> Result<()> {
         if let Some(last) = metrics.epochs.last() {
             writeln!(
                 w,
-                "epoch {}    train loss {:.4}, accuracy {:.2} %; test loss {:.4}, accuracy {:.2} %",
+                "epoch {}    train loss {}, accuracy {} %; test loss {}, accuracy {} %",
                 last.epoch,
-                last.train_loss,
-                100.0 * last.train_accuracy,
-                last.test_loss,
-                100.0 * last.test_accuracy
+                value(last.train_loss, 4),
+                value(100.0 * last.train_accuracy, 2),
+                value(last.test_loss, 4),
+                value(100.0 * last.test_accuracy, 2)
             )?;
         }
         Ok(())
@@ -247,7 +249,11 @@ fn inspect_file(path: &Path, out: &Out) -> Result<()> {
         tensors: file
             .tensors
             .iter()
-            .map(|t| TensorRow { name: t.name.clone(), shape: t.shape.clone() })
+            .map(|t| TensorRow {
+                name: t.name.clone(),
+                shape: t.shape.clone(),
+                not_finite: t.data.iter().filter(|v| !v.is_finite()).count(),
+            })
             .collect(),
         metadata: file.metadata.iter().cloned().collect(),
     };
@@ -260,10 +266,14 @@ fn inspect_file(path: &Path, out: &Out) -> Result<()> {
             thousands(report.parameters)
         )?;
         for (key, value) in &report.metadata {
-            writeln!(w, "{key} = {value}")?;
+            writeln!(w, "{} = {}", one_line(key), one_line(value))?;
         }
         for tensor in &report.tensors {
-            writeln!(w, "{:<44} {:?}", tensor.name, tensor.shape)?;
+            let damaged = match tensor.not_finite {
+                0 => String::new(),
+                n => format!("  {n} values are NaN or infinite"),
+            };
+            writeln!(w, "{:<44} {:?}{damaged}", one_line(&tensor.name), tensor.shape)?;
         }
         Ok(())
     });

@@ -8,6 +8,7 @@ mod curvature;
 mod curve;
 mod datasets;
 mod demo;
+mod dry_run;
 mod evaluate;
 mod grid_size;
 mod hvp;
@@ -19,15 +20,18 @@ mod plane;
 mod progress;
 mod remedies;
 mod render;
+mod report;
 mod scenes;
 mod surface;
 mod surface_look;
+mod sweep;
 mod target;
+mod together;
 mod train;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use lossreel::{Error, Result, parallel};
 
 use out::Out;
@@ -54,6 +58,8 @@ struct Args {
 enum Command {
     Demo(demo::Args),
     Train(train::Args),
+    Sweep(sweep::Args),
+    Report(report::Args),
     Evaluate(evaluate::Args),
     Plane(plane::Args),
     Surface(surface::Args),
@@ -75,7 +81,16 @@ enum Command {
 
 /// Parses the arguments, runs the subcommand, maps its outcome to an exit code.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let matches = Args::command().get_matches();
+    let args = match Args::from_arg_matches(&matches) {
+        Ok(args) => args,
+        Err(error) => error.exit(),
+    };
+    if let Some((command, matches)) = matches.subcommand()
+        && let Err(error) = together::check(command, matches)
+    {
+        return fail(&error);
+    }
     if let Err(error) = set_threads(args.threads) {
         return fail(&error);
     }
@@ -83,6 +98,8 @@ pub fn main() -> ExitCode {
     let result = match args.command {
         Command::Demo(args) => demo::run(args, &out),
         Command::Train(args) => train::run(args, &out),
+        Command::Sweep(args) => sweep::run(args, &out),
+        Command::Report(args) => report::run(args, &out),
         Command::Evaluate(args) => evaluate::run(args, &out),
         Command::Plane(args) => plane::run(args, &out),
         Command::Surface(args) => surface::run(args, &out),
@@ -95,7 +112,6 @@ pub fn main() -> ExitCode {
         Command::Hvp(args) => hvp::run(args, &out),
         Command::Datasets(args) => datasets::run(args, &out),
         Command::Completions { shell } => {
-            use clap::CommandFactory;
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "lossreel", &mut script);
             // Not straight to stdout: clap_complete panics when the reader is gone.

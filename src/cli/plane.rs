@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use lossreel::landscape::{Ignore, Normalisation, Plane, PlaneKind, PlaneOrigin, RunPath};
+use lossreel::landscape::{
+    Ignore, Normalisation, Plane, PlaneKind, PlaneOrigin, Rounding, RunPath,
+};
 use lossreel::record::{Existing, Run};
 use lossreel::stages::plane::{Directions, joint, of_run};
 use lossreel::stages::snapshot_map;
@@ -10,7 +12,7 @@ use lossreel::trajectory::{Centring, Fidelity};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
-use super::out::Out;
+use super::out::{self, Out};
 
 /// Find the plane a run's path lives in, or several runs' paths together, and where their snapshots
 /// are on it.
@@ -74,17 +76,25 @@ pub fn directions(word: &str, centring: Centring, random: &Random) -> (Direction
 
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "out::path")]
     plane: PathBuf,
     origin: PlaneOrigin,
+    #[serde(serialize_with = "out::floats")]
     explained_variance: &'a [f64],
+    #[serde(serialize_with = "out::floats")]
     null_explained_variance: &'a [f64],
     /// Of all snapshots of all runs, as the two below.
+    #[serde(serialize_with = "out::floats")]
     off_plane_residual: Vec<f64>,
     path: Vec<[f64; 2]>,
     snapshots: usize,
+    #[serde(serialize_with = "out::float")]
     cosine: f64,
     excluded: Vec<usize>,
     notes: &'a [String],
+    /// Of snapshots in bf16 or f16.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rounding: Option<Rounding>,
     runs: Vec<RunReport<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     map: Option<MapReport>,
@@ -92,6 +102,7 @@ struct Report<'a> {
 
 #[derive(Serialize)]
 struct MapReport {
+    #[serde(serialize_with = "out::path")]
     written: PathBuf,
     diffusion: Fidelity,
     scaling: Fidelity,
@@ -104,6 +115,7 @@ struct RunReport<'a> {
     excluded: &'a [usize],
     explained_variance: Option<f64>,
     own_explained_variance: Option<f64>,
+    #[serde(serialize_with = "out::floats")]
     off_plane_residual: Vec<f64>,
     path: Vec<[f64; 2]>,
 }
@@ -138,6 +150,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         cosine: about.cosine,
         excluded: runs.iter().flat_map(|r| r.excluded.to_vec()).collect(),
         notes: &about.notes,
+        rounding: about.rounding,
         runs,
         map,
     };
@@ -235,6 +248,14 @@ pub fn summary(plane: &Plane) -> Vec<String> {
     if let ([first, ..], [_]) = (&residuals[..], &about.paths[..]) {
         let largest = residuals.iter().copied().fold(0.0, f64::max);
         lines.push(format!("off-plane residual    {first:.3} at the start, {largest:.3} at most"));
+    }
+    if let Some(rounding) = about.rounding {
+        lines.push(format!(
+            "rounding              at most {:.2} % of the path's extent, {:.2} % of a snapshot's \
+             distance to (0, 0)",
+            100.0 * rounding.of_extent,
+            100.0 * rounding.of_distance
+        ));
     }
     for run in about.paths.iter().filter(|run| !run.excluded.is_empty()) {
         let of = if about.paths.len() > 1 { format!(" of {}", run.run) } else { String::new() };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-use super::out::{Out, duration};
+use super::out::{Out, duration, escape, one_line};
 
 /// A bar named `what` that counts `unit`s up to `total`.
 pub fn bar(out: &Out, what: &str, unit: &str, total: u64) -> ProgressBar {
@@ -22,6 +22,17 @@ pub fn bar(out: &Out, what: &str, unit: &str, total: u64) -> ProgressBar {
             })
             .progress_chars("━╸─"),
     );
+    bar.set_prefix(one_line(what).into_owned());
+    bar
+}
+
+/// A line under the bars that says what a job is at.
+pub fn line_of(out: &Out, what: &str) -> ProgressBar {
+    let bar = out.bars.add(ProgressBar::new_spinner());
+    bar.set_style(
+        ProgressStyle::with_template("  {spinner} {prefix}  {elapsed}  {msg}")
+            .expect("the template is fixed"),
+    );
     bar.set_prefix(what.to_string());
     bar
 }
@@ -33,9 +44,9 @@ pub fn line(bar: &ProgressBar, quiet: bool, text: &str) {
     }
     if bar.is_hidden() {
         // A log has lost its reader or its disk: no reason to lose the work as well.
-        let _ = writeln!(std::io::stderr(), "{text}");
+        let _ = writeln!(std::io::stderr(), "{}", escape(text));
     } else {
-        bar.println(text);
+        bar.println(escape(text));
     }
 }
 

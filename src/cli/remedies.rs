@@ -87,6 +87,10 @@ fn remedy(error: &Error) -> Option<String> {
         Error::LostLog { .. } => {
             "restore the log, or train again with --force: its metrics would have a gap".into()
         }
+        Error::NoSweep { .. } => "make one: lossreel sweep FILE.toml --out FOLDER".into(),
+        Error::MembersFailed { .. } => {
+            "the others are done; the same `lossreel sweep` again tries those that failed".into()
+        }
         Error::DamagedArtifacts { .. } => {
             "what is named above can be restored or made again, and the rest be used".into()
         }
@@ -113,6 +117,23 @@ fn remedy(error: &Error) -> Option<String> {
         }
         Error::WrongNetwork => "make it again: lossreel plane RUN".into(),
         Error::StalePath { .. } => PLANE_AGAIN.into(),
+        Error::PlaneBehind { kind: kind @ ("random" | "file"), of, .. } => format!(
+            "make it again: lossreel plane {of} --directions {}",
+            if *kind == "random" { "random" } else { "FILE" }
+        ),
+        Error::PlaneBehind { of, .. } => format!(
+            "compute the surface again, which makes the plane again, too: lossreel surface {of} \
+             --force (with --stack for a stack)"
+        ),
+        Error::CurveBehind { run, .. } => {
+            format!("compute it again: lossreel curve {run} --force (with the same options)")
+        }
+        Error::Io { source, .. } if source.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {
+            "nothing can be written there: a plane, and surfaces over it, go elsewhere with \
+             `lossreel plane RUN --out FOLDER` and `lossreel surface FOLDER`, a curve with --out; or \
+             copy the run"
+                .into()
+        }
         Error::NoPath { what: "a file of weights" } => {
             "use --directions random, or a direction file".into()
         }

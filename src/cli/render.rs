@@ -147,6 +147,9 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     };
     let request = SceneRequest { curve_files: args.scenes.curve_file, ..request };
     let scene = request.gather()?;
+    for sentence in request.behind()? {
+        out.note(format_args!("lossreel: {sentence}; `lossreel curvature RUN` computes the rest"));
+    }
     let bar = progress::bar(out, "rendering", "frames", 0);
     let written = write(&scene, &output, &bar);
     bar.finish_and_clear();
@@ -266,15 +269,15 @@ fn print(report: &RenderReport, output: &Output, out: &Out) {
         return out.note(format_args!("stdout: {film}{size}"));
     }
     let json = serde_json::json!({
-        "file": output.path,
+        "file": output.path.display().to_string(),
         "frames": report.frames,
         "seconds": report.seconds,
         "bytes": report.bytes,
         "width": report.width,
         "height": report.height,
         "fps": report.fps,
-        "poster": output.poster,
-        "contact_sheet": output.contact_sheet,
+        "poster": output.poster.as_ref().map(|path| path.display().to_string()),
+        "contact_sheet": output.contact_sheet.as_ref().map(|path| path.display().to_string()),
         "warnings": report.warnings,
     });
     out.result(&json, |w| {

@@ -81,7 +81,7 @@ pub struct Options {
     #[arg(long, help_heading = "Scenes")]
     twin: bool,
     /// curve: an HDF5 curve of the paper's code instead of runs; may be repeated.
-    #[arg(long, value_name = "FILE", help_heading = "Scenes")]
+    #[arg(long, value_name = "FILE", conflicts_with = "runs", help_heading = "Scenes")]
     pub curve_file: Vec<PathBuf>,
 }
 

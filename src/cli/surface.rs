@@ -6,13 +6,16 @@ use std::sync::atomic::AtomicBool;
 
 use lossreel::dataset::SplitName;
 use lossreel::landscape::{StackKind, SurfaceReport, SurfaceStore};
+use lossreel::stages::cost::{self, Cost};
 use lossreel::stages::plane::through_point;
 use lossreel::stages::stack::{self, StackRequest};
+use lossreel::stages::stale::{self, Behind};
 use lossreel::stages::surface::{OverPlane, SurfaceRequest, compute, gradients, path_losses};
 use lossreel::stages::{Progress, RunSet, Subject};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
+use super::dry_run::{self, Plan};
 use super::grid_size::{parse_range, parse_size};
 use super::interrupt;
 use super::out::{Out, duration};
@@ -72,6 +75,9 @@ pub struct Args {
     /// Replace another surface of that name.
     #[arg(long)]
     force: bool,
+    /// Print how much would be evaluated and what it would cost, and stop.
+    #[arg(long, conflicts_with = "force")]
+    dry_run: bool,
 }
 
 #[derive(Serialize)]
@@ -99,7 +105,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         })
     };
     match &args.target.run {
-        Some(root) => of_runs(&RunSet::open(root)?, &args, &request, out),
+        Some(root) => of_runs(&RunSet::open_changed(root)?, &args, &request, out),
         None => of_file(&args, &request, out),
     }
 }
@@ -119,20 +125,34 @@ fn of_runs(set: &RunSet, args: &Args, request: Request<'_>, out: &Out) -> Result
                 "leave it out: a joint surface is that of a run's last state (--buffers-of)";
             return Err(Error::bad_value("--snapshot", n, problem, remedy));
         }
+        (None, false, Some(n)) => {
+            let problem = "not a choice of a surface, which is that of its plane";
+            return Err(Error::bad_value("--snapshot", n, problem, "leave it out"));
+        }
         (name, _, _) => set.index_of(name.as_deref())?,
     };
     // Everything that can be refused is refused before the data are read.
     let gradients = args.gradients.as_deref().map(parse_size).transpose()?;
-    let subject =
-        Subject::of_run(set.runs()[index].run(), args.target.snapshot, args.target.backend)?;
+    let subject = Subject::of_run_with(set.runs()[index].run(), args.target.choice())?;
     let subject = args.target.in_precision(subject)?;
     let request = request(&subject)?;
-    let plane = set.plane(&args.plane)?;
-    let over = OverPlane::new(set, index, &subject, &plane)?;
+    let (plane, behind) = stale::current(set, &args.plane)?;
+    let mut over = OverPlane::new(set, index, &subject, &plane)?;
+    if let Some(behind) = behind {
+        out.note(format_args!("lossreel: {}", remade(&args.plane, &behind)));
+        over = over.to_be_written(set, &args.plane);
+    }
+    let suffix = if request.sample.split == SplitName::Test { "-test" } else { "" };
+    let name = args.name.clone().unwrap_or_else(|| match args.stack {
+        Some(kind) => format!("{}-{kind}", args.plane),
+        None => format!("{}{suffix}", args.plane),
+    });
+    let folder = set.surface_dir(&name)?;
+    if args.dry_run {
+        return dry_run(args, &over, &request, &folder, out);
+    }
     let stop = interrupt::flag();
     if let Some(kind) = args.stack {
-        let name = args.name.clone().unwrap_or_else(|| format!("{}-{kind}", args.plane));
-        let folder = set.surface_dir(&name)?;
         let split = request.sample.split;
         let request = StackRequest { kind, layers: args.layers, surface: request };
         let (stack, surface) = followed(out, "surfaces", "cells", |on| {
@@ -146,14 +166,36 @@ fn of_runs(set: &RunSet, args: &Args, request: Request<'_>, out: &Out) -> Result
         });
         return Ok(());
     }
-    let suffix = if request.sample.split == SplitName::Test { "-test" } else { "" };
-    let name = args.name.clone().unwrap_or_else(|| format!("{}{suffix}", args.plane));
-    let folder = set.surface_dir(&name)?;
     let (store, report) = evaluate(&over, &folder, &request, &stop, out)?;
     followed(out, "losses on the path", "snapshots", |on| {
         path_losses(set, &over, &store, request.sample, &stop, on)
     })?;
     measure(&over, &store, &request, (gradients, report), &stop, out)
+}
+
+/// What the surface, or the stack, would cost.
+fn dry_run(
+    args: &Args,
+    over: &OverPlane<'_>,
+    request: &SurfaceRequest,
+    folder: &Path,
+    out: &Out,
+) -> Result<()> {
+    let layers = args.stack.map_or(1, |_| args.layers.unwrap_or(stack::LAYERS));
+    let points = (request.size[0] * request.size[1]).saturating_mul(layers);
+    let objective = over.objective(request.sample)?;
+    let samples = objective.samples();
+    let seconds = cost::evaluation_seconds(&objective, &over.plane.origin, points)?;
+    let cost = Cost::new(cost::evaluation_bytes(over.subject, samples), seconds);
+    let what = if args.stack.is_some() { "cells of a stack of surfaces" } else { "cells" };
+    dry_run::print(&Plan { what, points, samples, into: folder }, &cost, out);
+    Ok(())
+}
+
+/// Why a plane was made again.
+fn remade(plane: &str, behind: &Behind) -> String {
+    let Behind { run, known, now } = behind;
+    format!("plane `{plane}` knew {known} of {now} snapshots of {run}; it is made again")
 }
 
 /// A surface of a file of weights.
@@ -171,6 +213,9 @@ fn of_file(args: &Args, request: Request<'_>, out: &Out) -> Result<()> {
         Error::bad_value("--out", "", "not given", "name a folder for the surface")
     })?;
     let over = OverPlane::of_file(&subject, &plane)?;
+    if args.dry_run {
+        return dry_run(args, &over, &request, &folder, out);
+    }
     let stop = interrupt::flag();
     let (store, report) = evaluate(&over, &folder, &request, &stop, out)?;
     // After whatever can be refused: the plane there may be another surface's.

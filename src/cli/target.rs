@@ -8,7 +8,7 @@ use lossreel::dataset::{DataSet, NormChoice, SampleOrder, SplitName};
 use lossreel::models::{ModelSpec, Shortcut};
 use lossreel::record::Run;
 use lossreel::spec::{DataSpec, Spec};
-use lossreel::stages::{SampleChoice, Subject};
+use lossreel::stages::{RunChoice, SampleChoice, Subject};
 use lossreel::{Error, Result};
 
 use super::out;
@@ -37,8 +37,9 @@ pub struct Target {
     /// Data set: cifar10, mnist, fashion_mnist, digits or synthetic.
     #[arg(long, value_name = "NAME", default_value = "cifar10", conflicts_with = "run")]
     pub dataset: DataSet,
-    /// Folder with the data set's files; datasets/NAME by default.
-    #[arg(long, value_name = "DIR", conflicts_with = "run")]
+    /// Folder with the data set's files; datasets/NAME by default, of a run the one that it was trained
+    /// on.
+    #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// A snapshot of the run by its number; its last state by default.
     #[arg(long, value_name = "N", conflicts_with = "weights")]
@@ -56,6 +57,15 @@ impl Target {
     /// The run, where the target is one.
     pub fn open_run(&self) -> Result<Option<Run>> {
         self.run.as_ref().map(Run::open).transpose()
+    }
+
+    /// Which state of a run.
+    pub fn choice(&self) -> RunChoice<'_> {
+        RunChoice {
+            snapshot: self.snapshot,
+            engine: self.backend,
+            data_dir: self.data_dir.as_deref(),
+        }
     }
 
     /// Loads network, weights and data.
@@ -89,7 +99,7 @@ impl Target {
 
     fn in_f32(&self) -> Result<Subject> {
         if let Some(run) = self.open_run()? {
-            return Subject::of_run(&run, self.snapshot, self.backend);
+            return Subject::of_run_with(&run, self.choice());
         }
         let (Some(weights), Some(arch)) = (&self.weights, &self.arch) else {
             return Err(Error::bad_value(

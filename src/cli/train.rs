@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use indicatif::ProgressBar;
 use lossreel::record::Existing;
 use lossreel::spec::Spec;
-use lossreel::stages::train::{Prepared, create, resume};
+use lossreel::stages::cost::{self, Cost};
+use lossreel::stages::train::{Prepared, create, resume_with_data};
 use lossreel::train::{Event, Verdict};
+use lossreel::trajectory::pca_bytes;
 use lossreel::{Error, Result};
 use serde::Serialize;
 
-use super::out::{Out, duration, thousands};
+use super::dry_run::memory_words;
+use super::out::{self, Out, duration, thousands, value};
 use super::{interrupt, progress};
 
 /// Train a network and record its path in a run folder.
@@ -28,24 +31,24 @@ pub struct Args {
     /// Data set, for --set data.set=NAME.
     #[arg(long, value_name = "NAME", conflicts_with = "resume")]
     dataset: Option<String>,
-    /// Folder with the data set's files, for --set data.dir=DIR.
-    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    /// Folder with the data set's files, for --set data.dir=DIR; with --resume where they are now.
+    #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Go on with an interrupted run.
     #[arg(long, value_name = "RUN")]
     resume: Option<PathBuf>,
     /// Replace the run that is in the folder.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "resume")]
     force: bool,
     /// Print what would run and what it would cost, and stop.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["resume", "force"])]
     dry_run: bool,
 }
 
 /// Trains, and says how the run ended.
 pub fn run(args: Args, out: &Out) -> Result<()> {
     if let Some(folder) = &args.resume {
-        let prepared = resume(folder)?;
+        let prepared = resume_with_data(folder, args.data_dir.as_deref())?;
         return train(prepared, out);
     }
     let mut set = args.set.clone();
@@ -53,7 +56,11 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         set.push(format!("data.set={name}"));
     }
     if let Some(dir) = &args.data_dir {
-        set.push(format!("data.dir={}", toml::Value::String(dir.display().to_string())));
+        let text = dir.to_str().ok_or_else(|| {
+            let problem = "not UTF-8 text, which a spec is written in";
+            Error::bad_value("--data-dir", dir.display(), problem, "rename the folder")
+        })?;
+        set.push(format!("data.dir={}", toml::Value::String(text.into())));
     }
     let spec = match &args.spec {
         Some(path) => Spec::read(path, &set)?,
@@ -79,13 +86,18 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
 
 #[derive(Serialize)]
 struct Ended {
+    #[serde(serialize_with = "out::path")]
     run: PathBuf,
     #[serde(flatten)]
     verdict: Verdict,
     steps: u64,
+    #[serde(serialize_with = "out::optional_float")]
     train_loss: Option<f64>,
+    #[serde(serialize_with = "out::optional_float")]
     train_accuracy: Option<f64>,
+    #[serde(serialize_with = "out::optional_float")]
     test_loss: Option<f64>,
+    #[serde(serialize_with = "out::optional_float")]
     test_accuracy: Option<f64>,
     snapshots: usize,
     seconds: f64,
@@ -129,8 +141,8 @@ fn train(mut prepared: Prepared, out: &Out) -> Result<()> {
             Verdict::Interrupted => writeln!(w, "interrupted after {} steps; go on with: lossreel train --resume {root}", report.steps)?,
         }
         if let Some(e) = &last {
-            writeln!(w, "train  loss {:.4}, accuracy {:.2} %", e.train_loss, 100.0 * e.train_accuracy)?;
-            writeln!(w, "test   loss {:.4}, accuracy {:.2} %", e.test_loss, 100.0 * e.test_accuracy)?;
+            writeln!(w, "train  loss {}, accuracy {} %", value(e.train_loss, 4), value(100.0 * e.train_accuracy, 2))?;
+            writeln!(w, "test   loss {}, accuracy {} %", value(e.test_loss, 4), value(100.0 * e.test_accuracy, 2))?;
         }
         writeln!(w, "{} snapshots in {root}, {}", report.snapshots, duration(report.seconds))
     });
@@ -197,6 +209,7 @@ impl TrainBar {
 
 #[derive(Serialize)]
 struct Plan {
+    #[serde(serialize_with = "out::path")]
     run: PathBuf,
     arch: String,
     parameters: usize,
@@ -207,8 +220,13 @@ struct Plan {
     steps_per_epoch: u64,
     snapshots: u64,
     snapshot_bytes: u64,
+    /// What `lossreel plane` of all of them holds at most.
+    plane_memory_bytes: u64,
     /// Multiply-accumulates of the whole training, three forward passes a step.
     training_macs: u64,
+    /// What training holds in memory, roughly, and what is free.
+    memory_bytes: u64,
+    free_bytes: Option<u64>,
     estimated_seconds: f64,
     spec: Spec,
 }
@@ -218,11 +236,15 @@ fn dry_run(spec: &Spec, folder: &std::path::Path, out: &Out) -> Result<()> {
     let setup = spec.setup(&whole)?;
     let network = setup.backend.network();
     let steps_per_epoch = setup.steps_per_epoch()?;
-    let steps = steps_per_epoch * spec.train.epochs;
-    let policy = spec.record.every;
-    let snapshots =
-        (0..=steps).filter(|&s| policy.takes(s, steps_per_epoch) || s == steps).count() as u64;
-    let images = (setup.data.train.len() as u64) * spec.train.epochs;
+    let steps = steps_per_epoch.saturating_mul(spec.train.epochs);
+    let (record, layout) = (&spec.record, &network.layout);
+    let taken = count(steps, |s| record.every.takes(s, steps_per_epoch) || s == steps);
+    let taken = usize::try_from(taken).unwrap_or(usize::MAX);
+    let snapshots = record.keep.most(taken) as u64;
+    let stored = record.dtype.size() * layout.dim() + 4 * layout.buffer_dim();
+    let images = (setup.data.train.len() as u64).saturating_mul(spec.train.epochs);
+    let seconds = estimate(&setup, steps)?;
+    let cost = Cost::new(cost::training_bytes(&setup), seconds);
     let plan = Plan {
         run: folder.to_path_buf(),
         arch: network.arch.clone(),
@@ -233,21 +255,40 @@ fn dry_run(spec: &Spec, folder: &std::path::Path, out: &Out) -> Result<()> {
         steps,
         steps_per_epoch,
         snapshots,
-        snapshot_bytes: snapshots * 4 * (network.layout.dim() + network.layout.buffer_dim()) as u64,
-        training_macs: 3 * network.macs() * images,
-        estimated_seconds: estimate(&setup, steps)?,
+        snapshot_bytes: snapshots.saturating_mul(stored as u64),
+        plane_memory_bytes: pca_bytes(snapshots as usize, layout.dim()),
+        training_macs: network.macs().saturating_mul(3).saturating_mul(images),
+        memory_bytes: cost.memory_bytes,
+        free_bytes: cost.free_bytes,
+        estimated_seconds: seconds,
         spec: spec.clone(),
     };
     out.result(&plan, |w| {
         writeln!(w, "would train {} ({} parameters in {} tensors)", plan.arch, thousands(plan.parameters), plan.tensors)?;
         writeln!(w, "on          {} training and {} test images of {}", thousands(plan.train_images), thousands(plan.test_images), whole.name)?;
         writeln!(w, "for         {} epochs, {} steps of {} images", spec.train.epochs, thousands(plan.steps as usize), spec.train.batch_size)?;
-        writeln!(w, "recording   {} snapshots, {:.1} MB", plan.snapshots, plan.snapshot_bytes as f64 / 1e6)?;
+        let more = if record.every.on.is_empty() { "" } else { ", and those of what happens" };
+        writeln!(w, "recording   {} snapshots, {:.1} MB{more}; their plane takes up to {:.1} GB of memory", plan.snapshots, plan.snapshot_bytes as f64 / 1e6, plan.plane_memory_bytes as f64 / 1e9)?;
         writeln!(w, "into        {}", plan.run.display())?;
+        writeln!(w, "needing     {}", memory_words(&cost))?;
         writeln!(w, "taking      about {} here (measured on one step; evaluation after each epoch comes on top)", duration(plan.estimated_seconds))?;
         writeln!(w, "\n{}", spec.to_toml())
     });
     Ok(())
+}
+
+/// Steps up to which snapshots are counted one by one.
+const COUNTED: u64 = 4_000_000;
+
+/// How many of the steps 0 to `steps` are taken; of more than can be looked at, about: at the rate of
+/// the last that were.
+fn count(steps: u64, takes: impl Fn(u64) -> bool) -> u64 {
+    let counted = steps.min(COUNTED);
+    let half = counted / 2;
+    let first = (0..=half).filter(|&s| takes(s)).count() as u64;
+    let second = (half + 1..=counted).filter(|&s| takes(s)).count() as u64;
+    let beyond = (steps - counted) as f64 * second as f64 / (counted - half).max(1) as f64;
+    first + second + beyond as u64
 }
 
 /// Seconds that `steps` take, from one step timed after one to warm up. Nothing is kept.

@@ -30,11 +30,14 @@ pub(super) const CLASSES: [&str; 10] =
 /// Reads the six files below `dir`, or below `datasets/cifar10` when that is not given; `None` when
 /// none of them is there.
 pub(super) fn read(dir: Option<&Path>) -> Result<Option<Dataset>> {
-    let has_any = |folder: &PathBuf| {
-        TRAIN_FILES.iter().chain([&TEST_FILE]).any(|name| folder.join(name).exists())
-    };
-    let folder = candidates(dir).into_iter().find(has_any);
-    folder.map(|folder| read_folder(&folder, RECORDS_PER_FILE)).transpose()
+    for folder in candidates(dir) {
+        for name in TRAIN_FILES.iter().chain([&TEST_FILE]) {
+            if disk::is_there(&folder.join(name))? {
+                return read_folder(&folder, RECORDS_PER_FILE).map(Some);
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The folders in which the files may be, in the order of looking.
@@ -81,7 +84,7 @@ pub(super) fn read_files(paths: &[PathBuf], records: usize) -> Result<LabelledIm
                 .into(),
             path: path.clone(),
         };
-        if !path.exists() {
+        if !disk::is_there(path)? {
             return Err(bad(format!("a cifar10 file of {expected} bytes is missing")));
         }
         let found = fs::metadata(path).map_err(Error::io("read a cifar10 file", path))?.len();

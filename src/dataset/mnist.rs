@@ -35,8 +35,10 @@ const CLOTHES: [&str; 10] = [
 /// them is there.
 pub(super) fn read(set: DataSet, dir: Option<&Path>) -> Result<Option<Dataset>> {
     let folder = folder(set, dir);
-    if file_names().any(|name| find(&folder, name).is_some()) {
-        return read_folder(set, &folder, SIZES).map(Some);
+    for name in file_names() {
+        if find(&folder, name)?.is_some() {
+            return read_folder(set, &folder, SIZES).map(Some);
+        }
     }
     Ok(None)
 }
@@ -83,13 +85,18 @@ fn read_folder(set: DataSet, folder: &Path, sizes: [usize; 2]) -> Result<Dataset
 }
 
 /// The plain file of that name, or else the gzipped one.
-fn find(folder: &Path, name: &str) -> Option<PathBuf> {
-    [folder.join(name), folder.join(format!("{name}.gz"))].into_iter().find(|path| path.exists())
+fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>> {
+    for path in [folder.join(name), folder.join(format!("{name}.gz"))] {
+        if disk::is_there(&path)? {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 /// The content of an idx file that must have these sizes.
 fn read_idx(folder: &Path, name: &str, magic: u32, sizes: &[usize]) -> Result<Vec<u8>> {
-    let path = find(folder, name).unwrap_or_else(|| folder.join(name));
+    let path = find(folder, name)?.unwrap_or_else(|| folder.join(name));
     let bad = |what| Error::BadFile {
         what,
         remedy: "download it again, and keep the four idx files (or .gz) of one set together"
@@ -98,7 +105,7 @@ fn read_idx(folder: &Path, name: &str, magic: u32, sizes: &[usize]) -> Result<Ve
     };
     let header = 4 + 4 * sizes.len();
     let expected = header + sizes.iter().product::<usize>();
-    if !path.exists() {
+    if !disk::is_there(&path)? {
         return Err(bad(format!("an idx file of {expected} bytes is missing")));
     }
     let bytes = if path.extension().is_some_and(|e| e == "gz") {

@@ -198,6 +198,13 @@ impl JsonlWriter {
         self.out.get_ref().sync_data().map_err(Error::io(WRITE, &self.path))
     }
 
+    /// Hands what was pushed to the system; the file, for another thread to sync, and its path.
+    pub(crate) fn flushed(&mut self) -> Result<(File, PathBuf)> {
+        self.flush()?;
+        let file = self.out.get_ref().try_clone().map_err(Error::io(WRITE, &self.path))?;
+        Ok((file, self.path.clone()))
+    }
+
     /// Hands what was pushed to the system.
     pub(crate) fn flush(&mut self) -> Result<()> {
         self.out.flush().map_err(Error::io(WRITE, &self.path))

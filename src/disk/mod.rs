@@ -12,9 +12,9 @@ pub(crate) use jsonl::{
     JsonlWriter, cut_torn_line, is_torn, jsonl_line, read_jsonl, read_jsonl_within,
 };
 pub(crate) use nonfinite::{float, floats};
-pub(crate) use read::{open, read, read_named, read_named_text, read_text};
+pub(crate) use read::{is_absence, is_there, open, read, read_named, read_named_text, read_text};
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -46,14 +46,11 @@ impl StagedFile {
             // Never an existing file, and never through a link.
             let file = OpenOptions::new().read(true).write(true).create_new(true).open(&temporary);
             match file {
-                Ok(file) => {
-                    // Where files cannot be locked, none is taken for one that was left.
-                    let _ = file.lock();
-                    // Somebody who tidies the folder may have come before the lock.
-                    if temporary.exists() {
-                        return Ok(Self { file, temporary, path, finished: false });
-                    }
+                Ok(file) if is_held(&file, &temporary) => {
+                    return Ok(Self { file, temporary, path, finished: false });
                 }
+                // Somebody who sweeps took it for a left-over: another name.
+                Ok(_) => {}
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(Error::io("write", path)(e)),
             }
@@ -164,45 +161,58 @@ fn temporary_beside(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.{unique:0DIGITS$x}.tmp"))
 }
 
-/// Removes what processes killed in the middle of a [`StagedFile`] left in `folder`, which need not be
-/// there. The temporary files of living processes stay.
+/// Takes the new temporary file for this process, as long as it is open. False where it was removed in
+/// between, or where somebody who sweeps has it.
+fn is_held(file: &File, temporary: &Path) -> bool {
+    match file.try_lock() {
+        Ok(()) => temporary.exists(),
+        Err(TryLockError::WouldBlock) => false,
+        // A file system without locks: there nobody sweeps either.
+        Err(TryLockError::Error(_)) => true,
+    }
+}
+
+/// Removes what processes killed in the middle of a [`StagedFile`] left in `folder`. A living process
+/// holds a lock on its temporary file, so this needs no other; where the file system knows no locks,
+/// nothing is removed. A folder that is missing has none.
+///
+/// # Errors
+/// [`Error::Io`] for a folder that cannot be listed.
 pub(crate) fn remove_temporaries(folder: &Path) -> Result<()> {
-    remove_temporaries_of(folder, |_| true)
+    remove_left_over(folder, |_| true)
 }
 
-/// Removes what processes killed while they wrote `path` left beside it.
-pub(crate) fn remove_temporaries_beside(path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let of_path = format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy());
-    remove_temporaries_of(folder, |name| {
-        name.len() == of_path.len() + DIGITS + 4 && name.starts_with(&of_path)
-    })
+/// [`remove_temporaries`] in the folder of `path`, which is somebody's own: only what was to become
+/// `path`.
+///
+/// # Errors
+/// As [`remove_temporaries`].
+pub(crate) fn remove_temporaries_of(path: &Path) -> Result<()> {
+    let path = target_of(path)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    remove_left_over(path.parent().unwrap_or(Path::new("")), |of| of == name)
 }
 
-fn remove_temporaries_of(folder: &Path, is_meant: impl Fn(&str) -> bool) -> Result<()> {
+/// [`remove_temporaries`], of those only that were to become a file whose name is `wanted`.
+pub(crate) fn remove_left_over(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(Error::io("list the folder", folder)(e)),
+        Err(e) if is_absence(&e) => return Ok(()),
+        entries => entries.map_err(Error::io("list the folder", folder))?,
     };
     for entry in entries {
-        let path = entry.map_err(Error::io("list the folder", folder))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // A pipe would wait for its other end; what is no file is nobody's temporary file.
-        let is_file = || fs::symlink_metadata(&path).is_ok_and(|about| about.is_file());
-        if !is_temporary(&name) || !is_meant(&name) || !is_file() {
-            continue;
-        }
-        // Gone, or not ours to open: not ours to remove either.
-        let Ok(file) = File::open(&path) else { continue };
-        if file.try_lock().is_err() {
-            continue;
-        }
-        match fs::remove_file(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::io("remove a left-over file", &path)(e));
+        let entry = entry.map_err(Error::io("list the folder", folder))?;
+        let name = entry.file_name();
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && temporary_of(&name.to_string_lossy()).is_some_and(&wanted) {
+            let file = OpenOptions::new().write(true).open(entry.path());
+            // Locked until it is removed: whoever makes it meanwhile sees that and takes another name.
+            if let Ok(file) = file
+                && file.try_lock().is_ok()
+            {
+                // Only tidiness: a left-over that stays does no harm.
+                let _ = fs::remove_file(entry.path());
             }
-            _ => {}
         }
     }
     Ok(())
@@ -210,10 +220,15 @@ fn remove_temporaries_of(folder: &Path, is_meant: impl Fn(&str) -> bool) -> Resu
 
 /// Whether `name` is that of a temporary file, as `temporary_beside` makes it.
 pub(crate) fn is_temporary(name: &str) -> bool {
-    let middle = name.strip_prefix('.').and_then(|n| n.strip_suffix(".tmp"));
-    middle.and_then(|n| n.rsplit_once('.')).is_some_and(|(_, digits)| {
-        digits.len() == DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit())
-    })
+    temporary_of(name).is_some()
+}
+
+/// The name of the file that the temporary file `name` was to become.
+fn temporary_of(name: &str) -> Option<&str> {
+    let middle = name.strip_prefix('.')?.strip_suffix(".tmp")?;
+    let (of, digits) = middle.rsplit_once('.')?;
+    let whole = digits.len() == DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    whole.then_some(of)
 }
 
 /// Removes the files and folders `names` of `root` that there are, in order.
@@ -274,19 +289,18 @@ mod tests {
             fs::write(folder.path().join(name), "x").unwrap();
         }
         fs::write(&left, "half").unwrap();
-        // A writer that lives, of the same file.
-        let mut living = StagedFile::create(&folder.path().join("a.bin")).unwrap();
-        remove_temporaries_beside(&folder.path().join("b.bin")).unwrap();
-        assert!(left.exists());
-        remove_temporaries_beside(&folder.path().join("a.bin")).unwrap();
-        assert!(!left.exists());
-        fs::write(&left, "half").unwrap();
+        let mut living = StagedFile::create(&folder.path().join("b.bin")).unwrap();
         remove_temporaries(folder.path()).unwrap();
         assert!(!left.exists());
         assert!(others.iter().all(|name| folder.path().join(name).exists()));
-        living.file().write_all(b"new").unwrap();
+        living.file().write_all(b"whole").unwrap();
         living.finish().unwrap();
-        assert_eq!(fs::read(folder.path().join("a.bin")).unwrap(), b"new");
+        assert_eq!(fs::read(folder.path().join("b.bin")).unwrap(), b"whole");
+
+        let of = |name: &str| folder.path().join(format!(".{name}.0123456789abcdef.tmp"));
+        ["c.bin", "d.bin"].iter().for_each(|name| fs::write(of(name), "half").unwrap());
+        remove_temporaries_of(&folder.path().join("c.bin")).unwrap();
+        assert!(!of("c.bin").exists() && of("d.bin").exists());
         remove_temporaries(&folder.path().join("missing")).unwrap();
     }
 

@@ -10,6 +10,24 @@ use crate::error::{Error, Result};
 /// Bytes that no JSON file, spec or layout of ours comes near.
 pub(crate) const MOST_TEXT: u64 = 64 << 20;
 
+/// Whether something is at `path`. Unlike `Path::exists` it does not take what cannot be looked at (a
+/// folder that may not be entered, a failing disk) for what is missing.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn is_there(path: &Path) -> Result<bool> {
+    match fs::metadata(path) {
+        Ok(_) => Ok(true),
+        Err(e) if is_absence(&e) => Ok(false),
+        Err(e) => Err(Error::io("look at", path)(e)),
+    }
+}
+
+/// Whether an error of looking at a path says that nothing is there.
+pub(crate) fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// Opens a regular file.
 ///
 /// # Errors

@@ -67,6 +67,9 @@ pub fn evaluate(
     let missing = store.missing();
     let done = AtomicUsize::new(total - missing.len());
     progress(total - missing.len(), total);
+    if missing.is_empty() {
+        return Ok(store.report(started.elapsed().as_secs_f64()));
+    }
     let mut log = store.log()?;
     let grid = store.header.grid;
     for chunk in missing.chunks(CELLS_PER_THREAD * parallel::threads()) {
@@ -131,6 +134,7 @@ mod tests {
     fn header(n: usize) -> Header {
         let axis = |min, max| Axis { min, max, n };
         Header {
+            through: None,
             format_version: 1,
             grid: Grid { x: axis(-5.0, 5.0), y: axis(-4.0, 6.0) },
             plane_digest: "p".into(),

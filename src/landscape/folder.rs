@@ -20,8 +20,8 @@ const OWN: [&str; 6] =
 const BESIDE: [&str; 2] = [".lock", "plane.safetensors"];
 
 /// Whether `folder` holds a surface, a curve or a stack.
-fn is_ours(folder: &Path) -> bool {
-    folder.join("grid.json").is_file() || folder.join("stack.json").is_file()
+fn is_ours(folder: &Path) -> Result<bool> {
+    Ok(disk::is_there(&folder.join("grid.json"))? || disk::is_there(&folder.join("stack.json"))?)
 }
 
 /// Refuses a folder that holds files of somebody else and no surface.
@@ -34,7 +34,7 @@ pub(crate) fn check_free(folder: &Path) -> Result<()> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(Error::io("look into the folder", folder)(e)),
     };
-    if is_ours(folder) {
+    if is_ours(folder)? {
         return Ok(());
     }
     for entry in entries {

@@ -109,6 +109,7 @@ impl GradientStore {
             });
         }
         let folder = Self::folder_of(surface);
+        disk::remove_temporaries(&folder)?;
         GRID.write(&folder.join("grid.json"), &header)?;
         let cells = vec![None; header.grid.len()];
         Ok(Self { folder, header, cells })
@@ -146,6 +147,9 @@ impl GradientStore {
         let (missing, total) = (self.missing(), self.cells.len());
         let mut done = total - missing.len();
         progress(done, total);
+        if missing.is_empty() {
+            return Ok(());
+        }
         let mut log = JsonlWriter::append(&self.folder.join("cells.jsonl"))?;
         let mut grad = vec![0.0; origin.len()];
         for k in missing {
@@ -184,6 +188,7 @@ mod tests {
 
     fn header(grid: Grid) -> Header {
         Header {
+            through: None,
             format_version: 1,
             grid,
             plane_digest: "p".into(),

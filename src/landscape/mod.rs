@@ -20,6 +20,6 @@ pub use evaluate::{SurfaceReport, evaluate, theta_at};
 pub use gradients::{GradientCell, GradientStore, gradient_grid};
 pub use grid::{Axis, Grid};
 pub use paths::{PathCoord, PathLoss, PathLosses, PlaneOrigin, RunPath};
-pub use plane::{About, Plane, PlaneKind, digest_of};
+pub use plane::{About, Plane, PlaneKind, Rounding, digest_of};
 pub use stack::{Layer, Stack, StackAbout, StackKind};
-pub use store::{Cell, Header, SurfaceStore};
+pub use store::{Cell, Header, SurfaceStore, Through};

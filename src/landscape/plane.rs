@@ -71,6 +71,34 @@ pub struct About {
     /// Remarks a reader of the picture should know (an axis drawn at random because the path is a
     /// line, ...).
     pub notes: Vec<String>,
+    /// How large the rounding of the snapshots is, where they are stored in fewer bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounding: Option<Rounding>,
+}
+
+/// How large the rounding of snapshots in `bf16` or `f16` is beside the path. With r_i = ||stored theta_i -
+/// theta_i|| and d_i the distance of snapshot i from the plane's origin:
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Rounding {
+    /// The largest r_i over the largest d_i: what may be wrong in the picture, of the path's extent.
+    #[serde(with = "crate::disk::float")]
+    pub of_extent: f64,
+    /// The largest r_i / d_i of the snapshots that are not at the origin: where it exceeds 1, the last
+    /// steps of the path are rounding.
+    #[serde(with = "crate::disk::float")]
+    pub of_distance: f64,
+}
+
+impl Rounding {
+    /// Of snapshots' r and d; `None` where none is rounded.
+    pub fn of(snapshots: &[[f64; 2]]) -> Option<Self> {
+        let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
+        let rounding = largest(&mut snapshots.iter().map(|s| s[0]));
+        let extent = largest(&mut snapshots.iter().map(|s| s[1]));
+        let away = snapshots.iter().filter(|s| s[1] > 0.0);
+        let of_distance = largest(&mut away.map(|[r, d]| r / d));
+        (rounding > 0.0).then_some(Self { of_extent: rounding / extent, of_distance })
+    }
 }
 
 impl About {
@@ -94,7 +122,7 @@ impl Plane {
     pub fn write(&self, path: &Path) -> Result<()> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
-            disk::remove_temporaries_beside(path)?;
+            disk::remove_temporaries_of(path)?;
         }
         let (p, b) = ([self.origin.len()], [self.buffers.len()]);
         let tensors: [(&str, &[usize], &[f32]); 4] = [
@@ -121,7 +149,7 @@ impl Plane {
     /// As [`Plane::read`].
     pub fn read_with_digest(path: &Path) -> Result<(Self, bool)> {
         let mut file = SafetensorsFile::open(path).map_err(|error| match error {
-            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            Error::Io { source, .. } if disk::is_absence(&source) => {
                 Error::NoPlane { path: path.to_path_buf() }
             }
             error => error,
@@ -166,4 +194,17 @@ pub fn digest_of(vectors: &[&[f32]]) -> String {
         hash.update(bytemuck::cast_slice::<f32, u8>(vector));
     }
     hexadecimal(&hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_is_told_beside_the_path_and_beside_its_shortest_distance() {
+        let found = Rounding::of(&[[0.2, 10.0], [0.3, 4.0], [0.1, 0.5], [0.1, 0.0]]).unwrap();
+        assert_eq!(found, Rounding { of_extent: 0.03, of_distance: 0.2 });
+        assert_eq!(Rounding::of(&[[0.0, 10.0], [0.0, 0.0]]), None);
+        assert_eq!(Rounding::of(&[]), None);
+    }
 }

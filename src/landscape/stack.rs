@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{SurfaceStore, folder};
-use crate::disk::JsonFile;
+use crate::disk::{self, JsonFile};
 use crate::names::named_enum;
 use crate::{Error, Result};
 
@@ -87,8 +87,9 @@ impl Stack {
         let lock = folder::lock(folder)?;
         let path = folder.join("stack.json");
         let stack = Self { folder: folder.to_path_buf(), about };
-        if path.exists() || folder.join("grid.json").exists() {
-            if path.exists() && !replace && Self::open(folder)? == stack {
+        let is_stack = disk::is_there(&path)?;
+        if is_stack || disk::is_there(&folder.join("grid.json"))? {
+            if is_stack && !replace && Self::open(folder)? == stack {
                 return Ok((stack, lock));
             }
             if !replace {

@@ -30,9 +30,32 @@ pub struct Header {
     pub plane_digest: String,
     /// The plane in words.
     pub plane: String,
+    /// Through which snapshot of a run a curve goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<Through>,
     /// The images and what else each value rests on.
     #[serde(flatten)]
     pub on: EvaluatedOn,
+}
+
+/// A snapshot through which a curve goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Through {
+    /// Its number.
+    pub snapshot: usize,
+    /// Optimizer steps made.
+    pub step: u64,
+    /// Whether it was meant as the run's last state, and not by its number: then a run that goes on
+    /// leaves the curve behind.
+    pub last: bool,
+}
+
+impl Header {
+    /// Whether cells of `other` have the values that cells of this have. The digest of the plane's
+    /// vectors says where a curve goes through; how that point was named does not count.
+    fn has_the_values_of(&self, other: &Self) -> bool {
+        *self == Self { through: self.through, ..other.clone() }
+    }
 }
 
 /// One cell's value.
@@ -80,19 +103,27 @@ impl SurfaceStore {
     pub fn begin(folder: &Path, header: Header, replace: bool) -> Result<Self> {
         header.grid.check()?;
         folder::check_free(folder)?;
+        if !replace
+            && let Ok(whole) = Self::open(folder)
+            && whole.header.has_the_values_of(&header)
+            && whole.missing().is_empty()
+        {
+            // Nothing is to be written: the folder may be on a medium that cannot be.
+            return Ok(whole);
+        }
         let lock = folder::lock(folder)?;
         let path = folder.join("grid.json");
-        if folder.join("stack.json").exists() && !replace {
+        if disk::is_there(&folder.join("stack.json"))? && !replace {
             let holds = "a stack of surfaces".into();
             return Err(Error::OtherSurface { folder: folder.to_path_buf(), holds });
         }
-        if path.exists() && !replace {
+        if disk::is_there(&path)? && !replace {
             let mut old = Self::open(folder)?;
-            if old.header == header {
+            if old.header.has_the_values_of(&header) {
                 old._lock = Some(lock);
                 return Ok(old);
             }
-            let holds = format!("a surface of {}", difference(&old.header, &header));
+            let holds = difference(&old.header, &header);
             return Err(Error::OtherSurface { folder: folder.to_path_buf(), holds });
         }
         // Cells without a header belong to a surface whose replacement was cut short.
@@ -134,6 +165,14 @@ impl SurfaceStore {
         JsonlWriter::append(&self.folder.join("cells.jsonl"))
     }
 
+    /// Takes the folder for writing beside the cells, where this store does not have it already.
+    ///
+    /// # Errors
+    /// [`Error::SurfaceInUse`] when another process writes there, [`Error::Io`].
+    pub(crate) fn take(&self) -> Result<Option<File>> {
+        if self._lock.is_some() { Ok(None) } else { folder::lock(&self.folder).map(Some) }
+    }
+
     /// The losses at the snapshots that are done.
     ///
     /// # Errors
@@ -173,18 +212,30 @@ pub(super) fn read_cells<T: Clone + DeserializeOwned>(
 
 /// The first thing in which two headers differ, for a message.
 fn difference(old: &Header, new: &Header) -> String {
-    if old.grid != new.grid {
-        return format!("{}x{} cells over another range or size", old.grid.x.n, old.grid.y.n);
+    if let (Some(old), Some(new)) = (old.through, new.through)
+        && (old.snapshot, old.step) != (new.snapshot, new.step)
+    {
+        let at = |t: Through| format!("snapshot {} (step {})", t.snapshot, t.step);
+        return format!("a curve through {}, this one goes through {}", at(old), at(new));
     }
     if old.plane_digest != new.plane_digest {
-        return "another plane".into();
+        return "a surface of another plane".into();
+    }
+    if old.grid != new.grid {
+        return format!(
+            "a surface of {}x{} cells over another range or size",
+            old.grid.x.n, old.grid.y.n
+        );
     }
     let (on, wanted) = (&old.on, &new.on);
     if (on.split, on.samples) != (wanted.split, wanted.samples) {
-        return format!("{} {} images", on.samples, on.split);
+        return format!("a surface of {} {} images", on.samples, on.split);
     }
     if on.precision != wanted.precision {
-        return format!("values in {}, these are in {}", on.precision, wanted.precision);
+        return format!(
+            "a surface of values in {}, these are in {}",
+            on.precision, wanted.precision
+        );
     }
-    "other data or another engine".into()
+    "a surface of other data or another engine".into()
 }

@@ -136,6 +136,9 @@ impl TryFrom<String> for ActivationChoice {
 /// Units that a layer has at most: products of three such numbers still fit 64 bits.
 const WIDEST: usize = 1 << 20;
 
+/// Blocks that a network has at most, and layers of `model.hidden`.
+const DEEPEST: usize = 2000;
+
 impl ModelSpec {
     /// A spec of the architecture `arch` with every option at its default.
     pub fn of(arch: &str) -> Self {
@@ -211,6 +214,14 @@ impl ModelSpec {
                 format!("use at most {WIDEST} units a layer"),
             ));
         }
+        if self.hidden.len() > DEEPEST {
+            return Err(Error::bad_value(
+                "model.hidden",
+                format!("a list of {}", self.hidden.len()),
+                "deeper than can be built",
+                format!("use at most {DEEPEST} layers"),
+            ));
+        }
         if self.hidden.contains(&0) {
             return Err(Error::bad_value(
                 "model.hidden",
@@ -228,6 +239,15 @@ impl ModelSpec {
                     value,
                     "nothing to build",
                     "use at least 1",
+                ));
+            }
+            let most = if key == "depth" { DEEPEST } else { WIDEST };
+            if value > most {
+                return Err(Error::bad_value(
+                    format!("model.{key}"),
+                    value,
+                    "more than can be built",
+                    format!("use at most {most}"),
                 ));
             }
         }

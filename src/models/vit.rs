@@ -22,8 +22,8 @@ pub(super) fn vit(spec: &ModelSpec, input: [usize; 3], classes: usize) -> Result
         std: (1.0 / fan_in as f64).sqrt(),
     })?;
     x = b.net.to_tokens("tokens", x)?;
-    x = b.net.class_token("cls_token", x);
-    x = b.net.position_embedding("pos_embed", x);
+    x = b.net.class_token("cls_token", x)?;
+    x = b.net.position_embedding("pos_embed", x)?;
     for i in 0..spec.depth {
         x = block(&mut b, &format!("blocks.{i}"), x, dim, spec.heads)?;
     }

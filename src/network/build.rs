@@ -64,16 +64,26 @@ impl Builder {
         Ok(Network { arch, input, classes, nodes, layout })
     }
 
-    fn param(&mut self, name: String, shape: Vec<usize>, role: Role, init: Init) -> ParamId {
+    /// Adds a parameter. Where the network stops being one that any machine could hold, that is said
+    /// before the next layer is thought of: counts never wrap.
+    fn param(
+        &mut self,
+        name: String,
+        shape: Vec<usize>,
+        role: Role,
+        init: Init,
+    ) -> Result<ParamId> {
         let offset = self.layout.dim();
+        check_len(&name, offset, &shape)?;
         self.layout.params.push(Param { name, shape, role, init, offset });
-        self.layout.params.len() - 1
+        Ok(self.layout.params.len() - 1)
     }
 
-    fn buffer(&mut self, name: String, shape: Vec<usize>, initial: f32) -> BufferId {
+    fn buffer(&mut self, name: String, shape: Vec<usize>, initial: f32) -> Result<BufferId> {
         let offset = self.layout.buffer_dim();
+        check_len(&name, offset, &shape)?;
         self.layout.buffers.push(Buffer { name, shape, initial, offset });
-        self.layout.buffers.len() - 1
+        Ok(self.layout.buffers.len() - 1)
     }
 
     fn node(&mut self, name: &str, op: Op, inputs: Vec<NodeId>, shape: Vec<usize>) -> NodeId {
@@ -107,7 +117,7 @@ impl Builder {
                 "both must be at least 1",
             ));
         }
-        let padded = side + 2 * padding;
+        let padded = side.saturating_add(padding.saturating_mul(2));
         if padded < kernel {
             return Err(misfit(
                 name,
@@ -133,13 +143,13 @@ impl Builder {
         }
         let h_out = self.windows(name, h, kernel, stride, padding)?;
         let w_out = self.windows(name, w, kernel, stride, padding)?;
-        let area = kernel * kernel;
-        let init = init(c * area, out * area);
+        let area = kernel.saturating_mul(kernel);
+        let init = init(c.saturating_mul(area), out.saturating_mul(area));
         let weight =
-            self.param(format!("{name}.weight"), vec![out, c, kernel, kernel], Role::Weight, init);
-        let bias = bias.then(|| {
-            self.param(format!("{name}.bias"), vec![out], Role::Bias, Init::Constant(0.0))
-        });
+            self.param(format!("{name}.weight"), vec![out, c, kernel, kernel], Role::Weight, init)?;
+        let bias = bias
+            .then(|| self.param(format!("{name}.bias"), vec![out], Role::Bias, Init::Constant(0.0)))
+            .transpose()?;
         let op = Op::Conv2d { weight, bias, stride, padding };
         Ok(self.node(name, op, vec![x], vec![out, h_out, w_out]))
     }
@@ -171,8 +181,9 @@ impl Builder {
             vec![out, inputs],
             Role::Weight,
             init(inputs, out),
-        );
-        let bias = self.param(format!("{name}.bias"), vec![out], Role::Bias, Init::Constant(0.0));
+        )?;
+        let bias =
+            self.param(format!("{name}.bias"), vec![out], Role::Bias, Init::Constant(0.0))?;
         Ok(self.node(name, Op::Linear { weight, bias: Some(bias) }, vec![x], shape))
     }
 
@@ -180,10 +191,11 @@ impl Builder {
     pub fn batch_norm(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
         let shape = self.shape(x).to_vec();
         let c = shape[0];
-        let weight = self.param(format!("{name}.weight"), vec![c], Role::Norm, Init::Constant(1.0));
-        let bias = self.param(format!("{name}.bias"), vec![c], Role::Norm, Init::Constant(0.0));
-        let mean = self.buffer(format!("{name}.running_mean"), vec![c], 0.0);
-        let var = self.buffer(format!("{name}.running_var"), vec![c], 1.0);
+        let weight =
+            self.param(format!("{name}.weight"), vec![c], Role::Norm, Init::Constant(1.0))?;
+        let bias = self.param(format!("{name}.bias"), vec![c], Role::Norm, Init::Constant(0.0))?;
+        let mean = self.buffer(format!("{name}.running_mean"), vec![c], 0.0)?;
+        let var = self.buffer(format!("{name}.running_var"), vec![c], 1.0)?;
         let op = Op::BatchNorm { weight, bias, mean, var, eps: 1e-5, momentum: 0.1 };
         Ok(self.node(name, op, vec![x], shape))
     }
@@ -192,8 +204,9 @@ impl Builder {
     pub fn layer_norm(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
         let shape = self.shape(x).to_vec();
         let d = shape[shape.len() - 1];
-        let weight = self.param(format!("{name}.weight"), vec![d], Role::Norm, Init::Constant(1.0));
-        let bias = self.param(format!("{name}.bias"), vec![d], Role::Norm, Init::Constant(0.0));
+        let weight =
+            self.param(format!("{name}.weight"), vec![d], Role::Norm, Init::Constant(1.0))?;
+        let bias = self.param(format!("{name}.bias"), vec![d], Role::Norm, Init::Constant(0.0))?;
         Ok(self.node(name, Op::LayerNorm { weight, bias, eps: 1e-6 }, vec![x], shape))
     }
 
@@ -256,7 +269,7 @@ impl Builder {
 
     /// Adds flattening.
     pub fn flatten(&mut self, name: &str, x: NodeId) -> NodeId {
-        let len = self.shape(x).iter().product();
+        let len = self.shape(x).iter().fold(1, |len: usize, n| len.saturating_mul(*n));
         self.node(name, Op::Flatten, vec![x], vec![len])
     }
 
@@ -288,19 +301,19 @@ impl Builder {
     }
 
     /// Adds a learned first token, drawn from N(0, 0.02^2).
-    pub fn class_token(&mut self, name: &str, x: NodeId) -> NodeId {
+    pub fn class_token(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
         let [t, d] = [self.shape(x)[0], self.shape(x)[1]];
         let token =
-            self.param(name.into(), vec![1, 1, d], Role::Weight, Init::Normal { std: 0.02 });
-        self.node(name, Op::ClassToken { token }, vec![x], vec![t + 1, d])
+            self.param(name.into(), vec![1, 1, d], Role::Weight, Init::Normal { std: 0.02 })?;
+        Ok(self.node(name, Op::ClassToken { token }, vec![x], vec![t + 1, d]))
     }
 
     /// Adds learned positions, drawn from N(0, 0.02^2).
-    pub fn position_embedding(&mut self, name: &str, x: NodeId) -> NodeId {
+    pub fn position_embedding(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
         let [t, d] = [self.shape(x)[0], self.shape(x)[1]];
         let embedding =
-            self.param(name.into(), vec![1, t, d], Role::Weight, Init::Normal { std: 0.02 });
-        self.node(name, Op::PositionEmbedding { embedding }, vec![x], vec![t, d])
+            self.param(name.into(), vec![1, t, d], Role::Weight, Init::Normal { std: 0.02 })?;
+        Ok(self.node(name, Op::PositionEmbedding { embedding }, vec![x], vec![t, d]))
     }
 
     /// Adds softmax attention over packed queries, keys and values.
@@ -321,6 +334,23 @@ impl Builder {
     pub fn first_token(&mut self, name: &str, x: NodeId) -> NodeId {
         let d = self.shape(x)[1];
         self.node(name, Op::FirstToken, vec![x], vec![d])
+    }
+}
+
+/// Values that a network has at most: as many bytes as address space, and every count of bytes,
+/// multiply-accumulates and the like still fits 64 bits.
+const MOST_VALUES: usize = 1 << 44;
+
+/// Refuses a tensor of `shape` that would bring the `before` values of a network beyond what can be.
+fn check_len(name: &str, before: usize, shape: &[usize]) -> Result<()> {
+    let len = shape.iter().try_fold(1usize, |len, n| len.checked_mul(*n));
+    match len.and_then(|len| len.checked_add(before)) {
+        Some(values) if values <= MOST_VALUES => Ok(()),
+        _ => Err(misfit(
+            name,
+            format!("of shape {shape:?} makes the network larger than any memory"),
+            "make it narrower or shallower",
+        )),
     }
 }
 

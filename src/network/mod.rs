@@ -12,6 +12,7 @@ pub use build::{Builder, Conv};
 pub use layout::{Buffer, Init, Param, ParamLayout, Role};
 pub use summary::{LayerRow, Summary};
 
+use crate::memory;
 use crate::names::named_enum;
 
 named_enum! {
@@ -234,18 +235,24 @@ impl Network {
     /// Multiply-accumulates of one image's forward pass in convolutions, linear layers and
     /// attention (everything else is small beside them).
     pub fn macs(&self) -> u64 {
-        self.nodes.iter().map(|node| self.node_macs(node)).sum()
+        self.nodes.iter().fold(0, |sum: u64, node| sum.saturating_add(self.node_macs(node)))
+    }
+
+    /// Values that the outputs of all nodes have together, of one image.
+    pub fn activations(&self) -> u64 {
+        let len = |node: &Node| memory::product(&node.shape).unwrap_or(u64::MAX);
+        self.nodes.iter().map(len).fold(0, u64::saturating_add)
     }
 
     fn node_macs(&self, node: &Node) -> u64 {
-        let out: usize = node.shape.iter().product();
+        let product = |sizes: &[usize]| memory::product(sizes).unwrap_or(u64::MAX);
         let per_output = match node.op {
             Op::Conv2d { weight, .. } | Op::Linear { weight, .. } => {
-                self.layout.params[weight].shape[1..].iter().product::<usize>()
+                product(&self.layout.params[weight].shape[1..])
             }
-            Op::Attention { .. } => 2 * node.shape[0],
+            Op::Attention { .. } => 2 * node.shape[0] as u64,
             _ => 0,
         };
-        (out * per_output) as u64
+        product(&node.shape).saturating_mul(per_output)
     }
 }

@@ -1,11 +1,13 @@
 //! The newest state from which training goes on as if it had never stopped.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use super::snapshots::{read_state, write_state};
+use super::snapshots::{StateFile, read_state};
 use super::{FORMAT_VERSION, Run};
+use crate::network::ParamLayout;
 use crate::train::{Setup, TrainState};
-use crate::weights::SafetensorsFile;
+use crate::weights::{SafetensorsFile, StoredAs};
 use crate::{Error, Result};
 
 /// Prefix of the optimizer's vectors among the tensors.
@@ -17,13 +19,10 @@ fn bad_checkpoint(what: String, path: &Path) -> Error {
 }
 
 impl Run {
-    /// Replaces the checkpoint.
-    pub(super) fn write_checkpoint(&self, setup: &Setup, state: &TrainState) -> Result<()> {
-        let layout = &setup.backend.network().layout;
-        let shape = [layout.dim()];
-        let slots: Vec<(String, &[f32])> =
-            state.optimizer.slots().map(|(name, v)| (format!("{OPTIMIZER}{name}"), v)).collect();
-        let extra: Vec<_> = slots.iter().map(|(n, v)| (n.as_str(), shape.as_slice(), *v)).collect();
+    /// The file that replaces the checkpoint.
+    pub(super) fn checkpoint(&self, layout: &Arc<ParamLayout>, state: &TrainState) -> StateFile {
+        let slots = state.optimizer.slots();
+        let extra = slots.map(|(name, v)| (format!("{OPTIMIZER}{name}"), v.to_vec())).collect();
         // Floats as their bits: a resumed sum must be the same sum.
         let metadata = [
             ("format_version", FORMAT_VERSION.to_string()),
@@ -38,14 +37,15 @@ impl Run {
             ("epochs_since_best", state.epochs_since_best.to_string()),
         ]
         .map(|(k, v)| (k.to_string(), v));
-        write_state(
-            &self.checkpoint_path(),
-            layout,
-            &state.theta,
-            &state.buffers,
-            &extra,
-            &metadata,
-        )
+        StateFile {
+            path: self.checkpoint_path(),
+            layout: layout.clone(),
+            theta: state.theta.clone(),
+            buffers: state.buffers.clone(),
+            extra,
+            metadata: metadata.into(),
+            stored: StoredAs::F32,
+        }
     }
 
     /// Reads the checkpoint and compares it with its digest, which it may lack, and with the digest of

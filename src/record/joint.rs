@@ -84,7 +84,7 @@ const OWN: &[&str] = &["planes", "surfaces", "maps", "joint.json"];
 impl Joint {
     /// Whether `root` is a joint folder.
     pub fn is_at(root: &Path) -> bool {
-        root.join("joint.json").is_file()
+        matches!(disk::is_there(&root.join("joint.json")), Ok(true))
     }
 
     /// Makes a joint folder of `runs`, or opens the one that is there of the same runs.
@@ -110,6 +110,14 @@ impl Joint {
         let occupied = is_occupied(root)?;
         if occupied && !Self::is_at(root) {
             return Err(Error::FolderInUse { holds_no: "joint plane", path: root.to_path_buf() });
+        }
+        for run in runs {
+            // The list of runs is a text.
+            if whole(run.root()).to_str().is_none() {
+                let problem = "whose path is not UTF-8 text";
+                let remedy = "rename the folder: a joint plane refers to its runs by their paths";
+                return Err(Error::bad_value("RUN", run.root().display(), problem, remedy));
+            }
         }
         fs::create_dir_all(root).map_err(Error::io("make the folder", root))?;
         disk::remove_temporaries(root)?;
@@ -159,6 +167,30 @@ impl Joint {
             return Err(Error::BadFile { what, remedy: "use a newer lossreel".into(), path });
         }
         Ok(Self { root: root.to_path_buf(), about })
+    }
+
+    /// Opens a joint folder whether or not its runs are still what they were.
+    ///
+    /// # Errors
+    /// As [`Joint::open`], without [`Error::RunChanged`].
+    pub fn open_changed(root: &Path) -> Result<Self> {
+        Self::read(root)
+    }
+
+    /// Says in the folder that its runs are meant as they are now: their planes were made again.
+    ///
+    /// # Errors
+    /// Those of reading the runs; [`Error::Io`].
+    pub fn renew(&mut self) -> Result<()> {
+        let mut about = self.about.clone();
+        for (reference, run) in about.runs.iter_mut().zip(self.runs()?) {
+            reference.digest = run_digest(&run)?;
+        }
+        if about != self.about {
+            JOINT.write(&self.root.join("joint.json"), &about)?;
+            self.about = about;
+        }
+        Ok(())
     }
 
     /// The folder.

@@ -6,17 +6,20 @@
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use super::metrics::{EpochRecord, Line, StepRecord};
-use super::snapshots::write_state;
+use super::snapshots::StateFile;
+use super::writer::Writer;
 use super::{Existing, FORMAT_VERSION, Manifest, Run, SnapshotInfo, Status};
 use crate::disk::{JsonFile, JsonlWriter};
 use crate::memory;
 use crate::network::{ParamLayout, Role};
 use crate::train::Verdict;
+use crate::weights::StoredAs;
 use crate::{Error, Result};
 
 const LAYOUT: JsonFile = JsonFile {
@@ -51,17 +54,23 @@ const MOST_VALUES: u64 = 1 << 48;
 
 /// Writes the run folder of a training loop of one's own.
 ///
-/// Snapshots and the log are whole on disk when a call returns; [`LoopRecorder::finish`] says in the
-/// manifest that the run has ended.
+/// Snapshots are written behind the loop: [`LoopRecorder::snapshot`] returns when the values are copied,
+/// and waits only while 64 MiB or two snapshots, whichever is more, are still to be written.
+/// [`LoopRecorder::flush`] returns when all that was recorded so far is on disk, and so does
+/// [`LoopRecorder::finish`], which says in the manifest that the run has ended. An error of the writing
+/// comes back from the next call. A recorder that is dropped writes what it was given first.
 pub struct LoopRecorder {
     run: Run,
-    layout: ParamLayout,
+    layout: Arc<ParamLayout>,
+    stored: StoredAs,
     layout_digest: String,
     steps_per_epoch: u64,
     log: JsonlWriter,
     taken: usize,
     last: Option<StepRecord>,
     started: Instant,
+    // Dropped before the lock: while it writes, the folder is ours.
+    writer: Writer,
     _lock: File,
 }
 
@@ -105,12 +114,16 @@ impl LoopRecorder {
             started_unix_secs: since_1970.as_secs(),
             elapsed_secs: 0.0,
             status: Status::Unfinished,
+            begun_in: None,
             spec: String::new(),
         })?;
+        let snapshot = size_of::<f32>() * (layout.dim() + layout.buffer_dim());
         Ok(Self {
             log: JsonlWriter::append(&run.metrics_path())?,
+            writer: Writer::start(2 * snapshot, run.root())?,
             run,
-            layout: layout.clone(),
+            layout: Arc::new(layout.clone()),
+            stored: StoredAs::F32,
             layout_digest,
             steps_per_epoch,
             taken: 0,
@@ -123,6 +136,12 @@ impl LoopRecorder {
     /// The run folder.
     pub fn run(&self) -> &Run {
         &self.run
+    }
+
+    /// Stores theta in snapshots as `stored`, where this is not `f32` rounded.
+    pub fn store_as(mut self, stored: StoredAs) -> Self {
+        self.stored = stored;
+        self
     }
 
     /// Logs a step that was made: its number from 1, the learning rate, the batch's mean loss before
@@ -176,7 +195,8 @@ impl LoopRecorder {
     }
 
     /// Takes a snapshot after `step` steps: `theta`, (P,), and the flat `buffers`, in the order of the
-    /// layout. The first one, of the initial weights, has the step 0.
+    /// layout. The first one, of the initial weights, has the step 0. Returns when they are copied, or with
+    /// the error of an earlier snapshot.
     ///
     /// # Errors
     /// [`Error::BadValue`] for vectors of another length, [`Error::Io`].
@@ -203,20 +223,39 @@ impl LoopRecorder {
             lr: last.map_or(f64::NAN, |s| s.lr),
             batch_loss: last.map_or(f64::NAN, |s| s.loss),
             diverged: !theta.iter().all(|w| w.is_finite()),
+            rounding: 0.0,
+            digest: None,
         };
-        let metadata = info.metadata(&self.layout_digest);
-        write_state(&info.path, &self.layout, theta, buffers, &[], &metadata)?;
+        let bytes = size_of::<f32>() * (theta.len() + buffers.len());
+        self.writer.write(bytes, || StateFile {
+            metadata: info.metadata(&self.layout_digest),
+            path: info.path,
+            layout: self.layout.clone(),
+            theta: theta.to_vec(),
+            buffers: buffers.to_vec(),
+            extra: Vec::new(),
+            stored: self.stored,
+        })?;
         self.log.flush()?;
         self.taken += 1;
         Ok(())
     }
 
-    /// Ends the run.
+    /// Waits until the log and all snapshots so far are on disk.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`], also of what was recorded earlier.
+    pub fn flush(&mut self) -> Result<()> {
+        self.writer.sync_log(&mut self.log)?;
+        self.writer.wait()
+    }
+
+    /// Ends the run, when all of it is on disk.
+    ///
+    /// # Errors
+    /// [`Error::Io`], also of what was recorded earlier.
     pub fn finish(mut self) -> Result<Run> {
-        self.log.flush()?;
+        self.flush()?;
         let mut manifest = self.run.manifest()?;
         manifest.elapsed_secs = self.started.elapsed().as_secs_f64();
         let steps = self.last.as_ref().map_or(0, |s| s.step);
@@ -346,6 +385,81 @@ mod tests {
         let error = recorder.snapshot(0, &[0.0; 8], &[0.0; 3]).unwrap_err().to_string();
         assert!(error.contains("theta") && error.contains('9'), "{error}");
         assert!(recorder.snapshot(0, &[0.0; 9], &[]).is_err());
+        recorder.flush().unwrap();
         assert!(recorder.run().snapshots().is_err());
+    }
+
+    #[test]
+    fn what_was_handed_over_is_on_disk_after_a_flush_and_after_a_drop() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("own");
+        let mut recorder =
+            LoopRecorder::create(&root, "net", &layout(), 1, Existing::Refuse).unwrap();
+        recorder.snapshot(0, &[0.0; 9], &[0.0; 3]).unwrap();
+        recorder.step(1, 0.1, 1.0, 0.5, 2.0).unwrap();
+        recorder.flush().unwrap();
+        let run = Run::open(&root).unwrap();
+        assert_eq!(run.snapshots().unwrap().len(), 1);
+        assert_eq!(run.metrics().unwrap().steps.len(), 1);
+        for step in 1..=40 {
+            recorder.snapshot(step, &[step as f32; 9], &[0.0; 3]).unwrap();
+        }
+        drop(recorder);
+        assert_eq!(run.snapshots().unwrap().len(), 41);
+        assert!(run.lock().is_ok(), "and the folder is free");
+    }
+
+    #[test]
+    fn an_error_of_the_writing_comes_back_and_the_run_does_not_end_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("own");
+        let mut recorder =
+            LoopRecorder::create(&root, "net", &layout(), 1, Existing::Refuse).unwrap();
+        fs::remove_dir(root.join("snapshots")).unwrap();
+        recorder.snapshot(0, &[0.0; 9], &[0.0; 3]).unwrap();
+        let error = recorder.flush().unwrap_err().to_string();
+        assert!(error.contains("000000.safetensors"), "{error}");
+        assert!(recorder.snapshot(1, &[0.0; 9], &[0.0; 3]).is_err());
+        assert!(recorder.finish().is_err());
+        assert_eq!(Run::open(&root).unwrap().manifest().unwrap().status, Status::Unfinished);
+    }
+
+    #[test]
+    fn rounded_snapshots_say_by_how_much_and_other_readers_find_every_tensor_aligned() {
+        let theta: Vec<f32> = (0..9).map(|i| 1.0 + i as f32 / 1000.0).collect();
+        let means = [0.1f32, 0.2, 0.3];
+        for (stored, dtype) in [
+            (StoredAs::Bf16, ::safetensors::Dtype::BF16),
+            (StoredAs::F16, ::safetensors::Dtype::F16),
+            (StoredAs::F32, ::safetensors::Dtype::F32),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let root = folder.path().join("own");
+            let recorder = LoopRecorder::create(&root, "net", &layout(), 1, Existing::Refuse);
+            let mut recorder = recorder.unwrap().store_as(stored);
+            recorder.snapshot(0, &theta, &means).unwrap();
+            let run = recorder.finish().unwrap();
+            let infos = run.snapshots().unwrap();
+            let bytes = fs::read(&infos[0].path).unwrap();
+            let file = ::safetensors::SafeTensors::deserialize(&bytes).unwrap();
+            let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+            for (name, view) in file.tensors() {
+                let wide = name == "bn.running_mean";
+                let wanted = if wide { ::safetensors::Dtype::F32 } else { dtype };
+                assert_eq!(view.dtype(), wanted, "{name}");
+                let at = view.data().as_ptr() as usize - bytes.as_ptr() as usize - header;
+                assert_eq!(at % if wide { 4 } else { stored.size() }, 0, "{name}");
+            }
+            let want: Vec<f32> = theta.iter().map(|&w| stored.rounded(w)).collect();
+            let off = |i: usize| f64::from(want[i]) - f64::from(theta[i]);
+            let norm = (0..9).map(|i| off(i) * off(i)).sum::<f64>().sqrt();
+            assert_eq!(infos[0].rounding, norm);
+            assert_eq!(norm > 0.0, stored != StoredAs::F32);
+            let snapshots = RunSnapshots::new(infos, layout());
+            assert_eq!(snapshots.state(0).unwrap(), (want.clone(), means.to_vec()));
+            let mut part = [0.0; 4];
+            snapshots.read_range(0, 4, &mut part).unwrap();
+            assert_eq!(part, want[4..8]);
+        }
     }
 }

@@ -55,6 +55,9 @@ pub struct Manifest {
     pub elapsed_secs: f64,
     /// How far the run is.
     pub status: Status,
+    /// The folder in which it was begun, where the data are named relative to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun_in: Option<String>,
     /// The resolved spec that it was begun by; empty for a run without one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub spec: String,

@@ -7,30 +7,39 @@
 //!   metrics.jsonl                  one object a step or epoch
 //!   snapshots/NNNNNN.safetensors   theta and buffers by name
 //!   checkpoint.safetensors         the newest resumable state
+//!   gram.bin                       inner products of the snapshots, kept by the planes
 //!   planes/  surfaces/  curvature/  curves/   what later stages add
 //! ```
 
 mod checkpoint;
 mod curvature;
 mod evaluation;
+mod gram_file;
 mod joint;
+mod keep;
 mod loop_recorder;
 mod manifest;
 mod metrics;
+mod occasions;
 mod policy;
 mod recorder;
 mod sharpness;
 mod snapshots;
+mod spec;
+mod writer;
 
 pub use curvature::{CurvatureOf, CurvatureRecord};
 pub use evaluation::{EvaluatedOn, SampleSource};
 pub use joint::{Joint, JointAbout, JointRun, run_digest};
+pub use keep::Keep;
 pub use loop_recorder::LoopRecorder;
 pub use manifest::{FORMAT_VERSION, Manifest, Status};
 pub use metrics::{EpochRecord, Metrics, SharpnessRecord, StepRecord};
-pub use policy::{Policy, RecordSpec, SHARPNESS_SAMPLES};
+pub use occasions::{DROP, Occasions, SPIKE_DEVIATIONS, SPIKE_LEAST, SPIKE_WINDOW, Trigger};
+pub use policy::Policy;
 pub use recorder::Recorder;
 pub use snapshots::{RunSnapshots, SnapshotInfo, read_state};
+pub use spec::{RecordSpec, SHARPNESS_SAMPLES};
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -60,6 +69,7 @@ const OWN: &[&str] = &[
     "metrics.jsonl",
     "snapshots",
     "checkpoint.safetensors",
+    "gram.bin",
     "planes",
     "surfaces",
     "curves",
@@ -119,7 +129,7 @@ impl Run {
     fn check_replaceable(&self, existing: Existing) -> Result<()> {
         if !is_occupied(&self.root)? {
             Ok(())
-        } else if !self.is_run() {
+        } else if !self.is_run()? {
             Err(Error::FolderInUse { holds_no: "run", path: self.root.clone() })
         } else if existing == Existing::Refuse {
             Err(Error::RunExists { path: self.root.clone() })
@@ -135,10 +145,12 @@ impl Run {
     /// nothing in it; [`Error::BadFile`] when it was written by a newer format.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let run = Self { root: root.into() };
-        if !run.root.is_dir() {
-            return Err(Error::NoRun { path: run.root });
+        match fs::metadata(&run.root) {
+            Ok(about) if about.is_dir() => {}
+            Err(e) if !disk::is_absence(&e) => return Err(Error::io("look at", &run.root)(e)),
+            _ => return Err(Error::NoRun { path: run.root }),
         }
-        if !run.is_run() {
+        if !run.is_run()? {
             return Err(Error::NotARun { path: run.root });
         }
         if run.is_not_begun() {
@@ -167,7 +179,8 @@ impl Run {
     /// Whether `root` holds a run, or what is left of one whose spec is lost.
     pub(crate) fn is_left_at(root: &Path) -> bool {
         let run = Self::unchecked(root);
-        run.is_run() || run.manifest_path().is_file() && run.snapshots_dir().is_dir()
+        matches!(run.is_run(), Ok(true))
+            || run.manifest_path().is_file() && run.snapshots_dir().is_dir()
     }
 
     /// Puts a spec that is missing or empty back from the manifest; says whether it did.
@@ -226,13 +239,23 @@ impl Run {
 
     /// Whether the folder has what tells a run from other folders. `layout.json` is a common name: it
     /// must be one that [`LoopRecorder`] wrote.
-    fn is_run(&self) -> bool {
-        self.spec_path().is_file() || self.is_without_spec()
+    ///
+    /// # Errors
+    /// [`Error::Io`] where that cannot be seen: unreadable is not missing.
+    fn is_run(&self) -> Result<bool> {
+        if disk::is_there(&self.spec_path())? {
+            return Ok(true);
+        }
+        match self.recorded_layout() {
+            Err(error @ Error::Io { .. }) => Err(error),
+            layout => Ok(matches!(layout, Ok(Some(_)))),
+        }
     }
 
     /// Whether a training loop of its own recorded the run, so that no spec says what its network is.
     pub fn is_without_spec(&self) -> bool {
-        !self.spec_path().is_file() && matches!(self.recorded_layout(), Ok(Some(_)))
+        !matches!(disk::is_there(&self.spec_path()), Ok(true))
+            && matches!(self.recorded_layout(), Ok(Some(_)))
     }
 
     fn manifest_path(&self) -> PathBuf {
@@ -294,7 +317,12 @@ impl Run {
             .open(&path)
             .map_err(Error::io("lock the run folder", &path))?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => {
+                for folder in [&self.root, &self.snapshots_dir(), &self.curvature_dir()] {
+                    disk::remove_temporaries(folder)?;
+                }
+                Ok(file)
+            }
             Err(TryLockError::WouldBlock) => Err(self
                 .error("another process is writing to this run", "wait for it to end, or stop it")),
             Err(TryLockError::Error(e)) => Err(Error::io("lock the run folder", &path)(e)),

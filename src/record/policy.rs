@@ -1,48 +1,10 @@
-//! When a snapshot is taken.
+//! Times at which a snapshot is taken or a quantity measured.
 
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
-
-/// The `[record]` table of a spec.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct RecordSpec {
-    /// `epoch`, `N epochs`, `N steps`, or `geometric R` (after steps 1, R, R^2, ...). The first and
-    /// the last state are always taken.
-    pub every: Policy,
-    /// When sharpness is measured: as `every`, or `off`, the default. Each measurement costs some
-    /// twenty passes forth and back over `sharpness_samples` images.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "policy_or_off")]
-    pub sharpness: Option<Policy>,
-    /// Training images that sharpness is measured on (a class-balanced draw), 0 for all; 500 by
-    /// default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sharpness_samples: Option<usize>,
-}
-
-impl RecordSpec {
-    /// Writes out the defaults of what is switched on.
-    pub fn resolve(mut self) -> Self {
-        if self.sharpness.is_some() {
-            self.sharpness_samples.get_or_insert(SHARPNESS_SAMPLES);
-        }
-        self
-    }
-}
-
-/// Images that sharpness is measured on by default.
-pub const SHARPNESS_SAMPLES: usize = 500;
-
-fn policy_or_off<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Policy>, D::Error> {
-    let text = String::deserialize(input)?;
-    if text == "off" {
-        return Ok(None);
-    }
-    Policy::parse("record.sharpness", &text).map(Some).map_err(de::Error::custom)
-}
 
 /// When a snapshot is taken or a quantity measured, beside the first and the last state.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -67,7 +29,7 @@ impl Policy {
     pub fn takes(self, step: u64, steps_per_epoch: u64) -> bool {
         match self {
             _ if step == 0 => true,
-            Policy::Epochs(n) => step.is_multiple_of(n * steps_per_epoch),
+            Policy::Epochs(n) => step.is_multiple_of(n.saturating_mul(steps_per_epoch)),
             Policy::Steps(n) => step.is_multiple_of(n),
             Policy::Geometric(ratio) => {
                 // step = ceil(r^k) for some k: the exponents around log_r(step) decide.
@@ -85,7 +47,7 @@ impl Policy {
     ///
     /// # Errors
     /// [`Error::BadValue`] naming the key.
-    fn parse(key: &str, text: &str) -> Result<Self> {
+    pub(super) fn parse(key: &str, text: &str) -> Result<Self> {
         let bad = |problem: &str| {
             Error::bad_value(
                 key,
@@ -94,24 +56,38 @@ impl Policy {
                 "use \"epoch\", \"5 epochs\", \"100 steps\" or \"geometric 1.3\"",
             )
         };
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let count = |n: &str| match n.parse::<u64>() {
+        let count = |n: &str| match n.trim().parse::<u64>() {
             Ok(0) | Err(_) => Err(bad("whose number is not a positive whole one")),
             Ok(n) => Ok(n),
         };
+        let geometric = |r: &str| match r.trim().parse::<f64>() {
+            Ok(r) if r > 1.0 && r.is_finite() => Ok(Policy::Geometric(r)),
+            _ => Err(bad("whose ratio is not above 1")),
+        };
+        // `step:100` says the same as `100 steps`.
+        if let Some((unit, n)) = text.split_once(':') {
+            return match unit.trim() {
+                "epoch" => Ok(Policy::Epochs(count(n)?)),
+                "step" => Ok(Policy::Steps(count(n)?)),
+                "geometric" => geometric(n),
+                _ => Err(bad("not a recording policy")),
+            };
+        }
+        let words: Vec<&str> = text.split_whitespace().collect();
         match words[..] {
             ["epoch"] => Ok(Policy::Epochs(1)),
             ["step"] => Ok(Policy::Steps(1)),
+            ["geometric"] => Ok(Policy::Geometric(GEOMETRIC)),
             [n, "epoch" | "epochs"] => Ok(Policy::Epochs(count(n)?)),
             [n, "step" | "steps"] => Ok(Policy::Steps(count(n)?)),
-            ["geometric", r] => match r.parse::<f64>() {
-                Ok(r) if r > 1.0 && r.is_finite() => Ok(Policy::Geometric(r)),
-                _ => Err(bad("whose ratio is not above 1")),
-            },
+            ["geometric", r] => geometric(r),
             _ => Err(bad("not a recording policy")),
         }
     }
 }
+
+/// The ratio of `geometric` alone.
+const GEOMETRIC: f64 = 1.3;
 
 impl FromStr for Policy {
     type Err = Error;
@@ -160,22 +136,17 @@ mod tests {
     }
 
     #[test]
-    fn sharpness_is_off_unless_asked_for_and_a_misspelt_policy_names_its_key() {
-        let read = |text: &str| toml::from_str::<RecordSpec>(text).map(RecordSpec::resolve);
-        assert_eq!(read("").unwrap(), RecordSpec::default());
-        assert_eq!(read("sharpness = \"off\"").unwrap().sharpness, None);
-        let on = read("sharpness = \"2 epochs\"").unwrap();
-        assert_eq!((on.sharpness, on.sharpness_samples), (Some(Policy::Epochs(2)), Some(500)));
-        let text = toml::to_string(&on).unwrap();
-        assert_eq!(read(&text).unwrap(), on, "{text}");
-        let err = read("sharpness = \"often\"").unwrap_err().to_string();
-        assert!(err.contains("record.sharpness") && err.contains("100 steps"), "{err}");
-    }
-
-    #[test]
     fn a_policy_survives_being_written_and_bad_ones_are_refused() {
         for text in ["epoch", "5 epochs", "100 steps", "geometric 1.3"] {
             assert_eq!(String::from(text.parse::<Policy>().unwrap()), text);
+        }
+        for (other, text) in [
+            ("step:100", "100 steps"),
+            ("epoch:5", "5 epochs"),
+            ("geometric", "geometric 1.3"),
+            ("geometric:2", "geometric 2"),
+        ] {
+            assert_eq!(String::from(other.parse::<Policy>().unwrap()), text);
         }
         for text in ["", "never", "0 steps", "-3 epochs", "geometric 1", "geometric inf", "5"] {
             let err = text.parse::<Policy>().unwrap_err().to_string();

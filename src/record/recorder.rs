@@ -1,28 +1,41 @@
 //! Listens to a training run and writes its folder.
+//!
+//! The files are written behind the training ([`Writer`]): an event costs a copy of what it records, and
+//! time only where more is recorded than the disk takes.
 
 use std::fs::{self, File};
+use std::sync::Arc;
 
+use super::keep::Held;
 use super::metrics::{EpochRecord, Line, StepRecord};
+use super::occasions::{DROP, SpikeWatch, Trigger};
 use super::sharpness::SharpnessMeter;
-use super::snapshots::write_state;
-use super::{Policy, RecordSpec, Run, SnapshotInfo, Status};
+use super::snapshots::StateFile;
+use super::writer::Writer;
+use super::{RecordSpec, Run, SnapshotInfo, Status};
 use crate::disk::{self, JsonlWriter};
+use crate::network::ParamLayout;
 use crate::train::{Event, Setup, TrainState, Verdict};
 use crate::{Error, Result};
 
 /// Writes metrics, snapshots and checkpoints of one run as its events come.
 pub struct Recorder {
     run: Run,
-    policy: Policy,
+    spec: RecordSpec,
     log: JsonlWriter,
+    layout: Option<Arc<ParamLayout>>,
     steps_per_epoch: u64,
-    taken: usize,
-    last_taken_step: Option<u64>,
+    total_steps: u64,
+    /// The snapshots on disk, or given to the writer, in the order they were taken.
+    held: Vec<Held>,
+    spikes: SpikeWatch,
     lr: f64,
     batch_loss: f64,
     elapsed_before_secs: f64,
     started: std::time::Instant,
     sharpness: Option<SharpnessMeter>,
+    // Dropped before the lock: while it writes, the folder is ours.
+    writer: Writer,
     _lock: File,
 }
 
@@ -46,6 +59,15 @@ impl Recorder {
         let elapsed_before_secs = kept.iter().rev().find_map(|l| l.elapsed_secs()).unwrap_or(0.0);
         let measured = kept.iter().filter(|l| matches!(l, Line::Sharpness(_))).map(|l| l.step());
         let sharpness = SharpnessMeter::new(spec, measured.max());
+        let held = take_back(run, state.step, &kept)?;
+        let mut spikes = SpikeWatch::default();
+        let (mut lr, mut batch_loss) = (f64::NAN, f64::NAN);
+        for line in &kept {
+            if let Line::Step(step) = line {
+                spikes.is_spike(step.loss);
+                (lr, batch_loss) = (step.lr, step.loss);
+            }
+        }
         if kept.len() < log.lines.len() || log.torn {
             let mut text = Vec::new();
             for line in kept {
@@ -53,69 +75,76 @@ impl Recorder {
             }
             disk::write_bytes(&run.metrics_path(), &text)?;
         }
-        let (mut taken, mut last_taken_step) = (0, None);
-        if state.step > 0 {
-            for info in run.snapshots()? {
-                if info.step > state.step || info.diverged {
-                    fs::remove_file(&info.path)
-                        .map_err(Error::io("remove a snapshot", &info.path))?;
-                } else {
-                    taken = info.index + 1;
-                    last_taken_step = Some(info.step);
-                }
-            }
-        }
+        // Room for what the end of an epoch gives at once: a snapshot and a checkpoint.
+        let state_len = state.theta.len() + state.buffers.len();
+        let slots: usize = state.optimizer.slots().map(|(_, v)| v.len()).sum();
+        let capacity = size_of::<f32>() * (2 * state_len + slots);
         Ok(Self {
             run: run.clone(),
-            policy: spec.every,
+            spec: spec.clone(),
             log: JsonlWriter::append(&run.metrics_path())?,
+            layout: None,
             steps_per_epoch: 1,
-            taken,
-            last_taken_step,
-            lr: f64::NAN,
-            batch_loss: f64::NAN,
+            total_steps: 0,
+            held,
+            spikes,
+            lr,
+            batch_loss,
             elapsed_before_secs,
             started: std::time::Instant::now(),
             sharpness,
+            writer: Writer::start(capacity, run.root())?,
             _lock: lock,
         })
     }
 
-    /// Takes in one event.
+    /// Takes in one event. What it gives the writer need not be on disk when this returns, except at the
+    /// beginning and at the end of a training.
     ///
     /// # Errors
-    /// [`Error::Io`] when the disk refuses: what is written up to there stays whole.
+    /// [`Error::Io`] when the disk refuses this, or refused what an earlier event gave: what is written up
+    /// to there stays whole.
     pub fn on(&mut self, setup: &Setup, event: &Event<'_>) -> Result<()> {
+        self.writer.check()?;
         match event {
             Event::Begin { state, steps_per_epoch, total_steps } => {
-                self.steps_per_epoch = *steps_per_epoch;
-                self.lr = setup.schedule.lr_at(
-                    setup.optim.lr(),
-                    state.step.saturating_sub(1),
-                    *steps_per_epoch,
-                    *total_steps,
-                );
+                (self.steps_per_epoch, self.total_steps) = (*steps_per_epoch, *total_steps);
+                self.layout = Some(Arc::new(setup.backend.network().layout.clone()));
                 if state.step == 0 {
-                    self.snapshot(setup, state, false)?;
+                    self.lr = self.lr_of_step(setup, 1);
+                    self.snapshot(state, false)?;
                     self.measure_sharpness(setup, state, SharpnessMeter::is_due)?;
-                    self.run.write_checkpoint(setup, state)?;
+                    self.checkpoint(state)?;
+                    // A run that has made a step can be resumed.
+                    self.writer.wait()?;
                 }
             }
             Event::Step { state, metrics } => {
                 (self.lr, self.batch_loss) = (metrics.lr, metrics.loss);
                 self.log.push(&Line::Step(StepRecord::new(*metrics, self.elapsed_secs())))?;
-                if metrics.loss.is_finite() && self.policy.takes(state.step, self.steps_per_epoch) {
-                    self.snapshot(setup, state, false)?;
-                }
+                let spike = self.spikes.is_spike(metrics.loss);
                 if metrics.loss.is_finite() {
+                    let every = &self.spec.every;
+                    let due = every.takes(state.step, self.steps_per_epoch)
+                        || every.has(Trigger::LossSpike) && spike
+                        || every.has(Trigger::LrDrop) && self.is_before_drop(setup, state.step);
+                    if due {
+                        self.snapshot(state, false)?;
+                    }
                     self.measure_sharpness(setup, state, SharpnessMeter::is_due)?;
                 }
             }
             Event::Epoch { state, metrics } => {
                 self.log.push(&Line::Epoch(EpochRecord::new(*metrics, self.elapsed_secs())))?;
-                // Before the checkpoint that implies it.
-                self.log.sync()?;
-                self.run.write_checkpoint(setup, state)?;
+                let best =
+                    metrics.test.loss == state.best_test_loss && state.epochs_since_best == 0;
+                if best && self.spec.every.has(Trigger::NewBest) && !self.is_taken(state.step) {
+                    self.snapshot(state, false)?;
+                }
+                if let Some(last) = self.held.last_mut().filter(|held| held.step == state.step) {
+                    last.test_loss = Some(metrics.test.loss);
+                }
+                self.checkpoint(state)?;
             }
             Event::End { state, verdict } => {
                 let diverged = matches!(verdict, Verdict::Diverged { .. });
@@ -124,11 +153,11 @@ impl Recorder {
                     let is_missing = |meter: &SharpnessMeter, step, _| meter.is_missing(step);
                     self.measure_sharpness(setup, state, is_missing)?;
                 }
-                self.log.sync()?;
-                if !interrupted && (diverged || self.last_taken_step != Some(state.step)) {
-                    self.snapshot(setup, state, diverged)?;
+                if !interrupted && (diverged || !self.is_taken(state.step)) {
+                    self.snapshot(state, diverged)?;
                 }
-                self.run.write_checkpoint(setup, state)?;
+                self.checkpoint(state)?;
+                self.writer.wait()?;
                 let mut manifest = self.run.manifest()?;
                 manifest.elapsed_secs = self.elapsed_secs();
                 manifest.status = Status::Ended { verdict: *verdict, steps: state.step };
@@ -136,6 +165,26 @@ impl Recorder {
             }
         }
         Ok(())
+    }
+
+    /// The learning rate of a step, from 1.
+    fn lr_of_step(&self, setup: &Setup, step: u64) -> f64 {
+        let base = setup.optim.lr();
+        setup.schedule.lr_at(base, step - 1, self.steps_per_epoch, self.total_steps)
+    }
+
+    /// Whether the learning rate stood still over the last two of `step` steps and drops at the next.
+    fn is_before_drop(&self, setup: &Setup, step: u64) -> bool {
+        if step < 2 || step >= self.total_steps {
+            return false;
+        }
+        let [before, last, next] = [step - 1, step, step + 1].map(|s| self.lr_of_step(setup, s));
+        before == last && next < DROP * last
+    }
+
+    /// Whether the last snapshot is that of `step`.
+    fn is_taken(&self, step: u64) -> bool {
+        self.held.last().is_some_and(|held| held.step == step)
     }
 
     /// Seconds spent on this run, over all resumptions, without those of measuring sharpness: a race
@@ -162,31 +211,84 @@ impl Recorder {
         Ok(())
     }
 
-    fn snapshot(&mut self, setup: &Setup, state: &TrainState, diverged: bool) -> Result<()> {
-        let layout = &setup.backend.network().layout;
-        if self.last_taken_step == Some(state.step) && diverged {
+    fn snapshot(&mut self, state: &TrainState, diverged: bool) -> Result<()> {
+        let again = diverged && self.is_taken(state.step);
+        let index = match self.held.last() {
             // The state at which the loss overflowed was taken already: say so there.
-            self.taken -= 1;
-        }
+            Some(last) if again => last.index,
+            Some(last) => last.index + 1,
+            None => 0,
+        };
         let info = SnapshotInfo {
-            path: self.run.snapshot_path(self.taken),
-            index: self.taken,
+            path: self.run.snapshot_path(index),
+            index,
             step: state.step,
             epoch: state.step as f64 / self.steps_per_epoch as f64,
             lr: self.lr,
             batch_loss: self.batch_loss,
             diverged,
+            rounding: 0.0,
+            digest: None,
         };
-        write_state(
-            &info.path,
+        let layout = self.layout().clone();
+        let bytes = size_of::<f32>() * (state.theta.len() + state.buffers.len());
+        self.writer.write(bytes, || StateFile {
+            metadata: info.metadata(&layout.digest()),
+            path: info.path,
             layout,
-            &state.theta,
-            &state.buffers,
-            &[],
-            &info.metadata(&layout.digest()),
-        )?;
-        self.taken += 1;
-        self.last_taken_step = Some(state.step);
+            theta: state.theta.clone(),
+            buffers: state.buffers.clone(),
+            extra: Vec::new(),
+            stored: self.spec.dtype,
+        })?;
+        if again {
+            self.held.pop();
+        }
+        self.held.push(Held { index, step: state.step, test_loss: None, diverged });
         Ok(())
     }
+
+    /// The checkpoint after the log that it implies, then what is removed as no longer wanted: a run
+    /// that goes on from an older checkpoint still finds all of its snapshots.
+    fn checkpoint(&mut self, state: &TrainState) -> Result<()> {
+        self.writer.sync_log(&mut self.log)?;
+        let slots: usize = state.optimizer.slots().map(|(_, v)| v.len()).sum();
+        let bytes = size_of::<f32>() * (state.theta.len() + state.buffers.len() + slots);
+        let layout = self.layout();
+        self.writer.write(bytes, || self.run.checkpoint(layout, state))?;
+        let stays = self.spec.keep.stays(&self.held);
+        for held in self.held.iter().zip(&stays).filter(|(_, stays)| !**stays).map(|(h, _)| h) {
+            self.writer.remove(self.run.snapshot_path(held.index))?;
+        }
+        let mut stays = stays.into_iter();
+        self.held.retain(|_| stays.next().unwrap_or(true));
+        Ok(())
+    }
+
+    fn layout(&self) -> &Arc<ParamLayout> {
+        self.layout.as_ref().expect("a training begins with its first event")
+    }
+}
+
+/// Removes the snapshots from beyond `step`, and the others' list. `log` is what the run's log holds up to
+/// there.
+fn take_back(run: &Run, step: u64, log: &[&Line]) -> Result<Vec<Held>> {
+    let test_loss = |step: u64| {
+        log.iter().rev().find_map(|line| match line {
+            Line::Epoch(epoch) if epoch.step == step => Some(epoch.test_loss),
+            _ => None,
+        })
+    };
+    let mut held = Vec::new();
+    // A run without any has not begun.
+    let infos = if step == 0 { Vec::new() } else { run.snapshots()? };
+    for info in infos {
+        if info.step > step || info.diverged {
+            fs::remove_file(&info.path).map_err(Error::io("remove a snapshot", &info.path))?;
+        } else {
+            let (index, step) = (info.index, info.step);
+            held.push(Held { index, step, test_loss: test_loss(step), diverged: false });
+        }
+    }
+    Ok(held)
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::network::ParamLayout;
 use crate::trajectory::Snapshots;
-use crate::weights::{SafetensorsFile, write_safetensors};
+use crate::weights::{SafetensorsFile, StoredAs, write_safetensors_as};
 use crate::{Error, Result};
 
 use super::Run;
@@ -29,6 +29,11 @@ pub struct SnapshotInfo {
     pub batch_loss: f64,
     /// Whether training ended here because the loss was no longer finite.
     pub diverged: bool,
+    /// ||stored theta - theta|| where the element type rounds, 0 where it does not; NaN where theta is not
+    /// finite.
+    pub rounding: f64,
+    /// SHA-256 of the tensors, where the file states it.
+    pub digest: Option<String>,
 }
 
 impl SnapshotInfo {
@@ -65,28 +70,64 @@ impl SnapshotInfo {
         let step = field("step")?.parse().map_err(|_| bad("step"))?;
         let diverged = field("diverged")? == "true";
         let (epoch, lr, batch_loss) = (number("epoch")?, number("lr")?, number("batch_loss")?);
-        Ok(Self { path, index, step, epoch, lr, batch_loss, diverged })
+        let rounding = if file.meta(ROUNDING).is_some() { number(ROUNDING)? } else { 0.0 };
+        let digest = file.digest().map(str::to_string);
+        Ok(Self { path, index, step, epoch, lr, batch_loss, diverged, rounding, digest })
     }
 }
 
-/// Writes `theta` and `buffers` by name.
-pub(super) fn write_state(
-    path: &Path,
-    layout: &ParamLayout,
-    theta: &[f32],
-    buffers: &[f32],
-    extra: &[(&str, &[usize], &[f32])],
-    metadata: &[(String, String)],
-) -> Result<()> {
-    let params =
-        layout.params.iter().map(|p| (p.name.as_str(), p.shape.as_slice(), &theta[p.range()]));
-    let buffers =
-        layout.buffers.iter().map(|b| (b.name.as_str(), b.shape.as_slice(), &buffers[b.range()]));
-    let tensors: Vec<_> = params.chain(buffers).chain(extra.iter().copied()).collect();
-    write_safetensors(path, &tensors, metadata)
+/// A state about to be written by name: copied, so that the training goes on meanwhile.
+pub(super) struct StateFile {
+    pub path: PathBuf,
+    pub layout: Arc<ParamLayout>,
+    /// (P,).
+    pub theta: Vec<f32>,
+    pub buffers: Vec<f32>,
+    /// More vectors of P values, by name.
+    pub extra: Vec<(String, Vec<f32>)>,
+    pub metadata: Vec<(String, String)>,
+    /// What theta is stored in; the others are `f32`.
+    pub stored: StoredAs,
 }
 
-/// Reads `theta`, (P,), and the flat buffers of a file that `write_state` wrote.
+impl StateFile {
+    /// Writes the file. Where theta is rounded, the metadata say by how much in all.
+    pub fn write(mut self) -> Result<()> {
+        let (theta, buffers) = (&self.theta, &self.buffers);
+        let dim = [theta.len()];
+        let rounded = self.stored != StoredAs::F32;
+        if rounded {
+            let norm = rounding_norm(theta, self.stored);
+            self.metadata.push((ROUNDING.into(), norm.to_string()));
+        }
+        let params = self.layout.params.iter();
+        let params = params.map(|p| (p.name.as_str(), p.shape.as_slice(), &theta[p.range()]));
+        let wide = self.layout.buffers.iter();
+        let wide = wide.map(|b| (b.name.as_str(), b.shape.as_slice(), &buffers[b.range()]));
+        let extra = self.extra.iter().map(|(n, v)| (n.as_str(), dim.as_slice(), v.as_slice()));
+        let wide = wide.chain(extra);
+        let narrow_from = if rounded { wide.clone().count() } else { 0 };
+        // Wide elements go first, so that each begins at a multiple of its size.
+        let tensors: Vec<_> =
+            if rounded { wide.chain(params).collect() } else { params.chain(wide).collect() };
+        let stored = |i: usize| if i < narrow_from { StoredAs::F32 } else { self.stored };
+        write_safetensors_as(&self.path, &tensors, stored, &self.metadata)
+    }
+}
+
+/// Metadata key of ||stored theta - theta||, in snapshots that are rounded.
+const ROUNDING: &str = "rounding";
+
+/// ||round(theta) - theta||.
+fn rounding_norm(theta: &[f32], stored: StoredAs) -> f64 {
+    let square = |&w: &f32| {
+        let off = f64::from(stored.rounded(w)) - f64::from(w);
+        off * off
+    };
+    theta.iter().map(square).sum::<f64>().sqrt()
+}
+
+/// Reads `theta`, (P,), and the flat buffers of a snapshot or a checkpoint.
 ///
 /// # Errors
 /// [`Error::BadFile`] when a tensor of the layout is missing or of another size.

@@ -20,9 +20,9 @@ use crate::names::named_enum;
 use crate::network::Network;
 use crate::objective::{DatasetObjective, Objective};
 use crate::optim::{OptimConfig, Optimizer};
-use crate::parallel;
 use crate::rng::Streams;
 use crate::{Error, Result};
+use crate::{memory, parallel};
 
 named_enum! {
     /// What is measured.
@@ -138,7 +138,7 @@ pub struct BenchReport {
 /// Measures `backend` on as many threads as the current pool has. `progress` counts rounds.
 ///
 /// # Errors
-/// [`Error::BadValue`] for a request out of range; those of the backend.
+/// [`Error::BadValue`] for a request out of range; [`Error::TooLarge`]; those of the backend.
 pub fn bench(
     backend: &Arc<dyn Backend>,
     request: &BenchRequest,
@@ -146,6 +146,9 @@ pub fn bench(
 ) -> Result<BenchReport> {
     request.check()?;
     let network = backend.network();
+    let image = network.input.iter().product();
+    memory::check("a batch of these images", memory::product(&[request.batch_size, image, 4]))?;
+    memory::check("training this network", memory::product(&[network.layout.dim(), 16]))?;
     let threads = parallel::threads();
     let peak = Peak::measure(threads);
     let wanted = |what| request.only.is_none_or(|only| only == what);

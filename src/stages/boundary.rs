@@ -3,10 +3,11 @@
 use super::contour::PanelSource;
 use super::film_options::FilmOptions;
 use super::film_options::HOLD_SECS;
-use super::opened::{OpenRun, moment_of, point_of, spread};
-use super::{Subject, provenance};
+use super::opened::{OpenRun, RunSet, moment_of, point_of, spread};
+use super::{Subject, provenance, stale};
 use crate::dataset::planar;
-use crate::landscape::{PathCoord, Plane};
+use crate::disk;
+use crate::landscape::PathCoord;
 use crate::parallel;
 use crate::record::SnapshotInfo;
 use crate::render::numbers::thousands;
@@ -42,9 +43,9 @@ pub fn gather(
             remedy: "train on spirals, moons, rings or gaussians (experiments/spirals.toml)".into(),
         });
     }
-    let plane = Plane::read(&run.run().plane_path(&source.plane)?)?;
+    let (plane, _) = stale::current(&RunSet::from(run.clone()), &source.plane)?;
     let path = plane.about.path();
-    let has_surface = run.run().surface_dir(&source.surface)?.join("grid.json").exists();
+    let has_surface = disk::is_there(&run.run().surface_dir(&source.surface)?.join("grid.json"))?;
     let (panel, value_label, about_surface) = if has_surface {
         let on = source.open()?;
         let label = format!("{} loss", on.store.header.on.split.adjective());

@@ -1,7 +1,8 @@
 //! Surfaces with paths over them to a contour film, of one run or of several side by side.
 
 use super::film_options::{ChartSource, FilmOptions, HOLD_SECS};
-use super::opened::{OnPlane, OpenRun, RunSet};
+use super::on_plane::OnPlane;
+use super::opened::{OpenRun, RunSet};
 use super::{provenance, shadow};
 use crate::landscape::{GradientStore, Header, SurfaceStore};
 use crate::names::named_enum;

@@ -5,8 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
 
+use super::opened::OpenRun;
 use super::plane::{draw_words, flat_direction};
-use super::{Progress, SampleChoice, Subject};
+use super::{Progress, SampleChoice, Subject, stale};
 use crate::backend::Precision;
 use crate::dataset::SplitName;
 use crate::landscape::{
@@ -39,11 +40,13 @@ pub enum Line {
 pub struct CurvePoint {
     /// Coordinate along the direction.
     pub x: f64,
-    /// Mean loss (`null` where it is not finite).
+    /// Mean loss; in JSON "NaN" or "inf" where it is not finite.
+    #[serde(serialize_with = "crate::disk::float::serialize")]
     pub loss: f64,
     /// Share of right answers, 0..1.
     pub accuracy: f64,
-    /// Standard error of the loss.
+    /// Standard error of the loss, likewise.
+    #[serde(serialize_with = "crate::disk::float::serialize")]
     pub loss_se: f64,
 }
 
@@ -111,6 +114,7 @@ pub fn compute(
         grid: Grid { x: *axis, y: Axis { min: 0.0, max: 0.0, n: 1 } },
         plane_digest: digest_of(&[&subject.theta, &subject.buffers, &direction]),
         plane: made.clone(),
+        through: subject.through,
         on: subject.evaluated_on(*sample, &objective, batch_norm),
     };
     let mut store = SurfaceStore::begin(folder, header, *replace)?;
@@ -154,4 +158,13 @@ pub fn open(folder: &Path) -> Result<Curve> {
         });
     }
     Ok(curve_of(&store, 0.0))
+}
+
+/// Refuses the curve `name` of a run that went on since.
+///
+/// # Errors
+/// [`Error::CurveBehind`]; those of reading curve and run.
+pub(super) fn check(run: &OpenRun, name: &str) -> Result<()> {
+    let store = SurfaceStore::open(&run.run().curve_dir(name)?)?;
+    stale::check_curve(run, name, store.header.through)
 }

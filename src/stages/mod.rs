@@ -5,15 +5,18 @@ pub mod bench;
 pub mod boundary;
 pub mod check;
 pub mod contour;
+pub mod cost;
 pub mod curvature;
 pub mod curve;
 pub mod curve_figure;
+pub mod data;
 pub mod demo;
 pub mod film_options;
 pub mod grid_file;
 pub mod heatmap;
 pub mod histograms;
 pub mod moving;
+pub mod on_plane;
 pub mod opened;
 pub mod plane;
 mod provenance;
@@ -25,14 +28,16 @@ pub mod sharpness;
 pub mod snapshot_map;
 pub mod spectrum;
 pub mod stack;
+pub mod stale;
 pub mod subject;
 pub mod surface;
 pub mod train;
 
 pub use contour::PanelSource;
 pub use film_options::FilmOptions;
-pub use opened::{OnPlane, OpenRun, RunSet};
-pub use subject::{SampleChoice, Subject};
+pub use on_plane::OnPlane;
+pub use opened::{OpenRun, RunSet};
+pub use subject::{RunChoice, SampleChoice, Subject};
 
 /// What a stage calls with (done, total), from any thread.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);

@@ -3,7 +3,7 @@
 use super::film_options::FilmOptions;
 use super::film_options::HOLD_SECS;
 use super::opened::{OpenRun, RunSet, panel, point_of};
-use super::provenance;
+use super::{provenance, stale};
 use crate::landscape::{Stack, StackKind, SurfaceStore};
 use crate::render::scene::{Clock, ContourPanel, Quantity, Series, Split};
 use crate::render::scenes::moving_map::{Marker, Moving, MovingLayer};
@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// Gathers the stack of surfaces `surface` of `set`, over its plane `plane`.
 ///
 /// # Errors
-/// Those of reading the run; [`Error::NoStack`], [`Error::StalePlane`] and [`Error::Unfinished`] for
+/// Those of reading the run; [`Error::NoStack`], [`Error::PlaneBehind`], [`Error::StalePlane`] and [`Error::Unfinished`] for
 /// the stack.
 pub fn gather(
     set: &RunSet,
@@ -23,6 +23,7 @@ pub fn gather(
 ) -> Result<Moving> {
     let stack = Stack::open(&set.surface_dir(surface)?)?;
     let (name, plane) = (plane, set.plane(plane)?);
+    stale::check(set, name, &plane)?;
     let about = &stack.about;
     let of = || set.name().to_string();
     if about.plane_digest != plane.digest() {
@@ -40,10 +41,10 @@ pub fn gather(
     let mut layers = Vec::new();
     let mut stores = Vec::new();
     for (index, layer) in about.layers.iter().enumerate() {
-        if !stack.layer_dir(index).join("grid.json").exists() {
-            return Err(unfinished());
-        }
-        let store = SurfaceStore::open(&stack.layer_dir(index))?;
+        let store = match SurfaceStore::open(&stack.layer_dir(index)) {
+            Err(Error::NoSurface { .. }) => return Err(unfinished()),
+            store => store?,
+        };
         let losses = store.path_losses()?.done;
         let loss = losses.first().filter(|_| store.missing().is_empty()).ok_or_else(unfinished)?;
         layers.push(MovingLayer {

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::landscape::{PathCoord, PathLosses, Plane, RunPath, SurfaceStore};
+use crate::disk;
+use crate::landscape::{PathCoord, Plane, SurfaceStore};
 use crate::models::Shortcut;
 use crate::network::{Network, ParamLayout};
 use crate::optim::RuleName;
@@ -220,6 +221,8 @@ pub struct RunSet {
     name: String,
     runs: Vec<OpenRun>,
     joint: Option<Joint>,
+    /// Whether a run of a joint folder is no longer what it was when its planes were made.
+    changed: bool,
 }
 
 impl RunSet {
@@ -235,13 +238,37 @@ impl RunSet {
         }
     }
 
+    /// [`RunSet::open`] for a stage that makes the plane again where a run went on.
+    ///
+    /// # Errors
+    /// As [`RunSet::open`], without [`Error::RunChanged`].
+    pub fn open_changed(root: &Path) -> Result<Self> {
+        match Self::open(root) {
+            Err(Error::RunChanged { .. }) => {
+                Ok(Self { changed: true, ..Self::of_joint(Joint::open_changed(root)?)? })
+            }
+            opened => opened,
+        }
+    }
+
+    /// Whether a run of this joint folder is no longer what it was when its planes were made.
+    pub fn has_changed(&self) -> bool {
+        self.changed
+    }
+
     /// The runs of a joint folder.
     ///
     /// # Errors
     /// Those of opening them.
     pub fn of_joint(joint: Joint) -> Result<Self> {
         let runs = joint.runs()?.into_iter().map(OpenRun::new).collect();
-        Ok(Self { root: joint.root().into(), name: joint.name(), runs, joint: Some(joint) })
+        Ok(Self {
+            root: joint.root().into(),
+            name: joint.name(),
+            runs,
+            joint: Some(joint),
+            changed: false,
+        })
     }
 
     /// The folder's own name.
@@ -297,6 +324,20 @@ impl RunSet {
         Ok(plane)
     }
 
+    /// Writes `plane` as the plane called `name`; the one that is there already is left as it is, so
+    /// that a complete run on a medium that cannot be written can be looked at again.
+    ///
+    /// # Errors
+    /// Those of [`Plane::write`] and, of a joint folder, [`Joint::renew`].
+    pub fn write_plane(&self, name: &str, plane: &Plane) -> Result<()> {
+        let path = self.plane_path(name)?;
+        if !Plane::read(&path).is_ok_and(|old| old == *plane) {
+            disk::remove_temporaries(&self.root.join("planes"))?;
+            plane.write(&path)?;
+        }
+        self.joint.clone().map_or(Ok(()), |mut joint| joint.renew())
+    }
+
     /// The file of the plane called `name`.
     pub fn plane_path(&self, name: &str) -> Result<PathBuf> {
         record::plane_path(&self.root, name)
@@ -316,65 +357,13 @@ impl From<Run> for RunSet {
 
 impl From<OpenRun> for RunSet {
     fn from(run: OpenRun) -> Self {
-        Self { root: run.run.root().into(), name: run.name(), runs: vec![run], joint: None }
-    }
-}
-
-/// A plane, a surface over it, and the losses on the paths.
-#[derive(Debug)]
-pub struct OnPlane {
-    /// The plane.
-    pub plane: Plane,
-    /// The surface.
-    pub store: SurfaceStore,
-    losses: PathLosses,
-    surface: String,
-    of: String,
-}
-
-impl OnPlane {
-    /// Opens plane `plane` and surface `surface` of `set`.
-    ///
-    /// # Errors
-    /// Those of reading them; [`Error::StalePlane`] where the surface was computed over another plane.
-    pub fn open(set: &RunSet, plane: &str, surface: &str) -> Result<Self> {
-        let (name, plane) = (plane, set.plane(plane)?);
-        let store = SurfaceStore::open(&set.surface_dir(surface)?)?;
-        if store.header.plane_digest != plane.digest() {
-            return Err(Error::StalePlane {
-                surface: surface.into(),
-                plane: name.into(),
-                of: set.name().into(),
-                stack: None,
-            });
+        Self {
+            root: run.run.root().into(),
+            name: run.name(),
+            runs: vec![run],
+            joint: None,
+            changed: false,
         }
-        let losses = store.path_losses()?;
-        Ok(Self { plane, store, losses, surface: surface.into(), of: set.name().into() })
-    }
-
-    /// The path of run `index` with its losses.
-    ///
-    /// # Errors
-    /// [`Error::Unfinished`] where losses are missing.
-    pub fn path(&self, index: usize) -> Result<Vec<PathPoint>> {
-        let Some(RunPath { run, path, .. }) = self.plane.about.paths.get(index) else {
-            return Ok(Vec::new());
-        };
-        let point = |p: &PathCoord| {
-            let loss = self.losses.get(run, p.snapshot).ok_or_else(|| Error::Unfinished {
-                surface: self.surface.clone(),
-                of: self.of.clone(),
-                stack: false,
-            })?;
-            let (true_loss, plane_loss) = (loss.true_loss, Some(loss.plane_loss));
-            Ok(PathPoint { true_loss, plane_loss, ..point_of(p) })
-        };
-        path.iter().map(point).collect()
-    }
-
-    /// The surface without a path, its axes labelled.
-    pub fn panel(&self) -> ContourPanel {
-        panel(&self.plane, &self.store, self.store.losses())
     }
 }
 

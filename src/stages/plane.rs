@@ -8,15 +8,15 @@ use std::path::Path;
 
 use super::opened::{OpenRun, RunSet};
 use crate::landscape::{
-    About, Ignore, Normalisation, PathCoord, Plane, PlaneKind, PlaneOrigin, RunPath, cosine,
-    random_direction,
+    About, Ignore, Normalisation, PathCoord, Plane, PlaneKind, PlaneOrigin, Rounding, RunPath,
+    cosine, random_direction,
 };
 use crate::network::{Network, ParamLayout};
 use crate::record::{Existing, FORMAT_VERSION, Joint, Run, RunSnapshots, check_name, run_digest};
 use crate::rng::Streams;
 use crate::trajectory::{
-    AxisKind, Centring, Joined, PcaConfig, Snapshots, joint_pca, null_explained_variance, pca,
-    project,
+    AxisKind, Centring, Gram, Joined, Pca, PcaConfig, Projection, Snapshots, is_by_displacements,
+    joint_pca, null_explained_variance, pca, pca_of, project,
 };
 use crate::weights::hdf5;
 use crate::{Error, Result};
@@ -61,7 +61,7 @@ const NULL_OF_SEVERAL: &str = "random walks, one a run, from the runs' own start
 pub fn of_run(run: &Run, directions: &Directions, name: &str) -> Result<Plane> {
     let members = [member(OpenRun::new(run.clone()))?];
     let plane = compute(&members, directions, PlaneOrigin::Final)?;
-    plane.write(&run.plane_path(name)?)?;
+    RunSet::from(run.clone()).write_plane(name, &plane)?;
     Ok(plane)
 }
 
@@ -87,12 +87,13 @@ pub fn joint(
     for (path, name) in plane.about.paths.iter_mut().zip(joint.names()) {
         path.run = name.into();
     }
-    plane.write(&joint.plane_path(name)?)?;
-    Ok((RunSet::of_joint(joint)?, plane))
+    let set = RunSet::of_joint(joint)?;
+    set.write_plane(name, &plane)?;
+    Ok((set, plane))
 }
 
 /// A run with the snapshots that a plane is made of.
-struct Member {
+pub(super) struct Member {
     opened: OpenRun,
     name: String,
     snapshots: RunSnapshots,
@@ -100,7 +101,8 @@ struct Member {
     diverged: Vec<usize>,
 }
 
-fn member(opened: OpenRun) -> Result<Member> {
+/// A run opened to make a plane of.
+pub(super) fn member(opened: OpenRun) -> Result<Member> {
     let snapshots = opened.snapshots(|s| !s.diverged)?;
     let diverged = opened.run().snapshots()?.into_iter().filter(|s| s.diverged);
     let diverged = diverged.map(|s| s.index).collect();
@@ -122,7 +124,12 @@ struct Axes {
     notes: Vec<String>,
 }
 
-fn compute(members: &[Member], directions: &Directions, origin: PlaneOrigin) -> Result<Plane> {
+/// The plane of `members`, not written.
+pub(super) fn compute(
+    members: &[Member],
+    directions: &Directions,
+    origin: PlaneOrigin,
+) -> Result<Plane> {
     let layout_digest = one_network(members)?;
     if members.iter().all(|m| m.snapshots.is_empty()) {
         return Err(Error::Landscape {
@@ -196,6 +203,7 @@ fn compute(members: &[Member], directions: &Directions, origin: PlaneOrigin) -> 
         (false, false) => NULL_OF_ONE,
         (false, true) => NULL_OF_SEVERAL,
     };
+    let rounding = rounding_of(&snapshots, &axes.used, &seen);
     let about = About {
         format_version: FORMAT_VERSION,
         kind: axes.kind,
@@ -209,6 +217,7 @@ fn compute(members: &[Member], directions: &Directions, origin: PlaneOrigin) -> 
         null_explained_variance: axes.null_explained_variance,
         spectrum: axes.spectrum,
         notes: axes.notes,
+        rounding,
     };
     let [x, y] = axes.vectors;
     Ok(Plane { origin: at, buffers, x, y, about })
@@ -257,7 +266,7 @@ fn principal(
         let shares = found.held_of_run.into_iter().zip(found.own_of_run).collect();
         (found.pca, found.null_explained_variance, shares)
     } else {
-        let found = pca(&snapshots[0], &PcaConfig { centring, ..PcaConfig::default() })?;
+        let found = of_one(members[0].opened.run(), &snapshots[0], centring)?;
         let null = null_explained_variance(found.gram.used.len(), 2, centring);
         let share = found.explained_variance.iter().sum();
         (found, null, vec![(share, share)])
@@ -297,6 +306,29 @@ fn principal(
         shares,
         notes,
     })
+}
+
+/// How large the rounding of the snapshots is beside the path; `None` where none is rounded.
+fn rounding_of(
+    snapshots: &[RunSnapshots],
+    used: &[Vec<(usize, usize)>],
+    seen: &Projection,
+) -> Option<Rounding> {
+    let of_run = |(run, used): (&RunSnapshots, &Vec<(usize, usize)>)| -> Vec<[f64; 2]> {
+        used.iter().map(|&(i, own)| [run.infos()[own].rounding, seen.distance[i]]).collect()
+    };
+    let all: Vec<[f64; 2]> = snapshots.iter().zip(used).flat_map(of_run).collect();
+    Rounding::of(&all)
+}
+
+/// The principal components of one path, from the inner products that its run keeps.
+fn of_one(run: &Run, snapshots: &RunSnapshots, centring: Centring) -> Result<Pca> {
+    let config = PcaConfig { centring, ..PcaConfig::default() };
+    if is_by_displacements(snapshots.len(), snapshots.dim()) {
+        return pca(snapshots, &config);
+    }
+    let inner = run.inner_products(snapshots, config.memory_bytes)?;
+    Ok(pca_of(Gram::of(inner, config.origin)?, &config))
 }
 
 /// For each run the snapshots `used`: number among all, and number in the run.
@@ -501,6 +533,7 @@ pub fn through_point(
         spectrum: vec![],
         paths: vec![],
         notes: vec![],
+        rounding: None,
     };
     Ok(Plane { origin: theta.to_vec(), buffers: buffers.to_vec(), x, y, about })
 }

@@ -1,7 +1,7 @@
 //! What the numbers of a picture rest on, in the words of its caption: the sample and its error, the
 //! points, the random walk beside the plane, BatchNorm.
 
-use super::opened::OnPlane;
+use super::on_plane::OnPlane;
 use crate::dataset::{DataSet, planar};
 use crate::landscape::{Cell, Header, Plane, PlaneKind, SurfaceStore};
 use crate::record::EvaluatedOn;

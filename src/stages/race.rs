@@ -1,7 +1,8 @@
 //! A joint plane and its surface to a race: paths, times, readings.
 
 use super::film_options::{ChartSource, FilmOptions, StripChart};
-use super::opened::{OnPlane, OpenRun, RunSet};
+use super::on_plane::OnPlane;
+use super::opened::{OpenRun, RunSet};
 use super::provenance::{self, capital};
 use crate::record::{EpochRecord, Metrics, Status};
 use crate::render::numbers::significant;

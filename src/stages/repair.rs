@@ -1,6 +1,7 @@
 //! What killed processes left in a run or a joint folder, and how it is tidied: torn last lines, files
 //! that were not finished, values without a header. Nothing that is whole is touched.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use crate::record::{Joint, Run};
 use crate::{Error, Result};
 
 /// Something that a killed process left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Flaw {
     /// A file that was to be renamed into its place.
     Temporary,
@@ -98,6 +99,9 @@ fn look(folder: &Path, depth: usize, found: &mut Vec<(PathBuf, Flaw)>) -> Result
 /// process writes there; [`Error::Io`].
 pub fn repair(root: &Path) -> Result<Vec<Repair>> {
     let run = Run::unchecked(root);
+    // Taking a lock sweeps temporaries: they are listed before, to be named.
+    let temporaries = flaws(root)?.into_iter().filter(|(_, flaw)| *flaw == Flaw::Temporary);
+    let temporaries: BTreeSet<(PathBuf, Flaw)> = temporaries.collect();
     let _lock = if Joint::is_at(root) {
         None
     } else if Run::is_left_at(root) {
@@ -105,17 +109,22 @@ pub fn repair(root: &Path) -> Result<Vec<Repair>> {
     } else {
         return Err(Error::NotARun { path: root.to_path_buf() });
     };
+    let mut found = temporaries;
+    found.extend(flaws(root)?);
     let mut done = Vec::new();
     let mut note = |path: &Path, what| {
         let path = path.strip_prefix(root).unwrap_or(path).display().to_string();
         done.push(Repair { path, done: what });
     };
-    for (path, flaw) in flaws(root)? {
+    for (path, flaw) in found {
         let _lock = surface_lock(root, &path)?;
         match flaw {
             Flaw::Temporary => {
-                fs::remove_file(&path).map_err(Error::io("remove a left-over file", &path))?;
-                note(&path, "removed: it was not finished");
+                // Taking a lock may have swept it already; one that a living process holds stays.
+                disk::remove_temporaries(path.parent().unwrap_or(root))?;
+                if !disk::is_there(&path)? {
+                    note(&path, "removed: it was not finished");
+                }
             }
             Flaw::TornLine => {
                 disk::cut_torn_line(&path)?;

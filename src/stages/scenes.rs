@@ -4,14 +4,14 @@
 use std::path::PathBuf;
 
 use super::contour::{self, Extras, PanelSource};
-use super::film_options::FilmOptions;
+use super::film_options::{FilmOptions, StripChart};
 use super::heatmap::CellQuantity;
 use super::histograms::LayerChoice;
 use super::opened::{OpenRun, RunSet};
 use super::race::RaceRequest;
 use super::{
-    boundary, curve_figure, grid_file, heatmap, histograms, moving, race, shadow, snapshot_map,
-    spectrum,
+    boundary, curve, curve_figure, grid_file, heatmap, histograms, moving, race, shadow,
+    snapshot_map, spectrum, stale,
 };
 use crate::record::Joint;
 use crate::render::film::show::Show;
@@ -258,7 +258,10 @@ impl SceneRequest {
             let name = self.surface.as_deref().unwrap_or("curve");
             let named = self.named_runs()?.into_iter();
             let folders: Vec<(String, PathBuf)> = named
-                .map(|(title, run)| Ok((title, run.run().curve_dir(name)?)))
+                .map(|(title, run)| {
+                    curve::check(&run, name)?;
+                    Ok((title, run.run().curve_dir(name)?))
+                })
                 .collect::<Result<_>>()?;
             curve_figure::curves(&folders, self.title())?
         } else {
@@ -304,6 +307,27 @@ impl SceneRequest {
         let stack = format!("{}-snapshots", self.plane);
         let surface = self.surface.as_deref().unwrap_or(&stack);
         moving::gather(&set, &self.plane, surface, self.title(), &self.film)
+    }
+
+    /// What of the scene is behind its runs though it can be drawn, a sentence each.
+    ///
+    /// # Errors
+    /// Those of reading the runs.
+    pub fn behind(&self) -> Result<Vec<String>> {
+        if !self.film.charts.contains(&StripChart::Sharpness) {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        for folder in self.folders.iter().filter(|folder| !Joint::is_at(folder)) {
+            let run = OpenRun::open(folder)?;
+            if let Some((known, now)) = stale::curvature_behind(&run)? {
+                found.push(format!(
+                    "the curvature of {} is computed up to step {known} of {now}",
+                    run.name()
+                ));
+            }
+        }
+        Ok(found)
     }
 
     /// Reads everything that the scene shows.

@@ -2,8 +2,8 @@
 
 use super::film_options::FilmOptions;
 use super::film_options::HOLD_SECS;
-use super::opened::{OpenRun, point_of};
-use super::provenance;
+use super::opened::{OpenRun, RunSet, point_of};
+use super::{provenance, stale};
 use crate::landscape::{Plane, PlaneKind};
 use crate::render::numbers::{significant, thousands};
 use crate::render::scene::PathPoint;
@@ -69,7 +69,7 @@ pub fn gather(
     title: Option<&str>,
     options: &FilmOptions,
 ) -> Result<ShadowFilm> {
-    let (name, plane) = (plane, Plane::read(&run.run().plane_path(plane)?)?);
+    let (name, plane) = (plane, stale::current(&RunSet::from(run.clone()), plane)?.0);
     if plane.about.kind != PlaneKind::Pca {
         return Err(Error::NotPrincipal { plane: name.into(), of: run.name() });
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::opened::RunSet;
 use super::provenance::count;
-use crate::disk::JsonFile;
+use crate::disk::{self, JsonFile};
 use crate::record::{FORMAT_VERSION, check_name};
 use crate::render::scenes::snapshot_map::{MapFigure, MapPanel};
 use crate::trajectory::{Fidelity, Joined, MEMORY_BYTES, gram, snapshot_map};
@@ -116,6 +116,7 @@ pub fn compute(set: &RunSet, name: &str) -> Result<MapFile> {
         bandwidth: map.bandwidth,
     };
     let path = map_path(set.root(), name)?;
+    disk::remove_temporaries(&set.root().join("maps"))?;
     MAP.write(&path, &file)?;
     Ok(file)
 }
@@ -137,7 +138,7 @@ pub fn open(set: &RunSet, name: &str) -> Result<MapFile> {
 /// Both maps side by side; `names` are the runs' titles, or empty for their own names.
 ///
 /// # Errors
-/// Those of [`open`].
+/// Those of [`open`]; [`Error::StalePath`] where a run went on since.
 pub fn gather(
     set: &RunSet,
     name: &str,
@@ -145,6 +146,12 @@ pub fn gather(
     names: &[String],
 ) -> Result<MapFigure> {
     let file = open(set, name)?;
+    for (run, mapped) in set.runs().iter().zip(&file.runs) {
+        let recorded = run.run().snapshots()?.iter().filter(|s| !s.diverged).count();
+        if recorded != mapped.recorded {
+            return Err(Error::StalePath { run: mapped.run.clone() });
+        }
+    }
     let paths = |of: fn(&MapPoint) -> [f64; 2]| {
         file.runs.iter().map(|run| run.points.iter().map(of).collect()).collect()
     };

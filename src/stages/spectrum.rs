@@ -1,7 +1,8 @@
 //! Planes to a spectrum: the explained variance of each path beside the random walk's.
 
-use super::opened::OpenRun;
-use crate::landscape::{Plane, PlaneKind};
+use super::opened::{OpenRun, RunSet};
+use super::stale;
+use crate::landscape::PlaneKind;
 use crate::render::numbers::thousands;
 use crate::render::scenes::spectrum::{PathSpectrum, SpectrumFigure};
 use crate::trajectory::{Centring, null_explained_variance};
@@ -19,7 +20,7 @@ pub fn gather(
     let mut figure = SpectrumFigure::default();
     let mut captions = Vec::new();
     for (name, run) in runs {
-        let about = Plane::read(&run.run().plane_path(plane)?)?.about;
+        let about = stale::current(&RunSet::from(run.clone()), plane)?.0.about;
         let total = about.total_variance();
         if total <= 0.0 {
             return Err(Error::NoSpectrum { plane: plane.into(), of: run.name() });

@@ -74,6 +74,7 @@ pub fn compute(
     };
     let count = about.layers.len();
     let (stack, _lock) = Stack::begin(folder, about, request.surface.replace)?;
+    over.write_plane()?;
     let mut stores = Vec::new();
     let mut seconds = 0.0;
     for index in 0..count {

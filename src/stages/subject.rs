@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::data;
 use super::opened::OpenRun;
 use crate::backend::{Backend, BackendName, Precision, backend, backend_in};
 use crate::dataset::{Dataset, NormChoice, NormStats, SampleOrder, SplitName, choose};
+use crate::landscape::Through;
 use crate::models::ModelSpec;
 use crate::network::Network;
 use crate::objective::{BatchNormPolicy, DatasetObjective};
@@ -31,6 +33,20 @@ pub struct Subject {
     pub data_digest: String,
     /// How pixels are normalised.
     pub stats: NormStats,
+    /// Which snapshot of a run it is.
+    pub through: Option<Through>,
+}
+
+/// Which state of a run is looked at, and with what; the default is its last state with its own data and
+/// engine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunChoice<'a> {
+    /// A snapshot by its number.
+    pub snapshot: Option<usize>,
+    /// The engine.
+    pub engine: Option<BackendName>,
+    /// The folder with the data's files, where they are no longer where the spec says.
+    pub data_dir: Option<&'a Path>,
 }
 
 /// Which images of a split a stage evaluates on.
@@ -60,13 +76,18 @@ impl Subject {
     /// Those of opening the run and its data; [`Error::BadValue`] for a snapshot it lacks,
     /// [`Error::DataChanged`] when the data are no longer those it was trained on.
     pub fn of_run(run: &Run, snapshot: Option<usize>, engine: Option<BackendName>) -> Result<Self> {
+        Self::of_run_with(run, RunChoice { snapshot, engine, data_dir: None })
+    }
+
+    /// [`Subject::of_run`] with every choice there is.
+    ///
+    /// # Errors
+    /// As [`Subject::of_run`].
+    pub fn of_run_with(run: &Run, choice: RunChoice<'_>) -> Result<Self> {
+        let RunChoice { snapshot, engine, data_dir } = choice;
         let opened = OpenRun::new(run.clone());
         let spec = opened.spec()?;
-        let whole = spec.data.load(spec.train.seed)?;
-        let manifest = run.manifest()?;
-        if whole.digest != manifest.data_digest {
-            return Err(Error::DataChanged { dataset: whole.name, run: run.name() });
-        }
+        let whole = data::of_run(&opened, data_dir)?;
         let network = spec.network(&whole)?;
         let snapshots = run.snapshots()?;
         let chosen = match snapshot {
@@ -81,6 +102,8 @@ impl Subject {
                 format!("use 0 to {}", snapshots.len() - 1),
             )
         })?;
+        let last = snapshot.is_none();
+        let through = Some(Through { snapshot: chosen.index, step: chosen.step, last });
         let (theta, buffers) = RunSnapshots::new(vec![chosen], network.layout.clone()).state(0)?;
         let data = spec.data.sample(&whole, &Streams::new(spec.train.seed))?;
         Ok(Self {
@@ -91,6 +114,7 @@ impl Subject {
             data_digest: whole.digest.clone(),
             stats: NormStats::of(&whole, spec.data.norm_stats())?,
             data,
+            through,
         })
     }
 
@@ -123,6 +147,7 @@ impl Subject {
                 data.norm_stats.unwrap_or(NormChoice::default_for(&whole.name)),
             )?,
             data: whole,
+            through: None,
         })
     }
 

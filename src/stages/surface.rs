@@ -8,7 +8,7 @@ use super::opened::{OpenRun, RunSet};
 use super::{Progress, SampleChoice, Subject};
 use crate::backend::{Precision, backend_in};
 use crate::landscape::{
-    Axis, GradientStore, Grid, Header, PathCoord, PathLoss, PathLosses, Plane, PlaneKind,
+    Axis, GradientStore, Grid, Header, PathCoord, PathLoss, PathLosses, Plane, PlaneKind, RunPath,
     SurfaceReport, SurfaceStore, evaluate, gradient_grid, theta_at,
 };
 use crate::objective::{BatchNormPolicy, DatasetObjective, Objective};
@@ -61,6 +61,8 @@ pub struct OverPlane<'a> {
     /// The run that the subject is, where the plane has the paths of several: its last statistics
     /// are frozen, and else those of the plane's origin.
     pub end_of: Option<String>,
+    /// Where the plane is to be written, if it is not there yet: made again of a run that went on.
+    unwritten: Option<(&'a RunSet, &'a str)>,
 }
 
 impl<'a> OverPlane<'a> {
@@ -70,7 +72,7 @@ impl<'a> OverPlane<'a> {
     /// [`Error::WrongNetwork`] for a plane of another network.
     pub fn new(set: &RunSet, index: usize, subject: &'a Subject, plane: &'a Plane) -> Result<Self> {
         let end_of = (plane.about.paths.len() > 1).then(|| set.run_name(index));
-        Self { subject, plane, end_of }.checked()
+        Self { subject, plane, end_of, unwritten: None }.checked()
     }
 
     /// A subject from a file of weights over a plane through them.
@@ -78,7 +80,21 @@ impl<'a> OverPlane<'a> {
     /// # Errors
     /// [`Error::WrongNetwork`] for a plane of another network.
     pub fn of_file(subject: &'a Subject, plane: &'a Plane) -> Result<Self> {
-        Self { subject, plane, end_of: None }.checked()
+        Self { subject, plane, end_of: None, unwritten: None }.checked()
+    }
+
+    /// The same over a plane that is to be written as `name` of `set`, once nothing can be refused any
+    /// more.
+    pub fn to_be_written(self, set: &'a RunSet, name: &'a str) -> Self {
+        Self { unwritten: Some((set, name)), ..self }
+    }
+
+    /// Writes the plane where it is not there yet.
+    ///
+    /// # Errors
+    /// Those of [`RunSet::write_plane`].
+    pub(super) fn write_plane(&self) -> Result<()> {
+        self.unwritten.map_or(Ok(()), |(set, name)| set.write_plane(name, self.plane))
     }
 
     fn checked(self) -> Result<Self> {
@@ -122,6 +138,7 @@ impl<'a> OverPlane<'a> {
             grid,
             plane_digest: self.plane.digest(),
             plane: self.plane.about.made.clone(),
+            through: None,
             on: self.subject.evaluated_on(sample, objective, self.batch_norm()),
         }
     }
@@ -147,6 +164,7 @@ pub fn compute(
     let objective = over.objective(request.sample)?;
     let header = over.header(grid_of(over.plane, request), request.sample, &objective);
     let mut store = SurfaceStore::begin(folder, header, request.replace)?;
+    over.write_plane()?;
     let report = evaluate(&mut store, over.vectors(), &objective, interrupt, progress)?;
     Ok((store, report))
 }
@@ -178,6 +196,7 @@ pub fn of_objective(
         grid,
         plane_digest: plane.digest(),
         plane: plane.about.made.clone(),
+        through: None,
         on,
     };
     let mut store = SurfaceStore::begin(&run.run().surface_dir(name)?, header, false)?;
@@ -226,6 +245,10 @@ pub fn gradients(
         Header { grid: gradient_grid(&store.header.grid, size), ..store.header.clone() };
     // Whatever the losses are evaluated in, gradients are f32.
     header.on.precision = Precision::F32;
+    let _lock = match GradientStore::open(store.folder())? {
+        Some(old) if old.missing().is_empty() => None,
+        _ => store.take()?,
+    };
     let mut gradients = GradientStore::begin(store.folder(), header)?;
     gradients.measure(over.vectors(), &objective, interrupt, progress)?;
     Ok(gradients)
@@ -247,6 +270,13 @@ pub fn path_losses(
 ) -> Result<PathLosses> {
     let (plane, frozen) = (over.plane, over.objective(sample)?);
     let mut losses = store.path_losses()?;
+    let known =
+        |path: &RunPath| path.path.iter().all(|p| losses.get(&path.run, p.snapshot).is_some());
+    if plane.about.paths.iter().all(known) {
+        return Ok(losses);
+    }
+    let _lock = store.take()?;
+    losses = store.path_losses()?;
     let total: usize = plane.about.paths.iter().map(|run| run.path.len()).sum();
     let mut done = losses.done.len();
     progress(done, total);

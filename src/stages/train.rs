@@ -5,13 +5,15 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::data;
 use super::opened::OpenRun;
+use crate::Result;
 use crate::dataset::Dataset;
 use crate::parallel;
 use crate::record::{Existing, FORMAT_VERSION, Manifest, Recorder, Run, Status};
 use crate::spec::Spec;
 use crate::train::{self, Event, Setup, TrainState, Verdict};
-use crate::{Error, Result};
+use crate::trajectory::{MEMORY_BYTES, Snapshots, is_by_displacements};
 
 /// A run ready to be trained.
 pub struct Prepared {
@@ -43,17 +45,21 @@ pub fn create(spec: &Spec, out: &Path, existing: Existing) -> Result<Prepared> {
 /// Opens a run to go on from its checkpoint.
 ///
 /// # Errors
-/// Those of opening it, its data and its checkpoint; [`Error::SpecChanged`] where a key of the spec
-/// changed that is not one of [`crate::spec::MAY_CHANGE`], [`Error::DataChanged`] for other images.
+/// Those of opening it, its data and its checkpoint; [`crate::Error::SpecChanged`] where a key of the spec
+/// changed that is not one of [`crate::spec::MAY_CHANGE`], [`crate::Error::DataChanged`] for other images.
 pub fn resume(out: &Path) -> Result<Prepared> {
+    resume_with_data(out, None)
+}
+
+/// [`resume`] with the data in the folder `data_dir`, where they are no longer where the spec says.
+///
+/// # Errors
+/// As [`resume`].
+pub fn resume_with_data(out: &Path, data_dir: Option<&Path>) -> Result<Prepared> {
     let opened = OpenRun::open(out)?;
     let (run, spec) = (opened.run().clone(), opened.spec()?.clone());
     let lock = run.lock()?;
-    let manifest = run.manifest()?;
-    let whole = spec.data.load(spec.train.seed)?;
-    if whole.digest != manifest.data_digest {
-        return Err(Error::DataChanged { dataset: whole.name, run: run.name() });
-    }
+    let whole = data::of_run(&opened, data_dir)?;
     // A log that lost its end would have a gap.
     run.metrics()?;
     let setup = spec.setup(&whole)?;
@@ -78,13 +84,44 @@ impl Prepared {
         manifest.status = Status::Unfinished;
         self.run.write_manifest(&manifest)?;
         let setup = &self.setup;
-        train::train(setup, &mut self.state, interrupt, &mut |event| {
+        let verdict = train::train(setup, &mut self.state, interrupt, &mut |event| {
             recorder.on(setup, &event)?;
             on_event(&event);
             Ok(())
-        })
+        })?;
+        if verdict != Verdict::Interrupted {
+            self.keep_products()?;
+        }
+        Ok(verdict)
+    }
+
+    /// Computes the inner products of the snapshots, so that `plane` finds them, where that is nothing
+    /// beside the training. It is decided by operations and not by time: a resumed run leaves the same
+    /// files.
+    fn keep_products(&self) -> Result<()> {
+        let network = self.setup.backend.network();
+        let snapshots = OpenRun::new(self.run.clone()).snapshots(|s| !s.diverged)?;
+        let (count, dim) = (snapshots.len() as u64, snapshots.dim() as u64);
+        let images = self.state.step.saturating_mul(self.setup.train.batch_size as u64);
+        let training = images.saturating_mul(TRAIN_PASSES * network.macs());
+        let products = count.saturating_mul(dim).saturating_mul(count / 2 + READING);
+        if products > training / PRODUCTS_SHARE
+            || is_by_displacements(snapshots.len(), snapshots.dim())
+        {
+            return Ok(());
+        }
+        self.run.inner_products(&snapshots, MEMORY_BYTES).map(drop)
     }
 }
+
+/// Forward passes that a training step on an image is worth.
+const TRAIN_PASSES: u64 = 3;
+
+/// Multiply-accumulates that reading a weight of a snapshot is worth.
+const READING: u64 = 50;
+
+/// The part of a training's multiply-accumulates that its snapshots' inner products may cost at its end.
+const PRODUCTS_SHARE: u64 = 1000;
 
 fn manifest(spec: &Spec, setup: &Setup, whole: &Dataset) -> Manifest {
     let network = setup.backend.network();
@@ -108,6 +145,7 @@ fn manifest(spec: &Spec, setup: &Setup, whole: &Dataset) -> Manifest {
         started_unix_secs: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
         elapsed_secs: 0.0,
         status: Status::Unfinished,
+        begun_in: data::begun_in(&spec.data),
         spec: spec.to_toml(),
     }
 }

@@ -267,7 +267,7 @@ pub fn train(
     let spec = &setup.train;
     let streams = Streams::new(spec.seed);
     let steps_per_epoch = setup.steps_per_epoch()?;
-    let total_steps = steps_per_epoch * spec.epochs;
+    let total_steps = steps_per_epoch.saturating_mul(spec.epochs);
     let batcher = Batcher::new(&setup.data.train, setup.data.max_value, &setup.stats)?;
     let evaluator = Evaluator::new(setup, &streams)?;
     let mut grad = vec![0.0; state.theta.len()];

@@ -1,29 +1,31 @@
-//! The exact Gram matrix of a path, streamed.
+//! The exact Gram matrix of a path.
 //!
-//! G_ij = <theta_i - theta_o, theta_j - theta_o> in f64. The origin is subtracted before the
-//! products are formed: a late path moves little against the length of theta, and differences of
-//! products would lose half the digits. Parameters are taken in stretches of a length that
-//! depends on T and the memory allowed only; within one, bands of G are shared among threads, and
-//! each entry is summed in the same order on any number of threads.
+//! G_ij = <theta_i - theta_o, theta_j - theta_o> in f64, o the origin, from the inner products about the
+//! first snapshot ([`InnerProducts`]): G_ij = K_ij + K_oo - K_io - K_jo. That costs an error of the
+//! rounding of the largest entries, which the decomposition of G has anyway.
 //!
 //! Where there are fewer parameters than snapshots the displacements themselves, (T, P), are the
 //! smaller, and are kept instead: G is their product with themselves.
 
-use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayView2, Axis, s};
-use rayon::prelude::*;
 
 use super::Snapshots;
-use super::leading::{Products, times_transposed};
+use super::inner::{InnerProducts, displace, none_finite};
+use super::leading::{DENSE, Products, times_transposed};
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// What [`gram()`] may hold at once by default, beside its result: 256 MiB, whatever T and P.
 pub const MEMORY_BYTES: usize = 256 << 20;
 
-/// Rows of a band of G, of a path of `count` snapshots: enough of them to share among threads, and
-/// tall ones of a long path, as a product packs all of the other operand for each.
-fn band(count: usize) -> usize {
-    (count / 32).clamp(16, 256)
+/// Bytes that the principal components of `count` snapshots of `dim` parameters take at most: the
+/// products, what is held while snapshots stream by, the decomposition, the axes.
+pub fn pca_bytes(count: usize, dim: usize) -> u64 {
+    let (count, dim) = (count as u64, dim as u64);
+    let matrix = count.saturating_mul(count.min(dim)).saturating_mul(8);
+    let decomposition = if count <= DENSE as u64 { 3 * 8 * count * count } else { 0 };
+    let streaming = (MEMORY_BYTES as u64).min((count + 2).saturating_mul(dim).saturating_mul(8));
+    matrix.saturating_add(decomposition).saturating_add(streaming).saturating_add(16 * dim)
 }
 
 /// Inner products of a path's displacements from its origin.
@@ -48,6 +50,20 @@ enum Held {
 }
 
 impl Gram {
+    /// That of `inner`, which is complete, about the snapshot `origin`, by default the last finite one.
+    ///
+    /// # Errors
+    /// [`Error::Landscape`] when there is no finite snapshot, or the origin asked for is not one.
+    pub fn of(inner: InnerProducts, origin: Option<usize>) -> Result<Self> {
+        let origin = origin_among(inner.finite(), origin)?;
+        let (mut products, finite) = inner.about(origin);
+        let (used, excluded) = parted(&finite);
+        if used.len() < finite.len() {
+            products = products.select(Axis(0), &used).select(Axis(1), &used);
+        }
+        Ok(Self { origin, used, excluded, held: Held::Products(products) })
+    }
+
     /// <theta_i - theta_o, theta_j - theta_o> of the `i`-th and `j`-th snapshot used.
     pub fn product(&self, i: usize, j: usize) -> f64 {
         match &self.held {
@@ -106,130 +122,65 @@ impl Products for Part<'_> {
 
 /// The Gram matrix of `snapshots` about the snapshot `origin`, by default the last finite one.
 /// Snapshots that are not finite are left out and counted. Holds at most `memory_bytes` (but no
-/// fewer than 64 parameters of each snapshot) beside the result, provided that the source reads
+/// fewer than some hundred parameters of each snapshot) beside the result, provided that the source reads
 /// stretches by itself ([`Snapshots::read_range`]).
 ///
 /// # Errors
-/// [`Error::Landscape`] when there is no finite snapshot, or the origin asked for is not one.
-/// Whatever reading a snapshot returns.
+/// [`Error::Landscape`] when there is no finite snapshot, or the origin asked for is not one;
+/// [`Error::TooLarge`]. Whatever reading a snapshot returns.
 pub fn gram(
     snapshots: &(impl Snapshots + ?Sized),
     origin: Option<usize>,
     memory_bytes: usize,
 ) -> Result<Gram> {
     let (count, dim) = (snapshots.len(), snapshots.dim());
-    // A stretch holds T rows and the origin in f64, and one row in f32.
-    let stretch = (memory_bytes / (8 * (count + 2))).max(64).min(dim.max(1));
-    let mut row = vec![0.0f32; stretch];
-    let origin = match origin {
-        Some(i) if i < count && is_finite(snapshots, i, &mut row)? => i,
-        Some(i) => return Err(bad_origin(i, count)),
-        None => last_finite(snapshots, &mut row)?,
-    };
+    if let Some(origin) = origin.filter(|&origin| origin >= count) {
+        return Err(bad_origin(origin, count));
+    }
+    if is_by_displacements(count, dim) {
+        return by_displacements(snapshots, origin);
+    }
+    let mut inner = InnerProducts::unknown(count)?;
+    inner.complete(snapshots, memory_bytes)?;
+    Gram::of(inner, origin)
+}
 
+/// Whether [`gram()`] holds the displacements of `count` snapshots of `dim` parameters and not their inner
+/// products: there is nothing to continue.
+pub fn is_by_displacements(count: usize, dim: usize) -> bool {
+    dim < count
+}
+
+fn by_displacements(snapshots: &(impl Snapshots + ?Sized), origin: Option<usize>) -> Result<Gram> {
+    let (count, dim) = (snapshots.len(), snapshots.dim());
+    memory::check("the weights of all snapshots", memory::product(&[count, dim, 8]))?;
     let mut finite = vec![true; count];
-    if dim < count {
-        let mut held = Array2::zeros((count, dim));
-        let out = held.as_slice_mut().expect("just made");
-        let mut from = vec![0.0f32; dim];
-        snapshots.read_range(origin, 0, &mut from)?;
-        let mut row = vec![0.0f32; dim];
-        displace(snapshots, 0, &from, &mut row, &mut finite, out)?;
-        let (used, excluded) = parted(&finite);
-        if used.len() < count {
-            held = held.select(Axis(0), &used);
-        }
-        return Ok(Gram { origin, used, excluded, held: Held::Displacements(held) });
-    }
-
-    let mut products = Array2::<f64>::zeros((count, count));
-    let mut from = vec![0.0f32; stretch];
-    let mut displaced = vec![0.0f64; count * stretch];
-    let tall = band(count);
-    for start in (0..dim).step_by(stretch) {
-        let width = stretch.min(dim - start);
-        let (row, from) = (&mut row[..width], &mut from[..width]);
-        let displaced = &mut displaced[..count * width];
-        snapshots.read_range(origin, start, from)?;
-        displace(snapshots, start, from, row, &mut finite, displaced)?;
-        let displaced = ArrayView2::from_shape((count, width), displaced).expect("T rows");
-        // G_ab <- G_ab + D_a D_b^T, b >= a
-        let bands: Vec<_> = products.axis_chunks_iter_mut(Axis(0), tall).collect();
-        bands.into_par_iter().enumerate().for_each(|(band, mut sum)| {
-            let first = band * tall;
-            let rows = displaced.slice(s![first..first + sum.nrows(), ..]);
-            let mut sum = sum.slice_mut(s![.., first..]);
-            general_mat_mul(1.0, &rows, &displaced.slice(s![first.., ..]).t(), 1.0, &mut sum);
-        });
-    }
-    // A band reaches below the diagonal within itself: the upper triangle is what counts.
-    for i in 0..count {
-        for j in 0..i {
-            products[[i, j]] = products[[j, i]];
-        }
-    }
+    let mut held = Array2::zeros((count, dim));
+    let out = held.as_slice_mut().expect("just made");
+    let mut row = vec![0.0f32; dim];
+    displace(snapshots, 0, &vec![0.0; dim], &mut row, &mut finite, out)?;
+    let origin = origin_among(&finite, origin)?;
+    let from = held.row(origin).to_owned();
+    held -= &from;
     let (used, excluded) = parted(&finite);
     if used.len() < count {
-        products = products.select(Axis(0), &used).select(Axis(1), &used);
+        held = held.select(Axis(0), &used);
     }
-    Ok(Gram { origin, used, excluded, held: Held::Products(products) })
+    Ok(Gram { origin, used, excluded, held: Held::Displacements(held) })
+}
+
+/// The origin asked for, or the last finite snapshot.
+fn origin_among(finite: &[bool], wanted: Option<usize>) -> Result<usize> {
+    match wanted {
+        Some(i) if finite.get(i) == Some(&true) => Ok(i),
+        Some(i) => Err(bad_origin(i, finite.len())),
+        None => finite.iter().rposition(|&f| f).ok_or_else(|| none_finite(finite.len())),
+    }
 }
 
 /// The snapshots that are finite, and those that are not.
 fn parted(finite: &[bool]) -> (Vec<usize>, Vec<usize>) {
     (0..finite.len()).partition(|&i| finite[i])
-}
-
-/// Parameters `start..start + from.len()` of each snapshot less `from`, into the rows of `out`;
-/// zero where a snapshot is not `finite`, which is noted there.
-fn displace(
-    snapshots: &(impl Snapshots + ?Sized),
-    start: usize,
-    from: &[f32],
-    row: &mut [f32],
-    finite: &mut [bool],
-    out: &mut [f64],
-) -> Result<()> {
-    for (i, out) in out.chunks_exact_mut(from.len().max(1)).enumerate() {
-        if finite[i] {
-            snapshots.read_range(i, start, row)?;
-            finite[i] = row.iter().all(|w| w.is_finite());
-        }
-        if finite[i] {
-            for ((d, &w), &o) in out.iter_mut().zip(row.iter()).zip(from.iter()) {
-                *d = f64::from(w) - f64::from(o);
-            }
-        } else {
-            out.fill(0.0);
-        }
-    }
-    Ok(())
-}
-
-fn is_finite(snapshots: &(impl Snapshots + ?Sized), i: usize, buffer: &mut [f32]) -> Result<bool> {
-    let dim = snapshots.dim();
-    for start in (0..dim).step_by(buffer.len()) {
-        let width = buffer.len().min(dim - start);
-        let stretch = &mut buffer[..width];
-        snapshots.read_range(i, start, stretch)?;
-        if !stretch.iter().all(|w| w.is_finite()) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-fn last_finite(snapshots: &(impl Snapshots + ?Sized), buffer: &mut [f32]) -> Result<usize> {
-    for i in (0..snapshots.len()).rev() {
-        if is_finite(snapshots, i, buffer)? {
-            return Ok(i);
-        }
-    }
-    let (what, remedy) = match snapshots.len() {
-        0 => ("there are no snapshots".to_string(), "record some: see `record.every`"),
-        n => (format!("none of the {n} snapshots is finite"), "train with a smaller `optim.lr`"),
-    };
-    Err(Error::Landscape { what, remedy: remedy.to_string() })
 }
 
 fn bad_origin(origin: usize, count: usize) -> Error {

@@ -2,13 +2,14 @@
 //! and what a random walk would have given.
 //!
 //! A path is T snapshots of P parameters, usually with T << P, and P may be tens of millions, so
-//! nothing here holds all of it: [`gram()`] streams the exact T x T matrix of inner products,
-//! [`pca()`] does the rest on that matrix, and [`Pca::directions`] and [`project`] stream once
+//! nothing here holds all of it: [`gram()`] streams the exact T x T matrix of inner products, which
+//! [`InnerProducts`] can continue when the path has grown, [`pca()`] does the rest on that matrix, and [`Pca::directions`] and [`project`] stream once
 //! more. Coordinates are relative to the origin, usually the final snapshot, which therefore sits
 //! at (0, 0).
 
 mod eigen;
 mod gram;
+mod inner;
 mod joined;
 mod leading;
 mod map;
@@ -17,11 +18,12 @@ mod pca;
 mod project;
 
 pub(crate) use eigen::eigen_symmetric;
-pub use gram::{Gram, MEMORY_BYTES, gram};
+pub use gram::{Gram, MEMORY_BYTES, gram, is_by_displacements, pca_bytes};
+pub use inner::InnerProducts;
 pub use joined::{Joined, JointPca, joint_pca};
 pub use map::{Embedding, Fidelity, LEAST_SNAPSHOTS, MOST_SNAPSHOTS, SnapshotMap, snapshot_map};
 pub use null::null_explained_variance;
-pub use pca::{AxisKind, Centring, Pca, PcaConfig, pca};
+pub use pca::{AxisKind, Centring, Pca, PcaConfig, pca, pca_of};
 pub use project::{Projection, project};
 
 use crate::error::Result;

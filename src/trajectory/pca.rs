@@ -108,7 +108,11 @@ pub struct Pca {
 /// # Errors
 /// Those of [`gram()`].
 pub fn pca(snapshots: &(impl Snapshots + ?Sized), config: &PcaConfig) -> Result<Pca> {
-    let gram = gram(snapshots, config.origin, config.memory_bytes)?;
+    Ok(pca_of(gram(snapshots, config.origin, config.memory_bytes)?, config))
+}
+
+/// [`pca()`] of the path with the Gram matrix `gram`, whose origin is the one of `config`.
+pub fn pca_of(gram: Gram, config: &PcaConfig) -> Pca {
     let count = gram.used.len();
     let masses = masses(&gram.used, &config.groups);
     let inner = gram.whole();
@@ -148,7 +152,7 @@ pub fn pca(snapshots: &(impl Snapshots + ?Sized), config: &PcaConfig) -> Result<
         AxisKind::Principal => spectrum[k] / trace,
         AxisKind::Random => 0.0,
     };
-    Ok(Pca {
+    Pca {
         explained_variance: (0..axes.len()).map(explained).collect(),
         coords: coords.axis_iter(Axis(0)).map(|row| row.to_vec()).collect(),
         gram,
@@ -159,7 +163,7 @@ pub fn pca(snapshots: &(impl Snapshots + ?Sized), config: &PcaConfig) -> Result<
         mixing,
         seed: config.seed,
         memory_bytes: config.memory_bytes,
-    })
+    }
 }
 
 impl Pca {

@@ -1,4 +1,95 @@
-//! The element types that tensors are stored in, and their way to `f32`.
+//! The element types that tensors are stored in, and their way to `f32` and back.
+
+use crate::names::named_enum;
+
+named_enum! {
+    /// The element type that `f32` values are written in.
+    #[derive(Default)]
+    pub enum StoredAs("element type") {
+        /// As they are.
+        #[default]
+        F32 = "f32",
+        /// bfloat16, to the nearest with ties to even: 8 significant bits, the range of `f32`.
+        Bf16 = "bf16",
+        /// IEEE 754 half precision, to the nearest with ties to even: 11 significant bits. Finite values
+        /// beyond its largest, 65504, become that.
+        F16 = "f16",
+    }
+}
+
+impl StoredAs {
+    /// Bytes per element.
+    pub fn size(self) -> usize {
+        match self {
+            StoredAs::F32 => 4,
+            StoredAs::Bf16 | StoredAs::F16 => 2,
+        }
+    }
+
+    /// The name in a safetensors header.
+    pub(super) fn dtype(self) -> &'static str {
+        match self {
+            StoredAs::F32 => "F32",
+            StoredAs::Bf16 => "BF16",
+            StoredAs::F16 => "F16",
+        }
+    }
+
+    /// What reading a stored `value` gives back.
+    pub fn rounded(self, value: f32) -> f32 {
+        match self {
+            StoredAs::F32 => value,
+            StoredAs::Bf16 => f32::from_bits(u32::from(bf16_from_f32(value)) << 16),
+            StoredAs::F16 => f32_from_f16(f16_from_f32(value)),
+        }
+    }
+
+    /// Appends the little-endian bytes of `values` to `bytes`.
+    pub(super) fn encode(self, values: &[f32], bytes: &mut Vec<u8>) {
+        match self {
+            StoredAs::F32 => bytes.extend(values.iter().flat_map(|v| v.to_le_bytes())),
+            StoredAs::Bf16 => {
+                bytes.extend(values.iter().flat_map(|&v| bf16_from_f32(v).to_le_bytes()));
+            }
+            StoredAs::F16 => {
+                bytes.extend(values.iter().flat_map(|&v| f16_from_f32(v).to_le_bytes()));
+            }
+        }
+    }
+}
+
+/// The nearest bfloat16, ties to even; a NaN stays one.
+fn bf16_from_f32(value: f32) -> u16 {
+    let bits = value.to_bits();
+    if value.is_nan() {
+        // Cutting the fraction off could leave an infinity.
+        return (bits >> 16) as u16 | 0x40;
+    }
+    let odd = bits >> 16 & 1;
+    let rounded = ((bits + 0x7fff + odd) >> 16) as u16;
+    // A finite value stays finite, as in half precision.
+    if value.is_finite() && rounded & 0x7fff == 0x7f80 { rounded - 1 } else { rounded }
+}
+
+/// The nearest half, ties to even; a NaN stays one, and a finite value stays finite.
+fn f16_from_f32(value: f32) -> u16 {
+    let bits = value.to_bits();
+    let sign = (bits >> 16 & 0x8000) as u16;
+    if !value.is_finite() {
+        return sign | if value.is_nan() { 0x7e00 } else { 0x7c00 };
+    }
+    let magnitude = value.abs();
+    let half = if magnitude < 2f32.powi(-14) {
+        // Subnormal: multiples of 2^-24, which adding 0.5 rounds to (the last bit of 0.5 is 2^-24).
+        ((magnitude + 0.5).to_bits() - 0.5f32.to_bits()) as u16
+    } else {
+        // Exponents 127 and 15 both mean 1; 13 bits of the fraction are rounded off.
+        let bits = magnitude.to_bits() - ((127 - 15) << 23);
+        let odd = bits >> 13 & 1;
+        ((bits + 0xfff + odd) >> 13).min(0x7bff) as u16
+    };
+    sign | half
+}
 
 /// A stored element type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +203,45 @@ mod tests {
         }
         assert!(f32_from_f16(0x7e00).is_nan());
         assert!(f32_from_f16(0x8000).is_sign_negative());
+    }
+
+    #[test]
+    fn every_half_and_every_bf16_survives_and_between_two_the_nearest_is_taken() {
+        for bits in 0..=u16::MAX {
+            let half = f32_from_f16(bits);
+            let brain = f32::from_bits(u32::from(bits) << 16);
+            if half.is_nan() {
+                assert!(f32_from_f16(f16_from_f32(half)).is_nan());
+            } else {
+                assert_eq!(f16_from_f32(half), bits, "{half}");
+            }
+            if brain.is_nan() {
+                assert!(StoredAs::Bf16.rounded(brain).is_nan());
+            } else {
+                assert_eq!(bf16_from_f32(brain), bits, "{brain}");
+            }
+        }
+        for (stored, largest) in [(StoredAs::F16, 0x7bffu16), (StoredAs::Bf16, 0x7f7f)] {
+            let at = |bits: u16| match stored {
+                StoredAs::F16 => f32_from_f16(bits),
+                _ => f32::from_bits(u32::from(bits) << 16),
+            };
+            for low in 0..largest {
+                let (a, b) = (at(low), at(low + 1));
+                // Exact in f64, and in f32: one bit more than either.
+                let middle = ((f64::from(a) + f64::from(b)) / 2.0) as f32;
+                let even = if low % 2 == 0 { a } else { b };
+                assert_eq!(stored.rounded(middle), even, "{stored}: {a} {b}");
+                assert_eq!(stored.rounded(-middle), -even);
+                if middle.next_down() > a && middle.next_up() < b {
+                    assert_eq!(stored.rounded(middle.next_down()), a, "{stored}");
+                    assert_eq!(stored.rounded(middle.next_up()), b, "{stored}");
+                }
+            }
+            assert_eq!(stored.rounded(f32::MAX), at(largest));
+            assert_eq!(stored.rounded(f32::NEG_INFINITY), f32::NEG_INFINITY);
+            assert!(stored.rounded(f32::from_bits(0x7f80_0001)).is_nan());
+        }
     }
 
     #[test]

@@ -28,7 +28,10 @@ mod torch;
 mod tests;
 
 pub use assign::assign;
-pub use safetensors::{SafetensorsFile, write_safetensors};
+pub use element::StoredAs;
+pub use safetensors::{
+    SafetensorsFile, export_safetensors, write_safetensors, write_safetensors_as,
+};
 
 /// A tensor with its name: row-major (C order) data of the given shape.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,14 +88,6 @@ pub fn read(path: impl AsRef<Path>) -> Result<Checkpoint> {
     let path = path.as_ref();
     let bytes = disk::read_named(path, "read the weights", memory::most_bytes())?;
     read_bytes(&bytes, path)
-}
-
-/// Removes what processes that were killed while they wrote `path` left beside it.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn remove_unfinished(path: impl AsRef<Path>) -> Result<()> {
-    disk::remove_temporaries_beside(path.as_ref())
 }
 
 /// [`read`] on bytes in memory; `path` is for messages.

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use ::safetensors::tensor::{Dtype, Metadata};
 use sha2::{Digest, Sha256};
 
-use super::element::{ByteOrder, Element};
+use super::element::{ByteOrder, Element, StoredAs};
 use super::pickle::Parsed;
 use super::{Checkpoint, CheckpointFormat, FileKind, NamedTensor, bad_file};
 use crate::disk;
@@ -50,29 +50,58 @@ pub fn write_safetensors(
     tensors: &[(&str, &[usize], &[f32])],
     metadata: &[(String, String)],
 ) -> Result<()> {
+    write_safetensors_as(path, tensors, |_| StoredAs::F32, metadata)
+}
+
+/// [`write_safetensors`] with the `i`-th tensor's values in the element type `stored(i)`. Tensors of wide
+/// elements come first, or readers that map the file find them at odd addresses.
+///
+/// # Errors
+/// As [`write_safetensors`].
+pub fn write_safetensors_as(
+    path: impl AsRef<Path>,
+    tensors: &[(&str, &[usize], &[f32])],
+    stored: impl Fn(usize) -> StoredAs,
+    metadata: &[(String, String)],
+) -> Result<()> {
     let mut hash = Sha256::new();
-    for (_, _, data) in tensors {
-        le_chunks(data, |bytes| {
+    for (i, (_, _, data)) in tensors.iter().enumerate() {
+        encoded(data, stored(i), |bytes| {
             hash.update(bytes);
             Ok(())
         })
         .expect("hashing does not fail");
     }
-    let header = header_json(tensors, metadata, &hexadecimal(&hash.finalize()))?;
+    let header = header_json(tensors, &stored, metadata, &hexadecimal(&hash.finalize()))?;
     disk::write(path.as_ref(), |out| {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(header.as_bytes())?;
-        for (_, _, data) in tensors {
-            le_chunks(data, |bytes| out.write_all(bytes))?;
+        for (i, (_, _, data)) in tensors.iter().enumerate() {
+            encoded(data, stored(i), |bytes| out.write_all(bytes))?;
         }
         Ok(())
     })
+}
+
+/// [`write_safetensors`] into a folder of somebody's own: what a killed process left of the same file
+/// there is removed first.
+///
+/// # Errors
+/// As [`write_safetensors`].
+pub fn export_safetensors(
+    path: impl AsRef<Path>,
+    tensors: &[(&str, &[usize], &[f32])],
+    metadata: &[(String, String)],
+) -> Result<()> {
+    disk::remove_temporaries_of(path.as_ref())?;
+    write_safetensors(path, tensors, metadata)
 }
 
 /// The header, padded with spaces so that the data begin at a multiple of 8; `data_digest` is that of
 /// the data.
 fn header_json(
     tensors: &[(&str, &[usize], &[f32])],
+    stored: &impl Fn(usize) -> StoredAs,
     metadata: &[(String, String)],
     data_digest: &str,
 ) -> Result<String> {
@@ -96,7 +125,7 @@ fn header_json(
     entries.push(format!("\"__metadata__\":{{{}}}", pairs.join(",")));
     let mut names = HashSet::from(["__metadata__"]);
     let mut start = 0;
-    for (name, shape, data) in tensors {
+    for (i, (name, shape, data)) in tensors.iter().enumerate() {
         if !names.insert(name) {
             return Err(Error::bad_value(
                 "tensor name",
@@ -113,10 +142,11 @@ fn header_json(
                 "give the shape of the data",
             ));
         }
-        let end = start + 4 * data.len();
-        let name = quoted(name);
+        let stored = stored(i);
+        let end = start + stored.size() * data.len();
+        let (name, dtype) = (quoted(name), stored.dtype());
         entries.push(format!(
-            "{name}:{{\"dtype\":\"F32\",\"shape\":{shape:?},\"data_offsets\":[{start},{end}]}}"
+            "{name}:{{\"dtype\":\"{dtype}\",\"shape\":{shape:?},\"data_offsets\":[{start},{end}]}}"
         ));
         start = end;
     }
@@ -149,12 +179,16 @@ fn header_is_whole(header: &[u8]) -> bool {
 const DAMAGED: &str = "it is not what its digest says, so it is damaged (or was changed on purpose: \
                        then save it without the metadata sha256 and header_sha256)";
 
-/// Passes `data` on as little-endian bytes, some thousand values at a time.
-fn le_chunks(data: &[f32], mut on: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+/// Passes `data` on as little-endian bytes of an element type, some thousand values at a time.
+fn encoded(
+    data: &[f32],
+    stored: StoredAs,
+    mut on: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(4 * 4096);
     for part in data.chunks(4096) {
         bytes.clear();
-        bytes.extend(part.iter().flat_map(|v| v.to_le_bytes()));
+        stored.encode(part, &mut bytes);
         on(&bytes)?;
     }
     Ok(())
@@ -335,6 +369,11 @@ impl SafetensorsFile {
         } else {
             Err(bad_file(&self.path, DAMAGED, FileKind::Safetensors.remedy()))
         }
+    }
+
+    /// SHA-256 of the data in hexadecimal, as the file has it; `None` for a file without.
+    pub fn digest(&self) -> Option<&str> {
+        self.header.data_digest()
     }
 
     /// The names of the tensors, in the order of their data.

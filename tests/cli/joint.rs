@@ -205,7 +205,9 @@ fn runs_that_do_not_go_together_are_refused() {
 
     // A run that is no longer what it was.
     place.train("other", &["--force", "--set=train.seed=6"]);
-    place.refused(&["surface", "race"], &["run `other` is no longer", "--force"]);
+    place.refused(&render, &["run `other` is no longer", "--force"]);
+    // Its plane is made again; the surface over the old one is not thrown away unasked.
+    place.refused(&["surface", "race"], &["holds a surface of", "--force"]);
 }
 
 #[test]

@@ -27,7 +27,7 @@ const LARGE: &[&str] = &[
 
 /// What must not differ between two runs of a spec: snapshots and checkpoint to the byte, and the
 /// metrics but for the time they took.
-fn essence(run: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn essence(run: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut kept = files(run);
     kept.retain(|name, _| name.starts_with("snapshots") || name.starts_with("checkpoint"));
     let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
@@ -39,19 +39,19 @@ fn essence(run: &Path) -> BTreeMap<String, Vec<u8>> {
     kept
 }
 
-fn assert_same(a: &Path, b: &Path) {
+pub fn assert_same(a: &Path, b: &Path) {
     let (a, b) = (essence(a), essence(b));
     let differ = |name: &&String| a.get(*name) != b.get(*name);
     let names: BTreeSet<&String> = a.keys().chain(b.keys()).filter(differ).collect();
     assert!(names.is_empty(), "these differ or are on one side only: {names:?}");
 }
 
-fn spawn(place: &Place, args: &[&str]) -> Child {
+pub fn spawn(place: &Place, args: &[&str]) -> Child {
     place.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Waits until `done` or the child ends by itself.
-fn wait_for(child: &mut Child, done: impl Fn() -> bool) {
+pub fn wait_for(child: &mut Child, done: impl Fn() -> bool) {
     let started = Instant::now();
     while !done() && child.try_wait().unwrap().is_none() {
         assert!(started.elapsed() < Duration::from_secs(120), "nothing happens");
@@ -64,7 +64,7 @@ fn signal_interrupt(child: &Child) -> bool {
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success()
 }
 
-fn count(folder: &Path) -> usize {
+pub fn count(folder: &Path) -> usize {
     fs::read_dir(folder).map_or(0, |entries| entries.count())
 }
 
@@ -95,8 +95,9 @@ fn a_run_interrupted_by_ctrl_c_and_resumed_equals_an_uninterrupted_one() {
 
     let mut child = spawn(&place, &[RESNET, &["--out", "halved", "--json"]].concat());
     let metrics = place.path("halved/metrics.jsonl");
-    // The log is written at the end of an epoch: the signal comes early in the second.
-    wait_for(&mut child, || fs::metadata(&metrics).is_ok_and(|m| m.len() > 0));
+    // The signal comes early in the second epoch.
+    let ended = |log: String| log.contains(r#""kind":"epoch""#);
+    wait_for(&mut child, || fs::read_to_string(&metrics).is_ok_and(ended));
     assert!(signal_interrupt(&child));
     let ended: Ended = child.wait_with_output().unwrap().into();
     assert_eq!(ended.code, 130, "{}", ended.stderr);

@@ -63,10 +63,11 @@ fn write_film(
         return stream_show(show, output, &mut std::io::stdout(), progress);
     }
     if let Some(names) = output.numbered() {
+        names.remove_left_over()?;
         let path = |frame: usize| names.path(frame + 1);
         return write_numbered(show, output, format, &path, progress);
     }
-    disk::remove_temporaries_beside(&output.path)?;
+    disk::remove_temporaries_of(&output.path)?;
     let full = Plan::full(output);
     let plans = fit::plans(format, output);
     let mut tried = 0;
@@ -138,7 +139,7 @@ pub fn stream_show(
 
 /// The frame of `show` that stands for the whole, as a PNG or an SVG.
 fn write_poster(show: &dyn Show, output: &Output, path: &Path) -> Result<()> {
-    disk::remove_temporaries_beside(path)?;
+    disk::remove_temporaries_of(path)?;
     let mut staged = StagedFile::create_with_folder(path)?;
     let mut out = BufWriter::new(staged.file());
     let frame = show.poster_frame();

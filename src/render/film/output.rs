@@ -131,6 +131,11 @@ impl Output {
         if format == Format::Mp4 && (width.max(height) > 3840 || width.min(height) > 2160) {
             return bad("size", size, "more than H.264 can hold", "choose at most 3840x2160");
         }
+        if let Some(Numbered { width, .. }) = self.numbered().filter(|n| n.width > MOST_DIGITS) {
+            let given = self.path.display().to_string();
+            let problem = format!("a name with a number of {width} digits");
+            return bad("out", given, &problem, "write %05d, say");
+        }
         let scale = self.theme.scale;
         if !(0.5..=3.0).contains(&scale) {
             return bad("scale", scale.to_string(), "out of range", "choose 0.5 to 3");
@@ -205,6 +210,9 @@ impl Output {
     }
 }
 
+/// Digits that a number in a file's name has at most.
+const MOST_DIGITS: usize = 20;
+
 /// File names that count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Numbered {
@@ -215,6 +223,16 @@ pub struct Numbered {
 }
 
 impl Numbered {
+    /// Removes what a killed process left of files with such names.
+    pub(super) fn remove_left_over(&self) -> Result<()> {
+        let Self { before, after, .. } = self;
+        disk::remove_left_over(&self.folder, |of| {
+            let number =
+                of.strip_prefix(before.as_str()).and_then(|n| n.strip_suffix(after.as_str()));
+            number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+        })
+    }
+
     /// The name of number `n`.
     pub fn path(&self, n: usize) -> PathBuf {
         let Self { folder, before, width, after } = self;

@@ -42,7 +42,7 @@ pub fn write(show: &dyn Show, output: &Output, path: &std::path::Path) -> Result
         let count_text = format!("{} / {}", frame + 1, frames.count());
         sheet.text(&count_text, x + w, y - 0.5 * size, &count);
     }
-    disk::remove_temporaries_beside(path)?;
+    disk::remove_temporaries_of(path)?;
     let mut staged = StagedFile::create_with_folder(path)?;
     png::write(staged.file(), sheet.rgba(), page[0], page[1])?;
     staged.finish()

@@ -1,0 +1,68 @@
+//! The `[record]` table of a spec.
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use super::{Keep, Occasions, Policy};
+use crate::Result;
+use crate::weights::StoredAs;
+
+/// The `[record]` table of a spec.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RecordSpec {
+    /// When a snapshot is taken: policies separated by commas. The first and the last state are always
+    /// taken.
+    pub every: Occasions,
+    /// Which snapshots stay: `all`, `last=N`, `best=N`, or both of these.
+    pub keep: Keep,
+    /// The element type of theta in snapshots: `f32`, `bf16` or `f16`. Buffers and the checkpoint are
+    /// always `f32`.
+    pub dtype: StoredAs,
+    /// When sharpness is measured: a [`Policy`], or `off`, the default. Each measurement costs some
+    /// twenty passes forth and back over `sharpness_samples` images.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "policy_or_off")]
+    pub sharpness: Option<Policy>,
+    /// Training images that sharpness is measured on (a class-balanced draw), 0 for all; 500 by
+    /// default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sharpness_samples: Option<usize>,
+}
+
+impl RecordSpec {
+    /// Writes out the defaults of what is switched on.
+    pub fn resolve(mut self) -> Self {
+        if self.sharpness.is_some() {
+            self.sharpness_samples.get_or_insert(SHARPNESS_SAMPLES);
+        }
+        self
+    }
+}
+
+/// Images that sharpness is measured on by default.
+pub const SHARPNESS_SAMPLES: usize = 500;
+
+fn policy_or_off<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Policy>, D::Error> {
+    let text = String::deserialize(input)?;
+    if text == "off" {
+        return Ok(None);
+    }
+    Policy::parse("record.sharpness", &text).map(Some).map_err(de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sharpness_is_off_unless_asked_for_and_a_misspelt_policy_names_its_key() {
+        let read = |text: &str| toml::from_str::<RecordSpec>(text).map(RecordSpec::resolve);
+        assert_eq!(read("").unwrap(), RecordSpec::default());
+        assert_eq!(read("sharpness = \"off\"").unwrap().sharpness, None);
+        let on = read("sharpness = \"2 epochs\"").unwrap();
+        assert_eq!((on.sharpness, on.sharpness_samples), (Some(Policy::Epochs(2)), Some(500)));
+        let text = toml::to_string(&on).unwrap();
+        assert_eq!(read(&text).unwrap(), on, "{text}");
+        let err = read("sharpness = \"often\"").unwrap_err().to_string();
+        assert!(err.contains("record.sharpness") && err.contains("100 steps"), "{err}");
+    }
+}

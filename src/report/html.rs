@@ -1,0 +1,265 @@
+//! The report as one page.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::pages::Report;
+use super::pictures::{Course, DotRow, Levels, course_chart, dot_plot, escaped, surface};
+use super::quantities::{MemberValues, Quantity, Scale};
+use super::statistics::summary;
+use super::text::{METHOD, counts, ordered, quantities_of, shown, shown_mean, status_word};
+use crate::landscape::SurfaceStore;
+use crate::record::Run;
+use crate::render::numbers::{fixed, number};
+use crate::sweep::{MATCHED, MemberState, Sweep};
+use crate::{Error, Result};
+
+/// The page. Everything is in it; it asks no host for anything.
+pub(super) fn page(
+    sweep: &Sweep,
+    report: &Report,
+    states: &[MemberState],
+    values: &[MemberValues],
+) -> Result<String> {
+    let quantities = quantities_of(report);
+    let mut html = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src \
+         'unsafe-inline'; img-src data:\"><title>{0}</title><style>{STYLE}</style></head><body>\
+         <main><h1>{0}</h1>",
+        escaped(&report.title)
+    );
+    if let Some(question) = &report.question {
+        let _ = write!(html, "<p class=\"question\">{}</p>", escaped(question));
+    }
+    html.push_str("<h2>What the runs show</h2>");
+    sentences(report, &mut html);
+    html.push_str("<h2>Means over seeds</h2>");
+    group_table(report, &quantities, &mut html);
+    html.push_str("<div class=\"charts\">");
+    let groups: Vec<Vec<usize>> = (report.groups.iter())
+        .map(|g| (0..states.len()).filter(|&i| report.members[i].values == g.values).collect())
+        .collect();
+    for q in &quantities {
+        let percent = q.scale() == Scale::Points;
+        let factor = if percent { 100.0 } else { 1.0 };
+        let rows: Vec<DotRow> = (report.groups.iter().zip(&groups))
+            .map(|(group, of)| {
+                let known: Vec<f64> =
+                    of.iter().filter_map(|&i| values[i].get(*q).map(|v| factor * v)).collect();
+                DotRow { label: group.label.clone(), summary: summary(&known), values: known }
+            })
+            .collect();
+        let all = rows.iter().flat_map(|row| &row.values);
+        let (low, high) = all.fold((f64::INFINITY, 0.0f64), |(l, h), v| (l.min(*v), h.max(*v)));
+        let is_log = !percent && low > 0.0 && high / low > 20.0;
+        let unit = if percent { " (%)" } else { "" };
+        let plot = dot_plot(q.title(), unit, &rows, is_log);
+        let _ = write!(html, "<figure>{plot}<figcaption>{}</figcaption></figure>", q.definition());
+    }
+    html.push_str("</div>");
+    courses(report, states, &groups, &mut html)?;
+    surfaces(sweep, report, states, &groups, &mut html)?;
+    html.push_str("<h2>Members</h2>");
+    member_table(report, &quantities, &mut html);
+    let _ = write!(
+        html,
+        "<h2>How it was made</h2><p>{METHOD} The diamonds are means, the bars their 95 % intervals, the \
+         rings single seeds. The spread over seeds and the error of the finite test set are two things: \
+         the standard error of an accuracy on the test images alone is in the table of means.</p>\
+         <p>lossreel {}; the resolved spec of each member is in <code>specs/</code>, and \
+         <code>lossreel train specs/MEMBER.toml</code> trains it again.</p></main></body></html>\n",
+        escaped(&report.version)
+    );
+    Ok(html)
+}
+
+fn sentences(report: &Report, html: &mut String) {
+    if report.comparisons.is_empty() {
+        html.push_str("<p>Nothing can be compared: there is one combination of values.</p>");
+        return;
+    }
+    html.push_str("<ul class=\"shown\">");
+    for c in ordered(report) {
+        let class = if c.seen { "seen" } else { "unseen" };
+        let p = if c.p_holm.is_finite() {
+            format!(" <small>p = {} after Holm</small>", number(c.p_holm))
+        } else {
+            String::new()
+        };
+        let _ = write!(html, "<li class=\"{class}\">{}{p}</li>", escaped(&c.sentence));
+    }
+    html.push_str("</ul>");
+}
+
+fn group_table(report: &Report, quantities: &[Quantity], html: &mut String) {
+    let axes: Vec<&str> = report.axes.iter().map(|axis| axis.name.as_str()).collect();
+    let head = if axes.is_empty() { "runs".to_string() } else { axes.join(", ") };
+    let _ = write!(
+        html,
+        "<div class=\"wide\"><table><thead><tr><th>{}</th><th>trained</th>",
+        escaped(&head)
+    );
+    for q in quantities {
+        let _ = write!(html, "<th>{}</th>", q.title());
+    }
+    html.push_str("<th>test-set error</th></tr></thead><tbody>");
+    for group in &report.groups {
+        let _ = write!(html, "<tr><th>{}</th><td>{}</td>", escaped(&group.label), counts(group));
+        for q in quantities {
+            let value = group.quantities.get(q.key()).map(|v| shown_mean(*q, v));
+            let _ = write!(html, "<td>{}</td>", value.unwrap_or_default());
+        }
+        let se = group.binomial_se.map(|se| format!("± {} %", fixed(100.0 * se, 2)));
+        let _ = write!(html, "<td>{}</td></tr>", se.unwrap_or_default());
+    }
+    html.push_str("</tbody></table></div>");
+}
+
+fn member_table(report: &Report, quantities: &[Quantity], html: &mut String) {
+    html.push_str("<div class=\"wide\"><table><thead><tr><th>member</th><th>status</th>");
+    for q in quantities {
+        let _ = write!(html, "<th>{}</th>", q.title());
+    }
+    html.push_str("<th>seconds</th></tr></thead><tbody>");
+    for member in &report.members {
+        let error = member.error.as_deref().map(|e| format!(": {e}")).unwrap_or_default();
+        let _ = write!(
+            html,
+            "<tr><th>{}</th><td class=\"text\">{}{}</td>",
+            escaped(&member.name),
+            status_word(member.status),
+            escaped(&error)
+        );
+        for q in quantities {
+            let value = member.measured.get(*q).map(|v| shown(*q, v));
+            let _ = write!(html, "<td>{}</td>", value.unwrap_or_default());
+        }
+        let seconds = member.measured.seconds.map(number);
+        let _ = write!(html, "<td>{}</td></tr>", seconds.unwrap_or_default());
+    }
+    html.push_str("</tbody></table></div>");
+}
+
+/// Test accuracy and training loss by epoch.
+fn courses(
+    report: &Report,
+    states: &[MemberState],
+    groups: &[Vec<usize>],
+    html: &mut String,
+) -> Result<()> {
+    let mut charts: [Vec<Course>; 2] = [Vec::new(), Vec::new()];
+    for (group, of) in groups.iter().enumerate() {
+        for &i in of {
+            let Ok(run) = Run::open(&states[i].run) else { continue };
+            let metrics = run.metrics()?;
+            let of = |f: &dyn Fn(&crate::record::EpochRecord) -> f64| {
+                metrics.epochs.iter().map(|e| (e.epoch as f64, f(e))).collect::<Vec<_>>()
+            };
+            charts[0].push(Course { group, points: of(&|e| 100.0 * e.test_accuracy) });
+            charts[1].push(Course { group, points: of(&|e| e.train_loss) });
+        }
+    }
+    let long = |c: &Course| c.points.len() > 1;
+    if !charts[0].iter().any(long) {
+        return Ok(());
+    }
+    let labels: Vec<String> = report.groups.iter().map(|g| g.label.clone()).collect();
+    html.push_str("<h2>Training</h2><div class=\"charts\">");
+    for (title, chart) in [("Test accuracy (%)", &charts[0]), ("Training loss", &charts[1])] {
+        let chart = course_chart(title, chart, &labels);
+        let _ = write!(
+            html,
+            "<figure>{chart}<figcaption>{title}, one line a run.</figcaption></figure>"
+        );
+    }
+    html.push_str("</div>");
+    Ok(())
+}
+
+/// The surfaces on matched directions, on one scale: a row for each combination, a column for each seed.
+fn surfaces(
+    sweep: &Sweep,
+    report: &Report,
+    states: &[MemberState],
+    groups: &[Vec<usize>],
+    html: &mut String,
+) -> Result<()> {
+    let Some(measure) = &sweep.about.measure.surface else { return Ok(()) };
+    let mut found: BTreeMap<usize, SurfaceStore> = BTreeMap::new();
+    for (i, state) in states.iter().enumerate() {
+        let Ok(run) = Run::open(&state.run) else { continue };
+        match SurfaceStore::open(&run.surface_dir(MATCHED)?) {
+            Ok(store) if store.missing().is_empty() => drop(found.insert(i, store)),
+            Ok(_) | Err(Error::NoSurface { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let all: Vec<&SurfaceStore> = found.values().collect();
+    let Some(levels) = Levels::over(&all) else { return Ok(()) };
+    let _ = write!(
+        html,
+        "<h2>Loss surfaces</h2><p>Training loss on {} over two random filter-normalised directions \
+         through the trained weights (the dot), from {} to {} on both axes; the directions of one seed \
+         are the same draw for every combination, and all surfaces have one scale. A random plane shows \
+         the surroundings of the solution, not the path to it.</p><div class=\"bar\">{}</div>",
+        if measure.samples == 0 {
+            "all images".into()
+        } else {
+            format!("{} images", measure.samples)
+        },
+        number(-measure.range),
+        number(measure.range),
+        levels.bar()
+    );
+    for (group, of) in report.groups.iter().zip(groups) {
+        let _ = write!(html, "<h3>{}</h3><div class=\"surfaces\">", escaped(&group.label));
+        for &i in of {
+            let picture = match found.get(&i) {
+                Some(store) => surface(store, &levels)?,
+                // What was not run is blank, not hidden.
+                None => "<div class=\"blank\">not computed</div>".into(),
+            };
+            let _ = write!(
+                html,
+                "<figure>{picture}<figcaption>seed {}</figcaption></figure>",
+                states[i].seed
+            );
+        }
+        html.push_str("</div>");
+    }
+    Ok(())
+}
+
+const STYLE: &str = "\
+:root{color-scheme:light}\
+body{margin:0;background:#fff;color:#14202b;font:16px/1.5 system-ui,-apple-system,Segoe UI,Roboto,sans-serif}\
+main{max-width:1080px;margin:0 auto;padding:24px 20px 64px}\
+h1{font-size:2rem;line-height:1.2;margin:.2em 0}\
+h2{margin:2em 0 .5em;font-size:1.3rem}\
+h3{margin:1.2em 0 .3em;font-size:1rem}\
+.question{font-size:1.15rem;color:#44525e;margin:.2em 0 0}\
+.shown{padding-left:0;list-style:none}\
+.shown li{padding:.35em .8em;margin:.3em 0;border-left:4px solid #c5ccd2}\
+.shown .seen{border-color:#0072b2;background:#eef5fa}\
+.shown .unseen{color:#44525e}\
+small{color:#5b6873}\
+.wide{overflow-x:auto}\
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}\
+th,td{padding:.35em .8em;border-bottom:1px solid #d5dbe0;text-align:right;white-space:nowrap}\
+th:first-child,td.text{text-align:left}td.text{white-space:normal;min-width:8em}\
+thead th{border-bottom:2px solid #14202b}\
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr));gap:20px;margin-top:20px}\
+figure{margin:0}figcaption{font-size:.85rem;color:#44525e}\
+svg{width:100%;height:auto;display:block}\
+svg text{font-family:inherit;fill:#14202b}svg .tick{font-size:12px;fill:#44525e}svg .label{font-size:14px}\
+svg .rule{stroke:#d5dbe0;stroke-width:1}\
+.legend{display:flex;flex-wrap:wrap;gap:.2em 1.2em;margin:.2em 0;font-size:.9rem}\
+.legend i{display:inline-block;width:1.4em;height:.25em;margin-right:.4em;vertical-align:middle}\
+.surfaces{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:12px}\
+.blank{aspect-ratio:1;display:grid;place-items:center;border:1px dashed #98a3ac;color:#5b6873;font-size:.85rem}\
+.bar{max-width:560px}\
+@media print{body{font-size:11pt}main{max-width:none;padding:0}figure,li,tr{break-inside:avoid}h2,h3{break-after:avoid}\
+.wide{overflow:visible}.charts{grid-template-columns:1fr 1fr}\
+.shown .seen,svg,.surfaces{print-color-adjust:exact;-webkit-print-color-adjust:exact}}";

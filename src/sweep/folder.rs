@@ -1,0 +1,294 @@
+//! A sweep on disk: what it is, and how far each member is.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::file::{Measure, SweepFile};
+use super::members::{Axis, Members};
+use crate::disk::{self, JsonFile, JsonlWriter};
+use crate::record::{FORMAT_VERSION, Run, Status as RunStatus};
+use crate::train::Verdict;
+use crate::{Error, Result};
+
+const SWEEP: JsonFile = JsonFile {
+    action: "read the sweep",
+    name: "the sweep",
+    remedy: "run the same `lossreel sweep` again: it writes the file anew and keeps what is done",
+};
+
+/// `sweep.json`: everything that a report needs beside the runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// Version of the run folder's format.
+    pub format_version: u32,
+    /// Version of lossreel.
+    pub version: String,
+    /// The title.
+    pub title: String,
+    /// What the sweep asks.
+    pub question: Option<String>,
+    /// The axes.
+    pub axes: Vec<Axis>,
+    /// Seeds of each combination.
+    pub seeds: usize,
+    /// What each member is measured on.
+    pub measure: Measure,
+    /// The members, in order.
+    pub members: Vec<MemberAbout>,
+}
+
+/// What is known of a member before it runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemberAbout {
+    /// The name of its run folder.
+    pub name: String,
+    /// The index of its value on each axis.
+    pub values: Vec<usize>,
+    /// Which seed, from 0.
+    pub seed: usize,
+    /// Why its spec is impossible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impossible: Option<String>,
+}
+
+/// A line of `members.jsonl`: how a step of a member's work ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// The member.
+    pub member: String,
+    /// The step: `train`, `curvature`, ...
+    pub step: String,
+    /// Digest of the step's arguments: other arguments are other work.
+    pub arguments: String,
+    /// What went wrong; none where nothing did.
+    pub error: Option<String>,
+    /// Seconds it took.
+    pub seconds: f64,
+}
+
+/// How far a member is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Trained, and measured on all that the sweep asks for.
+    Done,
+    /// Trained; measures are missing.
+    Trained,
+    /// Its loss was no longer finite.
+    Diverged,
+    /// A step ended with an error.
+    Failed,
+    /// Not trained to its end.
+    Pending,
+}
+
+/// A member and how far it is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MemberState {
+    /// Its name.
+    pub name: String,
+    /// Its run folder.
+    pub run: PathBuf,
+    /// The index of its value on each axis.
+    pub values: Vec<usize>,
+    /// Which seed, from 0.
+    pub seed: usize,
+    /// How far it is.
+    pub status: Status,
+    /// What went wrong, where something did.
+    pub error: Option<String>,
+}
+
+/// A sweep's folder.
+#[derive(Debug)]
+pub struct Sweep {
+    root: PathBuf,
+    /// What it is.
+    pub about: About,
+}
+
+impl Sweep {
+    /// Makes the folder of a sweep, or opens the one that is there to go on with it: members that are
+    /// named alike are the same runs, others are added. The lock is to be kept as long as work is done.
+    ///
+    /// # Errors
+    /// [`Error::FolderInUse`] for a folder with other files and no sweep, [`Error::Run`] when another
+    /// process is at work there, [`Error::Io`].
+    pub fn begin(
+        root: &Path,
+        file: &SweepFile,
+        members: &Members,
+        name: &str,
+    ) -> Result<(Self, File)> {
+        let path = root.join("sweep.json");
+        let has_others = match fs::read_dir(root) {
+            Ok(entries) => entries.filter_map(|e| e.ok()).any(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                name != ".lock" && !disk::is_temporary(&name)
+            }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
+            Err(e) => return Err(Error::io("look into the folder", root)(e)),
+        };
+        if has_others && !path.is_file() {
+            return Err(Error::FolderInUse { holds_no: "sweep", path: root.to_path_buf() });
+        }
+        fs::create_dir_all(root.join("runs")).map_err(Error::io("make the folder", root))?;
+        let lock = lock(root)?;
+        let about = About {
+            format_version: FORMAT_VERSION,
+            version: env!("CARGO_PKG_VERSION").into(),
+            title: file.title.clone().unwrap_or_else(|| name.into()),
+            question: file.question.clone(),
+            axes: members.axes.clone(),
+            seeds: members.seeds,
+            measure: file.measure.clone(),
+            members: (members.members.iter())
+                .map(|member| MemberAbout {
+                    name: member.name.clone(),
+                    values: member.values.clone(),
+                    seed: member.seed,
+                    impossible: member.spec.as_ref().err().cloned(),
+                })
+                .collect(),
+        };
+        SWEEP.write(&path, &about)?;
+        Ok((Self { root: root.to_path_buf(), about }, lock))
+    }
+
+    /// Opens a sweep.
+    ///
+    /// # Errors
+    /// [`Error::NoSweep`] where there is none, [`Error::BadFile`] for a damaged one.
+    pub fn open(root: &Path) -> Result<Self> {
+        let about: Option<About> = SWEEP.read_if_there(&root.join("sweep.json"))?;
+        let about = about.ok_or_else(|| Error::NoSweep { path: root.to_path_buf() })?;
+        Ok(Self { root: root.to_path_buf(), about })
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The run folder of a member.
+    pub fn run_dir(&self, member: &str) -> PathBuf {
+        self.root.join("runs").join(member)
+    }
+
+    /// Where the spec of a member is written before it is trained.
+    pub fn spec_path(&self, member: &str) -> PathBuf {
+        self.root.join("specs").join(format!("{member}.toml"))
+    }
+
+    /// The record of steps, to be appended to.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn log(&self) -> Result<JsonlWriter> {
+        JsonlWriter::append(&self.log_path())
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.root.join("members.jsonl")
+    }
+
+    /// How each step ended so far, the last time it was tried.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] for a damaged log.
+    pub fn steps(&self) -> Result<Vec<StepRecord>> {
+        let lines = disk::read_jsonl::<StepRecord>(&self.log_path())?.lines;
+        let mut last: Vec<StepRecord> = Vec::new();
+        for line in lines {
+            match last.iter_mut().find(|s| s.member == line.member && s.step == line.step) {
+                Some(step) => *step = line,
+                None => last.push(line),
+            }
+        }
+        Ok(last)
+    }
+
+    /// How far all members are, in order.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] for a damaged log.
+    pub fn states(&self) -> Result<Vec<MemberState>> {
+        let steps = self.steps()?;
+        let wanted = super::execute::measure_names(&self.about.measure);
+        let states = self.about.members.iter().map(|member| {
+            let run = self.run_dir(&member.name);
+            let of_member = || steps.iter().filter(|step| step.member == member.name);
+            let failed = || of_member().find_map(|step| step.error.clone());
+            let measured = wanted
+                .iter()
+                .all(|name| of_member().any(|step| step.step == *name && step.error.is_none()));
+            let (status, error) = match (&member.impossible, trained(&run)) {
+                (Some(why), _) => (Status::Failed, Some(why.clone())),
+                (None, Ok(Trained::Diverged)) => (Status::Diverged, None),
+                (None, Ok(Trained::Yes)) if measured => (Status::Done, None),
+                (None, Ok(trained)) => match failed() {
+                    Some(error) => (Status::Failed, Some(error)),
+                    None if trained == Trained::Yes => (Status::Trained, None),
+                    None => (Status::Pending, None),
+                },
+                (None, Err(error)) => (Status::Failed, Some(error.to_string())),
+            };
+            MemberState {
+                name: member.name.clone(),
+                run,
+                values: member.values.clone(),
+                seed: member.seed,
+                status,
+                error,
+            }
+        });
+        Ok(states.collect())
+    }
+}
+
+/// Whether a run folder holds a run that has come to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trained {
+    Yes,
+    Diverged,
+    /// Cut short: it can be gone on with.
+    Cut,
+    /// There is no run.
+    No,
+}
+
+/// How far the training in `run` is.
+pub(super) fn trained(run: &Path) -> Result<Trained> {
+    let run = match Run::open(run) {
+        Ok(run) => run,
+        Err(Error::NoRun { .. }) => return Ok(Trained::No),
+        // A folder that a kill left before its spec was written.
+        Err(Error::NotARun { .. }) => return Ok(Trained::No),
+        Err(error) => return Err(error),
+    };
+    Ok(match run.manifest()?.status {
+        RunStatus::Unfinished => Trained::Cut,
+        RunStatus::Ended { verdict, .. } => match verdict {
+            Verdict::Interrupted => Trained::Cut,
+            Verdict::Diverged { .. } => Trained::Diverged,
+            Verdict::Finished | Verdict::EarlyStopped => Trained::Yes,
+        },
+    })
+}
+
+fn lock(root: &Path) -> Result<File> {
+    let path = root.join(".lock");
+    let open = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = open.map_err(Error::io("lock the sweep", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Run {
+            what: "another process is at work on this sweep".into(),
+            remedy: "wait for it to end, or stop it".into(),
+            path: root.to_path_buf(),
+        }),
+        Err(TryLockError::Error(e)) => Err(Error::io("lock the sweep", &path)(e)),
+    }
+}

@@ -1,0 +1,20 @@
+//! Many runs from one file: a base spec, axes with values, seeds. Members are ordinary run folders;
+//! what is done is skipped, what was cut is gone on with, and a member that fails leaves the others as
+//! they are and stands in the record.
+//!
+//! ```text
+//! NAME/
+//!   sweep.json            title, axes, seeds, measures, and the changes of each member
+//!   members.jsonl         what was done for each member, and how it ended
+//!   runs/MEMBER/          run folders
+//! ```
+
+mod execute;
+mod file;
+mod folder;
+mod members;
+
+pub use execute::{MATCHED, Step, StepEnd, Work, execute, width_name, work_of};
+pub use file::{CurvatureMeasure, Measure, SurfaceMeasure, SweepFile, WidthMeasure};
+pub use folder::{MemberState, Status, Sweep};
+pub use members::{Axis, AxisValue, Member, Members};
