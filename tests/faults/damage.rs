@@ -199,7 +199,7 @@ fn damages(bytes: &[u8]) -> Vec<Damage> {
     cuts.sort_unstable();
     cuts.dedup();
     let all: Vec<usize> = (0..len).collect();
-    let flips = if everywhere() { all } else { spread(&all, 9)[1..8].to_vec() };
+    let flips = if everywhere() { all } else { spread(&all, 7)[1..6].to_vec() };
     let flips = flips.into_iter().map(|at| {
         // The low bits of a digit make another digit, the high bits of a float another size.
         let text = bytes[at].is_ascii_graphic();
