@@ -217,7 +217,7 @@ impl Run {
         Ok((info, file.verify()?))
     }
 
-    pub(super) fn snapshot_path(&self, index: usize) -> PathBuf {
+    pub(crate) fn snapshot_path(&self, index: usize) -> PathBuf {
         self.snapshots_dir().join(format!("{index:06}.safetensors"))
     }
 }

@@ -164,7 +164,22 @@ impl Found {
 
     fn snapshots(&mut self, run: &Run, manifest: Option<&Manifest>) -> Result<()> {
         let mut last = None;
-        for (index, path) in run.snapshot_files()? {
+        let files = run.snapshot_files()?;
+        // Numbers go up by one, unless the run was told to keep some of its snapshots only.
+        let keeps_all = match OpenRun::new(run.clone()).spec() {
+            Ok(spec) => spec.record.keep.is_all(),
+            Err(Error::NoSpec { .. }) => true,
+            Err(_) => false,
+        };
+        let mut expected = 0;
+        for (index, _) in files.iter().filter(|_| keeps_all) {
+            for missing in expected..*index {
+                let path = run.snapshot_path(missing);
+                self.add(&path, ArtifactKind::Snapshot, ArtifactState::Damaged, "it is missing");
+            }
+            expected = index + 1;
+        }
+        for (index, path) in files {
             let read = run.check_snapshot(index, &path, manifest.map(|m| m.layout_digest.as_str()));
             if let Ok((info, _)) = &read {
                 last = last.max(Some(info.step));

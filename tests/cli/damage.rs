@@ -122,6 +122,10 @@ fn a_missing_last_snapshot_and_a_log_cut_short_are_damage() {
     fs::rename(place.path("r/snapshots/000002.safetensors"), place.path("kept")).unwrap();
     assert_eq!(in_state(&checked(&place, "r", &[]), "damaged"), ["snapshots"]);
     fs::rename(place.path("kept"), place.path("r/snapshots/000002.safetensors")).unwrap();
+    fs::rename(place.path("r/snapshots/000001.safetensors"), place.path("kept")).unwrap();
+    let missing = checked(&place, "r", &[]);
+    assert_eq!(in_state(&missing, "damaged"), ["snapshots/000001.safetensors"]);
+    fs::rename(place.path("kept"), place.path("r/snapshots/000001.safetensors")).unwrap();
     let log = fs::read_to_string(place.path("r/metrics.jsonl")).unwrap();
     let short: Vec<&str> = log.split_inclusive('\n').take(3).collect();
     fs::write(place.path("r/metrics.jsonl"), short.concat()).unwrap();
@@ -171,8 +175,9 @@ fn repair_tidies_what_is_torn_or_unfinished_and_nothing_whole() {
 #[test]
 fn a_joint_folder_is_checked_too() {
     let place = Place::new();
-    place.train("a", &[]);
-    place.train("b", &["--set=optim.lr=0.02"]);
+    let every = "--set=record.every=\"1 steps\"";
+    place.train("a", &[every]);
+    place.train("b", &[every, "--set=optim.lr=0.02"]);
     place.ok(&["plane", "a", "b", "--out=j", "--snapshot-map"]);
     place.ok(&["surface", "j", "--grid=3x3", "--samples=16"]);
     let report = checked(&place, "j", &[]);

@@ -57,6 +57,8 @@ fn rewrite(place: &Place, loss: impl Fn(u64, f64) -> Value) {
     let lines = fs::read_to_string(&path).unwrap();
     let lines = lines.lines().map(|line| {
         let mut cell: Value = serde_json::from_str(line).unwrap();
+        // A line that is changed on purpose is one without a checksum.
+        cell.as_object_mut().unwrap().remove("crc");
         cell["loss"] = loss(cell["k"].as_u64().unwrap(), cell["loss"].as_f64().unwrap_or(1.0));
         format!("{cell}\n")
     });
