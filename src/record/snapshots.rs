@@ -136,13 +136,22 @@ pub fn read_state(
     layout: &ParamLayout,
 ) -> Result<(Vec<f32>, Vec<f32>)> {
     // Before anything is allocated for a layout that the file cannot fill.
+    let bad = |what: String| Error::BadFile {
+        what,
+        remedy: "restore it, or train the run again".into(),
+        path: file.path().to_path_buf(),
+    };
     let (held, wanted) = (file.values(), layout.dim() + layout.buffer_dim());
     if held < wanted {
-        return Err(Error::BadFile {
-            what: format!("it holds {held} values, and its network has {wanted}"),
-            remedy: "restore it, or train the run again".into(),
-            path: file.path().to_path_buf(),
-        });
+        return Err(bad(format!("it holds {held} values, and its network has {wanted}")));
+    }
+    let parameters = layout.params.iter().map(|p| (&p.name, p.len()));
+    for (name, wanted) in parameters.chain(layout.buffers.iter().map(|b| (&b.name, b.len()))) {
+        // One that is missing is named as it is read.
+        let held = file.shape(name).map(|shape| shape.iter().product::<usize>());
+        if held.is_some_and(|held| held != wanted) {
+            return Err(bad(format!("its {name} is not of the size that its network has")));
+        }
     }
     let (mut theta, mut buffers) = (vec![0.0; layout.dim()], vec![0.0; layout.buffer_dim()]);
     for p in &layout.params {
