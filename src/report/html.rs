@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::pages::Report;
+use super::content::Report;
 use super::pictures::{Course, DotRow, Levels, course_chart, dot_plot, escaped, surface};
 use super::quantities::{MemberValues, Quantity, Scale};
 use super::statistics::summary;
@@ -69,7 +69,7 @@ pub(super) fn page(
          rings single seeds. The spread over seeds and the error of the finite test set are two things: \
          the standard error of an accuracy on the test images alone is in the table of means.</p>\
          <p>lossreel {}; the resolved spec of each member is in <code>specs/</code>, and \
-         <code>lossreel train specs/MEMBER.toml</code> trains it again.</p></main></body></html>\n",
+         <code>lossreel train specs/MEMBER.toml</code> trains it again.</p></main></body></html>",
         escaped(&report.version)
     );
     Ok(html)

@@ -2,6 +2,7 @@
 //! say so.
 
 mod comparison;
+mod content;
 mod html;
 mod pages;
 mod pictures;
@@ -10,5 +11,6 @@ pub mod statistics;
 mod text;
 
 pub use comparison::{Comparison, comparisons, value_words};
-pub use pages::{Group, GroupValue, MemberRow, Report, write};
+pub use content::{Group, GroupValue, MemberRow, Report};
+pub use pages::write;
 pub use quantities::{MemberValues, Quantity, values_of};

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::comparison::Comparison;
-use super::pages::{Group, GroupValue, Report};
+use super::content::{Group, GroupValue, Report};
 use super::quantities::{Quantity, Scale};
 use crate::render::numbers::{fixed, number};
 use crate::sweep::Status;

@@ -216,7 +216,7 @@ impl Sweep {
     /// [`Error::BadFile`] for a damaged log.
     pub fn states(&self) -> Result<Vec<MemberState>> {
         let steps = self.steps()?;
-        let wanted = super::execute::measure_names(&self.about.measure);
+        let wanted = super::steps::measure_names(&self.about.measure);
         let states = self.about.members.iter().map(|member| {
             let run = self.run_dir(&member.name);
             let of_member = || steps.iter().filter(|step| step.member == member.name);

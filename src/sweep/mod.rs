@@ -13,8 +13,10 @@ mod execute;
 mod file;
 mod folder;
 mod members;
+mod steps;
 
-pub use execute::{MATCHED, Step, StepEnd, Work, execute, width_name, work_of};
+pub use execute::{StepEnd, Work, execute, work_of};
 pub use file::{CurvatureMeasure, Measure, SurfaceMeasure, SweepFile, WidthMeasure};
 pub use folder::{MemberState, Status, Sweep};
 pub use members::{Axis, AxisValue, Member, Members};
+pub use steps::{MATCHED, Step, width_name};
