@@ -11,6 +11,9 @@ use crate::sweep::{MemberState, Sweep};
 /// The family-wise level at which a difference counts as seen.
 const ALPHA: f64 = 0.05;
 
+/// Seeds that nobody trains: beyond, the number itself says nothing.
+const MANY: usize = 1000;
+
 /// One value of an axis against another.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
@@ -195,19 +198,25 @@ fn sentence(c: &Comparison) -> String {
         let is_more = if c.is_ratio { c.difference > 1.0 } else { c.difference > 0.0 };
         let how = if is_more { more } else { less };
         let amount = if c.is_ratio {
-            let factor = if is_more { c.difference } else { 1.0 / c.difference };
-            format!("{} times {how}", number(factor))
+            let times = if is_more { c.difference } else { 1.0 / c.difference };
+            format!("{} times {how}", factor(times))
         } else {
             format!("{} points {how}", fixed(c.difference.abs(), 1))
         };
         return format!("With {b} {subject} is {amount} than with {a}{held} ({interval}).");
     }
     let middle = if c.is_ratio {
-        format!("ratio {}", number(c.difference))
+        format!("ratio {}", factor(c.difference))
     } else {
         format!("difference {} points", fixed(c.difference, 1))
     };
     let needed = match c.seeds_needed {
+        Some(n) if n > MANY => {
+            format!(
+                "; more than {} seeds would be needed to see a difference of this size",
+                number(MANY as f64)
+            )
+        }
         Some(n) => format!("; about {n} seeds would be needed to see a difference of this size"),
         None => String::new(),
     };
@@ -215,6 +224,11 @@ fn sentence(c: &Comparison) -> String {
         "In {} {b} and {a}{held} are not distinguishable ({middle}, {interval}){needed}.",
         c.quantity.title().to_lowercase()
     )
+}
+
+/// A ratio: two decimals near 1, three digits elsewhere.
+fn factor(value: f64) -> String {
+    if (0.1..10.0).contains(&value) { fixed(value, 2) } else { number(value) }
 }
 
 /// The interval as the sentence's direction has it.
@@ -226,7 +240,7 @@ fn range(c: &Comparison) -> String {
         _ => (c.low, c.high),
     };
     if c.is_ratio {
-        format!("{} to {}", number(low), number(high))
+        format!("{} to {}", factor(low), factor(high))
     } else {
         format!("{} to {}", fixed(low, 1), fixed(high, 1))
     }

@@ -156,10 +156,9 @@ fn group_label(axes: &[Axis], combination: &[usize]) -> String {
     if axes.is_empty() {
         return "all runs".into();
     }
-    let words = axes.iter().zip(combination).map(|(axis, &v)| {
-        // One axis is named by the page; the label is enough.
-        let label = &axis.values[v].label;
-        if axes.len() == 1 { label.clone() } else { value_words(&axis.name, label) }
-    });
+    let words = axes
+        .iter()
+        .zip(combination)
+        .map(|(axis, &v)| value_words(&axis.name, &axis.values[v].label));
     words.collect::<Vec<_>>().join(", ")
 }

@@ -118,7 +118,9 @@ fn group_table(report: &Report, quantities: &[Quantity], html: &mut String) {
 }
 
 fn member_table(report: &Report, quantities: &[Quantity], html: &mut String) {
-    html.push_str("<div class=\"wide\"><table><thead><tr><th>member</th><th>status</th>");
+    html.push_str(
+        "<div class=\"wide\"><table><thead><tr><th>member</th><th class=\"text\">status</th>",
+    );
     for q in quantities {
         let _ = write!(html, "<th>{}</th>", q.title());
     }
@@ -248,7 +250,7 @@ small{color:#5b6873}\
 .wide{overflow-x:auto}\
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}\
 th,td{padding:.35em .8em;border-bottom:1px solid #d5dbe0;text-align:right;white-space:nowrap}\
-th:first-child,td.text{text-align:left}td.text{white-space:normal;min-width:8em}\
+th:first-child,td.text,th.text{text-align:left}td.text{white-space:normal;min-width:8em}\
 thead th{border-bottom:2px solid #14202b}\
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr));gap:20px;margin-top:20px}\
 figure{margin:0}figcaption{font-size:.85rem;color:#44525e}\
@@ -259,7 +261,7 @@ svg .rule{stroke:#d5dbe0;stroke-width:1}\
 .legend i{display:inline-block;width:1.4em;height:.25em;margin-right:.4em;vertical-align:middle}\
 .surfaces{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:12px}\
 .blank{aspect-ratio:1;display:grid;place-items:center;border:1px dashed #98a3ac;color:#5b6873;font-size:.85rem}\
-.bar{max-width:560px}\
+.bar{max-width:640px}\
 @media print{body{font-size:11pt}main{max-width:none;padding:0}figure,li,tr{break-inside:avoid}h2,h3{break-after:avoid}\
 .wide{overflow:visible}.charts{grid-template-columns:1fr 1fr}\
 .shown .seen,svg,.surfaces{print-color-adjust:exact;-webkit-print-color-adjust:exact}}";

@@ -49,10 +49,10 @@ pub(super) struct DotRow {
 /// A quantity's values by group: a dot for each seed, the mean and its 95 % interval. `unit` stands
 /// behind the axis' title.
 pub(super) fn dot_plot(title: &str, unit: &str, rows: &[DotRow], is_log: bool) -> String {
-    let (left, width, row_height, top) = (190.0, 640.0, 30.0, 12.0);
+    let (left, width, row_height, top) = (170.0, 540.0, 30.0, 12.0);
     let height = top + row_height * rows.len() as f64 + 46.0;
     let values: Vec<f64> = rows.iter().flat_map(|row| row.values.iter().copied()).collect();
-    let (low, high) = span(&values, is_log);
+    let (low, high) = with_intervals(rows, span(&values, is_log), is_log);
     let place = |v: f64| {
         let (v, low, high) = if is_log { (v.ln(), low.ln(), high.ln()) } else { (v, low, high) };
         left + (width - left - 20.0) * ((v - low) / (high - low)).clamp(0.0, 1.0)
@@ -79,7 +79,7 @@ pub(super) fn dot_plot(title: &str, unit: &str, rows: &[DotRow], is_log: bool) -
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" class=\"label\">{}</text>",
             left - 12.0,
             y + 4.5,
-            escaped(&short(&row.label, 26))
+            escaped(&short(&row.label, 22))
         );
         let colour = colour(i);
         if let Some(summary) = &row.summary {
@@ -90,6 +90,22 @@ pub(super) fn dot_plot(title: &str, unit: &str, rows: &[DotRow], is_log: bool) -
                     "<line x1=\"{a:.1}\" x2=\"{b:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\" stroke=\"{colour}\" \
                      stroke-width=\"3\"/>"
                 );
+                // An interval that goes on beyond the axis ends in an arrow.
+                for (beyond, x, back) in
+                    [(summary.interval.low < low, a, 7.0), (summary.interval.high > high, b, -7.0)]
+                {
+                    if beyond {
+                        let _ = write!(
+                            svg,
+                            "<path d=\"M{:.1} {:.1} L{x:.1} {y:.1} L{:.1} {:.1}\" fill=\"none\" \
+                             stroke=\"{colour}\" stroke-width=\"2.5\"/>",
+                            x + back,
+                            y - 6.0,
+                            x + back,
+                            y + 6.0
+                        );
+                    }
+                }
             }
             let x = place(summary.mean);
             let _ = write!(
@@ -130,6 +146,20 @@ fn span(values: &[f64], is_log: bool) -> (f64, f64) {
     (low - margin, high + margin)
 }
 
+/// The ends of an axis that holds the intervals of `rows` as well, as far as they are no more than twice
+/// as wide as what the values span.
+fn with_intervals(rows: &[DotRow], (low, high): (f64, f64), is_log: bool) -> (f64, f64) {
+    let intervals = || rows.iter().filter_map(|row| row.summary.as_ref()).map(|s| s.interval);
+    let least = intervals().map(|i| i.low).filter(|v| v.is_finite()).fold(low, f64::min);
+    let most = intervals().map(|i| i.high).filter(|v| v.is_finite()).fold(high, f64::max);
+    if is_log {
+        let room = high / low;
+        return (least.max(low / room.sqrt()), most.min(high * room.sqrt()));
+    }
+    let room = 0.5 * (high - low);
+    (least.max(low - room), most.min(high + room))
+}
+
 /// Round values on an axis.
 fn ticks(low: f64, high: f64, is_log: bool) -> Vec<f64> {
     if is_log && high / low > 20.0 {
@@ -154,14 +184,15 @@ pub(super) struct Course {
 
 /// How a quantity goes with the epochs: a thin line for each run, in the colour of its group.
 pub(super) fn course_chart(title: &str, courses: &[Course], labels: &[String]) -> String {
-    let (left, top, width, height) = (56.0, 12.0, 640.0, 300.0);
+    let (left, top, width, height) = (52.0, 12.0, 540.0, 280.0);
     let (right, bottom) = (width - 12.0, height - 44.0);
     let finite = |v: &(f64, f64)| v.0.is_finite() && v.1.is_finite();
     let points: Vec<(f64, f64)> =
         courses.iter().flat_map(|c| c.points.iter().copied().filter(finite)).collect();
-    let last = points.iter().map(|p| p.0).fold(1.0, f64::max);
+    let first = points.iter().map(|p| p.0).fold(f64::INFINITY, f64::min);
+    let last = points.iter().map(|p| p.0).fold(first + 1.0, f64::max);
     let (low, high) = span(&points.iter().map(|p| p.1).collect::<Vec<_>>(), false);
-    let x = |v: f64| left + (right - left) * v / last;
+    let x = |v: f64| left + (right - left) * (v - first) / (last - first);
     let y = |v: f64| bottom - (bottom - top) * (v - low) / (high - low);
     let mut svg = format!(
         "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">",
@@ -178,7 +209,7 @@ pub(super) fn course_chart(title: &str, courses: &[Course], labels: &[String]) -
             number(tick)
         );
     }
-    for tick in ticks(0.0, last, false) {
+    for tick in ticks(first, last, false).into_iter().filter(|t| t.fract() == 0.0) {
         let _ = write!(
             svg,
             "<text x=\"{:.1}\" y=\"{:.1}\" class=\"tick\" text-anchor=\"middle\">{}</text>",
@@ -265,7 +296,7 @@ impl Levels {
             )
         };
         format!(
-            "<svg viewBox=\"-4 0 560 34\" role=\"img\" aria-label=\"colour scale of the loss\">{steps}{}{}{}\
+            "<svg viewBox=\"-4 0 640 34\" role=\"img\" aria-label=\"colour scale of the loss\">{steps}{}{}{}\
              <text x=\"416\" y=\"12\" class=\"label\">training loss (log scale)</text></svg>",
             label(0, "start"),
             label(BANDS / 2, "middle"),
@@ -385,8 +416,13 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_inside() {
-        assert_eq!(ticks(0.0, 10.0, false), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
-        assert_eq!(ticks(0.05, 40.0, true), [0.1, 0.3, 1.0, 3.0, 10.0, 30.0]);
+        let close = |got: Vec<f64>, want: &[f64]| {
+            let pairs = got.iter().zip(want);
+            got.len() == want.len()
+                && pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-9 * b.abs())
+        };
+        assert!(close(ticks(1.0, 10.0, false), &[2.0, 4.0, 6.0, 8.0, 10.0]));
+        assert!(close(ticks(0.05, 40.0, true), &[0.1, 0.3, 1.0, 3.0, 10.0, 30.0]));
         assert!(ticks(91.2, 93.9, false).len() >= 4);
         // Values that are all the same still make an axis.
         let (low, high) = span(&[2.0, 2.0], false);

@@ -118,11 +118,17 @@ pub fn paired(pairs: &[(f64, f64)], seed: u64) -> Option<Difference> {
     let Summary { n, mean, sd, interval } = summary(&differences)?;
     let freedom = n as f64 - 1.0;
     let t = mean / (sd / (n as f64).sqrt());
-    // Differences that are all the same and not 0 leave nothing to chance.
-    let p = if sd == 0.0 { f64::from(u8::from(mean == 0.0)) } else { t_tails(t, freedom) };
+    // A few differences that are all the same (shares of few images often are) have no spread to judge
+    // by: what is left is that all have one sign, which chance gives once in 2^(n - 1).
+    let all_same = sd <= 1e-9 * mean.abs();
+    let p = match all_same {
+        true if mean == 0.0 => 1.0,
+        true => 0.5f64.powi(n as i32 - 1),
+        false => t_tails(t, freedom),
+    };
     Some(Difference {
         difference: mean,
-        interval,
+        interval: if all_same && mean != 0.0 { Interval::UNKNOWN } else { interval },
         bootstrap: bootstrap(&[&differences], |groups| mean_of(&groups[0]), seed),
         p: if n < 2 { f64::NAN } else { p },
         effect: hedges(freedom) * mean / sd,
@@ -256,9 +262,11 @@ mod tests {
     }
 
     #[test]
-    fn differences_that_are_all_the_same_are_certain() {
-        let d = paired(&[(1.0, 2.0), (3.0, 4.0), (0.0, 1.0)], 0).unwrap();
-        assert_eq!((d.difference, d.p, d.interval), (1.0, 0.0, Interval { low: 1.0, high: 1.0 }));
+    fn differences_that_are_all_the_same_are_judged_by_their_sign() {
+        let third = 1.0 / 3.0;
+        let d = paired(&[(1.0, 1.0 + third), (3.0, 3.0 + third), (0.0, third)], 0).unwrap();
+        assert_eq!((d.p, d.interval), (0.25, Interval::UNKNOWN));
+        assert!((d.difference - third).abs() < 1e-12);
         assert_eq!(paired(&[(1.0, 1.0), (2.0, 2.0)], 0).unwrap().p, 1.0);
     }
 

@@ -84,7 +84,7 @@ impl Members {
             for seed in 0..file.seeds {
                 let number = base.train.seed + seed as u64;
                 // Values of an axis that sets the seed itself stay what they are.
-                let own = set.iter().any(|change| change.starts_with("train.seed="));
+                let own = set[base_set.len()..].iter().any(|c| c.starts_with("train.seed="));
                 let seed_set = (!own).then(|| format!("train.seed={number}"));
                 let set: Vec<String> = set.iter().cloned().chain(seed_set).collect();
                 let spec = Spec::parse(&base_text, &set).map_err(|error| error.to_string());
