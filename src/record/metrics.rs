@@ -191,8 +191,12 @@ impl Run {
         if let Status::Ended { steps, verdict } = manifest.status {
             // What `train` finished ends with the record of an epoch; a loop of one's own need not.
             let whole_epochs = verdict == Verdict::Finished && !manifest.spec.is_empty();
-            let is_epoch = |line: &&Line| !whole_epochs || matches!(line, Line::Epoch(_));
-            let logged = log.lines.iter().filter(is_epoch).map(Line::step).max().unwrap_or(0);
+            let is_epoch = |line: &&Line| matches!(line, Line::Epoch(_));
+            let last = |lines: &mut dyn Iterator<Item = &Line>| lines.map(Line::step).max();
+            let mut logged = last(&mut log.lines.iter()).unwrap_or(0);
+            if whole_epochs && logged >= steps {
+                logged = last(&mut log.lines.iter().filter(is_epoch)).unwrap_or(0);
+            }
             if logged < steps {
                 return Err(Error::LostLog { logged, step: steps, path: self.metrics_path() });
             }

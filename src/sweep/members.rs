@@ -92,6 +92,15 @@ impl Members {
                 members.push(Member { name, values: values.clone(), seed, spec });
             }
         }
+        let mut names = BTreeSet::new();
+        if let Some(twice) = members.iter().find(|member| !names.insert(&member.name)) {
+            return Err(Error::bad_value(
+                "axes",
+                &twice.name,
+                "the name of two members",
+                "tell their values apart by `label`",
+            ));
+        }
         Ok(Self { axes, seeds: file.seeds, members })
     }
 
@@ -146,7 +155,11 @@ fn axes(file: &SweepFile) -> Result<Vec<Axis>> {
         let keys: BTreeSet<&str> = (axis.values.iter().flat_map(|value| &value.set))
             .filter_map(|change| change.split_once('=').map(|(key, _)| key))
             .collect();
+        let known = Spec::known_keys();
         for key in keys {
+            if !known.iter().any(|k| k == key) {
+                return Err(Error::unknown_key(key, known.iter().map(String::as_str)));
+            }
             if !taken.insert(key.to_string()) {
                 return bad(key, "which another axis sets", "set each key on one axis");
             }
@@ -155,9 +168,16 @@ fn axes(file: &SweepFile) -> Result<Vec<Axis>> {
     Ok(axes)
 }
 
-/// A value as people write it: strings without their quotes.
+/// A value as people write it: strings without their quotes, numbers in their shorter spelling.
 fn label_of(value: &toml::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_string)
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Float(number) => {
+            let (plain, scientific) = (number.to_string(), format!("{number:e}"));
+            if plain.len() <= scientific.len() { plain } else { scientific }
+        }
+        other => other.to_string(),
+    }
 }
 
 /// The name of a member's folder: `shortcut-none_lr-0.1_seed-2`.
@@ -180,6 +200,11 @@ const LONGEST: usize = 40;
 /// `text` as a part of a folder's name.
 fn plain(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || ".+".contains(c) { c } else { '-' };
+    // A number below 0 is another than that above.
+    let text = match text.strip_prefix('-') {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => format!("minus{rest}"),
+        _ => text.to_string(),
+    };
     let text: String = text.chars().take(LONGEST).map(plain).collect();
     text.trim_matches(['-', '.']).to_string()
 }
@@ -207,11 +232,11 @@ mod tests {
         assert_eq!(members.members.len(), 16);
         let names: BTreeSet<&str> = members.members.iter().map(|m| m.name.as_str()).collect();
         assert_eq!(names.len(), 16);
-        assert!(names.contains("shortcut-none_weight-decay-0.0005_batch-1024_seed-6"), "{names:?}");
+        assert!(names.contains("shortcut-none_weight-decay-5e-4_batch-1024_seed-6"), "{names:?}");
         let last = members.members.last().unwrap();
         let spec = last.spec.as_ref().unwrap();
         assert_eq!((spec.train.seed, spec.train.batch_size, spec.optim.lr()), (6, 1024, 0.8));
-        assert_eq!(members.labels(last), ["none", "0.0005", "1024"]);
+        assert_eq!(members.labels(last), ["none", "5e-4", "1024"]);
     }
 
     #[test]

@@ -402,9 +402,6 @@ fn write_numbered(
     let count = frames.count();
     let mut bytes = 0;
     let batch = 2 * rayon::current_num_threads();
-    if let Some(folder) = path(0).parent() {
-        disk::remove_temporaries(folder)?;
-    }
     for start in (0..count).step_by(batch) {
         let end = (start + batch).min(count);
         let write = |frame: usize| {
