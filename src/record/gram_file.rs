@@ -66,8 +66,7 @@ impl Run {
     /// it goes, the others computed with `memory_bytes` in use beside them, and kept.
     ///
     /// # Errors
-    /// Those of [`InnerProducts::complete`]; [`Error::TooLarge`]; [`Error::Io`] when what was computed cannot
-    /// be written.
+    /// Those of [`InnerProducts::complete`]; [`Error::TooLarge`].
     pub fn inner_products(
         &self,
         snapshots: &RunSnapshots,
@@ -79,7 +78,12 @@ impl Run {
         let exact = recall(&path, &digests, &mut inner);
         if !exact {
             inner.complete(snapshots, memory_bytes)?;
-            keep(&path, &digests, &inner)?;
+            // Where it cannot be kept (a medium that is read-only, a full disk), it is computed again
+            // next time.
+            match keep(&path, &digests, &inner) {
+                Ok(()) | Err(Error::Io { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(inner)
     }
@@ -174,6 +178,7 @@ fn read(path: &Path, digests: &[String], inner: &mut InnerProducts) -> Option<bo
 fn keep(path: &Path, digests: &[String], inner: &InnerProducts) -> Result<()> {
     let header = serde_json::to_vec(&Header::of(digests, inner))
         .map_err(|e| Error::io("write the inner products", path)(io::Error::other(e)))?;
+    disk::remove_temporaries_of(path)?;
     disk::write(path, |out| {
         let mut out = Hashed { inner: out, hash: Sha256::new() };
         out.write_all(&(header.len() as u64).to_le_bytes())?;

@@ -167,7 +167,7 @@ fn ticks(low: f64, high: f64, is_log: bool) -> Vec<f64> {
         let all = decades.flat_map(|d| [1.0, 3.0].map(|m| m * 10f64.powi(d)));
         return all.filter(|t| (low..=high).contains(t)).collect();
     }
-    let rough = (high - low) / 5.0;
+    let rough = (high - low) / 6.0;
     let power = 10f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|s| *s >= rough);
     let step = step.unwrap_or(rough);

@@ -54,5 +54,5 @@ pub(crate) fn peak_of(action: impl FnOnce()) -> usize {
 /// (four bytes for each byte at most), and the pickle's nodes at some 100 bytes an opcode; a constant
 /// for the rest of the process (the test harness, directories of the zip reader).
 pub(crate) fn bound(len: usize) -> usize {
-    105 * len + (1 << 20)
+    105 * len + (2 << 20)
 }

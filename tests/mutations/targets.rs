@@ -29,8 +29,10 @@ pub(crate) fn outcome<T>(read: Result<T>, named: &str) -> Outcome {
         Err(Error::TooLarge { .. }) => Outcome::Refused,
         Err(error) => {
             let text = error.to_string();
-            // What does not fit a spec is told by the key of the spec.
-            if text.contains(named) || text.contains("the checkpoint lacks") {
+            // What does not fit a spec is told by the key of the spec, and a run that a joint folder
+            // looks for somewhere else by that place.
+            let elsewhere = matches!(error, Error::NoRun { .. });
+            if text.contains(named) || text.contains("the checkpoint lacks") || elsewhere {
                 Outcome::Refused
             } else {
                 Outcome::Wrong(format!("the error does not name {named}: {text}"))
