@@ -231,13 +231,14 @@ fn temporary_of(name: &str) -> Option<&str> {
     whole.then_some(of)
 }
 
-/// Removes the files and folders `names` of `root` that there are, in order.
+/// Removes the files and folders `names` of `root` that there are, in order; of a folder what this
+/// program writes there, and the folder itself where nothing else is in it.
 pub(crate) fn remove_named(root: &Path, names: &[&str], action: &'static str) -> Result<()> {
     for name in names {
         let path = root.join(name);
         // A link is removed, not what it leads to.
         let is_folder = fs::symlink_metadata(&path).is_ok_and(|about| about.is_dir());
-        let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let removed = if is_folder { remove_written(&path) } else { fs::remove_file(&path) };
         match removed {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
                 return Err(Error::io(action, path)(e));
@@ -246,6 +247,37 @@ pub(crate) fn remove_named(root: &Path, names: &[&str], action: &'static str) ->
         }
     }
     Ok(())
+}
+
+/// Removes what this program writes in `folder` and the folders in it, then each folder that is empty.
+fn remove_written(folder: &Path) -> io::Result<()> {
+    let place = folder.file_name().unwrap_or_default().to_string_lossy();
+    let mut is_empty = true;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            remove_written(&path)?;
+            is_empty &= !path.exists();
+        } else if is_written(&place, &entry.file_name().to_string_lossy()) {
+            fs::remove_file(&path)?;
+        } else {
+            is_empty = false;
+        }
+    }
+    if is_empty { fs::remove_dir(folder) } else { Ok(()) }
+}
+
+/// Whether a file in `folder`, one of ours, has a name that this program gives.
+fn is_written(folder: &str, name: &str) -> bool {
+    const NAMES: [&str; 5] = ["grid.json", "stack.json", "cells.jsonl", "paths.jsonl", ".lock"];
+    let json = name.strip_suffix(".json");
+    let is_number = |stem: &str| !stem.is_empty() && stem.bytes().all(|b| b.is_ascii_digit());
+    NAMES.contains(&name)
+        || is_temporary(name)
+        || name.ends_with(".safetensors")
+        || json.is_some_and(|stem| folder == "maps" || is_number(stem))
+        || folder == "specs" && name.ends_with(".toml")
 }
 
 /// [`write`] for bytes in memory; makes the folder if it is missing.
@@ -270,6 +302,30 @@ mod tests {
         assert!(err.unwrap_err().to_string().contains("disk full"));
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn of_a_folder_what_we_write_there_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let (ours, mine) = (
+            ["snapshots/000001.safetensors", "curvature/000002.json", "surfaces/a/grid.json"],
+            ["surfaces/b/notes.json", "surfaces/b/thesis/chapter.txt", "planes/picture.png"],
+        );
+        let more = ["surfaces/b/cells.jsonl", "planes/pca.safetensors", "surfaces/a/.lock"];
+        for name in ours.iter().chain(&mine).chain(&more) {
+            fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            fs::write(root.join(name), "x").unwrap();
+        }
+        let names = ["snapshots", "planes", "surfaces", "curvature", "missing"];
+        remove_named(root, &names, "remove").unwrap();
+        assert!(mine.iter().all(|name| root.join(name).exists()));
+        assert!(!ours.iter().chain(&more).any(|name| root.join(name).exists()));
+        let mut left: Vec<_> =
+            fs::read_dir(root).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["planes", "surfaces"]);
+        assert!(!root.join("surfaces/a").exists());
     }
 
     #[test]

@@ -87,7 +87,7 @@ mod tests {
             match *name {
                 "gradients" | "layers" => {
                     fs::create_dir_all(root.join(name)).unwrap();
-                    fs::write(root.join(name).join("x"), "x").unwrap();
+                    fs::write(root.join(name).join("cells.jsonl"), "x").unwrap();
                 }
                 _ => fs::write(root.join(name), "x").unwrap(),
             }
