@@ -179,6 +179,7 @@ fn manifest() -> lossreel::record::Manifest {
         status: lossreel::record::Status::Unfinished,
         spec: String::new(),
         begun_in: None,
+        snapshots_digest: None,
     }
 }
 

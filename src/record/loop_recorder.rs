@@ -115,6 +115,7 @@ impl LoopRecorder {
             elapsed_secs: 0.0,
             status: Status::Unfinished,
             begun_in: None,
+            snapshots_digest: None,
             spec: String::new(),
         })?;
         let snapshot = size_of::<f32>() * (layout.dim() + layout.buffer_dim());
@@ -260,6 +261,7 @@ impl LoopRecorder {
         manifest.elapsed_secs = self.started.elapsed().as_secs_f64();
         let steps = self.last.as_ref().map_or(0, |s| s.step);
         manifest.status = Status::Ended { verdict: Verdict::Finished, steps };
+        manifest.snapshots_digest = self.run.snapshots_digest()?;
         self.run.write_manifest(&manifest)?;
         Ok(self.run.clone())
     }

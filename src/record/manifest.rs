@@ -58,6 +58,9 @@ pub struct Manifest {
     /// The folder in which it was begun, where the data are named relative to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begun_in: Option<String>,
+    /// What tells the run's snapshots from others, written when it ended ([`Run::snapshots_digest`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots_digest: Option<String>,
     /// The resolved spec that it was begun by; empty for a run without one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub spec: String,

@@ -161,6 +161,7 @@ impl Recorder {
                 let mut manifest = self.run.manifest()?;
                 manifest.elapsed_secs = self.elapsed_secs();
                 manifest.status = Status::Ended { verdict: *verdict, steps: state.step };
+                manifest.snapshots_digest = self.run.snapshots_digest()?;
                 self.run.write_manifest(&manifest)?;
             }
         }

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::disk::digest::sha256;
 use crate::network::ParamLayout;
+use crate::train::Verdict;
 use crate::trajectory::Snapshots;
 use crate::weights::{SafetensorsFile, StoredAs, write_safetensors_as};
 use crate::{Error, Result};
 
-use super::Run;
+use super::{Manifest, Run, Status};
 
 /// What a snapshot's metadata say.
 #[derive(Debug, Clone, PartialEq)]
@@ -176,6 +178,45 @@ impl Run {
             return Err(self.error("the run has no snapshots", "train it first"));
         }
         Ok(found)
+    }
+
+    /// SHA-256 over numbers, steps and digests of the run's snapshots; `None` where it has none.
+    ///
+    /// # Errors
+    /// Those of [`Run::snapshots`].
+    pub fn snapshots_digest(&self) -> Result<Option<String>> {
+        if self.snapshot_files()?.is_empty() {
+            return Ok(None);
+        }
+        let line = |s: &SnapshotInfo| {
+            format!("{} {} {}\n", s.index, s.step, s.digest.as_deref().unwrap_or("-"))
+        };
+        let lines: String = self.snapshots()?.iter().map(line).collect();
+        Ok(Some(sha256(lines)))
+    }
+
+    /// Compares the snapshots with those that the run had when it ended. A run that is not at an end, or
+    /// whose end is taken back when it goes on (it diverged), says nothing of them.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] where they are others; those of [`Run::snapshots`].
+    pub(crate) fn check_snapshots(&self, manifest: &Manifest) -> Result<()> {
+        let ended = match manifest.status {
+            Status::Ended { verdict, .. } => !matches!(verdict, Verdict::Diverged { .. }),
+            Status::Unfinished => false,
+        };
+        match &manifest.snapshots_digest {
+            Some(digest) if ended && self.snapshots_digest()?.as_ref() != Some(digest) => {
+                Err(Error::BadFile {
+                    what: "the snapshots are not those that the run ended with: one is missing, or of \
+                           another run"
+                        .into(),
+                    remedy: "restore them, or train the run again".into(),
+                    path: self.snapshots_dir(),
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The files of the snapshots with their numbers, in order.

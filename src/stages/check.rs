@@ -171,6 +171,7 @@ impl Found {
             Err(Error::NoSpec { .. }) => true,
             Err(_) => false,
         };
+        let before = self.artifacts.len();
         let mut expected = 0;
         for (index, _) in files.iter().filter(|_| keeps_all) {
             for missing in expected..*index {
@@ -199,6 +200,15 @@ impl Found {
             let what = format!("the snapshot after step {steps}, the run's last, is missing");
             let path = run.root().join("snapshots");
             self.add(&path, ArtifactKind::Snapshot, ArtifactState::Damaged, &what);
+        }
+        // Where each is whole they may still be others.
+        let is_whole = |a: &Artifact| a.state != ArtifactState::Damaged;
+        if self.artifacts[before..].iter().all(is_whole)
+            && let Some(manifest) = manifest
+            && let Err(error) = run.check_snapshots(manifest)
+        {
+            let path = run.root().join("snapshots");
+            self.read(&path, ArtifactKind::Snapshot, Err(error));
         }
         Ok(())
     }

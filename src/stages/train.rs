@@ -60,8 +60,9 @@ pub fn resume_with_data(out: &Path, data_dir: Option<&Path>) -> Result<Prepared>
     let (run, spec) = (opened.run().clone(), opened.spec()?.clone());
     let lock = run.lock()?;
     let whole = data::of_run(&opened, data_dir)?;
-    // A log that lost its end would have a gap.
+    // A log that lost its end would have a gap, and so would a path that lost a snapshot.
     run.metrics()?;
+    run.check_snapshots(&run.manifest()?)?;
     let setup = spec.setup(&whole)?;
     let state = run.read_checkpoint(&setup)?;
     Ok(Prepared { run, setup, state, spec, lock: Some(lock) })
@@ -146,6 +147,7 @@ fn manifest(spec: &Spec, setup: &Setup, whole: &Dataset) -> Manifest {
         elapsed_secs: 0.0,
         status: Status::Unfinished,
         begun_in: data::begun_in(&spec.data),
+        snapshots_digest: None,
         spec: spec.to_toml(),
     }
 }

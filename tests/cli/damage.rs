@@ -126,6 +126,15 @@ fn a_missing_last_snapshot_and_a_log_cut_short_are_damage() {
     let missing = checked(&place, "r", &[]);
     assert_eq!(in_state(&missing, "damaged"), ["snapshots/000001.safetensors"]);
     fs::rename(place.path("kept"), place.path("r/snapshots/000001.safetensors")).unwrap();
+    // A snapshot of another run of the same net is whole, and not this run's.
+    place.train("other", &["--set=train.seed=9"]);
+    fs::copy(place.path("r/snapshots/000001.safetensors"), place.path("kept")).unwrap();
+    let of = |run: &str| place.path(&format!("{run}/snapshots/000001.safetensors"));
+    fs::copy(of("other"), of("r")).unwrap();
+    assert_eq!(in_state(&checked(&place, "r", &[]), "damaged"), ["snapshots"]);
+    place.refused(&["train", "--resume=r"], &["snapshots", "another run"]);
+    fs::rename(place.path("kept"), of("r")).unwrap();
+    assert_eq!(checked(&place, "r", &[])["damaged"], 0);
     let log = fs::read_to_string(place.path("r/metrics.jsonl")).unwrap();
     let short: Vec<&str> = log.split_inclusive('\n').take(3).collect();
     fs::write(place.path("r/metrics.jsonl"), short.concat()).unwrap();
