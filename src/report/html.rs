@@ -248,8 +248,8 @@ h3{margin:1.2em 0 .3em;font-size:1rem}\
 .shown .unseen{color:#44525e}\
 small{color:#5b6873}\
 .wide{overflow-x:auto}\
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}\
-th,td{padding:.35em .8em;border-bottom:1px solid #d5dbe0;text-align:right;white-space:nowrap}\
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}\
+th,td{padding:.35em .55em;border-bottom:1px solid #d5dbe0;text-align:right;white-space:nowrap}\
 th:first-child,td.text,th.text{text-align:left}td.text{white-space:normal;min-width:8em}\
 thead th{border-bottom:2px solid #14202b}\
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr));gap:20px;margin-top:20px}\
