@@ -4,6 +4,7 @@
 //! 130 interrupted and resumable.
 
 mod bench;
+mod compare;
 mod curvature;
 mod curve;
 mod datasets;
@@ -59,6 +60,7 @@ enum Command {
     Demo(demo::Args),
     Train(train::Args),
     Sweep(sweep::Args),
+    Compare(Box<compare::Args>),
     Report(report::Args),
     Evaluate(evaluate::Args),
     Plane(plane::Args),
@@ -99,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args, &out),
         Command::Train(args) => train::run(args, &out),
         Command::Sweep(args) => sweep::run(args, &out),
+        Command::Compare(args) => compare::run(*args, &out),
         Command::Report(args) => report::run(args, &out),
         Command::Evaluate(args) => evaluate::run(args, &out),
         Command::Plane(args) => plane::run(args, &out),

@@ -62,20 +62,28 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     let name = args.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let (sweep, _lock) = Sweep::begin(&folder, &file, &members, &name)?;
     let work = work_of(&sweep, &members)?;
+    work_through(&sweep, &work, args.jobs, out)?;
+    print(&sweep, out)
+}
+
+/// Does `work`, `jobs` members at a time, and shows how far it is.
+///
+/// # Errors
+/// Those of [`execute`].
+pub fn work_through(sweep: &Sweep, work: &[Work], jobs: usize, out: &Out) -> Result<()> {
     let stop = interrupt::flag();
-    let follow = Follow::new(out, &sweep, &work, args.jobs);
-    let threads = (parallel::threads() / args.jobs.max(1)).max(1);
+    let follow = Follow::new(out, sweep, work, jobs);
+    let threads = (parallel::threads() / jobs.max(1)).max(1);
     let run_step = |work: &Work, step: &Step| {
         let bar = follow.begin(work, step);
-        let end = run_step(&sweep, work, step, threads, &stop, &bar);
+        let end = run_step(sweep, work, step, threads, &stop, &bar);
         bar.finish_and_clear();
         end
     };
     let on_end = |work: &Work, step: &Step, end: &StepEnd| follow.end(work, step, end);
-    let result = execute(&sweep, &work, args.jobs, &stop, &run_step, &on_end);
+    let result = execute(sweep, work, jobs, &stop, &run_step, &on_end);
     follow.finish();
-    result?;
-    print(&sweep, out)
+    result
 }
 
 /// The sweep that the arguments mean, and its folder.
@@ -424,6 +432,12 @@ fn dry_run(
         writeln!(w, "training would take about {} here (one step of each was timed; evaluation and [measure] come on top)", duration(plan.estimated_seconds))
     });
     Ok(())
+}
+
+/// The seconds that a member's training would take here; what is wrong with it where it cannot be trained.
+pub fn estimate(member: &Member) -> std::result::Result<f64, String> {
+    let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
+    estimated_seconds(member, scratch.path())
 }
 
 /// Asks `train --dry-run`, in a process of its own.

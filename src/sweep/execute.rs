@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::folder::{StepRecord, Sweep, Trained, trained};
 use super::members::Members;
-use super::steps::{Step, measure_steps};
+use super::steps::{Step, steps_after};
 use crate::disk;
 use crate::disk::digest::sha256;
 use crate::record::Run;
@@ -67,8 +67,8 @@ pub fn work_of(sweep: &Sweep, members: &Members) -> Result<Vec<Work>> {
         }
         let diverged = matches!(trained(&run), Ok(Trained::Diverged));
         if !diverged {
-            let measures = measure_steps(&sweep.about.measure, &run_text, member.seed).into_iter();
-            steps.extend(measures.filter(|step| {
+            let after = steps_after(&sweep.about, &run_text, member.seed).into_iter();
+            steps.extend(after.filter(|step| {
                 !done.contains(&(member.name.clone(), step.name.clone(), arguments(step)))
             }));
         }
@@ -77,6 +77,28 @@ pub fn work_of(sweep: &Sweep, members: &Members) -> Result<Vec<Work>> {
         }
     }
     Ok(work)
+}
+
+impl Sweep {
+    /// `work` without the steps at its beginning that are done: from the first that is not, all are to be
+    /// done again.
+    ///
+    /// # Errors
+    /// As [`Sweep::steps`].
+    pub fn not_done(&self, mut work: Work) -> Result<Work> {
+        let done = self.steps()?;
+        let is_done = |step: &Step| {
+            done.iter().any(|d| {
+                d.member == work.member
+                    && d.step == step.name
+                    && d.error.is_none()
+                    && d.arguments == arguments(step)
+            })
+        };
+        let first = work.steps.iter().position(|step| !is_done(step)).unwrap_or(work.steps.len());
+        work.steps.drain(..first);
+        Ok(work)
+    }
 }
 
 /// The arguments that train a member, `None` where it is trained.

@@ -9,14 +9,17 @@
 //!   runs/MEMBER/          run folders
 //! ```
 
+pub mod compare;
 mod execute;
 mod file;
+mod film;
 mod folder;
 mod members;
 mod steps;
 
 pub use execute::{StepEnd, Work, execute, work_of};
 pub use file::{CurvatureMeasure, Measure, SurfaceMeasure, SweepFile, WidthMeasure};
+pub use film::{FILM, Film, race_steps};
 pub use folder::{MemberState, Status, Sweep};
 pub use members::{Axis, AxisValue, Member, Members};
 pub use steps::{MATCHED, Step, width_name};
