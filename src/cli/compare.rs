@@ -1,6 +1,7 @@
 //! `lossreel compare`
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use lossreel::report::compare::{ComparisonReport, write};
 use lossreel::spec::Spec;
@@ -10,6 +11,7 @@ use lossreel::sweep::{Members, Status, Sweep, SweepFile, Work, race_steps, work_
 use lossreel::{Error, Result};
 use serde::Serialize;
 
+use super::interrupt;
 use super::out::{Out, duration};
 use super::sweep::{estimate, work_through};
 
@@ -83,6 +85,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         return dry_run(&file, &workloads, &held_out, &folder, args.jobs, out);
     }
     let (comparison, _lock) = Comparison::begin(&folder, &file, &workloads, &held_out, &name)?;
+    let stop = interrupt::flag();
     let mut failed = 0;
     for (workload, &held_out) in workloads.iter().zip(&held_out) {
         let tuned = match &file.tune {
@@ -93,7 +96,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
                 // Trials are judged by their ends alone: nothing is measured.
                 let of = SweepFile { title: Some(title), ..SweepFile::default() };
                 let root = comparison.tuning_dir(&workload.name);
-                let sweep = train(&root, &of, &members, args.jobs, out)?;
+                let sweep = train(&root, &of, &members, args.jobs, &stop, out)?;
                 Some((results(&sweep, workload)?, tune.studies))
             }
         };
@@ -102,9 +105,9 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         let title = format!("final runs on {}", workload.name);
         let of = SweepFile { title: Some(title), ..SweepFile::from(&file) };
         let root = comparison.final_dir(&workload.name);
-        let sweep = train(&root, &of, &members, args.jobs, out)?;
+        let sweep = train(&root, &of, &members, args.jobs, &stop, out)?;
         failed += sweep.states()?.iter().filter(|s| s.status == Status::Failed).count();
-        film(&comparison, workload, &sweep, out)?;
+        film(&comparison, workload, &sweep, &stop, out)?;
     }
     let report = write(&comparison, &folder.join("report"))?;
     print(&report, &folder, out);
@@ -178,18 +181,25 @@ fn train(
     file: &SweepFile,
     members: &Members,
     jobs: usize,
+    stop: &AtomicBool,
     out: &Out,
 ) -> Result<Sweep> {
     let (sweep, _lock) = Sweep::begin(root, file, members, "")?;
     let work = work_of(&sweep, members)?;
     if !work.is_empty() {
-        work_through(&sweep, &work, jobs, out)?;
+        work_through(&sweep, &work, jobs, stop, out)?;
     }
     Ok(sweep)
 }
 
 /// The joint plane of the first seed's paths, and its pictures; again where the runs have changed.
-fn film(comparison: &Comparison, workload: &Workload, sweep: &Sweep, out: &Out) -> Result<()> {
+fn film(
+    comparison: &Comparison,
+    workload: &Workload,
+    sweep: &Sweep,
+    stop: &AtomicBool,
+    out: &Out,
+) -> Result<()> {
     let Some(film) = &comparison.about.film else { return Ok(()) };
     let states = sweep.states()?;
     let ended = |s: &&lossreel::sweep::MemberState| {
@@ -215,7 +225,7 @@ fn film(comparison: &Comparison, workload: &Workload, sweep: &Sweep, out: &Out) 
     let work = sweep.not_done(work)?;
     if !work.steps.is_empty() {
         // One after the other, with all threads.
-        work_through(sweep, &[work], 1, out)?;
+        work_through(sweep, &[work], 1, stop, out)?;
     }
     let failed = sweep.steps()?.into_iter().find(|s| s.member == "joint" && s.error.is_some());
     if let Some(step) = failed {

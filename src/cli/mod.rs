@@ -11,6 +11,7 @@ mod datasets;
 mod demo;
 mod dry_run;
 mod evaluate;
+mod export;
 mod grid_size;
 mod hvp;
 mod import;
@@ -19,13 +20,17 @@ mod interrupt;
 mod out;
 mod plane;
 mod progress;
+mod ranks;
 mod remedies;
 mod render;
 mod report;
 mod scenes;
+mod slurm;
 mod surface;
 mod surface_look;
 mod sweep;
+mod sweep_follow;
+mod sweep_step;
 mod target;
 mod together;
 mod train;
@@ -36,6 +41,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use lossreel::{Error, Result, parallel};
 
 use out::Out;
+use ranks::Ranks;
 
 /// Train a network from scratch, record where its weights go, and film the path on the loss
 /// surface.
@@ -70,6 +76,7 @@ enum Command {
     Render(Box<render::Args>),
     Inspect(inspect::Args),
     Import(import::Args),
+    Export(export::Args),
     Bench(bench::Args),
     #[command(hide = true)]
     Hvp(hvp::Args),
@@ -93,24 +100,33 @@ pub fn main() -> ExitCode {
     {
         return fail(&error);
     }
-    if let Err(error) = set_threads(args.threads) {
+    set_candle_threads();
+    let command = matches.subcommand_name().unwrap_or_default();
+    let (mut ranks, share) = match Ranks::join(command) {
+        Ok(joined) => joined,
+        Err(error) => return fail(&error),
+    };
+    if let Err(error) = set_threads(args.threads.or(share)) {
         return fail(&error);
     }
-    let out = Out::new(args.json, args.quiet);
+    // Rank 0 speaks for all.
+    let is_worker = matches!(ranks, Ranks::Work(_));
+    let out = Out::new(args.json, args.quiet || is_worker);
     let result = match args.command {
         Command::Demo(args) => demo::run(args, &out),
         Command::Train(args) => train::run(args, &out),
-        Command::Sweep(args) => sweep::run(args, &out),
+        Command::Sweep(args) => sweep::run(args, &out, &mut ranks),
         Command::Compare(args) => compare::run(*args, &out),
         Command::Report(args) => report::run(args, &out),
         Command::Evaluate(args) => evaluate::run(args, &out),
         Command::Plane(args) => plane::run(args, &out),
-        Command::Surface(args) => surface::run(args, &out),
+        Command::Surface(args) => surface::run(args, &out, &mut ranks),
         Command::Curve(args) => curve::run(args, &out),
         Command::Curvature(args) => curvature::run(args, &out),
         Command::Render(args) => render::run(*args, &out),
         Command::Inspect(args) => inspect::run(args, &out),
         Command::Import(args) => import::run(args, &out),
+        Command::Export(args) => export::run(args, &out),
         Command::Bench(args) => bench::run(args, &out),
         Command::Hvp(args) => hvp::run(args, &out),
         Command::Datasets(args) => datasets::run(args, &out),
@@ -122,9 +138,15 @@ pub fn main() -> ExitCode {
             Ok(())
         }
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+    match (result, &mut ranks) {
+        (Ok(()), _) => ExitCode::SUCCESS,
+        (Err(error), Ranks::Lead(_)) => fail(&error),
+        (Err(error), Ranks::Work(worker)) => {
+            // Rank 0 says it and ends the job. An exit code here could have it killed before.
+            worker.fail(&error);
+            worker.wait_for_the_end();
+            ExitCode::SUCCESS
+        }
     }
 }
 
@@ -133,13 +155,17 @@ fn fail(error: &Error) -> ExitCode {
     ExitCode::from(if matches!(error, Error::Interrupted { .. }) { 130 } else { 1 })
 }
 
-/// Makes the pool that everything computes on, of `threads` threads or of one for each core.
-fn set_threads(threads: Option<usize>) -> Result<()> {
+/// Has candle not look at the processor for each product. To be called before anything else.
+fn set_candle_threads() {
     // Without this variable candle counts the processor's cores anew for each matrix product (see
     // `parallel`). 1 also says that it is not to divide a product among threads: the images are
     // divided already.
     // SAFETY: nothing else runs yet: this is among the first things the program does.
     unsafe { std::env::set_var("RAYON_NUM_THREADS", "1") };
+}
+
+/// Makes the pool that everything computes on, of `threads` threads or of one for each core.
+fn set_threads(threads: Option<usize>) -> Result<()> {
     let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
     parallel::set_threads(threads.unwrap_or_else(cores))
 }

@@ -7,6 +7,7 @@
 //!   sweep.json            title, axes, seeds, measures, and the changes of each member
 //!   members.jsonl         what was done for each member, and how it ended
 //!   runs/MEMBER/          run folders
+//!   locks/MEMBER.lock     held by whoever works on one member among others
 //! ```
 
 pub mod compare;
@@ -17,7 +18,7 @@ mod folder;
 mod members;
 mod steps;
 
-pub use execute::{StepEnd, Work, execute, work_of};
+pub use execute::{StepEnd, Work, execute, execute_among, work_of};
 pub use file::{CurvatureMeasure, Measure, SurfaceMeasure, SweepFile, WidthMeasure};
 pub use film::{FILM, Film, race_steps};
 pub use folder::{MemberState, Status, Sweep};

@@ -1,11 +1,13 @@
 //! The steps of a member's work: commands with their arguments.
 
+use serde::{Deserialize, Serialize};
+
 use super::file::Measure;
 use super::film::film_steps;
 use super::folder::About;
 
 /// One command of a member's work.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// What it does: `train`, `curvature`, `width 0`, ...
     pub name: String,

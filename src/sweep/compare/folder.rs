@@ -10,7 +10,7 @@ use super::file::{ComparisonFile, Tune, Workload};
 use crate::disk::{self, JsonFile};
 use crate::record::FORMAT_VERSION;
 use crate::sweep::film::Film;
-use crate::sweep::folder::lock;
+use crate::sweep::folder::lock_whole;
 use crate::sweep::{Measure, Sweep};
 use crate::{Error, Result};
 
@@ -100,7 +100,7 @@ impl Comparison {
             return Err(Error::FolderInUse { holds_no: "comparison", path: root.to_path_buf() });
         }
         fs::create_dir_all(root).map_err(Error::io("make the folder", root))?;
-        let lock = lock(root)?;
+        let lock = lock_whole(root)?;
         let about = ComparisonAbout {
             format_version: FORMAT_VERSION,
             version: env!("CARGO_PKG_VERSION").into(),
