@@ -34,7 +34,7 @@ pub struct DataSpec {
     /// Training images (a class-balanced draw), 0 for all; a set that is made has that many, 0 for
     /// its own number.
     pub train_samples: usize,
-    /// Test images, likewise.
+    /// Test images, likewise; the same ones for every seed.
     pub test_samples: usize,
     /// Training images that are kept out of training and stand in the place of the test images (a
     /// class-balanced draw of those that `train_samples` leaves), 0 for none: what hyper-parameters are
@@ -94,12 +94,15 @@ impl DataSpec {
         )
     }
 
-    /// The images a run uses of a loaded set: class-balanced draws of `streams`.
+    /// The images a run uses of a loaded set: class-balanced draws, of the training images by `streams`; the
+    /// test images are the same for every seed.
     ///
     /// # Errors
     /// [`Error::BadValue`] where the set has fewer images than are asked for.
     pub fn sample(&self, data: &Dataset, streams: &Streams) -> Result<Dataset> {
-        let draw = |key: &str, split: &dataset::LabelledImages, n: usize| {
+        // Every run is tested on the same images, whatever its seed.
+        let of_test = Streams::new(0);
+        let draw = |key: &str, split: &dataset::LabelledImages, n: usize, streams: &Streams| {
             if n > split.len() {
                 return Err(Error::bad_value(
                     key,
@@ -110,18 +113,18 @@ impl DataSpec {
             }
             choose(&split.labels, n, SampleOrder::Balanced, streams)
         };
-        let cut = |key: &str, split: &dataset::LabelledImages, n: usize| {
+        let cut = |key: &str, split: &dataset::LabelledImages, n: usize, streams: &Streams| {
             if n == 0 || n == split.len() {
                 return Ok(split.clone());
             }
-            Ok(split.select(&draw(key, split, n)?))
+            Ok(split.select(&draw(key, split, n, streams)?))
         };
         let [mut train, test] = if self.held_out > 0 {
-            self.hold_out(&data.train, &data.name, draw)?
+            self.hold_out(&data.train, &data.name, |key, split, n| draw(key, split, n, streams))?
         } else {
             [
-                cut("data.train_samples", &data.train, self.train_samples)?,
-                cut("data.test_samples", &data.test, self.test_samples)?,
+                cut("data.train_samples", &data.train, self.train_samples, streams)?,
+                cut("data.test_samples", &data.test, self.test_samples, &of_test)?,
             ]
         };
         self.disturb(&mut train.labels, data.classes, streams);

@@ -193,7 +193,12 @@ pub(super) fn group_table(report: &Report, html: &mut String) {
     for q in &quantities {
         let _ = write!(html, "<th>{}</th>", q.title());
     }
-    html.push_str("<th>test-set error</th></tr></thead><tbody>");
+    let kept = report.groups.iter().any(|group| group.true_sd.is_some());
+    html.push_str("<th>test-set error</th>");
+    if kept {
+        html.push_str("<th>spread beyond test set</th>");
+    }
+    html.push_str("</tr></thead><tbody>");
     for group in &report.groups {
         let _ = write!(html, "<tr><th>{}</th><td>{}</td>", escaped(&group.label), counts(group));
         for q in &quantities {
@@ -201,7 +206,12 @@ pub(super) fn group_table(report: &Report, html: &mut String) {
             let _ = write!(html, "<td>{}</td>", value.unwrap_or_default());
         }
         let se = group.binomial_se.map(|se| format!("± {} %", fixed(100.0 * se, 2)));
-        let _ = write!(html, "<td>{}</td></tr>", se.unwrap_or_default());
+        let _ = write!(html, "<td>{}</td>", se.unwrap_or_default());
+        if kept {
+            let sd = group.true_sd.map(|sd| format!("{} %", fixed(100.0 * sd, 2)));
+            let _ = write!(html, "<td>{}</td>", sd.unwrap_or_default());
+        }
+        html.push_str("</tr>");
     }
     html.push_str("</tbody></table></div>");
 }

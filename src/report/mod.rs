@@ -11,6 +11,7 @@ mod pictures;
 mod quantities;
 pub mod scoring;
 pub mod statistics;
+mod table;
 mod text;
 
 pub use comparison::{Comparison, comparisons, value_words};

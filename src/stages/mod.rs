@@ -20,6 +20,7 @@ pub mod moving;
 pub mod on_plane;
 pub mod opened;
 pub mod plane;
+pub mod predictions;
 mod provenance;
 pub mod race;
 pub mod repair;

@@ -111,6 +111,10 @@ pub struct Measure {
     /// The largest Hessian eigenvalue at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub curvature: Option<CurvatureMeasure>,
+    /// Whether the answer for each test image is kept: the spread over seeds of the accuracy is then told
+    /// apart from the chance of the finite test set.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub predictions: bool,
     /// The width of the basin along random filter-normalised directions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<WidthMeasure>,

@@ -23,4 +23,4 @@ pub use file::{CurvatureMeasure, Measure, SurfaceMeasure, SweepFile, WidthMeasur
 pub use film::{FILM, Film, race_steps};
 pub use folder::{MemberState, Status, Sweep};
 pub use members::{Axis, AxisValue, Member, Members};
-pub use steps::{MATCHED, Step, width_name};
+pub use steps::{MATCHED, PREDICTIONS, Step, width_name};

@@ -38,6 +38,11 @@ fn measure_steps(measure: &Measure, run: &str, seed: usize) -> Vec<Step> {
         let args = [&["curvature", run, "--snapshots", "1"][..], &flags(&samples)].concat();
         steps.push(step("curvature".into(), &args));
     }
+    if measure.predictions {
+        let file = format!("{run}/{PREDICTIONS}");
+        let args = ["evaluate", run, "--split", "test", "--predictions", &file];
+        steps.push(step("predictions".into(), &args));
+    }
     if let Some(width) = &measure.width {
         let samples = samples_flag(width.samples);
         for direction in 0..width.directions {
@@ -63,6 +68,9 @@ fn measure_steps(measure: &Measure, run: &str, seed: usize) -> Vec<Step> {
     }
     steps
 }
+
+/// The file of a member's answers on the test images, in its run folder.
+pub const PREDICTIONS: &str = "measures/test_predictions.csv";
 
 /// The name of the curve along a direction of `[measure] width`.
 pub fn width_name(direction: usize) -> String {

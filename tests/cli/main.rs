@@ -3,6 +3,7 @@
 
 mod batch_order;
 mod bench;
+mod compare;
 mod curvature;
 mod damage;
 mod divergence;

@@ -3,15 +3,18 @@
 use std::path::Path;
 
 use super::content::ComparisonReport;
+use super::content::TunedRule;
 use super::html::page;
 use super::text::markdown;
 use crate::disk;
-use crate::report::text::{comparisons_csv, members_csv};
+use crate::report::pages::write_table;
+use crate::report::table::Table;
+use crate::report::text::{comparisons_table, members_table, status_word};
 use crate::sweep::compare::Comparison;
 use crate::{Error, Result};
 
 /// Writes the report of a comparison into `folder`: `index.html`, `report.md`, `report.json`, and by
-/// workload `NAME-members.csv`, `NAME-comparisons.csv`, `NAME-trials.csv` and `specs/`. An old report
+/// workload `NAME-members`, `NAME-comparisons` and `NAME-trials` as CSV and Parquet, and `specs/`. An old report
 /// there is replaced; other files stay.
 ///
 /// # Errors
@@ -29,12 +32,13 @@ pub fn write(comparison: &Comparison, folder: &Path) -> Result<ComparisonReport>
         ("report.md".into(), markdown(&report)),
         ("index.html".into(), page),
     ];
+    let mut tables = Vec::new();
     for workload in &report.workloads {
         let name = &workload.name;
-        files.push((format!("{name}-members.csv"), members_csv(&workload.finals)));
-        files.push((format!("{name}-comparisons.csv"), comparisons_csv(&workload.finals)));
+        tables.push((format!("{name}-members"), members_table(&workload.finals)));
+        tables.push((format!("{name}-comparisons"), comparisons_table(&workload.finals)));
         if !workload.tuning.is_empty() {
-            files.push((format!("{name}-trials.csv"), trials_csv(&workload.tuning)));
+            tables.push((format!("{name}-trials"), trials_table(&workload.tuning)));
         }
         for state in &workload.states {
             let spec = state.run.join("spec.toml");
@@ -48,23 +52,29 @@ pub fn write(comparison: &Comparison, folder: &Path) -> Result<ComparisonReport>
     for (name, text) in files {
         disk::write_bytes(&folder.join(name), text.as_bytes())?;
     }
+    for (name, table) in tables {
+        write_table(folder, &name, &table)?;
+    }
     Ok(report)
 }
 
-/// One line for each hyper-parameter of each trial.
-fn trials_csv(rules: &[super::content::TunedRule]) -> String {
-    let mut out = String::from("rule,study,trial,key,value,held_out_accuracy,status,is_best\n");
-    for rule in rules {
-        for trial in &rule.trials {
-            for (key, value) in rule.keys.iter().zip(&trial.values) {
-                let accuracy = trial.accuracy.map(|a| a.to_string()).unwrap_or_default();
-                let status = crate::report::text::status_word(trial.status).replace(',', "");
-                out += &format!(
-                    "{},{},{},{},{value},{accuracy},{status},{}\n",
-                    rule.rule, trial.study, trial.trial, key.key, trial.is_best
-                );
-            }
-        }
-    }
-    out
+/// A line for each hyper-parameter of each trial.
+fn trials_table(rules: &[TunedRule]) -> Table {
+    let all = || {
+        rules.iter().flat_map(|rule| {
+            let trials = rule.trials.iter();
+            trials.flat_map(move |trial| {
+                rule.keys.iter().zip(&trial.values).map(move |(key, v)| (rule, trial, key, *v))
+            })
+        })
+    };
+    Table::default()
+        .text("rule", all().map(|(rule, ..)| Some(rule.rule.clone())))
+        .count("study", all().map(|(_, trial, ..)| Some(trial.study)))
+        .count("trial", all().map(|(_, trial, ..)| Some(trial.trial)))
+        .text("key", all().map(|(_, _, key, _)| Some(key.key.clone())))
+        .number("value", all().map(|(.., value)| Some(value)))
+        .number("held_out_accuracy", all().map(|(_, trial, ..)| trial.accuracy))
+        .text("status", all().map(|(_, trial, ..)| Some(status_word(trial.status).into())))
+        .flag("is_best", all().map(|(_, trial, ..)| trial.is_best))
 }
