@@ -110,7 +110,7 @@ pub fn main() -> ExitCode {
         return fail(&error);
     }
     // Rank 0 speaks for all.
-    let is_worker = matches!(ranks, Ranks::Work(_));
+    let is_worker = matches!(ranks, Ranks::Work(..));
     let out = Out::new(args.json, args.quiet || is_worker);
     let result = match args.command {
         Command::Demo(args) => demo::run(args, &out),
@@ -141,7 +141,7 @@ pub fn main() -> ExitCode {
     match (result, &mut ranks) {
         (Ok(()), _) => ExitCode::SUCCESS,
         (Err(error), Ranks::Lead(_)) => fail(&error),
-        (Err(error), Ranks::Work(worker)) => {
+        (Err(error), Ranks::Work(worker, _)) => {
             // Rank 0 says it and ends the job. An exit code here could have it killed before.
             worker.fail(&error);
             worker.wait_for_the_end();

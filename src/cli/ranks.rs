@@ -12,8 +12,8 @@ use super::interrupt;
 pub enum Ranks {
     /// Rank 0, or a process alone: it reads, writes and prints.
     Lead(Team),
-    /// Another rank: it computes for rank 0.
-    Work(Worker),
+    /// Another rank: it computes for rank 0, until the flag is set.
+    Work(Worker, Arc<AtomicBool>),
 }
 
 impl Ranks {
@@ -26,17 +26,16 @@ impl Ranks {
         let started = if DIVIDED.contains(&command) { launched() } else { 1 };
         if started <= 1 { Ok((Self::Lead(Team::alone()), None)) } else { join(started) }
     }
+}
 
-    /// A flag that Ctrl-C sets, or the launcher that ends the job.
-    pub fn stop_flag(&self) -> Arc<AtomicBool> {
-        match self {
-            Self::Work(_) => interrupt::flag_saying(None),
-            Self::Lead(team) if team.is_alone() => interrupt::flag(),
-            Self::Lead(_) => interrupt::flag_saying(Some(
-                "stopping: what is finished is kept, and the same command goes on from there",
-            )),
-        }
+/// A flag that ends the work of rank 0: Ctrl-C sets it, or the launcher that ends the job.
+pub fn stop_flag(team: &Team) -> Arc<AtomicBool> {
+    if team.is_alone() {
+        return interrupt::flag();
     }
+    interrupt::flag_saying(Some(
+        "stopping: what is finished is kept, and the same command goes on from there",
+    ))
 }
 
 /// The commands that divide their work among ranks.
@@ -74,7 +73,7 @@ fn join(started: usize) -> Result<(Ranks, Option<usize>)> {
     let threads = Some(mpi.share_of_threads());
     let ranks = match mpi.rank() {
         0 => Ranks::Lead(Team::new(Box::new(mpi), started - 1)),
-        _ => Ranks::Work(Worker::new(Box::new(mpi))),
+        _ => Ranks::Work(Worker::new(Box::new(mpi)), interrupt::flag_saying(None)),
     };
     Ok((ranks, threads))
 }

@@ -40,7 +40,10 @@ pub fn write(
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
     let names: Vec<&str> = members.members.iter().map(|member| member.name.as_str()).collect();
-    let text = script(&exe.display().to_string(), arguments, &names, options);
+    // Data sets are looked for from where the command is started.
+    let here = std::env::current_dir().map_err(Error::io("find the current folder", "."))?;
+    let (here, exe) = (here.display().to_string(), exe.display().to_string());
+    let text = script([&here, &exe], arguments, &names, options);
     fs::write(&path, text).map_err(Error::io("write the script", &path))?;
     let report = Report { script: path, tasks: names.len() };
     out.result(&report, |w| {
@@ -50,8 +53,13 @@ pub fn write(
     Ok(())
 }
 
-/// The script's text.
-fn script(exe: &str, arguments: &[String], members: &[&str], options: &[String]) -> String {
+/// The text of the script, which starts the program `exe` in the folder `here`.
+fn script(
+    [here, exe]: [&str; 2],
+    arguments: &[String],
+    members: &[&str],
+    options: &[String],
+) -> String {
     let last = members.len().saturating_sub(1);
     let own = [
         format!("--array=0-{last}"),
@@ -77,7 +85,9 @@ fn script(exe: &str, arguments: &[String], members: &[&str], options: &[String])
          )\n\
          member=${{members[${{SLURM_ARRAY_TASK_ID:?start this script with sbatch}}]}}\n\
          threads=${{SLURM_CPUS_PER_TASK:-${{SLURM_CPUS_ON_NODE:-1}}}}\n\
+         cd {}\n\
          exec {} \\\n  --only=\"$member\" --threads=\"$threads\"\n",
+        quoted(here),
         words.join(" \\\n  ")
     )
 }
@@ -107,8 +117,12 @@ mod tests {
     #[test]
     fn the_script_has_a_task_for_each_member_and_the_options_given() {
         let arguments = ["sweep".to_string(), "/a b/s.toml".into(), "--out=/o".into()];
-        let text =
-            script("/bin/lossreel", &arguments, &["x-1_seed-0", "x-2_seed-0"], &["-t 5".into()]);
+        let text = script(
+            ["/here", "/bin/lossreel"],
+            &arguments,
+            &["x-1_seed-0", "x-2_seed-0"],
+            &["-t 5".into()],
+        );
         for line in
             ["#SBATCH --array=0-1\n", "#SBATCH -t 5\n", "  x-2_seed-0\n", "  '/a b/s.toml' \\\n"]
         {

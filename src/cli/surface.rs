@@ -21,7 +21,7 @@ use super::grid_size::{parse_range, parse_size};
 use super::out::{Out, duration};
 use super::plane::{Random, directions};
 use super::progress::Follow;
-use super::ranks::Ranks;
+use super::ranks::{Ranks, stop_flag};
 use super::target::{Sample, Target};
 
 /// Evaluate the loss over a plane, of a run or of several together, resumably.
@@ -97,9 +97,8 @@ struct Report {
 
 /// 1,000 training images by default.
 pub fn run(args: Args, out: &Out, ranks: &mut Ranks) -> Result<()> {
-    let stop = ranks.stop_flag();
-    if let Ranks::Work(worker) = ranks
-        && !worker.wait(&stop)
+    if let Ranks::Work(worker, stop) = ranks
+        && !worker.wait(stop)
     {
         // Rank 0 had nothing to hand out, or was refused.
         return Ok(());
@@ -113,13 +112,10 @@ pub fn run(args: Args, out: &Out, ranks: &mut Ranks) -> Result<()> {
         })
     };
     match &args.target.run {
-        Some(root) => of_runs(&RunSet::open_changed(root)?, &args, &request, (ranks, &stop), out),
-        None => of_file(&args, &request, (ranks, &stop), out),
+        Some(root) => of_runs(&RunSet::open_changed(root)?, &args, &request, ranks, out),
+        None => of_file(&args, &request, ranks, out),
     }
 }
-
-/// This process among those of its job, and the flag that ends its work.
-type InJob<'a> = (&'a mut Ranks, &'a AtomicBool);
 
 type Request<'a> = &'a dyn Fn(&Subject) -> Result<SurfaceRequest>;
 
@@ -128,7 +124,7 @@ fn of_runs(
     set: &RunSet,
     args: &Args,
     request: Request<'_>,
-    (ranks, stop): InJob<'_>,
+    ranks: &mut Ranks,
     out: &Out,
 ) -> Result<()> {
     let index = match (&args.buffers_of, set.is_joint(), args.target.snapshot) {
@@ -170,8 +166,12 @@ fn of_runs(
     }
     let team = match ranks {
         Ranks::Lead(team) => team,
-        Ranks::Work(worker) => return among::serve(worker, Some(set), &over, &request, stop),
+        Ranks::Work(worker, stop) => {
+            return among::serve(worker, Some(set), &over, &request, stop);
+        }
     };
+    let stop = stop_flag(team);
+    let stop = stop.as_ref();
     if let Some(kind) = args.stack {
         if !team.is_alone() {
             return Err(Error::Ranks {
@@ -225,7 +225,7 @@ fn remade(plane: &str, behind: &Behind) -> String {
 }
 
 /// A surface of a file of weights.
-fn of_file(args: &Args, request: Request<'_>, (ranks, stop): InJob<'_>, out: &Out) -> Result<()> {
+fn of_file(args: &Args, request: Request<'_>, ranks: &mut Ranks, out: &Out) -> Result<()> {
     if let Some(name) = &args.buffers_of {
         let remedy = "leave it out: a file of weights has its own";
         return Err(Error::bad_value("--buffers-of", name, "only for joint planes", remedy));
@@ -244,8 +244,10 @@ fn of_file(args: &Args, request: Request<'_>, (ranks, stop): InJob<'_>, out: &Ou
     }
     let team = match ranks {
         Ranks::Lead(team) => team,
-        Ranks::Work(worker) => return among::serve(worker, None, &over, &request, stop),
+        Ranks::Work(worker, stop) => return among::serve(worker, None, &over, &request, stop),
     };
+    let stop = stop_flag(team);
+    let stop = stop.as_ref();
     let (store, report) = evaluate(team, &over, &folder, &request, stop, out)?;
     // After whatever can be refused: the plane there may be another surface's.
     plane.write(&folder.join("plane.safetensors"))?;

@@ -15,7 +15,7 @@ use lossreel::{Error, Result, parallel};
 use serde::Serialize;
 
 use super::out::{Out, duration};
-use super::ranks::Ranks;
+use super::ranks::{Ranks, stop_flag};
 use super::sweep_follow::Follow;
 use super::sweep_step::{self, Order};
 use super::{progress, slurm};
@@ -57,7 +57,7 @@ pub struct Args {
     only: Option<String>,
     /// Write a Slurm script into this file (or folder) that works on each member as a task of a job
     /// array, and stop.
-    #[arg(long, value_name = "FILE|DIR", conflicts_with_all = ["only", "dry_run", "json_lines"])]
+    #[arg(long, value_name = "FILE|DIR", conflicts_with_all = ["only", "dry_run", "json_lines", "jobs"])]
     slurm: Option<PathBuf>,
     /// With --slurm: an option of sbatch to write into the script: --sbatch=--time=04:00:00
     #[arg(long, value_name = "OPTION", requires = "slurm", allow_hyphen_values = true)]
@@ -69,11 +69,12 @@ pub struct Args {
 
 /// Does what is left to do, and says how every member is.
 pub fn run(args: Args, out: &Out, ranks: &mut Ranks) -> Result<()> {
-    let stop = ranks.stop_flag();
     let threads = (parallel::threads() / args.jobs.max(1)).max(1);
     let team = match ranks {
         Ranks::Lead(team) => team,
-        Ranks::Work(worker) => return sweep_step::serve(worker, args.jobs, threads, &stop),
+        Ranks::Work(worker, stop) => {
+            return sweep_step::serve(worker, args.jobs, threads, stop);
+        }
     };
     let lines = Out { json: true, lines: true, ..out.clone() };
     let out = if args.json_lines { &lines } else { out };
@@ -85,6 +86,7 @@ pub fn run(args: Args, out: &Out, ranks: &mut Ranks) -> Result<()> {
     if let Some(path) = &args.slurm {
         return slurm::write(path, &args.as_written(&folder)?, &members, &args.sbatch, out);
     }
+    let stop = stop_flag(team);
     if let Some(wanted) = &args.only {
         return only(wanted, &file, &args.name(), members, &folder, (threads, &stop), out);
     }

@@ -41,7 +41,7 @@ fn with_small_files(stage: &Stage, blocks: u64) -> (Ended, Place) {
 }
 
 /// Whether a process may have a file system of its own here.
-fn can_mount() -> bool {
+pub fn can_mount() -> bool {
     let place = Place::new();
     let script = "mount -t tmpfs -o size=64k none /mnt";
     let mut command = place.command_of("unshare", &["-rm", "sh", "-c", script]);

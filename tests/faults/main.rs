@@ -14,6 +14,7 @@ mod full_disk;
 mod kills;
 mod pipes;
 mod stages;
+mod sweep;
 mod tree;
 mod two;
 
