@@ -45,9 +45,11 @@ impl Described for Shampoo {
 }
 
 impl Shampoo {
-    /// Writes matrix^(-1 / root) over `out`; leaves `out` where the matrix is not finite.
+    /// Writes matrix^(-1 / root) over `out`; NaN where the matrix is not finite.
     fn inverse_root<F: Real>(&self, matrix: &[F], n: usize, root: usize, out: &mut [F]) {
-        let Some((values, vectors)) = eigen(square(matrix, n)) else { return };
+        let Some((values, vectors)) = eigen(square(matrix, n)) else {
+            return out.fill(F::nan());
+        };
         // The matrix is at least matrix_eps times the identity; rounding may say otherwise.
         let power = |v: f64| v.max(self.config.matrix_eps).powf(-1.0 / root as f64);
         let powers = ndarray::Array1::from_iter(values.into_iter().map(power));

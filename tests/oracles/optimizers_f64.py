@@ -40,6 +40,7 @@ torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)
 torch.Tensor.bfloat16 = lambda self: self
 torch.Tensor.float = lambda self: self
+torch.bfloat16 = torch.float64
 
 SHAPES = [(4, 3), (4,), (3, 2, 2, 2), (3,), (5, 3), (2, 5), (2,)]
 HIDDEN = [2, 4]
@@ -155,9 +156,6 @@ def torch_muon_case():
     others = [i for i in range(len(SHAPES)) if i not in HIDDEN]
 
     def make(params, decays):
-        # torch.optim.Muon takes matrices only.
-        for i in HIDDEN:
-            params[i] = params[i].detach().reshape(SHAPES[i][0], -1).requires_grad_(True)
         return [
             torch.optim.Muon([params[i] for i in HIDDEN], lr=0.02, weight_decay=0.1, momentum=0.9,
                              nesterov=False, adjust_lr_fn="match_rms_adamw"),
@@ -165,22 +163,24 @@ def torch_muon_case():
                               weight_decay=0.1),
         ]
 
-    # The gradient of a convolution comes as a matrix as well.
-    global cut
-    whole = cut
+    return with_matrices(lambda: torch_case(config, make))
 
-    def as_matrices(values):
-        return [p.reshape(p.shape[0], -1) if i in HIDDEN else p for i, p in enumerate(whole(values))]
 
-    cut = as_matrices
-    made = torch_case(config, make)
-    cut = whole
+def with_matrices(make):
+    """For references that take matrices only: the convolution is one, (out, in kh kw)."""
+    global SHAPES
+    before = SHAPES
+    SHAPES = [s if len(s) < 3 else (s[0], math.prod(s[1:])) for s in SHAPES]
+    made = make()
+    SHAPES = before
     return made
 
 
 def soap_case(lr_decay=1.0, **config):
+    """Matrices of up to 4 dimensions only: those of (5, 3) and (2, 5) along the 5 begin with
+    eigenvalues that are zero several times, in which case any basis is right."""
     config = {"rule": "soap", "lr": 0.01, "beta1": 0.95, "beta2": 0.9, "eps": 1e-8,
-              "precondition_frequency": 3, "max_dim": 100, "weight_decay": 0.1, **config}
+              "precondition_frequency": 3, "max_dim": 4, "weight_decay": 0.1, **config}
     args = {"lr": config["lr"], "betas": (config["beta1"], config["beta2"]), "eps": config["eps"],
             "precondition_frequency": config["precondition_frequency"],
             "max_precond_dim": config["max_dim"]}
@@ -324,10 +324,10 @@ def adopt_case(decouple, **c):
 def mars_case(**c):
     c = {"rule": "mars", "lr": 0.01, "beta1": 0.95, "beta2": 0.99, "eps": 1e-8, "gamma": 0.025,
          "adamw_lr": 0.02, "adamw_beta1": 0.9, "adamw_beta2": 0.95, "weight_decay": 0.1, **c}
-    return torch_case(c, lambda p, d: mars.MARS(
+    return with_matrices(lambda: torch_case(c, lambda p, d: mars.MARS(
         p, lr=c["lr"], betas=(c["beta1"], c["beta2"]), eps=c["eps"], gamma=c["gamma"],
         weight_decay=c["weight_decay"], lr_1d=c["adamw_lr"],
-        betas_1d=(c["adamw_beta1"], c["adamw_beta2"]), weight_decay_1d=c["weight_decay"]), 0.95)
+        betas_1d=(c["adamw_beta1"], c["adamw_beta2"]), weight_decay_1d=c["weight_decay"]), 0.95))
 
 
 def prodigy(**c):
@@ -363,7 +363,7 @@ cases = [
     muon_case(0.95, decay_on="weights"),
     torch_muon_case(),
     soap_case(),
-    soap_case(0.95, max_dim=4, precondition_frequency=2, weight_decay=0.0),
+    soap_case(0.95, max_dim=3, precondition_frequency=2, weight_decay=0.0),
     shampoo_case(1),
     shampoo_case(3, 0.95, weight_decay=0.05),
     sophia_case(),
