@@ -1,6 +1,5 @@
 //! What values a key of `[optim]` may have.
 
-use super::config::MuonScale;
 use crate::error::{Error, Result};
 
 /// The value of a key.
@@ -22,12 +21,6 @@ impl Value for u64 {
 }
 
 impl Value for bool {
-    fn number(self) -> Option<f64> {
-        None
-    }
-}
-
-impl Value for MuonScale {
     fn number(self) -> Option<f64> {
         None
     }

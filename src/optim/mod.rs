@@ -33,6 +33,7 @@ mod pieces;
 mod prodigy;
 mod radam;
 mod real;
+mod resolve;
 mod rmsprop;
 mod rule;
 mod rules;
@@ -46,13 +47,13 @@ mod shampoo;
 mod soap;
 mod sophia;
 mod stability;
+mod table;
 mod tensors;
 mod wolfe;
 
 pub use batch::BatchLoss;
-pub use config::{Decay, DecayOn, MuonScale, OptimConfig};
+pub use config::{Decay, DecayOn, MuonScale, OptimConfig, RuleName};
 pub use real::Real;
-pub use rules::RuleName;
 pub use schedule::{DecayShape, ScheduleConfig, ScheduleKind};
 pub use tensors::ParamRange;
 

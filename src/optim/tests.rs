@@ -97,7 +97,7 @@ fn every_rule_follows_pytorch_for_20_steps() {
 #[test]
 fn every_schedule_gives_pytorchs_rates() {
     let schedules = oracle().schedules;
-    assert_eq!(schedules.len(), 7);
+    assert_eq!(schedules.len(), 9);
     for Rates { config, base_lr, steps_per_epoch, epochs, rates } in schedules {
         let config = config.resolve(epochs).unwrap();
         for (step, want) in rates.into_iter().enumerate() {

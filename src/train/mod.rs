@@ -422,3 +422,6 @@ impl Evaluator {
         Ok(metrics)
     }
 }
+
+#[cfg(test)]
+mod tests;
