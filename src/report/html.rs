@@ -7,6 +7,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::comparison::Comparison;
 use super::content::Report;
 use super::pictures::{Course, DotRow, Levels, course_chart, dot_plot, escaped, surface};
 use super::quantities::{MemberValues, Scale};
@@ -55,6 +56,9 @@ pub(super) fn document(title: &str, question: Option<&str>, body: &str) -> Strin
         escaped(title)
     )
 }
+
+/// Comparisons without a difference that are shown at once; more are folded.
+const FOLDED: usize = 8;
 
 /// How the numbers were found, as paragraphs.
 pub(super) fn method(version: &str) -> String {
@@ -168,17 +172,33 @@ pub(super) fn sentences(report: &Report, html: &mut String) {
         html.push_str("<p>Nothing can be compared: there is one combination of values.</p>");
         return;
     }
-    html.push_str("<ul class=\"shown\">");
-    for c in ordered(report) {
-        let class = if c.seen { "seen" } else { "unseen" };
-        let p = if c.p_holm.is_finite() {
-            format!(" <small>p = {} after Holm</small>", number(c.p_holm))
-        } else {
-            String::new()
-        };
-        let _ = write!(html, "<li class=\"{class}\">{}{p}</li>", escaped(&c.sentence));
+    let all = ordered(report);
+    let (seen, unseen) = all.split_at(all.iter().take_while(|c| c.seen).count());
+    let list = |comparisons: &[&Comparison], html: &mut String| {
+        html.push_str("<ul class=\"shown\">");
+        for c in comparisons {
+            let class = if c.seen { "seen" } else { "unseen" };
+            let p = if c.p_holm.is_finite() {
+                format!(" <small>p = {} after Holm</small>", number(c.p_holm))
+            } else {
+                String::new()
+            };
+            let _ = write!(html, "<li class=\"{class}\">{}{p}</li>", escaped(&c.sentence));
+        }
+        html.push_str("</ul>");
+    };
+    list(seen, html);
+    if unseen.len() <= FOLDED {
+        return list(unseen, html);
     }
-    html.push_str("</ul>");
+    let summary = if seen.is_empty() {
+        format!("In none of {} comparisons can the difference be told from chance", unseen.len())
+    } else {
+        format!("In {} further comparisons the difference cannot be told from chance", unseen.len())
+    };
+    let _ = write!(html, "<details><summary>{summary}</summary>");
+    list(unseen, html);
+    html.push_str("</details>");
 }
 
 pub(super) fn group_table(report: &Report, html: &mut String) {
@@ -346,6 +366,7 @@ h3{margin:1.2em 0 .3em;font-size:1rem}\
 .shown li{padding:.35em .8em;margin:.3em 0;border-left:4px solid #c5ccd2}\
 .shown .seen{border-color:#0072b2;background:#eef5fa}\
 .shown .unseen{color:#44525e}\
+summary{cursor:pointer;padding:.35em 0}\
 small{color:#5b6873}\
 .wide{overflow-x:auto}\
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}\
@@ -365,5 +386,5 @@ svg .rule{stroke:#d5dbe0;stroke-width:1}\
 video,img{width:100%;height:auto;display:block}.paper{display:none}\
 .trials{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,240px),1fr));gap:14px}\
 @media print{body{font-size:11pt}main{max-width:none;padding:0}figure,li,tr{break-inside:avoid}h2,h3{break-after:avoid}\
-.wide{overflow:visible}video{display:none}.paper{display:block}.charts{grid-template-columns:1fr 1fr}\
+.wide{overflow:visible}video{display:none}.paper{display:block}details::details-content{content-visibility:visible;display:block}summary{list-style:none}.charts{grid-template-columns:1fr 1fr}\
 .shown .seen,svg,.surfaces{print-color-adjust:exact;-webkit-print-color-adjust:exact}}";

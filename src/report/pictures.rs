@@ -6,25 +6,27 @@ use std::fmt::Write as _;
 use super::statistics::Summary;
 use crate::landscape::SurfaceStore;
 use crate::render::canvas::Rect;
-use crate::render::canvas::theme::Colormap;
+use crate::render::canvas::theme::{Colormap, Theme};
 use crate::render::map::contour::{lines, loops, simplify};
 use crate::render::map::field::Field;
 use crate::render::map::pchip::Pchip;
 use crate::render::numbers::number;
 use crate::{Error, Result};
 
-/// Colours of groups, told apart by colour blind people too (Okabe and Ito 2008).
-pub(super) const COLOURS: [&str; 8] =
-    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#7a3b00", "#444444"];
+/// The colour of the `i`-th group: that of the `i`-th path in a film.
+pub(super) fn colour(i: usize) -> String {
+    let c = Theme::light().series_color(i);
+    format!("#{:02x}{:02x}{:02x}", c.r, c.g, c.b)
+}
 
-/// The colour of the `i`-th group.
-pub(super) fn colour(i: usize) -> &'static str {
-    COLOURS[i % COLOURS.len()]
+/// How many colours there are before they come again.
+fn round_of(i: usize) -> usize {
+    i / Theme::light().series.len()
 }
 
 /// The dashes of the `i`-th group's lines, as an attribute: where colours come again they differ.
 pub(super) fn dashes(i: usize) -> &'static str {
-    match i / COLOURS.len() {
+    match round_of(i) {
         0 => "",
         1 => " stroke-dasharray=\"7 3\"",
         _ => " stroke-dasharray=\"2 3\"",
@@ -254,7 +256,7 @@ pub(super) fn course_chart(title: &str, courses: &[Course], labels: &[String]) -
 pub(super) fn legend(labels: &[String]) -> String {
     let items = labels.iter().enumerate().map(|(i, label)| {
         let (colour, label) = (colour(i), escaped(label));
-        let line = match i / COLOURS.len() {
+        let line = match round_of(i) {
             0 => colour.to_string(),
             round => {
                 let (dash, period) = if round == 1 { (7, 10) } else { (2, 5) };

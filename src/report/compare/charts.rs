@@ -56,7 +56,7 @@ pub(super) fn trial_chart(rule: &TunedRule, index: usize, low: f64, high: f64) -
         let at = x(trial.values[0]);
         match trial.accuracy {
             Some(accuracy) => {
-                let (r, fill) = if trial.is_best { (6.0, colour) } else { (4.0, "#fff") };
+                let (r, fill) = if trial.is_best { (6.0, colour.as_str()) } else { (4.0, "#fff") };
                 let _ = write!(
                     svg,
                     "<circle cx=\"{at:.1}\" cy=\"{:.1}\" r=\"{r}\" fill=\"{fill}\" stroke=\"{colour}\" \

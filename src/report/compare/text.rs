@@ -49,7 +49,7 @@ pub(super) fn target_words(workload: &WorkloadReport) -> Option<String> {
         let first = workload.to_target.first().map_or("the first rule", |row| row.rule.as_str());
         format!(
             "Target: {target} of the test images right. It was not fixed before the runs: it is what \
-             {first} ends with on average, so half of its own runs may miss it. `--target` fixes it."
+             {first} ends with on average, so half of its own runs may miss it. The option --target fixes it."
         )
     })
 }
@@ -97,7 +97,7 @@ pub(super) fn edges(workload: &WorkloadReport) -> Option<String> {
     (!at_edge.is_empty()).then(|| {
         format!(
             "A best value in the outer tenth of its range may not be the best there is: {}. \
-             `[search.RULE]` widens a range.",
+             A [search.RULE] table in the file widens a range.",
             at_edge.join(", ")
         )
     })
@@ -112,8 +112,9 @@ pub(super) fn target_cells(row: &TargetRow) -> [String; 4] {
 /// What a score is.
 pub(super) const SCORES: &str = "A score is the share of the area under a rule's performance profile from 1 to 4 \
      times the steps of the fastest rule (AlgoPerf, arXiv 2306.07179): 1 for a rule that is the fastest \
-     everywhere, 0 for one that never comes within four times the fastest. `tuning` takes the best trial of \
-     each study and the median over studies, `final runs` every seed of every problem. An unreached target \
+     everywhere, 0 for one that never comes within four times the fastest. The score of the tuning takes \
+     the best trial of each study and the median over studies, that of the final runs every seed of every \
+     problem. An unreached target \
      counts as infinitely far. Steps are counted at the ends of epochs; a step of SAM takes two gradients, \
      one of the others one, which the seconds show and the steps do not.";
 

@@ -59,7 +59,8 @@ impl Dimension {
             RangeScale::Log => between(self.low.ln(), self.high.ln()).exp(),
             RangeScale::OneMinus => {
                 let kept = between((1.0 - self.low).ln(), (1.0 - self.high).ln()).exp();
-                return 1.0 - rounded(kept);
+                // Without the noise of the subtraction.
+                return format!("{:.9}", 1.0 - rounded(kept)).parse().unwrap_or(self.low);
             }
             RangeScale::Linear => between(self.low, self.high),
         };
