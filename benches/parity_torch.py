@@ -61,7 +61,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("mode", choices=["steps", "seeds"])
     parser.add_argument("--lossreel", help="the binary; built with cargo by default")
-    parser.add_argument("--data-dir", help="the folder with CIFAR-10's data_batch_1.bin")
+    parser.add_argument("--data-dir", type=Path, help="the folder with CIFAR-10's data_batch_1.bin")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, help="write the figures here")
     steps = parser.add_argument_group("steps")

@@ -171,6 +171,11 @@ impl Run {
             && is_empty(self.snapshots_dir())
     }
 
+    /// Whether there is a state to go on from.
+    pub(crate) fn has_checkpoint(&self) -> Result<bool> {
+        disk::is_there(&self.checkpoint_path())
+    }
+
     /// A run in whatever state it is, for looking at what is left of it.
     pub(crate) fn unchecked(root: &Path) -> Self {
         Self { root: root.to_path_buf() }

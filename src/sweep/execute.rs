@@ -111,7 +111,7 @@ impl Sweep {
 fn training(run: &Path, spec_path: &Path, text: &str) -> Result<Option<Vec<String>>> {
     let run_text = run.display().to_string();
     let state = trained(run)?;
-    if state != Trained::No {
+    if !matches!(state, Trained::No | Trained::NotBegun) {
         let keys = changed_keys(&Run::open(run)?.manifest()?.spec, text);
         if !keys.is_empty() {
             return Err(Error::SpecChanged { keys, path: run.join("spec.toml") });
@@ -120,6 +120,10 @@ fn training(run: &Path, spec_path: &Path, text: &str) -> Result<Option<Vec<Strin
     Ok(match state {
         Trained::Yes | Trained::Diverged => None,
         Trained::Cut => Some(vec!["train".into(), "--resume".into(), run_text]),
+        Trained::NotBegun => {
+            let spec = spec_path.display().to_string();
+            Some(vec!["train".into(), spec, "--out".into(), run_text, "--force".into()])
+        }
         Trained::No => {
             Some(vec!["train".into(), spec_path.display().to_string(), "--out".into(), run_text])
         }

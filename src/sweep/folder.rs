@@ -291,7 +291,10 @@ impl Sweep {
                     None if trained == Trained::Yes => (Status::Trained, None),
                     None => (Status::Pending, None),
                 },
-                (None, Err(error)) => (Status::Failed, Some(error.to_string())),
+                // What a step said of it comes before what it left.
+                (None, Err(error)) => {
+                    (Status::Failed, Some(failed().unwrap_or_else(|| error.to_string())))
+                }
             };
             MemberState {
                 name: member.name.clone(),
@@ -313,6 +316,8 @@ pub(super) enum Trained {
     Diverged,
     /// Cut short: it can be gone on with.
     Cut,
+    /// Cut short before there was anything to go on with: it is to be begun again.
+    NotBegun,
     /// There is no run.
     No,
 }
@@ -324,9 +329,11 @@ pub(super) fn trained(run: &Path) -> Result<Trained> {
         Err(Error::NoRun { .. }) => return Ok(Trained::No),
         // A folder that a kill left before its spec was written.
         Err(Error::NotARun { .. }) => return Ok(Trained::No),
+        Err(Error::NotBegun { .. }) => return Ok(Trained::NotBegun),
         Err(error) => return Err(error),
     };
     Ok(match run.manifest()?.status {
+        RunStatus::Unfinished if !run.has_checkpoint()? => Trained::NotBegun,
         RunStatus::Unfinished => Trained::Cut,
         RunStatus::Ended { verdict, .. } => match verdict {
             Verdict::Interrupted => Trained::Cut,
