@@ -60,7 +60,8 @@ fn epochs(setup: &Setup) -> Vec<EpochMetrics> {
 fn settings(rule: RuleName) -> &'static [&'static str] {
     match rule {
         RuleName::Sgd => &["optim.lr=0.05"],
-        RuleName::Adam | RuleName::AdamW | RuleName::NAdam | RuleName::RAdam => &["optim.lr=0.01"],
+        RuleName::Adam | RuleName::AdamW | RuleName::NAdam => &["optim.lr=0.01"],
+        RuleName::RAdam => &["optim.lr=0.05"],
         RuleName::RmsProp => &["optim.lr=0.003"],
         RuleName::Adagrad => &["optim.lr=0.05"],
         RuleName::Adadelta => &["optim.lr=10"],
@@ -78,7 +79,8 @@ fn settings(rule: RuleName) -> &'static [&'static str] {
         RuleName::ScheduleFreeAdamW => &["optim.lr=0.02"],
         RuleName::Lars => &["optim.lr=0.5", "optim.trust_coefficient=0.05"],
         RuleName::Lamb => &["optim.lr=0.03"],
-        RuleName::Lbfgs => &["train.batch_size=400", "train.epochs=20"],
+        // 20 steps are too few for running statistics.
+        RuleName::Lbfgs => &["train.batch_size=400", "train.epochs=20", "model.norm=none"],
     }
 }
 
