@@ -7,6 +7,7 @@ mod html;
 mod pages;
 mod pictures;
 mod quantities;
+pub mod scoring;
 pub mod statistics;
 mod text;
 
