@@ -10,6 +10,7 @@ mod datasets;
 mod demo;
 mod dry_run;
 mod evaluate;
+mod function;
 mod grid_size;
 mod hvp;
 mod import;
@@ -21,6 +22,7 @@ mod progress;
 mod remedies;
 mod render;
 mod report;
+mod river;
 mod scenes;
 mod surface;
 mod surface_look;
@@ -65,6 +67,8 @@ enum Command {
     Surface(surface::Args),
     Curve(curve::Args),
     Curvature(curvature::Args),
+    River(river::Args),
+    Function(function::Args),
     Render(Box<render::Args>),
     Inspect(inspect::Args),
     Import(import::Args),
@@ -105,6 +109,8 @@ pub fn main() -> ExitCode {
         Command::Surface(args) => surface::run(args, &out),
         Command::Curve(args) => curve::run(args, &out),
         Command::Curvature(args) => curvature::run(args, &out),
+        Command::River(args) => river::run(args, &out),
+        Command::Function(args) => function::run(args, &out),
         Command::Render(args) => render::run(*args, &out),
         Command::Inspect(args) => inspect::run(args, &out),
         Command::Import(args) => import::run(args, &out),
