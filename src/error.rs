@@ -276,6 +276,30 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A rank of an MPI job that cannot do its part.
+    #[error("rank {rank}: {what}")]
+    Rank {
+        /// Which.
+        rank: usize,
+        /// What it said.
+        what: String,
+    },
+    /// Ranks of an MPI job that cannot work together.
+    #[error("{what}; {remedy}")]
+    Ranks {
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A member that a sweep does not have.
+    #[error("the sweep has no member {member}: {}", path.display())]
+    NoMember {
+        /// What was asked for.
+        member: String,
+        /// The sweep's folder.
+        path: PathBuf,
+    },
     /// Members of a sweep that ended with an error.
     #[error("{count} of {of} members failed: {}", path.display())]
     MembersFailed {

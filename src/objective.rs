@@ -239,6 +239,57 @@ impl DatasetObjective {
     }
 }
 
+/// What a network makes of one image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prediction {
+    /// The image's class.
+    pub label: u8,
+    /// The class with the largest logit, the first of equals; none where a logit is NaN.
+    pub predicted: Option<u8>,
+    /// Cross-entropy in nats.
+    pub loss: f64,
+}
+
+impl Prediction {
+    /// Whether the answer is right.
+    pub fn is_right(&self) -> bool {
+        self.predicted == Some(self.label)
+    }
+}
+
+impl DatasetObjective {
+    /// The network's answer for each image of the sample, in its order; calls `progress` as
+    /// [`DatasetObjective::loss_with`].
+    pub fn predictions(
+        &self,
+        theta: &[f32],
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Result<Vec<Prediction>> {
+        self.check(theta);
+        let batcher = self.batcher()?;
+        let point = self.backend.at(theta, &self.buffers)?;
+        let classes = self.backend.network().classes;
+        let (image, total) = (self.sample.image_len(), self.sample.len());
+        let starts: Vec<usize> = (0..total).step_by(PIECE).collect();
+        let pieces = parallel::map(&starts, |&start| {
+            let indices: Vec<usize> = (start..(start + PIECE).min(total)).collect();
+            let n = indices.len();
+            let (mut images, mut labels) = (vec![0.0; n * image], vec![0; n]);
+            batcher.fill(&indices, None, &mut images, &mut labels);
+            let logits = point.logits(&images)?;
+            let answers = logits.chunks_exact(classes).zip(labels).map(|(z, label)| {
+                let best = (0..classes).reduce(|best, j| if z[j] > z[best] { j } else { best });
+                let predicted = best.filter(|_| !z.iter().any(|v| v.is_nan())).map(|j| j as u8);
+                Prediction { label, predicted, loss: cross_entropy(z, label).0 }
+            });
+            let answers: Vec<Prediction> = answers.collect();
+            progress(n);
+            Ok(answers)
+        })?;
+        Ok(pieces.concat())
+    }
+}
+
 /// Sums over one piece of the sample.
 #[derive(Default, Clone, Copy)]
 struct Sums {

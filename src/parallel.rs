@@ -16,12 +16,27 @@
 //! candle's products. A program that trains with candle therefore sets the variable to 1 before
 //! its first thread starts, and calls [`set_threads`]; the `lossreel` command does both.
 
+#[cfg(feature = "mpi")]
+mod mpi;
 mod pinning;
+mod post;
+mod team;
+#[cfg(test)]
+mod tests;
+mod worker;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, Once};
 
 use crate::{Error, Result};
+
+#[cfg(feature = "mpi")]
+pub use self::mpi::Mpi;
+#[cfg(test)]
+pub(crate) use post::channels;
+pub use post::{Post, Received};
+pub use team::{Line, Place, Taken, Team};
+pub use worker::{Item, Job, Slots, Worker};
 
 /// Makes the pool that everything computes on, of `threads` threads, each bound to a core where
 /// there are as many cores. To be called once, before anything computes.
@@ -110,7 +125,7 @@ pub(crate) fn map<T: Sync, R: Send>(
 }
 
 #[cfg(test)]
-mod tests {
+mod map_tests {
     use super::*;
 
     #[test]

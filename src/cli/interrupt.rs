@@ -7,15 +7,20 @@ use super::out::{to_stderr, warn};
 
 /// A flag that Ctrl-C (or a termination signal) sets.
 pub fn flag() -> Arc<AtomicBool> {
+    flag_saying(Some("stopping after the work in hand (press Ctrl-C again to end at once)"))
+}
+
+/// [`flag`], with what is said when it is set.
+pub fn flag_saying(text: Option<&'static str>) -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     let shared = flag.clone();
     let handler = move || {
         if shared.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        to_stderr(format_args!(
-            "\nstopping after the work in hand (press Ctrl-C again to end at once)"
-        ));
+        if let Some(text) = text {
+            to_stderr(format_args!("\n{text}"));
+        }
     };
     let hangup_ignored = is_hangup_ignored();
     if ctrlc::set_handler(handler).is_err() {

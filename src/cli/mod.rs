@@ -4,12 +4,14 @@
 //! 130 interrupted and resumable.
 
 mod bench;
+mod compare;
 mod curvature;
 mod curve;
 mod datasets;
 mod demo;
 mod dry_run;
 mod evaluate;
+mod export;
 mod function;
 mod grid_size;
 mod hvp;
@@ -19,14 +21,18 @@ mod interrupt;
 mod out;
 mod plane;
 mod progress;
+mod ranks;
 mod remedies;
 mod render;
 mod report;
 mod river;
 mod scenes;
+mod slurm;
 mod surface;
 mod surface_look;
 mod sweep;
+mod sweep_follow;
+mod sweep_step;
 mod target;
 mod together;
 mod train;
@@ -37,6 +43,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use lossreel::{Error, Result, parallel};
 
 use out::Out;
+use ranks::Ranks;
 
 /// Train a network from scratch, record where its weights go, and film the path on the loss
 /// surface.
@@ -61,6 +68,7 @@ enum Command {
     Demo(demo::Args),
     Train(train::Args),
     Sweep(sweep::Args),
+    Compare(Box<compare::Args>),
     Report(report::Args),
     Evaluate(evaluate::Args),
     Plane(plane::Args),
@@ -72,6 +80,7 @@ enum Command {
     Render(Box<render::Args>),
     Inspect(inspect::Args),
     Import(import::Args),
+    Export(export::Args),
     Bench(bench::Args),
     #[command(hide = true)]
     Hvp(hvp::Args),
@@ -95,18 +104,27 @@ pub fn main() -> ExitCode {
     {
         return fail(&error);
     }
-    if let Err(error) = set_threads(args.threads) {
+    set_candle_threads();
+    let command = matches.subcommand_name().unwrap_or_default();
+    let (mut ranks, share) = match Ranks::join(command) {
+        Ok(joined) => joined,
+        Err(error) => return fail(&error),
+    };
+    if let Err(error) = set_threads(args.threads.or(share)) {
         return fail(&error);
     }
-    let out = Out::new(args.json, args.quiet);
+    // Rank 0 speaks for all.
+    let is_worker = matches!(ranks, Ranks::Work(_));
+    let out = Out::new(args.json, args.quiet || is_worker);
     let result = match args.command {
         Command::Demo(args) => demo::run(args, &out),
         Command::Train(args) => train::run(args, &out),
-        Command::Sweep(args) => sweep::run(args, &out),
+        Command::Sweep(args) => sweep::run(args, &out, &mut ranks),
+        Command::Compare(args) => compare::run(*args, &out),
         Command::Report(args) => report::run(args, &out),
         Command::Evaluate(args) => evaluate::run(args, &out),
         Command::Plane(args) => plane::run(args, &out),
-        Command::Surface(args) => surface::run(args, &out),
+        Command::Surface(args) => surface::run(args, &out, &mut ranks),
         Command::Curve(args) => curve::run(args, &out),
         Command::Curvature(args) => curvature::run(args, &out),
         Command::River(args) => river::run(args, &out),
@@ -114,6 +132,7 @@ pub fn main() -> ExitCode {
         Command::Render(args) => render::run(*args, &out),
         Command::Inspect(args) => inspect::run(args, &out),
         Command::Import(args) => import::run(args, &out),
+        Command::Export(args) => export::run(args, &out),
         Command::Bench(args) => bench::run(args, &out),
         Command::Hvp(args) => hvp::run(args, &out),
         Command::Datasets(args) => datasets::run(args, &out),
@@ -125,9 +144,15 @@ pub fn main() -> ExitCode {
             Ok(())
         }
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+    match (result, &mut ranks) {
+        (Ok(()), _) => ExitCode::SUCCESS,
+        (Err(error), Ranks::Lead(_)) => fail(&error),
+        (Err(error), Ranks::Work(worker)) => {
+            // Rank 0 says it and ends the job. An exit code here could have it killed before.
+            worker.fail(&error);
+            worker.wait_for_the_end();
+            ExitCode::SUCCESS
+        }
     }
 }
 
@@ -136,13 +161,17 @@ fn fail(error: &Error) -> ExitCode {
     ExitCode::from(if matches!(error, Error::Interrupted { .. }) { 130 } else { 1 })
 }
 
-/// Makes the pool that everything computes on, of `threads` threads or of one for each core.
-fn set_threads(threads: Option<usize>) -> Result<()> {
+/// Has candle not look at the processor for each product. To be called before anything else.
+fn set_candle_threads() {
     // Without this variable candle counts the processor's cores anew for each matrix product (see
     // `parallel`). 1 also says that it is not to divide a product among threads: the images are
     // divided already.
     // SAFETY: nothing else runs yet: this is among the first things the program does.
     unsafe { std::env::set_var("RAYON_NUM_THREADS", "1") };
+}
+
+/// Makes the pool that everything computes on, of `threads` threads or of one for each core.
+fn set_threads(threads: Option<usize>) -> Result<()> {
     let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
     parallel::set_threads(threads.unwrap_or_else(cores))
 }

@@ -12,6 +12,8 @@ use serde::{Serialize, Serializer};
 pub struct Out {
     /// One JSON document on stdout instead of text.
     pub json: bool,
+    /// One JSON object a line: what happens, and last the document.
+    pub lines: bool,
     /// No progress on stderr.
     pub quiet: bool,
     /// The bars on stderr.
@@ -25,7 +27,7 @@ impl Out {
         } else {
             ProgressDrawTarget::stderr_with_hz(5)
         };
-        Self { json, quiet, bars: MultiProgress::with_draw_target(target) }
+        Self { json, lines: false, quiet, bars: MultiProgress::with_draw_target(target) }
     }
 
     /// Prints the result: `value` as JSON, or the lines that `text` writes.
@@ -37,7 +39,12 @@ impl Out {
         let stdout = io::stdout();
         let mut stdout = stdout.lock();
         let whole = if self.json {
-            serde_json::to_string_pretty(value).map(|json| json + "\n").map_err(io::Error::other)
+            let json = if self.lines {
+                serde_json::to_string(value)
+            } else {
+                serde_json::to_string_pretty(value)
+            };
+            json.map(|json| json + "\n").map_err(io::Error::other)
         } else {
             let mut bytes = Vec::new();
             text(&mut bytes).map(|()| String::from_utf8_lossy(&bytes).into_owned())
@@ -53,6 +60,17 @@ impl Out {
             warn(format_args!("cannot write the result: {error}"));
             std::process::exit(1);
         }
+    }
+
+    /// Something that happened, as a line of JSON, where such lines were asked for. A reader that is
+    /// gone is no reason to stop the work.
+    pub fn event(&self, value: &impl Serialize) {
+        if !self.lines {
+            return;
+        }
+        let line = serde_json::to_string(value).expect("events are plain data") + "\n";
+        let mut stdout = io::stdout().lock();
+        let _ = stdout.write_all(escape_json(&line).as_bytes()).and_then(|()| stdout.flush());
     }
 
     /// A remark on stderr.

@@ -6,21 +6,22 @@ use std::sync::atomic::AtomicBool;
 
 use lossreel::dataset::SplitName;
 use lossreel::landscape::{StackKind, SurfaceReport, SurfaceStore};
+use lossreel::parallel::Team;
 use lossreel::stages::cost::{self, Cost};
 use lossreel::stages::plane::through_point;
 use lossreel::stages::stack::{self, StackRequest};
 use lossreel::stages::stale::{self, Behind};
-use lossreel::stages::surface::{OverPlane, SurfaceRequest, compute, gradients, path_losses};
+use lossreel::stages::surface::{OverPlane, SurfaceRequest, among, gradients};
 use lossreel::stages::{Progress, RunSet, Subject};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
 use super::dry_run::{self, Plan};
 use super::grid_size::{parse_range, parse_size};
-use super::interrupt;
 use super::out::{Out, duration};
 use super::plane::{Random, directions};
 use super::progress::Follow;
+use super::ranks::Ranks;
 use super::target::{Sample, Target};
 
 /// Evaluate the loss over a plane, of a run or of several together, resumably.
@@ -95,7 +96,14 @@ struct Report {
 }
 
 /// 1,000 training images by default.
-pub fn run(args: Args, out: &Out) -> Result<()> {
+pub fn run(args: Args, out: &Out, ranks: &mut Ranks) -> Result<()> {
+    let stop = ranks.stop_flag();
+    if let Ranks::Work(worker) = ranks
+        && !worker.wait(&stop)
+    {
+        // Rank 0 had nothing to hand out, or was refused.
+        return Ok(());
+    }
     let request = |subject: &Subject| -> Result<SurfaceRequest> {
         Ok(SurfaceRequest {
             size: parse_size(&args.grid)?,
@@ -105,15 +113,24 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         })
     };
     match &args.target.run {
-        Some(root) => of_runs(&RunSet::open_changed(root)?, &args, &request, out),
-        None => of_file(&args, &request, out),
+        Some(root) => of_runs(&RunSet::open_changed(root)?, &args, &request, (ranks, &stop), out),
+        None => of_file(&args, &request, (ranks, &stop), out),
     }
 }
+
+/// This process among those of its job, and the flag that ends its work.
+type InJob<'a> = (&'a mut Ranks, &'a AtomicBool);
 
 type Request<'a> = &'a dyn Fn(&Subject) -> Result<SurfaceRequest>;
 
 /// A surface, or a stack of them, of a run or of several runs on one plane.
-fn of_runs(set: &RunSet, args: &Args, request: Request<'_>, out: &Out) -> Result<()> {
+fn of_runs(
+    set: &RunSet,
+    args: &Args,
+    request: Request<'_>,
+    (ranks, stop): InJob<'_>,
+    out: &Out,
+) -> Result<()> {
     let index = match (&args.buffers_of, set.is_joint(), args.target.snapshot) {
         (Some(name), false, _) => {
             let remedy = "leave it out, or name a folder that `lossreel plane RUN RUN --out` made";
@@ -151,12 +168,21 @@ fn of_runs(set: &RunSet, args: &Args, request: Request<'_>, out: &Out) -> Result
     if args.dry_run {
         return dry_run(args, &over, &request, &folder, out);
     }
-    let stop = interrupt::flag();
+    let team = match ranks {
+        Ranks::Lead(team) => team,
+        Ranks::Work(worker) => return among::serve(worker, Some(set), &over, &request, stop),
+    };
     if let Some(kind) = args.stack {
+        if !team.is_alone() {
+            return Err(Error::Ranks {
+                what: "the layers of a stack are not divided among ranks".into(),
+                remedy: "start it without mpirun".into(),
+            });
+        }
         let split = request.sample.split;
         let request = StackRequest { kind, layers: args.layers, surface: request };
         let (stack, surface) = followed(out, "surfaces", "cells", |on| {
-            stack::compute(set, index, &over, &folder, &request, &stop, on)
+            stack::compute(set, index, &over, &folder, &request, stop, on)
         })?;
         let layers = Some(stack.about.layers.len());
         let report = Report { surface, gradients: None, stack: Some(kind), layers };
@@ -166,11 +192,11 @@ fn of_runs(set: &RunSet, args: &Args, request: Request<'_>, out: &Out) -> Result
         });
         return Ok(());
     }
-    let (store, report) = evaluate(&over, &folder, &request, &stop, out)?;
+    let (store, report) = evaluate(team, &over, &folder, &request, stop, out)?;
     followed(out, "losses on the path", "snapshots", |on| {
-        path_losses(set, &over, &store, request.sample, &stop, on)
+        among::path_losses(team, set, &over, &store, request.sample, stop, on)
     })?;
-    measure(&over, &store, &request, (gradients, report), &stop, out)
+    measure(&over, &store, &request, (gradients, report), stop, out)
 }
 
 /// What the surface, or the stack, would cost.
@@ -199,7 +225,7 @@ fn remade(plane: &str, behind: &Behind) -> String {
 }
 
 /// A surface of a file of weights.
-fn of_file(args: &Args, request: Request<'_>, out: &Out) -> Result<()> {
+fn of_file(args: &Args, request: Request<'_>, (ranks, stop): InJob<'_>, out: &Out) -> Result<()> {
     if let Some(name) = &args.buffers_of {
         let remedy = "leave it out: a file of weights has its own";
         return Err(Error::bad_value("--buffers-of", name, "only for joint planes", remedy));
@@ -216,11 +242,14 @@ fn of_file(args: &Args, request: Request<'_>, out: &Out) -> Result<()> {
     if args.dry_run {
         return dry_run(args, &over, &request, &folder, out);
     }
-    let stop = interrupt::flag();
-    let (store, report) = evaluate(&over, &folder, &request, &stop, out)?;
+    let team = match ranks {
+        Ranks::Lead(team) => team,
+        Ranks::Work(worker) => return among::serve(worker, None, &over, &request, stop),
+    };
+    let (store, report) = evaluate(team, &over, &folder, &request, stop, out)?;
     // After whatever can be refused: the plane there may be another surface's.
     plane.write(&folder.join("plane.safetensors"))?;
-    measure(&over, &store, &request, (gradients, report), &stop, out)
+    measure(&over, &store, &request, (gradients, report), stop, out)
 }
 
 /// Calls a stage with a bar that follows it.
@@ -237,13 +266,14 @@ fn followed<T>(
 }
 
 fn evaluate(
+    team: &mut Team,
     over: &OverPlane<'_>,
     folder: &Path,
     request: &SurfaceRequest,
     stop: &AtomicBool,
     out: &Out,
 ) -> Result<(SurfaceStore, SurfaceReport)> {
-    followed(out, "surface", "cells", |on| compute(over, folder, request, stop, on))
+    followed(out, "surface", "cells", |on| among::compute(team, over, folder, request, stop, on))
 }
 
 /// Measures gradients where they were asked for, and reports.

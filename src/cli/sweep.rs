@@ -1,23 +1,24 @@
 //! `lossreel sweep`
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
 
-use indicatif::ProgressBar;
+use lossreel::parallel::{Place, Team};
 use lossreel::report::{MemberValues, values_of};
 use lossreel::sweep::{
-    Member, MemberState, Members, Status, Step, StepEnd, Sweep, SweepFile, Work, execute, work_of,
+    Member, MemberState, Members, Status, Step, StepEnd, Sweep, SweepFile, Work, execute_among,
+    work_of,
 };
 use lossreel::{Error, Result, parallel};
 use serde::Serialize;
 
 use super::out::{Out, duration};
-use super::{interrupt, progress};
+use super::ranks::Ranks;
+use super::sweep_follow::Follow;
+use super::sweep_step::{self, Order};
+use super::{progress, slurm};
 
 /// Train many runs from one file: a base spec, axes with values, seeds; then measure each.
 ///
@@ -47,35 +48,144 @@ pub struct Args {
     /// Members that are worked on at a time; the threads are divided among them.
     #[arg(long, default_value_t = 1, value_name = "N")]
     jobs: usize,
+    /// Print a JSON object a line while it works: what begins and ends, each epoch; last the report.
+    #[arg(long)]
+    json_lines: bool,
+    /// Work on one member only, by its name or its index from 0. Processes that each work on a member
+    /// of its own may share the sweep's folder.
+    #[arg(long, value_name = "MEMBER|INDEX", conflicts_with_all = ["jobs", "dry_run"])]
+    only: Option<String>,
+    /// Write a Slurm script into this file (or folder) that works on each member as a task of a job
+    /// array, and stop.
+    #[arg(long, value_name = "FILE|DIR", conflicts_with_all = ["only", "dry_run", "json_lines"])]
+    slurm: Option<PathBuf>,
+    /// With --slurm: an option of sbatch to write into the script: --sbatch=--time=04:00:00
+    #[arg(long, value_name = "OPTION", requires = "slurm", allow_hyphen_values = true)]
+    sbatch: Vec<String>,
     /// Print the members and what they would cost, and stop.
     #[arg(long)]
     dry_run: bool,
 }
 
 /// Does what is left to do, and says how every member is.
-pub fn run(args: Args, out: &Out) -> Result<()> {
+pub fn run(args: Args, out: &Out, ranks: &mut Ranks) -> Result<()> {
+    let stop = ranks.stop_flag();
+    let threads = (parallel::threads() / args.jobs.max(1)).max(1);
+    let team = match ranks {
+        Ranks::Lead(team) => team,
+        Ranks::Work(worker) => return sweep_step::serve(worker, args.jobs, threads, &stop),
+    };
+    let lines = Out { json: true, lines: true, ..out.clone() };
+    let out = if args.json_lines { &lines } else { out };
     let (file, folder) = read(&args)?;
     let members = Members::of(&file)?;
     if args.dry_run {
         return dry_run(&file, &members, &folder, args.jobs, out);
     }
-    let name = args.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let (sweep, _lock) = Sweep::begin(&folder, &file, &members, &name)?;
+    if let Some(path) = &args.slurm {
+        return slurm::write(path, &args.as_written(&folder)?, &members, &args.sbatch, out);
+    }
+    if let Some(wanted) = &args.only {
+        return only(wanted, &file, &args.name(), members, &folder, (threads, &stop), out);
+    }
+    let (sweep, _lock) = Sweep::begin(&folder, &file, &members, &args.name())?;
     let work = work_of(&sweep, &members)?;
-    let stop = interrupt::flag();
-    let follow = Follow::new(out, &sweep, &work, args.jobs);
-    let threads = (parallel::threads() / args.jobs.max(1)).max(1);
-    let run_step = |work: &Work, step: &Step| {
+    work_on(&sweep, &work, team, (args.jobs, threads, &stop), out)?;
+    print(&sweep, sweep.states()?, out)
+}
+
+/// Does what is left to do of one member, in a folder that other processes may share.
+fn only(
+    wanted: &str,
+    file: &SweepFile,
+    name: &str,
+    mut members: Members,
+    folder: &Path,
+    (threads, stop): (usize, &AtomicBool),
+    out: &Out,
+) -> Result<()> {
+    let by_index = wanted.parse().ok().and_then(|index: usize| members.members.get(index));
+    let found = members.members.iter().find(|member| member.name == wanted).or(by_index);
+    let Some(member) = found.map(|member| member.name.clone()) else {
+        let last = members.members.len() - 1;
+        let remedy = format!("use 0 to {last}, or a name such as {}", members.members[last].name);
+        return Err(Error::bad_value("--only", wanted, "no member of the sweep", remedy));
+    };
+    let (sweep, _lock) = Sweep::join(folder, file, &members, name)?;
+    let _member_lock = sweep.take(&member)?;
+    members.members.retain(|of| of.name == member);
+    let work = work_of(&sweep, &members)?;
+    work_on(&sweep, &work, &mut Team::alone(), (1, threads, stop), out)?;
+    let mut states = sweep.states()?;
+    states.retain(|state| state.name == member);
+    print(&sweep, states, out)
+}
+
+/// Does `work` in this process's own job, `jobs` members at a time, the threads divided among them.
+///
+/// # Errors
+/// Those of [`execute_among`].
+pub fn work_through(
+    sweep: &Sweep,
+    work: &[Work],
+    jobs: usize,
+    stop: &AtomicBool,
+    out: &Out,
+) -> Result<()> {
+    let threads = (parallel::threads() / jobs.max(1)).max(1);
+    work_on(sweep, work, &mut Team::alone(), (jobs, threads, stop), out)
+}
+
+/// Does `work`, `jobs` members at a time here, each step on so many threads, and others by the ranks of
+/// `team`.
+fn work_on(
+    sweep: &Sweep,
+    work: &[Work],
+    team: &mut Team,
+    (jobs, threads, stop): (usize, usize, &AtomicBool),
+    out: &Out,
+) -> Result<()> {
+    let follow = Follow::new(out, sweep, work, jobs * team.ranks());
+    let run_step = |place: &Place<'_>, work: &Work, step: &Step| {
         let bar = follow.begin(work, step);
-        let end = run_step(&sweep, work, step, threads, &stop, &bar);
+        let order = Order { run: sweep.run_dir(&work.member), step: step.clone() };
+        let on_epoch = |epoch| follow.epoch(work, epoch, &bar);
+        let end = match place {
+            Place::Here => order.run(threads, stop, &on_epoch),
+            Place::There(line) => order.run_there(line, &on_epoch),
+        };
         bar.finish_and_clear();
         end
     };
     let on_end = |work: &Work, step: &Step, end: &StepEnd| follow.end(work, step, end);
-    let result = execute(&sweep, &work, args.jobs, &stop, &run_step, &on_end);
+    let result = execute_among(team, sweep, work, jobs, stop, &run_step, &on_end);
     follow.finish();
-    result?;
-    print(&sweep, out)
+    result
+}
+
+impl Args {
+    /// The name of the sweep without a title.
+    fn name(&self) -> String {
+        self.file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The arguments that mean this sweep in `folder`, wherever the command is started.
+    fn as_written(&self, folder: &Path) -> Result<Vec<String>> {
+        let absolute = |path: &Path| -> Result<String> {
+            let path = std::path::absolute(path).map_err(Error::io("find the folder of", path))?;
+            path.to_str().map(str::to_string).ok_or_else(|| {
+                let problem = "not UTF-8, and a script is";
+                Error::bad_value("--slurm", path.display(), problem, "rename the folder")
+            })
+        };
+        let mut written = vec!["sweep".to_string(), absolute(&self.file)?];
+        written.extend(self.axes.iter().cloned());
+        written.extend(self.seeds.iter().map(|seeds| format!("--seeds={seeds}")));
+        written.extend(self.scale.iter().map(|scale| format!("--scale={scale}")));
+        written.extend(self.set.iter().map(|change| format!("--set={change}")));
+        written.push(format!("--out={}", absolute(folder)?));
+        Ok(written)
+    }
 }
 
 /// The sweep that the arguments mean, and its folder.
@@ -94,195 +204,10 @@ fn read(args: &Args) -> Result<(SweepFile, PathBuf)> {
     if file.seeds == 0 {
         return Err(Error::bad_value("--seeds", 0, "no seed", "use 1 or more"));
     }
-    let stem = args.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = args.name();
     let scale = args.scale.as_ref().map_or(String::new(), |scale| format!("-{scale}"));
     let folder = args.out.clone();
     Ok((file, folder.unwrap_or_else(|| Path::new("outputs").join(format!("{stem}{scale}")))))
-}
-
-/// Runs one step as a process of its own: a crash is its member's only.
-fn run_step(
-    sweep: &Sweep,
-    work: &Work,
-    step: &Step,
-    threads: usize,
-    stop: &AtomicBool,
-    bar: &ProgressBar,
-) -> StepEnd {
-    let failed = |what: &str, error: std::io::Error| StepEnd::Failed(format!("{what}: {error}"));
-    let exe = match std::env::current_exe() {
-        Ok(exe) => exe,
-        Err(error) => return failed("cannot find this program", error),
-    };
-    let mut command = Command::new(exe);
-    command.args(&step.args).args(["--quiet", "--threads", &threads.to_string()]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    // Ctrl-C on the terminal reaches this process alone, which passes it on once.
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    let mut child = match command.spawn() {
-        Ok(child) => child,
-        Err(error) => return failed("cannot start the step", error),
-    };
-    let stderr = child.stderr.take();
-    let reader = std::thread::spawn(move || {
-        let mut text = String::new();
-        // What is not UTF-8 or too long is no message of ours; the exit code says the rest.
-        if let Some(stderr) = stderr {
-            let _ = stderr.take(1 << 16).read_to_string(&mut text);
-        }
-        text
-    });
-    let run = sweep.run_dir(&work.member);
-    let (mut told, mut looked) = (false, Instant::now());
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) => {}
-            Err(error) => return failed("cannot wait for the step", error),
-        }
-        if stop.load(Ordering::Relaxed) && !told {
-            told = true;
-            terminate(&mut child);
-        }
-        if step.name == "train" && looked.elapsed() > Duration::from_secs(3) {
-            looked = Instant::now();
-            if let Some(text) = how_far(&run) {
-                bar.set_message(text);
-            }
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    let stderr = reader.join().unwrap_or_default();
-    match status.code() {
-        Some(0) => StepEnd::Done,
-        Some(130) => StepEnd::Interrupted,
-        code => {
-            let last = stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-            let message = last.strip_prefix("lossreel: ").unwrap_or(last);
-            let how = code.map_or("by a signal".into(), |code| format!("with exit code {code}"));
-            StepEnd::Failed(if message.is_empty() {
-                format!("ended {how}")
-            } else {
-                message.into()
-            })
-        }
-    }
-}
-
-/// Asks a step to stop at its next safe point.
-fn terminate(child: &mut Child) {
-    #[cfg(target_os = "linux")]
-    {
-        use nix::sys::signal::{Signal, kill};
-        use nix::unistd::Pid;
-        // It may have ended just now.
-        let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = child.kill();
-}
-
-/// The last epoch that a run logged, in short.
-fn how_far(run: &Path) -> Option<String> {
-    let metrics = lossreel::record::Run::open(run).ok()?.metrics().ok()?;
-    let epoch = metrics.epochs.last()?;
-    Some(format!(
-        "epoch {}, train loss {:.3}, test accuracy {:.1} %",
-        epoch.epoch,
-        epoch.train_loss,
-        100.0 * epoch.test_accuracy
-    ))
-}
-
-/// The bar of the whole, a line for each job, and how long it will still take.
-struct Follow<'a> {
-    out: &'a Out,
-    bar: ProgressBar,
-    jobs: usize,
-    started: Instant,
-    done: Mutex<Done>,
-}
-
-/// What is known of the steps that ended.
-struct Done {
-    /// Steps left, by name.
-    left: BTreeMap<String, usize>,
-    /// Seconds of those that ended, by name.
-    seconds: BTreeMap<String, Vec<f64>>,
-    running: BTreeMap<(String, String), Instant>,
-}
-
-impl<'a> Follow<'a> {
-    fn new(out: &'a Out, sweep: &Sweep, work: &[Work], jobs: usize) -> Self {
-        let mut left: BTreeMap<String, usize> = BTreeMap::new();
-        let mut steps = 0;
-        for step in work.iter().flat_map(|work| &work.steps) {
-            *left.entry(step.name.clone()).or_default() += 1;
-            steps += 1;
-        }
-        let bar = progress::bar(out, &sweep.about.title, "steps", steps);
-        out.note(format_args!(
-            "{}: {} members, {steps} steps to do, into {}",
-            sweep.about.title,
-            sweep.about.members.len(),
-            sweep.root().display()
-        ));
-        let done = Mutex::new(Done { left, seconds: BTreeMap::new(), running: BTreeMap::new() });
-        Self { out, bar, jobs, started: Instant::now(), done }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Done> {
-        self.done.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    fn begin(&self, work: &Work, step: &Step) -> ProgressBar {
-        let key = (work.member.clone(), step.name.clone());
-        self.lock().running.insert(key, Instant::now());
-        let bar = progress::line_of(self.out, &format!("{} {}", work.member, step.name));
-        bar.enable_steady_tick(Duration::from_millis(200));
-        bar
-    }
-
-    fn end(&self, work: &Work, step: &Step, end: &StepEnd) {
-        let mut done = self.lock();
-        let began = done.running.remove(&(work.member.clone(), step.name.clone()));
-        let seconds = began.map_or(0.0, |began| began.elapsed().as_secs_f64());
-        if let Some(left) = done.left.get_mut(&step.name) {
-            *left = left.saturating_sub(1);
-        }
-        done.seconds.entry(step.name.clone()).or_default().push(seconds);
-        self.bar.inc(1);
-        let how = match end {
-            StepEnd::Done => format!("done in {}", duration(seconds)),
-            StepEnd::Failed(error) => format!("failed: {error}"),
-            StepEnd::Interrupted => "interrupted".into(),
-        };
-        let left = match self.left(&done) {
-            Some(secs) if secs > 0.0 => format!("; about {} left", duration(secs)),
-            _ => String::new(),
-        };
-        let text = format!("{} {}: {how}{left}", work.member, step.name);
-        progress::line(&self.bar, self.out.quiet, &text);
-    }
-
-    /// Seconds that the steps left will take, by the mean of those of their name that ended.
-    fn left(&self, done: &Done) -> Option<f64> {
-        let mean = |seconds: &Vec<f64>| seconds.iter().sum::<f64>() / seconds.len() as f64;
-        let all: Vec<f64> = done.seconds.values().flatten().copied().collect();
-        let any = (!all.is_empty()).then(|| mean(&all))?;
-        let each = |name: &String| done.seconds.get(name).map_or(any, mean);
-        let whole: f64 = done.left.iter().map(|(name, n)| *n as f64 * each(name)).sum();
-        Some(whole / self.jobs.max(1) as f64)
-    }
-
-    fn finish(&self) {
-        self.bar.finish_and_clear();
-        if self.started.elapsed() > Duration::from_secs(1) {
-            let secs = self.started.elapsed().as_secs_f64();
-            self.out.note(format_args!("took {}", duration(secs)));
-        }
-    }
 }
 
 /// What `--json` prints.
@@ -304,8 +229,8 @@ struct MemberReport<'a> {
     measured: MemberValues,
 }
 
-fn print(sweep: &Sweep, out: &Out) -> Result<()> {
-    let states = sweep.states()?;
+/// Says how the members of `states` are.
+fn print(sweep: &Sweep, states: Vec<MemberState>, out: &Out) -> Result<()> {
     let axes = &sweep.about.axes;
     let measured: Vec<MemberValues> =
         states.iter().map(|state| values_of(sweep, state)).collect::<Result<_>>()?;
@@ -424,6 +349,12 @@ fn dry_run(
         writeln!(w, "training would take about {} here (one step of each was timed; evaluation and [measure] come on top)", duration(plan.estimated_seconds))
     });
     Ok(())
+}
+
+/// The seconds that a member's training would take here; what is wrong with it where it cannot be trained.
+pub fn estimate(member: &Member) -> std::result::Result<f64, String> {
+    let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
+    estimated_seconds(member, scratch.path())
 }
 
 /// Asks `train --dry-run`, in a process of its own.

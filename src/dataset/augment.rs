@@ -35,23 +35,23 @@ pub struct Augmentation {
 
 /// What one image undergoes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Move {
+pub struct Move {
     /// Row of the source image that lands in row 0.
-    pub(super) dy: isize,
+    pub dy: isize,
     /// Column of the source image that lands in column 0 (before the flip).
-    pub(super) dx: isize,
+    pub dx: isize,
     /// Whether the crop is then mirrored left to right.
-    pub(super) mirrored: bool,
+    pub mirrored: bool,
 }
 
 impl Move {
     /// Leaves the image as it is.
-    pub(super) const STAY: Move = Move { dy: 0, dx: 0, mirrored: false };
+    pub const STAY: Move = Move { dy: 0, dx: 0, mirrored: false };
 }
 
 impl Augmentation {
     /// The draw for image `index` of the split.
-    pub(super) fn draw(&self, index: usize) -> Move {
+    pub fn draw(&self, index: usize) -> Move {
         if self.augment == Augment::None {
             return Move::STAY;
         }

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Result;
 use crate::names::named_enum;
 
-pub use augment::{Augment, Augmentation};
+pub use augment::{Augment, Augmentation, Move};
 pub use batches::{Batcher, LastBatch, batches, epoch_order};
 pub use images::{Dataset, LabelledImages, SplitName};
 pub use normalise::{NormChoice, NormStats};

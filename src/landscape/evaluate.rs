@@ -68,8 +68,11 @@ pub fn evaluate(
     let done = AtomicUsize::new(total - missing.len());
     progress(total - missing.len(), total);
     if missing.is_empty() {
+        store.put_in_order()?;
         return Ok(store.report(started.elapsed().as_secs_f64()));
     }
+    // Of several ranks that were cut short, any cells are there.
+    let in_order = store.is_in_order() && missing[0] + missing.len() == total;
     let mut log = store.log()?;
     let grid = store.header.grid;
     for chunk in missing.chunks(CELLS_PER_THREAD * parallel::threads()) {
@@ -92,6 +95,10 @@ pub fn evaluate(
             store.cells[cell.k] = Some(cell);
         }
         log.flush()?;
+    }
+    if !in_order {
+        store.written_in_any_order();
+        store.put_in_order()?;
     }
     Ok(store.report(started.elapsed().as_secs_f64()))
 }
@@ -123,7 +130,7 @@ fn report(store: &SurfaceStore, seconds: f64) -> SurfaceReport {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::backend::Precision;
     use crate::dataset::SplitName;
@@ -131,7 +138,7 @@ mod tests {
     use crate::objective::{BatchNormPolicy, Evaluation, TestFunction};
     use crate::record::{EvaluatedOn, SampleSource};
 
-    fn header(n: usize) -> Header {
+    pub(in super::super) fn header(n: usize) -> Header {
         let axis = |min, max| Axis { min, max, n };
         Header {
             through: None,
@@ -153,7 +160,7 @@ mod tests {
         }
     }
 
-    const PLANE: [&[f32]; 3] = [&[0.0, 0.0], &[1.0, 0.0], &[0.0, 1.0]];
+    pub(in super::super) const PLANE: [&[f32]; 3] = [&[0.0, 0.0], &[1.0, 0.0], &[0.0, 1.0]];
 
     fn run(store: &mut SurfaceStore, objective: &dyn Objective) -> Result<SurfaceReport> {
         evaluate(store, PLANE, objective, &AtomicBool::new(false), &|_, _| ())

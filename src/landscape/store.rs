@@ -87,6 +87,9 @@ pub struct SurfaceStore {
     pub header: Header,
     /// Cells by index, `None` where not done.
     pub cells: Vec<Option<Cell>>,
+    /// Whether the log has the cells in the order of their indices. Several ranks write them in any, and
+    /// the last of them puts the log in order.
+    in_order: bool,
     /// Held by whoever writes.
     _lock: Option<File>,
 }
@@ -107,6 +110,7 @@ impl SurfaceStore {
             && let Ok(whole) = Self::open(folder)
             && whole.header.has_the_values_of(&header)
             && whole.missing().is_empty()
+            && whole.in_order
         {
             // Nothing is to be written: the folder may be on a medium that cannot be.
             return Ok(whole);
@@ -130,7 +134,8 @@ impl SurfaceStore {
         folder::clear(folder)?;
         GRID.write(&path, &header)?;
         let cells = vec![None; header.grid.len()];
-        Ok(Self { folder: folder.to_path_buf(), header, cells, _lock: Some(lock) })
+        let folder = folder.to_path_buf();
+        Ok(Self { folder, header, cells, in_order: true, _lock: Some(lock) })
     }
 
     /// Opens a surface that is there, finished or not.
@@ -141,8 +146,13 @@ impl SurfaceStore {
         let path = folder.join("grid.json");
         let header: Option<Header> = GRID.read_if_there(&path)?;
         let header = header.ok_or_else(|| Error::NoSurface { folder: folder.to_path_buf() })?;
-        let cells = read_cells(&header.grid, folder, &GRID, |cell: &Cell| cell.k)?;
-        Ok(Self { folder: folder.to_path_buf(), header, cells, _lock: None })
+        let (last, in_order) = (std::cell::Cell::new(0), std::cell::Cell::new(true));
+        let cells = read_cells(&header.grid, folder, &GRID, |cell: &Cell| {
+            in_order.set(in_order.get() && last.replace(cell.k) <= cell.k);
+            cell.k
+        })?;
+        let (folder, in_order) = (folder.to_path_buf(), in_order.get());
+        Ok(Self { folder, header, cells, in_order, _lock: None })
     }
 
     /// The folder.
@@ -163,6 +173,31 @@ impl SurfaceStore {
     /// The log to append cells to.
     pub(super) fn log(&self) -> Result<JsonlWriter> {
         JsonlWriter::append(&self.folder.join("cells.jsonl"))
+    }
+
+    /// Whether the log has the cells in the order of their indices, as far as it was read.
+    pub(super) fn is_in_order(&self) -> bool {
+        self.in_order
+    }
+
+    /// Notes that cells were appended in another order than that of their indices.
+    pub(super) fn written_in_any_order(&mut self) {
+        self.in_order = false;
+    }
+
+    /// Puts the finished log into the order of the cells' indices, unless it is in it: one file in the
+    /// place of the other, so that a kill leaves either.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn put_in_order(&mut self) -> Result<()> {
+        if self.in_order {
+            return Ok(());
+        }
+        let lines = self.cells.iter().flatten().flat_map(disk::jsonl_line).collect::<Vec<u8>>();
+        disk::write_bytes(&self.folder.join("cells.jsonl"), &lines)?;
+        self.in_order = true;
+        Ok(())
     }
 
     /// Takes the folder for writing beside the cells, where this store does not have it already.

@@ -17,6 +17,12 @@ pub(super) fn cores(threads: usize) -> Vec<usize> {
     if allowed.len() == threads { allowed } else { Vec::new() }
 }
 
+/// The cores that the process may use; none where the system does not say.
+#[cfg(feature = "mpi")]
+pub(super) fn allowed() -> Vec<usize> {
+    platform::allowed()
+}
+
 /// Binds the calling thread. Where that is refused it stays where the scheduler puts it, and only
 /// speed is lost.
 pub(super) fn bind(core: usize) {

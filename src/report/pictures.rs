@@ -22,6 +22,15 @@ pub(super) fn colour(i: usize) -> &'static str {
     COLOURS[i % COLOURS.len()]
 }
 
+/// The dashes of the `i`-th group's lines, as an attribute: where colours come again they differ.
+pub(super) fn dashes(i: usize) -> &'static str {
+    match i / COLOURS.len() {
+        0 => "",
+        1 => " stroke-dasharray=\"7 3\"",
+        _ => " stroke-dasharray=\"2 3\"",
+    }
+}
+
 /// Text as SVG and HTML have it: names are data, never markup.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -161,7 +170,7 @@ fn with_intervals(rows: &[DotRow], (low, high): (f64, f64), is_log: bool) -> (f6
 }
 
 /// Round values on an axis.
-fn ticks(low: f64, high: f64, is_log: bool) -> Vec<f64> {
+pub(super) fn ticks(low: f64, high: f64, is_log: bool) -> Vec<f64> {
     if is_log && high / low > 20.0 {
         let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
         let all = decades.flat_map(|d| [1.0, 3.0].map(|m| m * 10f64.powi(d)));
@@ -231,9 +240,10 @@ pub(super) fn course_chart(title: &str, courses: &[Course], labels: &[String]) -
         let _ = write!(
             svg,
             "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\" \
-             stroke-linejoin=\"round\" opacity=\"0.85\"/>",
+             stroke-linejoin=\"round\" opacity=\"0.85\"{}/>",
             points.join(" "),
-            colour(course.group)
+            colour(course.group),
+            dashes(course.group)
         );
     }
     svg.push_str("</svg>");
@@ -241,9 +251,19 @@ pub(super) fn course_chart(title: &str, courses: &[Course], labels: &[String]) -
 }
 
 /// The colours of the groups, in words.
-fn legend(labels: &[String]) -> String {
+pub(super) fn legend(labels: &[String]) -> String {
     let items = labels.iter().enumerate().map(|(i, label)| {
-        format!("<span><i style=\"background:{}\"></i>{}</span>", colour(i), escaped(label))
+        let (colour, label) = (colour(i), escaped(label));
+        let line = match i / COLOURS.len() {
+            0 => colour.to_string(),
+            round => {
+                let (dash, period) = if round == 1 { (7, 10) } else { (2, 5) };
+                format!(
+                    "repeating-linear-gradient(90deg,{colour} 0 {dash}px,transparent {dash}px {period}px)"
+                )
+            }
+        };
+        format!("<span><i style=\"background:{line}\"></i>{label}</span>")
     });
     format!("<p class=\"legend\">{}</p>", items.collect::<String>())
 }

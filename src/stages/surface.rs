@@ -1,5 +1,7 @@
 //! Plane to surface: the loss at the cells of a grid, at the snapshots of the paths, and its gradient.
 
+pub mod among;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,11 +10,11 @@ use super::opened::{OpenRun, RunSet};
 use super::{Progress, SampleChoice, Subject};
 use crate::backend::{Precision, backend_in};
 use crate::landscape::{
-    Axis, GradientStore, Grid, Header, PathCoord, PathLoss, PathLosses, Plane, PlaneKind, RunPath,
-    SurfaceReport, SurfaceStore, evaluate, gradient_grid, theta_at,
+    Axis, GradientStore, Grid, Header, PathLoss, PathLosses, Plane, PlaneKind, SurfaceReport,
+    SurfaceStore, evaluate, gradient_grid, theta_at,
 };
 use crate::objective::{BatchNormPolicy, DatasetObjective, Objective};
-use crate::parallel;
+use crate::parallel::Team;
 use crate::record::{EvaluatedOn, FORMAT_VERSION};
 use crate::{Error, Result};
 
@@ -161,12 +163,7 @@ pub fn compute(
     interrupt: &AtomicBool,
     progress: Progress<'_>,
 ) -> Result<(SurfaceStore, SurfaceReport)> {
-    let objective = over.objective(request.sample)?;
-    let header = over.header(grid_of(over.plane, request), request.sample, &objective);
-    let mut store = SurfaceStore::begin(folder, header, request.replace)?;
-    over.write_plane()?;
-    let report = evaluate(&mut store, over.vectors(), &objective, interrupt, progress)?;
-    Ok((store, report))
+    among::compute(&mut Team::alone(), over, folder, request, interrupt, progress)
 }
 
 /// Evaluates a loss of one's own over the plane of a run into its surface `name`, and at the snapshots of
@@ -268,47 +265,7 @@ pub fn path_losses(
     interrupt: &AtomicBool,
     progress: Progress<'_>,
 ) -> Result<PathLosses> {
-    let (plane, frozen) = (over.plane, over.objective(sample)?);
-    let mut losses = store.path_losses()?;
-    let known =
-        |path: &RunPath| path.path.iter().all(|p| losses.get(&path.run, p.snapshot).is_some());
-    if plane.about.paths.iter().all(known) {
-        return Ok(losses);
-    }
-    let _lock = store.take()?;
-    losses = store.path_losses()?;
-    let total: usize = plane.about.paths.iter().map(|run| run.path.len()).sum();
-    let mut done = losses.done.len();
-    progress(done, total);
-    for (run, path) in set.runs().iter().zip(&plane.about.paths) {
-        let own = own_objective(run, over.subject, &frozen)?;
-        let snapshots = run.snapshots_of(&path.path)?;
-        let missing: Vec<(usize, &PathCoord)> = (path.path.iter().enumerate())
-            .filter(|(_, p)| losses.get(&path.run, p.snapshot).is_none())
-            .collect();
-        for chunk in missing.chunks(2 * rayon::current_num_threads()) {
-            if interrupt.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted {
-                    remedy: "all cells are kept: the same command goes on from there".into(),
-                });
-            }
-            let found = parallel::map(chunk, |(index, point)| {
-                let (theta, buffers) = snapshots.state(*index)?;
-                let [origin, x, y] = over.vectors();
-                let projected = theta_at(origin, x, y, [point.x, point.y]);
-                Ok(PathLoss {
-                    run: path.run.clone(),
-                    snapshot: point.snapshot,
-                    true_loss: own.with_buffers(buffers)?.loss(&theta)?.loss,
-                    plane_loss: frozen.loss(&projected)?.loss,
-                })
-            })?;
-            done += found.len();
-            losses.append(found)?;
-            progress(done, total);
-        }
-    }
-    Ok(losses)
+    among::path_losses(&mut Team::alone(), set, over, store, sample, interrupt, progress)
 }
 
 /// The surface's sample seen by a run's own network (its dropout and activation may differ).

@@ -4,15 +4,17 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
 
 use super::folder::{StepRecord, Sweep, Trained, trained};
 use super::members::Members;
-use super::steps::{Step, measure_steps};
+use super::steps::{Step, steps_after};
 use crate::disk;
 use crate::disk::digest::sha256;
+use crate::parallel::{Place, Taken, Team};
 use crate::record::Run;
 use crate::spec::changed_keys;
 use crate::{Error, Result};
@@ -27,7 +29,8 @@ pub struct Work {
 }
 
 /// How a step ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StepEnd {
     /// Well.
     Done,
@@ -67,8 +70,8 @@ pub fn work_of(sweep: &Sweep, members: &Members) -> Result<Vec<Work>> {
         }
         let diverged = matches!(trained(&run), Ok(Trained::Diverged));
         if !diverged {
-            let measures = measure_steps(&sweep.about.measure, &run_text, member.seed).into_iter();
-            steps.extend(measures.filter(|step| {
+            let after = steps_after(&sweep.about, &run_text, member.seed).into_iter();
+            steps.extend(after.filter(|step| {
                 !done.contains(&(member.name.clone(), step.name.clone(), arguments(step)))
             }));
         }
@@ -77,6 +80,28 @@ pub fn work_of(sweep: &Sweep, members: &Members) -> Result<Vec<Work>> {
         }
     }
     Ok(work)
+}
+
+impl Sweep {
+    /// `work` without the steps at its beginning that are done: from the first that is not, all are to be
+    /// done again.
+    ///
+    /// # Errors
+    /// As [`Sweep::steps`].
+    pub fn not_done(&self, mut work: Work) -> Result<Work> {
+        let done = self.steps()?;
+        let is_done = |step: &Step| {
+            done.iter().any(|d| {
+                d.member == work.member
+                    && d.step == step.name
+                    && d.error.is_none()
+                    && d.arguments == arguments(step)
+            })
+        };
+        let first = work.steps.iter().position(|step| !is_done(step)).unwrap_or(work.steps.len());
+        work.steps.drain(..first);
+        Ok(work)
+    }
 }
 
 /// The arguments that train a member, `None` where it is trained.
@@ -107,7 +132,7 @@ fn arguments(step: &Step) -> String {
 }
 
 /// Does `work`, `jobs` members at a time. `run_step` executes one step; `on_end` is told of each step
-/// that ended. Every end is recorded before the next begins.
+/// that ended. Every end is recorded before the member's next step begins.
 ///
 /// # Errors
 /// [`Error::Interrupted`] when `interrupt` was set; [`Error::Io`] where the record cannot be written.
@@ -119,61 +144,66 @@ pub fn execute(
     run_step: &(dyn Fn(&Work, &Step) -> StepEnd + Sync),
     on_end: &(dyn Fn(&Work, &Step, &StepEnd) + Sync),
 ) -> Result<()> {
-    let log = Mutex::new(sweep.log()?);
-    let next = AtomicUsize::new(0);
-    let failure: Mutex<Option<Error>> = Mutex::new(None);
+    let run_step = |_: &Place<'_>, work: &Work, step: &Step| run_step(work, step);
+    execute_among(&mut Team::alone(), sweep, work, jobs, interrupt, &run_step, on_end)
+}
+
+/// [`execute`] with the ranks of `team`: `jobs` members at a time in this process, and others where ranks
+/// have free slots. `run_step` is told where it is to execute a step. A member whose rank leaves is
+/// interrupted.
+///
+/// # Errors
+/// As [`execute`]; [`Error::Rank`] for a rank that cannot do its part.
+pub fn execute_among(
+    team: &mut Team,
+    sweep: &Sweep,
+    work: &[Work],
+    jobs: usize,
+    interrupt: &AtomicBool,
+    run_step: &(dyn Fn(&Place<'_>, &Work, &Step) -> StepEnd + Sync),
+    on_end: &(dyn Fn(&Work, &Step, &StepEnd) + Sync),
+) -> Result<()> {
+    let cut = AtomicBool::new(false);
     let record = |work: &Work, step: &Step, end: &StepEnd, seconds: f64| -> Result<()> {
         let error = match end {
             StepEnd::Done => None,
             StepEnd::Failed(error) => Some(error.clone()),
             StepEnd::Interrupted => return Ok(()),
         };
-        let line = StepRecord {
+        sweep.record(&StepRecord {
             member: work.member.clone(),
             step: step.name.clone(),
             arguments: arguments(step),
             error,
             seconds,
-        };
-        let mut log = log.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        log.push(&line)?;
-        log.sync()
+        })
     };
-    let one = |work: &Work| -> Result<()> {
+    let one = |place: &Place<'_>, work: &Work| -> Result<Taken> {
         for step in &work.steps {
             if interrupt.load(Ordering::Relaxed) {
-                return Ok(());
+                return Ok(Taken::Done);
             }
             let started = Instant::now();
-            let end = run_step(work, step);
-            record(work, step, &end, started.elapsed().as_secs_f64())?;
+            let end = run_step(place, work, step);
+            // Where nothing can be recorded any more, the others stop as well.
+            record(work, step, &end, started.elapsed().as_secs_f64())
+                .inspect_err(|_| interrupt.store(true, Ordering::Relaxed))?;
             on_end(work, step, &end);
+            if end == StepEnd::Interrupted {
+                cut.store(true, Ordering::Relaxed);
+                let is_here = matches!(place, Place::Here);
+                return Ok(if is_here { Taken::Done } else { Taken::Lost });
+            }
             let diverged = step.name == "train"
                 && matches!(trained(&sweep.run_dir(&work.member)), Ok(Trained::Diverged));
             if end != StepEnd::Done || diverged {
-                return Ok(());
+                return Ok(Taken::Done);
             }
         }
-        Ok(())
+        Ok(Taken::Done)
     };
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, work.len().max(1)) {
-            scope.spawn(|| {
-                while let Some(work) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(error) = one(work) {
-                        // Nothing can be recorded any more: the others stop as well.
-                        interrupt.store(true, Ordering::Relaxed);
-                        failure.lock().unwrap_or_else(|p| p.into_inner()).get_or_insert(error);
-                        break;
-                    }
-                }
-            });
-        }
-    });
-    if let Some(error) = failure.into_inner().unwrap_or_else(|p| p.into_inner()) {
-        return Err(error);
-    }
-    if interrupt.load(Ordering::Relaxed) {
+    team.hand_out(b"sweep", work, jobs, interrupt, &one)?;
+    if interrupt.load(Ordering::Relaxed) || cut.load(Ordering::Relaxed) {
         return Err(Error::Interrupted {
             remedy: "what is done is kept: the same command goes on from there".into(),
         });

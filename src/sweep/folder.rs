@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::file::{Measure, SweepFile};
+use super::film::Film;
 use super::members::{Axis, Members};
+use super::steps::steps_after;
 use crate::disk::{self, JsonFile, JsonlWriter};
 use crate::record::{FORMAT_VERSION, Run, Status as RunStatus};
 use crate::train::Verdict;
@@ -35,6 +37,9 @@ pub struct About {
     pub seeds: usize,
     /// What each member is measured on.
     pub measure: Measure,
+    /// The film that members get; none for no film.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub film: Option<Film>,
     /// The members, in order.
     pub members: Vec<MemberAbout>,
 }
@@ -122,11 +127,36 @@ impl Sweep {
         members: &Members,
         name: &str,
     ) -> Result<(Self, File)> {
+        Self::begin_as(root, file, members, name, Share::All)
+    }
+
+    /// [`Sweep::begin`] for one of many processes that each take members ([`Sweep::take`]).
+    ///
+    /// # Errors
+    /// As [`Sweep::begin`]; [`Error::Run`] when another process is at work on the whole sweep.
+    pub fn join(
+        root: &Path,
+        file: &SweepFile,
+        members: &Members,
+        name: &str,
+    ) -> Result<(Self, File)> {
+        Self::begin_as(root, file, members, name, Share::Members)
+    }
+
+    fn begin_as(
+        root: &Path,
+        file: &SweepFile,
+        members: &Members,
+        name: &str,
+        share: Share,
+    ) -> Result<(Self, File)> {
         let path = root.join("sweep.json");
         let has_others = match fs::read_dir(root) {
             Ok(entries) => entries.filter_map(|e| e.ok()).any(|entry| {
                 let name = entry.file_name().to_string_lossy().into_owned();
-                name != ".lock" && !disk::is_temporary(&name)
+                // What another process of those that share the folder has just made.
+                let shared = share == Share::Members && name == "runs";
+                name != ".lock" && !shared && !disk::is_temporary(&name)
             }),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
             Err(e) => return Err(Error::io("look into the folder", root)(e)),
@@ -135,7 +165,7 @@ impl Sweep {
             return Err(Error::FolderInUse { holds_no: "sweep", path: root.to_path_buf() });
         }
         fs::create_dir_all(root.join("runs")).map_err(Error::io("make the folder", root))?;
-        let lock = lock(root)?;
+        let lock = lock(root, share)?;
         let about = About {
             format_version: FORMAT_VERSION,
             version: env!("CARGO_PKG_VERSION").into(),
@@ -144,6 +174,7 @@ impl Sweep {
             axes: members.axes.clone(),
             seeds: members.seeds,
             measure: file.measure.clone(),
+            film: file.film.clone(),
             members: (members.members.iter())
                 .map(|member| MemberAbout {
                     name: member.name.clone(),
@@ -153,8 +184,29 @@ impl Sweep {
                 })
                 .collect(),
         };
-        SWEEP.write(&path, &about)?;
+        // Many processes that share the folder begin at once: the file is written by the first.
+        let is_there = share == Share::Members
+            && SWEEP.read_if_there::<About>(&path).is_ok_and(|old| old.as_ref() == Some(&about));
+        if !is_there {
+            SWEEP.write(&path, &about)?;
+        }
         Ok((Self { root: root.to_path_buf(), about }, lock))
+    }
+
+    /// Takes a member of a sweep that is shared with others. The lock is to be kept as long as work is
+    /// done on the member.
+    ///
+    /// # Errors
+    /// [`Error::NoMember`]; [`Error::Run`] when another process is at work on it; [`Error::Io`].
+    pub fn take(&self, member: &str) -> Result<File> {
+        if !self.about.members.iter().any(|known| known.name == member) {
+            return Err(Error::NoMember { member: member.into(), path: self.root.clone() });
+        }
+        let folder = self.root.join("locks");
+        fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
+        let path = folder.join(format!("{member}.lock"));
+        let what = "another process is at work on this member";
+        locked(&path, File::try_lock, what, &self.run_dir(member))
     }
 
     /// Opens a sweep.
@@ -182,12 +234,19 @@ impl Sweep {
         self.root.join("specs").join(format!("{member}.toml"))
     }
 
-    /// The record of steps, to be appended to.
+    /// Appends to the record of steps. Other processes may do so at the same time: each has the file for
+    /// as long as its line takes.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub(super) fn log(&self) -> Result<JsonlWriter> {
-        JsonlWriter::append(&self.log_path())
+    pub(super) fn record(&self, step: &StepRecord) -> Result<()> {
+        let path = self.log_path();
+        let io = || Error::io("write the log", &path);
+        let file = File::options().create(true).append(true).open(&path).map_err(io())?;
+        file.lock().map_err(io())?;
+        let mut log = JsonlWriter::append(&path)?;
+        log.push(step)?;
+        log.sync()
     }
 
     fn log_path(&self) -> PathBuf {
@@ -216,14 +275,13 @@ impl Sweep {
     /// [`Error::BadFile`] for a damaged log.
     pub fn states(&self) -> Result<Vec<MemberState>> {
         let steps = self.steps()?;
-        let wanted = super::steps::measure_names(&self.about.measure);
         let states = self.about.members.iter().map(|member| {
             let run = self.run_dir(&member.name);
             let of_member = || steps.iter().filter(|step| step.member == member.name);
             let failed = || of_member().find_map(|step| step.error.clone());
-            let measured = wanted
-                .iter()
-                .all(|name| of_member().any(|step| step.step == *name && step.error.is_none()));
+            let wanted = steps_after(&self.about, "", member.seed);
+            let is_done = |name: &str| of_member().any(|s| s.step == name && s.error.is_none());
+            let measured = wanted.iter().all(|step| is_done(&step.name));
             let (status, error) = match (&member.impossible, trained(&run)) {
                 (Some(why), _) => (Status::Failed, Some(why.clone())),
                 (None, Ok(Trained::Diverged)) => (Status::Diverged, None),
@@ -278,17 +336,44 @@ pub(super) fn trained(run: &Path) -> Result<Trained> {
     })
 }
 
-fn lock(root: &Path) -> Result<File> {
-    let path = root.join(".lock");
-    let open = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = open.map_err(Error::io("lock the sweep", &path))?;
-    match file.try_lock() {
+/// How much of a sweep a process works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Share {
+    /// All members: nobody else may be at work there.
+    All,
+    /// Members that it takes one by one.
+    Members,
+}
+
+/// Locks a folder for one process that works on all of it.
+pub(super) fn lock_whole(root: &Path) -> Result<File> {
+    lock(root, Share::All)
+}
+
+fn lock(root: &Path, share: Share) -> Result<File> {
+    let try_lock = match share {
+        Share::All => File::try_lock,
+        Share::Members => File::try_lock_shared,
+    };
+    locked(&root.join(".lock"), try_lock, "another process is at work on this sweep", root)
+}
+
+/// Locks the file `path`, which is made if it is missing. Where it is held, `what` is said of `whose`.
+fn locked(
+    path: &Path,
+    try_lock: fn(&File) -> std::result::Result<(), TryLockError>,
+    what: &str,
+    whose: &Path,
+) -> Result<File> {
+    let open = File::options().create(true).truncate(false).read(true).write(true).open(path);
+    let file = open.map_err(Error::io("lock the sweep", path))?;
+    match try_lock(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::Run {
-            what: "another process is at work on this sweep".into(),
+            what: what.into(),
             remedy: "wait for it to end, or stop it".into(),
-            path: root.to_path_buf(),
+            path: whose.to_path_buf(),
         }),
-        Err(TryLockError::Error(e)) => Err(Error::io("lock the sweep", &path)(e)),
+        Err(TryLockError::Error(e)) => Err(Error::io("lock the sweep", path)(e)),
     }
 }

@@ -7,16 +7,20 @@
 //!   sweep.json            title, axes, seeds, measures, and the changes of each member
 //!   members.jsonl         what was done for each member, and how it ended
 //!   runs/MEMBER/          run folders
+//!   locks/MEMBER.lock     held by whoever works on one member among others
 //! ```
 
+pub mod compare;
 mod execute;
 mod file;
+mod film;
 mod folder;
 mod members;
 mod steps;
 
-pub use execute::{StepEnd, Work, execute, work_of};
+pub use execute::{StepEnd, Work, execute, execute_among, work_of};
 pub use file::{CurvatureMeasure, Measure, SurfaceMeasure, SweepFile, WidthMeasure};
+pub use film::{FILM, Film, race_steps};
 pub use folder::{MemberState, Status, Sweep};
 pub use members::{Axis, AxisValue, Member, Members};
-pub use steps::{MATCHED, Step, width_name};
+pub use steps::{MATCHED, PREDICTIONS, Step, width_name};

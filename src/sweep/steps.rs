@@ -1,9 +1,13 @@
 //! The steps of a member's work: commands with their arguments.
 
+use serde::{Deserialize, Serialize};
+
 use super::file::Measure;
+use super::film::film_steps;
+use super::folder::About;
 
 /// One command of a member's work.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// What it does: `train`, `curvature`, `width 0`, ...
     pub name: String,
@@ -11,9 +15,11 @@ pub struct Step {
     pub args: Vec<String>,
 }
 
-/// The names of the steps that measure a member.
-pub(super) fn measure_names(measure: &Measure) -> Vec<String> {
-    measure_steps(measure, "", 0).into_iter().map(|step| step.name).collect()
+/// What is done with the trained run in `run`, whose seed is the `seed`-th: its measures, its film.
+pub(super) fn steps_after(about: &About, run: &str, seed: usize) -> Vec<Step> {
+    let film = about.film.iter().filter(|film| seed < film.seeds);
+    let film = film.flat_map(|film| film_steps(film, run));
+    measure_steps(&about.measure, run, seed).into_iter().chain(film).collect()
 }
 
 /// The name under which a sweep keeps its surfaces and planes in a run: the directions are the same for
@@ -21,7 +27,7 @@ pub(super) fn measure_names(measure: &Measure) -> Vec<String> {
 pub const MATCHED: &str = "matched";
 
 /// The steps that measure the run in `run`, whose seed is the `seed`-th.
-pub(super) fn measure_steps(measure: &Measure, run: &str, seed: usize) -> Vec<Step> {
+fn measure_steps(measure: &Measure, run: &str, seed: usize) -> Vec<Step> {
     let step = |name: String, args: &[&str]| Step {
         name,
         args: args.iter().map(|arg| arg.to_string()).collect(),
@@ -31,6 +37,11 @@ pub(super) fn measure_steps(measure: &Measure, run: &str, seed: usize) -> Vec<St
         let samples = samples_flag(curvature.samples);
         let args = [&["curvature", run, "--snapshots", "1"][..], &flags(&samples)].concat();
         steps.push(step("curvature".into(), &args));
+    }
+    if measure.predictions {
+        let file = format!("{run}/{PREDICTIONS}");
+        let args = ["evaluate", run, "--split", "test", "--predictions", &file];
+        steps.push(step("predictions".into(), &args));
     }
     if let Some(width) = &measure.width {
         let samples = samples_flag(width.samples);
@@ -57,6 +68,9 @@ pub(super) fn measure_steps(measure: &Measure, run: &str, seed: usize) -> Vec<St
     }
     steps
 }
+
+/// The file of a member's answers on the test images, in its run folder.
+pub const PREDICTIONS: &str = "measures/test_predictions.csv";
 
 /// The name of the curve along a direction of `[measure] width`.
 pub fn width_name(direction: usize) -> String {

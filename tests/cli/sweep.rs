@@ -187,3 +187,154 @@ fn what_is_no_sweep_is_refused_by_name() {
     fs::write(place.path("mine.txt"), "words").unwrap();
     place.refused(&["sweep", "rates.toml", "--out=."], &["not empty"]);
 }
+
+#[test]
+fn members_one_by_one_at_the_same_time_give_what_the_whole_gives() {
+    let place = place();
+    place.ok(&["sweep", "rates.toml", "--out=whole"]);
+    let start = |only: &str| {
+        let args = ["sweep", "rates.toml", "--out=shared", "--quiet", "--json", only];
+        place.command(&args).stdout(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    // Twice the first: one of them finds it taken, or done.
+    let all = ["--only=0", "--only=1", "--only=2", "--only=lr-0.01_seed-1", "--only=lr-0.1_seed-0"];
+    let ended: Vec<_> = all.map(start).map(|child| child.wait_with_output().unwrap()).into();
+    let count = ended.iter().filter(|output| output.status.success()).count();
+    assert!(count >= 4, "{ended:?}");
+    let report: Value = serde_json::from_slice(&ended[3].stdout).unwrap();
+    let members = report["members"].as_array().unwrap();
+    assert_eq!(members.len(), 1);
+    assert_eq!(members[0]["status"], "done");
+
+    let without_locks = |folder: &str| {
+        let mut lasting = lasting(&place, folder);
+        lasting.retain(|(name, _)| !name.ends_with(".lock"));
+        lasting
+    };
+    assert_eq!(without_locks("shared"), without_locks("whole"));
+    // Every step once, and no line of the log torn by another.
+    let steps = |folder: &str| {
+        let text = fs::read_to_string(place.path(folder).join("members.jsonl")).unwrap();
+        let mut steps: Vec<String> = text
+            .lines()
+            .map(|line| {
+                let line: Value = serde_json::from_str(line).unwrap();
+                assert!(line["error"].is_null(), "{line}");
+                format!("{} {}", line["member"], line["step"])
+            })
+            .collect();
+        steps.sort();
+        steps
+    };
+    assert_eq!(steps("shared"), steps("whole"));
+    place.refused(&["sweep", "rates.toml", "--out=shared", "--only=4"], &["--only", "0 to 3"]);
+    place.refused(&["sweep", "rates.toml", "--out=shared", "--only=lr-0.2"], &["no member"]);
+}
+
+#[test]
+fn a_slurm_script_works_on_a_member_in_each_task() {
+    let place = place();
+    place.ok(&["sweep", "rates.toml", "--out=whole"]);
+    let args = ["sweep", "rates.toml", "--out=it's here", "--slurm=jobs/rates.sbatch"];
+    let report = place.json(&[&args[..], &["--sbatch=--time=00:10:00"]].concat());
+    assert_eq!(report["tasks"], 4);
+    assert!(!place.path("it's here").exists(), "nothing is trained");
+    let script = place.path("jobs/rates.sbatch");
+    let text = fs::read_to_string(&script).unwrap();
+    assert!(text.starts_with("#!/bin/bash\n#SBATCH "), "{text}");
+    for line in ["#SBATCH --array=0-3\n", "#SBATCH --time=00:10:00\n"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    if let Ok(checked) = std::process::Command::new("shellcheck").arg(&script).output() {
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+    }
+
+    // Slurm's part: the script in each task, from another folder, all at once; the first is killed.
+    let task = |index: usize| {
+        let mut command = std::process::Command::new("bash");
+        command.arg(&script).current_dir("/").env_clear();
+        command.env("SLURM_ARRAY_TASK_ID", index.to_string()).env("SLURM_CPUS_PER_TASK", "1");
+        command.env("PATH", std::env::var_os("PATH").unwrap());
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        command.spawn().unwrap()
+    };
+    let mut first = task(0);
+    std::thread::sleep(Duration::from_millis(300));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    // What it had begun is a process of its own, and comes to its end.
+    std::thread::sleep(Duration::from_millis(3000));
+    for _ in 0..2 {
+        for mut task in [0, 1, 2, 3].map(task) {
+            assert!(task.wait().unwrap().success());
+        }
+    }
+    let without_locks = |folder: &str| {
+        let mut lasting = lasting(&place, folder);
+        lasting.retain(|(name, _)| !name.ends_with(".lock"));
+        lasting
+    };
+    assert_eq!(without_locks("it's here"), without_locks("whole"));
+    place.refused(&["sweep", "rates.toml", "--slurm=x", "--sbatch=time"], &["--sbatch", "time"]);
+}
+
+#[test]
+fn a_script_can_follow_a_sweep_line_by_line() {
+    let place = place();
+    let text = place.ok(&["sweep", "rates.toml", "--out=s", "--jobs=2", "--json-lines", "--quiet"]);
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |event: &str| lines.iter().filter(|line| line["event"] == event).collect::<Vec<_>>();
+    let begin = of("sweep_begin");
+    assert_eq!((begin.len(), &begin[0]["members"], &begin[0]["to_do"]), (1, &4.into(), &4.into()));
+    let steps = begin[0]["steps"].as_u64().unwrap() as usize;
+    let (begun, ended) = (of("step_begin"), of("step_end"));
+    assert_eq!((begun.len(), ended.len()), (steps, steps));
+    assert!(ended.iter().all(|end| end["how"] == "done" && end["error"].is_null()));
+    assert_eq!(ended[steps - 1]["done"].as_u64(), Some(steps as u64));
+    // Each epoch of each member, in order, between the begin and the end of its training.
+    for seed in 0..2 {
+        for lr in ["0.1", "0.01"] {
+            let member = format!("lr-{lr}_seed-{seed}");
+            let epochs: Vec<u64> = of("epoch")
+                .iter()
+                .filter(|line| line["member"] == member.as_str())
+                .map(|line| line["epoch"].as_u64().unwrap())
+                .collect();
+            assert_eq!(epochs, [1, 2], "{member}");
+            let at = |event: &str| {
+                let is_it = |line: &&Value| {
+                    line["event"] == event
+                        && line["member"] == member.as_str()
+                        && (event == "epoch" || line["step"] == "train")
+                };
+                lines.iter().position(|line| is_it(&line)).unwrap()
+            };
+            assert!(at("step_begin") < at("epoch") && at("epoch") < at("step_end"));
+        }
+    }
+    assert!(of("epoch").iter().all(|line| line["train_loss"].as_f64().is_some_and(|v| v > 0.0)));
+    // The last line is what `--json` prints of the same sweep.
+    let last = lines.last().unwrap();
+    assert!(last["event"].is_null());
+    assert_eq!(*last, place.json(&["sweep", "rates.toml", "--out=s"]));
+}
+
+#[test]
+fn ranks_of_mpi_are_refused_by_a_build_without_it() {
+    if cfg!(feature = "mpi") {
+        return;
+    }
+    let place = place();
+    for (name, size) in [("OMPI_COMM_WORLD_SIZE", "4"), ("PMI_SIZE", "2")] {
+        for args in [&["sweep", "rates.toml", "--out=s"][..], &["surface", "run"]] {
+            let output = place.command(args).env(name, size).output().unwrap();
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{stderr}");
+            assert!(stderr.contains("--features mpi") && stderr.contains(size), "{stderr}");
+        }
+    }
+    assert!(!place.path("s").exists());
+    let one = place.command(&["sweep", "rates.toml", "--out=s", "--seeds=1", "optim.lr=0.1"]);
+    let mut one = one;
+    assert!(one.env("OMPI_COMM_WORLD_SIZE", "1").output().unwrap().status.success());
+}
