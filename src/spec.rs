@@ -198,24 +198,15 @@ pub struct Spec {
     pub record: RecordSpec,
 }
 
-/// Keys that a default spec does not write because they have no default value.
+/// Keys that a default spec does not write because they have no default value, without those of
+/// `[optim]`, which [`OptimConfig::optional_keys`] lists.
 const OPTIONAL_KEYS: &[&str] = &[
     "data.dir",
     "data.augment",
     "data.norm_stats",
-    "optim.lr",
-    "optim.momentum",
-    "optim.nesterov",
-    "optim.dampening",
-    "optim.beta1",
-    "optim.beta2",
-    "optim.eps",
-    "optim.alpha",
-    "optim.centered",
-    "optim.weight_decay",
-    "optim.decay",
-    "optim.grad_clip",
     "schedule.milestones",
+    "schedule.decay_fraction",
+    "schedule.decay_shape",
     "record.sharpness",
     "record.sharpness_samples",
 ];
@@ -306,6 +297,7 @@ impl Spec {
     pub fn known_keys() -> Vec<String> {
         let table = toml::Table::try_from(Self::default()).expect("a spec is plain data");
         let mut keys: Vec<String> = OPTIONAL_KEYS.iter().map(|k| k.to_string()).collect();
+        keys.extend(OptimConfig::optional_keys().map(|key| format!("optim.{key}")));
         for (name, value) in &table {
             keys.push(name.clone());
             for key in value.as_table().into_iter().flat_map(|t| t.keys()) {
@@ -328,6 +320,8 @@ impl Spec {
     pub fn setup(&self, whole: &Dataset) -> Result<Setup> {
         let data = self.data.sample(whole, &Streams::new(self.train.seed))?;
         let network = self.network(whole)?;
+        let augmented = self.data.augment() != Augment::None;
+        self.optim.check_batches(self.train.batch_size, data.train.len(), augmented)?;
         let setup = Setup {
             backend: backend::backend(self.train.backend, Arc::new(network))?,
             // Statistics of the whole training set: a subset is normalised like its set.
@@ -431,7 +425,7 @@ mod tests {
 
     #[test]
     fn every_optional_key_is_known() {
-        let full = "[optim]\nlr=1.0\nmomentum=0.5\nnesterov=false\ndampening=0.0\nbeta1=0.9\nbeta2=0.9\neps=1e-8\nalpha=0.9\ncentered=false\nweight_decay=0.0\ndecay=\"coupled\"\ngrad_clip=1.0\n[schedule]\nmilestones=[1]\n[data]\ndir=\"x\"\naugment=\"none\"\nnorm_stats=\"dataset\"\n[record]\nsharpness=\"epoch\"\nsharpness_samples=9\n";
+        let full = "[optim]\nlr=1.0\nmomentum=0.5\nnesterov=false\ndampening=0.0\nbeta1=0.9\nbeta2=0.9\neps=1e-8\nalpha=0.9\ncentered=false\nweight_decay=0.0\ndecay=\"coupled\"\ngrad_clip=1.0\nsam_rho=0.1\nsam_adaptive=true\nadamw_lr=0.1\n[schedule]\nmilestones=[1]\ndecay_fraction=0.1\ndecay_shape=\"linear\"\n[data]\ndir=\"x\"\naugment=\"none\"\nnorm_stats=\"dataset\"\n[record]\nsharpness=\"epoch\"\nsharpness_samples=9\n";
         Spec::parse(full, &[]).unwrap();
         let known = Spec::known_keys();
         for line in toml::from_str::<toml::Table>(full).unwrap() {

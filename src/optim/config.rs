@@ -2,34 +2,16 @@
 //!
 //! A hyperparameter that only some rules have is an `Option`: [`OptimConfig::resolve`] fills in
 //! the rule's default, and drops what the rule does not read, so that a resolved spec says
-//! exactly what was used. The defaults are the paper's recipe (Li et al. 2018: SGD, Nesterov
-//! momentum 0.9, lr 0.1, decay 5e-4 on all parameters) and, for the other rules, PyTorch's.
+//! exactly what was used. Each rule's file says which keys it reads and their defaults, which are
+//! the paper's recipe (Li et al. 2018: SGD, Nesterov momentum 0.9, lr 0.1, decay 5e-4 on all
+//! parameters) and, for the other rules, those of the implementation it is compared with.
 
 use serde::{Deserialize, Serialize};
 
-use super::Rule;
-use super::adam::Adam;
-use super::adamw::AdamW;
-use super::rmsprop::RmsProp;
-use super::sgd::Sgd;
+use super::keys::{Range, Value};
+use super::rules::RuleName;
 use crate::error::{Error, Result};
 use crate::names::named_enum;
-
-named_enum! {
-    /// The update rules.
-    #[derive(Default)]
-    pub enum RuleName("optimizer") {
-        /// Stochastic gradient descent, with momentum or Nesterov's.
-        #[default]
-        Sgd = "sgd",
-        /// Adam (Kingma & Ba 2015).
-        Adam = "adam",
-        /// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
-        AdamW = "adamw",
-        /// RMSprop (Hinton's lecture 6e).
-        RmsProp = "rmsprop",
-    }
-}
 
 named_enum! {
     /// How weight decay acts.
@@ -38,6 +20,8 @@ named_enum! {
         Coupled = "coupled",
         /// `theta` shrinks by `lr * weight_decay` beside the update.
         Decoupled = "decoupled",
+        /// `weight_decay * sign(theta)` is added to the gradient (the L1 penalty).
+        L1 = "l1",
     }
 }
 
@@ -53,54 +37,165 @@ named_enum! {
     }
 }
 
-/// The optimizer of a run.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct OptimConfig {
-    /// The update rule.
-    pub rule: RuleName,
-    /// The base learning rate, which the schedule scales: 0.1 for sgd, 0.001 for adam and adamw,
-    /// 0.01 for rmsprop.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lr: Option<f64>,
-    /// sgd, 0.9; rmsprop, 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub momentum: Option<f64>,
-    /// sgd: Nesterov's momentum; true where momentum is positive and dampening is not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub nesterov: Option<bool>,
-    /// sgd, 0: how much of each gradient after the first stays out of the momentum.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dampening: Option<f64>,
-    /// adam and adamw, 0.9: how much of the mean of the gradient a step keeps.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub beta1: Option<f64>,
-    /// adam and adamw, 0.999: how much of the mean of its square a step keeps.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub beta2: Option<f64>,
-    /// adam, adamw and rmsprop, 1e-8: added to the root in the denominator.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub eps: Option<f64>,
-    /// rmsprop, 0.99: how much of the mean of the squared gradient a step keeps.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub alpha: Option<f64>,
-    /// rmsprop, false: whether the squared mean gradient is taken off the mean square.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub centered: Option<bool>,
-    /// 0.0005; adamw, 0.01.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weight_decay: Option<f64>,
-    /// Coupled; adamw, decoupled.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decay: Option<Decay>,
-    /// Which parameters decay.
-    pub decay_on: DecayOn,
-    /// The largest norm a gradient may have, if there is a bound.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub grad_clip: Option<f64>,
+named_enum! {
+    /// What Muon multiplies an orthogonalised (rows, columns) update by.
+    pub enum MuonScale("scale of Muon's update") {
+        /// max(1, rows / columns)^(1/2), the first authors'.
+        Shape = "shape",
+        /// 0.2 max(rows, columns)^(1/2): the root mean square of an AdamW update (Liu et al. 2025).
+        Rms = "rms",
+    }
 }
 
+/// Defines [`OptimConfig`] with the keys that only some rules read, and what goes through them all.
+macro_rules! options {
+    ($( $(#[$meta:meta])* $key:ident: $ty:ty, $range:ident; )*) => {
+        /// The optimizer of a run.
+        #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+        #[serde(default)]
+        pub struct OptimConfig {
+            /// The update rule.
+            pub rule: RuleName,
+            /// The base learning rate, which the schedule scales; each rule has its default.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub lr: Option<f64>,
+            $(
+                $(#[$meta])*
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $key: Option<$ty>,
+            )*
+            /// How strongly weights decay; each rule has its default.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub weight_decay: Option<f64>,
+            /// How they decay; each rule has its default.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub decay: Option<Decay>,
+            /// Which parameters decay.
+            pub decay_on: DecayOn,
+            /// The largest norm a gradient may have, if there is a bound.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub grad_clip: Option<f64>,
+            /// Sharpness-aware minimisation (Foret et al. 2021) over the rule: how far from theta the
+            /// gradient is taken.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub sam_rho: Option<f64>,
+            /// Whether that distance is in units of each parameter's own size (Kwon et al. 2021).
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub sam_adaptive: Option<bool>,
+        }
+
+        impl OptimConfig {
+            /// The keys that only some rules read, without the `optim.`.
+            pub const RULE_KEYS: &'static [&'static str] = &[$( stringify!($key) ),*];
+
+            fn is_given(&self, key: &str) -> bool {
+                $( if key == stringify!($key) { return self.$key.is_some(); } )*
+                false
+            }
+
+            fn clear(&mut self, key: &str) {
+                $( if key == stringify!($key) { self.$key = None; } )*
+            }
+
+            fn check_ranges(&self) -> Result<()> {
+                $(
+                    if let Some(number) = self.$key.and_then(Value::number) {
+                        Range::$range.check(stringify!($key), number)?;
+                    }
+                )*
+                Ok(())
+            }
+        }
+    };
+}
+
+options! {
+    /// The share of the momentum that a step keeps.
+    momentum: f64, Fraction;
+    /// Nesterov's momentum.
+    nesterov: bool, Any;
+    /// How much of each gradient after the first stays out of the momentum.
+    dampening: f64, Part;
+    /// How much of the mean of the gradient a step keeps.
+    beta1: f64, Fraction;
+    /// How much of the mean of its square a step keeps (of its change: adan).
+    beta2: f64, Fraction;
+    /// adan: how much of the mean of the square a step keeps; ademamix: of the slow mean.
+    beta3: f64, Fraction;
+    /// Added to the root in the denominator.
+    eps: f64, NotNegative;
+    /// How much of the mean of the squared gradient a step keeps.
+    alpha: f64, Fraction;
+    /// Whether the squared mean gradient is taken off the mean square.
+    centered: bool, Any;
+    /// How much of the means of squares a step keeps.
+    rho: f64, Fraction;
+    /// The rate falls as 1 / (1 + lr_decay t).
+    lr_decay: f64, NotNegative;
+    /// What the sum of squares starts at.
+    initial_accumulator: f64, NotNegative;
+    /// How fast the momentum grows to beta1.
+    momentum_decay: f64, NotNegative;
+    /// The weight of the slow mean in the step.
+    slow_weight: f64, NotNegative;
+    /// Steps over which that weight and beta3 rise, 0 for none.
+    slow_warmup_steps: u64, Any;
+    /// mars: the weight of the gradient's change; sophia: of the Hessian's diagonal.
+    gamma: f64, NotNegative;
+    /// Steps from one estimate of the Hessian's diagonal to the next.
+    hessian_every: u64, Count;
+    /// Newton-Schulz steps.
+    ns_steps: u64, Any;
+    /// What an orthogonalised update is multiplied by.
+    muon_scale: MuonScale, Any;
+    /// The base rate of AdamW for parameters that are not the rule's own.
+    adamw_lr: f64, NotNegative;
+    /// Its beta1.
+    adamw_beta1: f64, Fraction;
+    /// Its beta2.
+    adamw_beta2: f64, Fraction;
+    /// Its eps.
+    adamw_eps: f64, NotNegative;
+    /// Added to the diagonal of each matrix.
+    matrix_eps: f64, Positive;
+    /// Steps from one decomposition of the matrices to the next.
+    precondition_frequency: u64, Count;
+    /// The largest dimension of a tensor that has a matrix.
+    max_dim: u64, Count;
+    /// The first estimate of the distance to the solution.
+    d0: f64, Positive;
+    /// What that estimate is multiplied by.
+    d_coef: f64, Positive;
+    /// By how much a step may raise it; infinite for no bound.
+    growth_rate: f64, Growth;
+    /// Whether Adam's bias correction is applied.
+    bias_correction: bool, Any;
+    /// Whether the rate stays out of the estimate's denominator.
+    safeguard_warmup: bool, Any;
+    /// Steps over which the rate rises, beside the schedule's own.
+    warmup_steps: u64, Any;
+    /// The power of the step in the weight it has in the average.
+    r: f64, NotNegative;
+    /// The power of the largest rate so far in that weight.
+    weight_lr_power: f64, NotNegative;
+    /// The rate over ||theta|| / ||g||.
+    trust_coefficient: f64, Positive;
+    /// Steps remembered.
+    history: u64, Count;
+    /// Evaluations of the loss in a line search.
+    max_evaluations: u64, Count;
+}
+
+/// The keys of every rule that a spec may leave out.
+const SHARED_KEYS: [&str; 6] =
+    ["lr", "weight_decay", "decay", "grad_clip", "sam_rho", "sam_adaptive"];
+
 impl OptimConfig {
+    /// The keys that a resolved spec may lack, without the `optim.`.
+    pub fn optional_keys() -> impl Iterator<Item = &'static str> {
+        Self::RULE_KEYS.iter().copied().chain(SHARED_KEYS)
+    }
+
     /// Checks every value, writes out every default and drops what the rule does not read
     /// (see [`OptimConfig::unread`]). Resolving twice changes nothing.
     ///
@@ -108,155 +203,136 @@ impl OptimConfig {
     /// [`Error::BadValue`] naming the key (`optim.lr`, ...).
     pub fn resolve(mut self) -> Result<Self> {
         for key in self.unread() {
-            match key {
-                "momentum" => self.momentum = None,
-                "nesterov" => self.nesterov = None,
-                "dampening" => self.dampening = None,
-                "beta1" => self.beta1 = None,
-                "beta2" => self.beta2 = None,
-                "eps" => self.eps = None,
-                "alpha" => self.alpha = None,
-                _ => self.centered = None,
+            self.clear(key);
+            if key == "sam_adaptive" {
+                self.sam_adaptive = None;
             }
         }
         self.lr = Some(self.lr());
         self.weight_decay = Some(self.weight_decay());
         self.decay = Some(self.decay());
-        match self.rule {
-            RuleName::Sgd => {
-                let momentum = *self.momentum.get_or_insert(0.9);
-                let dampening = *self.dampening.get_or_insert(0.0);
-                self.nesterov.get_or_insert(momentum > 0.0 && dampening == 0.0);
-            }
-            RuleName::Adam | RuleName::AdamW => {
-                self.beta1.get_or_insert(0.9);
-                self.beta2.get_or_insert(0.999);
-                self.eps.get_or_insert(1e-8);
-            }
-            RuleName::RmsProp => {
-                self.momentum.get_or_insert(0.0);
-                self.alpha.get_or_insert(0.99);
-                self.eps.get_or_insert(1e-8);
-                self.centered.get_or_insert(false);
-            }
+        if self.sam_rho.is_some() {
+            self.sam_adaptive.get_or_insert(false);
         }
+        self.rule.write_out(&mut self);
         self.check()?;
         Ok(self)
     }
 
     /// The keys that are given but that the rule does not read, without the `optim.`.
     pub fn unread(&self) -> Vec<&'static str> {
-        use RuleName::{Adam, AdamW, RmsProp, Sgd};
-        let table: [(&'static str, bool, &[RuleName]); 8] = [
-            ("momentum", self.momentum.is_some(), &[Sgd, RmsProp]),
-            ("nesterov", self.nesterov.is_some(), &[Sgd]),
-            ("dampening", self.dampening.is_some(), &[Sgd]),
-            ("beta1", self.beta1.is_some(), &[Adam, AdamW]),
-            ("beta2", self.beta2.is_some(), &[Adam, AdamW]),
-            ("eps", self.eps.is_some(), &[Adam, AdamW, RmsProp]),
-            ("alpha", self.alpha.is_some(), &[RmsProp]),
-            ("centered", self.centered.is_some(), &[RmsProp]),
-        ];
+        let read = self.rule.described().keys;
         let unread =
-            table.iter().filter(|(_, given, readers)| *given && !readers.contains(&self.rule));
-        unread.map(|(key, ..)| *key).collect()
+            Self::RULE_KEYS.iter().filter(|key| self.is_given(key) && !read.contains(*key));
+        let mut unread: Vec<&'static str> = unread.copied().collect();
+        if self.sam_adaptive.is_some() && self.sam_rho.is_none() {
+            unread.push("sam_adaptive");
+        }
+        unread
     }
 
     /// The base learning rate: the one given, or the rule's default.
     pub fn lr(&self) -> f64 {
-        self.lr.unwrap_or(match self.rule {
-            RuleName::Sgd => 0.1,
-            RuleName::Adam | RuleName::AdamW => 1e-3,
-            RuleName::RmsProp => 1e-2,
-        })
+        self.lr.unwrap_or(self.rule.described().lr)
     }
 
     /// The weight decay: the one given, or the rule's default.
     pub fn weight_decay(&self) -> f64 {
-        self.weight_decay.unwrap_or(if self.rule == RuleName::AdamW { 1e-2 } else { 5e-4 })
+        self.weight_decay.unwrap_or(self.rule.described().weight_decay)
     }
 
     /// How weight decay acts: as given, or the rule's default.
     pub fn decay(&self) -> Decay {
-        let adamw = self.rule == RuleName::AdamW;
-        self.decay.unwrap_or(if adamw { Decay::Decoupled } else { Decay::Coupled })
+        self.decay.unwrap_or(self.rule.described().decay)
     }
 
-    /// The rule of a resolved config.
-    pub(super) fn rule(&self) -> Box<dyn Rule> {
-        let adam = || Adam {
-            beta1: self.beta1.unwrap_or(0.9),
-            beta2: self.beta2.unwrap_or(0.999),
-            eps: self.eps.unwrap_or(1e-8),
-        };
-        match self.rule {
-            RuleName::Sgd => Box::new(Sgd {
-                momentum: self.momentum.unwrap_or(0.9),
-                dampening: self.dampening.unwrap_or(0.0),
-                nesterov: self.nesterov.unwrap_or(false),
-            }),
-            RuleName::Adam => Box::new(adam()),
-            RuleName::AdamW => Box::new(AdamW(adam())),
-            RuleName::RmsProp => Box::new(RmsProp {
-                alpha: self.alpha.unwrap_or(0.99),
-                eps: self.eps.unwrap_or(1e-8),
-                momentum: self.momentum.unwrap_or(0.0),
-                centered: self.centered.unwrap_or(false),
-            }),
+    /// Checks what depends on the training: lbfgs is for one and the same batch throughout.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] naming `train.batch_size` or `data.augment`.
+    pub fn check_batches(&self, batch_size: usize, images: usize, augmented: bool) -> Result<()> {
+        if self.rule != RuleName::Lbfgs {
+            return Ok(());
         }
-    }
-
-    fn check(&self) -> Result<()> {
-        let not_negative = "choose a finite number, zero or more";
-        let fraction = "choose a number from 0 up to, but not including, 1";
-        check("lr", self.lr, |v| v >= 0.0, not_negative)?;
-        check("momentum", self.momentum, |v| (0.0..1.0).contains(&v), fraction)?;
-        check("dampening", self.dampening, |v| (0.0..=1.0).contains(&v), "choose 0 to 1")?;
-        check("beta1", self.beta1, |v| (0.0..1.0).contains(&v), fraction)?;
-        check("beta2", self.beta2, |v| (0.0..1.0).contains(&v), fraction)?;
-        check("eps", self.eps, |v| v >= 0.0, not_negative)?;
-        check("alpha", self.alpha, |v| (0.0..1.0).contains(&v), fraction)?;
-        check("weight_decay", self.weight_decay, |v| v >= 0.0, not_negative)?;
-        check(
-            "grad_clip",
-            self.grad_clip,
-            |v| v > 0.0,
-            "choose a positive number, or leave the key out for no clipping",
-        )?;
-        if self.nesterov == Some(true) && (self.momentum == Some(0.0) || self.dampening > Some(0.0))
-        {
+        if batch_size < images {
             return Err(Error::bad_value(
-                "optim.nesterov",
-                true,
-                "which needs a momentum and no dampening",
-                "set optim.momentum above 0 and optim.dampening to 0, or optim.nesterov to false",
+                "train.batch_size",
+                batch_size,
+                format!("but optim.rule lbfgs trains on all {images} images at once"),
+                format!("set train.batch_size to {images}, or data.train_samples to fewer"),
             ));
         }
-        if self.rule == RuleName::AdamW && self.decay == Some(Decay::Coupled) {
+        if augmented {
             return Err(Error::bad_value(
-                "optim.decay",
-                Decay::Coupled,
-                "but adamw is Adam with decoupled decay",
-                "set optim.rule to adam, or leave optim.decay out",
+                "data.augment",
+                "on",
+                "but optim.rule lbfgs needs the same images at every step",
+                "set data.augment to none",
             ));
         }
         Ok(())
     }
-}
 
-/// An error that names `optim.{key}` unless `value` is absent, or finite and `ok`.
-fn check(key: &str, value: Option<f64>, ok: impl Fn(f64) -> bool, remedy: &str) -> Result<()> {
-    match value {
-        Some(v) if !(v.is_finite() && ok(v)) => {
-            Err(Error::bad_value(format!("optim.{key}"), v, "out of its range", remedy))
+    fn check(&self) -> Result<()> {
+        self.check_ranges()?;
+        for (key, value, range) in [
+            ("lr", self.lr, Range::NotNegative),
+            ("weight_decay", self.weight_decay, Range::NotNegative),
+            ("grad_clip", self.grad_clip, Range::Bound),
+            ("sam_rho", self.sam_rho, Range::Bound),
+        ] {
+            if let Some(value) = value {
+                range.check(key, value)?;
+            }
         }
-        _ => Ok(()),
+        if let Some(rho) = self.sam_rho
+            && matches!(self.rule, RuleName::Lbfgs | RuleName::Sophia)
+        {
+            return Err(Error::bad_value(
+                "optim.sam_rho",
+                rho,
+                format!("but {} evaluates the batch itself", self.rule),
+                "leave the key out, or choose another optim.rule",
+            ));
+        }
+        self.rule.check(self)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_rule_has_its_defaults_written_out_and_reads_only_known_keys() {
+        for &rule in RuleName::ALL {
+            let config = OptimConfig { rule, ..OptimConfig::default() }.resolve().unwrap();
+            assert_eq!(config.clone().resolve().unwrap(), config);
+            let keys = rule.described().keys;
+            for key in OptimConfig::RULE_KEYS {
+                assert_eq!(config.is_given(key), keys.contains(key), "{rule}: {key}");
+            }
+            assert!(keys.iter().all(|key| OptimConfig::RULE_KEYS.contains(key)), "{rule}");
+            let text = toml::to_string(&config).unwrap();
+            assert_eq!(toml::from_str::<OptimConfig>(&text).unwrap(), config, "{text}");
+        }
+        for key in OptimConfig::RULE_KEYS {
+            let read = |rule: &&RuleName| rule.described().keys.contains(key);
+            assert!(RuleName::ALL.iter().any(|rule| read(&rule)), "no rule reads {key}");
+        }
+    }
+
+    #[test]
+    fn the_full_batch_rule_refuses_parts_of_it() {
+        let config = read("rule = \"lbfgs\"").unwrap();
+        let message = |batch, augmented| {
+            config.check_batches(batch, 100, augmented).err().map(|e| e.to_string())
+        };
+        assert!(message(64, false).unwrap().contains("`train.batch_size` is 64"));
+        assert!(message(100, true).unwrap().contains("data.augment"));
+        assert_eq!(message(100, false), None);
+        assert!(OptimConfig::default().resolve().unwrap().check_batches(1, 100, true).is_ok());
+    }
 
     fn read(toml: &str) -> Result<OptimConfig> {
         toml::from_str::<OptimConfig>(toml).unwrap().resolve()
@@ -298,6 +374,17 @@ mod tests {
             ("nesterov = true\nmomentum = 0", "optim.nesterov"),
             ("nesterov = true\ndampening = 0.5", "optim.nesterov"),
             ("rule = \"adamw\"\ndecay = \"coupled\"", "optim.decay"),
+            ("rule = \"adamw\"\ndecay = \"l1\"", "optim.decay"),
+            ("rule = \"lbfgs\"\ndecay = \"decoupled\"", "optim.decay"),
+            ("rule = \"lbfgs\"\ngrad_clip = 1.0", "optim.grad_clip"),
+            ("rule = \"lbfgs\"\nsam_rho = 0.1", "optim.sam_rho"),
+            ("rule = \"lbfgs\"\nhistory = 0", "optim.history"),
+            ("sam_rho = 0", "optim.sam_rho"),
+            ("rule = \"adan\"\nbeta3 = 1", "optim.beta3"),
+            ("rule = \"soap\"\nprecondition_frequency = 0", "optim.precondition_frequency"),
+            ("rule = \"shampoo\"\nmatrix_eps = 0", "optim.matrix_eps"),
+            ("rule = \"prodigy\"\ngrowth_rate = 0.5", "optim.growth_rate"),
+            ("rule = \"muon\"\nadamw_lr = -1", "optim.adamw_lr"),
         ] {
             let message = read(toml).unwrap_err().to_string();
             assert!(message.starts_with(&format!("`{key}` is ")), "{toml}: {message}");
