@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use crate::disk;
 use crate::objective::TestFunction;
-use crate::optim::{OptimConfig, Optimizer};
+use crate::optim::{BatchLoss, OptimConfig, Optimizer, ParamRange, RuleName};
 use crate::render::numbers::significant;
+use crate::rng::Streams;
 use crate::spec::Spec;
 use crate::{Error, Result};
 
@@ -159,22 +160,12 @@ fn preset(name: &str) -> Result<(String, String)> {
     if let Some(preset) = PRESETS.iter().find(|p| p.name == name) {
         return Ok((preset.title.into(), preset.table.into()));
     }
-    let rule = name.parse::<crate::optim::RuleName>().map_err(|_| {
+    let rule = name.parse::<RuleName>().map_err(|_| {
         let mut known: Vec<&str> = PRESETS.iter().map(|p| p.name).collect();
-        known.extend(crate::optim::RuleName::NAMES.iter().filter(|n| **n != "sgd"));
+        known.extend(RuleName::NAMES.iter().filter(|n| **n != "sgd"));
         Error::unknown_name("rule", name, &known)
     })?;
-    Ok((title(rule), format!("rule = \"{rule}\"\n")))
-}
-
-/// What a rule is called in a picture.
-fn title(rule: crate::optim::RuleName) -> String {
-    match rule.as_str() {
-        "adam" => "Adam".into(),
-        "adamw" => "AdamW".into(),
-        "rmsprop" => "RMSprop".into(),
-        other => other.into(),
-    }
+    Ok((rule.words().into(), format!("rule = \"{rule}\"\n")))
 }
 
 /// The key and the values of `optim.KEY=A,B,C`.
@@ -246,15 +237,22 @@ fn words_of(key: &str) -> String {
     if key == "lr" { "learning rate".into() } else { key.replace('_', " ") }
 }
 
-/// `learning rate 0.02, momentum 0.9`: what a reader needs of a config. What is off, the small number
-/// in a denominator and where decay acts are left out.
+/// Hyperparameters that are always shown where a rule has them.
+const SHOWN: [&str; 3] = ["momentum", "beta1", "beta2"];
+
+/// `learning rate 0.02, momentum 0.9`: what a reader needs of a resolved config. Of the others those are
+/// told that are not the rule's defaults.
 fn hyperparameters(config: &OptimConfig) -> String {
     let mut text = format!("learning rate {}", significant(config.lr(), 3));
+    let plain = OptimConfig { rule: config.rule, ..OptimConfig::default() };
+    let defaults = plain.resolve().map(|config| keys(&config)).unwrap_or_default();
     for (key, value) in &keys(config) {
         let number = value.as_float().or_else(|| value.as_integer().map(|v| v as f64));
-        let hidden = matches!(key.as_str(), "lr" | "eps" | "nesterov");
-        if let (Some(number), false) = (number, hidden)
-            && (number != 0.0 || key == "momentum")
+        let changed = key != "lr" && defaults.get(key) != Some(value);
+        let off = key == "weight_decay" && number == Some(0.0);
+        if let Some(number) = number
+            && !off
+            && (changed || SHOWN.contains(&key.as_str()))
         {
             let _ = write!(text, ", {} {}", words_of(key), significant(number, 4));
         }
@@ -307,7 +305,23 @@ fn path_of(request: &FunctionRequest, contender: &Contender) -> Result<Optimizer
     })
 }
 
-/// The points of one path, and the step at which it diverged if it did.
+/// A function as a rule sees it that evaluates its batch more than once.
+struct Batch(TestFunction);
+
+impl BatchLoss<f64> for Batch {
+    fn loss_and_grad(&mut self, theta: &[f64], grad: &mut [f64]) -> Result<f64> {
+        let p = [theta[0], theta[1]];
+        grad.copy_from_slice(&self.0.gradient(p));
+        Ok(self.0.value(p))
+    }
+
+    fn probe(&mut self, t: u64, out: &mut [f64]) {
+        let mut rng = Streams::new(0).stream("probe", t);
+        out.iter_mut().for_each(|v| *v = if rng.normal() < 0.0 { -1.0 } else { 1.0 });
+    }
+}
+
+/// The points of one path, and the step at which it diverged if it did. All arithmetic is in f64.
 fn walk(
     request: &FunctionRequest,
     config: &OptimConfig,
@@ -315,21 +329,31 @@ fn walk(
 ) -> Result<(Vec<PathStep>, Option<usize>)> {
     let (f, start) = (request.function, request.start);
     let side = f.window().iter().map(|[low, high]| high - low).fold(0.0, f64::max);
-    let mut optimizer = Optimizer::new(config, 2, &[])?;
-    let mut theta = start.map(|v| v as f32);
+    let config = OptimConfig { lr: Some(lr), ..config.clone() };
+    // For rules on matrices the point is a weight of one row.
+    let tensor = ParamRange { range: 0..2, shape: vec![1, 2], weight: true, hidden: true };
+    let mut optimizer = Optimizer::<f64>::new(&config, 2, &[tensor])?;
+    let (mut theta, mut room) = (start.to_vec(), Vec::new());
     let mut points = Vec::with_capacity(request.steps + 1);
     for step in 0..=request.steps {
-        let p = theta.map(f64::from);
+        let p = [theta[0], theta[1]];
         let (value, gradient) = (f.value(p), f.gradient(p));
         let away = (p[0] - start[0]).hypot(p[1] - start[1]);
         if !(value.is_finite() && away <= FAR * side) {
             return Ok((points, Some(step)));
         }
-        let state = optimizer.slots();
-        let state = state.map(|(name, v)| (name, [f64::from(v[0]), f64::from(v[1])])).collect();
+        let vector = |(name, v): (&'static str, &[f64])| match *v {
+            [x, y] => Some((name, [x, y])),
+            // A matrix: no vector in the plane.
+            _ => None,
+        };
+        let state = optimizer.slots().filter_map(vector).collect();
         points.push(PathStep { step, theta: p, value, gradient, state });
         if step < request.steps {
-            optimizer.step(&mut theta, &mut gradient.map(|g| g as f32), lr);
+            let at = optimizer.gradient_point(&theta, &mut room).to_vec();
+            let mut gradient = vec![0.0; 2];
+            let loss = Batch(f).loss_and_grad(&at, &mut gradient)?;
+            optimizer.step_on(&mut theta, &mut gradient, loss, lr, &mut Batch(f))?;
         }
     }
     Ok((points, None))
@@ -419,8 +443,8 @@ mod tests {
             let factor = |lambda: f64| (1.0 - lr * lambda).powi(p.step as i32);
             let want = [x0 * factor(1.0), y0 * factor(100.0)];
             for (got, want) in p.theta.iter().zip(want) {
-                // f32 steps: a relative rounding of 6e-8 each, 60 of them.
-                assert!((got - want).abs() <= 1e-5 * want.abs() + 1e-9, "{}: {got} {want}", p.step);
+                // 60 products in f64.
+                assert!((got - want).abs() <= 1e-13 * want.abs(), "{}: {got} {want}", p.step);
             }
             assert_eq!(p.value, TestFunction::Ravine.value(p.theta));
         }
@@ -446,7 +470,7 @@ mod tests {
                 );
             }
             let (name, state) = p.state[0];
-            assert!(name == "momentum_buffer" && (state[1] - buffer[1]).abs() < 1e-3, "{state:?}");
+            assert!(name == "momentum_buffer" && (state[1] - buffer[1]).abs() < 1e-10, "{state:?}");
             for (i, lambda) in [1.0, 100.0].into_iter().enumerate() {
                 buffer[i] = 0.8 * buffer[i] + lambda * theta[i];
                 theta[i] -= 0.01 * buffer[i];
@@ -515,6 +539,33 @@ mod tests {
         }
         let all = of("adam,sgd", &["optim.momentum=0.9"], None).unwrap();
         assert_eq!((all[0].config.momentum, all[1].config.momentum), (None, Some(0.9)));
+    }
+
+    #[test]
+    fn every_rule_finds_the_minimum_of_the_ravine_from_its_start() {
+        let names: Vec<&str> = RuleName::NAMES.iter().copied().filter(|n| *n != "sgd").collect();
+        let rules = format!("{},sgd,momentum,nesterov", names.join(","));
+        let request = request(TestFunction::Ravine, &rules, &[], 200);
+        let first = TestFunction::Ravine.value(request.start);
+        for path in run(&request).unwrap() {
+            let last = path.points.last().unwrap().value;
+            assert!(path.diverged_at.is_none(), "{}", path.name);
+            assert!(last < 0.2 * first, "{}: from {first} to {last} ({:?})", path.name, path.optim);
+        }
+    }
+
+    #[test]
+    fn sharpness_aware_steps_take_their_gradient_uphill() {
+        let set = ["optim.lr=0.01", "optim.sam_rho=0.5"];
+        let path = &run(&request(TestFunction::Ravine, "sgd", &set, 1)).unwrap()[0];
+        let f = TestFunction::Ravine;
+        let start = f.start();
+        let [gx, gy] = f.gradient(start);
+        let norm = gx.hypot(gy);
+        let up = f.gradient([start[0] + 0.5 * gx / norm, start[1] + 0.5 * gy / norm]);
+        for (i, up) in up.into_iter().enumerate() {
+            assert!((path.points[1].theta[i] - (start[i] - 0.01 * up)).abs() < 1e-9, "{path:?}");
+        }
     }
 
     #[test]

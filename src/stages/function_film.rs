@@ -3,6 +3,7 @@
 
 use super::function::{FunctionRequest, OptimizerPath, PathStep, learning_rates};
 use super::provenance::capital;
+use crate::optim::RuleName;
 use crate::render::numbers::{number, thousands};
 use crate::render::scene::{ContourPanel, Grid, Quantity, Series, Split, Strip};
 use crate::render::scenes::optimizers::{OptimizerFilm, Trace, TracePoint};
@@ -73,6 +74,9 @@ pub fn gather(
 }
 
 fn trace(path: &OptimizerPath) -> Trace {
+    // Elsewhere 1 / sqrt(v) is not what scales a step along x and y: SOAP's v is in a basis of its own,
+    // Adadelta divides by it the steps made so far.
+    let by_coordinate = !matches!(path.optim.rule, RuleName::Soap | RuleName::Adadelta);
     let point = |p: &PathStep| {
         let state = |names: &[&str]| {
             let of = |name: &&str| p.state.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
@@ -83,7 +87,7 @@ fn trace(path: &OptimizerPath) -> Trace {
             y: p.theta[1],
             value: p.value,
             first_moment: state(&FIRST_MOMENTS),
-            second_moment: state(&SECOND_MOMENTS),
+            second_moment: state(&SECOND_MOMENTS).filter(|_| by_coordinate),
         }
     };
     Trace {
