@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long, default_value_t = 100, value_name = "N")]
     steps: usize,
     /// A hyperparameter: optim.lr=0.01 of all rules, adam.lr=0.01 of one. Without a learning rate each
-    /// rule has the one of a grid with which its last value is smallest.
+    /// rule has the one of a grid with which its values end lowest.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// One rule with several values of a hyperparameter: optim.momentum=0,0.5,0.9.

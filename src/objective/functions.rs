@@ -129,7 +129,7 @@ impl TestFunction {
             Self::Beale => [[-4.5, 4.5], [-4.5, 4.5]],
             Self::Himmelblau => [[-5.5, 5.5], [-5.5, 5.5]],
             Self::Saddle => [[-1.6, 1.6], [-1.6, 1.6]],
-            Self::Ravine => [[-5.0, 1.25], [-1.5, 1.5]],
+            Self::Ravine => [[-5.0, 3.0], [-2.5, 2.5]],
             Self::RotatedRavine => [[-5.0, 1.5], [-3.5, 1.5]],
             Self::Rastrigin => [[-4.6, 4.6], [-4.6, 4.6]],
         }
@@ -169,8 +169,8 @@ impl TestFunction {
             Self::Beale => "Beale's function",
             Self::Himmelblau => "Himmelblau's function",
             Self::Saddle => "a bounded saddle",
-            Self::Ravine => "a ravine of condition number 100",
-            Self::RotatedRavine => "a rotated ravine of condition number 100",
+            Self::Ravine => "a ravine",
+            Self::RotatedRavine => "a rotated ravine",
             Self::Rastrigin => "Rastrigin's function",
         }
     }

@@ -100,8 +100,11 @@ fn trace(path: &OptimizerPath) -> Trace {
 
 /// The values against the steps, a curve for each path.
 fn strip(traces: &[Trace]) -> Strip {
+    let names: Vec<&str> = traces.iter().map(|t| t.name.as_str()).collect();
+    // Values of one hyperparameter, without its name: there is little room at the ends of curves.
+    let (_, names) = in_common(&names);
     let curve = |(panel, trace): (usize, &Trace)| Series {
-        name: trace.name.clone(),
+        name: names[panel].to_string(),
         panel,
         quantity: Quantity::Loss,
         split: Split::Train,
@@ -110,14 +113,31 @@ fn strip(traces: &[Trace]) -> Strip {
     Strip { series: traces.iter().enumerate().map(curve).collect() }
 }
 
+/// What names have in common before their last word, and the last words: `momentum` and `0`, `0.5`. Nothing
+/// in common: the names.
+fn in_common<'a>(names: &[&'a str]) -> (Option<&'a str>, Vec<&'a str>) {
+    let split = names.iter().map(|name| name.rsplit_once(' ')).collect::<Option<Vec<_>>>();
+    match split.as_deref() {
+        Some([(first, _), rest @ ..]) if !rest.is_empty() && rest.iter().all(|r| r.0 == *first) => {
+            (Some(first), split.iter().flatten().map(|(_, last)| *last).collect())
+        }
+        _ => (None, names.to_vec()),
+    }
+}
+
 fn headline(request: &FunctionRequest, paths: &[OptimizerPath]) -> String {
-    let on = request.function.title();
     let names: Vec<&str> = paths.iter().map(|p| p.name.as_str()).collect();
-    match names.split_last() {
-        Some((last, [])) => format!("{} on {on}", capital(last)),
-        Some((last, rest)) if rest.len() < 4 => {
+    let (of, names) = in_common(&names);
+    let on = request.function.title();
+    match (names.split_last(), of) {
+        (Some((last, [])), _) => format!("{} on {on}", capital(last)),
+        (Some((last, rest)), None) if rest.len() < 4 => {
             format!("{} and {last} on {on}", capital(&rest.join(", ")))
         }
+        (Some((last, rest)), Some(of)) if rest.len() < 7 => {
+            format!("{} {} and {last} on {on}", capital(of), rest.join(", "))
+        }
+        (_, Some(of)) => format!("{} values of {of} on {on}", names.len()),
         _ => format!("{} optimizers on {on}", names.len()),
     }
 }
@@ -142,7 +162,7 @@ fn caption(
         let whose =
             if chosen == paths.len() { "Learning rates" } else { "Where none was set, rates" };
         text += &format!(
-            " {whose}: those of {} between {} and {} with the smallest last value.",
+            " {whose}: of {} between {} and {} the ones that end lowest.",
             rates.len(),
             number(rates[0]),
             number(rates[rates.len() - 1])
@@ -188,14 +208,30 @@ mod tests {
             [0, 1, 2, 3].map(has),
             [(false, false), (true, false), (true, true), (false, true)]
         );
-        let title = "Gradient descent, Momentum, Adam and RMSprop on Himmelblau's function";
+        let title = "SGD, Momentum, Adam and RMSprop on Himmelblau's function";
         assert_eq!(film.title, title);
         for words in ["20 steps from (0, −4.5)", "Crosses: minima", "Thick arrow", "Ellipse"] {
             assert!(film.caption.contains(words), "{}", film.caption);
         }
         let still = made("sgd", false);
-        assert!(!still.caption.contains("arrow") && still.title.starts_with("Gradient descent on"));
+        assert!(!still.caption.contains("arrow") && still.title.starts_with("SGD on"));
         assert_eq!((film.minima.len(), film.surface.grid.values.len()), (4, GRID * GRID));
+    }
+
+    #[test]
+    fn values_of_one_hyperparameter_share_its_name_in_the_title() {
+        let (of, values) = in_common(&["learning rate 0.1", "learning rate 0.2"]);
+        assert_eq!((of, values), (Some("learning rate"), vec!["0.1", "0.2"]));
+        assert_eq!(in_common(&["SGD", "Adam"]), (None, vec!["SGD", "Adam"]));
+        assert_eq!(in_common(&["momentum 0"]).0, None);
+        let function = TestFunction::Ravine;
+        let vary = Some("optim.momentum=0,0.5,0.9");
+        let contenders = contenders("sgd", &[], vary).unwrap();
+        let request = FunctionRequest { function, start: [1.0, 1.0], steps: 4, contenders };
+        let film = gather(&request, &run(&request).unwrap(), &FunctionLook::default()).unwrap();
+        assert_eq!(film.title, "Momentum 0, 0.5 and 0.9 on a ravine");
+        let names: Vec<&str> = film.strip.series.iter().map(|s| s.name.as_str()).collect();
+        assert_eq!(names, ["0", "0.5", "0.9"]);
     }
 
     #[test]

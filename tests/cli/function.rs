@@ -64,7 +64,7 @@ fn what_makes_no_sense_is_refused_with_a_remedy() {
     let place = Place::new();
     let cases: &[(&[&str], &[&str])] = &[
         (&["--start=1"], &["`--start`", "-1.5,2"]),
-        (&["--window=1,2"], &["`--window`", "-2,2,-1,3"]),
+        (&["--out=a.png", "--window=1,2"], &["`--window`", "-2,2,-1,3"]),
         (&["--out=a.png", "--window=2,1,0,1"], &["`window`", "-2,2,-1,3"]),
         (&["--rules=adma"], &["did you mean `adam`?"]),
         (&["--rules=sgd", "--set=adam.lr=1"], &["optim.lr=0.05"]),

@@ -79,6 +79,13 @@ pub(super) fn draw(
         let semi = [w, h].map(|v| (v.abs() * scale).max(THINNEST * px_scale));
         draw_ellipse(canvas, at, semi, page, color);
     }
+    let (dx, dy) = px(state.step);
+    if dx.hypot(dy) > 9.0 * px_scale {
+        let tip = (at.0 + dx, at.1 + dy);
+        draw_arrow(canvas, at, tip, 3.6 * px_scale, 12.0 * px_scale, theme.casing);
+        draw_arrow(canvas, at, tip, 1.6 * px_scale, 9.0 * px_scale, theme.text);
+    }
+    // Over the step: where the two go one way, the step is the thinner line ahead of it.
     if let Some((direction, share)) = state.pull {
         let (dx, dy) = px(direction);
         let size = dx.hypot(dy);
@@ -88,12 +95,6 @@ pub(super) fn draw(
             draw_arrow(canvas, at, tip, 7.4 * px_scale, 19.0 * px_scale, theme.casing);
             draw_arrow(canvas, at, tip, 4.2 * px_scale, 15.0 * px_scale, color);
         }
-    }
-    let (dx, dy) = px(state.step);
-    if dx.hypot(dy) > 9.0 * px_scale {
-        let tip = (at.0 + dx, at.1 + dy);
-        draw_arrow(canvas, at, tip, 3.6 * px_scale, 12.0 * px_scale, theme.casing);
-        draw_arrow(canvas, at, tip, 1.6 * px_scale, 9.0 * px_scale, theme.text);
     }
 }
 

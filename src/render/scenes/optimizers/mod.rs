@@ -203,9 +203,6 @@ impl Body for Optimizers<'_> {
         let place = &layout.panels[0];
         let keep_clear: Vec<(f32, f32)> = self.tracks.iter().flat_map(Track::pixels).collect();
         panel::draw(canvas, &film.surface, place, page, &self.scale, &keep_clear);
-        canvas.set_clip(Some(place.frame));
-        self.draw_minima(page, canvas);
-        canvas.set_clip(None);
         if let Some(bar) = layout.colorbar {
             let colors = ColorBar::bands(&film.value_label, &self.scale, page.theme);
             colors.draw_beside_panels(canvas, bar, page);
@@ -221,6 +218,7 @@ impl Body for Optimizers<'_> {
         for (k, track) in self.tracks.iter().enumerate() {
             track.draw(canvas, time, page, page.theme.series_color(k));
         }
+        self.draw_minima(page, canvas);
         for (k, track) in self.tracks.iter().enumerate() {
             let color = page.theme.series_color(k);
             let state = self.scales[k].state(&self.film.traces[k], time);
