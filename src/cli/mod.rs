@@ -12,6 +12,7 @@ mod demo;
 mod dry_run;
 mod evaluate;
 mod export;
+mod function;
 mod grid_size;
 mod hvp;
 mod import;
@@ -24,6 +25,7 @@ mod ranks;
 mod remedies;
 mod render;
 mod report;
+mod river;
 mod scenes;
 mod slurm;
 mod surface;
@@ -73,6 +75,8 @@ enum Command {
     Surface(surface::Args),
     Curve(curve::Args),
     Curvature(curvature::Args),
+    River(river::Args),
+    Function(function::Args),
     Render(Box<render::Args>),
     Inspect(inspect::Args),
     Import(import::Args),
@@ -123,6 +127,8 @@ pub fn main() -> ExitCode {
         Command::Surface(args) => surface::run(args, &out, &mut ranks),
         Command::Curve(args) => curve::run(args, &out),
         Command::Curvature(args) => curvature::run(args, &out),
+        Command::River(args) => river::run(args, &out),
+        Command::Function(args) => function::run(args, &out),
         Command::Render(args) => render::run(*args, &out),
         Command::Inspect(args) => inspect::run(args, &out),
         Command::Import(args) => import::run(args, &out),
