@@ -9,9 +9,10 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::folder::{StepRecord, Sweep, Trained, trained};
+use super::film::steps_after;
+use super::folder::{About, StepRecord, Sweep, Trained, trained};
 use super::members::Members;
-use super::steps::{Step, steps_after};
+use super::steps::Step;
 use crate::disk;
 use crate::disk::digest::sha256;
 use crate::parallel::{Place, Taken, Team};
@@ -70,7 +71,8 @@ pub fn work_of(sweep: &Sweep, members: &Members) -> Result<Vec<Work>> {
         }
         let diverged = matches!(trained(&run), Ok(Trained::Diverged));
         if !diverged {
-            let after = steps_after(&sweep.about, &run_text, member.seed).into_iter();
+            let About { measure, film, .. } = &sweep.about;
+            let after = steps_after(measure, film.as_ref(), &run_text, member.seed).into_iter();
             steps.extend(after.filter(|step| {
                 !done.contains(&(member.name.clone(), step.name.clone(), arguments(step)))
             }));

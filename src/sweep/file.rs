@@ -36,7 +36,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::film::Film;
 use crate::disk;
 use crate::spec::Spec;
 use crate::{Error, Result};
@@ -174,6 +173,26 @@ pub struct SurfaceMeasure {
 impl Default for SurfaceMeasure {
     fn default() -> Self {
         Self { grid: "25x25".into(), range: 1.0, samples: 500 }
+    }
+}
+
+/// A film of a member's path, or of several members' paths on one plane.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Film {
+    /// Points of the surface under the path.
+    pub grid: String,
+    /// Training images, 0 for all.
+    pub samples: usize,
+    /// Pixels across and down.
+    pub size: String,
+    /// How many of the seeds get one, from the first.
+    pub seeds: usize,
+}
+
+impl Default for Film {
+    fn default() -> Self {
+        Self { grid: "31x31".into(), samples: 500, size: "960x540".into(), seeds: 1 }
     }
 }
 

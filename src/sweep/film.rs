@@ -1,34 +1,25 @@
-//! Films of members, as `[film]` asks for.
+//! What is done with a trained member: its measures and its film, as `[measure]` and `[film]` ask for.
 
-use serde::{Deserialize, Serialize};
-
-use super::steps::Step;
-
-/// A film of a member's path, or of several members' paths on one plane.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Film {
-    /// Points of the surface under the path.
-    pub grid: String,
-    /// Training images, 0 for all.
-    pub samples: usize,
-    /// Pixels across and down.
-    pub size: String,
-    /// How many of the seeds get one, from the first.
-    pub seeds: usize,
-}
-
-impl Default for Film {
-    fn default() -> Self {
-        Self { grid: "31x31".into(), samples: 500, size: "960x540".into(), seeds: 1 }
-    }
-}
+use super::file::{Film, Measure};
+use super::steps::{Step, measure_steps};
 
 /// The file of a member's film in its run folder.
 pub const FILM: &str = "figures/film.mp4";
 
+/// What is done with the trained run in `run`, whose seed is the `seed`-th: its measures, its film.
+pub(super) fn steps_after(
+    measure: &Measure,
+    film: Option<&Film>,
+    run: &str,
+    seed: usize,
+) -> Vec<Step> {
+    let film = film.into_iter().filter(|film| seed < film.seeds);
+    let film = film.flat_map(|film| film_steps(film, run));
+    measure_steps(measure, run, seed).into_iter().chain(film).collect()
+}
+
 /// The steps that make the film of the run in `run`: its plane, the surface over it, the film.
-pub(super) fn film_steps(film: &Film, run: &str) -> Vec<Step> {
+fn film_steps(film: &Film, run: &str) -> Vec<Step> {
     let step = |name: &str, args: &[&str]| Step {
         name: name.into(),
         args: args.iter().map(|arg| arg.to_string()).collect(),

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::file::{Measure, SweepFile};
-use super::film::Film;
+use super::file::{Film, Measure, SweepFile};
+use super::film::steps_after;
 use super::members::{Axis, Members};
-use super::steps::steps_after;
 use crate::disk::{self, JsonFile, JsonlWriter};
 use crate::record::{FORMAT_VERSION, Run, Status as RunStatus};
 use crate::train::Verdict;
@@ -279,7 +278,8 @@ impl Sweep {
             let run = self.run_dir(&member.name);
             let of_member = || steps.iter().filter(|step| step.member == member.name);
             let failed = || of_member().find_map(|step| step.error.clone());
-            let wanted = steps_after(&self.about, "", member.seed);
+            let wanted =
+                steps_after(&self.about.measure, self.about.film.as_ref(), "", member.seed);
             let is_done = |name: &str| of_member().any(|s| s.step == name && s.error.is_none());
             let measured = wanted.iter().all(|step| is_done(&step.name));
             let (status, error) = match (&member.impossible, trained(&run)) {

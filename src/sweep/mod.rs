@@ -19,8 +19,8 @@ mod members;
 mod steps;
 
 pub use execute::{StepEnd, Work, execute, execute_among, work_of};
-pub use file::{CurvatureMeasure, Measure, SurfaceMeasure, SweepFile, WidthMeasure};
-pub use film::{FILM, Film, race_steps};
+pub use file::{CurvatureMeasure, Film, Measure, SurfaceMeasure, SweepFile, WidthMeasure};
+pub use film::{FILM, race_steps};
 pub use folder::{MemberState, Status, Sweep};
 pub use members::{Axis, AxisValue, Member, Members};
 pub use steps::{MATCHED, PREDICTIONS, Step, width_name};

@@ -3,8 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::file::Measure;
-use super::film::film_steps;
-use super::folder::About;
 
 /// One command of a member's work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,19 +13,12 @@ pub struct Step {
     pub args: Vec<String>,
 }
 
-/// What is done with the trained run in `run`, whose seed is the `seed`-th: its measures, its film.
-pub(super) fn steps_after(about: &About, run: &str, seed: usize) -> Vec<Step> {
-    let film = about.film.iter().filter(|film| seed < film.seeds);
-    let film = film.flat_map(|film| film_steps(film, run));
-    measure_steps(&about.measure, run, seed).into_iter().chain(film).collect()
-}
-
 /// The name under which a sweep keeps its surfaces and planes in a run: the directions are the same for
 /// all members of one seed.
 pub const MATCHED: &str = "matched";
 
 /// The steps that measure the run in `run`, whose seed is the `seed`-th.
-fn measure_steps(measure: &Measure, run: &str, seed: usize) -> Vec<Step> {
+pub(super) fn measure_steps(measure: &Measure, run: &str, seed: usize) -> Vec<Step> {
     let step = |name: String, args: &[&str]| Step {
         name,
         args: args.iter().map(|arg| arg.to_string()).collect(),

@@ -38,8 +38,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contender::{Contender, Dimension, RangeScale};
 use crate::disk;
-use crate::sweep::file::{Measure, SweepFile, changes, flat, parsed};
-use crate::sweep::film::Film;
+use crate::sweep::file::{Film, Measure, SweepFile, changes, flat, parsed};
 use crate::{Error, Result};
 
 /// A comparison as its file says it.
@@ -446,7 +445,7 @@ mod tests {
             ),
             (
                 format!("{base}rules = [\"sgd\"]\n[search.sgd]\n\"optim.rl\" = {{ low = 0.1, high = 1 }}\n"),
-                "optim.lr",
+                "unknown key `optim.rl`",
             ),
             ("rules = [\"sgd\"]\n".into(), "base"),
             (

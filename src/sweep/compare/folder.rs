@@ -9,7 +9,7 @@ use super::contender::Contender;
 use super::file::{ComparisonFile, Tune, Workload};
 use crate::disk::{self, JsonFile};
 use crate::record::FORMAT_VERSION;
-use crate::sweep::film::Film;
+use crate::sweep::file::Film;
 use crate::sweep::folder::lock_whole;
 use crate::sweep::{Measure, Sweep};
 use crate::{Error, Result};
