@@ -115,14 +115,13 @@ pub(super) fn advance<F: Real>(
 fn tolerance(config: &OptimConfig) -> f64 {
     match config.rule {
         // torch.optim.Muon divides by max(norm, 1e-7), the authors and this by norm + 1e-7.
-        RuleName::Muon if config.muon_scale == Some(MuonScale::Rms) => 1e-6,
-        // Differences of gradients over a step of 1e-3 lose three digits.
-        RuleName::Sophia => 1e-10,
-        // Each searches its way down a curved valley by differences of losses.
-        RuleName::Lbfgs => 1e-8,
-        // Eigenvectors and inverse roots of matrices whose eigenvalues span orders of magnitude.
-        RuleName::Shampoo | RuleName::Soap => 1e-10,
-        _ => 1e-12,
+        RuleName::Muon if config.muon_scale == Some(MuonScale::Rms) => 2e-7,
+        // Inverse roots of matrices whose eigenvalues span orders of magnitude.
+        RuleName::Shampoo => 1e-11,
+        // A quotient of sums over all parameters, which each side adds in its own order.
+        RuleName::Prodigy => 1e-12,
+        // Some hundred roundings of 1e-16.
+        _ => 2e-14,
     }
 }
 
@@ -166,8 +165,9 @@ fn every_rule_in_f32_stays_near_itself_in_f64() {
         let square = |v: f64| v * v;
         let off: f64 = exact.iter().zip(&rounded).map(|(e, r)| square(e - f64::from(*r))).sum();
         let off = (off / exact.iter().map(|e| square(*e)).sum::<f64>()).sqrt();
-        // Roundings of 6e-8 a step; a difference of gradients (sophia) has three digits in f32, and
-        // a sign or a line search may turn on one of them.
-        assert!(off < 2e-3, "{off:.1e}: {config:?}");
+        // Roundings of 6e-8 a step. A difference of gradients (sophia) loses three digits of them, an
+        // inverse root of a nearly singular matrix more.
+        let tolerance = if config.rule == RuleName::Shampoo { 5e-4 } else { 1e-5 };
+        assert!(off < tolerance, "{off:.1e}: {config:?}");
     }
 }
