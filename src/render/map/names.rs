@@ -26,15 +26,22 @@ pub(in crate::render) fn draw_names(
     let gap = 1.25 * size;
     let reach = 15.0 * page.px_scale.max(0.4);
     let style = TextStyle::new(size, theme.text).bold();
+    // A name that is wider than the frame is cut.
+    let inset = 4.0;
+    let names: Vec<String> =
+        heads.iter().map(|head| style.fit(head.name, frame.w - 2.0 * inset)).collect();
     let mut labels: Vec<(usize, f32, f32, f32)> = Vec::new(); // head, x, baseline, width
     for (k, head) in heads.iter().enumerate() {
         let (x, y) = head.at;
         if !frame.contains(x, y, -1.0) {
             continue;
         }
-        let width = style.width(head.name);
-        let fits = x + reach + width <= frame.right() - 4.0;
-        let left = if fits { x + reach } else { x - reach - width };
+        let width = style.width(&names[k]);
+        let most = frame.right() - inset - width;
+        let left = if x + reach <= most { x + reach } else { x - reach - width };
+        // Where there is room on neither side, as near as it goes.
+        let low = frame.x + inset;
+        let left = left.clamp(low, most.max(low));
         labels.push((k, left, y + 0.36 * size, width));
     }
     // A few rounds of pushing each colliding pair apart, alike up and down.
@@ -60,6 +67,6 @@ pub(in crate::render) fn draw_names(
         let baseline = baseline.clamp(low, (frame.bottom() - 0.3 * size).max(low));
         let halo = Some((theme.casing.alpha(0.9), 2.6 * page.px_scale.max(0.5)));
         let style = TextStyle { halo, color: theme.text.mix(heads[k].color, 0.62), ..style };
-        canvas.text(heads[k].name, x, baseline, &style);
+        canvas.text(&names[k], x, baseline, &style);
     }
 }
