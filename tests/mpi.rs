@@ -82,7 +82,7 @@ impl Place {
 
 const SURFACE: [&str; 5] = ["surface", "run", "--grid=24x20", "--samples=100", "--json"];
 
-fn surface<'a>(name: &'a str) -> Vec<&'a str> {
+fn surface(name: &str) -> Vec<&str> {
     [&SURFACE[..], &["--name", name, "--quiet"]].concat()
 }
 
