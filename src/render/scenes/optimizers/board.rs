@@ -9,7 +9,7 @@ use crate::render::scenes::optimizers::{OptimizerFilm, Trace};
 
 /// The width in ems of a label, and the characters of small type that a line of it has room for.
 const WIDTH: f32 = 20.0;
-const CHARACTERS: usize = 40;
+const CHARACTERS: usize = 46;
 
 /// Lines of hyperparameters below a name: two where one optimizer needs them.
 fn detail_lines(film: &OptimizerFilm) -> usize {

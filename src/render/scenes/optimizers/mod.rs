@@ -221,6 +221,10 @@ impl Body for Optimizers<'_> {
         self.draw_minima(page, canvas);
         for (k, track) in self.tracks.iter().enumerate() {
             let color = page.theme.series_color(k);
+            // Of one that left for good only the place where it did is in sight.
+            if track.exit().is_some_and(|exit| time >= exit.step as f64) {
+                continue;
+            }
             let state = self.scales[k].state(&self.film.traces[k], time);
             if let (Some(state), Some(at)) = (state, track.base(time)) {
                 glyphs::draw(canvas, &state, at, (self.domain, window), page, color);
