@@ -103,10 +103,15 @@ fn rules_are_tuned_on_images_held_out_run_over_seeds_and_reported() {
     assert!(place.path("c/net/joint/race.mp4").is_file());
     assert!(place.path("c/net/joint/paths.png").is_file());
 
-    // Nothing is done twice.
-    let before = files(&place.path("c/net"));
+    // Nothing is done twice but what failed.
+    let without_log = || {
+        let mut all = files(&place.path("c/net"));
+        all.retain(|name, _| !name.ends_with("members.jsonl"));
+        all
+    };
+    let before = without_log();
     place.run(&["compare", "rules.toml", "--out=c"]);
-    assert_eq!(files(&place.path("c/net")), before);
+    assert!(without_log() == before, "a run has changed");
     let again = place.json(&["report", "c", "--out=r"]);
     assert_eq!(again["workloads"][0]["to_target"], workload["to_target"]);
 
@@ -144,7 +149,7 @@ fn a_killed_comparison_goes_on_to_the_same_weights() {
         is_done
     });
     assert!(ended, "{}", place.run(&again).stderr);
-    assert_eq!(weights(&place, "cut/net"), weights(&place, "whole/net"));
+    assert!(weights(&place, "cut/net") == weights(&place, "whole/net"), "other weights");
 }
 
 #[test]

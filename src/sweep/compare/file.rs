@@ -298,7 +298,7 @@ impl ComparisonFile {
         for target in targets {
             if !(target > 0.0 && target < 1.0) {
                 return bad(
-                    "target",
+                    "comparison.target",
                     target.to_string(),
                     "not a share of right answers",
                     "write 0.6 for 60 %",
