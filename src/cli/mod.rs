@@ -3,6 +3,7 @@
 //! Results go to stdout, progress and warnings to stderr. Exit codes: 0 success, 1 error, 2 usage,
 //! 130 interrupted and resumable.
 
+mod average;
 mod bench;
 mod compare;
 mod curvature;
@@ -75,6 +76,7 @@ enum Command {
     Surface(surface::Args),
     Curve(curve::Args),
     Curvature(curvature::Args),
+    Average(average::Args),
     River(river::Args),
     Function(function::Args),
     Render(Box<render::Args>),
@@ -127,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Surface(args) => surface::run(args, &out, &mut ranks),
         Command::Curve(args) => curve::run(args, &out),
         Command::Curvature(args) => curvature::run(args, &out),
+        Command::Average(args) => average::run(args, &out),
         Command::River(args) => river::run(args, &out),
         Command::Function(args) => function::run(args, &out),
         Command::Render(args) => render::run(*args, &out),

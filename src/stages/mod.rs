@@ -1,6 +1,7 @@
 //! The stages of the pipeline, one file each: read files, call the modules below, write files. The
 //! command is a thin layer over these, and whatever it does a program can do by calling them.
 
+pub mod average;
 pub mod batch_order;
 pub mod bench;
 pub mod boundary;

@@ -266,7 +266,7 @@ pub fn train(
     let steps_per_epoch = setup.steps_per_epoch()?;
     let total_steps = steps_per_epoch.saturating_mul(spec.epochs);
     let batcher = Batcher::new(&setup.data.train, setup.data.max_value, &setup.stats)?;
-    let evaluator = Evaluator::new(setup, &streams)?;
+    let evaluator = Evaluator::new(setup)?;
     let mut grad = vec![0.0; state.theta.len()];
     let (mut point, mut room) = (Vec::new(), Vec::new());
     let started = Instant::now();
@@ -355,14 +355,19 @@ pub fn train(
     Ok(verdict)
 }
 
-/// Loss and accuracy on both splits at the end of each epoch.
-struct Evaluator {
+/// Loss and accuracy on both splits, as at the end of each epoch.
+pub struct Evaluator {
     train: DatasetObjective,
     test: DatasetObjective,
 }
 
 impl Evaluator {
-    fn new(setup: &Setup, streams: &Streams) -> Result<Self> {
+    /// On the images of `setup`: all test images, and as many training images as it says.
+    ///
+    /// # Errors
+    /// Those of [`DatasetObjective::new`].
+    pub fn new(setup: &Setup) -> Result<Self> {
+        let streams = &Streams::new(setup.train.seed);
         let of = |images: &LabelledImages| {
             let buffers = setup.backend.network().init_buffers();
             DatasetObjective::new(
@@ -384,6 +389,15 @@ impl Evaluator {
         Ok(Self { train, test: of(&setup.data.test)? })
     }
 
+    /// Training and test images at `theta`, (P,), with `buffers`, (B,), in eval mode.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub fn at(&self, theta: &[f32], buffers: &[f32]) -> Result<[Evaluation; 2]> {
+        let train = self.train.with_buffers(buffers.to_vec())?.loss(theta)?;
+        Ok([train, self.test.with_buffers(buffers.to_vec())?.loss(theta)?])
+    }
+
     fn end_epoch(
         &self,
         setup: &Setup,
@@ -393,9 +407,7 @@ impl Evaluator {
         started: Instant,
         listener: &mut dyn FnMut(Event<'_>) -> Result<()>,
     ) -> Result<EpochMetrics> {
-        let buffers = setup.buffers_at_theta(state)?.into_owned();
-        let train = self.train.with_buffers(buffers.clone())?.loss(&state.theta)?;
-        let test = self.test.with_buffers(buffers)?.loss(&state.theta)?;
+        let [train, test] = self.at(&state.theta, &setup.buffers_at_theta(state)?)?;
         let images = state.epoch_images as f64;
         let metrics = EpochMetrics {
             epoch: state.step / steps_per_epoch,

@@ -1,6 +1,7 @@
 //! The built command in temporary folders, with a cleared environment: what people type and what
 //! they get. Nets and data are tiny, so a command takes a second.
 
+mod average;
 mod batch_order;
 mod bench;
 mod compare;
