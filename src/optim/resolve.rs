@@ -51,6 +51,17 @@ impl OptimConfig {
         unread
     }
 
+    /// Gradients of a batch that a step takes, on average: more than one for SAM and for rules that
+    /// evaluate the batch again. For L-BFGS, whose line search decides, an estimate.
+    pub fn gradients_per_step(&self) -> f64 {
+        let own = match self.rule {
+            RuleName::Sophia => 1.0 + 2.0 / self.hessian_every.unwrap_or(10) as f64,
+            RuleName::Lbfgs => 2.0,
+            _ => 1.0,
+        };
+        own + if self.sam_rho.is_some() { 1.0 } else { 0.0 }
+    }
+
     /// The base learning rate: the one given, or the rule's default.
     pub fn lr(&self) -> f64 {
         self.lr.unwrap_or(self.rule.described().lr)
