@@ -2,11 +2,15 @@
 //! curvature use a network and its data.
 
 mod batch_norm;
+mod functions;
 mod masked;
+mod quadratic;
 mod var_map;
 
 pub use batch_norm::BatchNormPolicy;
+pub use functions::TestFunction;
 pub use masked::MaskedObjective;
+pub use quadratic::Quadratic;
 pub use var_map::VarMapObjective;
 
 use std::sync::Arc;
@@ -235,6 +239,57 @@ impl DatasetObjective {
     }
 }
 
+/// What a network makes of one image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prediction {
+    /// The image's class.
+    pub label: u8,
+    /// The class with the largest logit, the first of equals; none where a logit is NaN.
+    pub predicted: Option<u8>,
+    /// Cross-entropy in nats.
+    pub loss: f64,
+}
+
+impl Prediction {
+    /// Whether the answer is right.
+    pub fn is_right(&self) -> bool {
+        self.predicted == Some(self.label)
+    }
+}
+
+impl DatasetObjective {
+    /// The network's answer for each image of the sample, in its order; calls `progress` as
+    /// [`DatasetObjective::loss_with`].
+    pub fn predictions(
+        &self,
+        theta: &[f32],
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Result<Vec<Prediction>> {
+        self.check(theta);
+        let batcher = self.batcher()?;
+        let point = self.backend.at(theta, &self.buffers)?;
+        let classes = self.backend.network().classes;
+        let (image, total) = (self.sample.image_len(), self.sample.len());
+        let starts: Vec<usize> = (0..total).step_by(PIECE).collect();
+        let pieces = parallel::map(&starts, |&start| {
+            let indices: Vec<usize> = (start..(start + PIECE).min(total)).collect();
+            let n = indices.len();
+            let (mut images, mut labels) = (vec![0.0; n * image], vec![0; n]);
+            batcher.fill(&indices, None, &mut images, &mut labels);
+            let logits = point.logits(&images)?;
+            let answers = logits.chunks_exact(classes).zip(labels).map(|(z, label)| {
+                let best = (0..classes).reduce(|best, j| if z[j] > z[best] { j } else { best });
+                let predicted = best.filter(|_| !z.iter().any(|v| v.is_nan())).map(|j| j as u8);
+                Prediction { label, predicted, loss: cross_entropy(z, label).0 }
+            });
+            let answers: Vec<Prediction> = answers.collect();
+            progress(n);
+            Ok(answers)
+        })?;
+        Ok(pieces.concat())
+    }
+}
+
 /// Sums over one piece of the sample.
 #[derive(Default, Clone, Copy)]
 struct Sums {
@@ -271,66 +326,6 @@ impl Sums {
     }
 }
 
-/// f(theta) = 1/2 sum_i curvature_i (theta_i - centre_i)^2: its minimum and its Hessian are known,
-/// so that a plane, a surface or a spectrum of it can be checked.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Quadratic {
-    /// Hessian's diagonal, (P,).
-    pub curvature: Vec<f64>,
-    /// Where the minimum is, (P,).
-    pub centre: Vec<f64>,
-}
-
-impl Objective for Quadratic {
-    fn dim(&self) -> usize {
-        self.curvature.len()
-    }
-
-    fn loss(&self, theta: &[f32]) -> Result<Evaluation> {
-        let terms = theta.iter().zip(&self.curvature).zip(&self.centre);
-        let loss = terms.map(|((t, k), c)| 0.5 * k * (f64::from(*t) - c).powi(2)).sum();
-        Ok(Evaluation::exact(loss))
-    }
-
-    fn loss_and_grad(&self, theta: &[f32], grad: &mut [f32]) -> Result<f64> {
-        for (((g, t), k), c) in grad.iter_mut().zip(theta).zip(&self.curvature).zip(&self.centre) {
-            *g = (k * (f64::from(*t) - c)) as f32;
-        }
-        Ok(self.loss(theta)?.loss)
-    }
-
-    fn hvp(&self, _: &[f32], v: &[f32], out: &mut [f32]) -> Result<()> {
-        for ((o, v), k) in out.iter_mut().zip(v).zip(&self.curvature) {
-            *o = (k * f64::from(*v)) as f32;
-        }
-        Ok(())
-    }
-}
-
-/// Himmelblau's function, (x^2 + y - 11)^2 + (x + y^2 - 7)^2: four minima of value 0, at (3, 2),
-/// (-2.805, 3.131), (-3.779, -3.283) and (3.584, -1.848).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Himmelblau;
-
-impl Objective for Himmelblau {
-    fn dim(&self) -> usize {
-        2
-    }
-
-    fn loss(&self, theta: &[f32]) -> Result<Evaluation> {
-        let loss = self.loss_and_grad(theta, &mut [0.0; 2])?;
-        Ok(Evaluation::exact(loss))
-    }
-
-    fn loss_and_grad(&self, theta: &[f32], grad: &mut [f32]) -> Result<f64> {
-        let (x, y) = (f64::from(theta[0]), f64::from(theta[1]));
-        let (a, b) = (x * x + y - 11.0, x + y * y - 7.0);
-        grad[0] = (4.0 * a * x + 2.0 * b) as f32;
-        grad[1] = (2.0 * a + 4.0 * b * y) as f32;
-        Ok(a * a + b * b)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,20 +352,6 @@ mod tests {
         for (e, n) in exact.iter().zip(numeric) {
             // f32 gradients of order 1 over a step of 1e-3.
             assert!((e - n).abs() < 1e-3, "{e} {n}");
-        }
-    }
-
-    #[test]
-    fn himmelblau_is_flat_at_its_minima() {
-        for minimum in
-            [[3.0, 2.0], [-2.805_118, 3.131_312], [-3.779_31, -3.283_186], [3.584_428, -1.848_126]]
-        {
-            let mut grad = [9.0; 2];
-            let loss = Himmelblau.loss_and_grad(&minimum, &mut grad).unwrap();
-            assert!(
-                loss < 1e-8 && grad.iter().all(|g| g.abs() < 1e-3),
-                "{minimum:?}: {loss} {grad:?}"
-            );
         }
     }
 

@@ -34,8 +34,15 @@ pub struct DataSpec {
     /// Training images (a class-balanced draw), 0 for all; a set that is made has that many, 0 for
     /// its own number.
     pub train_samples: usize,
-    /// Test images, likewise.
+    /// Test images, likewise; the same ones for every seed.
     pub test_samples: usize,
+    /// Training images that are kept out of training and stand in the place of the test images (a
+    /// class-balanced draw of those that `train_samples` leaves), 0 for none: what hyper-parameters are
+    /// chosen on, so that the test images are not looked at.
+    pub held_out: usize,
+    /// Share of the training labels that are replaced by another class, each by one drawn at random, 0 for
+    /// none. Which images, and what they become, follows the seed.
+    pub label_noise: f64,
     /// How training images are moved about; without it, `crop_flip` for cifar10 and `none` for the
     /// others.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,6 +59,8 @@ impl Default for DataSpec {
             dir: None,
             train_samples: 0,
             test_samples: 0,
+            held_out: 0,
+            label_noise: 0.0,
             augment: None,
             norm_stats: None,
         }
@@ -78,18 +87,22 @@ impl DataSpec {
             &LoadOptions {
                 dir: self.dir.clone(),
                 seed,
-                made_train: some(self.train_samples),
+                // A set that is made has the images that are held out as well.
+                made_train: some(self.train_samples).map(|n| n.saturating_add(self.held_out)),
                 made_test: some(self.test_samples),
             },
         )
     }
 
-    /// The images a run uses of a loaded set: class-balanced draws of `streams`.
+    /// The images a run uses of a loaded set: class-balanced draws, of the training images by `streams`; the
+    /// test images are the same for every seed.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] where the set has fewer images than are asked for.
     pub fn sample(&self, data: &Dataset, streams: &Streams) -> Result<Dataset> {
-        let cut = |key: &str, split: &dataset::LabelledImages, n: usize| {
-            if n == 0 || n == split.len() {
-                return Ok(split.clone());
-            }
+        // Every run is tested on the same images, whatever its seed.
+        let of_test = Streams::new(0);
+        let draw = |key: &str, split: &dataset::LabelledImages, n: usize, streams: &Streams| {
             if n > split.len() {
                 return Err(Error::bad_value(
                     key,
@@ -98,12 +111,72 @@ impl DataSpec {
                     format!("use 1 to {}, or 0 for all", split.len()),
                 ));
             }
-            Ok(split.select(&choose(&split.labels, n, SampleOrder::Balanced, streams)?))
+            choose(&split.labels, n, SampleOrder::Balanced, streams)
         };
-        data.with_splits(
-            cut("data.train_samples", &data.train, self.train_samples)?,
-            cut("data.test_samples", &data.test, self.test_samples)?,
-        )
+        let cut = |key: &str, split: &dataset::LabelledImages, n: usize, streams: &Streams| {
+            if n == 0 || n == split.len() {
+                return Ok(split.clone());
+            }
+            Ok(split.select(&draw(key, split, n, streams)?))
+        };
+        let [mut train, test] = if self.held_out > 0 {
+            self.hold_out(&data.train, &data.name, |key, split, n| draw(key, split, n, streams))?
+        } else {
+            [
+                cut("data.train_samples", &data.train, self.train_samples, streams)?,
+                cut("data.test_samples", &data.test, self.test_samples, &of_test)?,
+            ]
+        };
+        self.disturb(&mut train.labels, data.classes, streams);
+        data.with_splits(train, test)
+    }
+
+    /// Replaces `label_noise` of the labels.
+    fn disturb(&self, labels: &mut [u8], classes: usize, streams: &Streams) {
+        let wrong = (self.label_noise * labels.len() as f64).round() as usize;
+        if wrong == 0 || classes < 2 {
+            return;
+        }
+        let mut rng = streams.stream("label noise", 0);
+        let mut order: Vec<usize> = (0..labels.len()).collect();
+        rng.shuffle(&mut order);
+        for &image in &order[..wrong.min(labels.len())] {
+            // Another class: 1 to classes - 1 further on, around.
+            let further = 1 + rng.below(classes - 1);
+            labels[image] = ((usize::from(labels[image]) + further) % classes) as u8;
+        }
+    }
+
+    /// The images to train on and those that are held out. A smaller draw is contained in a larger one,
+    /// so that where enough are left the images to train on are those of a run that holds none out.
+    fn hold_out(
+        &self,
+        all: &dataset::LabelledImages,
+        name: &str,
+        draw: impl Fn(&str, &dataset::LabelledImages, usize) -> Result<Vec<usize>>,
+    ) -> Result<[dataset::LabelledImages; 2]> {
+        let asked = self.train_samples.checked_add(self.held_out);
+        if self.held_out >= all.len() || asked.is_none_or(|asked| asked > all.len()) {
+            return Err(Error::bad_value(
+                "data.held_out",
+                self.held_out,
+                format!("but {name} has {} training images", all.len()),
+                "let data.train_samples and data.held_out be no more than that together",
+            ));
+        }
+        let without = |these: &[usize], of: Vec<usize>| -> Vec<usize> {
+            of.into_iter().filter(|i| these.binary_search(i).is_err()).collect()
+        };
+        let (train, held_out) = if self.train_samples == 0 {
+            let held_out = draw("data.held_out", all, self.held_out)?;
+            (without(&held_out, (0..all.len()).collect()), held_out)
+        } else {
+            let train = draw("data.train_samples", all, self.train_samples)?;
+            let both = draw("data.held_out", all, self.train_samples + self.held_out)?;
+            let held_out = without(&train, both);
+            (train, held_out)
+        };
+        Ok([all.select(&train), all.select(&held_out)])
     }
 }
 
@@ -125,24 +198,15 @@ pub struct Spec {
     pub record: RecordSpec,
 }
 
-/// Keys that a default spec does not write because they have no default value.
+/// Keys that a default spec does not write because they have no default value, without those of
+/// `[optim]`, which [`OptimConfig::optional_keys`] lists.
 const OPTIONAL_KEYS: &[&str] = &[
     "data.dir",
     "data.augment",
     "data.norm_stats",
-    "optim.lr",
-    "optim.momentum",
-    "optim.nesterov",
-    "optim.dampening",
-    "optim.beta1",
-    "optim.beta2",
-    "optim.eps",
-    "optim.alpha",
-    "optim.centered",
-    "optim.weight_decay",
-    "optim.decay",
-    "optim.grad_clip",
     "schedule.milestones",
+    "schedule.decay_fraction",
+    "schedule.decay_shape",
     "record.sharpness",
     "record.sharpness_samples",
 ];
@@ -208,6 +272,14 @@ impl Spec {
     /// Writes every default out and checks what can be checked without the data.
     pub fn resolve(mut self) -> Result<Self> {
         self.train.check()?;
+        if !(0.0..=1.0).contains(&self.data.label_noise) {
+            return Err(Error::bad_value(
+                "data.label_noise",
+                self.data.label_noise,
+                "not a share",
+                "use a value from 0 to 1",
+            ));
+        }
         self.optim = self.optim.resolve()?;
         self.schedule = self.schedule.resolve(self.train.epochs)?;
         self.data.augment = Some(self.data.augment());
@@ -225,6 +297,7 @@ impl Spec {
     pub fn known_keys() -> Vec<String> {
         let table = toml::Table::try_from(Self::default()).expect("a spec is plain data");
         let mut keys: Vec<String> = OPTIONAL_KEYS.iter().map(|k| k.to_string()).collect();
+        keys.extend(OptimConfig::optional_keys().map(|key| format!("optim.{key}")));
         for (name, value) in &table {
             keys.push(name.clone());
             for key in value.as_table().into_iter().flat_map(|t| t.keys()) {
@@ -247,6 +320,8 @@ impl Spec {
     pub fn setup(&self, whole: &Dataset) -> Result<Setup> {
         let data = self.data.sample(whole, &Streams::new(self.train.seed))?;
         let network = self.network(whole)?;
+        let augmented = self.data.augment() != Augment::None;
+        self.optim.check_batches(self.train.batch_size, data.train.len(), augmented)?;
         let setup = Setup {
             backend: backend::backend(self.train.backend, Arc::new(network))?,
             // Statistics of the whole training set: a subset is normalised like its set.
@@ -350,7 +425,7 @@ mod tests {
 
     #[test]
     fn every_optional_key_is_known() {
-        let full = "[optim]\nlr=1.0\nmomentum=0.5\nnesterov=false\ndampening=0.0\nbeta1=0.9\nbeta2=0.9\neps=1e-8\nalpha=0.9\ncentered=false\nweight_decay=0.0\ndecay=\"coupled\"\ngrad_clip=1.0\n[schedule]\nmilestones=[1]\n[data]\ndir=\"x\"\naugment=\"none\"\nnorm_stats=\"dataset\"\n[record]\nsharpness=\"epoch\"\nsharpness_samples=9\n";
+        let full = "[optim]\nlr=1.0\nmomentum=0.5\nnesterov=false\ndampening=0.0\nbeta1=0.9\nbeta2=0.9\neps=1e-8\nalpha=0.9\ncentered=false\nweight_decay=0.0\ndecay=\"coupled\"\ngrad_clip=1.0\nsam_rho=0.1\nsam_adaptive=true\nadamw_lr=0.1\n[schedule]\nmilestones=[1]\ndecay_fraction=0.1\ndecay_shape=\"linear\"\n[data]\ndir=\"x\"\naugment=\"none\"\nnorm_stats=\"dataset\"\n[record]\nsharpness=\"epoch\"\nsharpness_samples=9\n";
         Spec::parse(full, &[]).unwrap();
         let known = Spec::known_keys();
         for line in toml::from_str::<toml::Table>(full).unwrap() {
@@ -359,6 +434,57 @@ mod tests {
                 assert!(known.contains(&dotted), "{dotted}");
             }
         }
+    }
+
+    #[test]
+    fn images_held_out_are_not_trained_on_and_take_the_place_of_the_test_images() {
+        let of = |set: &[&str]| {
+            let set: Vec<String> = set.iter().map(|s| s.to_string()).collect();
+            let data = Spec::parse("data = { set = \"digits\" }", &set).unwrap().data;
+            let whole = data.load(0).unwrap();
+            data.sample(&whole, &Streams::new(3)).map(|sample| (sample, whole))
+        };
+        let (plain, _) = of(&["data.train_samples=200"]).unwrap();
+        let (held, whole) = of(&["data.train_samples=200", "data.held_out=100"]).unwrap();
+        assert_eq!(held.train.pixels, plain.train.pixels, "the same images are trained on");
+        assert_eq!(held.test.len(), 100);
+        let counts = |labels: &[u8], c: u8| labels.iter().filter(|&&l| l == c).count();
+        assert!((0..10).all(|c| (9..=11).contains(&counts(&held.test.labels, c))));
+        let (rest, _) = of(&["data.held_out=100"]).unwrap();
+        assert_eq!(rest.train.len() + 100, whole.train.len());
+        let image = |of: &dataset::LabelledImages, i: usize| {
+            of.pixels[i * of.image_len()..(i + 1) * of.image_len()].to_vec()
+        };
+        for (held, train) in [(&held.test, &held.train), (&rest.test, &rest.train)] {
+            let train: BTreeSet<Vec<u8>> = (0..train.len()).map(|i| image(train, i)).collect();
+            let both = (0..held.len()).filter(|&i| train.contains(&image(held, i))).count();
+            // The embedded set has no image twice.
+            assert_eq!(both, 0);
+        }
+        for set in [&["data.held_out=100000"][..], &["data.train_samples=10", "data.held_out=5000"]]
+        {
+            let text = of(set).err().unwrap().to_string();
+            assert!(text.contains("data.held_out"), "{text}");
+        }
+    }
+
+    #[test]
+    fn label_noise_replaces_its_share_of_the_training_labels_and_no_test_label() {
+        let of = |set: &[&str]| {
+            let set: Vec<String> = set.iter().map(|s| s.to_string()).collect();
+            let data = Spec::parse("data = { set = \"digits\" }", &set).unwrap().data;
+            data.sample(&data.load(0).unwrap(), &Streams::new(3)).unwrap()
+        };
+        let plain = of(&["data.train_samples=400"]);
+        let noisy = of(&["data.train_samples=400", "data.label_noise=0.25"]);
+        assert_eq!(noisy.test.labels, plain.test.labels);
+        let pairs = || plain.train.labels.iter().zip(&noisy.train.labels);
+        assert_eq!(pairs().filter(|(a, b)| a != b).count(), 100);
+        // Every class is among what the wrong ones became, and none is out of range.
+        let became: BTreeSet<u8> = pairs().filter(|(a, b)| a != b).map(|(_, b)| *b).collect();
+        assert_eq!(became, (0..10).collect());
+        assert!(message("", &["data.label_noise=1.5"]).contains("data.label_noise"));
+        assert!(message("", &["data.label_noise=nan"]).contains("data.label_noise"));
     }
 
     #[test]

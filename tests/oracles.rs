@@ -345,8 +345,7 @@ fn ten_steps_of_sgd_on_a_residual_net_end_where_pytorch_ends() {
         weight_decay: Some(case.rule.weight_decay),
         ..OptimConfig::default()
     };
-    let ranges: Vec<ParamRange> =
-        layout.params.iter().map(|p| ParamRange { range: p.range(), decay: true }).collect();
+    let ranges = ParamRange::of_layout(layout);
     let mut optimizer = Optimizer::new(&config, theta.len(), &ranges).unwrap();
     for (step, want) in case.losses.iter().enumerate() {
         let (images, labels) = batch(step, case.images, case.input);

@@ -1,8 +1,11 @@
 //! `lossreel evaluate`
 
+use std::path::PathBuf;
+
 use lossreel::Result;
 use lossreel::dataset::SplitName;
 use lossreel::objective::Evaluation;
+use lossreel::stages::predictions;
 use serde::Serialize;
 
 use super::out::{self, Out, duration, one_line, warn};
@@ -16,6 +19,9 @@ pub struct Args {
     target: Target,
     #[command(flatten)]
     sample: Sample,
+    /// Write the answer for each image as well: CSV with its class, the class found, and the loss.
+    #[arg(long, value_name = "FILE.csv")]
+    predictions: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -39,6 +45,9 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     let bar = progress::bar(out, "evaluating", "images", objective.samples() as u64);
     let started = std::time::Instant::now();
     let found: Evaluation = objective.loss_with(&subject.theta, &|n| bar.inc(n as u64))?;
+    if let Some(path) = &args.predictions {
+        predictions::write(path, &objective.predictions(&subject.theta, &|_| ())?)?;
+    }
     bar.finish_and_clear();
     let seconds = started.elapsed().as_secs_f64();
     let report = Report {

@@ -3,7 +3,9 @@
 //! Results go to stdout, progress and warnings to stderr. Exit codes: 0 success, 1 error, 2 usage,
 //! 130 interrupted and resumable.
 
+mod average;
 mod bench;
+mod compare;
 mod curvature;
 mod curve;
 mod datasets;
@@ -11,6 +13,7 @@ mod demo;
 mod dry_run;
 mod evaluate;
 mod export;
+mod function;
 mod grid_size;
 mod hvp;
 mod import;
@@ -23,6 +26,7 @@ mod ranks;
 mod remedies;
 mod render;
 mod report;
+mod river;
 mod scenes;
 mod slurm;
 mod surface;
@@ -65,12 +69,16 @@ enum Command {
     Demo(demo::Args),
     Train(train::Args),
     Sweep(sweep::Args),
+    Compare(Box<compare::Args>),
     Report(report::Args),
     Evaluate(evaluate::Args),
     Plane(plane::Args),
     Surface(surface::Args),
     Curve(curve::Args),
     Curvature(curvature::Args),
+    Average(average::Args),
+    River(river::Args),
+    Function(function::Args),
     Render(Box<render::Args>),
     Inspect(inspect::Args),
     Import(import::Args),
@@ -114,12 +122,16 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args, &out),
         Command::Train(args) => train::run(args, &out),
         Command::Sweep(args) => sweep::run(args, &out, &mut ranks),
+        Command::Compare(args) => compare::run(*args, &out),
         Command::Report(args) => report::run(args, &out),
         Command::Evaluate(args) => evaluate::run(args, &out),
         Command::Plane(args) => plane::run(args, &out),
         Command::Surface(args) => surface::run(args, &out, &mut ranks),
         Command::Curve(args) => curve::run(args, &out),
         Command::Curvature(args) => curvature::run(args, &out),
+        Command::Average(args) => average::run(args, &out),
+        Command::River(args) => river::run(args, &out),
+        Command::Function(args) => function::run(args, &out),
         Command::Render(args) => render::run(*args, &out),
         Command::Inspect(args) => inspect::run(args, &out),
         Command::Import(args) => import::run(args, &out),

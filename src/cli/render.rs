@@ -74,7 +74,7 @@ Examples:
 /// What the pictures are like.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Look")]
-struct Look {
+pub struct Look {
     /// Pixels across and down, 320x180 to 4096x4096; also 480p, 720p, 1080p, 1440p, 4k. MP4 and Y4M
     /// round odd numbers down.
     #[arg(long, default_value = "1280x720", value_name = "WxH")]
@@ -90,6 +90,19 @@ struct Look {
     /// diverging; -r behind the name turns it over.
     #[arg(long, value_name = "NAME")]
     colormap: Option<String>,
+}
+
+impl Look {
+    /// The file at `path` with this look.
+    pub fn output(&self, path: impl Into<PathBuf>) -> Result<Output> {
+        let mut output = Output::new(path);
+        [output.width, output.height] = size(&self.size)?;
+        output.theme = Theme { scale: self.scale, ..Theme::by_name(&self.theme)? };
+        if let Some(name) = &self.colormap {
+            output.theme.colormap = Colormap::by_name(name)?;
+        }
+        Ok(output)
+    }
 }
 
 /// Which files are written, and how.
@@ -168,23 +181,18 @@ fn output(look: &Look, files: &Files) -> Result<Output> {
         (None, Some(folder)) => folder.join("%05d.png"),
         (None, None) => PathBuf::from("-"), // clap refuses this
     };
-    let mut output = Output::new(path);
+    let mut output = look.output(path)?;
     output.format = files.format.as_deref().map(Format::by_name).transpose()?;
     if output.to_stdout() && output.format.is_none() {
         let remedy = "add --format y4m or --format raw";
         return Err(Error::bad_value("--out", "-", "a stream of unknown format", remedy));
     }
-    [output.width, output.height] = size(&look.size)?;
     if let Some(fps) = files.fps {
         output.fps = fps;
         output.frames = 10 * fps as usize;
     }
     if let Some(frames) = files.frames {
         output.frames = frames;
-    }
-    output.theme = Theme { scale: look.scale, ..Theme::by_name(&look.theme)? };
-    if let Some(name) = &look.colormap {
-        output.theme.colormap = Colormap::by_name(name)?;
     }
     output.quality = files.quality;
     output.dither = if files.dither { Dither::Ordered } else { Dither::None };

@@ -123,6 +123,21 @@ fn only(
     print(&sweep, states, out)
 }
 
+/// Does `work` in this process's own job, `jobs` members at a time, the threads divided among them.
+///
+/// # Errors
+/// Those of [`execute_among`].
+pub fn work_through(
+    sweep: &Sweep,
+    work: &[Work],
+    jobs: usize,
+    stop: &AtomicBool,
+    out: &Out,
+) -> Result<()> {
+    let threads = (parallel::threads() / jobs.max(1)).max(1);
+    work_on(sweep, work, &mut Team::alone(), (jobs, threads, stop), out)
+}
+
 /// Does `work`, `jobs` members at a time here, each step on so many threads, and others by the ranks of
 /// `team`.
 fn work_on(
@@ -336,6 +351,12 @@ fn dry_run(
         writeln!(w, "training would take about {} here (one step of each was timed; evaluation and [measure] come on top)", duration(plan.estimated_seconds))
     });
     Ok(())
+}
+
+/// The seconds that a member's training would take here; what is wrong with it where it cannot be trained.
+pub fn estimate(member: &Member) -> std::result::Result<f64, String> {
+    let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
+    estimated_seconds(member, scratch.path())
 }
 
 /// Asks `train --dry-run`, in a process of its own.

@@ -87,7 +87,8 @@ pub fn check(command: &str, matches: &ArgMatches) -> Result<()> {
             given.sample(false)?;
             given.only(&["force"], !given.has("weights"), "the curvature of a RUN")
         }
-        "hvp" => given.sample(false),
+        "function" => function(&given),
+        "hvp" | "river" => given.sample(false),
         "bench" => {
             let evaluates = given.value("only") != "train";
             given.only(&["precision"], evaluates, "the measurement of evaluation")
@@ -127,6 +128,18 @@ const SCENES: &[(&[&str], &[&str])] = &[
         &["contour", "surface", "heatmap", "histograms", "shadow", "boundary", "moving", "race"],
     ),
 ];
+
+/// What only pictures, or only films, read of `function`.
+fn function(given: &Given<'_>) -> Result<()> {
+    let outs = given.value("out").to_lowercase();
+    let ends =
+        |endings: &[&str]| outs.split(' ').any(|out| endings.iter().any(|e| out.ends_with(e)));
+    let film = ends(&[".gif", ".mp4", ".y4m"]) || outs.contains('%');
+    given.only(&["fps", "frames"], film, "a film with --out")?;
+    let picture = film || ends(&[".png", ".svg", ".pdf"]);
+    let options = ["size", "scale", "theme", "colormap", "title", "window"];
+    given.only(&options, picture, "a picture or film with --out")
+}
 
 fn render(given: &Given<'_>) -> Result<()> {
     let scene = given.value("scene");

@@ -318,5 +318,5 @@ fn estimate(setup: &lossreel::train::Setup, steps: u64) -> Result<f64> {
         setup.backend.train_pass(pass, &mut grad)?;
         seconds = started.elapsed().as_secs_f64();
     }
-    Ok(seconds * steps as f64)
+    Ok(seconds * steps as f64 * setup.optim.gradients_per_step())
 }

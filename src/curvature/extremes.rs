@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Krylov;
+use super::{Krylov, Subspace};
 use crate::objective::Objective;
 use crate::rng::Streams;
 use crate::{Error, Result};
@@ -61,6 +61,35 @@ pub fn extremes(
     streams: &Streams,
     interrupt: &AtomicBool,
 ) -> Result<Extremes> {
+    Ok(converge(objective, theta, config, streams, interrupt)?.1)
+}
+
+/// [`extremes`] with the unit eigenvectors (Ritz vectors) of its largest eigenvalues, each (P,) and
+/// orthogonal to the others; no vectors where a product was not finite. It takes as many more floats as
+/// the vectors have.
+///
+/// # Errors
+/// As [`extremes`].
+pub fn leading(
+    objective: &dyn Objective,
+    theta: &[f32],
+    config: ExtremesConfig,
+    streams: &Streams,
+    interrupt: &AtomicBool,
+) -> Result<(Extremes, Subspace)> {
+    let (krylov, found) = converge(objective, theta, config, streams, interrupt)?;
+    let vectors = krylov.ritz_vectors(found.eigenvalues.len());
+    Ok((found, Subspace::new(vectors)))
+}
+
+/// The space in which the eigenvalues that `config` asks for have converged, and those.
+fn converge<'a>(
+    objective: &'a dyn Objective,
+    theta: &'a [f32],
+    config: ExtremesConfig,
+    streams: &Streams,
+    interrupt: &AtomicBool,
+) -> Result<(Krylov<'a>, Extremes)> {
     let mut krylov = Krylov::new(objective, theta, streams);
     let (mut ritz, mut within) = (Vec::new(), 0);
     let mut converged = false;
@@ -84,7 +113,7 @@ pub fn extremes(
     }
     let last = ritz.last().copied();
     ritz.truncate(config.largest.max(1));
-    Ok(Extremes {
+    let found = Extremes {
         eigenvalues: ritz.iter().map(|r| r.value).collect(),
         residuals: ritz.iter().map(|r| r.residual).collect(),
         smallest: last.map_or(f64::NAN, |r| r.value),
@@ -92,5 +121,6 @@ pub fn extremes(
         iterations: krylov.len(),
         converged,
         hvp_secs: krylov.hvp_secs(),
-    })
+    };
+    Ok((krylov, found))
 }

@@ -139,12 +139,11 @@ impl<'a> Krylov<'a> {
         });
     }
 
-    /// The Ritz values, falling, (m,); all NaN after a product that was not finite.
-    pub fn ritz(&self) -> Vec<Ritz> {
+    /// T, (m, m); `None` after a product that was not finite.
+    fn tridiagonal(&self) -> Option<Array2<f64>> {
         let m = self.len();
-        let finite = self.alpha.iter().chain(&self.beta).all(|v| v.is_finite());
-        if !finite {
-            return vec![Ritz { value: f64::NAN, residual: f64::NAN }; m];
+        if !self.alpha.iter().chain(&self.beta).all(|v| v.is_finite()) {
+            return None;
         }
         let mut t = Array2::zeros((m, m));
         for j in 0..m {
@@ -153,10 +152,40 @@ impl<'a> Krylov<'a> {
                 (t[[j, j + 1]], t[[j + 1, j]]) = (self.beta[j], self.beta[j]);
             }
         }
+        Some(t)
+    }
+
+    /// The Ritz values, falling, (m,); all NaN after a product that was not finite.
+    pub fn ritz(&self) -> Vec<Ritz> {
+        let m = self.len();
+        let Some(t) = self.tridiagonal() else {
+            return vec![Ritz { value: f64::NAN, residual: f64::NAN }; m];
+        };
         let (values, vectors) = eigen_symmetric(t);
         let outside = self.beta.last().copied().unwrap_or(0.0);
         let residual = |i: usize| (outside * vectors[[m - 1, i]]).abs();
         values.iter().enumerate().map(|(i, &value)| Ritz { value, residual: residual(i) }).collect()
+    }
+
+    /// The unit vectors of the `k` largest Ritz values (of all, where there are fewer), each (P,): y = Q s
+    /// with s an eigenvector of T. None after a product that was not finite.
+    pub fn ritz_vectors(&self, k: usize) -> Vec<Vec<f32>> {
+        let Some(t) = self.tridiagonal() else { return Vec::new() };
+        let (_, parts) = eigen_symmetric(t);
+        let vector = |i: usize| -> Vec<f32> {
+            let mut sum = vec![0.0f64; self.theta.len()];
+            sum.par_chunks_mut(PIECE).enumerate().for_each(|(piece, sum)| {
+                for (j, q) in self.basis.iter().enumerate() {
+                    let part = parts[[j, i]];
+                    for (s, &q) in sum.iter_mut().zip(&q[piece * PIECE..]) {
+                        *s += part * f64::from(q);
+                    }
+                }
+            });
+            let norm = norm(&sum);
+            scaled(&sum, 1.0 / norm)
+        };
+        (0..k.min(self.len())).map(vector).collect()
     }
 }
 

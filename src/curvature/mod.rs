@@ -7,9 +7,11 @@
 
 mod extremes;
 mod krylov;
+mod subspace;
 
-pub use extremes::{Extremes, ExtremesConfig, extremes};
+pub use extremes::{Extremes, ExtremesConfig, extremes, leading};
 pub use krylov::{Krylov, Ritz};
+pub use subspace::{Parts, Subspace};
 
 #[cfg(test)]
 mod tests;

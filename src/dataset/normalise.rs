@@ -16,6 +16,8 @@ named_enum! {
         Imagenet = "imagenet",
         /// Computed from the data set's own training split.
         Dataset = "dataset",
+        /// Nothing: pixels are in 0..1.
+        None = "none",
     }
 }
 
@@ -44,7 +46,7 @@ impl NormStats {
     /// choice and the images have another number of channels.
     pub fn of(dataset: &Dataset, choice: NormChoice) -> Result<Self> {
         let channels = dataset.shape()[0];
-        if choice != NormChoice::Dataset && channels != 3 {
+        if matches!(choice, NormChoice::Paper | NormChoice::Imagenet) && channels != 3 {
             return Err(Error::bad_value(
                 "norm-stats",
                 choice,
@@ -61,6 +63,7 @@ impl NormStats {
                 Self { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] }
             }
             NormChoice::Dataset => Self::from_train(dataset),
+            NormChoice::None => Self { mean: vec![0.0; channels], std: vec![1.0; channels] },
         })
     }
 

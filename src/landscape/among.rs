@@ -106,7 +106,7 @@ pub fn serve_cells(
 mod tests {
     use super::super::evaluate::tests::{PLANE, header};
     use super::*;
-    use crate::objective::Himmelblau;
+    use crate::objective::TestFunction;
 
     fn run(store: &mut SurfaceStore, objective: &dyn Objective) -> Result<SurfaceReport> {
         evaluate(store, PLANE, objective, &AtomicBool::new(false), &|_, _| ())
@@ -116,7 +116,7 @@ mod tests {
     fn ranks_write_each_cell_once_and_leave_the_bytes_of_one_process() {
         let (whole, shared) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut store = SurfaceStore::begin(whole.path(), header(15), false).unwrap();
-        run(&mut store, &Himmelblau).unwrap();
+        run(&mut store, &TestFunction::Himmelblau).unwrap();
         let of =
             |folder: &tempfile::TempDir| std::fs::read(folder.path().join("cells.jsonl")).unwrap();
 
@@ -135,8 +135,15 @@ mod tests {
                         let mut worker = Worker::new(Box::new(post));
                         let grid = header(15).grid;
                         while let Some(job) = worker.next_job(&stop) {
-                            serve_cells(&mut worker, &job, &grid, PLANE, &Himmelblau, &stop)
-                                .unwrap();
+                            serve_cells(
+                                &mut worker,
+                                &job,
+                                &grid,
+                                PLANE,
+                                &TestFunction::Himmelblau,
+                                &stop,
+                            )
+                            .unwrap();
                         }
                     });
                 }
@@ -145,7 +152,7 @@ mod tests {
                     b"",
                     &mut store,
                     PLANE,
-                    &Himmelblau,
+                    &TestFunction::Himmelblau,
                     &interrupt,
                     &stop,
                 );
@@ -168,7 +175,7 @@ mod tests {
             }
             if ends_alone {
                 let mut store = SurfaceStore::begin(cut.path(), header(15), false).unwrap();
-                run(&mut store, &Himmelblau).unwrap();
+                run(&mut store, &TestFunction::Himmelblau).unwrap();
             } else {
                 among(cut.path(), 1000).unwrap();
             }
@@ -182,7 +189,7 @@ mod tests {
         lines.swap(3, 200);
         std::fs::write(&path, lines.join("\n") + "\n").unwrap();
         let mut store = SurfaceStore::begin(shared.path(), header(15), false).unwrap();
-        run(&mut store, &Himmelblau).unwrap();
+        run(&mut store, &TestFunction::Himmelblau).unwrap();
         assert_eq!(of(&shared), of(&whole));
     }
 }

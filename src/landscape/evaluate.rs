@@ -135,7 +135,7 @@ pub(super) mod tests {
     use crate::backend::Precision;
     use crate::dataset::SplitName;
     use crate::landscape::{Axis, Grid, Header};
-    use crate::objective::{BatchNormPolicy, Evaluation, Himmelblau};
+    use crate::objective::{BatchNormPolicy, Evaluation, TestFunction};
     use crate::record::{EvaluatedOn, SampleSource};
 
     pub(in super::super) fn header(n: usize) -> Header {
@@ -170,7 +170,7 @@ pub(super) mod tests {
     fn a_surface_holds_the_function_at_its_cells() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = SurfaceStore::begin(folder.path(), header(11), false).unwrap();
-        let report = run(&mut store, &Himmelblau).unwrap();
+        let report = run(&mut store, &TestFunction::Himmelblau).unwrap();
         assert_eq!((report.evaluated, report.nan, report.nx, report.ny), (121, 0, 11, 11));
         for (k, loss) in store.losses().into_iter().enumerate() {
             let [a, b] = store.header.grid.point(k);
@@ -183,12 +183,13 @@ pub(super) mod tests {
     fn an_interrupted_surface_goes_on_where_it_was_left_and_ends_in_the_same_bytes() {
         let (whole, halved) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut store = SurfaceStore::begin(whole.path(), header(9), false).unwrap();
-        run(&mut store, &Himmelblau).unwrap();
+        run(&mut store, &TestFunction::Himmelblau).unwrap();
 
         let mut store = SurfaceStore::begin(halved.path(), header(9), false).unwrap();
         let interrupt = AtomicBool::new(false);
         let stop = |done: usize, _: usize| interrupt.store(done > 20, Ordering::Relaxed);
-        let err = evaluate(&mut store, PLANE, &Himmelblau, &interrupt, &stop).unwrap_err();
+        let err =
+            evaluate(&mut store, PLANE, &TestFunction::Himmelblau, &interrupt, &stop).unwrap_err();
         assert!(matches!(err, Error::Interrupted { .. }), "{err}");
         // A crash in the middle of a line on top of it; the lock goes with the process.
         drop(store);
@@ -200,7 +201,7 @@ pub(super) mod tests {
         let mut store = SurfaceStore::begin(halved.path(), header(9), false).unwrap();
         let before = 81 - store.missing().len();
         assert!(before > 20 && before < 81, "{before} cells kept");
-        run(&mut store, &Himmelblau).unwrap();
+        run(&mut store, &TestFunction::Himmelblau).unwrap();
         assert_eq!(
             std::fs::read(&cells).unwrap(),
             std::fs::read(whole.path().join("cells.jsonl")).unwrap()

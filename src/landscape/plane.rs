@@ -23,6 +23,9 @@ named_enum! {
         Random = "random",
         /// Read from a direction file.
         File = "file",
+        /// The sharpest direction of the loss at the end, and the path's displacement beside the sharp
+        /// ones, both of length 1.
+        River = "river",
     }
 }
 

@@ -11,6 +11,8 @@ pub enum Arch {
     Mlp,
     /// LeCun et al. 1998, with max pooling.
     LeNet5,
+    /// The `2c2d` of DeepOBS (Schneider, Balles & Hennig 2019): two convolutions, two dense layers.
+    TwoConvTwoDense,
     /// Simonyan & Zisserman 2015 for CIFAR: `vgg9`, `vgg11`, `vgg13`, `vgg16`, `vgg19`.
     Vgg {
         /// Weight layers.
@@ -36,6 +38,7 @@ pub enum Arch {
 const KNOWN: &[&str] = &[
     "mlp",
     "lenet5",
+    "2c2d",
     "vgg9",
     "vgg11",
     "vgg13",
@@ -66,6 +69,7 @@ impl FromStr for Arch {
         Ok(match name {
             "mlp" => Arch::Mlp,
             "lenet5" => Arch::LeNet5,
+            "2c2d" => Arch::TwoConvTwoDense,
             "vgg9" | "vgg11" | "vgg13" | "vgg16" | "vgg19" => {
                 Arch::Vgg { depth: name[3..].parse().map_err(|_| unknown())? }
             }

@@ -29,7 +29,8 @@ impl<'a> Layers<'a> {
         linear_init: LinearInit,
     ) -> Self {
         let activation = spec.activation.0.unwrap_or(own);
-        Self { spec, activation, linear_init, net: Builder::new(spec.describe(), input) }
+        let net = Builder::new(spec.describe(), input).with_bias(spec.init_bias as f32);
+        Self { spec, activation, linear_init, net }
     }
 
     /// A published width times `model.width`, at least 1.
@@ -99,5 +100,6 @@ fn draw(spec: &ModelSpec, fan_in: usize, fan_out: usize) -> Init {
         InitRule::XavierUniform => Init::Uniform { bound: (6.0 / (fan_in + fan_out)).sqrt() },
         InitRule::Orthogonal => Init::Orthogonal { gain: 2f64.sqrt() },
         InitRule::ConstantScale => Init::Normal { std: spec.init_scale },
+        InitRule::TruncatedNormal => Init::TruncatedNormal { std: spec.init_scale },
     }
 }

@@ -58,6 +58,8 @@ named_enum! {
         Orthogonal = "orthogonal",
         /// N(0, init_scale^2) in every layer whatever its size: deliberately bad.
         ConstantScale = "constant_scale",
+        /// N(0, init_scale^2) without what lies beyond two standard deviations, as TensorFlow has it.
+        TruncatedNormal = "truncated_normal",
     }
 }
 
@@ -65,7 +67,7 @@ named_enum! {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ModelSpec {
-    /// `mlp`, `lenet5`, `vgg9` .. `vgg19`, `resnet8` .. `resnet110` (6n + 2), `resnet18`,
+    /// `mlp`, `lenet5`, `2c2d`, `vgg9` .. `vgg19`, `resnet8` .. `resnet110` (6n + 2), `resnet18`,
     /// `wrn-D-K`, `densenet121`, `vit`.
     pub arch: String,
     /// Residual nets: the shortcut.
@@ -78,8 +80,10 @@ pub struct ModelSpec {
     pub dropout: f64,
     /// How weights are drawn.
     pub init: InitRule,
-    /// Standard deviation of `constant_scale`.
+    /// Standard deviation of `constant_scale` and `truncated_normal`.
     pub init_scale: f64,
+    /// What biases of convolutions and linear layers start at.
+    pub init_bias: f64,
     /// Multiplies every width (channels, hidden units), rounded.
     pub width: f64,
     /// `mlp`: units of each hidden layer.
@@ -104,6 +108,7 @@ impl Default for ModelSpec {
             dropout: 0.0,
             init: InitRule::KaimingNormal,
             init_scale: 0.1,
+            init_bias: 0.0,
             width: 1.0,
             hidden: vec![128, 128],
             patch: 4,
@@ -171,6 +176,7 @@ impl ModelSpec {
         match self.arch.parse::<Arch>()? {
             Arch::Mlp => mlp::mlp(self, input, classes),
             Arch::LeNet5 => lenet::lenet5(self, input, classes),
+            Arch::TwoConvTwoDense => lenet::two_conv_two_dense(self, input, classes),
             Arch::Vgg { depth } => vgg::vgg(self, depth, input, classes),
             Arch::ResNet { depth, widen } => {
                 resnet::resnet_cifar(self, depth, widen, input, classes)
@@ -204,6 +210,14 @@ impl ModelSpec {
                 self.init_scale,
                 "not a standard deviation",
                 "use a value of 0 or more",
+            ));
+        }
+        if !self.init_bias.is_finite() {
+            return Err(Error::bad_value(
+                "model.init_bias",
+                self.init_bias,
+                "not a number",
+                "use a value such as 0 or 0.05",
             ));
         }
         if self.hidden.iter().any(|units| *units > WIDEST) {
@@ -304,6 +318,10 @@ mod tests {
         assert_eq!(counts("vgg9", Shortcut::Projection), (2_789_706, 34));
         assert_eq!(counts("densenet121", Shortcut::Projection).0, 6_956_298);
         assert_eq!(counts("resnet18", Shortcut::Projection).0, 11_173_962);
+        // 832 + 51,264 + 3,212,288 + 10,250: DeepOBS's fmnist_2c2d.
+        let spec = ModelSpec { norm: Norm::None, ..ModelSpec::of("2c2d") };
+        let net = spec.build([1, 28, 28], 10).unwrap();
+        assert_eq!(net.layout.dim(), 3_274_634);
         // Option A has no parameters of its own.
         assert_eq!(counts("resnet20", Shortcut::OptionA).0, 269_722);
     }
@@ -313,6 +331,7 @@ mod tests {
         for arch in [
             "mlp",
             "lenet5",
+            "2c2d",
             "vgg9",
             "vgg11",
             "vgg13",

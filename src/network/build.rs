@@ -29,6 +29,8 @@ pub struct Builder {
     input: [usize; 3],
     nodes: Vec<Node>,
     layout: ParamLayout,
+    /// What biases of convolutions and linear layers start at.
+    bias: Init,
 }
 
 impl Builder {
@@ -36,7 +38,19 @@ impl Builder {
     pub fn new(arch: impl Into<String>, input: [usize; 3]) -> Self {
         let node =
             Node { name: "input".into(), op: Op::Input, inputs: vec![], shape: input.to_vec() };
-        Self { arch: arch.into(), input, nodes: vec![node], layout: ParamLayout::default() }
+        Self {
+            arch: arch.into(),
+            input,
+            nodes: vec![node],
+            layout: ParamLayout::default(),
+            bias: Init::Constant(0.0),
+        }
+    }
+
+    /// The same with biases of convolutions and linear layers that start at `value` instead of 0.
+    pub fn with_bias(mut self, value: f32) -> Self {
+        self.bias = Init::Constant(value);
+        self
     }
 
     /// The input node.
@@ -60,7 +74,7 @@ impl Builder {
             ));
         }
         let classes = last.shape[0];
-        let Self { arch, input, nodes, layout } = self;
+        let Self { arch, input, nodes, layout, .. } = self;
         Ok(Network { arch, input, classes, nodes, layout })
     }
 
@@ -147,8 +161,9 @@ impl Builder {
         let init = init(c.saturating_mul(area), out.saturating_mul(area));
         let weight =
             self.param(format!("{name}.weight"), vec![out, c, kernel, kernel], Role::Weight, init)?;
+        let start = self.bias;
         let bias = bias
-            .then(|| self.param(format!("{name}.bias"), vec![out], Role::Bias, Init::Constant(0.0)))
+            .then(|| self.param(format!("{name}.bias"), vec![out], Role::Bias, start))
             .transpose()?;
         let op = Op::Conv2d { weight, bias, stride, padding };
         Ok(self.node(name, op, vec![x], vec![out, h_out, w_out]))
@@ -182,8 +197,7 @@ impl Builder {
             Role::Weight,
             init(inputs, out),
         )?;
-        let bias =
-            self.param(format!("{name}.bias"), vec![out], Role::Bias, Init::Constant(0.0))?;
+        let bias = self.param(format!("{name}.bias"), vec![out], Role::Bias, self.bias)?;
         Ok(self.node(name, Op::Linear { weight, bias: Some(bias) }, vec![x], shape))
     }
 

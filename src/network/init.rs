@@ -29,6 +29,13 @@ fn draw(param: &Param, rng: &mut Rng, out: &mut [f32]) {
     match param.init {
         Init::Constant(value) => out.fill(value),
         Init::Normal { std } => out.iter_mut().for_each(|v| *v = (std * rng.normal()) as f32),
+        Init::TruncatedNormal { std } => out.iter_mut().for_each(|v| {
+            let mut drawn = rng.normal();
+            while drawn.abs() > 2.0 {
+                drawn = rng.normal();
+            }
+            *v = (std * drawn) as f32;
+        }),
         Init::Uniform { bound } => {
             out.iter_mut().for_each(|v| *v = rng.uniform_in(-bound, bound) as f32);
         }

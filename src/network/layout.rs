@@ -36,6 +36,11 @@ pub enum Init {
         /// Standard deviation.
         std: f64,
     },
+    /// N(0, std^2) without what lies beyond 2 std, which is drawn again.
+    TruncatedNormal {
+        /// Standard deviation before the cut.
+        std: f64,
+    },
     /// U(-bound, bound).
     Uniform {
         /// Half the width of the interval.

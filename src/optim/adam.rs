@@ -1,30 +1,37 @@
 //! Adam (Kingma & Ba 2015, algorithm 1), as `torch.optim.Adam` without AMSGrad.
 
-use super::Rule;
 use super::pieces::in_pieces;
+use super::real::Real;
+use super::rule::{Rule, Update, described, hyperparameters};
 
-/// Adam's hyperparameters.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Adam {
-    pub beta1: f64,
-    pub beta2: f64,
-    pub eps: f64,
+hyperparameters! {
+    /// Adam's hyperparameters.
+    struct Adam {
+        beta1: f64 = 0.9,
+        beta2: f64 = 0.999,
+        eps: f64 = 1e-8,
+    }
 }
 
-impl Rule for Adam {
-    fn slots(&self) -> &'static [&'static str] {
-        &["exp_avg", "exp_avg_sq"]
-    }
+described!(Adam: "Adam", lr 1e-3);
 
-    fn step(&self, t: u64, lr: f64, slots: &mut [Vec<f32>], theta: &mut [f32], grad: &[f32]) {
-        let [m, v] = slots else { panic!("adam keeps two state vectors") };
+impl Adam {
+    /// One update of `theta` or of a part of it, with that part's moments.
+    pub fn update<F: Real>(
+        &self,
+        t: u64,
+        lr: f64,
+        [m, v]: [&mut [F]; 2],
+        theta: &mut [F],
+        grad: &[F],
+    ) {
         let t = t as f64;
-        let step_size = (lr / (1.0 - self.beta1.powf(t))) as f32;
-        let v_scale = (1.0 - self.beta2.powf(t)).sqrt() as f32;
+        let step_size = F::of(lr / (1.0 - self.beta1.powf(t)));
+        let v_scale = F::of((1.0 - self.beta2.powf(t)).sqrt());
         let (take_m, keep_v, take_v) =
-            ((1.0 - self.beta1) as f32, self.beta2 as f32, (1.0 - self.beta2) as f32);
-        let eps = self.eps as f32;
-        in_pieces(theta, grad, [m.as_mut_slice(), v.as_mut_slice()], &|theta, grad, [m, v]| {
+            (F::of(1.0 - self.beta1), F::of(self.beta2), F::of(1.0 - self.beta2));
+        let eps = F::of(self.eps);
+        in_pieces(theta, grad, [m, v], &|theta, grad, [m, v]| {
             for (((w, &g), m), v) in theta.iter_mut().zip(grad).zip(m).zip(v) {
                 // m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2
                 *m += take_m * (g - *m);
@@ -33,5 +40,16 @@ impl Rule for Adam {
                 *w -= step_size * *m / (v.sqrt() / v_scale + eps);
             }
         });
+    }
+}
+
+impl<F: Real> Rule<F> for Adam {
+    fn slots(&self, params: usize) -> Vec<(&'static str, usize)> {
+        vec![("exp_avg", params), ("exp_avg_sq", params)]
+    }
+
+    fn step(&self, Update { t, lr, theta, grad, slots, .. }: Update<'_, F>) {
+        let [m, v] = slots else { panic!("adam keeps two state vectors") };
+        self.update(t, lr, [m, v], theta, grad);
     }
 }

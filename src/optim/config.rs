@@ -2,34 +2,30 @@
 //!
 //! A hyperparameter that only some rules have is an `Option`: [`OptimConfig::resolve`] fills in
 //! the rule's default, and drops what the rule does not read, so that a resolved spec says
-//! exactly what was used. The defaults are the paper's recipe (Li et al. 2018: SGD, Nesterov
-//! momentum 0.9, lr 0.1, decay 5e-4 on all parameters) and, for the other rules, PyTorch's.
+//! exactly what was used. Each rule's file says which keys it reads and their defaults, which are
+//! the paper's recipe (Li et al. 2018: SGD, Nesterov momentum 0.9, lr 0.1, decay 5e-4 on all
+//! parameters) and, for the other rules, those of the implementation it is compared with.
 
 use serde::{Deserialize, Serialize};
 
-use super::Rule;
-use super::adam::Adam;
-use super::adamw::AdamW;
-use super::rmsprop::RmsProp;
-use super::sgd::Sgd;
-use crate::error::{Error, Result};
+use super::keys::{Range, Value};
+use super::table::rule_table;
+use crate::error::Result;
 use crate::names::named_enum;
 
-named_enum! {
-    /// The update rules.
-    #[derive(Default)]
-    pub enum RuleName("optimizer") {
-        /// Stochastic gradient descent, with momentum or Nesterov's.
-        #[default]
-        Sgd = "sgd",
-        /// Adam (Kingma & Ba 2015).
-        Adam = "adam",
-        /// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
-        AdamW = "adamw",
-        /// RMSprop (Hinton's lecture 6e).
-        RmsProp = "rmsprop",
-    }
+macro_rules! names {
+    ($( $(#[$meta:meta])* $Variant:ident = $name:literal, $Rule:ty; )*) => {
+        named_enum! {
+            /// The update rules.
+            #[derive(Default)]
+            pub enum RuleName("optimizer") {
+                $( $(#[$meta])* $Variant = $name, )*
+            }
+        }
+    };
 }
+
+rule_table!(names);
 
 named_enum! {
     /// How weight decay acts.
@@ -38,6 +34,8 @@ named_enum! {
         Coupled = "coupled",
         /// `theta` shrinks by `lr * weight_decay` beside the update.
         Decoupled = "decoupled",
+        /// `weight_decay * sign(theta)` is added to the gradient (the L1 penalty).
+        L1 = "l1",
     }
 }
 
@@ -53,260 +51,161 @@ named_enum! {
     }
 }
 
-/// The optimizer of a run.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct OptimConfig {
-    /// The update rule.
-    pub rule: RuleName,
-    /// The base learning rate, which the schedule scales: 0.1 for sgd, 0.001 for adam and adamw,
-    /// 0.01 for rmsprop.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lr: Option<f64>,
-    /// sgd, 0.9; rmsprop, 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub momentum: Option<f64>,
-    /// sgd: Nesterov's momentum; true where momentum is positive and dampening is not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub nesterov: Option<bool>,
-    /// sgd, 0: how much of each gradient after the first stays out of the momentum.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dampening: Option<f64>,
-    /// adam and adamw, 0.9: how much of the mean of the gradient a step keeps.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub beta1: Option<f64>,
-    /// adam and adamw, 0.999: how much of the mean of its square a step keeps.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub beta2: Option<f64>,
-    /// adam, adamw and rmsprop, 1e-8: added to the root in the denominator.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub eps: Option<f64>,
-    /// rmsprop, 0.99: how much of the mean of the squared gradient a step keeps.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub alpha: Option<f64>,
-    /// rmsprop, false: whether the squared mean gradient is taken off the mean square.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub centered: Option<bool>,
-    /// 0.0005; adamw, 0.01.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weight_decay: Option<f64>,
-    /// Coupled; adamw, decoupled.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decay: Option<Decay>,
-    /// Which parameters decay.
-    pub decay_on: DecayOn,
-    /// The largest norm a gradient may have, if there is a bound.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub grad_clip: Option<f64>,
-}
-
-impl OptimConfig {
-    /// Checks every value, writes out every default and drops what the rule does not read
-    /// (see [`OptimConfig::unread`]). Resolving twice changes nothing.
-    ///
-    /// # Errors
-    /// [`Error::BadValue`] naming the key (`optim.lr`, ...).
-    pub fn resolve(mut self) -> Result<Self> {
-        for key in self.unread() {
-            match key {
-                "momentum" => self.momentum = None,
-                "nesterov" => self.nesterov = None,
-                "dampening" => self.dampening = None,
-                "beta1" => self.beta1 = None,
-                "beta2" => self.beta2 = None,
-                "eps" => self.eps = None,
-                "alpha" => self.alpha = None,
-                _ => self.centered = None,
-            }
-        }
-        self.lr = Some(self.lr());
-        self.weight_decay = Some(self.weight_decay());
-        self.decay = Some(self.decay());
-        match self.rule {
-            RuleName::Sgd => {
-                let momentum = *self.momentum.get_or_insert(0.9);
-                let dampening = *self.dampening.get_or_insert(0.0);
-                self.nesterov.get_or_insert(momentum > 0.0 && dampening == 0.0);
-            }
-            RuleName::Adam | RuleName::AdamW => {
-                self.beta1.get_or_insert(0.9);
-                self.beta2.get_or_insert(0.999);
-                self.eps.get_or_insert(1e-8);
-            }
-            RuleName::RmsProp => {
-                self.momentum.get_or_insert(0.0);
-                self.alpha.get_or_insert(0.99);
-                self.eps.get_or_insert(1e-8);
-                self.centered.get_or_insert(false);
-            }
-        }
-        self.check()?;
-        Ok(self)
-    }
-
-    /// The keys that are given but that the rule does not read, without the `optim.`.
-    pub fn unread(&self) -> Vec<&'static str> {
-        use RuleName::{Adam, AdamW, RmsProp, Sgd};
-        let table: [(&'static str, bool, &[RuleName]); 8] = [
-            ("momentum", self.momentum.is_some(), &[Sgd, RmsProp]),
-            ("nesterov", self.nesterov.is_some(), &[Sgd]),
-            ("dampening", self.dampening.is_some(), &[Sgd]),
-            ("beta1", self.beta1.is_some(), &[Adam, AdamW]),
-            ("beta2", self.beta2.is_some(), &[Adam, AdamW]),
-            ("eps", self.eps.is_some(), &[Adam, AdamW, RmsProp]),
-            ("alpha", self.alpha.is_some(), &[RmsProp]),
-            ("centered", self.centered.is_some(), &[RmsProp]),
-        ];
-        let unread =
-            table.iter().filter(|(_, given, readers)| *given && !readers.contains(&self.rule));
-        unread.map(|(key, ..)| *key).collect()
-    }
-
-    /// The base learning rate: the one given, or the rule's default.
-    pub fn lr(&self) -> f64 {
-        self.lr.unwrap_or(match self.rule {
-            RuleName::Sgd => 0.1,
-            RuleName::Adam | RuleName::AdamW => 1e-3,
-            RuleName::RmsProp => 1e-2,
-        })
-    }
-
-    /// The weight decay: the one given, or the rule's default.
-    pub fn weight_decay(&self) -> f64 {
-        self.weight_decay.unwrap_or(if self.rule == RuleName::AdamW { 1e-2 } else { 5e-4 })
-    }
-
-    /// How weight decay acts: as given, or the rule's default.
-    pub fn decay(&self) -> Decay {
-        let adamw = self.rule == RuleName::AdamW;
-        self.decay.unwrap_or(if adamw { Decay::Decoupled } else { Decay::Coupled })
-    }
-
-    /// The rule of a resolved config.
-    pub(super) fn rule(&self) -> Box<dyn Rule> {
-        let adam = || Adam {
-            beta1: self.beta1.unwrap_or(0.9),
-            beta2: self.beta2.unwrap_or(0.999),
-            eps: self.eps.unwrap_or(1e-8),
-        };
-        match self.rule {
-            RuleName::Sgd => Box::new(Sgd {
-                momentum: self.momentum.unwrap_or(0.9),
-                dampening: self.dampening.unwrap_or(0.0),
-                nesterov: self.nesterov.unwrap_or(false),
-            }),
-            RuleName::Adam => Box::new(adam()),
-            RuleName::AdamW => Box::new(AdamW(adam())),
-            RuleName::RmsProp => Box::new(RmsProp {
-                alpha: self.alpha.unwrap_or(0.99),
-                eps: self.eps.unwrap_or(1e-8),
-                momentum: self.momentum.unwrap_or(0.0),
-                centered: self.centered.unwrap_or(false),
-            }),
-        }
-    }
-
-    fn check(&self) -> Result<()> {
-        let not_negative = "choose a finite number, zero or more";
-        let fraction = "choose a number from 0 up to, but not including, 1";
-        check("lr", self.lr, |v| v >= 0.0, not_negative)?;
-        check("momentum", self.momentum, |v| (0.0..1.0).contains(&v), fraction)?;
-        check("dampening", self.dampening, |v| (0.0..=1.0).contains(&v), "choose 0 to 1")?;
-        check("beta1", self.beta1, |v| (0.0..1.0).contains(&v), fraction)?;
-        check("beta2", self.beta2, |v| (0.0..1.0).contains(&v), fraction)?;
-        check("eps", self.eps, |v| v >= 0.0, not_negative)?;
-        check("alpha", self.alpha, |v| (0.0..1.0).contains(&v), fraction)?;
-        check("weight_decay", self.weight_decay, |v| v >= 0.0, not_negative)?;
-        check(
-            "grad_clip",
-            self.grad_clip,
-            |v| v > 0.0,
-            "choose a positive number, or leave the key out for no clipping",
-        )?;
-        if self.nesterov == Some(true) && (self.momentum == Some(0.0) || self.dampening > Some(0.0))
-        {
-            return Err(Error::bad_value(
-                "optim.nesterov",
-                true,
-                "which needs a momentum and no dampening",
-                "set optim.momentum above 0 and optim.dampening to 0, or optim.nesterov to false",
-            ));
-        }
-        if self.rule == RuleName::AdamW && self.decay == Some(Decay::Coupled) {
-            return Err(Error::bad_value(
-                "optim.decay",
-                Decay::Coupled,
-                "but adamw is Adam with decoupled decay",
-                "set optim.rule to adam, or leave optim.decay out",
-            ));
-        }
-        Ok(())
+named_enum! {
+    /// What Muon multiplies an orthogonalised (rows, columns) update by.
+    pub enum MuonScale("scale of Muon's update") {
+        /// max(1, rows / columns)^(1/2), the first authors'.
+        Shape = "shape",
+        /// 0.2 max(rows, columns)^(1/2): the root mean square of an AdamW update (Liu et al. 2025).
+        Rms = "rms",
     }
 }
 
-/// An error that names `optim.{key}` unless `value` is absent, or finite and `ok`.
-fn check(key: &str, value: Option<f64>, ok: impl Fn(f64) -> bool, remedy: &str) -> Result<()> {
-    match value {
-        Some(v) if !(v.is_finite() && ok(v)) => {
-            Err(Error::bad_value(format!("optim.{key}"), v, "out of its range", remedy))
-        }
-        _ => Ok(()),
+impl Value for MuonScale {
+    fn number(self) -> Option<f64> {
+        None
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(toml: &str) -> Result<OptimConfig> {
-        toml::from_str::<OptimConfig>(toml).unwrap().resolve()
-    }
-
-    #[test]
-    fn the_default_is_the_papers_recipe_written_out() {
-        let text = toml::to_string(&OptimConfig::default().resolve().unwrap()).unwrap();
-        let want = "rule = \"sgd\"\nlr = 0.1\nmomentum = 0.9\nnesterov = true\ndampening = 0.0\n\
-                    weight_decay = 0.0005\ndecay = \"coupled\"\ndecay_on = \"all\"\n";
-        assert_eq!(text, want);
-    }
-
-    #[test]
-    fn each_rule_brings_its_own_defaults_and_drops_what_it_does_not_read() {
-        let adam = read("rule = \"adam\"\nmomentum = 0.9\nalpha = 0.5").unwrap();
-        assert_eq!((adam.lr, adam.beta2, adam.momentum), (Some(1e-3), Some(0.999), None));
-        let given: OptimConfig = toml::from_str("rule = \"adam\"\nmomentum = 0.9").unwrap();
-        assert_eq!(given.unread(), ["momentum"]);
-        let adamw = read("rule = \"adamw\"").unwrap();
-        assert_eq!((adamw.weight_decay, adamw.decay), (Some(0.01), Some(Decay::Decoupled)));
-        assert_eq!(adamw.clone().resolve().unwrap(), adamw);
-        assert_eq!(read("momentum = 0").unwrap().nesterov, Some(false));
-    }
-
-    #[test]
-    fn a_value_out_of_range_is_an_error_that_names_its_key() {
-        for (toml, key) in [
-            ("lr = -0.1", "optim.lr"),
-            ("lr = nan", "optim.lr"),
-            ("momentum = 1.0", "optim.momentum"),
-            ("dampening = 2.0", "optim.dampening"),
-            ("rule = \"adam\"\nbeta1 = 1.5", "optim.beta1"),
-            ("rule = \"adam\"\nbeta2 = -1", "optim.beta2"),
-            ("rule = \"adamw\"\neps = -1e-8", "optim.eps"),
-            ("rule = \"rmsprop\"\nalpha = 1", "optim.alpha"),
-            ("weight_decay = inf", "optim.weight_decay"),
-            ("grad_clip = 0", "optim.grad_clip"),
-            ("nesterov = true\nmomentum = 0", "optim.nesterov"),
-            ("nesterov = true\ndampening = 0.5", "optim.nesterov"),
-            ("rule = \"adamw\"\ndecay = \"coupled\"", "optim.decay"),
-        ] {
-            let message = read(toml).unwrap_err().to_string();
-            assert!(message.starts_with(&format!("`{key}` is ")), "{toml}: {message}");
+/// Defines [`OptimConfig`] with the keys that only some rules read, and what goes through them all.
+macro_rules! options {
+    ($( $(#[$meta:meta])* $key:ident: $ty:ty, $range:ident; )*) => {
+        /// The optimizer of a run.
+        #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+        #[serde(default)]
+        pub struct OptimConfig {
+            /// The update rule.
+            pub rule: RuleName,
+            /// The base learning rate, which the schedule scales; each rule has its default.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub lr: Option<f64>,
+            $(
+                $(#[$meta])*
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $key: Option<$ty>,
+            )*
+            /// How strongly weights decay; each rule has its default.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub weight_decay: Option<f64>,
+            /// How they decay; each rule has its default.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub decay: Option<Decay>,
+            /// Which parameters decay.
+            pub decay_on: DecayOn,
+            /// The largest norm a gradient may have, if there is a bound.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub grad_clip: Option<f64>,
+            /// Sharpness-aware minimisation (Foret et al. 2021) over the rule: how far from theta the
+            /// gradient is taken.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub sam_rho: Option<f64>,
+            /// Whether that distance is in units of each parameter's own size (Kwon et al. 2021).
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub sam_adaptive: Option<bool>,
+            /// The keys that [`OptimConfig::resolve`] dropped because the rule does not read them; no
+            /// key of a spec itself.
+            #[serde(skip)]
+            pub dropped: Vec<&'static str>,
         }
-    }
 
-    #[test]
-    fn a_misspelt_rule_suggests_the_right_one() {
-        let message = toml::from_str::<OptimConfig>("rule = \"adma\"").unwrap_err().to_string();
-        assert!(message.contains("unknown optimizer `adma`; did you mean `adam`?"), "{message}");
-    }
+        impl OptimConfig {
+            /// The keys that only some rules read, without the `optim.`.
+            pub const RULE_KEYS: &'static [&'static str] = &[$( stringify!($key) ),*];
+
+            pub(super) fn is_given(&self, key: &str) -> bool {
+                $( if key == stringify!($key) { return self.$key.is_some(); } )*
+                false
+            }
+
+            pub(super) fn clear(&mut self, key: &str) {
+                $( if key == stringify!($key) { self.$key = None; } )*
+            }
+
+            pub(super) fn check_ranges(&self) -> Result<()> {
+                $(
+                    if let Some(number) = self.$key.and_then(Value::number) {
+                        Range::$range.check(stringify!($key), number)?;
+                    }
+                )*
+                Ok(())
+            }
+        }
+    };
+}
+
+options! {
+    /// The share of the momentum that a step keeps.
+    momentum: f64, Fraction;
+    /// Nesterov's momentum.
+    nesterov: bool, Any;
+    /// How much of each gradient after the first stays out of the momentum.
+    dampening: f64, Part;
+    /// How much of the mean of the gradient a step keeps.
+    beta1: f64, Fraction;
+    /// How much of the mean of its square a step keeps (of its change: adan).
+    beta2: f64, Fraction;
+    /// adan: how much of the mean of the square a step keeps; ademamix: of the slow mean.
+    beta3: f64, Fraction;
+    /// Added to the root in the denominator.
+    eps: f64, NotNegative;
+    /// How much of the mean of the squared gradient a step keeps.
+    alpha: f64, Fraction;
+    /// Whether the squared mean gradient is taken off the mean square.
+    centered: bool, Any;
+    /// How much of the means of squares a step keeps.
+    rho: f64, Fraction;
+    /// The rate falls as 1 / (1 + lr_decay t).
+    lr_decay: f64, NotNegative;
+    /// What the sum of squares starts at.
+    initial_accumulator: f64, NotNegative;
+    /// How fast the momentum grows to beta1.
+    momentum_decay: f64, NotNegative;
+    /// The weight of the slow mean in the step.
+    slow_weight: f64, NotNegative;
+    /// Steps over which that weight and beta3 rise, 0 for none.
+    slow_warmup_steps: u64, Any;
+    /// mars: the weight of the gradient's change; sophia: of the Hessian's diagonal.
+    gamma: f64, NotNegative;
+    /// Steps from one estimate of the Hessian's diagonal to the next.
+    hessian_every: u64, Count;
+    /// Newton-Schulz steps.
+    ns_steps: u64, Any;
+    /// What an orthogonalised update is multiplied by.
+    muon_scale: MuonScale, Any;
+    /// The base rate of AdamW for parameters that are not the rule's own.
+    adamw_lr: f64, NotNegative;
+    /// Its beta1.
+    adamw_beta1: f64, Fraction;
+    /// Its beta2.
+    adamw_beta2: f64, Fraction;
+    /// Its eps.
+    adamw_eps: f64, NotNegative;
+    /// Added to the diagonal of each matrix.
+    matrix_eps: f64, Positive;
+    /// Steps from one decomposition of the matrices to the next.
+    precondition_frequency: u64, Count;
+    /// The largest dimension of a tensor that has a matrix.
+    max_dim: u64, Count;
+    /// The first estimate of the distance to the solution.
+    d0: f64, Positive;
+    /// What that estimate is multiplied by.
+    d_coef: f64, Positive;
+    /// By how much a step may raise it; infinite for no bound.
+    growth_rate: f64, Growth;
+    /// Whether Adam's bias correction is applied.
+    bias_correction: bool, Any;
+    /// Whether the rate stays out of the estimate's denominator.
+    safeguard_warmup: bool, Any;
+    /// Steps over which the rate rises, beside the schedule's own.
+    warmup_steps: u64, Any;
+    /// The power of the step in the weight it has in the average.
+    r: f64, NotNegative;
+    /// The power of the largest rate so far in that weight.
+    weight_lr_power: f64, NotNegative;
+    /// The rate over ||theta|| / ||g||.
+    trust_coefficient: f64, Positive;
+    /// Steps remembered.
+    history: u64, Count;
+    /// Evaluations of the loss in a line search.
+    max_evaluations: u64, Count;
 }

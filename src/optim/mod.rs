@@ -1,148 +1,242 @@
 //! Optimizers: update rules on the flat parameter vector, in place.
 //!
-//! A `Rule` is the elementwise arithmetic of one method and nothing else; [`Optimizer`] does what
-//! every method shares, in PyTorch's order: the gradient is clipped, coupled decay adds
-//! `weight_decay * theta` to it, decoupled decay shrinks `theta`, then the rule runs. State is
-//! uniform: a step counter and named vectors as long as `theta`, so that a checkpoint writes any
-//! rule's state as tensors. All arithmetic on elements is f32 in PyTorch's order; scalars that
-//! multiply them are computed in f64 first. A NaN or an overflow in the gradient passes into
-//! `theta`: the trainer decides whether a run has diverged.
+//! A `Rule` is the arithmetic of one method and nothing else; [`Optimizer`] does what every method
+//! shares, in PyTorch's order: the gradient is clipped, coupled decay adds `weight_decay * theta` to it,
+//! decoupled decay shrinks `theta`, then the rule runs. A rule whose reference has decay in another
+//! place applies it itself. State is uniform: a step counter, named vectors of any length and named
+//! scalars, so that a checkpoint writes any rule's state as tensors. All arithmetic on elements is in
+//! their type, f32 in training, in PyTorch's order; scalars that multiply them are computed in f64
+//! first, and so are sums over many elements, in an order that does not depend on the threads. A NaN or
+//! an overflow in the gradient passes into `theta`: the trainer decides whether a run has diverged.
 
+mod adadelta;
+mod adagrad;
 mod adam;
 mod adamw;
+mod adan;
+mod ademamix;
+mod adopt;
+mod batch;
 mod clip;
 mod config;
+mod decay;
+mod factors;
+mod keys;
+mod lamb;
+mod lars;
+mod lbfgs;
+mod lion;
+mod mars;
+mod muon;
+mod nadam;
 mod pieces;
+mod prodigy;
+mod radam;
+mod real;
+mod resolve;
 mod rmsprop;
+mod rule;
+mod rules;
+mod sam;
 mod schedule;
+mod schedule_free;
+mod schedule_free_adamw;
+mod schedule_free_sgd;
 mod sgd;
+mod shampoo;
+mod soap;
+mod sophia;
 mod stability;
+mod table;
+mod tensors;
+mod wolfe;
 
-pub use config::{Decay, DecayOn, OptimConfig, RuleName};
-pub use schedule::{ScheduleConfig, ScheduleKind};
-
-use std::fmt::Debug;
-use std::ops::Range;
+pub use batch::BatchLoss;
+pub use config::{Decay, DecayOn, MuonScale, OptimConfig, RuleName};
+pub use real::Real;
+pub use schedule::{DecayShape, ScheduleConfig, ScheduleKind};
+pub use tensors::ParamRange;
 
 use crate::error::{Error, Result};
 use clip::{clip_grad_norm, grad_norm};
-use pieces::in_pieces;
-
-/// A range of the flat parameter vector, and whether weight decay applies to it under
-/// [`DecayOn::Weights`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParamRange {
-    /// The indices into `theta`.
-    pub range: Range<usize>,
-    /// True for weights (tensors with more than one dimension), false for biases and norms.
-    pub decay: bool,
-}
-
-/// One update rule. Implementations hold hyperparameters only; state is passed in.
-trait Rule: Debug + Send + Sync {
-    /// The names of the state vectors, as PyTorch names them; each is as long as `theta` and
-    /// starts at zero.
-    fn slots(&self) -> &'static [&'static str];
-
-    /// One update of `theta`, (P,), by `grad`, (P,), which is clipped and decayed already.
-    /// `t` counts from 1; `slots` come in the order of [`Rule::slots`].
-    fn step(&self, t: u64, lr: f64, slots: &mut [Vec<f32>], theta: &mut [f32], grad: &[f32]);
-}
+use decay::WeightDecay;
+use rule::{Rule, Update};
+use sam::Sam;
+use tensors::Tensors;
 
 /// The figures of one [`Optimizer::step`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepStats {
-    /// The gradient's L2 norm before clipping and decay.
+    /// The L2 norm of the first gradient, before clipping and decay.
     pub grad_norm: f64,
 }
 
-/// A rule with its state, weight decay and clipping.
+/// A rule with its state, weight decay and clipping, on parameters of type `F`.
 #[derive(Debug)]
-pub struct Optimizer {
+pub struct Optimizer<F: Real = f32> {
     name: RuleName,
-    rule: Box<dyn Rule>,
+    rule: Box<dyn Rule<F>>,
     t: u64,
-    slots: Vec<Vec<f32>>,
-    weight_decay: f64,
-    decay: Decay,
-    decayed: Vec<Range<usize>>,
+    params: usize,
+    slots: Vec<Vec<F>>,
+    scalars: Vec<f64>,
+    base_lr: f64,
+    decay: WeightDecay,
     grad_clip: Option<f64>,
+    sam: Option<Sam>,
+    /// Scratch of the passes before an update, (P,) where it is in use; no state.
+    room: [Vec<F>; 2],
 }
 
-impl Optimizer {
-    /// An optimizer at step 0 for `params` parameters. `ranges` say which of them are weights; they
-    /// matter under [`DecayOn::Weights`] only, and parameters outside all of them do not decay.
+impl<F: Real> Optimizer<F> {
+    /// An optimizer at step 0 for `params` parameters. `tensors` say which of them are weights, for
+    /// [`DecayOn::Weights`], and of which shape, for the rules that treat matrices; what none of them
+    /// covers counts as one vector of biases.
     ///
     /// # Errors
     /// A [`Error::BadValue`] for a hyperparameter out of its range.
     ///
     /// # Panics
-    /// If a range reaches beyond `params`.
-    pub fn new(config: &OptimConfig, params: usize, ranges: &[ParamRange]) -> Result<Self> {
+    /// If a range reaches beyond `params`, two overlap, or a shape is of another size than its range.
+    pub fn new(config: &OptimConfig, params: usize, tensors: &[ParamRange]) -> Result<Self> {
         let config = config.clone().resolve()?;
-        let rule = config.rule();
-        let decayed = match config.decay_on {
+        let tensors = Tensors::new(params, tensors);
+        let rule = config.rule.build::<F>(&config, &tensors);
+        let on = match config.decay_on {
             DecayOn::All => std::iter::once(0..params).collect(),
             DecayOn::Weights => {
-                ranges.iter().filter(|s| s.decay).map(|s| s.range.clone()).collect::<Vec<_>>()
+                tensors.0.iter().filter(|t| t.weight).map(|t| t.range.clone()).collect()
             }
         };
-        assert!(decayed.iter().all(|r| r.end <= params), "a range ends beyond the parameters");
+        let adaptive = config.sam_adaptive == Some(true);
         Ok(Self {
             name: config.rule,
             t: 0,
-            slots: rule.slots().iter().map(|_| vec![0.0; params]).collect(),
-            weight_decay: config.weight_decay(),
-            decay: config.decay(),
-            decayed,
+            params,
+            slots: rule.slots(params).iter().map(|(_, len)| vec![F::zero(); *len]).collect(),
+            scalars: vec![0.0; rule.scalars().len()],
+            base_lr: config.lr(),
+            decay: WeightDecay { rate: config.weight_decay(), kind: config.decay(), on },
             grad_clip: config.grad_clip,
+            sam: config.sam_rho.map(|rho| Sam { rho, adaptive }),
             rule,
+            room: [Vec::new(), Vec::new()],
         })
     }
 
-    /// One step: updates `theta`, (P,), in place at the learning rate `lr`; `grad`, (P,), is
-    /// overwritten with what the rule saw (clipped, with coupled decay in it).
+    /// One step of a rule that takes one gradient: updates `theta`, (P,), in place at the learning
+    /// rate `lr`; `grad`, (P,), is that at [`Optimizer::gradient_point`] and is overwritten.
     ///
     /// # Panics
-    /// If a length is not the P of [`Optimizer::new`].
-    pub fn step(&mut self, theta: &mut [f32], grad: &mut [f32], lr: f64) -> StepStats {
-        assert_eq!(theta.len(), grad.len(), "theta and grad differ in length");
-        for slot in &self.slots {
-            assert_eq!(theta.len(), slot.len(), "theta is not as long as the optimizer's state");
-        }
-        let grad_norm = match self.grad_clip {
-            Some(max_norm) => clip_grad_norm(grad, max_norm),
-            None => grad_norm(grad),
-        };
-        if self.weight_decay != 0.0 {
-            for range in &self.decayed {
-                self.apply_decay(&mut theta[range.clone()], &mut grad[range.clone()], lr);
-            }
-        }
-        self.t += 1;
-        self.rule.step(self.t, lr, &mut self.slots, theta, grad);
+    /// If a length is not the P of [`Optimizer::new`], or the optimizer
+    /// [evaluates the batch](Optimizer::needs_batch) itself.
+    pub fn step(&mut self, theta: &mut [F], grad: &mut [F], lr: f64) -> StepStats {
+        assert!(!self.needs_batch(), "{} evaluates the batch itself", self.name);
+        self.check_lengths(theta, grad);
+        let grad_norm = self.clip(grad);
+        self.before_rule(theta, grad, lr);
+        let (rule, update) = self.update(theta, grad, lr);
+        rule.step(update);
         StepStats { grad_norm }
     }
 
-    fn apply_decay(&self, theta: &mut [f32], grad: &mut [f32], lr: f64) {
-        match self.decay {
-            // g <- g + wd theta
-            Decay::Coupled => {
-                let wd = self.weight_decay as f32;
-                in_pieces(grad, theta, [], &|grad, theta, []| {
-                    for (g, &w) in grad.iter_mut().zip(theta) {
-                        *g += wd * w;
-                    }
-                });
-            }
-            // theta <- theta (1 - lr wd), Loshchilov & Hutter 2019
-            Decay::Decoupled => {
-                let keep = (1.0 - lr * self.weight_decay) as f32;
-                in_pieces(theta, grad, [], &|theta, _, []| {
-                    theta.iter_mut().for_each(|w| *w *= keep);
-                });
+    /// One step of any rule: as [`Optimizer::step`], and `batch` is evaluated again where the optimizer
+    /// needs it. `loss` is the batch's loss at [`Optimizer::gradient_point`] and `grad` its gradient.
+    ///
+    /// # Errors
+    /// Those of `batch`.
+    ///
+    /// # Panics
+    /// If a length is not the P of [`Optimizer::new`].
+    pub fn step_on(
+        &mut self,
+        theta: &mut [F],
+        grad: &mut [F],
+        loss: f64,
+        lr: f64,
+        batch: &mut dyn BatchLoss<F>,
+    ) -> Result<StepStats> {
+        self.check_lengths(theta, grad);
+        let mut first_norm = None;
+        if let Some(sam) = self.sam {
+            first_norm = Some(grad_norm(grad));
+            let [mut point, mut higher] = std::mem::take(&mut self.room);
+            higher.resize(self.params, F::zero());
+            sam.climb(self.gradient_point(theta, &mut point), grad, &mut higher);
+            let found = batch.loss_and_grad(&higher, grad);
+            self.room = [point, higher];
+            found?;
+        }
+        let norm = self.clip(grad);
+        self.before_rule(theta, grad, lr);
+        let (rule, update) = self.update(theta, grad, lr);
+        rule.step_on(update, loss, batch)?;
+        Ok(StepStats { grad_norm: first_norm.unwrap_or(norm) })
+    }
+
+    /// Whether an update evaluates the batch at other points than [`Optimizer::gradient_point`]; its
+    /// steps are made by [`Optimizer::step_on`].
+    pub fn needs_batch(&self) -> bool {
+        self.sam.is_some() || self.rule.needs_batch()
+    }
+
+    /// Whether gradients are taken elsewhere than at theta (Schedule-Free).
+    pub fn has_gradient_point(&self) -> bool {
+        matches!(self.name, RuleName::ScheduleFreeSgd | RuleName::ScheduleFreeAdamW)
+    }
+
+    /// Where the next step's gradient is taken: `theta` itself, or a point that is written into
+    /// `room`.
+    pub fn gradient_point<'a>(&self, theta: &'a [F], room: &'a mut Vec<F>) -> &'a [F] {
+        // Before the first step there is no state yet, and all points are the same.
+        if self.t == 0 || !self.has_gradient_point() {
+            return theta;
+        }
+        room.resize(theta.len(), F::zero());
+        self.rule.gradient_point(&self.slots, theta, room);
+        room
+    }
+
+    fn check_lengths(&self, theta: &[F], grad: &[F]) {
+        assert_eq!(theta.len(), grad.len(), "theta and grad differ in length");
+        assert_eq!(theta.len(), self.params, "theta is not as long as the optimizer's state");
+    }
+
+    /// Clips; returns the norm before.
+    fn clip(&self, grad: &mut [F]) -> f64 {
+        match self.grad_clip {
+            Some(max_norm) => clip_grad_norm(grad, max_norm),
+            None => grad_norm(grad),
+        }
+    }
+
+    fn before_rule(&mut self, theta: &mut [F], grad: &mut [F], lr: f64) {
+        if !self.rule.owns(self.decay.kind) {
+            match self.decay.kind {
+                Decay::Coupled | Decay::L1 => self.decay.add_to(grad, theta),
+                Decay::Decoupled => self.decay.shrink(theta, 1.0 - lr * self.decay.rate),
             }
         }
+        self.t += 1;
+    }
+
+    fn update<'a>(
+        &'a mut self,
+        theta: &'a mut [F],
+        grad: &'a mut [F],
+        lr: f64,
+    ) -> (&'a dyn Rule<F>, Update<'a, F>) {
+        let update = Update {
+            t: self.t,
+            lr,
+            scheduled: if self.base_lr == 0.0 { 1.0 } else { lr / self.base_lr },
+            theta,
+            grad,
+            slots: &mut self.slots,
+            scalars: &mut self.scalars,
+            decay: &self.decay,
+        };
+        (&*self.rule, update)
     }
 
     /// The rule.
@@ -155,13 +249,24 @@ impl Optimizer {
         self.t
     }
 
-    /// The state vectors with their names, for a checkpoint; each is (P,).
-    pub fn slots(&self) -> impl Iterator<Item = (&'static str, &[f32])> {
-        self.rule.slots().iter().copied().zip(self.slots.iter().map(Vec::as_slice))
+    /// The state vectors with their names, for a checkpoint.
+    pub fn slots(&self) -> impl Iterator<Item = (&'static str, &[F])> {
+        let names = self.rule.slots(self.params).into_iter().map(|(name, _)| name);
+        names.zip(self.slots.iter().map(Vec::as_slice))
     }
 
-    /// Puts back the state that [`Optimizer::t`] and [`Optimizer::slots`] gave, in any order;
-    /// the next step is then bit for bit the one that would have followed.
+    /// Values of all state vectors.
+    pub fn state_len(&self) -> usize {
+        self.slots.iter().map(Vec::len).sum()
+    }
+
+    /// The state's scalars with their names, for a checkpoint.
+    pub fn scalars(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        self.rule.scalars().iter().copied().zip(self.scalars.iter().copied())
+    }
+
+    /// Puts back the state that [`Optimizer::t`], [`Optimizer::scalars`] and [`Optimizer::slots`] gave,
+    /// in any order; the next step is then bit for bit the one that would have followed.
     ///
     /// # Errors
     /// [`Error::BadValue`] when the names or lengths are not this rule's; the state is then as it
@@ -169,33 +274,46 @@ impl Optimizer {
     pub fn restore<S: AsRef<str>>(
         &mut self,
         t: u64,
-        slots: impl IntoIterator<Item = (S, Vec<f32>)>,
+        scalars: impl IntoIterator<Item = (S, f64)>,
+        slots: impl IntoIterator<Item = (S, Vec<F>)>,
     ) -> Result<()> {
-        let mut given: Vec<(S, Vec<f32>)> = slots.into_iter().collect();
-        let refuse = |problem: String| {
-            let remedy = "resume with the rule and the network that the checkpoint was made with";
-            Err(Error::bad_value("optim.rule", self.name, problem, remedy))
-        };
-        let mut restored = Vec::with_capacity(self.slots.len());
-        for (name, current) in self.rule.slots().iter().zip(&self.slots) {
-            let Some(at) = given.iter().position(|(n, _)| n.as_ref() == *name) else {
-                return refuse(format!("whose state `{name}` the checkpoint lacks"));
-            };
-            let (_, values) = given.swap_remove(at);
+        let names: Vec<_> = self.rule.slots(self.params).into_iter().map(|(n, _)| n).collect();
+        let restored = self.matched(&names, slots.into_iter().collect())?;
+        let scalars = self.matched(self.rule.scalars(), scalars.into_iter().collect())?;
+        for ((name, values), current) in names.iter().zip(&restored).zip(&self.slots) {
             if values.len() != current.len() {
                 let (got, want) = (values.len(), current.len());
-                return refuse(format!("whose state `{name}` holds {got} values, not {want}"));
+                return self.refuse(format!("whose state `{name}` holds {got} values, not {want}"));
             }
-            restored.push(values);
-        }
-        if let Some((name, _)) = given.first() {
-            return refuse(format!("which has no state `{}`", name.as_ref()));
         }
         self.t = t;
         self.slots = restored;
+        self.scalars = scalars;
         Ok(())
+    }
+
+    /// The values `given` under `names`, in the order of these.
+    fn matched<S: AsRef<str>, V>(&self, names: &[&str], mut given: Vec<(S, V)>) -> Result<Vec<V>> {
+        let mut values = Vec::with_capacity(names.len());
+        for name in names {
+            let Some(at) = given.iter().position(|(n, _)| n.as_ref() == *name) else {
+                return self.refuse(format!("whose state `{name}` the checkpoint lacks"));
+            };
+            values.push(given.swap_remove(at).1);
+        }
+        match given.first() {
+            Some((name, _)) => self.refuse(format!("which has no state `{}`", name.as_ref())),
+            None => Ok(values),
+        }
+    }
+
+    fn refuse<T>(&self, problem: String) -> Result<T> {
+        let remedy = "resume with the rule and the network that the checkpoint was made with";
+        Err(Error::bad_value("optim.rule", self.name, problem, remedy))
     }
 }
 
+#[cfg(test)]
+mod references;
 #[cfg(test)]
 mod tests;

@@ -1,36 +1,42 @@
 //! RMSprop (Hinton's lecture 6e), with momentum and centred by choice (Graves 2013), as
 //! `torch.optim.RMSprop`: eps is added after the root.
 
-use super::Rule;
 use super::pieces::in_pieces;
+use super::real::Real;
+use super::rule::{Rule, Update, described, hyperparameters};
 
-/// RMSprop's hyperparameters.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct RmsProp {
-    pub alpha: f64,
-    pub eps: f64,
-    pub momentum: f64,
-    pub centered: bool,
+hyperparameters! {
+    /// RMSprop's hyperparameters.
+    struct RmsProp {
+        alpha: f64 = 0.99,
+        eps: f64 = 1e-8,
+        momentum: f64 = 0.0,
+        centered: bool = false,
+    }
 }
 
-impl Rule for RmsProp {
-    fn slots(&self) -> &'static [&'static str] {
-        match (self.centered, self.momentum != 0.0) {
+described!(RmsProp: "RMSprop", lr 1e-2);
+
+impl<F: Real> Rule<F> for RmsProp {
+    fn slots(&self, params: usize) -> Vec<(&'static str, usize)> {
+        let names: &[_] = match (self.centered, self.momentum != 0.0) {
             (false, false) => &["square_avg"],
             (false, true) => &["square_avg", "momentum_buffer"],
             (true, false) => &["square_avg", "grad_avg"],
             (true, true) => &["square_avg", "grad_avg", "momentum_buffer"],
-        }
+        };
+        names.iter().map(|name| (*name, params)).collect()
     }
 
-    fn step(&self, _: u64, lr: f64, slots: &mut [Vec<f32>], theta: &mut [f32], grad: &[f32]) {
+    fn step(&self, Update { lr, theta, grad, slots, .. }: Update<'_, F>) {
+        let grad = &*grad;
         let (centered, moving) = (self.centered, self.momentum != 0.0);
         let mut slots = slots.iter_mut().map(Vec::as_mut_slice);
         let mut next = |kept: bool| if kept { slots.next().unwrap_or_default() } else { &mut [] };
         let (square_avg, grad_avg, buffer) = (next(true), next(centered), next(moving));
 
-        let (lr, momentum, eps) = (lr as f32, self.momentum as f32, self.eps as f32);
-        let (keep, take) = (self.alpha as f32, (1.0 - self.alpha) as f32);
+        let (lr, momentum, eps) = (F::of(lr), F::of(self.momentum), F::of(self.eps));
+        let (keep, take) = (F::of(self.alpha), F::of(1.0 - self.alpha));
         // s <- alpha s + (1 - alpha) g^2
         in_pieces(square_avg, grad, [], &|square_avg, grad, []| {
             for (s, &g) in square_avg.iter_mut().zip(grad) {
@@ -46,15 +52,15 @@ impl Rule for RmsProp {
             });
         }
         // d = sqrt(s - a^2) + eps, a = 0 unless centred.
-        let denominator = |s: f32, a: f32| {
+        let denominator = |s: F, a: F| {
             let variance = s - a * a;
             // Rounding can take it below zero; a NaN stays one.
-            (if variance < 0.0 { 0.0 } else { variance }).sqrt() + eps
+            (if variance < F::zero() { F::zero() } else { variance }).sqrt() + eps
         };
         match (centered, moving) {
             (false, false) => in_pieces(theta, grad, [square_avg], &|theta, grad, [s]| {
                 for ((w, &g), s) in theta.iter_mut().zip(grad).zip(s) {
-                    *w -= lr * g / denominator(*s, 0.0);
+                    *w -= lr * g / denominator(*s, F::zero());
                 }
             }),
             (true, false) => {
@@ -68,7 +74,7 @@ impl Rule for RmsProp {
             (false, true) => {
                 in_pieces(theta, grad, [square_avg, buffer], &|theta, grad, [s, b]| {
                     for (((w, &g), s), b) in theta.iter_mut().zip(grad).zip(s).zip(b) {
-                        *b = momentum * *b + g / denominator(*s, 0.0);
+                        *b = momentum * *b + g / denominator(*s, F::zero());
                         *w -= lr * *b;
                     }
                 })

@@ -4,7 +4,7 @@
 //! With a warm-up of w steps the rate climbs linearly from `warmup_start * lr`, as
 //! `torch.optim.lr_scheduler.LinearLR`, and the schedule proper begins after it: cosine and
 //! one-cycle span the remaining steps (as `SequentialLR` chains them). The milestones of `step`
-//! count epochs from the very start, warm-up included.
+//! count epochs from the very start, warm-up included; the decay of `wsd` is a part of the whole run.
 
 use std::f64::consts::PI;
 
@@ -26,6 +26,20 @@ named_enum! {
         Cosine = "cosine",
         /// Up to the base rate and far down again, both by half a cosine (Smith & Topin 2018).
         OneCycle = "one_cycle",
+        /// Warm-up, the base rate, and a decay down to `min_lr` at the end (Hu et al. 2024).
+        Wsd = "wsd",
+    }
+}
+
+named_enum! {
+    /// How the rate of `wsd` falls.
+    #[derive(Default)]
+    pub enum DecayShape("shape of a decay") {
+        /// In a straight line.
+        #[default]
+        Linear = "linear",
+        /// As 1 - sqrt(part of the decay) (Haegele et al. 2024).
+        OneMinusSqrt = "one_minus_sqrt",
     }
 }
 
@@ -41,8 +55,14 @@ pub struct ScheduleConfig {
     pub milestones: Option<Vec<u64>>,
     /// step: the factor of each drop.
     pub gamma: f64,
-    /// cosine: the rate it ends at.
+    /// cosine and wsd: the rate it ends at.
     pub min_lr: f64,
+    /// wsd: the part of the run in which the rate falls; by default 0.2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decay_fraction: Option<f64>,
+    /// wsd: how it falls; by default in a straight line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decay_shape: Option<DecayShape>,
     /// one_cycle: the part of the run in which the rate rises.
     pub pct_start: f64,
     /// one_cycle: the base rate over the first one.
@@ -62,6 +82,8 @@ impl Default for ScheduleConfig {
             milestones: None,
             gamma: 0.1,
             min_lr: 0.0,
+            decay_fraction: None,
+            decay_shape: None,
             pct_start: 0.3,
             div_factor: 25.0,
             final_div_factor: 1e4,
@@ -80,6 +102,10 @@ impl ScheduleConfig {
         if self.kind == ScheduleKind::Step {
             self.milestones.get_or_insert_with(|| default_milestones(epochs));
         }
+        if self.kind == ScheduleKind::Wsd {
+            self.decay_fraction.get_or_insert(0.2);
+            self.decay_shape.get_or_insert_default();
+        }
         let check = |key: &str, value: f64, ok: bool, remedy: &str| {
             if ok && value.is_finite() {
                 return Ok(());
@@ -88,6 +114,10 @@ impl ScheduleConfig {
         };
         check("gamma", self.gamma, self.gamma > 0.0, "choose a positive factor, such as 0.1")?;
         check("min_lr", self.min_lr, self.min_lr >= 0.0, "choose a rate of zero or more")?;
+        if let Some(part) = self.decay_fraction {
+            let within = (0.0..=1.0).contains(&part);
+            check("decay_fraction", part, within, "choose a part of the run, 0 to 1")?;
+        }
         let rising = (0.0..=1.0).contains(&self.pct_start);
         check("pct_start", self.pct_start, rising, "choose a part of the run, 0 to 1")?;
         for (key, value) in
@@ -137,6 +167,16 @@ impl ScheduleConfig {
                 base_lr * self.gamma.powi(drops as i32)
             }
             ScheduleKind::Cosine => anneal(base_lr, self.min_lr, at / total.max(1.0)),
+            ScheduleKind::Wsd => {
+                let share = self.decay_fraction.unwrap_or(0.2);
+                let falling = (share * total_steps as f64).round().min(total);
+                let part = ((at - (total - falling)) / falling.max(1.0)).max(0.0);
+                let left = match self.decay_shape.unwrap_or_default() {
+                    DecayShape::Linear => 1.0 - part,
+                    DecayShape::OneMinusSqrt => 1.0 - part.sqrt(),
+                };
+                self.min_lr + (base_lr - self.min_lr) * left
+            }
             ScheduleKind::OneCycle => {
                 // PyTorch's phases: up to step `peak`, then down to the last step.
                 let first = base_lr / self.div_factor;
@@ -203,6 +243,7 @@ mod tests {
             ("gamma = 0", "schedule.gamma"),
             ("min_lr = -1", "schedule.min_lr"),
             ("pct_start = 1.5", "schedule.pct_start"),
+            ("decay_fraction = 1.5", "schedule.decay_fraction"),
             ("div_factor = 0", "schedule.div_factor"),
             ("final_div_factor = nan", "schedule.final_div_factor"),
             ("warmup_epochs = 11", "schedule.warmup_epochs"),

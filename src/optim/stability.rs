@@ -39,7 +39,7 @@ mod tests {
     fn distance(config: &OptimConfig, share: f64) -> f64 {
         let (lr, edge) = (0.1, config.edge().unwrap());
         let lambda = (share * edge / lr) as f32;
-        let mut optimizer = Optimizer::new(config, 1, &[]).unwrap();
+        let mut optimizer = Optimizer::<f32>::new(config, 1, &[]).unwrap();
         let mut theta = vec![1.0f32];
         for _ in 0..2000 {
             let mut grad = vec![lambda * theta[0]];

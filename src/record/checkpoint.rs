@@ -13,6 +13,9 @@ use crate::{Error, Result};
 /// Prefix of the optimizer's vectors among the tensors.
 const OPTIMIZER: &str = "optimizer.";
 
+/// Prefix of the bits of the optimizer's scalars among the metadata.
+const SCALAR_BITS: &str = "optimizer_bits.";
+
 fn bad_checkpoint(what: String, path: &Path) -> Error {
     let remedy = "start the run again from the beginning".into();
     Error::BadFile { what, remedy, path: path.to_path_buf() }
@@ -37,13 +40,15 @@ impl Run {
             ("epochs_since_best", state.epochs_since_best.to_string()),
         ]
         .map(|(k, v)| (k.to_string(), v));
+        let scalars = state.optimizer.scalars();
+        let scalars = scalars.map(|(k, v)| (format!("{SCALAR_BITS}{k}"), v.to_bits().to_string()));
         StateFile {
             path: self.checkpoint_path(),
             layout: layout.clone(),
             theta: state.theta.clone(),
             buffers: state.buffers.clone(),
             extra,
-            metadata: metadata.into(),
+            metadata: metadata.into_iter().chain(scalars).collect(),
             stored: StoredAs::F32,
         }
     }
@@ -98,6 +103,11 @@ impl Run {
         state.best_test_loss = f64::from_bits(number("best_test_loss_bits")?);
         state.epochs_since_best = number("epochs_since_best")?;
         let t = number("optimizer_t")?;
+        let mut scalars = Vec::new();
+        for (name, _) in state.optimizer.scalars() {
+            let value = f64::from_bits(number(&format!("{SCALAR_BITS}{name}"))?);
+            scalars.push((name.to_string(), value));
+        }
         (state.theta, state.buffers) = read_state(&mut file, layout)?;
         let names: Vec<String> =
             file.names().filter(|n| n.starts_with(OPTIMIZER)).map(str::to_string).collect();
@@ -106,7 +116,7 @@ impl Run {
             let values = file.read(&name)?.data;
             slots.push((name[OPTIMIZER.len()..].to_string(), values));
         }
-        state.optimizer.restore(t, slots)?;
+        state.optimizer.restore(t, scalars, slots)?;
         Ok(state)
     }
 }

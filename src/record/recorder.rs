@@ -77,8 +77,7 @@ impl Recorder {
         }
         // Room for what the end of an epoch gives at once: a snapshot and a checkpoint.
         let state_len = state.theta.len() + state.buffers.len();
-        let slots: usize = state.optimizer.slots().map(|(_, v)| v.len()).sum();
-        let capacity = size_of::<f32>() * (2 * state_len + slots);
+        let capacity = size_of::<f32>() * (2 * state_len + state.optimizer.state_len());
         Ok(Self {
             run: run.clone(),
             spec: spec.clone(),
@@ -112,7 +111,7 @@ impl Recorder {
                 self.layout = Some(Arc::new(setup.backend.network().layout.clone()));
                 if state.step == 0 {
                     self.lr = self.lr_of_step(setup, 1);
-                    self.snapshot(state, false)?;
+                    self.snapshot(setup, state, false)?;
                     self.measure_sharpness(setup, state, SharpnessMeter::is_due)?;
                     self.checkpoint(state)?;
                     // A run that has made a step can be resumed.
@@ -129,7 +128,7 @@ impl Recorder {
                         || every.has(Trigger::LossSpike) && spike
                         || every.has(Trigger::LrDrop) && self.is_before_drop(setup, state.step);
                     if due {
-                        self.snapshot(state, false)?;
+                        self.snapshot(setup, state, false)?;
                     }
                     self.measure_sharpness(setup, state, SharpnessMeter::is_due)?;
                 }
@@ -139,7 +138,7 @@ impl Recorder {
                 let best =
                     metrics.test.loss == state.best_test_loss && state.epochs_since_best == 0;
                 if best && self.spec.every.has(Trigger::NewBest) && !self.is_taken(state.step) {
-                    self.snapshot(state, false)?;
+                    self.snapshot(setup, state, false)?;
                 }
                 if let Some(last) = self.held.last_mut().filter(|held| held.step == state.step) {
                     last.test_loss = Some(metrics.test.loss);
@@ -154,7 +153,7 @@ impl Recorder {
                     self.measure_sharpness(setup, state, is_missing)?;
                 }
                 if !interrupted && (diverged || !self.is_taken(state.step)) {
-                    self.snapshot(state, diverged)?;
+                    self.snapshot(setup, state, diverged)?;
                 }
                 self.checkpoint(state)?;
                 self.writer.wait()?;
@@ -212,7 +211,7 @@ impl Recorder {
         Ok(())
     }
 
-    fn snapshot(&mut self, state: &TrainState, diverged: bool) -> Result<()> {
+    fn snapshot(&mut self, setup: &Setup, state: &TrainState, diverged: bool) -> Result<()> {
         let again = diverged && self.is_taken(state.step);
         let index = match self.held.last() {
             // The state at which the loss overflowed was taken already: say so there.
@@ -232,13 +231,14 @@ impl Recorder {
             digest: None,
         };
         let layout = self.layout().clone();
+        let buffers = setup.buffers_at_theta(state)?;
         let bytes = size_of::<f32>() * (state.theta.len() + state.buffers.len());
         self.writer.write(bytes, || StateFile {
             metadata: info.metadata(&layout.digest()),
             path: info.path,
             layout,
             theta: state.theta.clone(),
-            buffers: state.buffers.clone(),
+            buffers: buffers.into_owned(),
             extra: Vec::new(),
             stored: self.spec.dtype,
         })?;
@@ -253,8 +253,8 @@ impl Recorder {
     /// that goes on from an older checkpoint still finds all of its snapshots.
     fn checkpoint(&mut self, state: &TrainState) -> Result<()> {
         self.writer.sync_log(&mut self.log)?;
-        let slots: usize = state.optimizer.slots().map(|(_, v)| v.len()).sum();
-        let bytes = size_of::<f32>() * (state.theta.len() + state.buffers.len() + slots);
+        let values = state.theta.len() + state.buffers.len() + state.optimizer.state_len();
+        let bytes = size_of::<f32>() * values;
         let layout = self.layout();
         self.writer.write(bytes, || self.run.checkpoint(layout, state))?;
         let stays = self.spec.keep.stays(&self.held);

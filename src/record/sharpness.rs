@@ -54,7 +54,9 @@ impl SharpnessMeter {
     ) -> Result<SharpnessRecord> {
         let started = Instant::now();
         let objective = match &self.objective {
-            Some(objective) => objective.with_buffers(state.buffers.clone())?,
+            Some(objective) => {
+                objective.with_buffers(setup.buffers_at_theta(state)?.into_owned())?
+            }
             None => self.objective(setup, state)?,
         };
         let config = ExtremesConfig::default();
@@ -84,7 +86,7 @@ impl SharpnessMeter {
         };
         DatasetObjective::new(
             setup.backend.clone(),
-            state.buffers.clone(),
+            setup.buffers_at_theta(state)?.into_owned(),
             Arc::new(sample),
             setup.stats.clone(),
             setup.data.max_value,

@@ -85,7 +85,7 @@ pub(super) struct StateFile {
     /// (P,).
     pub theta: Vec<f32>,
     pub buffers: Vec<f32>,
-    /// More vectors of P values, by name.
+    /// More vectors, by name.
     pub extra: Vec<(String, Vec<f32>)>,
     pub metadata: Vec<(String, String)>,
     /// What theta is stored in; the others are `f32`.
@@ -96,7 +96,7 @@ impl StateFile {
     /// Writes the file. Where theta is rounded, the metadata say by how much in all.
     pub fn write(mut self) -> Result<()> {
         let (theta, buffers) = (&self.theta, &self.buffers);
-        let dim = [theta.len()];
+        let lens: Vec<[usize; 1]> = self.extra.iter().map(|(_, v)| [v.len()]).collect();
         let rounded = self.stored != StoredAs::F32;
         if rounded {
             let norm = rounding_norm(theta, self.stored);
@@ -106,7 +106,8 @@ impl StateFile {
         let params = params.map(|p| (p.name.as_str(), p.shape.as_slice(), &theta[p.range()]));
         let wide = self.layout.buffers.iter();
         let wide = wide.map(|b| (b.name.as_str(), b.shape.as_slice(), &buffers[b.range()]));
-        let extra = self.extra.iter().map(|(n, v)| (n.as_str(), dim.as_slice(), v.as_slice()));
+        let extra = self.extra.iter().zip(&lens);
+        let extra = extra.map(|((n, v), len)| (n.as_str(), len.as_slice(), v.as_slice()));
         let wide = wide.chain(extra);
         let narrow_from = if rounded { wide.clone().count() } else { 0 };
         // Wide elements go first, so that each begins at a multiple of its size.

@@ -168,8 +168,11 @@ fn comparison(
     }
 }
 
-/// A value of an axis as a sentence has it: `shortcut none`, `lr 0.1`.
+/// A value of an axis as a sentence has it: `shortcut none`, `lr 0.1`; a rule by its name alone.
 pub fn value_words(axis: &str, label: &str) -> String {
+    if axis == "rule" || axis == "optim.rule" {
+        return label.into();
+    }
     let name = axis.rsplit('.').next().unwrap_or(axis).replace('_', " ");
     format!("{name} {label}")
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::comparison::{Comparison, comparisons, value_words};
 use super::quantities::{MemberValues, Quantity, by_quantity};
-use super::statistics::{Summary, binomial_se, summary};
+use super::statistics::{Summary, binomial_se, summary, variance_beyond_test_set};
 use crate::sweep::{Axis, MemberState, Status, Sweep};
 
 /// All that a report says.
@@ -52,6 +52,9 @@ pub struct Group {
     /// Standard error of a test accuracy on so many images, at the group's mean: what more seeds do not
     /// lower for one net.
     pub binomial_se: Option<f64>,
+    /// Standard deviation over seeds that accuracies on endlessly many test images would have (Jordan
+    /// 2023, arXiv 2304.01910); 0 where the estimate of its square is negative. Where answers were kept.
+    pub true_sd: Option<f64>,
 }
 
 /// A quantity over the seeds of a combination.
@@ -118,7 +121,9 @@ pub(super) fn gather(sweep: &Sweep, states: &[MemberState], values: &[MemberValu
         let images = of.iter().find_map(|&i| values[i].test_images);
         let binomial_se =
             accuracy.zip(images).map(|(share, images)| binomial_se(share, images as f64));
+        let right: Vec<&[bool]> = of.iter().filter_map(|&i| values[i].right.as_deref()).collect();
         Group {
+            true_sd: variance_beyond_test_set(&right).map(|v| v.max(0.0).sqrt()),
             values: labels(&states[of[0]]),
             label: group_label(axes, combination),
             members: of.len(),

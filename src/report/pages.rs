@@ -6,17 +6,35 @@ use std::path::Path;
 use super::content::{Report, gather};
 use super::html::page;
 use super::quantities::{MemberValues, values_of};
-use super::text::{comparisons_csv, markdown, members_csv};
+use super::table::Table;
+use super::text::{comparisons_table, markdown, members_table};
 use crate::disk;
 use crate::sweep::Sweep;
 use crate::{Error, Result};
 
 /// Files that a report writes into its folder.
-const OWN: [&str; 6] =
-    ["index.html", "report.md", "report.json", "members.csv", "comparisons.csv", "specs"];
+const OWN: [&str; 8] = [
+    "index.html",
+    "report.md",
+    "report.json",
+    "members.csv",
+    "members.parquet",
+    "comparisons.csv",
+    "comparisons.parquet",
+    "specs",
+];
 
-/// Writes the report of `sweep` into `folder`: `index.html`, `report.md`, `report.json`, `members.csv`,
-/// `comparisons.csv` and `specs/`. An old report there is replaced; other files stay.
+/// Writes a table as `name.csv` and `name.parquet` into a folder.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(super) fn write_table(folder: &Path, name: &str, table: &Table) -> Result<()> {
+    disk::write_bytes(&folder.join(format!("{name}.csv")), table.to_csv().as_bytes())?;
+    disk::write_bytes(&folder.join(format!("{name}.parquet")), &table.to_parquet()?)
+}
+
+/// Writes the report of `sweep` into `folder`: `index.html`, `report.md`, `report.json`, `members` and
+/// `comparisons` as CSV and Parquet, and `specs/`. An old report there is replaced; other files stay.
 ///
 /// # Errors
 /// Those of reading the sweep; [`Error::Io`].
@@ -40,14 +58,14 @@ pub fn write(sweep: &Sweep, folder: &Path) -> Result<Report> {
         what: format!("the report cannot be written ({e})"),
         remedy: "look for a run whose numbers are not finite".into(),
     })?;
-    for (name, text) in [
-        ("report.json", json + "\n"),
-        ("report.md", markdown(&report)),
-        ("members.csv", members_csv(&report)),
-        ("comparisons.csv", comparisons_csv(&report)),
-        ("index.html", page),
-    ] {
+    for (name, text) in
+        [("report.json", json + "\n"), ("report.md", markdown(&report)), ("index.html", page)]
+    {
         disk::write_bytes(&folder.join(name), text.as_bytes())?;
+    }
+    let tables = [("members", members_table(&report)), ("comparisons", comparisons_table(&report))];
+    for (name, table) in tables {
+        write_table(folder, name, &table)?;
     }
     Ok(report)
 }

@@ -6,20 +6,31 @@ use std::fmt::Write as _;
 use super::statistics::Summary;
 use crate::landscape::SurfaceStore;
 use crate::render::canvas::Rect;
-use crate::render::canvas::theme::Colormap;
+use crate::render::canvas::theme::{Colormap, Theme};
 use crate::render::map::contour::{lines, loops, simplify};
 use crate::render::map::field::Field;
 use crate::render::map::pchip::Pchip;
 use crate::render::numbers::number;
 use crate::{Error, Result};
 
-/// Colours of groups, told apart by colour blind people too (Okabe and Ito 2008).
-pub(super) const COLOURS: [&str; 8] =
-    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#7a3b00", "#444444"];
+/// The colour of the `i`-th group: that of the `i`-th path in a film.
+pub(super) fn colour(i: usize) -> String {
+    let c = Theme::light().series_color(i);
+    format!("#{:02x}{:02x}{:02x}", c.r, c.g, c.b)
+}
 
-/// The colour of the `i`-th group.
-pub(super) fn colour(i: usize) -> &'static str {
-    COLOURS[i % COLOURS.len()]
+/// How many colours there are before they come again.
+fn round_of(i: usize) -> usize {
+    i / Theme::light().series.len()
+}
+
+/// The dashes of the `i`-th group's lines, as an attribute: where colours come again they differ.
+pub(super) fn dashes(i: usize) -> &'static str {
+    match round_of(i) {
+        0 => "",
+        1 => " stroke-dasharray=\"7 3\"",
+        _ => " stroke-dasharray=\"2 3\"",
+    }
 }
 
 /// Text as SVG and HTML have it: names are data, never markup.
@@ -161,7 +172,7 @@ fn with_intervals(rows: &[DotRow], (low, high): (f64, f64), is_log: bool) -> (f6
 }
 
 /// Round values on an axis.
-fn ticks(low: f64, high: f64, is_log: bool) -> Vec<f64> {
+pub(super) fn ticks(low: f64, high: f64, is_log: bool) -> Vec<f64> {
     if is_log && high / low > 20.0 {
         let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
         let all = decades.flat_map(|d| [1.0, 3.0].map(|m| m * 10f64.powi(d)));
@@ -231,9 +242,10 @@ pub(super) fn course_chart(title: &str, courses: &[Course], labels: &[String]) -
         let _ = write!(
             svg,
             "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\" \
-             stroke-linejoin=\"round\" opacity=\"0.85\"/>",
+             stroke-linejoin=\"round\" opacity=\"0.85\"{}/>",
             points.join(" "),
-            colour(course.group)
+            colour(course.group),
+            dashes(course.group)
         );
     }
     svg.push_str("</svg>");
@@ -241,9 +253,19 @@ pub(super) fn course_chart(title: &str, courses: &[Course], labels: &[String]) -
 }
 
 /// The colours of the groups, in words.
-fn legend(labels: &[String]) -> String {
+pub(super) fn legend(labels: &[String]) -> String {
     let items = labels.iter().enumerate().map(|(i, label)| {
-        format!("<span><i style=\"background:{}\"></i>{}</span>", colour(i), escaped(label))
+        let (colour, label) = (colour(i), escaped(label));
+        let line = match round_of(i) {
+            0 => colour.to_string(),
+            round => {
+                let (dash, period) = if round == 1 { (7, 10) } else { (2, 5) };
+                format!(
+                    "repeating-linear-gradient(90deg,{colour} 0 {dash}px,transparent {dash}px {period}px)"
+                )
+            }
+        };
+        format!("<span><i style=\"background:{line}\"></i>{label}</span>")
     });
     format!("<p class=\"legend\">{}</p>", items.collect::<String>())
 }

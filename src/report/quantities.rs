@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::record::Run;
 use crate::stages::curve::{self, Curve};
-use crate::sweep::{MemberState, Status, Sweep, width_name};
+use crate::stages::predictions;
+use crate::sweep::{MemberState, PREDICTIONS, Status, Sweep, width_name};
 use crate::{Error, Result};
 
 /// A quantity of a member.
@@ -152,6 +153,9 @@ pub struct MemberValues {
     pub epochs: Option<u64>,
     /// Test images.
     pub test_images: Option<usize>,
+    /// Whether each of them is answered rightly, where that was kept.
+    #[serde(skip)]
+    pub right: Option<Vec<bool>>,
 }
 
 impl MemberValues {
@@ -198,6 +202,9 @@ pub fn values_of(sweep: &Sweep, state: &MemberState) -> Result<MemberValues> {
         let records = run.curvature()?;
         let at_end = records.iter().find(|r| Some(r.snapshot) == last && r.converged);
         values.sharpness = at_end.map(|r| r.sharpness());
+    }
+    if sweep.about.measure.predictions {
+        values.right = predictions::read_right(&state.run.join(PREDICTIONS))?;
     }
     if let Some(measure) = &sweep.about.measure.width {
         let mut widths = Vec::new();

@@ -90,6 +90,31 @@ fn t_tails(t: f64, freedom: f64) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |dist| 2.0 * dist.sf(t.abs()))
 }
 
+/// The variance over runs of the accuracy on endlessly many test images, from the answers of each run on
+/// the same finite ones: that of the test accuracies without what is the images' own chance. Unbiased, so
+/// that it can be negative; `None` for fewer than two runs or images, or runs with other images.
+///
+/// With `c_i` whether image i is answered rightly, the variance over runs of their mean is
+/// `(1/n^2) sum_ij cov(c_i, c_j)`, and the terms with i != j estimate the variance of the true accuracy
+/// (Jordan 2023, arXiv 2304.01910, section 4).
+pub fn variance_beyond_test_set(right: &[&[bool]]) -> Option<f64> {
+    let (runs, images) = (right.len(), right.first()?.len());
+    if runs < 2 || images < 2 || right.iter().any(|r| r.len() != images) {
+        return None;
+    }
+    let n = images as f64;
+    let share = |count: usize, of: f64| count as f64 / of;
+    let accuracies: Vec<f64> =
+        right.iter().map(|r| share(r.iter().filter(|c| **c).count(), n)).collect();
+    // Of zeros and ones: r p (1 - p) / (r - 1).
+    let own = |image: usize| {
+        let p = share(right.iter().filter(|r| r[image]).count(), runs as f64);
+        runs as f64 * p * (1.0 - p) / (runs as f64 - 1.0)
+    };
+    let own: f64 = (0..images).map(own).sum();
+    Some((n * n * sd_of(&accuracies).powi(2) - own) / (n * (n - 1.0)))
+}
+
 /// Two groups compared: b minus a.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
@@ -375,5 +400,31 @@ mod tests {
         assert!((9..=10).contains(&seeds_needed(1.0, 1.0).unwrap()));
         assert_eq!(seeds_needed(0.0, 1.0), None);
         assert!(seeds_needed(10.0, 1.0).unwrap() <= 3);
+    }
+
+    #[test]
+    fn the_chance_of_a_finite_test_set_is_taken_out_of_the_spread_over_runs() {
+        // Runs whose true accuracies have a known spread, each image answered by its own chance.
+        let mut rng = crate::rng::Streams::new(5).stream("answers", 0);
+        let (runs, images) = (400, 500);
+        for spread in [0.0, 0.02] {
+            let answers: Vec<Vec<bool>> = (0..runs)
+                .map(|run| {
+                    let shift = if run % 2 == 0 { spread } else { -spread };
+                    (0..images).map(|_| rng.bernoulli(0.8 + shift)).collect()
+                })
+                .collect();
+            let right: Vec<&[bool]> = answers.iter().map(Vec::as_slice).collect();
+            let found = variance_beyond_test_set(&right).unwrap();
+            // Two values of equal weight: n / (n - 1) spread^2. The sd of the estimate is about
+            // sqrt(2 / runs) times the observed variance, 3.2e-4 + spread^2: 5e-5.
+            let want = spread * spread * runs as f64 / (runs as f64 - 1.0);
+            assert!((found - want).abs() < 1.5e-4, "{found} {want}");
+        }
+        // By hand: two runs, two images; accuracies 1 and 1/2: variance 1/8; the second image's own 1/2.
+        let by_hand = variance_beyond_test_set(&[&[true, true], &[true, false]]).unwrap();
+        assert!((by_hand - (4.0 * 0.125 - 0.5) / 2.0).abs() < 1e-15, "{by_hand}");
+        assert_eq!(variance_beyond_test_set(&[&[true, true]]), None);
+        assert_eq!(variance_beyond_test_set(&[&[true, true], &[true]]), None);
     }
 }

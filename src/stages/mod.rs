@@ -1,6 +1,7 @@
 //! The stages of the pipeline, one file each: read files, call the modules below, write files. The
 //! command is a thin layer over these, and whatever it does a program can do by calling them.
 
+pub mod average;
 pub mod batch_order;
 pub mod bench;
 pub mod boundary;
@@ -13,6 +14,8 @@ pub mod curve_figure;
 pub mod data;
 pub mod demo;
 pub mod film_options;
+pub mod function;
+pub mod function_film;
 pub mod grid_file;
 pub mod heatmap;
 pub mod histograms;
@@ -20,9 +23,11 @@ pub mod moving;
 pub mod on_plane;
 pub mod opened;
 pub mod plane;
+pub mod predictions;
 mod provenance;
 pub mod race;
 pub mod repair;
+pub mod river;
 pub mod scenes;
 pub mod shadow;
 pub mod sharpness;

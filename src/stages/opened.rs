@@ -8,7 +8,6 @@ use crate::disk;
 use crate::landscape::{PathCoord, Plane, SurfaceStore};
 use crate::models::Shortcut;
 use crate::network::{Network, ParamLayout};
-use crate::optim::RuleName;
 use crate::record::{self, Joint, Metrics, Run, RunSnapshots, SnapshotInfo};
 use crate::render::numbers::number;
 use crate::render::scene::{ContourPanel, Grid, PathPoint};
@@ -148,12 +147,7 @@ impl OpenRun {
     /// Those of the spec.
     pub fn optimizer_words(&self) -> Result<String> {
         let optim = &self.spec()?.optim;
-        let rule = match optim.rule {
-            RuleName::Sgd => "SGD",
-            RuleName::Adam => "Adam",
-            RuleName::AdamW => "AdamW",
-            RuleName::RmsProp => "RMSprop",
-        };
+        let rule = optim.rule.words();
         Ok(format!("{rule}, learning rate {}", number(optim.lr())))
     }
 

@@ -37,6 +37,14 @@ pub enum Directions {
     },
     /// The `xdirection` and `ydirection` of an HDF5 file of the paper's code.
     File(std::path::PathBuf),
+    /// The sharpest direction at the end and the path's displacement beside the sharp ones, as
+    /// [`super::river::plane`] finds them.
+    River {
+        /// What they are, in words.
+        made: String,
+        /// The two, each (P,).
+        vectors: Box<[Vec<f32>; 2]>,
+    },
 }
 
 impl Default for Directions {
@@ -59,10 +67,15 @@ const NULL_OF_SEVERAL: &str = "random walks, one a run, from the runs' own start
 /// # Errors
 /// Those of reading the run; [`Error::Landscape`] when there is nothing to span a plane with.
 pub fn of_run(run: &Run, directions: &Directions, name: &str) -> Result<Plane> {
-    let members = [member(OpenRun::new(run.clone()))?];
-    let plane = compute(&members, directions, PlaneOrigin::Final)?;
+    let plane = of_run_along(run, directions)?;
     RunSet::from(run.clone()).write_plane(name, &plane)?;
     Ok(plane)
+}
+
+/// The plane of [`of_run`], not written.
+pub(super) fn of_run_along(run: &Run, directions: &Directions) -> Result<Plane> {
+    let members = [member(OpenRun::new(run.clone()))?];
+    compute(&members, directions, PlaneOrigin::Final)
 }
 
 /// Makes the plane of the centred principal components of `runs` together and writes it as
@@ -458,6 +471,9 @@ fn drawn_directions(
             let axes = [flat_direction(layout, &file.x, path)?, flat_direction(layout, &y, path)?];
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             Ok((PlaneKind::File, format!("directions of {name}"), axes))
+        }
+        Directions::River { made, vectors } => {
+            Ok((PlaneKind::River, made.clone(), (**vectors).clone()))
         }
         Directions::Pca(_) => unreachable!("PCA directions come from a path"),
     }

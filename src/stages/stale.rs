@@ -81,7 +81,9 @@ pub fn current(set: &RunSet, name: &str) -> Result<(Plane, Option<Behind>)> {
         return Ok((plane, Some(Behind { run, known: 0, now })));
     };
     match old.about.kind {
-        PlaneKind::Random | PlaneKind::File => Err(error(set, name, &old, behind)),
+        PlaneKind::Random | PlaneKind::File | PlaneKind::River => {
+            Err(error(set, name, &old, behind))
+        }
         _ => Ok((again(set, &old)?, Some(behind))),
     }
 }
@@ -96,7 +98,7 @@ fn again(set: &RunSet, old: &Plane) -> Result<Plane> {
     let centring = match old.about.kind {
         PlaneKind::Pca | PlaneKind::Joint => Centring::Centred,
         PlaneKind::PcaUncentred => Centring::Uncentred,
-        PlaneKind::Random | PlaneKind::File => {
+        PlaneKind::Random | PlaneKind::File | PlaneKind::River => {
             return Err(Error::StalePath { run: set.name().into() });
         }
     };

@@ -40,13 +40,13 @@ pub fn grid_of(plane: &Plane, request: &SurfaceRequest) -> Grid {
         y: Axis { min: y.0, max: y.1, n: ny },
     };
     let around = || Grid::around(&plane.coords(), request.size, 0.1 * length(&plane.origin));
-    // Random directions are as long as the weights: one unit is the paper's range. PCA directions
+    // Random directions are as long as the weights: one unit is the paper's range. Those of a path
     // have length 1.
     match (request.range, plane.about.kind) {
         (Some(range), _) => axes(range),
         (None, PlaneKind::Random | PlaneKind::File) => axes([(-1.0, 1.0); 2]),
         (None, PlaneKind::Joint) => around().squarer(),
-        (None, PlaneKind::Pca | PlaneKind::PcaUncentred) => around(),
+        (None, PlaneKind::Pca | PlaneKind::PcaUncentred | PlaneKind::River) => around(),
     }
 }
 

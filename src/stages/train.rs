@@ -124,7 +124,7 @@ const READING: u64 = 50;
 /// The part of a training's multiply-accumulates that its snapshots' inner products may cost at its end.
 const PRODUCTS_SHARE: u64 = 1000;
 
-fn manifest(spec: &Spec, setup: &Setup, whole: &Dataset) -> Manifest {
+pub(super) fn manifest(spec: &Spec, setup: &Setup, whole: &Dataset) -> Manifest {
     let network = setup.backend.network();
     let (cpu, cpu_features) = Manifest::cpu();
     Manifest {

@@ -9,9 +9,10 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::folder::{StepRecord, Sweep, Trained, trained};
+use super::film::steps_after;
+use super::folder::{About, StepRecord, Sweep, Trained, trained};
 use super::members::Members;
-use super::steps::{Step, measure_steps};
+use super::steps::Step;
 use crate::disk;
 use crate::disk::digest::sha256;
 use crate::parallel::{Place, Taken, Team};
@@ -70,8 +71,9 @@ pub fn work_of(sweep: &Sweep, members: &Members) -> Result<Vec<Work>> {
         }
         let diverged = matches!(trained(&run), Ok(Trained::Diverged));
         if !diverged {
-            let measures = measure_steps(&sweep.about.measure, &run_text, member.seed).into_iter();
-            steps.extend(measures.filter(|step| {
+            let About { measure, film, .. } = &sweep.about;
+            let after = steps_after(measure, film.as_ref(), &run_text, member.seed).into_iter();
+            steps.extend(after.filter(|step| {
                 !done.contains(&(member.name.clone(), step.name.clone(), arguments(step)))
             }));
         }
@@ -80,6 +82,28 @@ pub fn work_of(sweep: &Sweep, members: &Members) -> Result<Vec<Work>> {
         }
     }
     Ok(work)
+}
+
+impl Sweep {
+    /// `work` without the steps at its beginning that are done: from the first that is not, all are to be
+    /// done again.
+    ///
+    /// # Errors
+    /// As [`Sweep::steps`].
+    pub fn not_done(&self, mut work: Work) -> Result<Work> {
+        let done = self.steps()?;
+        let is_done = |step: &Step| {
+            done.iter().any(|d| {
+                d.member == work.member
+                    && d.step == step.name
+                    && d.error.is_none()
+                    && d.arguments == arguments(step)
+            })
+        };
+        let first = work.steps.iter().position(|step| !is_done(step)).unwrap_or(work.steps.len());
+        work.steps.drain(..first);
+        Ok(work)
+    }
 }
 
 /// The arguments that train a member, `None` where it is trained.

@@ -23,6 +23,9 @@
 //! width = { directions = 3, range = 1.0, points = 41, samples = 1000, rise = 1.0 }
 //! surface = { grid = "25x25", range = 1.0, samples = 500 }
 //!
+//! [film]                              # of the path of each combination's first seed
+//! grid = "31x31"
+//!
 //! [scale.smoke]                       # other sizes of the same sweep, by --scale
 //! seeds = 2
 //! set = { data.set = "digits" }
@@ -63,6 +66,9 @@ pub struct SweepFile {
     pub axis: Vec<LinkedAxis>,
     /// What each member is measured on when it is trained.
     pub measure: Measure,
+    /// The film that members get; none for no film.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub film: Option<Film>,
     /// Other sizes of the sweep.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub scale: BTreeMap<String, Scale>,
@@ -92,6 +98,9 @@ pub struct Scale {
     /// What replaces `[measure]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measure: Option<Measure>,
+    /// What replaces `[film]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub film: Option<Film>,
 }
 
 /// `[measure]`: what each member is measured on.
@@ -101,6 +110,10 @@ pub struct Measure {
     /// The largest Hessian eigenvalue at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub curvature: Option<CurvatureMeasure>,
+    /// Whether the answer for each test image is kept: the spread over seeds of the accuracy is then told
+    /// apart from the chance of the finite test set.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub predictions: bool,
     /// The width of the basin along random filter-normalised directions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<WidthMeasure>,
@@ -163,9 +176,29 @@ impl Default for SurfaceMeasure {
     }
 }
 
+/// A film of a member's path, or of several members' paths on one plane.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Film {
+    /// Points of the surface under the path.
+    pub grid: String,
+    /// Training images, 0 for all.
+    pub samples: usize,
+    /// Pixels across and down.
+    pub size: String,
+    /// How many of the seeds get one, from the first.
+    pub seeds: usize,
+}
+
+impl Default for Film {
+    fn default() -> Self {
+        Self { grid: "31x31".into(), samples: 500, size: "960x540".into(), seeds: 1 }
+    }
+}
+
 /// The tables and keys that only a sweep has: a file without any is a spec.
-const OWN: [&str; 9] =
-    ["title", "question", "base", "seeds", "set", "axes", "axis", "measure", "scale"];
+const OWN: [&str; 10] =
+    ["title", "question", "base", "seeds", "set", "axes", "axis", "measure", "film", "scale"];
 
 impl SweepFile {
     /// Reads a sweep; a spec is a sweep of its own, with one member and no axis. The paths in it are
@@ -215,6 +248,7 @@ impl SweepFile {
         if let Some(measure) = scale.measure {
             self.measure = measure;
         }
+        self.film = scale.film.or(self.film);
         self.scale.clear();
         Ok(self)
     }
@@ -287,7 +321,7 @@ fn split_values(text: &str) -> Vec<String> {
 }
 
 /// A value as TOML where it is one, else as a string: `adam` needs no quotes.
-fn parsed(text: &str) -> toml::Value {
+pub(super) fn parsed(text: &str) -> toml::Value {
     let table: std::result::Result<toml::Table, _> = format!("v = {text}").parse();
     match table.ok().and_then(|mut table| table.remove("v")) {
         Some(value) => value,

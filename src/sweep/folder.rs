@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::file::{Measure, SweepFile};
+use super::file::{Film, Measure, SweepFile};
+use super::film::steps_after;
 use super::members::{Axis, Members};
 use crate::disk::{self, JsonFile, JsonlWriter};
 use crate::record::{FORMAT_VERSION, Run, Status as RunStatus};
@@ -35,6 +36,9 @@ pub struct About {
     pub seeds: usize,
     /// What each member is measured on.
     pub measure: Measure,
+    /// The film that members get; none for no film.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub film: Option<Film>,
     /// The members, in order.
     pub members: Vec<MemberAbout>,
 }
@@ -169,6 +173,7 @@ impl Sweep {
             axes: members.axes.clone(),
             seeds: members.seeds,
             measure: file.measure.clone(),
+            film: file.film.clone(),
             members: (members.members.iter())
                 .map(|member| MemberAbout {
                     name: member.name.clone(),
@@ -269,14 +274,14 @@ impl Sweep {
     /// [`Error::BadFile`] for a damaged log.
     pub fn states(&self) -> Result<Vec<MemberState>> {
         let steps = self.steps()?;
-        let wanted = super::steps::measure_names(&self.about.measure);
         let states = self.about.members.iter().map(|member| {
             let run = self.run_dir(&member.name);
             let of_member = || steps.iter().filter(|step| step.member == member.name);
             let failed = || of_member().find_map(|step| step.error.clone());
-            let measured = wanted
-                .iter()
-                .all(|name| of_member().any(|step| step.step == *name && step.error.is_none()));
+            let wanted =
+                steps_after(&self.about.measure, self.about.film.as_ref(), "", member.seed);
+            let is_done = |name: &str| of_member().any(|s| s.step == name && s.error.is_none());
+            let measured = wanted.iter().all(|step| is_done(&step.name));
             let (status, error) = match (&member.impossible, trained(&run)) {
                 (Some(why), _) => (Status::Failed, Some(why.clone())),
                 (None, Ok(Trained::Diverged)) => (Status::Diverged, None),
@@ -345,6 +350,11 @@ enum Share {
     All,
     /// Members that it takes one by one.
     Members,
+}
+
+/// Locks a folder for one process that works on all of it.
+pub(super) fn lock_whole(root: &Path) -> Result<File> {
+    lock(root, Share::All)
 }
 
 fn lock(root: &Path, share: Share) -> Result<File> {

@@ -181,7 +181,7 @@ fn label_of(value: &toml::Value) -> String {
 }
 
 /// The name of a member's folder: `shortcut-none_lr-0.1_seed-2`.
-fn member_name(axes: &[Axis], values: &[usize], seed: u64) -> String {
+pub(super) fn member_name(axes: &[Axis], values: &[usize], seed: u64) -> String {
     let mut parts: Vec<String> = axes
         .iter()
         .zip(values)

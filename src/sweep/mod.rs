@@ -10,14 +10,17 @@
 //!   locks/MEMBER.lock     held by whoever works on one member among others
 //! ```
 
+pub mod compare;
 mod execute;
 mod file;
+mod film;
 mod folder;
 mod members;
 mod steps;
 
 pub use execute::{StepEnd, Work, execute, execute_among, work_of};
-pub use file::{CurvatureMeasure, Measure, SurfaceMeasure, SweepFile, WidthMeasure};
+pub use file::{CurvatureMeasure, Film, Measure, SurfaceMeasure, SweepFile, WidthMeasure};
+pub use film::{FILM, race_steps};
 pub use folder::{MemberState, Status, Sweep};
 pub use members::{Axis, AxisValue, Member, Members};
-pub use steps::{MATCHED, Step, width_name};
+pub use steps::{MATCHED, PREDICTIONS, Step, width_name};

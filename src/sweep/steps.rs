@@ -13,11 +13,6 @@ pub struct Step {
     pub args: Vec<String>,
 }
 
-/// The names of the steps that measure a member.
-pub(super) fn measure_names(measure: &Measure) -> Vec<String> {
-    measure_steps(measure, "", 0).into_iter().map(|step| step.name).collect()
-}
-
 /// The name under which a sweep keeps its surfaces and planes in a run: the directions are the same for
 /// all members of one seed.
 pub const MATCHED: &str = "matched";
@@ -33,6 +28,11 @@ pub(super) fn measure_steps(measure: &Measure, run: &str, seed: usize) -> Vec<St
         let samples = samples_flag(curvature.samples);
         let args = [&["curvature", run, "--snapshots", "1"][..], &flags(&samples)].concat();
         steps.push(step("curvature".into(), &args));
+    }
+    if measure.predictions {
+        let file = format!("{run}/{PREDICTIONS}");
+        let args = ["evaluate", run, "--split", "test", "--predictions", &file];
+        steps.push(step("predictions".into(), &args));
     }
     if let Some(width) = &measure.width {
         let samples = samples_flag(width.samples);
@@ -59,6 +59,9 @@ pub(super) fn measure_steps(measure: &Measure, run: &str, seed: usize) -> Vec<St
     }
     steps
 }
+
+/// The file of a member's answers on the test images, in its run folder.
+pub const PREDICTIONS: &str = "measures/test_predictions.csv";
 
 /// The name of the curve along a direction of `[measure] width`.
 pub fn width_name(direction: usize) -> String {

@@ -2,7 +2,9 @@
 //! bar, nobody. It holds no randomness of its own (every draw is addressed by epoch or step), so
 //! a [`TrainState`] at step k is all that is needed to go on as if nothing had happened.
 
+mod batch;
 mod feed;
+mod statistics;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -17,11 +19,11 @@ use crate::dataset::{
     epoch_order,
 };
 use crate::memory;
-use crate::network::Role;
 use crate::objective::{DatasetObjective, Evaluation, Objective};
 use crate::optim::{OptimConfig, Optimizer, ParamRange, ScheduleConfig};
 use crate::rng::Streams;
 use crate::{Error, Result};
+use batch::StepBatch;
 
 /// The `[train]` table of a spec.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,19 +114,14 @@ impl Setup {
     /// The run before its first step.
     pub fn begin(&self) -> Result<TrainState> {
         let network = self.backend.network();
+        let (dim, tensors) = (network.layout.dim(), ParamRange::of_layout(&network.layout));
         // Weights, gradient and two moments in f32; what a batch needs comes on top.
-        memory::check("training this network", memory::product(&[network.layout.dim(), 16]))?;
+        memory::check("training this network", memory::product(&[dim, 16]))?;
         let streams = Streams::new(self.train.seed);
-        let ranges: Vec<ParamRange> = network
-            .layout
-            .params
-            .iter()
-            .map(|p| ParamRange { range: p.range(), decay: p.role == Role::Weight })
-            .collect();
         Ok(TrainState {
             theta: network.init_theta(&streams),
             buffers: network.init_buffers(),
-            optimizer: Optimizer::new(&self.optim, network.layout.dim(), &ranges)?,
+            optimizer: Optimizer::new(&self.optim, dim, &tensors)?,
             step: 0,
             epoch_loss: 0.0,
             epoch_correct: 0,
@@ -269,8 +266,9 @@ pub fn train(
     let steps_per_epoch = setup.steps_per_epoch()?;
     let total_steps = steps_per_epoch.saturating_mul(spec.epochs);
     let batcher = Batcher::new(&setup.data.train, setup.data.max_value, &setup.stats)?;
-    let evaluator = Evaluator::new(setup, &streams)?;
+    let evaluator = Evaluator::new(setup)?;
     let mut grad = vec![0.0; state.theta.len()];
+    let (mut point, mut room) = (Vec::new(), Vec::new());
     let started = Instant::now();
 
     listener(Event::Begin { state, steps_per_epoch, total_steps })?;
@@ -295,7 +293,7 @@ pub fn train(
                 setup.schedule.lr_at(setup.optim.lr(), state.step, steps_per_epoch, total_steps);
             let found = setup.backend.train_pass(
                 TrainPass {
-                    theta: &state.theta,
+                    theta: state.optimizer.gradient_point(&state.theta, &mut point),
                     buffers: &mut state.buffers,
                     images,
                     labels,
@@ -309,7 +307,17 @@ pub fn train(
             let grad_norm = if diverged {
                 f64::NAN
             } else {
-                state.optimizer.step(&mut state.theta, &mut grad, lr).grad_norm
+                let mut batch = StepBatch {
+                    setup,
+                    streams: &streams,
+                    step: state.step,
+                    buffers: &state.buffers,
+                    room: &mut room,
+                    images,
+                    labels,
+                };
+                let (theta, optimizer) = (&mut state.theta, &mut state.optimizer);
+                optimizer.step_on(theta, &mut grad, found.loss, lr, &mut batch)?.grad_norm
             };
             if !diverged {
                 state.step += 1;
@@ -347,14 +355,19 @@ pub fn train(
     Ok(verdict)
 }
 
-/// Loss and accuracy on both splits at the end of each epoch.
-struct Evaluator {
+/// Loss and accuracy on both splits, as at the end of each epoch.
+pub struct Evaluator {
     train: DatasetObjective,
     test: DatasetObjective,
 }
 
 impl Evaluator {
-    fn new(setup: &Setup, streams: &Streams) -> Result<Self> {
+    /// On the images of `setup`: all test images, and as many training images as it says.
+    ///
+    /// # Errors
+    /// Those of [`DatasetObjective::new`].
+    pub fn new(setup: &Setup) -> Result<Self> {
+        let streams = &Streams::new(setup.train.seed);
         let of = |images: &LabelledImages| {
             let buffers = setup.backend.network().init_buffers();
             DatasetObjective::new(
@@ -376,6 +389,15 @@ impl Evaluator {
         Ok(Self { train, test: of(&setup.data.test)? })
     }
 
+    /// Training and test images at `theta`, (P,), with `buffers`, (B,), in eval mode.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub fn at(&self, theta: &[f32], buffers: &[f32]) -> Result<[Evaluation; 2]> {
+        let train = self.train.with_buffers(buffers.to_vec())?.loss(theta)?;
+        Ok([train, self.test.with_buffers(buffers.to_vec())?.loss(theta)?])
+    }
+
     fn end_epoch(
         &self,
         setup: &Setup,
@@ -385,8 +407,7 @@ impl Evaluator {
         started: Instant,
         listener: &mut dyn FnMut(Event<'_>) -> Result<()>,
     ) -> Result<EpochMetrics> {
-        let train = self.train.with_buffers(state.buffers.clone())?.loss(&state.theta)?;
-        let test = self.test.with_buffers(state.buffers.clone())?.loss(&state.theta)?;
+        let [train, test] = self.at(&state.theta, &setup.buffers_at_theta(state)?)?;
         let images = state.epoch_images as f64;
         let metrics = EpochMetrics {
             epoch: state.step / steps_per_epoch,
@@ -413,3 +434,6 @@ impl Evaluator {
         Ok(metrics)
     }
 }
+
+#[cfg(test)]
+mod tests;

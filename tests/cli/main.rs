@@ -1,12 +1,15 @@
 //! The built command in temporary folders, with a cleared environment: what people type and what
 //! they get. Nets and data are tiny, so a command takes a second.
 
+mod average;
 mod batch_order;
 mod bench;
+mod compare;
 mod curvature;
 mod damage;
 mod divergence;
 mod elsewhere;
+mod function;
 mod joint;
 mod leftovers;
 mod manners;
@@ -17,6 +20,7 @@ mod precision;
 mod recording;
 mod refusals;
 mod repetition;
+mod river;
 mod scenes;
 mod sizes;
 mod stale;

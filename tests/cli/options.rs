@@ -35,6 +35,10 @@ fn options_that_have_no_effect_are_refused_by_name() {
         (&["render", "r", "--out=x.png", "--as=surface", "--hillshade"], "--hillshade"),
         (&["render", "r", "--out=x.png", "--quality=50"], "--quality"),
         (&["render", "r", "--out=x.mp4", "--dither"], "--dither"),
+        (&["function", "beale", "--fps=20"], "--fps"),
+        (&["function", "beale", "--out=x.png", "--frames=20"], "--frames"),
+        (&["function", "beale", "--out=x.json", "--theme=dark"], "--theme"),
+        (&["river", "r", "--sample-order=file", "--sample-seed=1"], "--sample-seed"),
     ];
     for (args, option) in cases {
         let name = format!("`{option}`");

@@ -177,6 +177,44 @@ fn a_killed_sweep_goes_on_and_ends_as_one_that_was_not() {
 }
 
 #[test]
+fn films_and_answers_that_the_file_asks_for_are_kept_and_shown() {
+    let place = place();
+    let text = SWEEP.replace("[measure]\n", "[measure]\npredictions = true\n")
+        + "[film]\ngrid = \"5x5\"\nsamples = 50\nsize = \"320x180\"\n";
+    fs::write(place.path("rates.toml"), text).unwrap();
+    place.ok(&["sweep", "rates.toml", "--out=s", "--jobs=2"]);
+    for (member, has_film) in [("lr-0.1_seed-0", true), ("lr-0.1_seed-1", false)] {
+        let run = place.path("s/runs").join(member);
+        assert_eq!(run.join("figures/film.mp4").is_file(), has_film, "{member}");
+        let answers = fs::read_to_string(run.join("measures/test_predictions.csv")).unwrap();
+        assert_eq!(answers.lines().count(), 101);
+        // The same images for every seed, and as many right ones as the log says.
+        let labels = |text: &str| -> Vec<String> {
+            text.lines().map(|line| line.split(',').nth(1).unwrap().to_string()).collect()
+        };
+        let other = place.path("s/runs/lr-0.01_seed-1/measures/test_predictions.csv");
+        assert_eq!(labels(&answers), labels(&fs::read_to_string(other).unwrap()));
+        let right = answers.lines().skip(1).filter(|line| {
+            let fields: Vec<&str> = line.split(',').collect();
+            fields[1] == fields[2]
+        });
+        let said = place.json(&["evaluate", run.to_str().unwrap(), "--split=test"]);
+        assert_eq!(said["correct"].as_u64(), Some(right.count() as u64));
+    }
+    let report = place.json(&["report", "s", "--out=r"]);
+    for group in report["groups"].as_array().unwrap() {
+        assert!(group["true_sd"].as_f64().is_some_and(|sd| (0.0..0.5).contains(&sd)), "{group:#}");
+    }
+    let page = fs::read_to_string(place.path("r/index.html")).unwrap();
+    assert_eq!(page.matches("data:video/mp4;base64,").count(), 2);
+    assert!(page.contains("spread beyond test set"));
+    for name in ["members.parquet", "comparisons.parquet"] {
+        let bytes = fs::read(place.path("r").join(name)).unwrap();
+        assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"), "{name}");
+    }
+}
+
+#[test]
 fn what_is_no_sweep_is_refused_by_name() {
     let place = place();
     place.refused(&["sweep", "rates.toml", "optim.lr"], &["optim.lr", "write it as"]);

@@ -129,6 +129,12 @@ schedules = [
              lambda o, e, t: warm(o, S.CosineAnnealingLR(o, t - 10, 0.001), 10, 0.1)),
     schedule({"kind": "step", "milestones": [5, 9], "warmup_epochs": 2.0, "warmup_start": 0.25},
              lambda o, e, t: warm(o, S.MultiStepLR(o, [5 * e - 8, 9 * e - 8], 0.1), 8, 0.25)),
+    # The decay is the last fifth of 60 steps, and the last three tenths.
+    schedule({"kind": "wsd", "min_lr": 0.02, "warmup_epochs": 2.5, "warmup_start": 0.1},
+             lambda o, e, t: S.SequentialLR(o, [S.LinearLR(o, 0.1, 1.0, 10), S.ConstantLR(o, 1.0, 1),
+                                                S.LinearLR(o, 1.0, 0.1, 12)], [10, 48])),
+    schedule({"kind": "wsd", "decay_fraction": 0.3, "decay_shape": "one_minus_sqrt"},
+             lambda o, e, t: S.LambdaLR(o, lambda n: 1.0 - math.sqrt(max(0.0, (n - 42) / 18)))),
 ]
 print(json.dumps({"torch": torch.__version__, "cases": cases, "schedules": schedules}, indent=None,
                  separators=(",", ":")).replace("},{", "},\n{"))

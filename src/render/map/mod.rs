@@ -5,6 +5,7 @@ pub mod contour;
 pub mod field;
 pub mod inset;
 pub mod labels;
+pub(in crate::render) mod names;
 pub mod panel;
 pub mod path;
 pub mod pchip;

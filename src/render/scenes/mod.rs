@@ -7,6 +7,7 @@ pub mod heatmap;
 pub mod histograms;
 pub mod moving_map;
 pub mod moving_surface;
+pub mod optimizers;
 pub mod race;
 pub mod shadow;
 pub mod snapshot_map;

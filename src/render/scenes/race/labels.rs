@@ -3,6 +3,7 @@
 use crate::render::canvas::color::{Color, ink_on};
 use crate::render::canvas::text;
 use crate::render::canvas::{Align, Canvas, TextStyle};
+use crate::render::map::names::{self, Head};
 use crate::render::map::path::Track;
 use crate::render::page::Page;
 use crate::render::scenes::race::film::RaceBody;
@@ -41,50 +42,13 @@ impl RaceBody<'_> {
         self.tracks.iter().enumerate().flat_map(of).collect()
     }
 
-    /// The racers' names beside their heads, pushed apart where they would collide.
+    /// The racers' names beside their heads.
     pub(super) fn draw_names(&self, page: &Page, canvas: &mut dyn Canvas, time: f64) {
-        let theme = page.theme;
-        let frame = self.layout.panels[0].frame;
-        let size = page.font.label;
-        let gap = 1.25 * size;
-        let reach = 15.0 * page.px_scale.max(0.4);
-        let style = TextStyle::new(size, theme.text).bold();
-        let mut labels: Vec<(usize, f32, f32, f32)> = Vec::new(); // racer, x, baseline, width
-        for (racer, track) in self.tracks.iter().enumerate() {
-            let Some((x, y)) = track.at(time) else { continue };
-            if !frame.contains(x, y, -1.0) {
-                continue;
-            }
-            let width = style.width(&self.race.racers[racer].name);
-            let fits = x + reach + width <= frame.right() - 4.0;
-            let left = if fits { x + reach } else { x - reach - width };
-            labels.push((racer, left, y + 0.36 * size, width));
-        }
-        // A few rounds of pushing each colliding pair apart, alike up and down.
-        let order = |a: &(usize, f32, f32, f32), b: &(usize, f32, f32, f32)| {
-            a.2.total_cmp(&b.2).then(a.0.cmp(&b.0))
+        let head = |(racer, track): (usize, &Track)| {
+            let (name, color) = (&self.race.racers[racer].name, page.theme.series_color(racer));
+            Some(Head { name, at: track.at(time)?, color })
         };
-        labels.sort_by(order);
-        for _ in 0..30 {
-            for i in 1..labels.len() {
-                for j in 0..i {
-                    let (a, b) = (labels[j], labels[i]);
-                    let beside = a.1 + a.3 + 6.0 < b.1 || b.1 + b.3 + 6.0 < a.1;
-                    let overlap = gap - (b.2 - a.2);
-                    if !beside && overlap > 0.0 {
-                        labels[j].2 -= 0.5 * overlap;
-                        labels[i].2 += 0.5 * overlap;
-                    }
-                }
-            }
-        }
-        for (racer, x, baseline, _) in labels {
-            let color = theme.series_color(racer);
-            let low = frame.y + size;
-            let baseline = baseline.clamp(low, (frame.bottom() - 0.3 * size).max(low));
-            let halo = Some((theme.casing.alpha(0.9), 2.6 * page.px_scale.max(0.5)));
-            let style = TextStyle { halo, color: theme.text.mix(color, 0.62), ..style };
-            canvas.text(&self.race.racers[racer].name, x, baseline, &style);
-        }
+        let heads: Vec<Head> = self.tracks.iter().enumerate().filter_map(head).collect();
+        names::draw_names(canvas, page, self.layout.panels[0].frame, &heads);
     }
 }
