@@ -11,7 +11,7 @@ use super::comparison::Comparison;
 use super::content::Report;
 use super::pictures::{Course, DotRow, Levels, course_chart, dot_plot, escaped, surface};
 use super::quantities::{MemberValues, Scale};
-use super::statistics::summary;
+use super::statistics::{summary, summary_of_logs};
 use super::text::{METHOD, counts, ordered, quantities_of, shown, shown_mean, status_word};
 use crate::disk;
 use crate::landscape::SurfaceStore;
@@ -92,7 +92,7 @@ pub(super) fn charts(
     for q in quantities_of(report) {
         let percent = q.scale() == Scale::Points;
         let factor = if percent { 100.0 } else { 1.0 };
-        let rows: Vec<DotRow> = (report.groups.iter().zip(groups))
+        let mut rows: Vec<DotRow> = (report.groups.iter().zip(groups))
             .map(|(group, of)| {
                 let known: Vec<f64> =
                     of.iter().filter_map(|&i| values[i].get(q).map(|v| factor * v)).collect();
@@ -102,9 +102,20 @@ pub(super) fn charts(
         let all = rows.iter().flat_map(|row| &row.values);
         let (low, high) = all.fold((f64::INFINITY, 0.0f64), |(l, h), v| (l.min(*v), h.max(*v)));
         let is_log = !percent && low > 0.0 && high / low > 20.0;
+        if is_log {
+            // On such an axis a mean of logarithms is in the middle of its interval.
+            for row in &mut rows {
+                row.summary = summary_of_logs(&row.values);
+            }
+        }
+        let note = if is_log { " Mean and interval are of the logarithms." } else { "" };
         let unit = if percent { " (%)" } else { "" };
         let plot = dot_plot(q.title(), unit, &rows, is_log);
-        let _ = write!(html, "<figure>{plot}<figcaption>{}</figcaption></figure>", q.definition());
+        let _ = write!(
+            html,
+            "<figure>{plot}<figcaption>{}{note}</figcaption></figure>",
+            q.definition()
+        );
     }
     html.push_str("</div>");
 }

@@ -171,12 +171,22 @@ fn with_intervals(rows: &[DotRow], (low, high): (f64, f64), is_log: bool) -> (f6
     (least.max(low - room), most.min(high + room))
 }
 
+/// Numbers that an axis of powers of ten has room for.
+const MOST_TICKS: usize = 7;
+
 /// Round values on an axis.
 pub(super) fn ticks(low: f64, high: f64, is_log: bool) -> Vec<f64> {
     if is_log && high / low > 20.0 {
         let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
-        let all = decades.flat_map(|d| [1.0, 3.0].map(|m| m * 10f64.powi(d)));
-        return all.filter(|t| (low..=high).contains(t)).collect();
+        let powers = |each: usize| decades.clone().step_by(each).map(|d| 10f64.powi(d));
+        let inside = |t: &f64| (low..=high).contains(t);
+        let all: Vec<f64> = powers(1).flat_map(|p| [p, 3.0 * p]).filter(inside).collect();
+        if all.len() <= MOST_TICKS {
+            return all;
+        }
+        // Fewer where there are many: the numbers stand side by side.
+        let each = (1..).find(|&each| powers(each).filter(inside).count() <= MOST_TICKS);
+        return powers(each.unwrap_or(1)).filter(inside).collect();
     }
     let rough = (high - low) / 6.0;
     let power = 10f64.powf(rough.log10().floor());
@@ -445,6 +455,9 @@ mod tests {
         };
         assert!(close(ticks(1.0, 10.0, false), &[2.0, 4.0, 6.0, 8.0, 10.0]));
         assert!(close(ticks(0.05, 40.0, true), &[0.1, 0.3, 1.0, 3.0, 10.0, 30.0]));
+        assert!(close(ticks(2e-4, 0.2, true), &[3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1]));
+        assert!(close(ticks(2e-5, 0.2, true), &[1e-4, 1e-3, 0.01, 0.1]));
+        assert!(ticks(1e-30, 1e30, true).len() <= 7);
         assert!(ticks(91.2, 93.9, false).len() >= 4);
         // Values that are all the same still make an axis.
         let (low, high) = span(&[2.0, 2.0], false);

@@ -66,6 +66,19 @@ pub fn summary(values: &[f64]) -> Option<Summary> {
     Some(Summary { n, mean, sd, interval: Interval::about(mean, half) })
 }
 
+/// Mean and interval of the logarithms of `values`, back on their own scale: the geometric mean. The
+/// standard deviation stays that of the logarithms. `None` for none, or where one is not positive.
+pub fn summary_of_logs(values: &[f64]) -> Option<Summary> {
+    if values.iter().any(|v| *v <= 0.0) {
+        return None;
+    }
+    let logs: Vec<f64> = values.iter().map(|v| v.ln()).collect();
+    let of_logs = summary(&logs)?;
+    let known = of_logs.interval.low.is_finite();
+    let interval = if known { of_logs.interval.map(f64::exp) } else { Interval::UNKNOWN };
+    Some(Summary { mean: of_logs.mean.exp(), interval, ..of_logs })
+}
+
 fn mean_of(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
@@ -426,5 +439,13 @@ mod tests {
         assert!((by_hand - (4.0 * 0.125 - 0.5) / 2.0).abs() < 1e-15, "{by_hand}");
         assert_eq!(variance_beyond_test_set(&[&[true, true]]), None);
         assert_eq!(variance_beyond_test_set(&[&[true, true], &[true]]), None);
+    }
+
+    #[test]
+    fn a_mean_of_logarithms_is_geometric_and_inside_its_interval() {
+        let s = summary_of_logs(&[1.0, 100.0]).unwrap();
+        assert!((s.mean - 10.0).abs() < 1e-12 && s.interval.low > 0.0 && s.interval.contains(10.0));
+        assert_eq!(summary_of_logs(&[2.0]).unwrap().interval, Interval::UNKNOWN);
+        assert_eq!(summary_of_logs(&[2.0, 0.0]), None);
     }
 }

@@ -2,7 +2,7 @@
 //! the state of each optimizer at its point, and the values against the steps.
 //!
 //! Paths are drawn straight from step to step, since there is nothing between two steps. The state that
-//! made a step is shown at the point from which it was made: [`glyphs`] says how.
+//! made a step is shown at the point from which it was made: `glyphs` says how.
 
 mod board;
 mod glyphs;
