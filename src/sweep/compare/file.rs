@@ -213,7 +213,11 @@ impl ComparisonFile {
             return Err(Error::unknown_name("scale", name, &known));
         };
         self.seeds = scale.seeds.unwrap_or(self.seeds).max(1);
-        self.rules = scale.rules.unwrap_or(self.rules);
+        if let Some(rules) = scale.rules {
+            // Spaces of rules that this size leaves out are not meant.
+            self.search.retain(|rule, _| rules.contains(rule));
+            self.rules = rules;
+        }
         self.target = scale.target.or(self.target);
         self.set = flat(&self.set).into_iter().chain(flat(&scale.set)).collect();
         self.tune = scale.tune.or(self.tune);
@@ -427,6 +431,16 @@ mod tests {
         assert_eq!((optim(0).lr(), optim(0).weight_decay()), (1e-3, 5e-4));
         assert_eq!((optim(1).lr(), optim(1).weight_decay()), (0.05, 1e-3));
         assert_eq!((optim(2).lr(), optim(2).momentum), (0.1, Some(0.0)));
+    }
+
+    #[test]
+    fn a_scale_with_fewer_rules_leaves_the_spaces_of_the_others_out() {
+        let text = "base = \"x.toml\"\nrules = [\"sgd\", \"adam\"]\n[search.adam]\n\
+                    \"optim.lr\" = { low = 1e-4, high = 1e-2 }\n[scale.small]\nrules = [\"sgd\"]\n";
+        let file: ComparisonFile = toml::from_str(text).unwrap();
+        let small = file.at_scale("small").unwrap();
+        assert_eq!((small.rules.len(), small.search.len()), (1, 0));
+        small.check().unwrap();
     }
 
     #[test]
