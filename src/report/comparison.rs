@@ -110,6 +110,7 @@ pub fn comparisons(
         }
     }
     let adjusted = holm(&found.iter().map(|(c, _)| c.p).collect::<Vec<_>>());
+    let family = found.len();
     let finish = |((mut comparison, difference), p_holm): ((Comparison, Difference), f64)| {
         comparison.p_holm = p_holm;
         comparison.seen = p_holm < ALPHA;
@@ -117,7 +118,7 @@ pub fn comparisons(
             let needed = seeds_needed(difference.difference, difference.sd);
             comparison.seeds_needed = needed.filter(|n| *n > comparison.seeds);
         }
-        comparison.sentence = sentence(&comparison);
+        comparison.sentence = sentence(&comparison, family);
         comparison
     };
     found.into_iter().zip(adjusted).map(finish).collect()
@@ -177,7 +178,15 @@ pub fn value_words(axis: &str, label: &str) -> String {
     format!("{name} {label}")
 }
 
-fn sentence(c: &Comparison) -> String {
+impl Comparison {
+    /// Whether the difference has a direction: seen, or beyond chance if it were the only comparison.
+    fn has_direction(&self) -> bool {
+        self.seen || self.p < ALPHA
+    }
+}
+
+/// What a comparison shows, one of `family` in its report.
+fn sentence(c: &Comparison, family: usize) -> String {
     let held = match c.held.is_empty() {
         true => String::new(),
         false => {
@@ -197,7 +206,7 @@ fn sentence(c: &Comparison) -> String {
         (false, _) | (_, 1) => format!("{seeds}, so no interval"),
         _ => format!("95 % {}, {seeds}", range(c)),
     };
-    if c.seen {
+    if c.has_direction() {
         let is_more = if c.is_ratio { c.difference > 1.0 } else { c.difference > 0.0 };
         let how = if is_more { more } else { less };
         let amount = if c.is_ratio {
@@ -206,7 +215,14 @@ fn sentence(c: &Comparison) -> String {
         } else {
             format!("{} points {how}", fixed(c.difference.abs(), 1))
         };
-        return format!("With {b} {subject} is {amount} than with {a}{held} ({interval}).");
+        let said = format!("With {b} {subject} is {amount} than with {a}{held} ({interval})");
+        if c.seen {
+            return said + ".";
+        }
+        let p = number(c.p_holm);
+        return format!(
+            "{said}; one of {family} comparisons may show as much by chance (p = {p})."
+        );
     }
     let middle = if c.is_ratio {
         format!("ratio {}", factor(c.difference))
@@ -236,12 +252,12 @@ fn factor(value: f64) -> String {
 
 /// The interval as the sentence's direction has it.
 fn range(c: &Comparison) -> String {
-    let (low, high) = match (c.is_ratio, c.seen, c.difference < if c.is_ratio { 1.0 } else { 0.0 })
-    {
-        (true, true, true) => (1.0 / c.high, 1.0 / c.low),
-        (false, true, true) => (-c.high, -c.low),
-        _ => (c.low, c.high),
-    };
+    let (low, high) =
+        match (c.is_ratio, c.has_direction(), c.difference < if c.is_ratio { 1.0 } else { 0.0 }) {
+            (true, true, true) => (1.0 / c.high, 1.0 / c.low),
+            (false, true, true) => (-c.high, -c.low),
+            _ => (c.low, c.high),
+        };
     if c.is_ratio {
         format!("{} to {}", factor(low), factor(high))
     } else {
@@ -261,7 +277,7 @@ mod tests {
         c.p_holm = c.p;
         c.seen = c.p < ALPHA;
         c.seeds_needed = seeds_needed(difference.difference, difference.sd).filter(|_| !c.seen);
-        c.sentence = sentence(&c);
+        c.sentence = sentence(&c, 1);
         c
     }
 
@@ -279,6 +295,20 @@ mod tests {
         let c = of(Quantity::TestAccuracy, &[(90.0, 94.0), (91.0, 95.1), (92.0, 95.9)]);
         assert!(c.sentence.contains("the test accuracy is 4.0 points higher"), "{}", c.sentence);
         assert!(c.low > 3.0 && c.high < 5.0);
+    }
+
+    #[test]
+    fn a_difference_that_many_comparisons_may_show_says_so_with_its_direction() {
+        let mut c = of(Quantity::TestAccuracy, &[(90.0, 86.0), (91.0, 86.5), (92.0, 88.3)]);
+        (c.seen, c.p_holm) = (false, 0.2);
+        let sentence = sentence(&c, 35);
+        assert!(
+            sentence.contains("points lower than with shortcut projection (95 %"),
+            "{sentence}"
+        );
+        assert!(sentence.contains("one of 35 comparisons may show as much by chance (p = 0.2)"));
+        // Both ends on the side that the sentence has.
+        assert!(!sentence.contains('−'), "{sentence}");
     }
 
     #[test]

@@ -173,7 +173,8 @@ impl Contender {
 }
 
 /// The hyper-parameters that are tuned where the file says nothing: learning rate and weight decay, each
-/// as far as [`REACH`] from the rule's default to both sides, and momentum or beta1 where there is one.
+/// as far as [`REACH`] from the rule's default to both sides, and momentum or beta1 where there is one; of
+/// Muon the rate of its AdamW part in the place of its momentum.
 fn default_space(config: &OptimConfig) -> Result<Vec<Dimension>> {
     let log = |key: &str, low: f64, high: f64| Dimension {
         key: key.into(),
@@ -189,6 +190,11 @@ fn default_space(config: &OptimConfig) -> Result<Vec<Dimension>> {
         _ => log("optim.weight_decay", 1e-5, 1e-2),
     };
     space.push(decay);
+    // Muon's other rate trains the first and the last layer: left at its default it decides the result.
+    if let Some(adamw_lr) = config.adamw_lr {
+        space.push(log("optim.adamw_lr", adamw_lr / REACH, adamw_lr * REACH));
+        return Ok(space);
+    }
     let kept = [("optim.momentum", config.momentum), ("optim.beta1", config.beta1)];
     if let Some((key, _)) = kept.into_iter().find(|(_, value)| value.is_some_and(|v| v > 0.0)) {
         let scale = RangeScale::OneMinus;
@@ -212,6 +218,7 @@ mod tests {
                 assert!(!dimension.at_edge(dimension.at(0.5)), "{dimension:?}");
             }
             let lr = &contender.space[0];
+            assert!(name != "muon" || contender.space[2].key == "optim.adamw_lr");
             assert!((lr.unit(spec.optim.lr()) - 0.5).abs() < 1e-3, "{name}: {lr:?}");
         }
         let error = Contender::named("adma").unwrap_err().to_string();
