@@ -180,6 +180,7 @@ fn manifest() -> lossreel::record::Manifest {
         spec: String::new(),
         begun_in: None,
         snapshots_digest: None,
+        imported: false,
     }
 }
 

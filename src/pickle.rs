@@ -49,6 +49,8 @@ pub(super) enum Node {
 pub(super) struct StorageRef {
     pub(super) key: Rc<str>,
     pub(super) element: Element,
+    /// Its class in Python.
+    pub(super) class: Rc<str>,
     /// Elements of the whole storage.
     pub(super) numel: usize,
     /// Where this view of it starts, in elements, and how many it has (old files have views).
@@ -332,6 +334,10 @@ impl<'a> Machine<'a> {
             b'b' => self.pop().map(drop), // attributes, such as OrderedDict's `_metadata`
             b'Q' => {
                 let id = self.pop()?;
+                if let Some(class) = self.class_of_module(id) {
+                    self.stack.push(class);
+                    return Ok(());
+                }
                 let storage = self.storage(id)?;
                 self.push(Node::Storage(Rc::new(storage)))
             }
@@ -549,6 +555,17 @@ impl<'a> Machine<'a> {
                 self.stack.push(size);
                 return Ok(());
             }
+            // A tensor that Python attributes were set on: (rebuilder, class, arguments, attributes).
+            (Some(Known::FromType), &[rebuilder, _, args, ..]) => {
+                let inner = match &self.nodes[rebuilder] {
+                    Node::Global(name) => Known::of(name),
+                    _ => None,
+                };
+                if matches!(inner, Some(Known::FromType)) {
+                    return Err(format!("{name} in it calls itself"));
+                }
+                return self.call(rebuilder, args);
+            }
             (Some(Known::Parameter), &[data, ..]) => {
                 self.stack.push(data);
                 return Ok(());
@@ -618,6 +635,15 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// The class of `('module', class, file, source)`, as files before PyTorch 1.6 name the class of a
+    /// module whose source they have.
+    fn class_of_module(&self, id: Id) -> Option<Id> {
+        let Node::Tuple(parts) = &self.nodes[id] else { return None };
+        let &[kind, class, _file, _source] = parts.as_slice() else { return None };
+        let is_module = matches!(&self.nodes[kind], Node::Str(kind) if &**kind == "module");
+        (is_module && matches!(self.nodes[class], Node::Global(_))).then_some(class)
+    }
+
     /// `('storage', class, key, location, numel[, view])`, torch's name for a storage.
     fn storage(&self, id: Id) -> Parsed<StorageRef> {
         let bad = || "a storage in it is not named as torch.save does".to_string();
@@ -633,8 +659,7 @@ impl<'a> Machine<'a> {
         if &**kind != "storage" {
             return Err(bad());
         }
-        let element = storage_class(class)
-            .ok_or_else(|| format!("it has tensors in a {class}, which is not supported"))?;
+        let element = storage_class(class).unwrap_or(Element::Other(0));
         let numel = self.index(numel)?;
         let view = match view.first().map(|&v| &self.nodes[v]) {
             None | Some(Node::None) => (0, numel),
@@ -647,7 +672,7 @@ impl<'a> Machine<'a> {
             }
             Some(_) => return Err(bad()),
         };
-        Ok(StorageRef { key: key.clone(), element, numel, view })
+        Ok(StorageRef { key: key.clone(), element, class: class.clone(), numel, view })
     }
 }
 
@@ -666,6 +691,7 @@ enum Known {
     Size,
     Tensor,
     Parameter,
+    FromType,
 }
 
 impl Known {
@@ -677,6 +703,9 @@ impl Known {
             "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2" => Known::Tensor,
             "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state" => {
                 Known::Parameter
+            }
+            "torch._tensor._rebuild_from_type" | "torch._tensor._rebuild_from_type_v2" => {
+                Known::FromType
             }
             _ => return None,
         })

@@ -76,7 +76,7 @@ impl DataSpec {
 
     /// The normalisation: the one given, or the set's own.
     pub fn norm_stats(&self) -> NormChoice {
-        self.norm_stats.unwrap_or(NormChoice::default_for(self.set.as_str()))
+        self.norm_stats.clone().unwrap_or(NormChoice::default_for(self.set.as_str()))
     }
 
     /// Reads the whole set, or makes it of `seed`.
@@ -204,6 +204,7 @@ const OPTIONAL_KEYS: &[&str] = &[
     "data.dir",
     "data.augment",
     "data.norm_stats",
+    "model.from",
     "schedule.milestones",
     "schedule.decay_fraction",
     "schedule.decay_shape",
@@ -227,7 +228,9 @@ pub fn changed_keys(before: &str, now: &str) -> Vec<String> {
         }
         values
     };
-    let (before, now) = (flat(before), flat(now));
+    // A spec of an earlier version has not every key: what it does not say is its default.
+    let resolved = |text: &str| Spec::parse(text, &[]).map_or(text.to_string(), |s| s.to_toml());
+    let (before, now) = (flat(&resolved(before)), flat(&resolved(now)));
     let keys: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
     let may = |key: &str| {
         MAY_CHANGE.iter().any(|may| key == *may || may.ends_with('.') && key.starts_with(may))
@@ -325,7 +328,7 @@ impl Spec {
         let setup = Setup {
             backend: backend::backend(self.train.backend, Arc::new(network))?,
             // Statistics of the whole training set: a subset is normalised like its set.
-            stats: NormStats::of(whole, self.data.norm_stats())?,
+            stats: NormStats::of(whole, &self.data.norm_stats())?,
             augment: self.data.augment(),
             data,
             optim: self.optim.clone(),
@@ -425,7 +428,7 @@ mod tests {
 
     #[test]
     fn every_optional_key_is_known() {
-        let full = "[optim]\nlr=1.0\nmomentum=0.5\nnesterov=false\ndampening=0.0\nbeta1=0.9\nbeta2=0.9\neps=1e-8\nalpha=0.9\ncentered=false\nweight_decay=0.0\ndecay=\"coupled\"\ngrad_clip=1.0\nsam_rho=0.1\nsam_adaptive=true\nadamw_lr=0.1\n[schedule]\nmilestones=[1]\ndecay_fraction=0.1\ndecay_shape=\"linear\"\n[data]\ndir=\"x\"\naugment=\"none\"\nnorm_stats=\"dataset\"\n[record]\nsharpness=\"epoch\"\nsharpness_samples=9\n";
+        let full = "[optim]\nlr=1.0\nmomentum=0.5\nnesterov=false\ndampening=0.0\nbeta1=0.9\nbeta2=0.9\neps=1e-8\nalpha=0.9\ncentered=false\nweight_decay=0.0\ndecay=\"coupled\"\ngrad_clip=1.0\nsam_rho=0.1\nsam_adaptive=true\nadamw_lr=0.1\n[schedule]\nmilestones=[1]\ndecay_fraction=0.1\ndecay_shape=\"linear\"\n[model]\nfrom=\"w\"\n[data]\ndir=\"x\"\naugment=\"none\"\nnorm_stats=\"dataset\"\n[record]\nsharpness=\"epoch\"\nsharpness_samples=9\n";
         Spec::parse(full, &[]).unwrap();
         let known = Spec::known_keys();
         for line in toml::from_str::<toml::Table>(full).unwrap() {

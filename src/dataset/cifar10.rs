@@ -193,7 +193,7 @@ mod tests {
         // First labels of data_batch_1 and test_batch in the official files.
         assert_eq!(data.train.labels[..5], [6, 9, 9, 4, 1]);
         assert_eq!(data.test.labels[..5], [3, 8, 8, 0, 6]);
-        let stats = NormStats::of(&data, NormChoice::Dataset).unwrap();
+        let stats = NormStats::of(&data, &NormChoice::Dataset).unwrap();
         // The well-known constants are given to four digits.
         for (found, known) in stats.mean.iter().zip([0.4914, 0.4822, 0.4465]) {
             assert!((found - known).abs() < 5e-5, "{:?}", stats.mean);

@@ -116,6 +116,7 @@ impl LoopRecorder {
             status: Status::Unfinished,
             begun_in: None,
             snapshots_digest: None,
+            imported: false,
             spec: String::new(),
         })?;
         let snapshot = size_of::<f32>() * (layout.dim() + layout.buffer_dim());

@@ -61,6 +61,10 @@ pub struct Manifest {
     /// What tells the run's snapshots from others, written when it ended ([`Run::snapshots_digest`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshots_digest: Option<String>,
+    /// Whether it was made of another program's checkpoints: the spec then says what the network and the data
+    /// are, and not what trained it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
     /// The resolved spec that it was begun by; empty for a run without one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub spec: String,

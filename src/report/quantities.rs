@@ -289,6 +289,7 @@ mod tests {
             batch_norm: BatchNormPolicy::Frozen,
             precision: Precision::F32,
             seconds: 0.0,
+            notes: Vec::new(),
         }
     }
 

@@ -4,6 +4,7 @@
 mod average;
 mod batch_order;
 mod bench;
+mod checkpoints;
 mod compare;
 mod curvature;
 mod damage;
