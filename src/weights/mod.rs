@@ -16,10 +16,8 @@ use crate::error::{Error, Result};
 use crate::memory;
 
 mod assign;
-mod element;
 pub mod hdf5;
 pub mod names;
-mod pickle;
 pub mod safetensors;
 mod state_dict;
 mod torch;
@@ -27,8 +25,8 @@ mod torch;
 #[cfg(test)]
 mod tests;
 
+pub use crate::element::StoredAs;
 pub use assign::assign;
-pub use element::StoredAs;
 pub use safetensors::{
     SafetensorsFile, export_safetensors, write_safetensors, write_safetensors_as,
 };

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::element::ByteOrder;
-use super::pickle::{Id, Node, Parsed, Pickle, TensorRef};
 use super::{Checkpoint, CheckpointFormat, NamedTensor};
+use crate::element::ByteOrder;
+use crate::pickle::{Id, Node, Parsed, Pickle, TensorRef};
 
 /// Keys under which training scripts keep the state dict.
 const WRAPPERS: [&str; 4] = ["state_dict", "model_state_dict", "model", "net"];

@@ -10,10 +10,10 @@ use std::io::Cursor;
 use flate2::Crc;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::element::{ByteOrder, Element};
-use super::pickle::{Node, Parsed, Pickle};
 use super::state_dict::{self, Storages};
 use super::{Checkpoint, CheckpointFormat};
+use crate::element::{ByteOrder, Element};
+use crate::pickle::{Node, Parsed, Pickle};
 
 /// The first object of a legacy file.
 const LEGACY_MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
