@@ -7,6 +7,7 @@ mod bench;
 mod compare;
 mod curvature;
 mod damage;
+mod data;
 mod divergence;
 mod elsewhere;
 mod function;
