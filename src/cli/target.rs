@@ -41,6 +41,9 @@ pub struct Target {
     /// on.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Any other key of a spec's [data] table, for data of your own: --data image_size=64
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "run")]
+    pub data: Vec<String>,
     /// A snapshot of the run by its number; its last state by default.
     #[arg(long, value_name = "N", conflicts_with = "weights")]
     pub snapshot: Option<usize>,
@@ -112,11 +115,12 @@ impl Target {
         let set: Vec<String> = self.model.iter().map(|change| format!("model.{change}")).collect();
         let model = Spec::parse("", &set)?.model;
         let model = ModelSpec { arch: arch.clone(), shortcut: self.shortcut, ..model };
+        let mut keys = vec![format!("data.set={}", self.dataset)];
+        keys.extend(self.data.iter().map(|change| format!("data.{change}")));
         let data = DataSpec {
-            set: self.dataset,
             dir: self.data_dir.clone(),
             norm_stats: self.norm_stats,
-            ..DataSpec::default()
+            ..Spec::parse("", &keys)?.data
         };
         Subject::of_file(weights, &model, &data, 0, self.backend.unwrap_or(BackendName::Auto))
     }

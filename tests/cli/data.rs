@@ -26,8 +26,8 @@ fn pictures(root: &Path, split: &str, each: u8) {
 /// A small training on data of one's own.
 fn trained<'a>(set: &'a str, dir: &'a str, out: &'a str) -> Vec<&'a str> {
     let mut args = vec!["train", "--dataset", set, "--data-dir", dir, "--out", out];
-    args.extend(["--set=model.arch=mlp", "--set=model.hidden=[4]", "--set=train.epochs=2"]);
-    args.extend(["--set=train.batch_size=4", "--set=record.every=2 steps", "--set=optim.lr=0.05"]);
+    args.extend(["--set=model.arch=mlp", "--set=model.hidden=[4]", "--set=train.epochs=20"]);
+    args.extend(["--set=train.batch_size=4", "--set=record.every=20 steps", "--set=optim.lr=0.05"]);
     args
 }
 
@@ -59,6 +59,17 @@ fn three_lines_train_on_a_folder_of_pictures_and_every_stage_goes_on() {
     assert_eq!(place.json(&["evaluate", "run"])["total"], 4);
     place.ok(&["plane", "run"]);
     place.ok(&["inspect", "run"]);
+    // The weights alone, on the same pictures.
+    let weights =
+        fs::read_dir(place.path("run/snapshots")).unwrap().map(|entry| entry.unwrap().path());
+    let last = weights.max().unwrap();
+    let last = last.to_str().unwrap();
+    let mut evaluate =
+        vec!["evaluate", "--weights", last, "--arch", "mlp", "--model", "hidden=[4]"];
+    evaluate.extend(["--dataset", "folder", "--data-dir", "photos", "--data", "image_size=8"]);
+    evaluate.extend(["--split", "test"]);
+    assert_eq!(place.json(&evaluate)["correct"], 4);
+    place.refused(&evaluate[..11], &["several sizes", "data.image_size"]);
     // Another picture is another set.
     GrayImage::from_pixel(9, 9, Luma([9])).save(place.path("photos/dark/new.png")).unwrap();
     place.refused(&["evaluate", "run"], &["folder", "run"]);
