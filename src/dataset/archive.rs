@@ -1,7 +1,7 @@
-//! `.tar.gz` archives as they are downloaded: the files that are wanted are read into memory, by their
+//! `.tar.gz` archives as they are downloaded (or `.tar`, as a browser that unpacks leaves them): the files that are wanted are read into memory, by their
 //! names without folders. Nothing is written to a path that an archive names.
 
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
@@ -12,10 +12,10 @@ use crate::error::{Error, Result};
 /// Bytes that an archive may unpack to: seven times what the largest of them (CIFAR's) does.
 const MOST: u64 = 1 << 30;
 
-/// Whether a file's name is that of a tar archive packed by gzip.
+/// Whether a file's name is that of a tar archive, mostly packed by gzip.
 pub(super) fn is_archive(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    name.ends_with(".tar.gz") || name.ends_with(".tgz")
+    [".tar.gz", ".tgz", ".tar"].iter().any(|end| name.ends_with(end))
 }
 
 /// The regular files named `names` in the archive at `path`, in the order of `names`; `None` for one
@@ -29,9 +29,13 @@ pub(super) fn read_members(path: &Path, names: &[&str]) -> Result<Vec<Option<Vec
         remedy: "download it again, it may be cut off".into(),
         path: path.to_path_buf(),
     };
-    let file = BufReader::new(disk::open(path, "read an archive")?.0);
+    const READ: &str = "read an archive";
+    let mut file = BufReader::new(disk::open(path, READ)?.0);
+    let is_packed = file.fill_buf().map_err(Error::io(READ, path))?.starts_with(&[0x1f, 0x8b]);
+    let file: Box<dyn Read> =
+        if is_packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
     let mut found: Vec<Option<Vec<u8>>> = names.iter().map(|_| None).collect();
-    let mut archive = tar::Archive::new(MultiGzDecoder::new(file).take(MOST));
+    let mut archive = tar::Archive::new(file.take(MOST));
     let entries =
         archive.entries().map_err(|e| bad(format!("the archive cannot be read ({e})")))?;
     for entry in entries {
@@ -102,6 +106,11 @@ pub(super) mod tests {
         let found = read_members(&path, &["a", "b", "none", "evil"]).unwrap();
         assert_eq!(found, [Some(b"a".to_vec()), Some(b"bb".to_vec()), None, Some(b"x".to_vec())]);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        // A browser has unpacked it.
+        let mut plain = Vec::new();
+        MultiGzDecoder::new(fs::File::open(&path).unwrap()).read_to_end(&mut plain).unwrap();
+        fs::write(&path, plain).unwrap();
+        assert_eq!(read_members(&path, &["a"]).unwrap(), [Some(b"a".to_vec())]);
         assert!(!dir.path().join("../../evil").exists());
     }
 

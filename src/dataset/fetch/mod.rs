@@ -42,6 +42,21 @@ pub fn fetch(
         });
     }
     fs::create_dir_all(dir).map_err(Error::io("make the folder of the data", dir))?;
+    let fetched = fetch_all(set, dir, remotes, mirror, progress);
+    if fetched.is_err() {
+        // A folder with nothing in it would only look like data; one with files in it stays.
+        let _ = fs::remove_dir(dir);
+    }
+    fetched
+}
+
+fn fetch_all(
+    set: DataSet,
+    dir: &Path,
+    remotes: &[Remote],
+    mirror: Option<&str>,
+    progress: &mut Progress<'_>,
+) -> Result<()> {
     let client = Client::new();
     for remote in remotes {
         let path = dir.join(remote.name);

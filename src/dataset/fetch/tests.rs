@@ -221,3 +221,25 @@ fn an_archive_is_unpacked_beside_it_by_name_alone() {
     let remote = Remote { members: &["four"], ..remote };
     assert!(unpack(&path, &remote, dir.path()).unwrap_err().to_string().contains("no four"));
 }
+
+#[test]
+fn an_archive_is_fetched_compared_unpacked_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let body = super::super::archive::tests::packed(&[("in/a.bin", b"aa"), ("in/b.bin", b"b")]);
+    fs::write(dir.path().join("x"), &body).unwrap();
+    let md5: &'static str = Box::leak(md5_of(&dir.path().join("x")).unwrap().into_boxed_str());
+    fs::rename(dir.path().join("x"), dir.path().join("kept")).unwrap();
+    // What is there already and whole is not asked for.
+    let kept = Remote { name: "kept", md5, mirrors: &[], members: &[] };
+    let packed = Remote { name: "a.tar.gz", md5, mirrors: &[], members: &["a.bin", "b.bin"] };
+    let (url, server) = serve(body, vec![half, rest]);
+    let mirror = url.trim_end_matches("/file");
+    let remotes = [kept, packed];
+    fetch_all(DataSet::Cifar100, dir.path(), &remotes, Some(mirror), &mut |_, _, _| {}).unwrap();
+    assert!(server.join().unwrap()[0].starts_with("get /cifar100/a.tar.gz "));
+    let mut names: Vec<_> =
+        fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["a.bin", "b.bin", "kept"]);
+    assert_eq!(fs::read(dir.path().join("a.bin")).unwrap(), b"aa");
+}
