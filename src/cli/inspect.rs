@@ -92,7 +92,14 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
                 args.model.iter().map(|change| format!("model.{change}")).collect();
             let spec = Spec::parse("", &set)?;
             let model = ModelSpec { arch: arch.clone(), shortcut: args.shortcut, ..spec.model };
-            let (shape, classes) = args.dataset.form();
+            let (shape, classes) = args.dataset.form().ok_or_else(|| {
+                Error::bad_value(
+                    "--dataset",
+                    args.dataset,
+                    "whose images' shape is in their files",
+                    "name a set of that shape, or inspect a run that was trained on them",
+                )
+            })?;
             let network = model.build(shape, classes)?;
             let (backend, why) = choose(&network);
             let simd = native::Level::detect();

@@ -47,6 +47,9 @@ pub struct Target {
     /// on.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Any other key of a spec's [data] table, for data of your own: --data image_size=64
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "run")]
+    pub data: Vec<String>,
     /// A snapshot of the run by its number; its last state by default.
     #[arg(long, value_name = "N", conflicts_with = "weights")]
     pub snapshot: Option<usize>,
@@ -118,11 +121,12 @@ impl Target {
         let set: Vec<String> = self.model.iter().map(|change| format!("model.{change}")).collect();
         let model = Spec::parse("", &set)?.model;
         let model = ModelSpec { arch: arch.clone(), shortcut: self.shortcut, ..model };
+        let mut keys = vec![format!("data.set={}", self.dataset)];
+        keys.extend(self.data.iter().map(|change| format!("data.{change}")));
         let data = DataSpec {
-            set: self.dataset,
             dir: self.data_dir.clone(),
             norm_stats: self.norm_stats.clone(),
-            ..DataSpec::default()
+            ..Spec::parse("", &keys)?.data
         };
         let subject = Subject::of_file(&WeightsFile {
             path: weights,

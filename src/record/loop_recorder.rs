@@ -102,6 +102,7 @@ impl LoopRecorder {
             seed: 0,
             dataset: "own data".into(),
             data_digest: String::new(),
+            data_form: None,
             samples: [0, 0],
             arch: name.into(),
             layout_digest: layout_digest.clone(),

@@ -31,6 +31,9 @@ pub struct Manifest {
     pub dataset: String,
     /// SHA-256 over shapes, labels and pixels of both splits as loaded, before samples are drawn.
     pub data_digest: String,
+    /// Shape (c, h, w) of an image and number of classes, where the data set's name does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_form: Option<([usize; 3], usize)>,
     /// Images trained on and tested on.
     pub samples: [usize; 2],
     /// The architecture with its options.

@@ -144,6 +144,7 @@ pub(super) fn manifest(spec: &Spec, setup: &Setup, whole: &Dataset) -> Manifest 
         seed: spec.train.seed,
         dataset: whole.name.clone(),
         data_digest: whole.digest.clone(),
+        data_form: spec.data.set.form().is_none().then(|| (whole.shape(), whole.classes)),
         samples: [setup.data.train.len(), setup.data.test.len()],
         arch: network.arch.clone(),
         layout_digest: network.layout.digest(),

@@ -8,6 +8,7 @@ mod checkpoints;
 mod compare;
 mod curvature;
 mod damage;
+mod data;
 mod divergence;
 mod elsewhere;
 mod function;
