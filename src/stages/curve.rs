@@ -11,10 +11,12 @@ use super::{Progress, SampleChoice, Subject, stale};
 use crate::backend::Precision;
 use crate::dataset::SplitName;
 use crate::landscape::{
-    Axis, Grid, Header, Ignore, Normalisation, SurfaceStore, digest_of, evaluate, random_direction,
+    Axis, Grid, Header, Ignore, Normalisation, SurfaceStore, Through, digest_of, evaluate,
+    random_direction,
 };
-use crate::objective::BatchNormPolicy;
-use crate::record::FORMAT_VERSION;
+use crate::network::ParamLayout;
+use crate::objective::{BatchNormPolicy, Objective};
+use crate::record::{EvaluatedOn, FORMAT_VERSION};
 use crate::rng::Streams;
 use crate::weights::hdf5;
 use crate::{Error, Result};
@@ -93,8 +95,43 @@ pub fn compute(
     interrupt: &AtomicBool,
     progress: Progress<'_>,
 ) -> Result<Curve> {
-    let CurveRequest { line, axis, sample, replace } = request;
-    let layout = &subject.network().layout;
+    let objective = subject.objective(request.sample)?;
+    let frozen = !subject.buffers.is_empty();
+    let batch_norm = if frozen { BatchNormPolicy::Frozen } else { BatchNormPolicy::None };
+    let through = Point {
+        layout: &subject.network().layout,
+        theta: &subject.theta,
+        buffers: &subject.buffers,
+        snapshot: subject.through,
+    };
+    let on = subject.evaluated_on(request.sample, &objective, batch_norm);
+    of_objective(&through, folder, request, (&objective, on), interrupt, progress)
+}
+
+/// The point that a line goes through.
+pub(super) struct Point<'a> {
+    /// What its parameters are.
+    pub layout: &'a ParamLayout,
+    /// They, (P,).
+    pub theta: &'a [f32],
+    /// The network's buffers there.
+    pub buffers: &'a [f32],
+    /// Which snapshot of a run it is.
+    pub snapshot: Option<Through>,
+}
+
+/// Evaluates an objective with its buffers on the line of `request`, whose sample is not read: `on` says
+/// what the loss is a mean over.
+pub(super) fn of_objective(
+    through: &Point<'_>,
+    folder: &Path,
+    request: &CurveRequest,
+    (objective, on): (&dyn Objective, EvaluatedOn),
+    interrupt: &AtomicBool,
+    progress: Progress<'_>,
+) -> Result<Curve> {
+    let CurveRequest { line, axis, replace, .. } = request;
+    let Point { layout, theta, buffers, snapshot } = *through;
     let (made, direction) = match line {
         Line::File(path) => {
             let file = hdf5::read_directions(path)?;
@@ -103,24 +140,21 @@ pub fn compute(
         }
         Line::Random { norm, ignore, seed } => (
             format!("random direction, {}", draw_words(*norm, *ignore, *seed)),
-            random_direction(layout, &subject.theta, *norm, *ignore, &Streams::new(*seed), 0),
+            random_direction(layout, theta, *norm, *ignore, &Streams::new(*seed), 0),
         ),
     };
-    let objective = subject.objective(*sample)?;
-    let frozen = !subject.buffers.is_empty();
-    let batch_norm = if frozen { BatchNormPolicy::Frozen } else { BatchNormPolicy::None };
     let header = Header {
         format_version: FORMAT_VERSION,
         grid: Grid { x: *axis, y: Axis { min: 0.0, max: 0.0, n: 1 } },
-        plane_digest: digest_of(&[&subject.theta, &subject.buffers, &direction]),
-        plane: made.clone(),
-        through: subject.through,
-        on: subject.evaluated_on(*sample, &objective, batch_norm),
+        plane_digest: digest_of(&[theta, buffers, &direction]),
+        plane: made,
+        through: snapshot,
+        on,
     };
     let mut store = SurfaceStore::begin(folder, header, *replace)?;
     // The second direction has one coordinate, 0: any vector will do.
-    let plane = [subject.theta.as_slice(), &direction, &direction];
-    let report = evaluate(&mut store, plane, &objective, interrupt, progress)?;
+    let plane = [theta, &direction, &direction];
+    let report = evaluate(&mut store, plane, objective, interrupt, progress)?;
     Ok(curve_of(&store, report.seconds))
 }
 

@@ -26,6 +26,7 @@ pub mod plane;
 pub mod predictions;
 mod provenance;
 pub mod race;
+pub mod recorded;
 pub mod repair;
 pub mod river;
 pub mod scenes;
