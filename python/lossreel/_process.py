@@ -1,0 +1,106 @@
+"""A ``lossreel`` process: its pipes, its words on stderr, its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from typing import IO, cast
+
+from lossreel._errors import Error
+
+_PREFIX = "lossreel: "
+# fcntl.F_SETPIPE_SZ, which Python has a name for from 3.10 on.
+_SET_PIPE_SIZE = 1031
+
+
+class Process:
+    """Runs ``args`` with pipes.
+
+    Progress is passed on to ``sys.stderr``, which in a notebook is the cell's own. What the program
+    says last with its name in front is the error, where it fails. It has a session of its own, so
+    that Ctrl-C reaches this process alone, which then ends the other in order.
+    """
+
+    def __init__(self, args: Sequence[str]) -> None:
+        self._process = subprocess.Popen(
+            list(args),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+        self.stdin = cast("IO[bytes]", self._process.stdin)
+        self.stdout = cast("IO[bytes]", os.fdopen(os.dup(self._raw_stdout()), "rb"))
+        self._said: list[str] = []
+        self._reader = threading.Thread(target=self._pass_on, daemon=True)
+        self._reader.start()
+        _enlarge(self.stdin)
+
+    def _raw_stdout(self) -> int:
+        return cast("IO[bytes]", self._process.stdout).fileno()
+
+    def _pass_on(self) -> None:
+        stderr = cast("IO[bytes]", self._process.stderr)
+        for raw in iter(stderr.readline, b""):
+            line = raw.decode("utf-8", "replace").rstrip("\n")
+            # An error may have several lines: those after the first belong to it.
+            if line.startswith(_PREFIX) or self._said:
+                self._said.append(line)
+            elif line.strip():
+                print(line, file=sys.stderr)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Writes all of ``data``, and waits while the pipe is full.
+
+        Raises:
+            OSError: where the process is gone.
+        """
+        view = memoryview(data).cast("B")
+        while len(view):
+            view = view[self.stdin.write(view) :]
+
+    def close_input(self) -> None:
+        """Ends what is written to the process."""
+        with contextlib.suppress(OSError):
+            self.stdin.close()
+
+    def finish(self) -> None:
+        """Closes the pipes, waits for the end, and passes remarks on.
+
+        Raises:
+            Error: with the process's own words, where it failed.
+        """
+        self.close_input()
+        code = self._process.wait()
+        self._reader.join()
+        for pipe in (self.stdout, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+        said = "\n".join(self._said)
+        if code != 0:
+            start = said.rfind("\n" + _PREFIX) + 1
+            message = said[start:].removeprefix(_PREFIX) if said else ""
+            raise Error(message or f"lossreel ended with exit code {code}")
+        if said:
+            print(said, file=sys.stderr)
+
+    def stop(self) -> None:
+        """Ends the process at its next safe point, whatever it is at."""
+        self._process.terminate()
+        with contextlib.suppress(Error):
+            self.finish()
+
+
+def _enlarge(pipe: IO[bytes]) -> None:
+    """Lets more wait in a pipe than the 64 KiB that Linux has; fewer switches between processes."""
+    try:
+        import fcntl
+
+        fcntl.fcntl(pipe.fileno(), _SET_PIPE_SIZE, 1 << 20)
+    except (ImportError, OSError):
+        pass

@@ -1,0 +1,183 @@
+"""What is recorded goes to the ``lossreel record`` process behind the training."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Union
+
+import numpy as np
+
+from lossreel import _binary
+from lossreel._errors import Error
+from lossreel._process import Process
+from lossreel._tensors import Source, Vector, size
+
+VERSION = 1
+# What may wait to be written at most, in bytes, or two snapshots, whichever is more.
+_MOST_BYTES = 64 << 20
+# Lines that may wait at most.
+_MOST_LINES = 1 << 16
+
+_Values = dict[str, Any]
+
+
+class State:
+    """Room for one snapshot: the parameters and, right behind them, the buffers."""
+
+    def __init__(self, parameters: int, buffers: int) -> None:
+        self.theta: Vector = np.empty(parameters, np.float32)
+        self.buffers: Vector = np.empty(buffers, np.float32)
+
+
+_Item = Union[_Values, "tuple[_Values, State]", None]
+
+
+class Stream:
+    """The pipe to the process, and the thread that writes to it.
+
+    Every method returns at once, but where the bound on what waits is reached. An error of the process
+    comes back from the next call.
+    """
+
+    def __init__(self, source: Source, header: _Values, args: Sequence[str]) -> None:
+        self._process = Process([str(_binary.find()), "record", *args])
+        self._error: Error | None = None
+        self._queue: queue.Queue[_Item] = queue.Queue(_MOST_LINES)
+        parameters, buffers = size(source.parameters), size(source.buffers)
+        snapshot = 4 * (parameters + buffers)
+        self._make: Callable[[], State] = lambda: State(parameters, buffers)
+        self._room = max(2, _MOST_BYTES // snapshot)
+        self._free: queue.Queue[State] = queue.Queue()
+        self._closed = False
+        try:
+            self._process.write(_line(header))
+        except OSError:
+            self._process.finish()
+            raise
+        self.begun = self._reply()
+        self._writer = threading.Thread(target=self._write, name="lossreel recorder", daemon=True)
+        self._writer.start()
+
+    def send(self, line: _Values) -> None:
+        """Hands over a line."""
+        self.check()
+        self._queue.put(line)
+
+    def snapshot(self, line: _Values, source: Source) -> None:
+        """Copies the state of ``source`` and hands it over."""
+        self.check()
+        state = self._take()
+        source.copy(state.theta, state.buffers)
+        self._queue.put((line, state))
+
+    def _take(self) -> State:
+        """Room for a snapshot; waits for that of an earlier one where all is in use."""
+        try:
+            return self._free.get_nowait()
+        except queue.Empty:
+            pass
+        if self._room > 0:
+            self._room -= 1
+            return self._make()
+        return self._free.get()
+
+    def check(self) -> None:
+        """Raises the error that ended the recording.
+
+        Raises:
+            Error: in the words of the process.
+        """
+        if self._error is not None:
+            raise self._error
+
+    def flush(self) -> None:
+        """Returns when all that was handed over is on disk."""
+        self.send({"kind": "flush"})
+        self._queue.join()
+        self.check()
+        self._reply()
+
+    def close(self, *, finished: bool) -> None:
+        """Ends the stream, in order or as one that broke off, and waits until all is written."""
+        if self._closed:
+            return
+        self._closed = True
+        if finished and self._error is None:
+            self._queue.put({"kind": "end"})
+        self._queue.put(None)
+        self._writer.join()
+        if self._error is None:
+            self._process.stdout.readline()
+            self._process.finish()
+        self.check()
+
+    def _reply(self) -> _Values:
+        """The process's next line; where it has ended, its error."""
+        line = self._process.stdout.readline()
+        if not line:
+            self._end()
+            self.check()
+        reply: _Values = json.loads(line)
+        return reply
+
+    def _end(self) -> None:
+        """The process is gone: what it said is the error of all calls from now on."""
+        try:
+            self._process.finish()
+            self._error = Error("the recording process ended before its time; record the run again")
+        except Error as error:
+            self._error = error
+
+    def _write(self) -> None:
+        lines: list[bytes] = []
+        while True:
+            item = self._queue.get()
+            try:
+                if item is None:
+                    self._send(lines)
+                    if self._error is None:
+                        self._process.close_input()
+                    return
+                line, state = item if isinstance(item, tuple) else (item, None)
+                lines.append(_line(line))
+                # Steps are written together, as long as there are more.
+                if state is not None or self._queue.empty() or len(lines) >= 256:
+                    self._send(lines, state)
+                if state is not None:
+                    self._free.put(state)
+            finally:
+                self._queue.task_done()
+
+    def _send(self, lines: list[bytes], state: State | None = None) -> None:
+        data = b"".join(lines)
+        lines.clear()
+        if self._error is not None:
+            return
+        try:
+            if data:
+                self._process.write(data)
+            if state is not None:
+                self._process.write(memoryview(state.theta))
+                if state.buffers.size:
+                    self._process.write(memoryview(state.buffers))
+        except OSError:
+            self._end()
+
+
+def _line(values: _Values) -> bytes:
+    return (json.dumps({key: _plain(value) for key, value in values.items()}) + "\n").encode()
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as JSON has them: of tensors, and where they are not finite."""
+    if value is None or isinstance(value, (str, bool, int, list, dict)):
+        return value
+    number = float(value)
+    if number != number:
+        return "NaN"
+    if number in (float("inf"), float("-inf")):
+        return "inf" if number > 0 else "-inf"
+    return number
