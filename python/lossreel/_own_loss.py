@@ -274,7 +274,7 @@ class _Caller:
         elif kind == "hvp":
             product = self._product(source, values)
             process.write(_line({"raw": product.nbytes}))
-            process.write(memoryview(product))
+            process.write(product.data)
         else:
             raise Error(f"the program asks for `{kind}`; use package and program of one release")
 

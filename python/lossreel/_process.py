@@ -12,7 +12,8 @@ from typing import IO, cast
 
 from lossreel._errors import Error
 
-_PREFIX = "lossreel: "
+# What an error begins with, and what one in the use of the program does.
+_PREFIXES = ("lossreel: ", "error: ")
 # fcntl.F_SETPIPE_SZ, which Python has a name for from 3.10 on.
 _SET_PIPE_SIZE = 1031
 
@@ -49,7 +50,7 @@ class Process:
         for raw in iter(stderr.readline, b""):
             line = raw.decode("utf-8", "replace").rstrip("\n")
             # An error may have several lines: those after the first belong to it.
-            if line.startswith(_PREFIX) or self._said:
+            if line.startswith(_PREFIXES) or self._said:
                 self._said.append(line)
             elif line.strip():
                 print(line, file=sys.stderr)
@@ -83,9 +84,7 @@ class Process:
                 pipe.close()
         said = "\n".join(self._said)
         if code != 0:
-            start = said.rfind("\n" + _PREFIX) + 1
-            message = said[start:].removeprefix(_PREFIX) if said else ""
-            raise Error(message or f"lossreel ended with exit code {code}")
+            raise Error(_last(said) or f"lossreel ended with exit code {code}")
         if said:
             print(said, file=sys.stderr)
 
@@ -94,6 +93,15 @@ class Process:
         self._process.terminate()
         with contextlib.suppress(Error):
             self.finish()
+
+
+def _last(said: str) -> str:
+    """The last of the program's remarks, which is its error, without its name."""
+    start = max(said.rfind("\n" + prefix) for prefix in _PREFIXES) + 1
+    last = said[start:]
+    for prefix in _PREFIXES:
+        last = last.removeprefix(prefix)
+    return last.strip()
 
 
 def _enlarge(pipe: IO[bytes]) -> None:

@@ -198,8 +198,8 @@ class Curve:
     def of(cls, report: dict[str, Any]) -> Curve:
         """From what the program printed."""
         points = report["points"]
-        columns = (_files.numbers([p[k] for p in points]) for k in ("x", "loss", "accuracy"))
-        return cls(*columns, {k: v for k, v in report.items() if k != "points"})
+        x, losses, accuracies = (_files.numbers([p[k] for p in points]) for k in ("x", "loss", "accuracy"))
+        return cls(x, losses, accuracies, {k: v for k, v in report.items() if k != "points"})
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,16 +16,17 @@ def source_of(model: Any) -> Source:
         TypeError: for anything else.
     """
     # A model of a library exists only where that library is imported.
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(model, torch.nn.Module):
-        from lossreel._torch import TorchSource
-
-        return TorchSource(model)
+    # Keras goes first: with its torch backend its models are torch modules as well.
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(model, keras.Model):
         from lossreel._keras import KerasSource
 
         return KerasSource(model)
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(model, torch.nn.Module):
+        from lossreel._torch import TorchSource
+
+        return TorchSource(model)
     if isinstance(model, Mapping) or callable(model):
         from lossreel._arrays import ArraysSource
 

@@ -160,9 +160,9 @@ class Stream:
             if data:
                 self._process.write(data)
             if state is not None:
-                self._process.write(memoryview(state.theta))
+                self._process.write(state.theta.data)
                 if state.buffers.size:
-                    self._process.write(memoryview(state.buffers))
+                    self._process.write(state.buffers.data)
         except OSError:
             self._end()
 

@@ -159,4 +159,5 @@ class TorchSource:
                 return np.zeros(size(self.parameters), np.float32)
             product = torch.autograd.grad(along, parameters, allow_unused=True, materialize_grads=True)
         flat = torch.cat([h.detach().to("cpu", torch.float32).reshape(-1) for h in product])
-        return flat.numpy()
+        out: Vector = flat.numpy()
+        return out
