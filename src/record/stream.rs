@@ -280,8 +280,9 @@ fn layout_of(header: &Header) -> Result<ParamLayout> {
         return Err(bad(&format!("the tensor `{}` is there twice", twice[0])));
     }
     let shapes = header.parameters.iter().map(|p| &p.shape);
-    let shapes = shapes.chain(header.buffers.iter().map(|b| &b.shape));
-    let total = shapes.fold(Some(0u64), |sum, shape| memory::product(shape)?.checked_add(sum?));
+    let mut shapes = shapes.chain(header.buffers.iter().map(|b| &b.shape));
+    let total = shapes
+        .try_fold(0u64, |sum: u64, shape| memory::product(shape).and_then(|n| n.checked_add(sum)));
     if total.is_none_or(|total| total > MOST_VALUES) {
         return Err(bad("its tensors are larger than any memory"));
     }

@@ -17,6 +17,7 @@ mod not_finite;
 mod options;
 mod pipeline;
 mod precision;
+mod recorded;
 mod recording;
 mod refusals;
 mod repetition;
