@@ -125,6 +125,9 @@ class Recorder:
         Raises:
             Error: where the recording failed meanwhile.
         """
+        if self._is_at_end():
+            # Nobody has told of the end of this epoch, and it is over.
+            self._end_epoch({})
         self._steps += 1
         position = self._position()
         self._stream.send(
@@ -157,23 +160,13 @@ class Recorder:
         Raises:
             Error: where the recording failed meanwhile.
         """
-        if self._steps > self._epoch_began:
-            self._length = self._steps - self._epoch_began
-            self._epochs += 1
-            self._epoch_began = self._steps
-        self._stream.send(
-            {
-                "kind": "epoch",
-                "epoch": self._epochs,
-                "step": self._steps,
-                **_known(
-                    train_loss=_kept(train_loss),
-                    train_accuracy=_kept(train_accuracy),
-                    test_loss=_kept(test_loss),
-                    test_accuracy=_kept(test_accuracy),
-                ),
-                "elapsed_secs": self._elapsed(),
-            }
+        self._end_epoch(
+            _known(
+                train_loss=_kept(train_loss),
+                train_accuracy=_kept(train_accuracy),
+                test_loss=_kept(test_loss),
+                test_accuracy=_kept(test_accuracy),
+            )
         )
         if self._unit == "epochs" and self._epochs % int(self._count) == 0:
             self.snapshot()
@@ -224,6 +217,8 @@ class Recorder:
             self._length = self._steps
         try:
             self.snapshot()
+            if self._is_at_end():
+                self._end_epoch({})
         finally:
             self._end(finished=True)
 
@@ -250,6 +245,25 @@ class Recorder:
             # The loop's own error is the one to see.
             warnings.warn(f"the recording failed as well: {second}", stacklevel=2)
 
+    def _end_epoch(self, metrics: dict[str, Any]) -> None:
+        if self._steps > self._epoch_began:
+            self._length = self._steps - self._epoch_began
+            self._epochs += 1
+            self._epoch_began = self._steps
+        self._stream.send(
+            {
+                "kind": "epoch",
+                "epoch": self._epochs,
+                "step": self._steps,
+                **metrics,
+                "elapsed_secs": self._elapsed(),
+            }
+        )
+
+    def _is_at_end(self) -> bool:
+        """Whether an epoch of known length is over, of whose end nobody has told."""
+        return self._auto and self._steps - self._epoch_began == self._length
+
     def _end(self, *, finished: bool) -> None:
         self._ended = True
         _open.discard(self)
@@ -266,19 +280,14 @@ class Recorder:
         if self._length is None:
             return None
         # One that is longer than the last does not run ahead into the next.
-        part = since / self._length
-        return self._epochs + (part if self._auto else min(part, 1.0))
+        return self._epochs + min(since / self._length, 1.0)
 
     def _is_due(self) -> bool:
         if self._unit == "steps":
             return self._steps % int(self._count) == 0
         if self._unit == "geometric":
             return _is_power(self._steps, self._count)
-        # An epoch's end that nobody will tell of.
-        position = self._position() if self._auto else None
-        if position is None or self._length is None or position % 1.0 > 0.0:
-            return False
-        return int(position) % int(self._count) == 0
+        return self._is_at_end() and (self._epochs + 1) % int(self._count) == 0
 
 
 # Recorders that nobody closed, to be ended before the interpreter is.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import sysconfig
-from pathlib import Path
 
 import pytest
 
@@ -47,13 +46,3 @@ def test_options_are_written_as_the_program_has_them():
 def test_a_command_that_fails_raises_its_words(tmp_path):
     with pytest.raises(lossreel.Error, match="no such run folder"):
         _binary.command(["plane", str(tmp_path / "nothing")])
-
-
-def test_the_demo_runs(tmp_path):
-    subprocess.run(
-        [str(_binary.find()), "demo", "--out", str(tmp_path / "demo"), "--quiet"],
-        check=True,
-        timeout=600,
-        cwd=tmp_path,
-    )
-    assert any(Path(tmp_path).rglob("*.gif"))

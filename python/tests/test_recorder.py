@@ -106,6 +106,20 @@ def test_policies_take_the_snapshots_they_name_and_both_ends(tmp_path, every, op
     assert record(tmp_path / "run", every, 35, **options) == expected
 
 
+def test_epochs_of_known_length_end_by_themselves(tmp_path):
+    model = torch.nn.Linear(1, 1)
+    with lossreel.Recorder(tmp_path / "run", model, "2 epochs", steps_per_epoch=3) as rec:
+        for step in range(12):
+            rec.step(loss=float(step))
+            if step == 5:
+                rec.epoch(test_loss=7.0)
+    epochs = rec.run.metrics.epochs
+    assert epochs["epoch"].tolist() == [1, 2, 3, 4]
+    assert epochs["running_loss"].tolist() == [1, 4, 7, 10]
+    assert np.isnan(epochs["test_loss"]).tolist() == [True, False, True, True]
+    assert [s.step for s in rec.run.snapshots] == [0, 6, 12]
+
+
 def test_a_loop_without_epochs_is_told_of(tmp_path):
     model = torch.nn.Linear(1, 1)
     rec = lossreel.Recorder(tmp_path / "run", model)
