@@ -359,7 +359,7 @@ def _read(process: Process, count: int) -> Vector:
     out = bytearray(count)
     view, done = memoryview(out), 0
     while done < count:
-        got = process.stdout.readinto(view[done:])  # type: ignore[attr-defined]
+        got = process.stdout.readinto(view[done:])
         if not got:
             raise Error("the program went away in the middle of a question; run it again")
         done += got

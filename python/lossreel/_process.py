@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import io
 import subprocess
 import sys
 import threading
@@ -27,23 +27,23 @@ class Process:
     """
 
     def __init__(self, args: Sequence[str]) -> None:
-        self._process = subprocess.Popen(
-            list(args),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                list(args),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise Error(f"cannot start {args[0]}: {error}; install the wheel again") from error
         self.stdin = cast("IO[bytes]", self._process.stdin)
-        self.stdout = cast("IO[bytes]", os.fdopen(os.dup(self._raw_stdout()), "rb"))
+        self.stdout = io.BufferedReader(cast("io.RawIOBase", self._process.stdout), 1 << 20)
         self._said: list[str] = []
         self._reader = threading.Thread(target=self._pass_on, daemon=True)
         self._reader.start()
         _enlarge(self.stdin)
-
-    def _raw_stdout(self) -> int:
-        return cast("IO[bytes]", self._process.stdout).fileno()
 
     def _pass_on(self) -> None:
         stderr = cast("IO[bytes]", self._process.stderr)
@@ -79,9 +79,9 @@ class Process:
         self.close_input()
         code = self._process.wait()
         self._reader.join()
-        for pipe in (self.stdout, self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
+        self.stdout.close()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
         said = "\n".join(self._said)
         if code != 0:
             raise Error(_last(said) or f"lossreel ended with exit code {code}")
@@ -91,6 +91,8 @@ class Process:
     def stop(self) -> None:
         """Ends the process at its next safe point, whatever it is at."""
         self._process.terminate()
+        # It may be in the middle of a question that is longer than the pipe.
+        self.stdout.close()
         with contextlib.suppress(Error):
             self.finish()
 

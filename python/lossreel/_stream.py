@@ -45,6 +45,7 @@ class Stream:
     def __init__(self, source: Source, header: _Values, args: Sequence[str]) -> None:
         self._process = Process([str(_binary.find()), "record", *args])
         self._error: Error | None = None
+        self._gone = False
         self._queue: queue.Queue[_Item] = queue.Queue(_MOST_LINES)
         parameters, buffers = size(source.parameters), size(source.buffers)
         snapshot = 4 * (parameters + buffers)
@@ -105,13 +106,17 @@ class Stream:
         if self._closed:
             return
         self._closed = True
-        if finished and self._error is None:
-            self._queue.put({"kind": "end"})
+        # Said, and not left to the end of the pipe: a process that this one forked (a worker of a
+        # DataLoader) may hold it open.
+        self._queue.put({"kind": "end" if finished else "abandon"})
         self._queue.put(None)
         self._writer.join()
-        if self._error is None:
+        if not self._gone:
             self._process.stdout.readline()
-            self._process.finish()
+            try:
+                self._process.finish()
+            except Error as error:
+                self._error = self._error or error
         self.check()
 
     def _reply(self) -> _Values:
@@ -125,6 +130,7 @@ class Stream:
 
     def _end(self) -> None:
         """The process is gone: what it said is the error of all calls from now on."""
+        self._gone = True
         try:
             self._process.finish()
             self._error = Error("the recording process ended before its time; record the run again")
@@ -137,24 +143,35 @@ class Stream:
             item = self._queue.get()
             try:
                 if item is None:
+                    if self._error is not None:
+                        lines = [_line({"kind": "abandon"})]
                     self._send(lines)
-                    if self._error is None:
-                        self._process.close_input()
+                    self._process.close_input()
                     return
                 line, state = item if isinstance(item, tuple) else (item, None)
-                lines.append(_line(line))
+                if self._error is None:
+                    self._append(lines, line)
                 # Steps are written together, as long as there are more.
-                if state is not None or self._queue.empty() or len(lines) >= 256:
+                is_time = state is not None or self._queue.empty() or len(lines) >= 256
+                if is_time and self._error is None:
                     self._send(lines, state)
                 if state is not None:
                     self._free.put(state)
             finally:
                 self._queue.task_done()
 
+    def _append(self, lines: list[bytes], line: _Values) -> None:
+        """Adds a line; a value that is no number is an error of the next call."""
+        try:
+            lines.append(_line(line))
+        except Exception as error:
+            problem = f"what was recorded of step {line.get('step')} is no number: {error}"
+            self._error = self._error or Error(f"{problem}; record numbers or tensors of one element")
+
     def _send(self, lines: list[bytes], state: State | None = None) -> None:
         data = b"".join(lines)
         lines.clear()
-        if self._error is not None:
+        if self._gone:
             return
         try:
             if data:

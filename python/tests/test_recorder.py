@@ -161,6 +161,32 @@ def test_a_loop_that_raises_keeps_its_error_and_an_unfinished_run(tmp_path):
     assert len(run.metrics.steps["step"]) == 1
 
 
+def test_a_loop_that_raises_ends_though_workers_of_its_own_live_on(tmp_path):
+    model = torch.nn.Linear(1, 1)
+    data = torch.utils.data.TensorDataset(torch.randn(64, 1))
+    loader = torch.utils.data.DataLoader(data, 8, num_workers=2, persistent_workers=True)
+    started = time.monotonic()
+    with pytest.raises(ZeroDivisionError), lossreel.Recorder(tmp_path / "run", model) as rec:
+        for _ in loader:
+            rec.step(loss=1.0)
+        batches = iter(loader)
+        next(batches)
+        1 / 0  # noqa: B018
+    assert time.monotonic() - started < 30
+    assert not rec.run.is_finished
+    assert len(rec.run.metrics.steps["step"]) == 8
+
+
+def test_what_is_no_number_is_said_at_the_next_call(tmp_path):
+    rec = lossreel.Recorder(tmp_path / "run", torch.nn.Linear(1, 1))
+    rec.step(loss=torch.ones(3))
+    with pytest.raises(lossreel.Error, match="step 1 is no number"):
+        rec.flush()
+    with pytest.raises(lossreel.Error, match="step 1"):
+        rec.close()
+    assert not rec.run.is_finished
+
+
 def test_an_error_of_the_disk_comes_back_to_the_loop(tmp_path):
     model = torch.nn.Linear(1, 1)
     rec = lossreel.Recorder(tmp_path / "run", model)

@@ -3,7 +3,7 @@
 //! The stream is lines of JSON. The first is the header: the version, a name, the policy and the tensors in
 //! their order. Every line after it has a `kind`; a `snapshot` is followed by its raw values, the
 //! parameters and then the buffers as little-endian f32. A stream that ends without `end` (its process
-//! was killed, or its loop raised) leaves the run as it was recorded up to there, marked as unfinished.
+//! was killed), or with `abandon` (its loop raised), leaves the run as it was recorded up to there, marked as unfinished.
 
 use std::io::{BufRead, ErrorKind, Read};
 use std::path::Path;
@@ -60,8 +60,13 @@ fn nan() -> f64 {
 enum Event {
     Step(Step),
     Epoch(Epoch),
-    Snapshot { step: u64, epoch: f64 },
+    Snapshot {
+        step: u64,
+        epoch: f64,
+    },
     Flush,
+    /// The loop broke off: what was recorded is kept, and the run is unfinished.
+    Abandon,
     End,
 }
 
@@ -168,7 +173,7 @@ pub fn record_stream(
     let (mut theta, mut buffers) = (vec![0f32; layout.dim()], vec![0f32; layout.buffer_dim()]);
     let ended = loop {
         match line(input)? {
-            None => break false,
+            None | Some(Event::Abandon) => break false,
             Some(Event::End) => break true,
             Some(Event::Step(step)) => {
                 steps = step.step;
@@ -407,6 +412,10 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_cut_anywhere_leaves_what_was_whole_and_an_unfinished_run() {
+        let abandoned = [whole(), b"{\"kind\": \"abandon\"}\nwhatever".to_vec()].concat();
+        let folder = tempfile::tempdir().unwrap();
+        let recorded = record(&abandoned, &folder.path().join("run")).unwrap();
+        assert_eq!((recorded.snapshots, recorded.steps, recorded.ended), (2, 4, false));
         let bytes = whole();
         let first = header().len() + snapshot(0, 0.0, 0.0).len();
         for (cut, snapshots, steps) in
