@@ -142,7 +142,8 @@ class Recorder:
                     grad_norm=_kept(grad_norm),
                 ),
                 "elapsed_secs": self._elapsed(),
-            }
+            },
+            now=False,
         )
         if self._is_due():
             self.snapshot()

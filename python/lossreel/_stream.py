@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Union
 
@@ -18,8 +19,10 @@ from lossreel._tensors import Source, Vector, size
 VERSION = 1
 # What may wait to be written at most, in bytes, or two snapshots, whichever is more.
 _MOST_BYTES = 64 << 20
-# Lines that may wait at most.
+# Lines that may wait at most, and for how many seconds they are gathered: to wake the thread that writes
+# costs more than what it does.
 _MOST_LINES = 1 << 16
+_GATHER = 1.0
 
 _Values = dict[str, Any]
 
@@ -32,7 +35,8 @@ class State:
         self.buffers: Vector = np.empty(buffers, np.float32)
 
 
-_Item = Union[_Values, "tuple[_Values, State]", None]
+# Lines, with the state that the last of them announces; None at the end.
+_Item = Union["tuple[list[_Values], State | None]", None]
 
 
 class Stream:
@@ -46,7 +50,9 @@ class Stream:
         self._process = Process([str(_binary.find()), "record", *args])
         self._error: Error | None = None
         self._gone = False
-        self._queue: queue.Queue[_Item] = queue.Queue(_MOST_LINES)
+        self._queue: queue.Queue[_Item] = queue.Queue()
+        self._gathered: list[_Values] = []
+        self._handed_over = time.monotonic()
         parameters, buffers = size(source.parameters), size(source.buffers)
         snapshot = 4 * (parameters + buffers)
         self._make: Callable[[], State] = lambda: State(parameters, buffers)
@@ -62,17 +68,26 @@ class Stream:
         self._writer = threading.Thread(target=self._write, name="lossreel recorder", daemon=True)
         self._writer.start()
 
-    def send(self, line: _Values) -> None:
-        """Hands over a line."""
+    def send(self, line: _Values, *, now: bool = True) -> None:
+        """Hands over a line: now, or with those of the second after it."""
         self.check()
-        self._queue.put(line)
+        self._gathered.append(line)
+        is_time = now or time.monotonic() - self._handed_over > _GATHER
+        if is_time or len(self._gathered) >= _MOST_LINES:
+            self._hand_over(None)
+
+    def _hand_over(self, state: State | None) -> None:
+        self._queue.put((self._gathered, state))
+        self._gathered = []
+        self._handed_over = time.monotonic()
 
     def snapshot(self, line: _Values, source: Source) -> None:
         """Copies the state of ``source`` and hands it over."""
         self.check()
         state = self._take()
         source.copy(state.theta, state.buffers)
-        self._queue.put((line, state))
+        self._gathered.append(line)
+        self._hand_over(state)
 
     def _take(self) -> State:
         """Room for a snapshot; waits for that of an earlier one where all is in use."""
@@ -108,7 +123,8 @@ class Stream:
         self._closed = True
         # Said, and not left to the end of the pipe: a process that this one forked (a worker of a
         # DataLoader) may hold it open.
-        self._queue.put({"kind": "end" if finished else "abandon"})
+        self._gathered.append({"kind": "end" if finished else "abandon"})
+        self._hand_over(None)
         self._queue.put(None)
         self._writer.join()
         if not self._gone:
@@ -138,45 +154,42 @@ class Stream:
             self._error = error
 
     def _write(self) -> None:
-        lines: list[bytes] = []
         while True:
             item = self._queue.get()
             try:
                 if item is None:
                     if self._error is not None:
-                        lines = [_line({"kind": "abandon"})]
-                    self._send(lines)
+                        self._send([_line({"kind": "abandon"})])
                     self._process.close_input()
                     return
-                line, state = item if isinstance(item, tuple) else (item, None)
+                values, state = item
                 if self._error is None:
-                    self._append(lines, line)
-                # Steps are written together, as long as there are more.
-                is_time = state is not None or self._queue.empty() or len(lines) >= 256
-                if is_time and self._error is None:
-                    self._send(lines, state)
+                    self._send(self._lines(values), state)
                 if state is not None:
                     self._free.put(state)
             finally:
                 self._queue.task_done()
 
-    def _append(self, lines: list[bytes], line: _Values) -> None:
-        """Adds a line; a value that is no number is an error of the next call."""
-        try:
-            lines.append(_line(line))
-        except Exception as error:
-            problem = f"what was recorded of step {line.get('step')} is no number: {error}"
-            self._error = self._error or Error(f"{problem}; record numbers or tensors of one element")
+    def _lines(self, values: list[_Values]) -> list[bytes]:
+        """As they are written; a value that is no number is an error of the next call."""
+        lines = []
+        for line in values:
+            try:
+                lines.append(_line(line))
+            except Exception as error:
+                problem = f"what was recorded of step {line.get('step')} is no number: {error}"
+                self._error = Error(f"{problem}; record numbers or tensors of one element")
+                break
+        return lines
 
     def _send(self, lines: list[bytes], state: State | None = None) -> None:
-        data = b"".join(lines)
-        lines.clear()
         if self._gone:
             return
+        data = b"".join(lines)
         try:
             if data:
                 self._process.write(data)
-            if state is not None:
+            if state is not None and self._error is None:
                 self._process.write(state.theta.data)
                 if state.buffers.size:
                     self._process.write(state.buffers.data)
