@@ -21,7 +21,7 @@ fn loss(theta: &[f32]) -> f64 {
 fn stream() -> Vec<u8> {
     let header = json!({
         "lossreel_stream": 1, "name": "three weights", "every": "step",
-        "parameters": [{"name": "w", "shape": [3]}], "buffers": [],
+        "parameters": [{"name": "w", "shape": [3, 1]}], "buffers": [],
     });
     let mut bytes = format!("{header}\n").into_bytes();
     let mut theta = [3.0f32, 2.0, -1.0];
