@@ -149,6 +149,8 @@ fn a_loss_that_another_process_evaluates_makes_surfaces_curves_and_curvatures() 
     assert!((0.0..0.2).contains(&smallest), "{smallest}");
     place.ok(&["render", "run", "--size", "480x270", "--out", "contour.png"]);
 
+    let words = ["--split", "only the engine"];
+    place.refused(&["recorded", "surface", "run", "--split", "test"], &words);
     let (ended, curve, _) = answered(&place, &["curve", "run", "--points", "5"], usize::MAX);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert_eq!(curve["points"].as_array().unwrap().len(), 5);
