@@ -1,6 +1,7 @@
 //! The loss as a function of a flat `theta`: the one interface through which planes, surfaces and
 //! curvature use a network and its data.
 
+mod asked;
 mod batch_norm;
 mod functions;
 mod masked;
@@ -8,6 +9,7 @@ mod moving;
 mod quadratic;
 mod var_map;
 
+pub use asked::AskedObjective;
 pub use batch_norm::BatchNormPolicy;
 pub use functions::TestFunction;
 pub use masked::MaskedObjective;
@@ -66,6 +68,21 @@ pub trait Objective: Sync {
     /// exact product overrides it.
     fn hvp(&self, theta: &[f32], v: &[f32], out: &mut [f32]) -> Result<()> {
         difference_hvp(theta, v, out, |theta, grad| self.loss_and_grad(theta, grad).map(|_| ()))
+    }
+}
+
+/// An objective of a network that holds more than its parameters: BatchNorm's running statistics.
+pub trait BufferedObjective: Objective + Sized {
+    /// The same loss with other buffers: a snapshot's own.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for buffers of another length.
+    fn with_buffers(&self, buffers: Vec<f32>) -> Result<Self>;
+}
+
+impl BufferedObjective for DatasetObjective {
+    fn with_buffers(&self, buffers: Vec<f32>) -> Result<Self> {
+        DatasetObjective::with_buffers(self, buffers)
     }
 }
 

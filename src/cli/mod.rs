@@ -23,6 +23,8 @@ mod out;
 mod plane;
 mod progress;
 mod ranks;
+mod record;
+mod recorded;
 mod remedies;
 mod render;
 mod report;
@@ -87,6 +89,10 @@ enum Command {
     #[command(hide = true)]
     Hvp(hvp::Args),
     Datasets(datasets::Args),
+    #[command(hide = true)]
+    Record(record::Args),
+    #[command(hide = true)]
+    Recorded(recorded::Args),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -139,6 +145,8 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args, &out),
         Command::Hvp(args) => hvp::run(args, &out),
         Command::Datasets(args) => datasets::run(args, &out),
+        Command::Record(args) => record::run(args, &out),
+        Command::Recorded(args) => recorded::run(args, &out),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "lossreel", &mut script);

@@ -111,8 +111,8 @@ fn remedy(error: &Error) -> Option<String> {
             "make one: lossreel plane RUN RUN ... --out JOINT --snapshot-map".into()
         }
         Error::NoSpec { .. } => {
-            "evaluate it with its own loss through the library (examples/own_candle_model.rs); plane, \
-             spectrum and histograms need no network"
+            "evaluate it with its own loss: lossreel.surface, curve or curvature in Python, or the \
+             library (examples/own_candle_model.rs); plane, spectrum and histograms need no network"
                 .into()
         }
         Error::WrongNetwork => "make it again: lossreel plane RUN".into(),

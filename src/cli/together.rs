@@ -103,8 +103,25 @@ pub fn check(command: &str, matches: &ArgMatches) -> Result<()> {
             given.only(&["precision"], evaluates, "the measurement of evaluation")
         }
         "render" => render(&given),
+        "recorded" => match matches.subcommand() {
+            Some((what, matches)) => recorded(what, &Given(matches)),
+            None => Ok(()),
+        },
         _ => Ok(()),
     }
+}
+
+/// What only our engine reads, and what only random directions.
+fn recorded(what: &str, given: &Given<'_>) -> Result<()> {
+    let engine = given.has("arch");
+    given.only(&["split", "sample_order", "sample_seed"], engine, "the engine, with --arch,")?;
+    if engine {
+        given.sample(false)?;
+    }
+    if what == "curve" {
+        given.random(given.value("direction") == "random", "--direction random")?;
+    }
+    Ok(())
 }
 
 /// The options of `render` that some scenes read, and which.

@@ -161,7 +161,7 @@ impl LoopRecorder {
         accuracy: f64,
         grad_norm: f64,
     ) -> Result<()> {
-        let record = StepRecord {
+        self.log_step(StepRecord {
             step,
             epoch: self.epoch_of(step),
             lr,
@@ -169,7 +169,15 @@ impl LoopRecorder {
             accuracy,
             grad_norm,
             elapsed_secs: Some(self.started.elapsed().as_secs_f64()),
-        };
+        })
+    }
+
+    /// [`LoopRecorder::step`] for a caller that counts epochs and seconds itself: its epochs may differ
+    /// in length.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn log_step(&mut self, record: StepRecord) -> Result<()> {
         self.log.push(&Line::Step(record.clone()))?;
         self.last = Some(record);
         Ok(())
@@ -182,7 +190,7 @@ impl LoopRecorder {
     /// [`Error::Io`].
     pub fn epoch(&mut self, step: u64, train: [f64; 2], test: [f64; 2]) -> Result<()> {
         let last = self.last.as_ref();
-        self.log.push(&Line::Epoch(EpochRecord {
+        self.log_epoch(EpochRecord {
             epoch: step / self.steps_per_epoch,
             step,
             lr: last.map_or(f64::NAN, |s| s.lr),
@@ -193,7 +201,15 @@ impl LoopRecorder {
             test_loss: test[0],
             test_accuracy: test[1],
             elapsed_secs: self.started.elapsed().as_secs_f64(),
-        }))?;
+        })
+    }
+
+    /// [`LoopRecorder::epoch`] for a caller that counts epochs and seconds itself.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn log_epoch(&mut self, record: EpochRecord) -> Result<()> {
+        self.log.push(&Line::Epoch(record))?;
         self.log.flush()
     }
 
@@ -204,6 +220,21 @@ impl LoopRecorder {
     /// # Errors
     /// [`Error::BadValue`] for vectors of another length, [`Error::Io`].
     pub fn snapshot(&mut self, step: u64, theta: &[f32], buffers: &[f32]) -> Result<()> {
+        self.snapshot_at(step, self.epoch_of(step), theta, buffers)
+    }
+
+    /// [`LoopRecorder::snapshot`] for a caller that counts epochs itself: after `epoch` of them, which
+    /// need not be whole.
+    ///
+    /// # Errors
+    /// As [`LoopRecorder::snapshot`].
+    pub fn snapshot_at(
+        &mut self,
+        step: u64,
+        epoch: f64,
+        theta: &[f32],
+        buffers: &[f32],
+    ) -> Result<()> {
         for (what, got, want) in [
             ("theta", theta.len(), self.layout.dim()),
             ("buffers", buffers.len(), self.layout.buffer_dim()),
@@ -222,7 +253,7 @@ impl LoopRecorder {
             path: self.run.snapshot_path(self.taken),
             index: self.taken,
             step,
-            epoch: self.epoch_of(step),
+            epoch,
             lr: last.map_or(f64::NAN, |s| s.lr),
             batch_loss: last.map_or(f64::NAN, |s| s.loss),
             diverged: !theta.iter().all(|w| w.is_finite()),

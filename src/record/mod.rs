@@ -26,6 +26,7 @@ mod recorder;
 mod sharpness;
 mod snapshots;
 mod spec;
+mod stream;
 mod writer;
 
 pub use curvature::{CurvatureOf, CurvatureRecord};
@@ -40,6 +41,7 @@ pub use policy::Policy;
 pub use recorder::Recorder;
 pub use snapshots::{RunSnapshots, SnapshotInfo, read_state};
 pub use spec::{RecordSpec, SHARPNESS_SAMPLES};
+pub use stream::{Recorded, STREAM_VERSION, StreamReply, record_stream};
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};

@@ -8,7 +8,8 @@ use super::{Progress, SampleChoice, Subject};
 use crate::backend::Precision;
 use crate::curvature::{Extremes, ExtremesConfig, extremes};
 use crate::disk;
-use crate::objective::{BatchNormPolicy, DatasetObjective, Objective};
+use crate::network::ParamLayout;
+use crate::objective::{BatchNormPolicy, BufferedObjective, DatasetObjective, Objective};
 use crate::record::{CurvatureOf, CurvatureRecord, EvaluatedOn, Run, RunSnapshots, SnapshotInfo};
 use crate::rng::Streams;
 use crate::{Error, Result};
@@ -65,9 +66,22 @@ pub fn compute(
     interrupt: &AtomicBool,
     progress: Progress<'_>,
 ) -> Result<Vec<CurvatureRecord>> {
-    let wanted = snapshots(run, request.which)?;
     let objective = subject.objective(request.sample)?;
     let of = about(subject, &objective, request);
+    let layout = &subject.network().layout;
+    of_objective((run, layout), (&objective, of), request, interrupt, progress)
+}
+
+/// [`compute`] for an objective that takes each snapshot's own buffers; `of` says what the curvatures
+/// are of, and the request's sample is not read but for its seed.
+pub(super) fn of_objective<O: BufferedObjective>(
+    (run, layout): (&Run, &ParamLayout),
+    (objective, of): (&O, CurvatureOf),
+    request: &CurvatureRequest,
+    interrupt: &AtomicBool,
+    progress: Progress<'_>,
+) -> Result<Vec<CurvatureRecord>> {
+    let wanted = snapshots(run, request.which)?;
     let is_done = |known: &[CurvatureRecord], s: &SnapshotInfo| {
         known.iter().any(|r| r.snapshot == s.index && r.step == s.step && r.of == of)
     };
@@ -91,7 +105,7 @@ pub fn compute(
         run.remove_curvatures()?;
         known.clear();
     }
-    let read = RunSnapshots::new(wanted.clone(), subject.network().layout.clone());
+    let read = RunSnapshots::new(wanted.clone(), layout.clone());
     let streams = Streams::new(request.sample.seed);
     let mut records = Vec::with_capacity(wanted.len());
     for (i, snapshot) in wanted.iter().enumerate() {

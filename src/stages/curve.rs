@@ -1,49 +1,21 @@
 //! A line through parameter space: loss and accuracy along it. A curve is a surface of one row.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
 
+use super::line::Along;
+pub use super::line::Line;
 use super::opened::OpenRun;
-use super::plane::{draw_words, flat_direction};
-use super::subject::fit;
 use super::{Progress, SampleChoice, Subject, stale};
 use crate::backend::Precision;
 use crate::dataset::SplitName;
-use crate::landscape::{
-    Axis, Grid, Header, Ignore, Normalisation, SurfaceStore, digest_of, evaluate, random_direction,
-};
+use crate::landscape::{Axis, Grid, Header, SurfaceStore, Through, digest_of, evaluate};
 use crate::network::ParamLayout;
-use crate::objective::{BatchNormPolicy, MovingStatistics};
-use crate::record::FORMAT_VERSION;
-use crate::rng::Streams;
-use crate::weights::{NamedTensor, hdf5};
-use crate::{Error, Result, weights};
-
-/// Which line.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Line {
-    /// Along the `xdirection` of an HDF5 file of the paper's code: of the weights, or of the whole state
-    /// (`states`), BatchNorm's running statistics too.
-    File(PathBuf),
-    /// To the network of another file of weights, which is at 1, statistics and all.
-    To {
-        /// The file.
-        path: PathBuf,
-        /// Which weights in it; see [`crate::weights::read_key`].
-        key: Option<String>,
-    },
-    /// Along a random direction.
-    Random {
-        /// How it is scaled.
-        norm: Normalisation,
-        /// What it leaves alone.
-        ignore: Ignore,
-        /// Seed of the draw.
-        seed: u64,
-    },
-}
+use crate::objective::{BatchNormPolicy, MovingStatistics, Objective};
+use crate::record::{EvaluatedOn, FORMAT_VERSION};
+use crate::{Error, Result};
 
 /// One point of a curve.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -94,7 +66,8 @@ pub struct CurveRequest {
     pub replace: bool,
 }
 
-/// Evaluates `request` from `subject` into `folder`, resumably.
+/// Evaluates `request` from `subject` into `folder`, resumably. Where the line moves BatchNorm's statistics,
+/// they are evaluated as it has them.
 ///
 /// # Errors
 /// Those of the direction file, of the backend and the disk; [`Error::Interrupted`].
@@ -105,120 +78,106 @@ pub fn compute(
     interrupt: &AtomicBool,
     progress: Progress<'_>,
 ) -> Result<Curve> {
-    let CurveRequest { line, axis, sample, replace } = request;
-    let layout = &subject.network().layout;
-    let mut notes = Vec::new();
-    let (made, direction, of_buffers) = match line {
-        Line::File(path) => {
-            let file = hdf5::read_directions(path)?;
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let (of_theta, of_buffers) = state_direction(layout, &file.x, path)?;
-            if of_buffers.is_none() && !subject.buffers.is_empty() {
-                notes.push(
-                    "the direction has weights only: BatchNorm keeps the statistics of x = 0 all along, so \
-                     that the loss at another network's weights is not that network's own"
-                        .into(),
-                );
-            }
-            (format!("direction of {name}"), of_theta, of_buffers)
-        }
-        Line::To { path, key } => {
-            let other = fit(subject.network(), &weights::read_key(path, key.as_deref())?)?;
-            notes.extend(other.notes.iter().map(|note| format!("{}: {note}", path.display())));
-            let (params, buffers) = other.tensors.split_at(layout.params.len());
-            let to = |from: &[f32], tensors: &[NamedTensor]| -> Vec<f32> {
-                let values = tensors.iter().flat_map(|t| t.data.iter());
-                values.zip(from).map(|(b, a)| b - a).collect()
-            };
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let of_buffers = to(&subject.buffers, buffers);
-            (format!("line to {name}"), to(&subject.theta, params), Some(of_buffers))
-        }
-        Line::Random { norm, ignore, seed } => (
-            format!("random direction, {}", draw_words(*norm, *ignore, *seed)),
-            random_direction(layout, &subject.theta, *norm, *ignore, &Streams::new(*seed), 0),
-            None,
-        ),
+    let (network, objective) = (subject.network(), subject.objective(request.sample)?);
+    let through = Point {
+        arch: &network.arch,
+        layout: &network.layout,
+        theta: &subject.theta,
+        buffers: &subject.buffers,
+        snapshot: subject.through,
     };
-    let objective = subject.objective(*sample)?;
-    let moving = of_buffers.filter(|_| !subject.buffers.is_empty());
-    let batch_norm = match moving {
+    let along = through.along(&request.line)?;
+    let batch_norm = match &along.of_buffers {
         _ if subject.buffers.is_empty() => BatchNormPolicy::None,
         Some(_) => BatchNormPolicy::Interpolated,
         None => BatchNormPolicy::Frozen,
     };
-    let header = Header {
-        format_version: FORMAT_VERSION,
-        grid: Grid { x: *axis, y: Axis { min: 0.0, max: 0.0, n: 1 } },
-        plane_digest: match &moving {
-            None => digest_of(&[&subject.theta, &subject.buffers, &direction]),
-            Some(of_buffers) => {
-                digest_of(&[&subject.theta, &subject.buffers, &direction, of_buffers])
-            }
-        },
-        plane: made.clone(),
-        through: subject.through,
-        on: subject.evaluated_on(*sample, &objective, batch_norm),
-    };
-    let mut store = SurfaceStore::begin(folder, header, *replace)?;
-    // The second direction has one coordinate, 0: any vector will do.
-    let report = match moving {
-        None => {
-            let plane = [subject.theta.as_slice(), &direction, &direction];
-            evaluate(&mut store, plane, &objective, interrupt, progress)?
-        }
-        Some(of_buffers) => {
-            let origin = [subject.theta.as_slice(), &subject.buffers].concat();
-            let direction = [direction, of_buffers].concat();
-            let objective = MovingStatistics::new(objective);
-            let plane = [origin.as_slice(), &direction, &direction];
-            evaluate(&mut store, plane, &objective, interrupt, progress)?
-        }
-    };
-    Ok(Curve { notes, ..curve_of(&store, report.seconds) })
+    let on = subject.evaluated_on(request.sample, &objective, batch_norm);
+    if along.of_buffers.is_none() {
+        let of = (&objective as &dyn Objective, on);
+        return on_line(&through, along, folder, request, of, interrupt, progress);
+    }
+    let moving = MovingStatistics::new(objective);
+    on_line(&through, along, folder, request, (&moving, on), interrupt, progress)
 }
 
-/// A direction of the paper's code as flat vectors: of the weights, and of the buffers where it is of the
-/// whole state dict, in whose order its tensors then are.
-fn state_direction(
-    layout: &ParamLayout,
-    tensors: &[NamedTensor],
-    path: &Path,
-) -> Result<(Vec<f32>, Option<Vec<f32>>)> {
-    if tensors.len() == layout.params.len() {
-        return Ok((flat_direction(layout, tensors, path)?, None));
+/// The point that a line goes through.
+pub(super) struct Point<'a> {
+    /// The network's name, for messages.
+    pub arch: &'a str,
+    /// What its parameters are.
+    pub layout: &'a ParamLayout,
+    /// They, (P,).
+    pub theta: &'a [f32],
+    /// The network's buffers there.
+    pub buffers: &'a [f32],
+    /// Which snapshot of a run it is.
+    pub snapshot: Option<Through>,
+}
+
+impl Point<'_> {
+    fn along(&self, line: &Line) -> Result<Along> {
+        line.direction(self.arch, self.layout, self.theta, self.buffers)
     }
-    // A BatchNorm's entries: weight, bias, mean, variance, and since PyTorch 0.4.1 a counter.
-    let norms = layout.buffers.len() / 2;
-    let counters = match tensors.len().checked_sub(layout.params.len() + layout.buffers.len()) {
-        Some(0) => false,
-        Some(n) if n == norms => true,
-        // The error of a direction of another network.
-        _ => return Ok((flat_direction(layout, tensors, path)?, None)),
+}
+
+/// Evaluates an objective whose buffers stand still on the line of `request`, whose sample is not read: `on`
+/// says what the loss is a mean over.
+///
+/// # Errors
+/// As [`compute`]; [`Error::BadValue`] for a line that moves the buffers.
+pub(super) fn of_objective(
+    through: &Point<'_>,
+    folder: &Path,
+    request: &CurveRequest,
+    of: (&dyn Objective, EvaluatedOn),
+    interrupt: &AtomicBool,
+    progress: Progress<'_>,
+) -> Result<Curve> {
+    let along = through.along(&request.line)?;
+    if along.of_buffers.is_some() {
+        return Err(Error::bad_value(
+            "the line",
+            along.made,
+            "moves BatchNorm's statistics, which a loss of one's own does not take",
+            "use a direction of the weights",
+        ));
+    }
+    on_line(through, along, folder, request, of, interrupt, progress)
+}
+
+/// Evaluates an objective along a direction: of theta, or of theta and the buffers behind it where the line
+/// moves them.
+fn on_line(
+    through: &Point<'_>,
+    along: Along,
+    folder: &Path,
+    request: &CurveRequest,
+    (objective, on): (&dyn Objective, EvaluatedOn),
+    interrupt: &AtomicBool,
+    progress: Progress<'_>,
+) -> Result<Curve> {
+    let Point { theta, buffers, snapshot, .. } = *through;
+    let Along { made, of_theta, of_buffers, notes } = along;
+    let digested: Vec<&[f32]> =
+        [theta, buffers, &of_theta].into_iter().chain(of_buffers.as_deref()).collect();
+    let header = Header {
+        format_version: FORMAT_VERSION,
+        grid: Grid { x: request.axis, y: Axis { min: 0.0, max: 0.0, n: 1 } },
+        plane_digest: digest_of(&digested),
+        plane: made,
+        through: snapshot,
+        on,
     };
-    let mut rest = tensors.iter();
-    let (mut of_theta, mut of_buffers) = (Vec::new(), vec![None; layout.buffers.len()]);
-    for param in &layout.params {
-        of_theta.extend(rest.next().cloned());
-        let Some(layer) = param.name.strip_suffix(".bias") else { continue };
-        for statistic in ["running_mean", "running_var"] {
-            let name = format!("{layer}.{statistic}");
-            if let Some(at) = layout.buffers.iter().position(|b| b.name == name) {
-                of_buffers[at] = rest.next().filter(|t| t.shape == layout.buffers[at].shape);
-                if statistic == "running_var" && counters {
-                    rest.next();
-                }
-            }
-        }
-    }
-    let of_theta = flat_direction(layout, &of_theta, path)?;
-    let of_buffers: Option<Vec<&NamedTensor>> = of_buffers.into_iter().collect();
-    let of_buffers = of_buffers.ok_or_else(|| Error::BadFile {
-        what: "the direction has BatchNorm statistics of other shapes than the network".into(),
-        remedy: "use a direction made for this network".into(),
-        path: path.to_path_buf(),
-    })?;
-    Ok((of_theta, Some(of_buffers.iter().flat_map(|t| t.data.iter().copied()).collect())))
+    let mut store = SurfaceStore::begin(folder, header, request.replace)?;
+    let (origin, direction) = match of_buffers {
+        None => (theta.to_vec(), of_theta),
+        Some(of_buffers) => ([theta, buffers].concat(), [of_theta, of_buffers].concat()),
+    };
+    // The second direction has one coordinate, 0: any vector will do.
+    let plane = [origin.as_slice(), &direction, &direction];
+    let report = evaluate(&mut store, plane, objective, interrupt, progress)?;
+    Ok(Curve { notes, ..curve_of(&store, report.seconds) })
 }
 
 /// The curve that a finished store holds.

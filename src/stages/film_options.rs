@@ -231,8 +231,18 @@ fn chart_series(
                 let epochs = metrics.epochs.iter();
                 epochs.map(|e| (at(e.epoch as f64, e.step), value(e))).collect()
             };
+            let train: Vec<(f64, f64)> = of(Split::Train);
+            if loss && train.iter().all(|(_, value)| value.is_nan()) {
+                // A loop of one's own that evaluates no training images: the means over its batches.
+                let running =
+                    metrics.epochs.iter().map(|e| (at(e.epoch as f64, e.step), e.running_loss));
+                return vec![
+                    series("running", quantity, Split::Train, running.collect()),
+                    series("test", quantity, Split::Test, of(Split::Test)),
+                ];
+            }
             vec![
-                series("train", quantity, Split::Train, of(Split::Train)),
+                series("train", quantity, Split::Train, train),
                 series("test", quantity, Split::Test, of(Split::Test)),
             ]
         }

@@ -9,7 +9,7 @@ use crate::backend::{Backend, BackendName, Precision, backend, backend_in};
 use crate::dataset::{Dataset, NormChoice, NormStats, SampleOrder, SplitName, choose};
 use crate::landscape::Through;
 use crate::models::ModelSpec;
-use crate::network::Network;
+use crate::network::{Network, ParamLayout};
 use crate::objective::{BatchNormPolicy, DatasetObjective};
 use crate::record::{EvaluatedOn, Run, RunSnapshots};
 use crate::rng::Streams;
@@ -285,14 +285,25 @@ impl Subject {
 /// # Errors
 /// [`Error::Weights`] when they do not fit.
 pub(super) fn fit(network: &Network, checkpoint: &Checkpoint) -> Result<Fitted> {
-    let layout = &network.layout;
+    fit_layout(&network.arch, &network.layout, checkpoint)
+}
+
+/// [`fit`] for the network `arch` of which the layout is known.
+///
+/// # Errors
+/// As [`fit`].
+pub(super) fn fit_layout(
+    arch: &str,
+    layout: &ParamLayout,
+    checkpoint: &Checkpoint,
+) -> Result<Fitted> {
     let wanted: Vec<(String, Vec<usize>)> = layout
         .params
         .iter()
         .map(|p| (p.name.clone(), p.shape.clone()))
         .chain(layout.buffers.iter().map(|b| (b.name.clone(), b.shape.clone())))
         .collect();
-    assign(&network.arch, &wanted, checkpoint)
+    assign(arch, &wanted, checkpoint)
 }
 
 /// Another form of the architecture that the file fits: what its shapes tell need not be asked for.

@@ -19,6 +19,7 @@ mod not_finite;
 mod options;
 mod pipeline;
 mod precision;
+mod recorded;
 mod recording;
 mod refusals;
 mod repetition;
