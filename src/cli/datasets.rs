@@ -117,6 +117,11 @@ fn list(out: &Out) -> Result<()> {
     Ok(())
 }
 
+/// Whether a set can be used here as it is.
+pub fn is_ready(set: DataSet) -> bool {
+    set.origin() != Origin::Own && row(set).is_ok_and(|row| row.ready)
+}
+
 fn row(set: DataSet) -> Result<Row> {
     let folder = Path::new("datasets").join(set.as_str());
     let (ready, note) = match set.origin() {

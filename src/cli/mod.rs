@@ -10,6 +10,7 @@ mod curvature;
 mod curve;
 mod datasets;
 mod demo;
+mod doctor;
 mod dry_run;
 mod evaluate;
 mod export;
@@ -66,6 +67,23 @@ struct Args {
     quiet: bool,
 }
 
+/// What the command says without arguments.
+const BEGIN: &str = "\
+lossreel trains a network, records where its weights go, and films the path on the loss surface.
+
+Where to begin:
+  lossreel demo                                the whole job in half a minute, on embedded data
+  lossreel train experiments/demo.toml         a run of your own; then plane, surface, render
+  lossreel import checkpoints/ --arch NAME --out RUN
+                                               checkpoints from PyTorch as a run
+  lossreel sweep experiments/skip_connections.toml --scale smoke
+                                               an ablation with seeds, and its report
+  lossreel compare experiments/optimizers.toml --scale smoke
+                                               optimizers, each tuned with the same budget
+  lossreel doctor                              what this build and this machine can do
+  lossreel help                                every command; `lossreel COMMAND --help` has its options
+";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Args),
@@ -89,6 +107,7 @@ enum Command {
     #[command(hide = true)]
     Hvp(hvp::Args),
     Datasets(datasets::Args),
+    Doctor(doctor::Args),
     #[command(hide = true)]
     Record(record::Args),
     #[command(hide = true)]
@@ -102,6 +121,10 @@ enum Command {
 
 /// Parses the arguments, runs the subcommand, maps its outcome to an exit code.
 pub fn main() -> ExitCode {
+    if std::env::args_os().len() <= 1 {
+        Out::new(false, false).result(&(), |w| w.write_all(BEGIN.as_bytes()));
+        return ExitCode::SUCCESS;
+    }
     let matches = Args::command().get_matches();
     let args = match Args::from_arg_matches(&matches) {
         Ok(args) => args,
@@ -145,6 +168,7 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args, &out),
         Command::Hvp(args) => hvp::run(args, &out),
         Command::Datasets(args) => datasets::run(args, &out),
+        Command::Doctor(args) => doctor::run(args, &out),
         Command::Record(args) => record::run(args, &out),
         Command::Recorded(args) => recorded::run(args, &out),
         Command::Completions { shell } => {

@@ -368,7 +368,7 @@ pub(super) fn surfaces(
 const STYLE: &str = "\
 :root{color-scheme:light}\
 body{margin:0;background:#fff;color:#14202b;font:16px/1.5 system-ui,-apple-system,Segoe UI,Roboto,sans-serif}\
-main{max-width:1080px;margin:0 auto;padding:24px 20px 64px}\
+main{max-width:1180px;margin:0 auto;padding:24px 20px 64px}\
 h1{font-size:2rem;line-height:1.2;margin:.2em 0}\
 h2{margin:2em 0 .5em;font-size:1.3rem}\
 h3{margin:1.2em 0 .3em;font-size:1rem}\
@@ -381,7 +381,8 @@ summary{cursor:pointer;padding:.35em 0}\
 small{color:#5b6873}\
 .wide{overflow-x:auto}\
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}\
-th,td{padding:.35em .55em;border-bottom:1px solid #d5dbe0;text-align:right;white-space:nowrap}\
+th,td{padding:.35em .5em;border-bottom:1px solid #d5dbe0;text-align:right;white-space:nowrap}\
+thead th{white-space:normal;vertical-align:bottom}\
 th:first-child,td.text,th.text{text-align:left}td.text{white-space:normal;min-width:8em}\
 thead th{border-bottom:2px solid #14202b}\
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr));gap:20px;margin-top:20px}\

@@ -85,13 +85,16 @@ pub(super) fn dot_plot(title: &str, unit: &str, rows: &[DotRow], is_log: bool) -
     }
     for (i, row) in rows.iter().enumerate() {
         let y = top + row_height * (i as f64 + 0.5);
-        let _ = write!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" class=\"label\">{}</text>",
-            left - 12.0,
-            y + 4.5,
-            escaped(&short(&row.label, 22))
-        );
+        let lines = label_lines(&row.label);
+        for (line, text) in lines.iter().enumerate() {
+            let _ = write!(
+                svg,
+                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" class=\"label\">{}</text>",
+                left - 12.0,
+                y + 4.5 + 14.0 * (line as f64 - (lines.len() - 1) as f64 / 2.0),
+                escaped(text)
+            );
+        }
         let colour = colour(i);
         if let Some(summary) = &row.summary {
             if summary.interval.low.is_finite() {
@@ -280,6 +283,19 @@ pub(super) fn legend(labels: &[String]) -> String {
     format!("<p class=\"legend\">{}</p>", items.collect::<String>())
 }
 
+/// Characters of a row's label that have room in a line.
+const LABEL: usize = 20;
+
+/// A row's label in one line, or in two at the comma between two values.
+fn label_lines(label: &str) -> Vec<String> {
+    match label.split_once(", ") {
+        Some((first, second)) if label.chars().count() > LABEL => {
+            vec![short(&format!("{first},"), LABEL), short(second, LABEL)]
+        }
+        _ => vec![short(label, LABEL)],
+    }
+}
+
 /// `text`, cut to `most` characters.
 fn short(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
@@ -444,6 +460,16 @@ mod tests {
         }];
         let svg = dot_plot("a & b", "", &rows, false);
         assert!(!svg.contains("<script") && svg.contains("a &amp; b"), "{svg}");
+    }
+
+    #[test]
+    fn a_long_label_is_two_lines() {
+        assert_eq!(
+            label_lines("batch size 128, weight decay 0"),
+            ["batch size 128,", "weight decay 0"]
+        );
+        assert_eq!(label_lines("a, b"), ["a, b"]);
+        assert_eq!(label_lines(&"x".repeat(30))[0].chars().count(), LABEL);
     }
 
     #[test]

@@ -302,3 +302,60 @@ fn training_begins_at_given_weights() {
     let other = ["--out=x", "--from=w.safetensors", "--set=model.hidden=[5]"];
     place.refused(&[mlp, &other].concat(), &["fit"]);
 }
+
+#[test]
+fn a_run_is_exported_to_what_other_programs_read() {
+    let place = Place::new();
+    place.train("run", &[]);
+    place.ok(&["plane", "run"]);
+    place.ok(&["surface", "run", "--grid=5x4", "--samples=50"]);
+    let export = |to: &str, out: &str, more: &[&str]| {
+        let to = format!("--to={to}");
+        let args = [&["export", "run", to.as_str(), "--out", out][..], more].concat();
+        let report = place.json(&args);
+        assert!(report["bytes"].as_u64().unwrap() > 100, "{to}");
+    };
+    export("h5", "s.h5", &[]);
+    // The files of the paper's code are read back, by the commands that take its files.
+    place.ok(&["render", "--grid-file=s.h5", "--out=s.png"]);
+    let plane = place.json(&["plane", "run", "--directions=s.directions.h5", "--name=again"]);
+    assert_eq!(plane["path"].as_array().unwrap().len(), 3);
+    assert!(place.path("s.path.h5").is_file());
+    export("vtp", "s.vtp", &[]);
+    let vtp = fs::read_to_string(place.path("s.vtp")).unwrap();
+    assert!(vtp.contains("NumberOfPoints=\"20\"") && vtp.contains("NumberOfPolys=\"12\""));
+    export("obj", "s.obj", &[]);
+    export("npz", "s.npz", &[]);
+    export("parquet", "s.parquet", &["--table=steps"]);
+    export("tensorboard", "logs", &[]);
+    export("safetensors", "w.safetensors", &["--snapshot=1"]);
+    export("csv", "s.csv", &[]);
+    let csv = fs::read_to_string(place.path("s.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 21, "{csv}");
+    export("csv", "e.csv", &["--table=epochs"]);
+    let last = fs::read_to_string(place.path("e.csv")).unwrap();
+    let last: Vec<&str> = last.lines().last().unwrap().split(',').collect();
+    let metrics = fs::read_to_string(place.path("run/metrics.jsonl")).unwrap();
+    assert!(metrics.lines().any(|line| line.contains(last[5])), "{last:?}");
+    // Weights of a snapshot are the snapshot's: a training that begins there begins alike.
+    place.train("from-file", &["--from=w.safetensors"]);
+    place.train("from-run", &["--from=run:1"]);
+    let first = |run: &str| {
+        let bytes = fs::read(place.path(run).join("snapshots/000000.safetensors")).unwrap();
+        bytes[bytes.len() - 2000..].to_vec()
+    };
+    assert_eq!(first("from-file"), first("from-run"));
+    place.refused(&["export", "run", "--to=vtp", "--out=x.vtp", "--table=path"], &["--table"]);
+    place.refused(&["export", "run", "--to=vtp", "--out=x.vtp", "--surface=none"], &["none"]);
+}
+
+#[test]
+fn the_command_alone_says_where_to_begin_and_doctor_what_is_here() {
+    let place = Place::new();
+    assert!(place.ok(&[]).contains("lossreel demo"));
+    let report = place.json(&["doctor"]);
+    let sets = report["datasets"].to_string();
+    assert!(sets.contains("digits") && !sets.contains("cifar10"), "{sets}");
+    assert!(report["advice"].to_string().contains("datasets fetch cifar10"));
+    assert!(place.ok(&["doctor"]).contains("kernels"));
+}

@@ -77,6 +77,12 @@ fn train_plane_surface_render_and_curve_give_what_they_promise() {
     assert!(fs::read_to_string(place.path("a.svg")).unwrap().starts_with("<"));
 
     // Beside a film, and one file a frame.
+    // An option whose value may be left out does not take the run that stands behind it.
+    let poster =
+        ["render", "--out=once.gif", "--loop=1", "--frames=4", "--size=320x180", "--poster"];
+    place.ok(&[&poster[..], &["run"]].concat());
+    let once = std::fs::read(place.path("once.gif")).unwrap();
+    assert!(place.path("once.png").is_file() && !once.windows(8).any(|w| w == b"NETSCAPE"));
     let beside = ["--poster", "--contact-sheet=sheet.png"];
     let report =
         place.json(&[&["render", "run", "--out", "b.gif"], &size[..], &beside[..]].concat());

@@ -237,6 +237,22 @@ mod tests {
     }
 
     #[test]
+    fn a_film_that_plays_once_has_no_block_and_others_count_their_repetitions() {
+        let mut histogram = Histogram::default();
+        histogram.add(&[1, 2, 3, 255]);
+        let palette = Palette::new(&histogram, [], 256, Dither::None);
+        let block = |loops| {
+            let mut bytes = Vec::new();
+            let mut writer = GifWriter::new(&mut bytes, [1, 1], 20, 1, &palette, loops).unwrap();
+            writer.add(vec![vec![0]]).unwrap();
+            writer.finish().unwrap();
+            let at = bytes.windows(11).position(|w| w == b"NETSCAPE2.0")?;
+            Some(u16::from_le_bytes([bytes[at + 13], bytes[at + 14]]))
+        };
+        assert_eq!([block(None), block(Some(1)), block(Some(3))], [Some(0), None, Some(2)]);
+    }
+
+    #[test]
     fn a_write_error_is_seen() {
         struct Full;
         impl Write for Full {
