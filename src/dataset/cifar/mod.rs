@@ -106,14 +106,16 @@ impl Kind {
     /// whole ones first, and what is unpacked before archives.
     fn versions(&self, tree: &Tree) -> Vec<(Version, Vec<&'static str>)> {
         let mut found = Vec::new();
-        let lists: [(fn(PathBuf) -> Version, Vec<&'static str>); 2] =
-            [(Version::Binary, self.binary_files()), (Version::Python, self.python_files())];
-        for (version, names) in lists {
+        for is_binary in [true, false] {
+            let names = if is_binary { self.binary_files() } else { self.python_files() };
             for folder in tree.folders() {
                 let missing: Vec<&str> =
                     names.iter().filter(|n| tree.file(folder, n).is_none()).copied().collect();
                 if missing.len() < names.len() {
-                    found.push((version(folder.to_path_buf()), missing));
+                    let folder = folder.to_path_buf();
+                    let version =
+                        if is_binary { Version::Binary(folder) } else { Version::Python(folder) };
+                    found.push((version, missing));
                 }
             }
         }
