@@ -165,6 +165,7 @@ fn manifest() -> lossreel::record::Manifest {
         seed: 0,
         dataset: String::new(),
         data_digest: String::new(),
+        data_form: None,
         samples: [0, 0],
         arch: String::new(),
         layout_digest: String::new(),
@@ -180,6 +181,7 @@ fn manifest() -> lossreel::record::Manifest {
         spec: String::new(),
         begun_in: None,
         snapshots_digest: None,
+        imported: false,
     }
 }
 

@@ -5,6 +5,7 @@ mod asked;
 mod batch_norm;
 mod functions;
 mod masked;
+mod moving;
 mod quadratic;
 mod var_map;
 
@@ -12,6 +13,7 @@ pub use asked::AskedObjective;
 pub use batch_norm::BatchNormPolicy;
 pub use functions::TestFunction;
 pub use masked::MaskedObjective;
+pub use moving::MovingStatistics;
 pub use quadratic::Quadratic;
 pub use var_map::VarMapObjective;
 
@@ -233,26 +235,50 @@ impl DatasetObjective {
         theta: &[f32],
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<Evaluation> {
+        self.loss_at(theta, &self.buffers, progress)
+    }
+
+    /// [`DatasetObjective::loss_with`] with other buffers than the objective's.
+    fn loss_at(
+        &self,
+        theta: &[f32],
+        buffers: &[f32],
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Result<Evaluation> {
+        let pieces = self.pieces(theta, buffers, progress, |logits| {
+            let mut sums = Sums::default();
+            for (z, label) in logits {
+                sums.add(cross_entropy(z, label));
+            }
+            sums
+        })?;
+        Ok(Sums::total(&pieces))
+    }
+
+    /// What `f` makes of the logits of each piece of the sample, with their labels, in the pieces' order.
+    fn pieces<T: Send>(
+        &self,
+        theta: &[f32],
+        buffers: &[f32],
+        progress: &(dyn Fn(usize) + Sync),
+        f: impl Fn(&mut dyn Iterator<Item = (&[f32], u8)>) -> T + Sync,
+    ) -> Result<Vec<T>> {
         self.check(theta);
         let batcher = self.batcher()?;
-        let point = self.backend.at(theta, &self.buffers)?;
+        let point = self.backend.at(theta, buffers)?;
         let classes = self.backend.network().classes;
         let (image, total) = (self.sample.image_len(), self.sample.len());
         let starts: Vec<usize> = (0..total).step_by(PIECE).collect();
-        let pieces = parallel::map(&starts, |&start| {
+        parallel::map(&starts, |&start| {
             let indices: Vec<usize> = (start..(start + PIECE).min(total)).collect();
             let n = indices.len();
             let (mut images, mut labels) = (vec![0.0; n * image], vec![0; n]);
             batcher.fill(&indices, None, &mut images, &mut labels);
             let logits = point.logits(&images)?;
-            let mut sums = Sums::default();
-            for (z, label) in logits.chunks_exact(classes).zip(labels) {
-                sums.add(cross_entropy(z, label));
-            }
+            let found = f(&mut logits.chunks_exact(classes).zip(labels));
             progress(n);
-            Ok(sums)
-        })?;
-        Ok(Sums::total(&pieces))
+            Ok(found)
+        })
     }
 }
 
@@ -282,26 +308,13 @@ impl DatasetObjective {
         theta: &[f32],
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<Vec<Prediction>> {
-        self.check(theta);
-        let batcher = self.batcher()?;
-        let point = self.backend.at(theta, &self.buffers)?;
-        let classes = self.backend.network().classes;
-        let (image, total) = (self.sample.image_len(), self.sample.len());
-        let starts: Vec<usize> = (0..total).step_by(PIECE).collect();
-        let pieces = parallel::map(&starts, |&start| {
-            let indices: Vec<usize> = (start..(start + PIECE).min(total)).collect();
-            let n = indices.len();
-            let (mut images, mut labels) = (vec![0.0; n * image], vec![0; n]);
-            batcher.fill(&indices, None, &mut images, &mut labels);
-            let logits = point.logits(&images)?;
-            let answers = logits.chunks_exact(classes).zip(labels).map(|(z, label)| {
-                let best = (0..classes).reduce(|best, j| if z[j] > z[best] { j } else { best });
+        let pieces = self.pieces(theta, &self.buffers, progress, |logits| {
+            let answer = |(z, label): (&[f32], u8)| {
+                let best = (0..z.len()).reduce(|best, j| if z[j] > z[best] { j } else { best });
                 let predicted = best.filter(|_| !z.iter().any(|v| v.is_nan())).map(|j| j as u8);
                 Prediction { label, predicted, loss: cross_entropy(z, label).0 }
-            });
-            let answers: Vec<Prediction> = answers.collect();
-            progress(n);
-            Ok(answers)
+            };
+            logits.map(answer).collect::<Vec<Prediction>>()
         })?;
         Ok(pieces.concat())
     }

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend;
 use crate::dataset::{
-    self, Augment, DataSet, Dataset, LoadOptions, NormChoice, NormStats, SampleOrder, choose,
+    self, Augment, Colors, DataSet, Dataset, ImageFit, ImageSize, LabelColumn, LoadOptions,
+    NormChoice, NormStats, Origin, OwnData, SampleOrder, choose,
 };
 use crate::disk;
 use crate::models::ModelSpec;
@@ -28,9 +29,32 @@ use crate::{Error, Result};
 pub struct DataSpec {
     /// The data set.
     pub set: DataSet,
-    /// The folder with its files; without one, `datasets/NAME`.
+    /// The folder with its files, or the file; without one, `datasets/NAME`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
+    /// `folder`: the size that pictures are brought to, a side or `[height, width]`; without it they must
+    /// be of one size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<ImageSize>,
+    /// `folder`: how they are brought to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_fit: Option<ImageFit>,
+    /// `folder`: the channels of pictures; without it grey where all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub colors: Option<Colors>,
+    /// Data of one's own: the share that is drawn for testing where no test images are there; without it
+    /// a fifth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_fraction: Option<f64>,
+    /// Data of one's own: the seed of that draw; without it 0, whatever the run's seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_seed: Option<u64>,
+    /// `csv`: the column with the labels, a name or a place (0 the first, -1 the last).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_column: Option<LabelColumn>,
+    /// `csv` and `npz`: the shape `[channels, height, width]` of an image whose numbers stand in a row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shape: Option<[usize; 3]>,
     /// Training images (a class-balanced draw), 0 for all; a set that is made has that many, 0 for
     /// its own number.
     pub train_samples: usize,
@@ -43,8 +67,8 @@ pub struct DataSpec {
     /// Share of the training labels that are replaced by another class, each by one drawn at random, 0 for
     /// none. Which images, and what they become, follows the seed.
     pub label_noise: f64,
-    /// How training images are moved about; without it, `crop_flip` for cifar10 and `none` for the
-    /// others.
+    /// How training images are moved about; without it, `crop_flip` for cifar10 and cifar100 and `none`
+    /// for the others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
     /// How pixels are normalised; without it, `paper` for cifar10 and `dataset` for the others.
@@ -57,6 +81,13 @@ impl Default for DataSpec {
         Self {
             set: DataSet::Cifar10,
             dir: None,
+            image_size: None,
+            image_fit: None,
+            colors: None,
+            test_fraction: None,
+            split_seed: None,
+            label_column: None,
+            shape: None,
             train_samples: 0,
             test_samples: 0,
             held_out: 0,
@@ -70,13 +101,16 @@ impl Default for DataSpec {
 impl DataSpec {
     /// The augmentation: the one given, or the set's own.
     pub fn augment(&self) -> Augment {
-        let own = if self.set == DataSet::Cifar10 { Augment::CropFlip } else { Augment::None };
+        let own = match self.set {
+            DataSet::Cifar10 | DataSet::Cifar100 => Augment::CropFlip,
+            _ => Augment::None,
+        };
         self.augment.unwrap_or(own)
     }
 
     /// The normalisation: the one given, or the set's own.
     pub fn norm_stats(&self) -> NormChoice {
-        self.norm_stats.unwrap_or(NormChoice::default_for(self.set.as_str()))
+        self.norm_stats.clone().unwrap_or(NormChoice::default_for(self.set.as_str()))
     }
 
     /// Reads the whole set, or makes it of `seed`.
@@ -90,8 +124,63 @@ impl DataSpec {
                 // A set that is made has the images that are held out as well.
                 made_train: some(self.train_samples).map(|n| n.saturating_add(self.held_out)),
                 made_test: some(self.test_samples),
+                own: self.own(),
             },
         )
+    }
+
+    /// How data of one's own are read.
+    fn own(&self) -> OwnData {
+        OwnData {
+            image_size: self.image_size,
+            image_fit: self.image_fit,
+            colors: self.colors,
+            test_fraction: self.test_fraction,
+            split_seed: self.split_seed,
+            label_column: self.label_column.clone(),
+            shape: self.shape,
+        }
+    }
+
+    /// Refuses a key that the set has no use for: whoever wrote it meant another set.
+    fn check_own(&self) -> Result<()> {
+        use DataSet::{Csv, Folder, Npz};
+        let keys: [(&str, bool, &[DataSet]); 7] = [
+            ("image_size", self.image_size.is_some(), &[Folder]),
+            ("image_fit", self.image_fit.is_some(), &[Folder]),
+            ("colors", self.colors.is_some(), &[Folder]),
+            ("test_fraction", self.test_fraction.is_some(), &[Folder, Npz, Csv]),
+            ("split_seed", self.split_seed.is_some(), &[Folder, Npz, Csv]),
+            ("label_column", self.label_column.is_some(), &[Csv]),
+            ("shape", self.shape.is_some(), &[Npz, Csv]),
+        ];
+        for (key, is_given, of) in keys {
+            if is_given && !of.contains(&self.set) {
+                let of: Vec<&str> = of.iter().map(|set| set.as_str()).collect();
+                return Err(Error::bad_value(
+                    format!("data.{key}"),
+                    "given",
+                    format!("but data.set is {}", self.set),
+                    format!("leave it out: it is for data.set = {}", of.join(" or ")),
+                ));
+            }
+        }
+        if let Some(fraction) = self.test_fraction
+            && !(fraction > 0.0 && fraction < 1.0)
+        {
+            return Err(Error::bad_value(
+                "data.test_fraction",
+                fraction,
+                "not a share of the images",
+                "use a value above 0 and below 1",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether images are read from a folder, rather than made or embedded.
+    pub fn has_files(&self) -> bool {
+        matches!(self.set.origin(), Origin::Published | Origin::Own)
     }
 
     /// The images a run uses of a loaded set: class-balanced draws, of the training images by `streams`; the
@@ -202,8 +291,16 @@ pub struct Spec {
 /// `[optim]`, which [`OptimConfig::optional_keys`] lists.
 const OPTIONAL_KEYS: &[&str] = &[
     "data.dir",
+    "data.image_size",
+    "data.image_fit",
+    "data.colors",
+    "data.test_fraction",
+    "data.split_seed",
+    "data.label_column",
+    "data.shape",
     "data.augment",
     "data.norm_stats",
+    "model.from",
     "schedule.milestones",
     "schedule.decay_fraction",
     "schedule.decay_shape",
@@ -227,7 +324,9 @@ pub fn changed_keys(before: &str, now: &str) -> Vec<String> {
         }
         values
     };
-    let (before, now) = (flat(before), flat(now));
+    // A spec of an earlier version has not every key: what it does not say is its default.
+    let resolved = |text: &str| Spec::parse(text, &[]).map_or(text.to_string(), |s| s.to_toml());
+    let (before, now) = (flat(&resolved(before)), flat(&resolved(now)));
     let keys: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
     let may = |key: &str| {
         MAY_CHANGE.iter().any(|may| key == *may || may.ends_with('.') && key.starts_with(may))
@@ -272,6 +371,7 @@ impl Spec {
     /// Writes every default out and checks what can be checked without the data.
     pub fn resolve(mut self) -> Result<Self> {
         self.train.check()?;
+        self.data.check_own()?;
         if !(0.0..=1.0).contains(&self.data.label_noise) {
             return Err(Error::bad_value(
                 "data.label_noise",
@@ -325,7 +425,7 @@ impl Spec {
         let setup = Setup {
             backend: backend::backend(self.train.backend, Arc::new(network))?,
             // Statistics of the whole training set: a subset is normalised like its set.
-            stats: NormStats::of(whole, self.data.norm_stats())?,
+            stats: NormStats::of(whole, &self.data.norm_stats())?,
             augment: self.data.augment(),
             data,
             optim: self.optim.clone(),
@@ -425,10 +525,19 @@ mod tests {
 
     #[test]
     fn every_optional_key_is_known() {
-        let full = "[optim]\nlr=1.0\nmomentum=0.5\nnesterov=false\ndampening=0.0\nbeta1=0.9\nbeta2=0.9\neps=1e-8\nalpha=0.9\ncentered=false\nweight_decay=0.0\ndecay=\"coupled\"\ngrad_clip=1.0\nsam_rho=0.1\nsam_adaptive=true\nadamw_lr=0.1\n[schedule]\nmilestones=[1]\ndecay_fraction=0.1\ndecay_shape=\"linear\"\n[data]\ndir=\"x\"\naugment=\"none\"\nnorm_stats=\"dataset\"\n[record]\nsharpness=\"epoch\"\nsharpness_samples=9\n";
+        let full = "[optim]\nlr=1.0\nmomentum=0.5\nnesterov=false\ndampening=0.0\nbeta1=0.9\nbeta2=0.9\neps=1e-8\nalpha=0.9\ncentered=false\nweight_decay=0.0\ndecay=\"coupled\"\ngrad_clip=1.0\nsam_rho=0.1\nsam_adaptive=true\nadamw_lr=0.1\n[schedule]\nmilestones=[1]\ndecay_fraction=0.1\ndecay_shape=\"linear\"\n[model]\nfrom=\"w\"\n[data]\ndir=\"x\"\naugment=\"none\"\nnorm_stats=\"dataset\"\n[record]\nsharpness=\"epoch\"\nsharpness_samples=9\n";
         Spec::parse(full, &[]).unwrap();
+        let own = "[data]\nset=\"folder\"\nimage_size=[3, 4]\nimage_fit=\"stretch\"\ncolors=\"grey\"\ntest_fraction=0.3\nsplit_seed=4\n";
+        let table = "[data]\nset=\"csv\"\nlabel_column=-1\nshape=[1, 2, 3]\n";
+        for text in [own, table] {
+            let spec = Spec::parse(text, &[]).unwrap();
+            assert_eq!(Spec::parse(&spec.to_toml(), &[]).unwrap(), spec);
+        }
+        assert!(message("", &["data.image_size=32"]).contains("data.set = folder"));
+        assert!(message(table, &["data.test_fraction=1"]).contains("data.test_fraction"));
         let known = Spec::known_keys();
-        for line in toml::from_str::<toml::Table>(full).unwrap() {
+        let lines = [full, own, table].map(|text| toml::from_str::<toml::Table>(text).unwrap());
+        for line in lines.into_iter().flatten() {
             for key in line.1.as_table().unwrap().keys() {
                 let dotted = format!("{}.{key}", line.0);
                 assert!(known.contains(&dotted), "{dotted}");

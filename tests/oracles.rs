@@ -19,7 +19,7 @@ use lossreel::optim::{OptimConfig, Optimizer, ParamRange};
 use lossreel::rng::Streams;
 use lossreel::spec::DataSpec;
 use lossreel::stages::plane::flat_direction;
-use lossreel::stages::{SampleChoice, Subject};
+use lossreel::stages::{SampleChoice, Subject, WeightsFile};
 use lossreel::weights::hdf5;
 use serde::Deserialize;
 
@@ -393,7 +393,10 @@ fn subject(root: &Path, weights: &str, model: &ModelSpec, norm: NormChoice) -> S
         norm_stats: Some(norm),
         ..DataSpec::default()
     };
-    Subject::of_file(&root.join(weights), model, &spec, 0, BackendName::Candle).unwrap()
+    let path = root.join(weights);
+    let engine = BackendName::Candle;
+    Subject::of_file(&WeightsFile { path: &path, key: None, model, data: &spec, seed: 0, engine })
+        .unwrap()
 }
 
 fn first(split: SplitName, n: usize) -> SampleChoice {

@@ -13,7 +13,7 @@ use super::dry_run::{self, Plan};
 use super::interrupt;
 use super::out::{self, Out, duration};
 use super::progress::Follow;
-use super::target::{Sample, Target};
+use super::target::{Pixels, Sample, Target};
 
 /// How sharp the loss is: the largest eigenvalue of its Hessian at each snapshot of a run, resumably,
 /// or at a file of weights.
@@ -65,6 +65,7 @@ struct Report<'a> {
     #[serde(serialize_with = "out::float")]
     hvp_seconds: f64,
     samples: usize,
+    norm_stats: Pixels<'a>,
     snapshots: &'a [CurvatureRecord],
 }
 
@@ -117,7 +118,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
             vec![CurvatureRecord::new(0, 0, 0.0, &found, of)]
         }
     };
-    print(&records, args.target.run.is_some(), out);
+    print(&records, args.target.run.is_some(), &subject, out);
     Ok(())
 }
 
@@ -146,7 +147,7 @@ fn dry_run(
     Ok(())
 }
 
-fn print(records: &[CurvatureRecord], of_run: bool, out: &Out) {
+fn print(records: &[CurvatureRecord], of_run: bool, subject: &Subject, out: &Out) {
     let Some(last) = records.last() else { return };
     let report = Report {
         eigenvalues: &last.eigenvalues,
@@ -159,6 +160,7 @@ fn print(records: &[CurvatureRecord], of_run: bool, out: &Out) {
         trace_se: None,
         hvp_seconds: last.hvp_seconds,
         samples: last.of.on.samples,
+        norm_stats: Pixels::of(subject),
         snapshots: if of_run { records } else { &[] },
     };
     let unfinished = records.iter().filter(|r| !r.converged).count();

@@ -1,20 +1,21 @@
 //! `lossreel curve`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lossreel::dataset::SplitName;
 use lossreel::landscape::Axis;
 use lossreel::stages::cost::{self, Cost};
-use lossreel::stages::curve::{CurveRequest, Line, compute};
+use lossreel::stages::curve::{Curve, CurveRequest, Line, compute};
 use lossreel::{Error, Result};
+use serde::Serialize;
 
 use super::dry_run::{self, Plan};
 use super::grid_size::parse_range;
 use super::interrupt;
-use super::out::Out;
+use super::out::{Out, warn};
 use super::plane::Random;
 use super::progress::Follow;
-use super::target::{Sample, Target};
+use super::target::{Pixels, Sample, Target};
 
 /// Evaluate loss and accuracy along a line, resumably.
 #[derive(Debug, clap::Args)]
@@ -23,9 +24,13 @@ pub struct Args {
     target: Target,
     #[command(flatten)]
     sample: Sample,
-    /// random, or an HDF5 direction file of the paper's code.
+    /// random, or an HDF5 direction file of the paper's code: of weights or of states.
     #[arg(long, default_value = "random", value_name = "random|FILE")]
     direction: String,
+    /// The line to the network of another file of weights, which is at 1 with its own BatchNorm statistics
+    /// (those between are interpolated). FILE:KEY chooses among several networks in it.
+    #[arg(long, value_name = "FILE[:KEY]", conflicts_with = "direction")]
+    to: Option<PathBuf>,
     #[command(flatten)]
     random: Random,
     /// First and last coordinate.
@@ -48,6 +53,24 @@ pub struct Args {
     dry_run: bool,
 }
 
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    curve: &'a Curve,
+    norm_stats: Pixels<'a>,
+}
+
+/// The line to another file of weights: `FILE`, or `FILE:KEY`.
+fn line_to(path: &Path) -> Line {
+    let text = path.to_string_lossy();
+    match text.rsplit_once(':') {
+        Some((file, key)) if !path.exists() => {
+            Line::To { path: file.into(), key: Some(key.into()) }
+        }
+        _ => Line::To { path: path.to_path_buf(), key: None },
+    }
+}
+
 /// All training images by default.
 pub fn run(args: Args, out: &Out) -> Result<()> {
     if !(1..=100_000).contains(&args.points) {
@@ -60,13 +83,14 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     }
     let [(min, max), _] = parse_range(&args.range)?;
     let axis = Axis { min, max, n: args.points };
-    let line = match args.direction.as_str() {
-        "random" => Line::Random {
+    let line = match (&args.to, args.direction.as_str()) {
+        (Some(path), _) => line_to(path),
+        (None, "random") => Line::Random {
             norm: args.random.norm,
             ignore: args.random.ignore,
             seed: args.random.seed,
         },
-        file => Line::File(file.into()),
+        (None, file) => Line::File(file.into()),
     };
     let run = args.target.open_run()?;
     let subject = args.target.subject()?;
@@ -103,7 +127,11 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     bar.finish();
     drop(scratch);
     let curve = result?;
-    out.result(&curve, |w| {
+    for note in &curve.notes {
+        warn(format_args!("{note}"));
+    }
+    let report = Report { curve: &curve, norm_stats: Pixels::of(&subject) };
+    out.result(&report, |w| {
         writeln!(w, "{}, {} {} images", curve.direction, curve.samples, curve.split)?;
         writeln!(w, "{:>10} {:>14} {:>12} {:>10}", "x", "loss", "std. error", "accuracy")?;
         for p in &curve.points {

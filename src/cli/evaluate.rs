@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::out::{self, Out, duration, one_line, warn};
 use super::progress;
-use super::target::{Sample, Target};
+use super::target::{Pixels, Sample, Target};
 
 /// Loss and accuracy of a run's last state, or of a file of weights.
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct Report<'a> {
     #[serde(serialize_with = "out::float")]
     loss: f64,
     #[serde(serialize_with = "out::float")]
@@ -35,6 +35,8 @@ struct Report {
     accuracy: f64,
     split: SplitName,
     seconds: f64,
+    norm_stats: Pixels<'a>,
+    notes: &'a [String],
 }
 
 /// All test images by default.
@@ -58,13 +60,16 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         accuracy: found.accuracy(),
         split: choice.split,
         seconds,
+        norm_stats: Pixels::of(&subject),
+        notes: &subject.notes,
     };
     let damaged = subject.network().layout.not_finite(&subject.theta, &subject.buffers);
-    if !damaged.is_empty() {
+    // Of a file they were told when it was read.
+    if !damaged.is_empty() && args.target.run.is_some() {
         let tensors: Vec<String> =
             damaged.iter().map(|(name, n)| format!("{} ({n} values)", one_line(name))).collect();
         warn(format_args!("weights that are NaN or infinite: {}", tensors.join(", ")));
-    } else if !found.loss.is_finite() {
+    } else if damaged.is_empty() && !found.loss.is_finite() {
         warn(format_args!("the loss is not finite: the network overflows on these images"));
     }
     out.result(&report, |w| {
@@ -86,6 +91,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
             String::new()
         };
         writeln!(w, "loss      {}{se}", out::value(found.loss, 6))?;
+        writeln!(w, "pixels    {}", report.norm_stats.words())?;
         writeln!(
             w,
             "time      {} ({:.0} images/s)",

@@ -23,6 +23,9 @@ pub struct Args {
     /// A run folder, or a file of weights.
     #[arg(value_name = "RUN|FILE", required_unless_present = "arch", conflicts_with = "arch")]
     path: Option<PathBuf>,
+    /// Of a file of weights with several state dicts the one to list.
+    #[arg(long, value_name = "KEY", requires = "path")]
+    key: Option<String>,
     /// Architecture: resnet20, vgg9, wrn-56-4, densenet121, vit, ...
     #[arg(long, value_name = "NAME")]
     arch: Option<String>,
@@ -63,6 +66,14 @@ struct FileReport {
     tensors: Vec<TensorRow>,
     parameters: usize,
     metadata: std::collections::BTreeMap<String, String>,
+    /// The keys that lead to the tensors.
+    key: String,
+    /// Other state dicts in the file.
+    others: Vec<String>,
+    /// Tensors that cannot be read, and what they are.
+    unreadable: Vec<String>,
+    /// Tensors that the file has in parts, and of what.
+    recombined: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -81,7 +92,14 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
                 args.model.iter().map(|change| format!("model.{change}")).collect();
             let spec = Spec::parse("", &set)?;
             let model = ModelSpec { arch: arch.clone(), shortcut: args.shortcut, ..spec.model };
-            let (shape, classes) = args.dataset.form();
+            let (shape, classes) = args.dataset.form().ok_or_else(|| {
+                Error::bad_value(
+                    "--dataset",
+                    args.dataset,
+                    "whose images' shape is in their files",
+                    "name a set of that shape, or inspect a run that was trained on them",
+                )
+            })?;
             let network = model.build(shape, classes)?;
             let (backend, why) = choose(&network);
             let simd = native::Level::detect();
@@ -92,8 +110,15 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         (None, Some(path)) if (args.check || args.repair) && !path.is_file() => {
             check(path, args.repair, out)
         }
-        (None, Some(path)) if path.is_dir() => inspect_run(&Run::open(path)?, out),
-        (None, Some(path)) => inspect_file(path, out),
+        (None, Some(path)) if path.is_dir() => match Run::open(path) {
+            Ok(run) => inspect_run(&run, out),
+            // A folder that other tools unpacked, or in which they keep a file of weights.
+            Err(Error::NotARun { .. }) if weights::is_folder_of_weights(path) => {
+                inspect_file(path, args.key.as_deref(), out)
+            }
+            Err(error) => Err(error),
+        },
+        (None, Some(path)) => inspect_file(path, args.key.as_deref(), out),
         (None, None) => Err(Error::bad_value(
             "--arch",
             "",
@@ -241,8 +266,8 @@ fn status_words(status: &Status) -> String {
     }
 }
 
-fn inspect_file(path: &Path, out: &Out) -> Result<()> {
-    let file = weights::read(path)?;
+fn inspect_file(path: &Path, key: Option<&str>, out: &Out) -> Result<()> {
+    let file = weights::read_key(path, key)?;
     let report = FileReport {
         format: format!("{:?}", file.format),
         parameters: file.tensors.iter().map(|t| t.data.len()).sum(),
@@ -256,6 +281,10 @@ fn inspect_file(path: &Path, out: &Out) -> Result<()> {
             })
             .collect(),
         metadata: file.metadata.iter().cloned().collect(),
+        others: file.others.iter().map(|(key, n)| format!("{key} ({n} tensors)")).collect(),
+        unreadable: file.unreadable.iter().map(|(name, what)| format!("{name} {what}")).collect(),
+        recombined: file.recombined.iter().map(|(name, of)| format!("{name} ({of})")).collect(),
+        key: file.key.clone(),
     };
     out.result(&report, |w| {
         writeln!(
@@ -274,6 +303,18 @@ fn inspect_file(path: &Path, out: &Out) -> Result<()> {
                 n => format!("  {n} values are NaN or infinite"),
             };
             writeln!(w, "{:<44} {:?}{damaged}", one_line(&tensor.name), tensor.shape)?;
+        }
+        if !report.key.is_empty() {
+            writeln!(w, "under the key    {}", one_line(&report.key))?;
+        }
+        for (what, names) in [
+            ("other weights   ", &report.others),
+            ("not readable    ", &report.unreadable),
+            ("recombined      ", &report.recombined),
+        ] {
+            for name in names {
+                writeln!(w, "{what} {}", one_line(name))?;
+            }
         }
         Ok(())
     });

@@ -201,7 +201,7 @@ impl Loss {
         let data = DataSpec {
             set: self.dataset,
             dir: self.data_dir.clone(),
-            norm_stats: self.norm_stats,
+            norm_stats: self.norm_stats.clone(),
             ..DataSpec::default()
         };
         let most = if matches!(work, Work::Curvature(_)) { SHARPNESS_SAMPLES } else { 1000 };

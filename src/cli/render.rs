@@ -135,13 +135,16 @@ struct Files {
     /// size are given up, in this order, until it fits.
     #[arg(long, value_name = "SIZE")]
     max_size: Option<String>,
-    /// Write a still beside the film as well: FILE, a .png, .svg or .pdf; the film's name with .png
+    /// How often a GIF plays: 1 rests on its last frame, as in slides; for ever by default.
+    #[arg(long, value_name = "TIMES")]
+    r#loop: Option<u16>,
+    /// Write a still beside the film as well: --poster=FILE, a .png, .svg or .pdf; the film's name with .png
     /// without one.
-    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     poster: Option<Option<PathBuf>>,
-    /// Write nine frames on one page as well: FILE, a .png; the film's name with .sheet.png without
-    /// one.
-    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    /// Write nine frames on one page as well: --contact-sheet=FILE, a .png; the film's name with .sheet.png
+    /// without one.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     contact_sheet: Option<Option<PathBuf>>,
 }
 
@@ -196,6 +199,10 @@ fn output(look: &Look, files: &Files) -> Result<Output> {
     }
     output.quality = files.quality;
     output.dither = if files.dither { Dither::Ordered } else { Dither::None };
+    if files.r#loop == Some(0) {
+        return Err(Error::bad_value("--loop", 0, "no film", "use 1 or more, or leave it out"));
+    }
+    output.loops = files.r#loop;
     output.max_bytes = files.max_size.as_deref().map(bytes).transpose()?;
     let beside = |given: &Option<Option<PathBuf>>, flag: &str, extension: &str| match given {
         Some(None) if output.to_stdout() || output.numbered().is_some() => {

@@ -38,7 +38,13 @@ pub struct Args {
     #[arg(long, default_value_t = 200, value_name = "N")]
     iterations: usize,
     /// Also write the plane, under this name; `river` without one.
-    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "river")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "river"
+    )]
     plane: Option<String>,
     /// Folder with the data set's files; by default the one that the run was trained on.
     #[arg(long, value_name = "DIR")]

@@ -43,6 +43,7 @@ pub struct Options {
         long,
         value_name = "measured|interpolated",
         num_args = 0..=1,
+        require_equals = true,
         default_missing_value = "auto",
         help_heading = "Scenes"
     )]

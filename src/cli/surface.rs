@@ -22,7 +22,7 @@ use super::out::{Out, duration};
 use super::plane::{Random, directions};
 use super::progress::Follow;
 use super::ranks::{Ranks, stop_flag};
-use super::target::{Sample, Target};
+use super::target::{Pixels, Sample, Target};
 
 /// Evaluate the loss over a plane, of a run or of several together, resumably.
 #[derive(Debug, clap::Args)]
@@ -82,9 +82,10 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct Report<'a> {
     #[serde(flatten)]
     surface: SurfaceReport,
+    norm_stats: Pixels<'a>,
     /// Points at which the gradient was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     gradients: Option<usize>,
@@ -185,7 +186,8 @@ fn of_runs(
             stack::compute(set, index, &over, &folder, &request, stop, on)
         })?;
         let layers = Some(stack.about.layers.len());
-        let report = Report { surface, gradients: None, stack: Some(kind), layers };
+        let norm_stats = Pixels::of(over.subject);
+        let report = Report { surface, norm_stats, gradients: None, stack: Some(kind), layers };
         out.result(&report, |w| {
             writeln!(w, "{} layers: {}", stack.about.layers.len(), stack.about.made)?;
             words(&report.surface, split, &folder, w)
@@ -293,7 +295,8 @@ fn measure(
         })
     });
     let gradients = measured.transpose()?.map(|found| found.cells.len());
-    let report = Report { surface, gradients, stack: None, layers: None };
+    let norm_stats = Pixels::of(over.subject);
+    let report = Report { surface, norm_stats, gradients, stack: None, layers: None };
     out.result(&report, |w| {
         words(&report.surface, request.sample.split, store.folder(), w)?;
         gradients.map_or(Ok(()), |n| writeln!(w, "gradients             at {n} points"))

@@ -8,8 +8,9 @@ use lossreel::dataset::{DataSet, NormChoice, SampleOrder, SplitName};
 use lossreel::models::{ModelSpec, Shortcut};
 use lossreel::record::Run;
 use lossreel::spec::{DataSpec, Spec};
-use lossreel::stages::{RunChoice, SampleChoice, Subject};
+use lossreel::stages::{PixelSource, RunChoice, SampleChoice, Subject, WeightsFile};
 use lossreel::{Error, Result};
+use serde::Serialize;
 
 use super::out;
 
@@ -22,6 +23,10 @@ pub struct Target {
     /// A file of weights: PyTorch (.pth, .pt, or legacy .t7, .th) or safetensors.
     #[arg(long, value_name = "FILE", requires = "arch")]
     pub weights: Option<PathBuf>,
+    /// Which weights in the file, where it has several: the key of a state dict (model_ema, run.model), or
+    /// what the names of one network begin with.
+    #[arg(long, value_name = "KEY", requires = "weights")]
+    pub key: Option<String>,
     /// Architecture of the weights: resnet20, vgg9, wrn-56-4, densenet121, ...
     #[arg(long, value_name = "NAME", conflicts_with = "run")]
     pub arch: Option<String>,
@@ -31,8 +36,9 @@ pub struct Target {
     /// Any other key of a spec's [model] table that the weights were made with: --model width=0.5
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "run")]
     pub model: Vec<String>,
-    /// Pixel statistics the weights were trained with: paper, imagenet or dataset.
-    #[arg(long, value_name = "NAME", conflicts_with = "run")]
+    /// Pixel statistics the weights were trained with: paper, imagenet, usual (0.4914,0.4822,0.4465 and
+    /// 0.2023,0.1994,0.2010), dataset, half (0.5), none, or numbers: mean=0.49,0.48,0.45;std=0.2,0.2,0.2.
+    #[arg(long, value_name = "NAME|NUMBERS", conflicts_with = "run")]
     pub norm_stats: Option<NormChoice>,
     /// Data set: cifar10, mnist, fashion_mnist, digits or synthetic.
     #[arg(long, value_name = "NAME", default_value = "cifar10", conflicts_with = "run")]
@@ -41,6 +47,9 @@ pub struct Target {
     /// on.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Any other key of a spec's [data] table, for data of your own: --data image_size=64
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "run")]
+    pub data: Vec<String>,
     /// A snapshot of the run by its number; its last state by default.
     #[arg(long, value_name = "N", conflicts_with = "weights")]
     pub snapshot: Option<usize>,
@@ -112,13 +121,65 @@ impl Target {
         let set: Vec<String> = self.model.iter().map(|change| format!("model.{change}")).collect();
         let model = Spec::parse("", &set)?.model;
         let model = ModelSpec { arch: arch.clone(), shortcut: self.shortcut, ..model };
+        let mut keys = vec![format!("data.set={}", self.dataset)];
+        keys.extend(self.data.iter().map(|change| format!("data.{change}")));
         let data = DataSpec {
-            set: self.dataset,
             dir: self.data_dir.clone(),
-            norm_stats: self.norm_stats,
-            ..DataSpec::default()
+            norm_stats: self.norm_stats.clone(),
+            ..Spec::parse("", &keys)?.data
         };
-        Subject::of_file(weights, &model, &data, 0, self.backend.unwrap_or(BackendName::Auto))
+        let subject = Subject::of_file(&WeightsFile {
+            path: weights,
+            key: self.key.as_deref(),
+            model: &model,
+            data: &data,
+            seed: 0,
+            engine: self.backend.unwrap_or(BackendName::Auto),
+        })?;
+        for note in &subject.notes {
+            out::warn(format_args!("{}: {note}", weights.display()));
+        }
+        Ok(subject)
+    }
+}
+
+/// Which pixel statistics a result was computed with, in JSON.
+#[derive(Debug, Serialize)]
+pub struct Pixels<'a> {
+    /// `run`: as it was trained; `given`; `file`: as a layer in the file of weights does; `guessed`.
+    from: &'static str,
+    /// Their name, where they have one.
+    name: Option<&'a str>,
+    mean: &'a [f32],
+    std: &'a [f32],
+}
+
+impl<'a> Pixels<'a> {
+    /// Those of a subject.
+    pub fn of(subject: &'a Subject) -> Self {
+        let (from, name) = match &subject.pixels {
+            PixelSource::Run => ("run", None),
+            PixelSource::Given(name) => ("given", Some(name.as_str())),
+            PixelSource::File => ("file", None),
+            PixelSource::Guessed(name) => ("guessed", Some(name.as_str())),
+        };
+        let stats = &subject.stats;
+        Self { from, name, mean: &stats.mean, std: &stats.std }
+    }
+
+    /// A line for people.
+    pub fn words(&self) -> String {
+        let list = |values: &[f32]| {
+            values.iter().map(|v| format!("{v:.4}")).collect::<Vec<_>>().join(", ")
+        };
+        let name = self.name.unwrap_or_default();
+        let from = match self.from {
+            "run" => "of the run".to_string(),
+            "given" => format!("as asked for: {name}"),
+            "file" => "of a layer in the file".into(),
+            _ => format!("a guess: {name}; see --norm-stats"),
+        };
+        format!("mean {}; std {} ({from})", list(self.mean), list(self.std))
     }
 }
 

@@ -87,6 +87,15 @@ pub fn check(command: &str, matches: &ArgMatches) -> Result<()> {
             given.sample(false)?;
             given.only(&["force"], !given.has("weights"), "the curvature of a RUN")
         }
+        "export" => {
+            let to = given.value("to");
+            let is = |formats: &[&str]| formats.contains(&to.as_str());
+            let drawn = is(&["h5", "vtp", "obj", "npz", "csv", "parquet"]);
+            given.only(&["surface"], drawn, "an export of a surface")?;
+            given.only(&["table"], is(&["csv", "parquet"]), "--to csv or parquet")?;
+            given.only(&["snapshot"], is(&["safetensors"]), "--to safetensors")?;
+            given.only(&["steps", "data_dir"], is(&["batch-order"]), "--to batch-order")
+        }
         "function" => function(&given),
         "hvp" | "river" => given.sample(false),
         "bench" => {
@@ -174,7 +183,7 @@ fn render(given: &Given<'_>) -> Result<()> {
     given.only(&["surface"], !given.has("curve_file"), "a scene of runs")?;
     let format = format_of(given);
     given.only(&["quality"], format == "mp4", "an mp4")?;
-    given.only(&["dither"], format == "gif", "a gif")
+    given.only(&["dither", "loop"], format == "gif", "a gif")
 }
 
 /// The picture's format by its name: --format, or the extension.

@@ -28,6 +28,10 @@ pub struct Args {
     /// Change any key of the spec: --set optim.lr=0.05
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "resume")]
     set: Vec<String>,
+    /// Begin at given weights, for --set model.from=..: a file of weights (FILE, or FILE:KEY where it has
+    /// several), or a run folder (its last state, or RUN:SNAPSHOT).
+    #[arg(long, value_name = "FILE|RUN", conflicts_with = "resume")]
+    from: Option<String>,
     /// Data set, for --set data.set=NAME.
     #[arg(long, value_name = "NAME", conflicts_with = "resume")]
     dataset: Option<String>,
@@ -52,6 +56,9 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         return train(prepared, out);
     }
     let mut set = args.set.clone();
+    if let Some(from) = &args.from {
+        set.push(format!("model.from={}", toml::Value::String(from.clone())));
+    }
     if let Some(name) = &args.dataset {
         set.push(format!("data.set={name}"));
     }
@@ -104,6 +111,9 @@ struct Ended {
 }
 
 fn train(mut prepared: Prepared, out: &Out) -> Result<()> {
+    for note in &prepared.notes {
+        out::warn(format_args!("{note}"));
+    }
     let stop = interrupt::flag();
     let started = std::time::Instant::now();
     let arch = prepared.setup.backend.network().arch.clone();

@@ -156,7 +156,7 @@ fn net(engine: BackendName) -> (DatasetObjective, Vec<f32>) {
     let theta = network.init_theta(&Streams::new(2));
     let chosen = choose(&data.train.labels, 150, SampleOrder::Balanced, &Streams::new(0)).unwrap();
     let sample = Arc::new(data.train.select(&chosen));
-    let stats = NormStats::of(&data, NormChoice::Dataset).unwrap();
+    let stats = NormStats::of(&data, &NormChoice::Dataset).unwrap();
     let buffers = network.init_buffers();
     let engine = backend(engine, Arc::new(network)).unwrap();
     (DatasetObjective::new(engine, buffers, sample, stats, data.max_value).unwrap(), theta)

@@ -9,8 +9,13 @@
 use candle_core::{DType, Tensor};
 
 use super::images::{Dataset, LabelledImages};
-use super::{DataSet, cifar10, mnist};
+use super::{DataSet, cifar, mnist};
 use crate::error::{Error, Result};
+
+/// Whether the hub has the set.
+pub(super) fn has(set: DataSet) -> bool {
+    matches!(set, DataSet::Cifar10 | DataSet::Mnist | DataSet::FashionMnist)
+}
 
 /// CIFAR-10, MNIST or Fashion-MNIST from the hub.
 pub(super) fn load(set: DataSet) -> Result<Dataset> {
@@ -26,7 +31,7 @@ fn cifar10() -> Result<Dataset> {
     };
     let train = transposed(data.train_images, data.train_labels)?;
     let test = transposed(data.test_images, data.test_labels)?;
-    Dataset::new("cifar10", train, test, &cifar10::CLASSES, 255.0)
+    Dataset::new("cifar10", train, test, &cifar::CLASSES_10, 255.0)
 }
 
 /// MNIST or Fashion-MNIST, whose images come row by row, as they should.
@@ -147,7 +152,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("records.bin");
             std::fs::write(&path, bytes).unwrap();
-            super::super::cifar10::read_files(&[path], records).unwrap()
+            super::super::cifar::read_binary(&path, records).unwrap()
         };
         assert_eq!(hub.train, binary(include_bytes!("fixtures/cifar_train.bin"), 4));
         assert_eq!(hub.test, binary(include_bytes!("fixtures/cifar_test.bin"), 2));

@@ -115,7 +115,7 @@ mod tests {
         for set in SETS {
             let large = load(set, 3, [300, 60]).unwrap();
             let small = load(set, 3, [40, 60]).unwrap();
-            assert_eq!((large.shape(), large.classes), set.form());
+            assert_eq!(Some((large.shape(), large.classes)), set.form());
             assert_eq!(small.train.pixels, large.train.pixels[..80]);
             assert_ne!(large.train.pixels[..120], large.test.pixels[..]);
             assert_ne!(large.digest, load(set, 4, [300, 60]).unwrap().digest);

@@ -100,15 +100,34 @@ pub(crate) fn read_text(path: &Path, action: &'static str) -> Result<String> {
 /// Reads a text that somebody named, which may come from a pipe.
 ///
 /// # Errors
-/// As [`read_named`], and [`Error::Io`] where it is not UTF-8.
+/// As [`read_named`], and [`Error::Io`] where it is neither UTF-8 nor UTF-16 with a mark at its beginning,
+/// as Windows PowerShell's `>` writes it.
 pub(crate) fn read_named_text(path: &Path, action: &'static str) -> Result<String> {
     text(read_named(path, action, MOST_TEXT)?, path, action)
 }
 
 fn text(bytes: Vec<u8>, path: &Path, action: &'static str) -> Result<String> {
-    String::from_utf8(bytes).map_err(|_| {
-        let reason = io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text");
-        Error::io(action, path)(reason)
+    let invalid =
+        |what: String| Error::io(action, path)(io::Error::new(io::ErrorKind::InvalidData, what));
+    let unit: Option<fn([u8; 2]) -> u16> = match bytes.get(..2) {
+        Some([0xff, 0xfe]) => Some(u16::from_le_bytes),
+        Some([0xfe, 0xff]) => Some(u16::from_be_bytes),
+        _ => None,
+    };
+    if let Some(unit) = unit {
+        let units: Vec<u16> =
+            bytes[2..].chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
+        return String::from_utf16(&units)
+            .map_err(|_| invalid("it is UTF-16 text, and damaged; save it as UTF-8".into()));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let bytes = error.as_bytes();
+        let line = 1 + bytes[..valid].iter().filter(|byte| **byte == b'\n').count();
+        invalid(format!(
+            "it is not UTF-8 text (line {line} has the byte {:#04x}); save it as UTF-8",
+            bytes[valid]
+        ))
     })
 }
 
@@ -124,6 +143,20 @@ pub(super) fn too_long(path: &Path, len: u64, most: u64) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_is_utf_8_or_marked_utf_16_and_what_is_neither_is_told_with_its_line() {
+        let read = |bytes: &[u8]| text(bytes.to_vec(), Path::new("a.toml"), "read");
+        let utf16 = |order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+            "\u{feff}a = \"é\"\n".encode_utf16().flat_map(order).collect()
+        };
+        for bytes in [utf16(u16::to_le_bytes), utf16(u16::to_be_bytes)] {
+            assert_eq!(read(&bytes).unwrap(), "a = \"é\"\n");
+        }
+        let error = read(b"a = 1\n# caf\xe9\n").unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("0xe9"), "{error}");
+        assert!(read(&[0xff, 0xfe, 0x00, 0xd8]).is_err());
+    }
 
     #[test]
     fn files_are_read_up_to_their_limit() {

@@ -203,6 +203,7 @@ mod tests {
                 batch_norm: BatchNormPolicy::None,
                 backend: "analytic".into(),
                 precision: Precision::F32,
+                norm_stats: None,
             },
         }
     }
@@ -308,7 +309,7 @@ mod tests {
         let network = Arc::new(model.build(data.shape(), data.classes).unwrap());
         let theta = network.init_theta(&Streams::new(4));
         let (x, y) = (direction(&network.layout, 0.0), direction(&network.layout, 1.0));
-        let stats = NormStats::of(&data, NormChoice::Dataset).unwrap();
+        let stats = NormStats::of(&data, &NormChoice::Dataset).unwrap();
         let sample = Arc::new(data.train.select(&(0..200).collect::<Vec<_>>()));
         for name in [BackendName::Native, BackendName::Candle] {
             let (engine, buffers) = (backend(name, network.clone()), network.init_buffers());

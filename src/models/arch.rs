@@ -26,12 +26,43 @@ pub enum Arch {
         /// Factor on all widths, the stem's too.
         widen: usize,
     },
-    /// He et al. 2016 with ImageNet's four stages and a 3x3 stem.
-    ResNet18,
+    /// He et al. 2016 with ImageNet's four stages.
+    ResNetOfFour(FourStages),
     /// Huang et al. 2017, growth 32.
     DenseNet121,
     /// Dosovitskiy et al. 2021, small.
     Vit,
+}
+
+/// A ResNet of four stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FourStages {
+    /// What its stages are made of.
+    pub block: Block,
+    /// Blocks of each stage.
+    pub blocks: [usize; 4],
+}
+
+impl FourStages {
+    fn basic(blocks: [usize; 4]) -> Self {
+        Self { block: Block::Basic, blocks }
+    }
+
+    fn bottleneck(blocks: [usize; 4]) -> Self {
+        Self { block: Block::Bottleneck, blocks }
+    }
+}
+
+/// A residual block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Block {
+    /// Two 3x3 convolutions.
+    Basic,
+    /// 1x1, 3x3 and 1x1 with four times the channels; the 3x3 has the stride.
+    Bottleneck,
+    /// Two 3x3 convolutions with normalisation and activation before each (He et al. 2016b), as in
+    /// kuangliu/pytorch-cifar: a projection without normalisation, nothing behind the last block.
+    PreActivation,
 }
 
 /// Names to suggest from; `resnetD` and `wrn-D-K` take any D = 6n + 2 and K.
@@ -47,6 +78,11 @@ const KNOWN: &[&str] = &[
     "resnet8",
     "resnet14",
     "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "preact_resnet18",
     "resnet20",
     "resnet32",
     "resnet44",
@@ -73,7 +109,14 @@ impl FromStr for Arch {
             "vgg9" | "vgg11" | "vgg13" | "vgg16" | "vgg19" => {
                 Arch::Vgg { depth: name[3..].parse().map_err(|_| unknown())? }
             }
-            "resnet18" => Arch::ResNet18,
+            "resnet18" => Arch::ResNetOfFour(FourStages::basic([2, 2, 2, 2])),
+            "resnet34" => Arch::ResNetOfFour(FourStages::basic([3, 4, 6, 3])),
+            "resnet50" => Arch::ResNetOfFour(FourStages::bottleneck([3, 4, 6, 3])),
+            "resnet101" => Arch::ResNetOfFour(FourStages::bottleneck([3, 4, 23, 3])),
+            "resnet152" => Arch::ResNetOfFour(FourStages::bottleneck([3, 8, 36, 3])),
+            "preact_resnet18" => {
+                Arch::ResNetOfFour(FourStages { block: Block::PreActivation, blocks: [2, 2, 2, 2] })
+            }
             "densenet121" => Arch::DenseNet121,
             "vit" => Arch::Vit,
             _ => {

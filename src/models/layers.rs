@@ -47,8 +47,20 @@ impl<'a> Layers<'a> {
         [kernel, stride]: [usize; 2],
         bias: bool,
     ) -> Result<NodeId> {
+        self.conv_padded(name, x, out, [kernel, stride, kernel / 2], bias)
+    }
+
+    /// [`Layers::conv`] with its padding given: kernel, stride, padding.
+    pub(super) fn conv_padded(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        out: usize,
+        [kernel, stride, padding]: [usize; 3],
+        bias: bool,
+    ) -> Result<NodeId> {
         let bias = bias || self.spec.norm == Norm::None;
-        let conv = Conv { out, kernel, stride, padding: kernel / 2, bias };
+        let conv = Conv { out, kernel, stride, padding, bias };
         let spec = self.spec;
         self.net.conv(name, x, conv, |fan_in, fan_out| draw(spec, fan_in, fan_out))
     }

@@ -1,19 +1,26 @@
 //! Two convolutions with max pooling and a few linear layers: LeNet-5 (LeCun et al. 1998) in today's form,
 //! and the `2c2d` of DeepOBS.
 
-use super::ModelSpec;
 use super::layers::{Layers, LinearInit};
+use super::{ModelSpec, Padding};
 use crate::Result;
 use crate::network::{Activation, Network};
 
-/// conv 5x5 6, pool, conv 5x5 16, pool, linear 120, 84, classes.
+/// conv 5x5 6, pool, conv 5x5 16, pool, linear 120, 84, classes; `model.padding` says which of the
+/// convolutions are padded.
 pub(super) fn lenet5(spec: &ModelSpec, input: [usize; 3], classes: usize) -> Result<Network> {
     let mut b = Layers::new(spec, input, Activation::Relu, LinearInit::Rule);
     let mut x = b.net.input();
     for (i, channels) in [6, 16].into_iter().enumerate() {
         let n = i + 1;
         let channels = b.width(channels);
-        x = b.conv(&format!("conv{n}"), x, channels, [5, 1], true)?;
+        let is_padded = match spec.padding {
+            Padding::Same => true,
+            Padding::First => i == 0,
+            Padding::Valid => false,
+        };
+        let padding = if is_padded { 2 } else { 0 };
+        x = b.conv_padded(&format!("conv{n}"), x, channels, [5, 1, padding], true)?;
         x = b.norm(&format!("bn{n}"), x)?;
         x = b.activation(&format!("act{n}"), x);
         x = b.net.max_pool(&format!("pool{n}"), x, 2)?;

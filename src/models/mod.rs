@@ -12,7 +12,7 @@ mod resnet;
 mod vgg;
 mod vit;
 
-pub use arch::Arch;
+pub use arch::{Arch, Block, FourStages};
 
 use serde::{Deserialize, Serialize};
 
@@ -63,12 +63,47 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// Which convolutions of `lenet5` are padded, so that they keep the size of the feature map.
+    pub enum Padding("padding") {
+        /// Both.
+        Same = "same",
+        /// The first only: LeCun's 32 x 32 input for images of 28 x 28.
+        First = "first",
+        /// None, as in most tutorials.
+        Valid = "valid",
+    }
+}
+
+named_enum! {
+    /// What a ResNet of four stages (`resnet18` and deeper) begins with.
+    pub enum Stem("stem") {
+        /// A 3x3 convolution, for small images.
+        Cifar = "cifar",
+        /// A 3x3 convolution and the 3x3 max pooling of stride 2 behind it. Nothing in a file of weights
+        /// tells it from `cifar`.
+        CifarPooled = "cifar_pooled",
+        /// ImageNet's: a 7x7 convolution of stride 2 and the pooling (He et al. 2016, torchvision).
+        Imagenet = "imagenet",
+    }
+}
+
+named_enum! {
+    /// What a VGG has between its feature maps and the logits.
+    pub enum Head("head") {
+        /// One hidden layer, as in the code of Li et al. 2018.
+        Hidden = "hidden",
+        /// Nothing.
+        Linear = "linear",
+    }
+}
+
 /// The `[model]` table of a spec: an architecture and its options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ModelSpec {
     /// `mlp`, `lenet5`, `2c2d`, `vgg9` .. `vgg19`, `resnet8` .. `resnet110` (6n + 2), `resnet18`,
-    /// `wrn-D-K`, `densenet121`, `vit`.
+    /// `resnet34`, `resnet50`, `resnet101`, `resnet152`, `preact_resnet18`, `wrn-D-K`, `densenet121`, `vit`.
     pub arch: String,
     /// Residual nets: the shortcut.
     pub shortcut: Shortcut,
@@ -88,6 +123,19 @@ pub struct ModelSpec {
     pub width: f64,
     /// `mlp`: units of each hidden layer.
     pub hidden: Vec<usize>,
+    /// `lenet5`: which convolutions are padded.
+    pub padding: Padding,
+    /// `resnet18` and deeper ones of four stages: what they begin with.
+    pub stem: Stem,
+    /// `vgg9` .. `vgg19`: what comes before the logits.
+    pub head: Head,
+    /// Where training begins, in the place of drawn weights: a file of weights (`FILE`, `FILE:KEY`), or a run
+    /// folder (its last state, or `RUN:SNAPSHOT`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// How far the beginning is moved along a random filter-normalised direction: 0.1 changes each filter by
+    /// a tenth of its length. Its draw is by `train.seed`.
+    pub perturb: f64,
     /// `vit`: side of a patch in pixels.
     pub patch: usize,
     /// `vit`: dimension of a token.
@@ -111,6 +159,11 @@ impl Default for ModelSpec {
             init_bias: 0.0,
             width: 1.0,
             hidden: vec![128, 128],
+            padding: Padding::Same,
+            stem: Stem::Cifar,
+            head: Head::Hidden,
+            from: None,
+            perturb: 0.0,
             patch: 4,
             dim: 96,
             depth: 6,
@@ -181,10 +234,33 @@ impl ModelSpec {
             Arch::ResNet { depth, widen } => {
                 resnet::resnet_cifar(self, depth, widen, input, classes)
             }
-            Arch::ResNet18 => resnet::resnet18(self, input, classes),
+            Arch::ResNetOfFour(kind) => resnet::resnet_of_four(self, kind, input, classes),
             Arch::DenseNet121 => densenet::densenet121(self, input, classes),
             Arch::Vit => vit::vit(self, input, classes),
         }
+    }
+
+    /// Other forms of the architecture, which the shapes of a file tell from this one, each with the key
+    /// that asks for it.
+    pub fn other_forms(&self) -> Vec<(Self, String)> {
+        let mut forms = Vec::new();
+        match self.arch.parse() {
+            Ok(Arch::LeNet5) => {
+                for &padding in Padding::ALL.iter().filter(|p| **p != self.padding) {
+                    forms.push((Self { padding, ..self.clone() }, format!("padding={padding}")));
+                }
+            }
+            Ok(Arch::ResNetOfFour(_)) if self.stem != Stem::Imagenet => {
+                let stem = Stem::Imagenet;
+                forms.push((Self { stem, ..self.clone() }, format!("stem={stem}")));
+            }
+            Ok(Arch::Vgg { .. }) => {
+                let head = if self.head == Head::Hidden { Head::Linear } else { Head::Hidden };
+                forms.push((Self { head, ..self.clone() }, format!("head={head}")));
+            }
+            _ => {}
+        }
+        forms
     }
 
     fn check(&self) -> Result<()> {
@@ -210,6 +286,14 @@ impl ModelSpec {
                 self.init_scale,
                 "not a standard deviation",
                 "use a value of 0 or more",
+            ));
+        }
+        if !(self.perturb.is_finite() && self.perturb >= 0.0) {
+            return Err(Error::bad_value(
+                "model.perturb",
+                self.perturb,
+                "not a length",
+                "use 0 for none, or 0.1 to change each filter by a tenth",
             ));
         }
         if !self.init_bias.is_finite() {
@@ -283,6 +367,9 @@ impl ModelSpec {
         note(self.dropout != default.dropout, format!("dropout {}", self.dropout));
         note(self.init != default.init, format!("init {}", self.init));
         note(self.width != default.width, format!("width {}", self.width));
+        note(self.padding != default.padding, format!("padding {}", self.padding));
+        note(self.stem != default.stem, format!("stem {}", self.stem));
+        note(self.head != default.head, format!("head {}", self.head));
         if options.is_empty() {
             self.arch.clone()
         } else {
@@ -317,7 +404,21 @@ mod tests {
         assert_eq!(counts("resnet56", Shortcut::None).1, 167);
         assert_eq!(counts("vgg9", Shortcut::Projection), (2_789_706, 34));
         assert_eq!(counts("densenet121", Shortcut::Projection).0, 6_956_298);
+        // kuangliu/pytorch-cifar's.
         assert_eq!(counts("resnet18", Shortcut::Projection).0, 11_173_962);
+        assert_eq!(counts("resnet34", Shortcut::Projection).0, 21_282_122);
+        assert_eq!(counts("resnet50", Shortcut::Projection).0, 23_520_842);
+        assert_eq!(counts("resnet101", Shortcut::Projection).0, 42_512_970);
+        assert_eq!(counts("resnet152", Shortcut::Projection).0, 58_156_618);
+        assert_eq!(counts("preact_resnet18", Shortcut::Projection).0, 11_171_146);
+        // torchvision's resnet18 and resnet50 with 1,000 classes.
+        for (arch, parameters) in [("resnet18", 11_689_512), ("resnet50", 25_557_032)] {
+            let spec = ModelSpec { stem: Stem::Imagenet, ..ModelSpec::of(arch) };
+            let net = spec.build([3, 224, 224], 1000).unwrap();
+            assert_eq!(net.layout.dim(), parameters, "{arch}");
+        }
+        let vgg = ModelSpec { head: Head::Linear, ..ModelSpec::of("vgg16") };
+        assert_eq!(vgg.build([3, 32, 32], 10).unwrap().layout.dim(), 14_728_266);
         // 832 + 51,264 + 3,212,288 + 10,250: DeepOBS's fmnist_2c2d.
         let spec = ModelSpec { norm: Norm::None, ..ModelSpec::of("2c2d") };
         let net = spec.build([1, 28, 28], 10).unwrap();
@@ -340,6 +441,8 @@ mod tests {
             "resnet20",
             "wrn-16-2",
             "resnet18",
+            "resnet50",
+            "preact_resnet18",
             "densenet121",
             "vit",
         ] {

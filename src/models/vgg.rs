@@ -1,8 +1,9 @@
 //! VGG for CIFAR (Simonyan & Zisserman 2015), built as in the code of Li et al. 2018: every
-//! convolution has a bias and batch norm, and one hidden linear layer precedes the logits.
+//! convolution has a bias and batch norm, and one hidden linear layer precedes the logits, unless
+//! `model.head` leaves it out.
 
-use super::ModelSpec;
 use super::layers::{Layers, LinearInit};
+use super::{Head, ModelSpec};
 use crate::network::{Activation, Network};
 use crate::{Error, Result};
 
@@ -48,9 +49,11 @@ pub(super) fn vgg(
         index += 1;
     }
     x = b.net.flatten("flatten", x);
-    x = b.linear("fc.0", x, channels)?;
-    x = b.norm("fc.1", x)?;
-    x = b.activation("fc.2", x);
+    if spec.head == Head::Hidden {
+        x = b.linear("fc.0", x, channels)?;
+        x = b.norm("fc.1", x)?;
+        x = b.activation("fc.2", x);
+    }
     x = b.dropout("dropout", x);
     let logits = b.linear("classifier", x, classes)?;
     b.finish(logits)

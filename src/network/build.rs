@@ -260,18 +260,37 @@ impl Builder {
 
     /// Adds max pooling with windows side by side.
     pub fn max_pool(&mut self, name: &str, x: NodeId, kernel: usize) -> Result<NodeId> {
-        self.pool(name, x, kernel, Op::MaxPool { kernel, stride: kernel })
+        self.max_pool_over(name, x, [kernel, kernel, 0])
+    }
+
+    /// Adds max pooling with windows of side `kernel` every `stride` pixels, of which the first begins
+    /// `padding` pixels before the feature map.
+    pub fn max_pool_over(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        [kernel, stride, padding]: [usize; 3],
+    ) -> Result<NodeId> {
+        if padding > kernel / 2 {
+            return Err(misfit(
+                name,
+                format!("pads a window of side {kernel} by {padding}"),
+                "pad by half of the window's side at most",
+            ));
+        }
+        let [c, h, w] = self.feature_map(name, x)?;
+        let h_out = self.windows(name, h, kernel, stride, padding)?;
+        let w_out = self.windows(name, w, kernel, stride, padding)?;
+        let op = Op::MaxPool { kernel, stride, padding };
+        Ok(self.node(name, op, vec![x], vec![c, h_out, w_out]))
     }
 
     /// Adds average pooling with windows side by side.
     pub fn avg_pool(&mut self, name: &str, x: NodeId, kernel: usize) -> Result<NodeId> {
-        self.pool(name, x, kernel, Op::AvgPool { kernel, stride: kernel })
-    }
-
-    fn pool(&mut self, name: &str, x: NodeId, kernel: usize, op: Op) -> Result<NodeId> {
         let [c, h, w] = self.feature_map(name, x)?;
         let h_out = self.windows(name, h, kernel, kernel, 0)?;
         let w_out = self.windows(name, w, kernel, kernel, 0)?;
+        let op = Op::AvgPool { kernel, stride: kernel };
         Ok(self.node(name, op, vec![x], vec![c, h_out, w_out]))
     }
 

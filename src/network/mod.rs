@@ -89,12 +89,14 @@ pub enum Op {
     Add,
     /// Concatenation along the channels: (c1, h, w), (c2, h, w) -> (c1 + c2, h, w).
     Concat,
-    /// Maximum over windows, no padding.
+    /// Maximum over windows; what lies beyond the feature map never is the maximum.
     MaxPool {
         /// Window side.
         kernel: usize,
         /// Step.
         stride: usize,
+        /// Pixels that the first window begins before the feature map, at most half of its side.
+        padding: usize,
     },
     /// Mean over windows, no padding.
     AvgPool {

@@ -20,6 +20,9 @@ pub enum BatchNormPolicy {
         /// Its number.
         snapshot: usize,
     },
+    /// Those of the origin plus as much of the direction's, as weights are: on a line between two networks
+    /// each end has its own. Variances below 0 are 0.
+    Interpolated,
     /// Those that belong to the weights evaluated.
     Own,
     /// Those of the images that go through together, as in training.
@@ -41,6 +44,7 @@ impl BatchNormPolicy {
             Self::FrozenAtSnapshot { snapshot } => {
                 format!("BatchNorm with the statistics of snapshot {snapshot}")
             }
+            Self::Interpolated => "BatchNorm with statistics interpolated like the weights".into(),
             Self::Own => "BatchNorm with each snapshot's own statistics".into(),
             Self::Batch { images } => format!("BatchNorm with statistics of {images} images each"),
         })

@@ -113,7 +113,7 @@ mod tests {
         let network = model.build(data.shape(), data.classes).unwrap();
         let theta = network.init_theta(&Streams::new(1));
         let sample = data.train.select(&(0..120).collect::<Vec<_>>());
-        let stats = NormStats::of(&data, NormChoice::Dataset).unwrap();
+        let stats = NormStats::of(&data, &NormChoice::Dataset).unwrap();
         let buffers = network.init_buffers();
         let engine = backend(BackendName::Candle, Arc::new(network)).unwrap();
         let objective =

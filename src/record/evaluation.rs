@@ -29,6 +29,9 @@ pub struct EvaluatedOn {
     /// always. f32 where a header does not say.
     #[serde(default)]
     pub precision: Precision,
+    /// The pixel statistics, where no run's spec says them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub norm_stats: Option<String>,
 }
 
 impl EvaluatedOn {
@@ -45,6 +48,7 @@ impl EvaluatedOn {
             batch_norm: BatchNormPolicy::Frozen,
             backend: "own".into(),
             precision: Precision::F32,
+            norm_stats: None,
         }
     }
 

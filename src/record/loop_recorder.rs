@@ -102,6 +102,7 @@ impl LoopRecorder {
             seed: 0,
             dataset: "own data".into(),
             data_digest: String::new(),
+            data_form: None,
             samples: [0, 0],
             arch: name.into(),
             layout_digest: layout_digest.clone(),
@@ -116,6 +117,7 @@ impl LoopRecorder {
             status: Status::Unfinished,
             begun_in: None,
             snapshots_digest: None,
+            imported: false,
             spec: String::new(),
         })?;
         let snapshot = size_of::<f32>() * (layout.dim() + layout.buffer_dim());

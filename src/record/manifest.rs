@@ -31,6 +31,9 @@ pub struct Manifest {
     pub dataset: String,
     /// SHA-256 over shapes, labels and pixels of both splits as loaded, before samples are drawn.
     pub data_digest: String,
+    /// Shape (c, h, w) of an image and number of classes, where the data set's name does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_form: Option<([usize; 3], usize)>,
     /// Images trained on and tested on.
     pub samples: [usize; 2],
     /// The architecture with its options.
@@ -61,6 +64,10 @@ pub struct Manifest {
     /// What tells the run's snapshots from others, written when it ended ([`Run::snapshots_digest`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshots_digest: Option<String>,
+    /// Whether it was made of another program's checkpoints: the spec then says what the network and the data
+    /// are, and not what trained it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
     /// The resolved spec that it was begun by; empty for a run without one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub spec: String,

@@ -11,7 +11,6 @@ mod pictures;
 mod quantities;
 pub mod scoring;
 pub mod statistics;
-mod table;
 mod text;
 
 pub use comparison::{Comparison, comparisons, value_words};

@@ -6,10 +6,10 @@ use std::path::Path;
 use super::content::{Report, gather};
 use super::html::page;
 use super::quantities::{MemberValues, values_of};
-use super::table::Table;
 use super::text::{comparisons_table, markdown, members_table};
 use crate::disk;
 use crate::sweep::Sweep;
+use crate::weights::table::Table;
 use crate::{Error, Result};
 
 /// Files that a report writes into its folder.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::record::Run;
 use crate::stages::curve::{self, Curve};
 use crate::stages::predictions;
-use crate::sweep::{MemberState, PREDICTIONS, Status, Sweep, width_name};
+use crate::sweep::{MemberState, PREDICTIONS, Sweep, width_name};
 use crate::{Error, Result};
 
 /// A quantity of a member.
@@ -180,7 +180,7 @@ impl MemberValues {
 /// # Errors
 /// Those of reading its run.
 pub fn values_of(sweep: &Sweep, state: &MemberState) -> Result<MemberValues> {
-    if !matches!(state.status, Status::Done | Status::Trained) && !is_trained(state) {
+    if !state.is_trained {
         return Ok(MemberValues::default());
     }
     let run = Run::open(&state.run)?;
@@ -224,19 +224,6 @@ pub fn values_of(sweep: &Sweep, state: &MemberState) -> Result<MemberValues> {
         }
     }
     Ok(values)
-}
-
-/// A member that failed at a measure is trained all the same.
-fn is_trained(state: &MemberState) -> bool {
-    state.status == Status::Failed
-        && Run::open(&state.run).and_then(|run| run.manifest()).is_ok_and(|manifest| {
-            use crate::record::Status as Ended;
-            use crate::train::Verdict;
-            matches!(
-                manifest.status,
-                Ended::Ended { verdict: Verdict::Finished | Verdict::EarlyStopped, .. }
-            )
-        })
 }
 
 /// A width on a line.
@@ -302,6 +289,7 @@ mod tests {
             batch_norm: BatchNormPolicy::Frozen,
             precision: Precision::F32,
             seconds: 0.0,
+            notes: Vec::new(),
         }
     }
 

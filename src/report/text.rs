@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use super::comparison::Comparison;
 use super::content::{Group, GroupValue, Report};
 use super::quantities::{Quantity, Scale};
-use super::table::Table;
 use crate::render::numbers::{fixed, number};
 use crate::sweep::Status;
+use crate::weights::table::Table;
 
 /// A quantity's value in a table.
 pub(super) fn shown(quantity: Quantity, value: f64) -> String {

@@ -34,7 +34,7 @@ pub fn gather(
 ) -> Result<BoundaryFilm> {
     let run = &source.run;
     let set = run.spec()?.data.set;
-    if set.form().0 != planar::SHAPE {
+    if set.form().is_none_or(|(shape, _)| shape != planar::SHAPE) {
         return Err(Error::Data {
             what: format!(
                 "{} was trained on {set}, whose inputs are not points of a plane",

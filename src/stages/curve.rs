@@ -7,25 +7,33 @@ use serde::Serialize;
 
 use super::opened::OpenRun;
 use super::plane::{draw_words, flat_direction};
+use super::subject::fit;
 use super::{Progress, SampleChoice, Subject, stale};
 use crate::backend::Precision;
 use crate::dataset::SplitName;
 use crate::landscape::{
-    Axis, Grid, Header, Ignore, Normalisation, SurfaceStore, Through, digest_of, evaluate,
-    random_direction,
+    Axis, Grid, Header, Ignore, Normalisation, SurfaceStore, digest_of, evaluate, random_direction,
 };
 use crate::network::ParamLayout;
-use crate::objective::{BatchNormPolicy, Objective};
-use crate::record::{EvaluatedOn, FORMAT_VERSION};
+use crate::objective::{BatchNormPolicy, MovingStatistics};
+use crate::record::FORMAT_VERSION;
 use crate::rng::Streams;
-use crate::weights::hdf5;
-use crate::{Error, Result};
+use crate::weights::{NamedTensor, hdf5};
+use crate::{Error, Result, weights};
 
 /// Which line.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Line {
-    /// Along the `xdirection` of an HDF5 file of the paper's code.
+    /// Along the `xdirection` of an HDF5 file of the paper's code: of the weights, or of the whole state
+    /// (`states`), BatchNorm's running statistics too.
     File(PathBuf),
+    /// To the network of another file of weights, which is at 1, statistics and all.
+    To {
+        /// The file.
+        path: PathBuf,
+        /// Which weights in it; see [`crate::weights::read_key`].
+        key: Option<String>,
+    },
     /// Along a random direction.
     Random {
         /// How it is scaled.
@@ -69,6 +77,8 @@ pub struct Curve {
     pub precision: Precision,
     /// Seconds this call took.
     pub seconds: f64,
+    /// What the user should know of the line, in sentences.
+    pub notes: Vec<String>,
 }
 
 /// What to evaluate.
@@ -95,71 +105,124 @@ pub fn compute(
     interrupt: &AtomicBool,
     progress: Progress<'_>,
 ) -> Result<Curve> {
-    let objective = subject.objective(request.sample)?;
-    let frozen = !subject.buffers.is_empty();
-    let batch_norm = if frozen { BatchNormPolicy::Frozen } else { BatchNormPolicy::None };
-    let through = Point {
-        layout: &subject.network().layout,
-        theta: &subject.theta,
-        buffers: &subject.buffers,
-        snapshot: subject.through,
-    };
-    let on = subject.evaluated_on(request.sample, &objective, batch_norm);
-    of_objective(&through, folder, request, (&objective, on), interrupt, progress)
-}
-
-/// The point that a line goes through.
-pub(super) struct Point<'a> {
-    /// What its parameters are.
-    pub layout: &'a ParamLayout,
-    /// They, (P,).
-    pub theta: &'a [f32],
-    /// The network's buffers there.
-    pub buffers: &'a [f32],
-    /// Which snapshot of a run it is.
-    pub snapshot: Option<Through>,
-}
-
-/// Evaluates an objective with its buffers on the line of `request`, whose sample is not read: `on` says
-/// what the loss is a mean over.
-pub(super) fn of_objective(
-    through: &Point<'_>,
-    folder: &Path,
-    request: &CurveRequest,
-    (objective, on): (&dyn Objective, EvaluatedOn),
-    interrupt: &AtomicBool,
-    progress: Progress<'_>,
-) -> Result<Curve> {
-    let CurveRequest { line, axis, replace, .. } = request;
-    let Point { layout, theta, buffers, snapshot } = *through;
-    let (made, direction) = match line {
+    let CurveRequest { line, axis, sample, replace } = request;
+    let layout = &subject.network().layout;
+    let mut notes = Vec::new();
+    let (made, direction, of_buffers) = match line {
         Line::File(path) => {
             let file = hdf5::read_directions(path)?;
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            (format!("direction of {name}"), flat_direction(layout, &file.x, path)?)
+            let (of_theta, of_buffers) = state_direction(layout, &file.x, path)?;
+            if of_buffers.is_none() && !subject.buffers.is_empty() {
+                notes.push(
+                    "the direction has weights only: BatchNorm keeps the statistics of x = 0 all along, so \
+                     that the loss at another network's weights is not that network's own"
+                        .into(),
+                );
+            }
+            (format!("direction of {name}"), of_theta, of_buffers)
+        }
+        Line::To { path, key } => {
+            let other = fit(subject.network(), &weights::read_key(path, key.as_deref())?)?;
+            notes.extend(other.notes.iter().map(|note| format!("{}: {note}", path.display())));
+            let (params, buffers) = other.tensors.split_at(layout.params.len());
+            let to = |from: &[f32], tensors: &[NamedTensor]| -> Vec<f32> {
+                let values = tensors.iter().flat_map(|t| t.data.iter());
+                values.zip(from).map(|(b, a)| b - a).collect()
+            };
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let of_buffers = to(&subject.buffers, buffers);
+            (format!("line to {name}"), to(&subject.theta, params), Some(of_buffers))
         }
         Line::Random { norm, ignore, seed } => (
             format!("random direction, {}", draw_words(*norm, *ignore, *seed)),
-            random_direction(layout, theta, *norm, *ignore, &Streams::new(*seed), 0),
+            random_direction(layout, &subject.theta, *norm, *ignore, &Streams::new(*seed), 0),
+            None,
         ),
+    };
+    let objective = subject.objective(*sample)?;
+    let moving = of_buffers.filter(|_| !subject.buffers.is_empty());
+    let batch_norm = match moving {
+        _ if subject.buffers.is_empty() => BatchNormPolicy::None,
+        Some(_) => BatchNormPolicy::Interpolated,
+        None => BatchNormPolicy::Frozen,
     };
     let header = Header {
         format_version: FORMAT_VERSION,
         grid: Grid { x: *axis, y: Axis { min: 0.0, max: 0.0, n: 1 } },
-        plane_digest: digest_of(&[theta, buffers, &direction]),
-        plane: made,
-        through: snapshot,
-        on,
+        plane_digest: match &moving {
+            None => digest_of(&[&subject.theta, &subject.buffers, &direction]),
+            Some(of_buffers) => {
+                digest_of(&[&subject.theta, &subject.buffers, &direction, of_buffers])
+            }
+        },
+        plane: made.clone(),
+        through: subject.through,
+        on: subject.evaluated_on(*sample, &objective, batch_norm),
     };
     let mut store = SurfaceStore::begin(folder, header, *replace)?;
     // The second direction has one coordinate, 0: any vector will do.
-    let plane = [theta, &direction, &direction];
-    let report = evaluate(&mut store, plane, objective, interrupt, progress)?;
-    Ok(curve_of(&store, report.seconds))
+    let report = match moving {
+        None => {
+            let plane = [subject.theta.as_slice(), &direction, &direction];
+            evaluate(&mut store, plane, &objective, interrupt, progress)?
+        }
+        Some(of_buffers) => {
+            let origin = [subject.theta.as_slice(), &subject.buffers].concat();
+            let direction = [direction, of_buffers].concat();
+            let objective = MovingStatistics::new(objective);
+            let plane = [origin.as_slice(), &direction, &direction];
+            evaluate(&mut store, plane, &objective, interrupt, progress)?
+        }
+    };
+    Ok(Curve { notes, ..curve_of(&store, report.seconds) })
+}
+
+/// A direction of the paper's code as flat vectors: of the weights, and of the buffers where it is of the
+/// whole state dict, in whose order its tensors then are.
+fn state_direction(
+    layout: &ParamLayout,
+    tensors: &[NamedTensor],
+    path: &Path,
+) -> Result<(Vec<f32>, Option<Vec<f32>>)> {
+    if tensors.len() == layout.params.len() {
+        return Ok((flat_direction(layout, tensors, path)?, None));
+    }
+    // A BatchNorm's entries: weight, bias, mean, variance, and since PyTorch 0.4.1 a counter.
+    let norms = layout.buffers.len() / 2;
+    let counters = match tensors.len().checked_sub(layout.params.len() + layout.buffers.len()) {
+        Some(0) => false,
+        Some(n) if n == norms => true,
+        // The error of a direction of another network.
+        _ => return Ok((flat_direction(layout, tensors, path)?, None)),
+    };
+    let mut rest = tensors.iter();
+    let (mut of_theta, mut of_buffers) = (Vec::new(), vec![None; layout.buffers.len()]);
+    for param in &layout.params {
+        of_theta.extend(rest.next().cloned());
+        let Some(layer) = param.name.strip_suffix(".bias") else { continue };
+        for statistic in ["running_mean", "running_var"] {
+            let name = format!("{layer}.{statistic}");
+            if let Some(at) = layout.buffers.iter().position(|b| b.name == name) {
+                of_buffers[at] = rest.next().filter(|t| t.shape == layout.buffers[at].shape);
+                if statistic == "running_var" && counters {
+                    rest.next();
+                }
+            }
+        }
+    }
+    let of_theta = flat_direction(layout, &of_theta, path)?;
+    let of_buffers: Option<Vec<&NamedTensor>> = of_buffers.into_iter().collect();
+    let of_buffers = of_buffers.ok_or_else(|| Error::BadFile {
+        what: "the direction has BatchNorm statistics of other shapes than the network".into(),
+        remedy: "use a direction made for this network".into(),
+        path: path.to_path_buf(),
+    })?;
+    Ok((of_theta, Some(of_buffers.iter().flat_map(|t| t.data.iter().copied()).collect())))
 }
 
 /// The curve that a finished store holds.
-fn curve_of(store: &SurfaceStore, seconds: f64) -> Curve {
+pub(super) fn curve_of(store: &SurfaceStore, seconds: f64) -> Curve {
     let on = &store.header.on;
     let samples = on.samples;
     let points = store.cells.iter().flatten().map(|cell| CurvePoint {
@@ -176,6 +239,7 @@ fn curve_of(store: &SurfaceStore, seconds: f64) -> Curve {
         batch_norm: on.batch_norm.clone(),
         precision: on.precision,
         seconds,
+        notes: Vec::new(),
     }
 }
 

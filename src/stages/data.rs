@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::opened::OpenRun;
-use crate::dataset::{DataSet, Dataset};
+use crate::dataset::Dataset;
 use crate::disk;
 use crate::spec::DataSpec;
 use crate::{Error, Result};
@@ -11,13 +11,8 @@ use crate::{Error, Result};
 /// The folder with the files of `data` as it is found from the current folder; `None` where nothing is
 /// read from disk.
 fn folder_of(data: &DataSpec) -> Option<PathBuf> {
-    match data.set {
-        DataSet::Cifar10 | DataSet::Mnist | DataSet::FashionMnist => {
-            let own = || Path::new("datasets").join(data.set.as_str());
-            Some(data.dir.clone().unwrap_or_else(own))
-        }
-        _ => None,
-    }
+    let own = || Path::new("datasets").join(data.set.as_str());
+    data.has_files().then(|| data.dir.clone().unwrap_or_else(own))
 }
 
 /// The current folder, where the files of `data` are named relative to it: a run keeps it, so that they

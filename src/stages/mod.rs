@@ -3,9 +3,11 @@
 
 pub mod average;
 pub mod batch_order;
+pub mod begin;
 pub mod bench;
 pub mod boundary;
 pub mod check;
+pub mod checkpoints;
 pub mod contour;
 pub mod cost;
 pub mod curvature;
@@ -13,12 +15,14 @@ pub mod curve;
 pub mod curve_figure;
 pub mod data;
 pub mod demo;
+pub mod export;
 pub mod film_options;
 pub mod function;
 pub mod function_film;
 pub mod grid_file;
 pub mod heatmap;
 pub mod histograms;
+pub mod import;
 pub mod moving;
 pub mod on_plane;
 pub mod opened;
@@ -44,7 +48,7 @@ pub use contour::PanelSource;
 pub use film_options::FilmOptions;
 pub use on_plane::OnPlane;
 pub use opened::{OpenRun, RunSet};
-pub use subject::{RunChoice, SampleChoice, Subject};
+pub use subject::{PixelSource, RunChoice, SampleChoice, Subject, WeightsFile};
 
 /// What a stage calls with (done, total), from any thread.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);

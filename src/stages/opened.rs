@@ -104,7 +104,16 @@ impl OpenRun {
     pub fn network(&self) -> Result<&Network> {
         cached(&self.network, || {
             let spec = self.spec()?;
-            let (shape, classes) = spec.data.set.form();
+            let form = match spec.data.set.form() {
+                Some(form) => Some(form),
+                // Of data of one's own, what was written down when it was trained on them.
+                None => self.run.manifest()?.data_form,
+            };
+            let (shape, classes) = form.ok_or_else(|| Error::Run {
+                what: "the manifest does not say what images the run was trained on".into(),
+                remedy: "restore it, or train the run again".into(),
+                path: self.run.root().to_path_buf(),
+            })?;
             spec.model.build(shape, classes)
         })
     }

@@ -79,7 +79,7 @@ pub(super) fn count(n: usize, thing: &str) -> String {
 pub(super) fn sample(on: &EvaluatedOn) -> String {
     let count = thousands(&on.samples.to_string());
     let things = match on.dataset.parse::<DataSet>() {
-        Ok(set) if set.form().0 == planar::SHAPE => "points",
+        Ok(set) if set.form().is_some_and(|(shape, _)| shape == planar::SHAPE) => "points",
         Ok(_) => "images",
         Err(_) if on.samples == 0 => return on.dataset.clone(),
         Err(_) => return format!("{count} samples of {}", on.dataset),

@@ -10,14 +10,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::curvature::{CurvatureRequest, snapshots};
-use super::curve::{Curve, CurveRequest, Point};
+use super::curve::{Curve, CurveRequest, Line, curve_of};
 use super::opened::{OpenRun, RunSet};
+use super::plane::{draw_words, flat_direction};
 use super::surface::{SurfaceRequest, grid_of};
-use super::{Progress, SampleChoice, curvature, curve, stale};
+use super::{Progress, SampleChoice, curvature, stale};
 use crate::backend::{BackendName, backend};
 use crate::dataset::{NormStats, choose};
 use crate::landscape::{
-    Header, PathLoss, Plane, SurfaceReport, SurfaceStore, Through, evaluate, theta_at,
+    Axis, Grid, Header, PathLoss, Plane, SurfaceReport, SurfaceStore, Through, digest_of, evaluate,
+    random_direction, theta_at,
 };
 use crate::models::ModelSpec;
 use crate::network::ParamLayout;
@@ -25,6 +27,7 @@ use crate::objective::{BatchNormPolicy, BufferedObjective, DatasetObjective, Eva
 use crate::record::{CurvatureOf, CurvatureRecord, EvaluatedOn, FORMAT_VERSION, RunSnapshots};
 use crate::rng::Streams;
 use crate::spec::DataSpec;
+use crate::weights::hdf5;
 use crate::{Error, Result};
 
 /// How far the same loss may differ between two computations, relative to it: another number of threads
@@ -61,7 +64,7 @@ pub fn native(
         }
         None => split.clone(),
     };
-    let stats = NormStats::of(&whole, data.norm_stats())?;
+    let stats = NormStats::of(&whole, &data.norm_stats())?;
     let (_, buffers) = last_state(run)?;
     let engine = backend(BackendName::Auto, Arc::new(network))?;
     let on = EvaluatedOn {
@@ -74,6 +77,7 @@ pub fn native(
         batch_norm: BatchNormPolicy::None,
         backend: engine.name().to_string(),
         precision: engine.precision(),
+        norm_stats: Some(stats.to_string()),
     };
     let objective =
         DatasetObjective::new(engine, buffers, Arc::new(sample), stats, whole.max_value)?;
@@ -258,16 +262,48 @@ pub fn line<O: BufferedObjective>(
     let objective = objective.with_buffers(buffers.clone())?;
     let middle = objective.loss(&theta)?;
     let on = over(on, &middle, batch_norm);
-    let point =
-        Point { layout: run.layout()?, theta: &theta, buffers: &buffers, snapshot: Some(through) };
+    let (made, direction) = direction_of(run, &theta, &request.line)?;
+    let header = Header {
+        format_version: FORMAT_VERSION,
+        grid: Grid { x: request.axis, y: Axis { min: 0.0, max: 0.0, n: 1 } },
+        plane_digest: digest_of(&[&theta, &buffers, &direction]),
+        plane: made,
+        through: Some(through),
+        on,
+    };
     let folder = run.run().curve_dir(name)?;
-    let curve =
-        curve::of_objective(&point, &folder, request, (&objective, on), interrupt, progress)?;
+    let mut store = SurfaceStore::begin(&folder, header, request.replace)?;
+    // The second direction has one coordinate, 0: any vector will do.
+    let plane = [theta.as_slice(), &direction, &direction];
+    let report = evaluate(&mut store, plane, &objective, interrupt, progress)?;
+    let curve = curve_of(&store, report.seconds);
     // The line may have been there: where it has a point at the snapshot itself, this is the same loss.
     let kept = curve.points.iter().find(|p| p.x == 0.0).map(|p| p.loss);
     match kept.filter(|kept| !is_same(*kept, middle.loss)) {
         Some(kept) => Err(another_loss(folder, kept, middle.loss)),
         None => Ok(curve),
+    }
+}
+
+/// A line's direction from `theta`, in words and as a flat vector.
+fn direction_of(run: &OpenRun, theta: &[f32], line: &Line) -> Result<(String, Vec<f32>)> {
+    let layout = run.layout()?;
+    match line {
+        Line::File(path) => {
+            let file = hdf5::read_directions(path)?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            Ok((format!("direction of {name}"), flat_direction(layout, &file.x, path)?))
+        }
+        Line::To { path, .. } => Err(Error::bad_value(
+            "line",
+            path.display(),
+            "not a direction, and only lossreel's own networks have lines to a file of weights",
+            "use a random line or a direction file",
+        )),
+        Line::Random { norm, ignore, seed } => Ok((
+            format!("random direction, {}", draw_words(*norm, *ignore, *seed)),
+            random_direction(layout, theta, *norm, *ignore, &Streams::new(*seed), 0),
+        )),
     }
 }
 

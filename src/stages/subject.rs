@@ -14,7 +14,7 @@ use crate::objective::{BatchNormPolicy, DatasetObjective};
 use crate::record::{EvaluatedOn, Run, RunSnapshots};
 use crate::rng::Streams;
 use crate::spec::DataSpec;
-use crate::weights::{NamedTensor, assign};
+use crate::weights::{Checkpoint, Fitted, NamedTensor, Normaliser, assign};
 use crate::{Error, Result, weights};
 
 /// A network at some weights, with the data it is evaluated on.
@@ -33,8 +33,42 @@ pub struct Subject {
     pub data_digest: String,
     /// How pixels are normalised.
     pub stats: NormStats,
+    /// Where that is from.
+    pub pixels: PixelSource,
+    /// What the user should know of the weights, in sentences.
+    pub notes: Vec<String>,
     /// Which snapshot of a run it is.
     pub through: Option<Through>,
+}
+
+/// Where the pixel statistics of a subject are from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PixelSource {
+    /// The run's spec.
+    Run,
+    /// They were asked for.
+    Given(String),
+    /// A normalising layer in the file of weights.
+    File,
+    /// Nothing says what the weights were trained with: the data set's default.
+    Guessed(String),
+}
+
+/// What weights from a file are made into a subject with.
+#[derive(Debug, Clone)]
+pub struct WeightsFile<'a> {
+    /// The file (PyTorch's, legacy or zip; safetensors).
+    pub path: &'a Path,
+    /// Which state dict or network in it; see [`weights::read_key`].
+    pub key: Option<&'a str>,
+    /// The network.
+    pub model: &'a ModelSpec,
+    /// The data.
+    pub data: &'a DataSpec,
+    /// Seed of a drawn data set.
+    pub seed: u64,
+    /// The engine.
+    pub engine: BackendName,
 }
 
 /// Which state of a run is looked at, and with what; the default is its last state with its own data and
@@ -112,40 +146,69 @@ impl Subject {
             theta,
             buffers,
             data_digest: whole.digest.clone(),
-            stats: NormStats::of(&whole, spec.data.norm_stats())?,
+            stats: NormStats::of(&whole, &spec.data.norm_stats())?,
+            pixels: PixelSource::Run,
+            notes: Vec::new(),
             data,
             through,
         })
     }
 
-    /// A network of `model` with the weights of a file (PyTorch's, legacy or zip; safetensors).
+    /// A network with the weights of a file. Where the file is of another form of the architecture that its
+    /// shapes tell (another padding of LeNet's convolutions), that form is taken, and noted.
     ///
     /// # Errors
     /// Those of reading the file and the data; [`Error::Weights`] when they do not fit.
-    pub fn of_file(
-        path: &Path,
-        model: &ModelSpec,
-        data: &DataSpec,
-        seed: u64,
-        engine: BackendName,
-    ) -> Result<Self> {
-        let whole = data.load(seed)?;
-        let network = model.build(whole.shape(), whole.classes)?;
-        let (theta, buffers) = fit(&network, path)?;
+    pub fn of_file(file: &WeightsFile<'_>) -> Result<Self> {
+        let whole = file.data.load(file.seed)?;
+        let checkpoint = weights::read_key(file.path, file.key)?;
+        let network = file.model.build(whole.shape(), whole.classes)?;
+        let (network, fitted) = match fit(&network, &checkpoint) {
+            Ok(fitted) => (network, fitted),
+            Err(error) => other_form(file.model, &whole, &checkpoint).ok_or(error)?,
+        };
+        let mut notes = fitted.notes;
+        let default = NormChoice::default_for(&whole.name);
+        let (pixels, stats) = match (&file.data.norm_stats, fitted.normaliser) {
+            (Some(choice), inside) => {
+                if inside.is_some() {
+                    notes.push(
+                        "the file normalises in a layer of its own: its statistics were left for those \
+                         asked for"
+                            .into(),
+                    );
+                }
+                (PixelSource::Given(choice.to_string()), NormStats::of(&whole, choice)?)
+            }
+            (None, Some(Normaliser { mean, std })) => {
+                let choice = NormChoice::Numbers { mean, std };
+                notes.push(format!("pixels are normalised as a layer in the file does ({choice})"));
+                (PixelSource::File, NormStats::of(&whole, &choice)?)
+            }
+            (None, None) => {
+                notes.push(format!(
+                    "nothing says which pixel statistics the weights were trained with: {default} is \
+                     taken; --norm-stats names others, and they change every number"
+                ));
+                (PixelSource::Guessed(default.to_string()), NormStats::of(&whole, &default)?)
+            }
+        };
+        let (params, buffers) = fitted.tensors.split_at(network.layout.params.len());
+        let flat =
+            |tensors: &[NamedTensor]| tensors.iter().flat_map(|t| t.data.iter().copied()).collect();
         Ok(Self {
             title: format!(
                 "{} {}",
-                model.arch,
-                path.file_stem().unwrap_or_default().to_string_lossy()
+                file.model.arch,
+                file.path.file_stem().unwrap_or_default().to_string_lossy()
             ),
-            backend: backend(engine, Arc::new(network))?,
-            theta,
-            buffers,
+            theta: flat(params),
+            buffers: flat(buffers),
+            backend: backend(file.engine, Arc::new(network))?,
             data_digest: whole.digest.clone(),
-            stats: NormStats::of(
-                &whole,
-                data.norm_stats.unwrap_or(NormChoice::default_for(&whole.name)),
-            )?,
+            stats,
+            pixels,
+            notes,
             data: whole,
             through: None,
         })
@@ -207,6 +270,7 @@ impl Subject {
             batch_norm,
             backend: self.backend.name().to_string(),
             precision: self.backend.precision(),
+            norm_stats: (self.pixels != PixelSource::Run).then(|| self.stats.to_string()),
         }
     }
 
@@ -217,8 +281,10 @@ impl Subject {
 }
 
 /// The parameters and buffers of `network` from a file of weights.
-fn fit(network: &Network, path: &Path) -> Result<(Vec<f32>, Vec<f32>)> {
-    let checkpoint = weights::read(path)?;
+///
+/// # Errors
+/// [`Error::Weights`] when they do not fit.
+pub(super) fn fit(network: &Network, checkpoint: &Checkpoint) -> Result<Fitted> {
     let layout = &network.layout;
     let wanted: Vec<(String, Vec<usize>)> = layout
         .params
@@ -226,9 +292,19 @@ fn fit(network: &Network, path: &Path) -> Result<(Vec<f32>, Vec<f32>)> {
         .map(|p| (p.name.clone(), p.shape.clone()))
         .chain(layout.buffers.iter().map(|b| (b.name.clone(), b.shape.clone())))
         .collect();
-    let tensors = assign(&network.arch, &wanted, &checkpoint)?;
-    let (params, buffers) = tensors.split_at(layout.params.len());
-    let flat =
-        |tensors: &[NamedTensor]| tensors.iter().flat_map(|t| t.data.iter().copied()).collect();
-    Ok((flat(params), flat(buffers)))
+    assign(&network.arch, &wanted, checkpoint)
+}
+
+/// Another form of the architecture that the file fits: what its shapes tell need not be asked for.
+pub(super) fn other_form(
+    model: &ModelSpec,
+    data: &Dataset,
+    checkpoint: &Checkpoint,
+) -> Option<(Network, Fitted)> {
+    model.other_forms().into_iter().find_map(|(form, key)| {
+        let network = form.build(data.shape(), data.classes).ok()?;
+        let mut fitted = fit(&network, checkpoint).ok()?;
+        fitted.notes.push(format!("the file's shapes are those of --model {key}, which was taken"));
+        Some((network, fitted))
+    })
 }

@@ -5,15 +5,15 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::data;
 use super::opened::OpenRun;
-use crate::Result;
+use super::{begin, data};
 use crate::dataset::Dataset;
 use crate::parallel;
 use crate::record::{Existing, FORMAT_VERSION, Manifest, Recorder, Run, Status};
 use crate::spec::Spec;
 use crate::train::{self, Event, Setup, TrainState, Verdict};
 use crate::trajectory::{MEMORY_BYTES, Snapshots, is_by_displacements};
+use crate::{Error, Result};
 
 /// A run ready to be trained.
 pub struct Prepared {
@@ -23,6 +23,8 @@ pub struct Prepared {
     pub setup: Setup,
     /// Where it starts.
     pub state: TrainState,
+    /// What the user should know of that, in sentences.
+    pub notes: Vec<String>,
     spec: Spec,
     /// The folder is ours from the first look on; handed to the recorder.
     lock: Option<File>,
@@ -36,17 +38,18 @@ pub struct Prepared {
 pub fn create(spec: &Spec, out: &Path, existing: Existing) -> Result<Prepared> {
     let whole = spec.data.load(spec.train.seed)?;
     let setup = spec.setup(&whole)?;
-    let state = setup.begin()?;
+    let mut state = setup.begin()?;
+    let notes = begin::at(&spec.model, &setup, &mut state)?;
     let (run, lock) = Run::create(out, &spec.to_toml(), existing)?;
     run.write_manifest(&manifest(spec, &setup, &whole))?;
-    Ok(Prepared { run, setup, state, spec: spec.clone(), lock: Some(lock) })
+    Ok(Prepared { run, setup, state, notes, spec: spec.clone(), lock: Some(lock) })
 }
 
 /// Opens a run to go on from its checkpoint.
 ///
 /// # Errors
-/// Those of opening it, its data and its checkpoint; [`crate::Error::SpecChanged`] where a key of the spec
-/// changed that is not one of [`crate::spec::MAY_CHANGE`], [`crate::Error::DataChanged`] for other images.
+/// Those of opening it, its data and its checkpoint; [`Error::SpecChanged`] where a key of the spec
+/// changed that is not one of [`crate::spec::MAY_CHANGE`], [`Error::DataChanged`] for other images.
 pub fn resume(out: &Path) -> Result<Prepared> {
     resume_with_data(out, None)
 }
@@ -58,6 +61,13 @@ pub fn resume(out: &Path) -> Result<Prepared> {
 pub fn resume_with_data(out: &Path, data_dir: Option<&Path>) -> Result<Prepared> {
     let opened = OpenRun::open(out)?;
     let (run, spec) = (opened.run().clone(), opened.spec()?.clone());
+    if run.manifest()?.imported {
+        return Err(Error::Run {
+            what: "the run was imported: nothing says how it was trained".into(),
+            remedy: "begin a new run at its weights: lossreel train SPEC.toml --from RUN".into(),
+            path: run.root().to_path_buf(),
+        });
+    }
     let lock = run.lock()?;
     let whole = data::of_run(&opened, data_dir)?;
     // A log that lost its end would have a gap, and so would a path that lost a snapshot.
@@ -65,7 +75,7 @@ pub fn resume_with_data(out: &Path, data_dir: Option<&Path>) -> Result<Prepared>
     run.check_snapshots(&run.manifest()?)?;
     let setup = spec.setup(&whole)?;
     let state = run.read_checkpoint(&setup)?;
-    Ok(Prepared { run, setup, state, spec, lock: Some(lock) })
+    Ok(Prepared { run, setup, state, notes: Vec::new(), spec, lock: Some(lock) })
 }
 
 impl Prepared {
@@ -134,6 +144,7 @@ pub(super) fn manifest(spec: &Spec, setup: &Setup, whole: &Dataset) -> Manifest 
         seed: spec.train.seed,
         dataset: whole.name.clone(),
         data_digest: whole.digest.clone(),
+        data_form: spec.data.set.form().is_none().then(|| (whole.shape(), whole.classes)),
         samples: [setup.data.train.len(), setup.data.test.len()],
         arch: network.arch.clone(),
         layout_digest: network.layout.digest(),
@@ -148,6 +159,7 @@ pub(super) fn manifest(spec: &Spec, setup: &Setup, whole: &Dataset) -> Manifest 
         status: Status::Unfinished,
         begun_in: data::begun_in(&spec.data),
         snapshots_digest: None,
+        imported: false,
         spec: spec.to_toml(),
     }
 }

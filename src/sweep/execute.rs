@@ -10,14 +10,11 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::film::steps_after;
-use super::folder::{About, StepRecord, Sweep, Trained, trained};
+use super::folder::{About, StepRecord, Sweep, Trained};
 use super::members::Members;
 use super::steps::Step;
-use crate::disk;
 use crate::disk::digest::sha256;
 use crate::parallel::{Place, Taken, Team};
-use crate::record::Run;
-use crate::spec::changed_keys;
 use crate::{Error, Result};
 
 /// What is to be done for one member.
@@ -41,7 +38,7 @@ pub enum StepEnd {
     Interrupted,
 }
 
-/// What is left to do in a sweep. Writes the specs of the members that are to be trained.
+/// What is left to do in a sweep.
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::BadFile`] for a damaged log.
@@ -52,27 +49,18 @@ pub fn work_of(sweep: &Sweep, members: &Members) -> Result<Vec<Work>> {
         .collect();
     let mut work = Vec::new();
     for member in &members.members {
-        let Ok(spec) = &member.spec else { continue };
-        let run = sweep.run_dir(&member.name);
-        let text = spec.to_toml();
-        let spec_path = sweep.spec_path(&member.name);
-        disk::write_bytes(&spec_path, text.as_bytes())?;
-        let run_text = run.display().to_string();
-        let mut steps = Vec::new();
-        match training(&run, &spec_path, &text) {
-            Ok(None) => {}
-            Ok(Some(args)) => steps.push(Step { name: "train".into(), args }),
-            Err(_) => {
-                // What is wrong is said by the step itself, and recorded.
-                let args = ["train", &spec_path.display().to_string(), "--out", &run_text];
-                let args = args.map(str::to_string).to_vec();
-                steps.push(Step { name: "train".into(), args });
-            }
+        if member.spec.is_err() {
+            continue;
         }
-        let diverged = matches!(trained(&run), Ok(Trained::Diverged));
-        if !diverged {
+        let run = sweep.run_dir(&member.name).display().to_string();
+        let trained = sweep.trained(&member.name);
+        let mut steps = Vec::new();
+        if let Some(args) = training(&trained, &run, &sweep.spec_path(&member.name)) {
+            steps.push(Step { name: "train".into(), args });
+        }
+        if !matches!(trained, Ok(Trained::Diverged)) {
             let About { measure, film, .. } = &sweep.about;
-            let after = steps_after(measure, film.as_ref(), &run_text, member.seed).into_iter();
+            let after = steps_after(measure, film.as_ref(), &run, member.seed).into_iter();
             steps.extend(after.filter(|step| {
                 !done.contains(&(member.name.clone(), step.name.clone(), arguments(step)))
             }));
@@ -107,29 +95,16 @@ impl Sweep {
 }
 
 /// The arguments that train a member, `None` where it is trained.
-///
-/// # Errors
-/// [`Error::SpecChanged`] where the folder holds a run of another spec.
-fn training(run: &Path, spec_path: &Path, text: &str) -> Result<Option<Vec<String>>> {
-    let run_text = run.display().to_string();
-    let state = trained(run)?;
-    if !matches!(state, Trained::No | Trained::NotBegun) {
-        let keys = changed_keys(&Run::open(run)?.manifest()?.spec, text);
-        if !keys.is_empty() {
-            return Err(Error::SpecChanged { keys, path: run.join("spec.toml") });
-        }
-    }
-    Ok(match state {
-        Trained::Yes | Trained::Diverged => None,
-        Trained::Cut => Some(vec!["train".into(), "--resume".into(), run_text]),
-        Trained::NotBegun => {
-            let spec = spec_path.display().to_string();
-            Some(vec!["train".into(), spec, "--out".into(), run_text, "--force".into()])
-        }
-        Trained::No => {
-            Some(vec!["train".into(), spec_path.display().to_string(), "--out".into(), run_text])
-        }
-    })
+fn training(trained: &Result<Trained>, run: &str, spec: &Path) -> Option<Vec<String>> {
+    let spec = spec.display().to_string();
+    let args: &[&str] = match trained {
+        Ok(Trained::Yes | Trained::Diverged) => return None,
+        Ok(Trained::Cut) => &["train", "--resume", run],
+        Ok(Trained::NotBegun) => &["train", &spec, "--out", run, "--force"],
+        // What is wrong with a folder is said by the step itself, and recorded.
+        Ok(Trained::No) | Err(_) => &["train", &spec, "--out", run],
+    };
+    Some(args.iter().map(|arg| arg.to_string()).collect())
 }
 
 /// What tells one step's arguments from another's.
@@ -201,7 +176,7 @@ pub fn execute_among(
                 return Ok(if is_here { Taken::Done } else { Taken::Lost });
             }
             let diverged = step.name == "train"
-                && matches!(trained(&sweep.run_dir(&work.member)), Ok(Trained::Diverged));
+                && matches!(sweep.trained(&work.member), Ok(Trained::Diverged));
             if end != StepEnd::Done || diverged {
                 return Ok(Taken::Done);
             }

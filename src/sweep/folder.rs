@@ -10,6 +10,7 @@ use super::film::steps_after;
 use super::members::{Axis, Members};
 use crate::disk::{self, JsonFile, JsonlWriter};
 use crate::record::{FORMAT_VERSION, Run, Status as RunStatus};
+use crate::spec::changed_keys;
 use crate::train::Verdict;
 use crate::{Error, Result};
 
@@ -103,6 +104,10 @@ pub struct MemberState {
     pub status: Status,
     /// What went wrong, where something did.
     pub error: Option<String>,
+    /// Whether its training, by the spec that the sweep has for it, came to its end. A member that failed
+    /// at a measure is trained all the same.
+    #[serde(skip)]
+    pub is_trained: bool,
 }
 
 /// A sweep's folder.
@@ -154,7 +159,7 @@ impl Sweep {
             Ok(entries) => entries.filter_map(|e| e.ok()).any(|entry| {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 // What another process of those that share the folder has just made.
-                let shared = share == Share::Members && name == "runs";
+                let shared = share == Share::Members && ["runs", "specs"].contains(&name.as_str());
                 name != ".lock" && !shared && !disk::is_temporary(&name)
             }),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
@@ -183,6 +188,13 @@ impl Sweep {
                 })
                 .collect(),
         };
+        // Before the list of members: the runs of a folder that is begun anew are held against these.
+        for member in &members.members {
+            if let Ok(spec) = &member.spec {
+                let path = spec_path(root, &member.name);
+                disk::write_bytes(&path, spec.to_toml().as_bytes())?;
+            }
+        }
         // Many processes that share the folder begin at once: the file is written by the first.
         let is_there = share == Share::Members
             && SWEEP.read_if_there::<About>(&path).is_ok_and(|old| old.as_ref() == Some(&about));
@@ -228,9 +240,9 @@ impl Sweep {
         self.root.join("runs").join(member)
     }
 
-    /// Where the spec of a member is written before it is trained.
+    /// The spec that the sweep has for a member.
     pub fn spec_path(&self, member: &str) -> PathBuf {
-        self.root.join("specs").join(format!("{member}.toml"))
+        spec_path(&self.root, member)
     }
 
     /// Appends to the record of steps. Other processes may do so at the same time: each has the file for
@@ -282,7 +294,9 @@ impl Sweep {
                 steps_after(&self.about.measure, self.about.film.as_ref(), "", member.seed);
             let is_done = |name: &str| of_member().any(|s| s.step == name && s.error.is_none());
             let measured = wanted.iter().all(|step| is_done(&step.name));
-            let (status, error) = match (&member.impossible, trained(&run)) {
+            let trained = self.trained(&member.name);
+            let is_trained = member.impossible.is_none() && matches!(trained, Ok(Trained::Yes));
+            let (status, error) = match (&member.impossible, trained) {
                 (Some(why), _) => (Status::Failed, Some(why.clone())),
                 (None, Ok(Trained::Diverged)) => (Status::Diverged, None),
                 (None, Ok(Trained::Yes)) if measured => (Status::Done, None),
@@ -291,6 +305,9 @@ impl Sweep {
                     None if trained == Trained::Yes => (Status::Trained, None),
                     None => (Status::Pending, None),
                 },
+                (None, Err(error @ Error::SpecChanged { .. })) => {
+                    (Status::Failed, Some(error.to_string()))
+                }
                 // What a step said of it comes before what it left.
                 (None, Err(error)) => {
                     (Status::Failed, Some(failed().unwrap_or_else(|| error.to_string())))
@@ -303,10 +320,45 @@ impl Sweep {
                 seed: member.seed,
                 status,
                 error,
+                is_trained,
             }
         });
         Ok(states.collect())
     }
+
+    /// How far the training of a member is, by the spec that the sweep has for it.
+    ///
+    /// # Errors
+    /// [`Error::SpecChanged`] where its folder holds a run of another spec; those of reading the run.
+    pub(super) fn trained(&self, member: &str) -> Result<Trained> {
+        let run = self.run_dir(member);
+        let state = trained(&run)?;
+        let path = self.spec_path(member);
+        if matches!(state, Trained::No | Trained::NotBegun) || !disk::is_there(&path)? {
+            return Ok(state);
+        }
+        let begun_by = Run::open(&run)?.manifest()?.spec;
+        let wanted = fs::read_to_string(&path).map_err(Error::io("read the spec", &path))?;
+        let mut keys = changed_keys(&begun_by, &wanted);
+        // A run alone may be made longer; in a sweep it would not be of the same length as the others.
+        if epochs(&begun_by) != epochs(&wanted) {
+            keys.push("train.epochs".into());
+        }
+        if keys.is_empty() {
+            Ok(state)
+        } else {
+            Err(Error::SpecChanged { keys, path: run.join("spec.toml") })
+        }
+    }
+}
+
+fn spec_path(root: &Path, member: &str) -> PathBuf {
+    root.join("specs").join(format!("{member}.toml"))
+}
+
+/// `train.epochs` of a resolved spec.
+fn epochs(spec: &str) -> Option<toml::Value> {
+    spec.parse::<toml::Table>().ok()?.get("train")?.get("epochs").cloned()
 }
 
 /// Whether a run folder holds a run that has come to an end.
@@ -322,8 +374,8 @@ pub(super) enum Trained {
     No,
 }
 
-/// How far the training in `run` is.
-pub(super) fn trained(run: &Path) -> Result<Trained> {
+/// How far the training in `run` is, by whatever spec.
+fn trained(run: &Path) -> Result<Trained> {
     let run = match Run::open(run) {
         Ok(run) => run,
         Err(Error::NoRun { .. }) => return Ok(Trained::No),

@@ -1,81 +1,173 @@
 //! Fitting a checkpoint to a network.
 //!
-//! A file and a network that do not fit differ in one of a few usual ways (another shortcut, depth
-//! or number of classes, statistics not saved), and the names say which: the error does too.
+//! The tensors of a network are looked for under their own names: without what wrappers put in front,
+//! under any one prefix under which all of them are, and over the spellings that [`super::names`] knows;
+//! at last, where only the names differ, in the order of the file. What is left must be something that no
+//! layer is: counters, buffers of a loss or a metric, a second copy, the pixel statistics of a
+//! normalising first layer. A file and a network that do not fit differ in one of a few usual ways
+//! (another shortcut, depth or number of classes, statistics not saved), and the names say which: the
+//! error does too.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
-use super::names::{canonical, unwrapped};
+use super::fit::{Fit, prefixes};
+use super::hints::hint;
+use super::left::Left;
 use super::{Checkpoint, NamedTensor};
 use crate::error::{Error, Result};
 
 /// How many names of each kind an error lists.
 const LISTED: usize = 4;
 
+/// The tensors of a network from a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fitted {
+    /// In the order and under the names that were wanted.
+    pub tensors: Vec<NamedTensor>,
+    /// The pixel statistics of a normalising layer in the file.
+    pub normaliser: Option<Normaliser>,
+    /// What the user should know, in sentences: what was left, what was recombined, what is not finite.
+    pub notes: Vec<String>,
+}
+
+/// The pixel statistics that a file's first layer normalises with, in units of the largest pixel value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Normaliser {
+    /// Mean of each channel.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel.
+    pub std: Vec<f32>,
+}
+
 /// The tensors of `checkpoint` that a network wants, in the order and under the names of `wanted`
-/// (name, shape). Names are compared as they are (without wrapper prefixes), then in
-/// [`canonical`] form. `arch` is for messages.
+/// (name, shape). `arch` is for messages.
 ///
 /// # Errors
-/// [`Error::Weights`] when tensors are missing, left over or of another shape, with the first few
-/// of each and a hint.
+/// [`Error::Weights`] when tensors are missing, left over, of another shape or of a kind that cannot be
+/// read, with the first few of each and a hint; and when several networks in the file fit and differ.
 pub fn assign(
     arch: &str,
     wanted: &[(String, Vec<usize>)],
     checkpoint: &Checkpoint,
-) -> Result<Vec<NamedTensor>> {
-    // Of two tensors that come to the same name the first is taken; the other is left over.
-    let mut by_name: HashMap<&str, usize> = HashMap::new();
-    let mut by_canonical: HashMap<String, usize> = HashMap::new();
-    let mut unused: Vec<bool> = vec![false; checkpoint.tensors.len()];
-    for (i, tensor) in checkpoint.tensors.iter().enumerate() {
-        let Some(name) = canonical(&tensor.name) else { continue };
-        unused[i] = true;
-        by_canonical.entry(name).or_insert(i);
-        by_name.entry(unwrapped(&tensor.name)).or_insert(i);
-    }
-
-    let mut tensors = Vec::with_capacity(wanted.len());
-    let mut missing: Vec<&str> = Vec::new();
-    let mut misshaped: Vec<String> = Vec::new();
-    for (name, shape) in wanted {
-        let as_is = by_name.get(name.as_str());
-        let found = as_is.or_else(|| by_canonical.get(&canonical(name)?));
-        let Some(&i) = found.filter(|&&i| unused[i]) else {
-            missing.push(name);
-            continue;
-        };
-        unused[i] = false;
-        let tensor = &checkpoint.tensors[i];
-        if tensor.shape == *shape {
-            tensors.push(NamedTensor { name: name.clone(), ..tensor.clone() });
-        } else {
-            misshaped.push(format!("{} is {:?} for {shape:?}", tensor.name, tensor.shape));
-        }
-    }
-    let left_over: Vec<&str> = checkpoint
-        .tensors
-        .iter()
-        .zip(&unused)
-        .filter_map(|(tensor, unused)| unused.then_some(tensor.name.as_str()))
-        .collect();
-    if missing.is_empty() && misshaped.is_empty() && left_over.is_empty() {
-        return Ok(tensors);
-    }
-
-    let problem = [
-        listed("the file lacks", &missing),
-        listed("it has too much", &left_over),
-        listed("of another shape", &misshaped),
-    ];
-    Err(Error::Weights {
+) -> Result<Fitted> {
+    let error = |problem: String, remedy: String| Error::Weights {
         arch: arch.to_string(),
-        problem: problem.into_iter().flatten().collect::<Vec<_>>().join("; "),
-        remedy: hint(wanted, checkpoint, &missing),
-    })
+        problem,
+        remedy,
+    };
+    let mut notes = notes_of(checkpoint);
+    let usual = Fit::new(wanted, checkpoint, None);
+    let fit = if usual.is_complete() {
+        usual
+    } else {
+        let mut whole: Vec<Fit> = prefixes(wanted, checkpoint)
+            .into_iter()
+            .map(|prefix| Fit::new(wanted, checkpoint, Some(prefix)))
+            .filter(Fit::is_complete)
+            .collect();
+        if let Some((first, others)) = whole.split_first()
+            && let Some(other) = others.iter().find(|fit| !fit.equals(first, checkpoint))
+        {
+            let names = [first.prefix.unwrap_or(""), other.prefix.unwrap_or("")];
+            return Err(error(
+                format!("it has several networks that fit, under {} and {}", names[0], names[1]),
+                format!("choose one: --key {}", names[0].trim_end_matches('.')),
+            ));
+        }
+        if whole.is_empty() {
+            whole.extend(Fit::by_order(wanted, checkpoint));
+            if let Some(fit) = whole.first() {
+                notes.push(order_note(fit, wanted, checkpoint));
+            }
+        }
+        match whole.into_iter().next() {
+            Some(fit) => fit,
+            None => return Err(usual.misfit(arch, wanted, checkpoint)),
+        }
+    };
+    if let Some(prefix) = fit.prefix {
+        notes.push(format!(
+            "the network's tensors are those under {}",
+            prefix.trim_end_matches('.')
+        ));
+    }
+    let left = Left::of(&fit, wanted, checkpoint);
+    if let Some(copy) = left.other_copy {
+        let this = fit.name_in_file(wanted, checkpoint);
+        return Err(error(
+            format!("it has several networks that fit, and they differ ({this} and {copy})"),
+            format!(
+                "choose one by what its names begin with: --key {}",
+                key_of(&copy, &wanted[0].0)
+            ),
+        ));
+    }
+    if !left.layers.is_empty() {
+        let problem = listed("it has too much", &left.layers).unwrap_or_default();
+        return Err(error(problem, hint(wanted, checkpoint, &[])));
+    }
+    if !left.harmless.is_empty() {
+        notes.extend(listed("left aside, as no layer wants them:", &left.harmless));
+    }
+    let tensors: Vec<NamedTensor> = (fit.found.iter().zip(wanted))
+        .filter_map(|(found, (name, _))| {
+            let tensor = &checkpoint.tensors[(*found)?];
+            Some(NamedTensor { name: name.clone(), ..tensor.clone() })
+        })
+        .collect();
+    notes.extend(damaged_note(&tensors));
+    Ok(Fitted { tensors, normaliser: left.normaliser, notes })
 }
 
-fn listed<S: AsRef<str>>(what: &str, names: &[S]) -> Option<String> {
+/// What the file itself has to say.
+fn notes_of(checkpoint: &Checkpoint) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !["", "state_dict", "model_state_dict", "model", "net"].contains(&checkpoint.key.as_str()) {
+        notes.push(format!("the weights are those under {}", checkpoint.key));
+    }
+    if !checkpoint.others.is_empty() {
+        let others: Vec<String> = checkpoint.others.iter().map(|(key, _)| key.clone()).collect();
+        let others = listed("the file has other weights too:", &others).unwrap_or_default();
+        notes.push(format!("{others}; choose by --key"));
+    }
+    let kinds: BTreeSet<&str> = checkpoint.recombined.iter().map(|(_, what)| *what).collect();
+    for kind in kinds {
+        let of = || checkpoint.recombined.iter().filter(|(_, what)| *what == kind);
+        let names: Vec<&String> = of().map(|(name, _)| name).collect();
+        notes.extend(listed(&format!("recombined ({kind}):"), &names));
+    }
+    notes
+}
+
+fn order_note(fit: &Fit, wanted: &[(String, Vec<usize>)], checkpoint: &Checkpoint) -> String {
+    let pairs = fit.found.iter().zip(wanted).filter_map(|(found, (own, _))| {
+        Some((checkpoint.tensors[(*found)?].name.as_str(), own.as_str()))
+    });
+    let (file, own) = pairs.into_iter().find(|(file, own)| file != own).unwrap_or_default();
+    format!(
+        "the file's names are other than the network's; its tensors were taken in their order, as kinds and \
+         shapes agree one by one ({file} for {own}, ...): compare the accuracy with the one you know"
+    )
+}
+
+fn damaged_note(tensors: &[NamedTensor]) -> Option<String> {
+    let damaged: Vec<String> = tensors
+        .iter()
+        .map(|t| (&t.name, t.data.iter().filter(|v| !v.is_finite()).count()))
+        .filter(|(_, n)| *n > 0)
+        .map(|(name, n)| format!("{name} ({n} values)"))
+        .collect();
+    listed("weights that are NaN or infinite:", &damaged)
+}
+
+/// What the names of a copy begin with, one of whose tensors is `name`.
+fn key_of(name: &str, first: &str) -> String {
+    let end =
+        name.find(first).map_or_else(|| name.rfind('.').unwrap_or(0), |at| at.saturating_sub(1));
+    name[..end].to_string()
+}
+
+pub(super) fn listed<S: AsRef<str>>(what: &str, names: &[S]) -> Option<String> {
     if names.is_empty() {
         return None;
     }
@@ -85,116 +177,6 @@ fn listed<S: AsRef<str>>(what: &str, names: &[S]) -> Option<String> {
         more => format!(" and {more} more"),
     };
     Some(format!("{what} {}{more}", first.join(", ")))
-}
-
-/// What the names and shapes say about the network that a set of tensors belongs to.
-struct Traits {
-    /// 3x3 and other convolutions, shortcuts not counted.
-    convs: usize,
-    /// The tensors of shortcuts.
-    shortcuts: usize,
-    /// Output channels of the first convolution.
-    stem: Option<usize>,
-    /// Rows of the head.
-    classes: Option<usize>,
-    statistics: bool,
-    /// Whether it has the names of a ResNet.
-    resnet: bool,
-}
-
-impl Traits {
-    fn of<'a>(tensors: impl Iterator<Item = (&'a str, &'a [usize])>) -> Traits {
-        let mut traits = Traits {
-            convs: 0,
-            shortcuts: 0,
-            stem: None,
-            classes: None,
-            statistics: false,
-            resnet: false,
-        };
-        for (name, shape) in tensors {
-            let Some(name) = canonical(name) else { continue };
-            let shortcut = name.contains(".shortcut.");
-            traits.shortcuts += usize::from(shortcut);
-            traits.convs += usize::from(shape.len() == 4 && !shortcut);
-            traits.statistics |= name.ends_with(".running_mean");
-            traits.resnet |= name == "layer3.0.conv1.weight";
-            match (name.as_str(), shape) {
-                ("conv1.weight", [out, ..]) => traits.stem = Some(*out),
-                ("linear.weight", [rows, _]) => traits.classes = Some(*rows),
-                _ => {}
-            }
-        }
-        traits
-    }
-
-    /// A CIFAR ResNet of n blocks a stage has 6n + 1 convolutions and, the head counted, depth
-    /// 6n + 2.
-    fn depth(&self) -> Option<usize> {
-        (self.resnet && self.convs % 6 == 1).then_some(self.convs + 1)
-    }
-}
-
-fn hint(wanted: &[(String, Vec<usize>)], checkpoint: &Checkpoint, missing: &[&str]) -> String {
-    let net = Traits::of(wanted.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())));
-    let file = Traits::of(checkpoint.tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())));
-
-    let mut hints = Vec::new();
-    if let Some(depth) = file.depth()
-        && file.convs != net.convs
-    {
-        hints.push(match file.stem {
-            Some(stem) if stem > 16 => format!(
-                "the file looks like a wide ResNet of depth {depth} and width factor {}: try its \
-                 architecture",
-                stem / 16
-            ),
-            _ => format!(
-                "the file looks like resnet{depth} ({} convolutions and the head): try `arch = \
-                 resnet{depth}`",
-                file.convs
-            ),
-        });
-    }
-    if let (Some(file_stem), Some(net_stem)) = (file.stem, net.stem)
-        && file_stem != net_stem
-    {
-        hints.push(format!(
-            "the file's first convolution has {file_stem} channels and the network's {net_stem}: \
-             try another width"
-        ));
-    }
-    if file.shortcuts > 0 && net.shortcuts == 0 {
-        hints.push(
-            "the file has shortcut tensors but the network has no projection shortcut: try \
-             `shortcut = projection`"
-                .to_string(),
-        );
-    }
-    if file.shortcuts == 0 && net.shortcuts > 0 {
-        hints.push(
-            "the file has no shortcut tensors: try `shortcut = option_a` or `shortcut = none`"
-                .to_string(),
-        );
-    }
-    if let (Some(file_classes), Some(net_classes)) = (file.classes, net.classes)
-        && file_classes != net_classes
-    {
-        hints.push(format!(
-            "the file was trained on {file_classes} classes and the network has {net_classes}: \
-             choose the data set it was trained on"
-        ));
-    }
-    if !file.statistics && missing.iter().any(|name| name.ends_with(".running_mean")) {
-        hints.push(
-            "the file has no BatchNorm statistics: save the whole state dict, not the parameters"
-                .to_string(),
-        );
-    }
-    if hints.is_empty() {
-        hints.push("compare its names with those of the network's layers".to_string());
-    }
-    hints.join("; ")
 }
 
 #[cfg(test)]
@@ -245,6 +227,10 @@ mod tests {
             metadata: Vec::new(),
             ignored: Vec::new(),
             format: CheckpointFormat::Safetensors,
+            key: String::new(),
+            others: Vec::new(),
+            unreadable: Vec::new(),
+            recombined: Vec::new(),
         }
     }
 
@@ -265,7 +251,7 @@ mod tests {
             shape: vec![],
             data: vec![1.0],
         });
-        let tensors = assign("resnet20", &net, &file).unwrap();
+        let tensors = assign("resnet20", &net, &file).unwrap().tensors;
         assert_eq!(tensors.len(), net.len());
         for (i, (tensor, (name, shape))) in tensors.iter().zip(&net).enumerate() {
             assert_eq!((&tensor.name, &tensor.shape), (name, shape));
@@ -307,15 +293,95 @@ mod tests {
     fn a_name_that_occurs_twice_is_left_over_not_dropped() {
         let net = resnet(3, false, 10);
         let mut file = file(&net, |name| name.to_string());
-        let twin = NamedTensor { name: "fc.bias".to_string(), ..file.tensors[96].clone() };
+        let mut twin = NamedTensor { name: "fc.bias".to_string(), ..file.tensors[96].clone() };
+        twin.data[0] += 1.0;
         file.tensors.push(twin);
         assert!(error(&net, &file).contains("it has too much fc.bias"));
     }
 
     #[test]
+    fn what_is_of_no_layer_is_left_aside_and_told() {
+        let net = resnet(3, false, 10);
+        let mut file = file(&net, |name| format!("module.{name}"));
+        for (name, shape) in [
+            ("n_averaged", vec![]),
+            ("criterion.weight", vec![10]),
+            ("module.conv1.total_ops", vec![1]),
+        ] {
+            let data = vec![2.0; shape.iter().product()];
+            file.tensors.push(NamedTensor { name: name.into(), shape, data });
+        }
+        let fitted = assign("resnet20", &net, &file).unwrap();
+        assert_eq!((fitted.tensors.len(), fitted.normaliser), (net.len(), None));
+        assert!(fitted.notes[0].contains("criterion.weight"), "{:?}", fitted.notes);
+        // A layer's weights are no such thing.
+        let more =
+            NamedTensor { name: "module.layer4.0.conv1.weight".into(), ..file.tensors[0].clone() };
+        file.tensors.push(more);
+        let shown = error(&net, &file);
+        assert!(shown.contains("too much module.layer4.0.conv1.weight"), "{shown}");
+        assert!(!shown.contains("n_averaged"), "{shown}");
+    }
+
+    #[test]
+    fn the_one_prefix_under_which_all_is_there_is_taken_with_the_pixel_statistics() {
+        let net = resnet(3, false, 10);
+        let mut file = file(&net, |name| format!("backbone.1.{name}"));
+        for (name, value) in [("backbone.0.mean", 0.25), ("backbone.0.std", 0.5)] {
+            let (shape, data) = (vec![3, 1, 1], vec![value; 3]);
+            file.tensors.push(NamedTensor { name: name.into(), shape, data });
+        }
+        let fitted = assign("resnet20", &net, &file).unwrap();
+        let normaliser = Normaliser { mean: vec![0.25; 3], std: vec![0.5; 3] };
+        assert_eq!(fitted.normaliser, Some(normaliser));
+        assert!(fitted.notes.iter().any(|n| n.contains("under backbone.1")), "{:?}", fitted.notes);
+
+        // A second copy with the same values is one; with others a choice is to be made.
+        let copies: Vec<NamedTensor> = net
+            .iter()
+            .enumerate()
+            .map(|(i, (name, shape))| NamedTensor {
+                name: format!("teacher.{name}"),
+                shape: shape.clone(),
+                data: vec![i as f32; shape.iter().product()],
+            })
+            .collect();
+        file.tensors.extend(copies);
+        assert!(assign("resnet20", &net, &file).is_ok());
+        file.tensors.last_mut().unwrap().data[0] += 1.0;
+        let shown = error(&net, &file);
+        assert!(shown.contains("several networks") && shown.contains("--key"), "{shown}");
+    }
+
+    #[test]
+    fn other_names_are_taken_in_their_order_where_kinds_and_shapes_agree() {
+        let net = vec![
+            ("fc1.weight".to_string(), vec![8, 4]),
+            ("fc1.bias".to_string(), vec![8]),
+            ("linear.weight".to_string(), vec![3, 8]),
+            ("linear.bias".to_string(), vec![3]),
+        ];
+        let names = ["stack.2.weight", "stack.2.bias", "stack.10.weight", "stack.10.bias"];
+        let mut file = file(&net, |_| String::new());
+        for (tensor, name) in file.tensors.iter_mut().zip(names) {
+            tensor.name = name.into();
+        }
+        // As safetensors sorts them.
+        file.tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        let fitted = assign("mlp", &net, &file).unwrap();
+        for (i, tensor) in fitted.tensors.iter().enumerate() {
+            assert_eq!((&tensor.name, tensor.data[0]), (&net[i].0, i as f32));
+        }
+        assert!(fitted.notes[0].contains("stack.2.weight for fc1.weight"), "{:?}", fitted.notes);
+        // Another order of the file's own is not guessed at.
+        file.format = CheckpointFormat::TorchZip;
+        assert!(error(&net, &file).contains("lacks"));
+    }
+
+    #[test]
     fn a_strange_network_gets_a_hint_too() {
         let net = vec![("fc1.weight".to_string(), vec![8, 4])];
-        let other = vec![("dense.weight".to_string(), vec![8, 4])];
+        let other = vec![("dense.kernel".to_string(), vec![8, 4])];
         let err = error(&net, &file(&other, |name| name.to_string()));
         assert!(err.contains("lacks fc1.weight") && err.contains("the network's layers"), "{err}");
     }

@@ -150,7 +150,11 @@ impl<'a> Source<'a> {
         let bytes = disk::read_named(path, "read the HDF5 file", memory::most_bytes())?;
         if !hdf5_pure::is_hdf5_bytes(&bytes) {
             let what = "it is not an HDF5 file";
-            return Err(bad_file(path, what, "give a file that the paper's code wrote"));
+            return Err(bad_file(
+                path,
+                what,
+                "give a file that the paper's code wrote; a line to other weights is `curve --to FILE`",
+            ));
         }
         let len = bytes.len() as u64;
         let file = File::from_bytes(bytes).map_err(|e| damaged(path, e))?;
@@ -273,6 +277,20 @@ pub fn write_surface(path: impl AsRef<Path>, surface: &Surface) -> Result<()> {
         let values: Vec<f64> =
             values.iter().map(|&v| if v.is_nan() { UNFILLED } else { v }).collect();
         builder.create_dataset(name).with_f64_data(&values).with_shape(&shape);
+    }
+    write(path.as_ref(), builder)
+}
+
+/// Writes a path on a plane as the paper's code has projections: `proj_xcoord` and `proj_ycoord`, start to
+/// end.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write_path(path: impl AsRef<Path>, coords: &[[f64; 2]]) -> Result<()> {
+    let mut builder = FileBuilder::new();
+    for (axis, name) in ["proj_xcoord", "proj_ycoord"].into_iter().enumerate() {
+        let values: Vec<f64> = coords.iter().map(|point| point[axis]).collect();
+        builder.create_dataset(name).with_f64_data(&values);
     }
     write(path.as_ref(), builder)
 }

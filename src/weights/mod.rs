@@ -14,21 +14,34 @@ use std::path::Path;
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::memory;
+use kind::FileKind;
+use problem::Problem;
 
 mod assign;
-mod element;
+mod find;
+mod fit;
+mod folder;
 pub mod hdf5;
+mod hints;
+mod kind;
+mod left;
+pub(crate) mod mesh;
 pub mod names;
-mod pickle;
+pub(crate) mod npz;
+mod problem;
+mod recombine;
 pub mod safetensors;
 mod state_dict;
+pub(crate) mod table;
+pub(crate) mod tensorboard;
 mod torch;
 
 #[cfg(test)]
 mod tests;
 
-pub use assign::assign;
-pub use element::StoredAs;
+pub use crate::element::StoredAs;
+pub use assign::{Fitted, Normaliser, assign};
+pub use folder::{is_folder_of_weights, is_one_file};
 pub use safetensors::{
     SafetensorsFile, export_safetensors, write_safetensors, write_safetensors_as,
 };
@@ -68,6 +81,15 @@ pub struct Checkpoint {
     pub ignored: Vec<String>,
     /// The kind of file.
     pub format: CheckpointFormat,
+    /// Where in the file the tensors are: the keys that lead to them, joined by dots. Empty where the file
+    /// itself is the state dict.
+    pub key: String,
+    /// The other state dicts in the file, such as an average of the weights: key, and number of tensors.
+    pub others: Vec<(String, usize)>,
+    /// Tensors that cannot be read (quantised, sparse, complex): name, and what they are.
+    pub unreadable: Vec<(String, String)>,
+    /// Tensors that were made of several of the file's (pruned, weight-normed): name, and of what.
+    pub recombined: Vec<(String, &'static str)>,
 }
 
 impl Checkpoint {
@@ -77,79 +99,79 @@ impl Checkpoint {
     }
 }
 
-/// Reads the checkpoint at `path`, whatever its extension says.
+/// Reads the checkpoint at `path`, whatever its extension says: the state dict under one of the usual keys,
+/// or the only one there is. A folder is looked into for the one file of weights that is in it.
 ///
 /// Memory: the file, its tensors as `f32`, and the few objects that name them.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be read; [`Error::BadFile`] when it is of no known kind,
-/// truncated, corrupt or hostile, or holds no state dict.
+/// truncated, corrupt or hostile, or holds no state dict, or several that none is the usual one of.
 pub fn read(path: impl AsRef<Path>) -> Result<Checkpoint> {
-    let path = path.as_ref();
-    let bytes = disk::read_named(path, "read the weights", memory::most_bytes())?;
-    read_bytes(&bytes, path)
+    read_key(path, None)
 }
 
-/// [`read`] on bytes in memory; `path` is for messages.
-fn read_bytes(bytes: &[u8], path: &Path) -> Result<Checkpoint> {
+/// [`read`], where `key` chooses among several state dicts (`model_ema`, `run.model`), or among several
+/// networks in one: of the tensors those whose names begin with it.
+///
+/// # Errors
+/// As [`read`], and [`Error::BadFile`] for a key that the file has not.
+pub fn read_key(path: impl AsRef<Path>, key: Option<&str>) -> Result<Checkpoint> {
+    let path = folder::file_in(path.as_ref())?;
+    let bytes = disk::read_named(&path, "read the weights", memory::most_bytes())?;
+    read_bytes(&bytes, key, &path)
+}
+
+/// [`read_key`] on bytes in memory; `path` is for messages.
+fn read_bytes(bytes: &[u8], key: Option<&str>, path: &Path) -> Result<Checkpoint> {
     let kind = FileKind::sniff(bytes);
     let parsed = match kind {
-        FileKind::TorchZip => torch::read_zip(bytes),
-        FileKind::TorchLegacy => torch::read_legacy(bytes),
-        FileKind::Safetensors => safetensors::read_bytes(bytes),
-        FileKind::Other(what) => Err(what.to_string()),
+        FileKind::TorchZip => torch::read_zip(bytes, key),
+        FileKind::TorchLegacy => torch::read_legacy(bytes, key),
+        FileKind::Safetensors => safetensors::read_bytes(bytes).map_err(Problem::from),
+        FileKind::Other(what) => Err(what.into()),
     };
-    parsed.map_err(|problem| bad_file(path, problem, kind.remedy()))
+    let parsed = parsed.and_then(|checkpoint| checkpoint.under(key));
+    let checkpoint = parsed.map_err(|Problem { what, remedy }| {
+        bad_file(path, what, remedy.unwrap_or_else(|| kind.remedy().into()))
+    })?;
+    Ok(recombine::recombine(checkpoint))
 }
 
-/// What a file seems to be, from its first bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FileKind {
-    TorchZip,
-    TorchLegacy,
-    Safetensors,
-    /// Nothing we read, and what it looks like instead.
-    Other(&'static str),
-}
-
-impl FileKind {
-    fn sniff(bytes: &[u8]) -> FileKind {
-        // A safetensors header is JSON after its length, which is below 10^8: eight bytes of which
-        // the upper four are zero.
-        if bytes.len() > 8 && bytes[4..9] == *b"\0\0\0\0{" {
-            return FileKind::Safetensors;
+impl Checkpoint {
+    /// What `key` chooses, where the state dict was not found under it: the tensors whose names begin
+    /// with it.
+    fn under(mut self, key: Option<&str>) -> std::result::Result<Self, Problem> {
+        let Some(key) = key else { return Ok(self) };
+        if self.key == key || self.key.rsplit('.').next() == Some(key) {
+            return Ok(self);
         }
-        match bytes {
-            [] => FileKind::Other("the file is empty"),
-            [b'P', b'K', 3 | 5, 4 | 6, ..] => FileKind::TorchZip,
-            [0x80, 0..=5, ..] => FileKind::TorchLegacy,
-            [0x89, b'H', b'D', b'F', ..] => {
-                FileKind::Other("it is an HDF5 file (a direction or a surface?), not weights")
-            }
-            [b'v', b'e', b'r', b's', b'i', b'o', b'n', b' ', b'h', b't', b't', b'p', ..] => {
-                FileKind::Other("it is a Git LFS pointer, not the weights file itself")
-            }
-            [b'<', ..] => FileKind::Other("it is a web page, not weights"),
-            [0x1f, 0x8b, ..] => FileKind::Other("it is compressed with gzip"),
-            _ if bytes.get(257..262) == Some(b"ustar") => FileKind::Other(
-                "it is a tar archive, as torch.save wrote before PyTorch 0.1.10, which is not \
-                 supported",
-            ),
-            _ => FileKind::Other("it is no weights file of a known kind"),
+        let prefix = format!("{key}.");
+        if !self.tensors.iter().any(|t| t.name.starts_with(&prefix)) {
+            let keys = self.others.iter().map(|(key, _)| key.as_str());
+            let keys: Vec<&str> =
+                keys.chain([self.key.as_str()]).filter(|k| !k.is_empty()).collect();
+            let known = match keys[..] {
+                [] => "its names begin with no such part".into(),
+                _ => format!("it has tensors under {}", keys.join(", ")),
+            };
+            return Err(Problem {
+                what: format!("it has no tensors under the key {key}"),
+                remedy: Some(format!("{known}; `lossreel inspect` lists what it holds")),
+            });
         }
-    }
-
-    fn remedy(self) -> &'static str {
-        match self {
-            FileKind::TorchZip | FileKind::TorchLegacy => {
-                "if the file may be damaged, copy or download it again; else save the state dict \
-                 anew with `torch.save(model.state_dict(), path)` or as safetensors"
-            }
-            FileKind::Safetensors => "copy or download it again, or write it anew",
-            FileKind::Other(_) => {
-                "give a file of `torch.save(model.state_dict(), path)` or a safetensors file"
-            }
+        // Beside the network's the pixel statistics, wherever the normalising layer is.
+        let is_statistic = |name: &str| left::statistic_of(name).is_some();
+        self.tensors.retain(|t| t.name.starts_with(&prefix) || is_statistic(&t.name));
+        for tensor in self.tensors.iter_mut().filter(|t| t.name.starts_with(&prefix)) {
+            tensor.name.drain(..prefix.len());
         }
+        self.unreadable.retain(|(name, _)| name.starts_with(&prefix));
+        for (name, _) in &mut self.unreadable {
+            name.drain(..prefix.len());
+        }
+        self.key = key.into();
+        Ok(self)
     }
 }
 

@@ -16,6 +16,11 @@ pub fn unwrapped(name: &str) -> &str {
     name
 }
 
+/// The last part of a name: `weight`, `running_mean`.
+pub(super) fn kind_of(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
 /// The canonical form of a parameter's name, or `None` for one that no network of ours wants
 /// (`num_batches_tracked`).
 ///

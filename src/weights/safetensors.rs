@@ -18,12 +18,13 @@ use std::path::{Path, PathBuf};
 use ::safetensors::tensor::{Dtype, Metadata};
 use sha2::{Digest, Sha256};
 
-use super::element::{ByteOrder, Element, StoredAs};
-use super::pickle::Parsed;
-use super::{Checkpoint, CheckpointFormat, FileKind, NamedTensor, bad_file};
+use super::kind::FileKind;
+use super::{Checkpoint, CheckpointFormat, NamedTensor, bad_file};
 use crate::disk;
 use crate::disk::digest::{hexadecimal, sha256};
+use crate::element::{ByteOrder, Element, StoredAs};
 use crate::error::{Error, Result};
+use crate::pickle::Parsed;
 
 /// Bytes of the header's length, and the longest header the format allows.
 const LEN_BYTES: usize = 8;
@@ -329,6 +330,10 @@ pub(super) fn read_bytes(bytes: &[u8]) -> Parsed<Checkpoint> {
         metadata: header.metadata,
         ignored: Vec::new(),
         format: CheckpointFormat::Safetensors,
+        key: String::new(),
+        others: Vec::new(),
+        unreadable: Vec::new(),
+        recombined: Vec::new(),
     })
 }
 

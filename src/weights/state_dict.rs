@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::element::ByteOrder;
-use super::pickle::{Id, Node, Parsed, Pickle, TensorRef};
+use super::find::find;
+use super::problem::Problem;
 use super::{Checkpoint, CheckpointFormat, NamedTensor};
+use crate::element::ByteOrder;
+use crate::pickle::{Id, Node, Parsed, Pickle, TensorRef};
 
-/// Keys under which training scripts keep the state dict.
-const WRAPPERS: [&str; 4] = ["state_dict", "model_state_dict", "model", "net"];
-/// How many of them may be nested.
-const MAX_WRAPPERS: usize = 4;
 /// Scalars kept as metadata, and their length in bytes.
 const MAX_METADATA: usize = 256;
 const MAX_TEXT: usize = 4096;
@@ -20,21 +18,29 @@ pub(super) struct Storages<'a> {
     pub(super) by_key: HashMap<String, &'a [u8]>,
 }
 
-/// The state dict in `pickle`, its tensors gathered from `storages`, and the scalars around it.
-/// `file_len` bounds what may be allocated: a file holds no more elements than bytes.
+/// The state dict in `pickle` (that under `key`, where one is given), its tensors gathered from
+/// `storages`, and the scalars around it. `file_len` bounds what may be allocated: a file holds no more
+/// elements than bytes.
 pub(super) fn extract(
     pickle: &Pickle,
     storages: &Storages,
     file_len: usize,
     format: CheckpointFormat,
-) -> Parsed<Checkpoint> {
-    let state = find(pickle)?;
-    let Node::Dict(pairs) = pickle.node(state) else { unreachable!("find returns a dict") };
+    key: Option<&str>,
+) -> Result<Checkpoint, Problem> {
+    let found = find(pickle, key)?;
+    let Node::Dict(pairs) = pickle.node(found.dict) else {
+        return Err("it holds no dict of tensors".into());
+    };
 
-    let mut tensors = Vec::new();
+    let (mut tensors, mut unreadable) = (Vec::new(), Vec::new());
     let mut left = file_len;
     for (name, value) in pickle.items(pairs) {
         match pickle.node(value) {
+            Node::Tensor(tensor) if !tensor.storage.element.is_real() => {
+                let class = &tensor.storage.class;
+                unreadable.push((name.to_string(), format!("is stored in a {class}")));
+            }
             Node::Tensor(tensor) => {
                 let data = gather(tensor, storages, &mut left)
                     .map_err(|problem| format!("its tensor {name} {problem}"))?;
@@ -45,51 +51,36 @@ pub(super) fn extract(
                 });
             }
             Node::Opaque(class) if class.contains("_rebuild_") => {
-                return Err(format!(
-                    "its tensor {name} is made by {class}, which is not supported"
-                ));
+                unreadable.push((name.to_string(), rebuilt(class)));
             }
             _ => {}
         }
     }
 
     let mut metadata = Vec::new();
-    let mut seen = BTreeSet::from([state]);
+    let mut seen = BTreeSet::from([found.dict]);
     collect_scalars(pickle, pickle.root, "", 2, storages, &mut seen, &mut metadata);
-    Ok(Checkpoint { tensors, metadata, ignored: pickle.ignored.iter().cloned().collect(), format })
+    Ok(Checkpoint {
+        tensors,
+        metadata,
+        ignored: pickle.ignored.iter().cloned().collect(),
+        format,
+        key: found.key,
+        others: found.others,
+        unreadable,
+        recombined: Vec::new(),
+    })
 }
 
-/// The dict whose values are the tensors: the root itself or what it wraps.
-fn find(pickle: &Pickle) -> Parsed<Id> {
-    let mut at = pickle.root;
-    for _ in 0..=MAX_WRAPPERS {
-        let pairs = match pickle.node(at) {
-            Node::Dict(pairs) => pairs,
-            Node::Opaque(class) => {
-                return Err(format!(
-                    "it holds a whole Python object ({class}), which only its own code could \
-                     rebuild, not a state dict"
-                ));
-            }
-            _ => return Err("it holds no dict of tensors".to_string()),
-        };
-        let items = pickle.items(pairs);
-        let wrapped = WRAPPERS.iter().find_map(|wrapper| {
-            let (_, value) = items.iter().find(|(key, _)| key == wrapper)?;
-            matches!(pickle.node(*value), Node::Dict(_) | Node::Opaque(_)).then_some(*value)
-        });
-        match wrapped {
-            Some(inner) => at = inner,
-            None if items.iter().any(|&(_, v)| matches!(pickle.node(v), Node::Tensor(_))) => {
-                return Ok(at);
-            }
-            None => {
-                let keys: Vec<&str> = items.iter().map(|(key, _)| *key).take(8).collect();
-                return Err(format!("it holds no state dict (its keys: {})", keys.join(", ")));
-            }
+/// Of which kind a tensor is that `class` would make.
+fn rebuilt(class: &str) -> String {
+    match class.rsplit('.').next().unwrap_or(class) {
+        "_rebuild_qtensor" => {
+            "is quantised: save the weights as they were before the conversion".into()
         }
+        name if name.contains("sparse") => "is sparse: save its `to_dense()`".into(),
+        _ => format!("is made by {class}"),
     }
-    Err("its state dict is wrapped too deep".to_string())
 }
 
 /// Scalars of the dict `at` and, `depth` levels down, of the dicts in it, as (`outer.inner`,
@@ -142,6 +133,9 @@ fn collect_scalars(
 /// gathered; errors read on from "its tensor NAME".
 fn gather(tensor: &TensorRef, storages: &Storages, left: &mut usize) -> Parsed<Vec<f32>> {
     let TensorRef { storage, offset, shape, strides } = tensor;
+    if !storage.element.is_real() {
+        return Err(format!("is stored in a {}", storage.class));
+    }
     let bytes = storages
         .by_key
         .get(&*storage.key)

@@ -137,7 +137,7 @@ fn a_file_of_another_kind_is_told_what_it_is() {
         (b"PK\x03\x04", "zip directory"),
         (&tar, "tar archive"),
     ] {
-        let err = read_bytes(bytes, Path::new("some.file")).unwrap_err().to_string();
+        let err = read_bytes(bytes, None, Path::new("some.file")).unwrap_err().to_string();
         assert!(err.contains(word) && err.ends_with("some.file"), "{word}: {err}");
     }
 }
@@ -148,13 +148,88 @@ fn a_damaged_byte_in_an_archive_is_found_by_its_checksum() {
     let five = 5f32.to_le_bytes();
     let at = bytes.windows(4).position(|window| window == five).unwrap();
     bytes[at] ^= 1;
-    let err = read_bytes(&bytes, Path::new("zoo.pth")).unwrap_err().to_string();
+    let err = read_bytes(&bytes, None, Path::new("zoo.pth")).unwrap_err().to_string();
     assert!(err.contains("checksum") && err.contains("zoo/data/1"), "{err}");
 }
 
 #[test]
 fn a_truncated_file_says_that_it_is_cut_off() {
     let bytes = fs::read(fixture("zoo.t7")).unwrap();
-    let err = read_bytes(&bytes[..bytes.len() - 1], Path::new("zoo.t7")).unwrap_err().to_string();
+    let err =
+        read_bytes(&bytes[..bytes.len() - 1], None, Path::new("zoo.t7")).unwrap_err().to_string();
     assert!(err.contains("cut off"), "{err}");
+}
+
+#[test]
+fn tensors_in_parts_are_what_pytorch_computes_with() {
+    let parts = read_key(fixture("parts.pth"), Some("parts")).unwrap();
+    let whole = read_key(fixture("parts.pth"), Some("whole")).unwrap();
+    for want in &whole.tensors {
+        let got = parts.tensors.iter().find(|t| t.name == want.name);
+        let got = got.unwrap_or_else(|| panic!("{} is not there", want.name));
+        assert_eq!(got.shape, want.shape, "{}", want.name);
+        for (g, w) in got.data.iter().zip(&want.data) {
+            assert!((g - w).abs() <= 1e-6 * (1.0 + w.abs()), "{}: {g} {w}", want.name);
+        }
+    }
+    assert_eq!(parts.recombined.len(), whole.tensors.len());
+    // Biases are left as they are, and no part stays.
+    assert_eq!(parts.tensors.len(), 2 * whole.tensors.len());
+}
+
+#[test]
+fn of_several_dicts_the_usual_one_is_read_and_the_others_are_named() {
+    let file = read(fixture("with-ema.pth")).unwrap();
+    assert_eq!((file.key.as_str(), file.tensors[0].data[0]), ("model", 1.0));
+    assert_eq!(file.others, [("model_ema".to_string(), 2)]);
+    let ema = read_key(fixture("with-ema.pth"), Some("model_ema")).unwrap();
+    assert_eq!((ema.key.as_str(), ema.tensors[0].data[0]), ("model_ema", 2.0));
+    let err = read_key(fixture("with-ema.pth"), Some("modle")).unwrap_err().to_string();
+    assert!(err.contains("modle") && err.contains("model_ema"), "{err}");
+
+    let err = read(fixture("two-nets.pth")).unwrap_err().to_string();
+    assert!(err.contains("generator (2 tensors), critic (2 tensors)"), "{err}");
+    assert!(err.contains("--key"), "{err}");
+    let critic = read_key(fixture("two-nets.pth"), Some("critic")).unwrap();
+    assert_eq!(critic.tensors[0].data[0], 2.0);
+    // Within a state dict, what names begin with.
+    let part = read_key(fixture("with-ema.pth"), Some("fc")).unwrap();
+    assert_eq!(part.tensors[1].name, "bias");
+}
+
+#[test]
+fn tensors_that_cannot_be_read_are_no_harm_until_they_are_needed() {
+    for file in ["odd-tensors.pth", "odd-tensors.t7"] {
+        let checkpoint = read(fixture(file)).unwrap();
+        let wanted = |name: &str, shape: &[usize]| (name.to_string(), shape.to_vec());
+        let names: Vec<&str> =
+            checkpoint.unreadable.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["unused.code", "sparse.weight", "q.weight"], "{file}");
+        let net = [wanted("fc.weight", &[2, 3]), wanted("fc.bias", &[2])];
+        assert_eq!(assign("net", &net, &checkpoint).unwrap().tensors[0].data, [1.0; 6], "{file}");
+        for (name, word) in [("q", "quantised"), ("sparse", "sparse"), ("unused", "Complex")] {
+            let kind = if name == "unused" { "code" } else { "weight" };
+            let mut net = net.to_vec();
+            net.push(wanted(&format!("{name}.{kind}"), &[2, 2]));
+            let err = assign("net", &net, &checkpoint).unwrap_err().to_string();
+            assert!(err.contains(word), "{file}: {err}");
+        }
+    }
+}
+
+#[test]
+fn a_folder_is_told_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let err = read(folder.path()).unwrap_err().to_string();
+    assert!(err.contains("a folder") && err.contains("lossreel import"), "{err}");
+    let inner = folder.path().join("model");
+    fs::create_dir_all(inner.join("data")).unwrap();
+    fs::write(inner.join("data.pkl"), b"").unwrap();
+    for path in [folder.path(), &inner] {
+        let err = read(path).unwrap_err().to_string();
+        assert!(err.contains("unpacked") && err.contains("zip -0"), "{err}");
+    }
+    // One that stands for its file.
+    fs::copy(fixture("with-ema.pth"), folder.path().join("pytorch_model.bin")).unwrap();
+    assert_eq!(read(folder.path()).unwrap().key, "model");
 }

@@ -10,17 +10,18 @@ use std::io::Cursor;
 use flate2::Crc;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::element::{ByteOrder, Element};
-use super::pickle::{Node, Parsed, Pickle};
+use super::problem::Problem;
 use super::state_dict::{self, Storages};
 use super::{Checkpoint, CheckpointFormat};
+use crate::element::{ByteOrder, Element};
+use crate::pickle::{Node, Parsed, Pickle};
 
 /// The first object of a legacy file.
 const LEGACY_MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
 const LEGACY_PROTOCOL: i128 = 1001;
 
-/// Reads a zip archive.
-pub(super) fn read_zip(bytes: &[u8]) -> Parsed<Checkpoint> {
+/// Reads a zip archive: the state dict under `key`, where one is given.
+pub(super) fn read_zip(bytes: &[u8], key: Option<&str>) -> Result<Checkpoint, Problem> {
     let mut archive = ZipArchive::new(Cursor::new(bytes))
         .map_err(|e| format!("its zip directory cannot be read ({e})"))?;
     let names: Vec<String> =
@@ -29,10 +30,16 @@ pub(super) fn read_zip(bytes: &[u8]) -> Parsed<Checkpoint> {
         .iter()
         .filter_map(|name| name.strip_suffix("data.pkl"))
         .find(|root| root.is_empty() || root.ends_with('/'))
-        .ok_or("it is a zip archive, but not one of torch.save: there is no data.pkl in it")?
+        .ok_or_else(|| other_archive(&names))?
         .to_string();
     if names.iter().any(|name| *name == format!("{root}constants.pkl")) {
-        return Err("it is a TorchScript program, not a state dict".to_string());
+        return Err(Problem {
+            what: "it is a TorchScript program, not a state dict".into(),
+            remedy: Some(
+                "`torch.save(torch.jit.load(path).state_dict(), \"weights.pth\")` takes its weights out"
+                    .into(),
+            ),
+        });
     }
 
     let order = match archive.index_for_name(&format!("{root}byteorder")) {
@@ -40,7 +47,7 @@ pub(super) fn read_zip(bytes: &[u8]) -> Parsed<Checkpoint> {
         Some(index) => match entry(&mut archive, bytes, index)? {
             b"little" => ByteOrder::Little,
             b"big" => ByteOrder::Big,
-            _ => return Err("its byte order is neither little nor big".to_string()),
+            _ => return Err("its byte order is neither little nor big".into()),
         },
     };
     let index = archive.index_for_name(&format!("{root}data.pkl")).unwrap_or_default();
@@ -56,7 +63,7 @@ pub(super) fn read_zip(bytes: &[u8]) -> Parsed<Checkpoint> {
         // Entries that share bytes could make a small file cost any amount of work.
         total += storage.len();
         if total > bytes.len() {
-            return Err("its zip entries overlap".to_string());
+            return Err("its zip entries overlap".into());
         }
         by_key.insert(key.to_string(), storage);
     }
@@ -65,7 +72,32 @@ pub(super) fn read_zip(bytes: &[u8]) -> Parsed<Checkpoint> {
         &Storages { order, by_key },
         bytes.len(),
         CheckpointFormat::TorchZip,
+        key,
     )
+}
+
+/// What a zip archive that torch.save did not write is.
+fn other_archive(names: &[String]) -> Problem {
+    let has = |name: &str| names.iter().any(|known| known == name);
+    if has("config.json") && has("model.weights.h5") {
+        return Problem {
+            what: "it is a Keras model, and weights of Keras are not read".into(),
+            remedy: Some("give the weights of a PyTorch model, or a safetensors file".into()),
+        };
+    }
+    let inner: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| [".pth", ".pt", ".safetensors"].iter().any(|end| name.ends_with(end)))
+        .take(3)
+        .collect();
+    if inner.is_empty() {
+        return "it is a zip archive, but not one of torch.save: there is no data.pkl in it".into();
+    }
+    Problem {
+        what: format!("it is a zip archive with files of weights in it: {}", inner.join(", ")),
+        remedy: Some("unpack it, and give one of them".into()),
+    }
 }
 
 /// The bytes of a stored entry, its checksum verified.
@@ -98,8 +130,9 @@ fn entry<'a>(
 }
 
 /// Reads a legacy file: pickles of a magic number, a version, facts about the writer's machine,
-/// the object, and the storage keys; then for each key its count (u64) and raw little-endian data.
-pub(super) fn read_legacy(bytes: &[u8]) -> Parsed<Checkpoint> {
+/// the object, and the storage keys; then for each key its count (u64) and raw little-endian data. `key`
+/// as for [`read_zip`].
+pub(super) fn read_legacy(bytes: &[u8], key: Option<&str>) -> Result<Checkpoint, Problem> {
     let mut rest = bytes;
     let mut next = || {
         let pickle = Pickle::parse(rest)?;
@@ -109,42 +142,48 @@ pub(super) fn read_legacy(bytes: &[u8]) -> Parsed<Checkpoint> {
     let is_int = |pickle: &Pickle, wanted: i128| matches!(pickle.node(pickle.root), Node::Int(v) if *v == wanted);
 
     if !is_int(&next()?, LEGACY_MAGIC) {
-        return Err("it is a Python pickle, but not one of torch.save".to_string());
+        return Err("it is a Python pickle, but not one of torch.save".into());
     }
     if !is_int(&next()?, LEGACY_PROTOCOL) {
-        return Err("it is of an unknown version of torch's legacy format".to_string());
+        return Err("it is of an unknown version of torch's legacy format".into());
     }
     next()?; // the writer's type sizes and byte order: the storages are little-endian regardless
     let pickle = next()?;
     let order = next()?;
     let Node::List(order_ids) = order.node(order.root) else {
-        return Err("its list of storages is no list".to_string());
+        return Err("its list of storages is no list".into());
     };
 
     let stored = storage_keys(&pickle)?;
     let mut by_key = HashMap::new();
     for &id in order_ids {
         let Node::Str(key) = order.node(id) else {
-            return Err("its list of storages has a key that is no string".to_string());
+            return Err("its list of storages has a key that is no string".into());
         };
         let &(element, numel) =
             stored.get(&**key).ok_or_else(|| format!("its storage {key} belongs to no tensor"))?;
         let (head, tail) =
             rest.split_first_chunk::<8>().ok_or_else(|| format!("its storage {key} is missing"))?;
         if u64::from_le_bytes(*head) != numel as u64 {
-            return Err(format!("its storage {key} has another length than its tensors say"));
+            let what = format!("its storage {key} has another length than its tensors say");
+            return Err(what.into());
+        }
+        if element.size() == 0 {
+            let what = format!("its storage {key} is of a type that is not known");
+            return Err(what.into());
         }
         let len = numel * element.size(); // below 2^51: an index is below 2^48
         if len > tail.len() {
             let left = tail.len();
-            return Err(format!("its storage {key} is cut off: {len} bytes wanted, {left} left"));
+            let what = format!("its storage {key} is cut off: {len} bytes wanted, {left} left");
+            return Err(what.into());
         }
         let (data, after) = tail.split_at(len);
         by_key.insert(key.to_string(), data);
         rest = after;
     }
     let storages = Storages { order: ByteOrder::Little, by_key };
-    state_dict::extract(&pickle, &storages, bytes.len(), CheckpointFormat::TorchLegacy)
+    state_dict::extract(&pickle, &storages, bytes.len(), CheckpointFormat::TorchLegacy, key)
 }
 
 /// Every storage that the pickle names, with its type and length, which must be the same wherever

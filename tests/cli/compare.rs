@@ -187,6 +187,30 @@ fn problems_are_compared_together_and_bad_ones_are_refused() {
 }
 
 #[test]
+fn runs_of_other_rules_are_not_reported_under_the_comparisons_names() {
+    let place = place();
+    let compare = |rules: &str, out: &str| {
+        let args = ["compare", "net.toml", "--tune", "--trials=2", "--seeds=1", "--no-film"];
+        place.ok(&[&args[..], &[&format!("--rules={rules}"), &format!("--out={out}")]].concat());
+    };
+    compare("sgd,adam", "c");
+    // As a comparison that was begun anew with other rules and stopped before its sweeps were.
+    for (rules, out) in [("adam,sgd", "d"), ("adam,sgd,lion", "e"), ("sgd", "f")] {
+        compare(rules, out);
+        let kept = fs::read(place.path("c/compare.json")).unwrap();
+        fs::copy(place.path(out).join("compare.json"), place.path("c/compare.json")).unwrap();
+        let ended = place.run(&["report", "c"]);
+        assert_ne!(ended.code, 0, "{rules}");
+        assert!(ended.stderr.contains("of other rules"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("run the same `lossreel compare` again"), "{}", ended.stderr);
+        fs::write(place.path("c/compare.json"), kept).unwrap();
+    }
+    place.ok(&["report", "c"]);
+    compare("adam,sgd,lion", "c");
+    place.ok(&["report", "c"]);
+}
+
+#[test]
 fn runs_of_the_papers_nets_stand_beside_its_errors() {
     let data = std::env::var_os("LOSSREEL_DATA").map_or_else(
         || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),

@@ -108,7 +108,7 @@ fn arrows_are_measured_where_somebody_measured_them() {
         assert!(stdout.contains("x.svg"));
         fs::read_to_string(place.path("x.svg")).unwrap()
     };
-    let measured = ["render", "run", "--out", "x.svg", "--arrows", "measured"];
+    let measured = ["render", "run", "--out", "x.svg", "--arrows=measured"];
     place.refused(&measured, &["--gradients"]);
     assert!(render("--arrows").contains("of the interpolated surface"));
     let found = place.json(&[&surface[..], &["--gradients=4x3"]].concat());

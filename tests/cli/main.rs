@@ -4,9 +4,11 @@
 mod average;
 mod batch_order;
 mod bench;
+mod checkpoints;
 mod compare;
 mod curvature;
 mod damage;
+mod data;
 mod divergence;
 mod elsewhere;
 mod function;

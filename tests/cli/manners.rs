@@ -90,14 +90,20 @@ fn every_dataset_is_listed() {
         names,
         [
             "cifar10",
+            "cifar100",
             "mnist",
             "fashion_mnist",
+            "kmnist",
+            "svhn",
             "digits",
             "synthetic",
             "spirals",
             "moons",
             "rings",
-            "gaussians"
+            "gaussians",
+            "folder",
+            "npz",
+            "csv"
         ]
     );
     let found = Place::new().json(&["datasets", "fetch", "digits"]);

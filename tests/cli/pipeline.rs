@@ -77,7 +77,7 @@ fn train_plane_surface_render_and_curve_give_what_they_promise() {
     assert!(fs::read_to_string(place.path("a.svg")).unwrap().starts_with("<"));
 
     // Beside a film, and one file a frame.
-    let beside = ["--poster", "--contact-sheet", "sheet.png"];
+    let beside = ["--poster", "--contact-sheet=sheet.png"];
     let report =
         place.json(&[&["render", "run", "--out", "b.gif"], &size[..], &beside[..]].concat());
     assert_eq!(

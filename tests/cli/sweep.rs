@@ -147,6 +147,36 @@ fn members_that_fail_or_diverge_are_recorded_and_leave_the_others() {
 }
 
 #[test]
+fn runs_of_another_spec_are_not_taken_for_the_sweeps() {
+    let place = place();
+    let changed = |from: &str, to: &str| {
+        fs::write(place.path("rates.toml"), SWEEP.replace(from, to)).unwrap();
+        let ended = place.run(&["sweep", "rates.toml", "--out=s", "--seeds=1", "--json"]);
+        (ended.code, serde_json::from_str::<Value>(&ended.stdout).unwrap())
+    };
+    assert_eq!(changed("", "").0, 0);
+    for (from, to, key) in [
+        ("batch_size = 50", "batch_size = 25", "train.batch_size"),
+        ("epochs = 2", "epochs = 4", "train.epochs"),
+    ] {
+        let (code, report) = changed(from, to);
+        assert_eq!(code, 1, "{report:#}");
+        // Beside the log of this sweep, whoever opens it later is told the same.
+        for report in [report, place.json(&["report", "s"])] {
+            for member in report["members"].as_array().unwrap() {
+                assert_eq!(member["status"], "failed", "{member:#}");
+                assert!(member["error"].as_str().unwrap().contains(key), "{member:#}");
+                assert!(member["test_accuracy"].is_null(), "{member:#}");
+            }
+            assert!(report["comparisons"].as_array().is_none_or(|c| c.is_empty()), "{report:#}");
+        }
+    }
+    // The spec that they were trained by finds them as they were.
+    let (code, report) = changed("", "");
+    assert_eq!((code, &report["members"][0]["status"]), (0, &"done".into()), "{report:#}");
+}
+
+#[test]
 fn a_killed_sweep_goes_on_and_ends_as_one_that_was_not() {
     let place = place();
     place.ok(&["sweep", "rates.toml", "--out=whole"]);

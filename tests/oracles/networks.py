@@ -1,6 +1,6 @@
 """Expected numbers for tests/oracles.rs: whole networks in PyTorch, computed in f64.
 
-    python tests/oracles/networks.py [DATA] > tests/oracles/networks.json
+    python -P tests/oracles/networks.py [DATA] > tests/oracles/networks.json
 
 Three parts. `train`: loss, gradient and BatchNorm statistics of one pass in train mode, for small
 nets whose weights and images come from a formula that both sides compute exactly. `sgd`: the
@@ -142,8 +142,72 @@ class ResNet(nn.Module):
         return self.linear(x.mean((2, 3)))
 
 
+class Bottleneck(nn.Module):
+    def __init__(self, inputs, out, stride):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(inputs, out, 1, bias=False), nn.BatchNorm2d(out)
+        self.conv2, self.bn2 = nn.Conv2d(out, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out)
+        self.conv3, self.bn3 = nn.Conv2d(out, 4 * out, 1, bias=False), nn.BatchNorm2d(4 * out)
+        self.shortcut = nn.Sequential()
+        if stride != 1 or inputs != 4 * out:
+            conv = nn.Conv2d(inputs, 4 * out, 1, stride, bias=False)
+            self.shortcut = nn.Sequential(conv, nn.BatchNorm2d(4 * out))
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = F.relu(self.bn2(self.conv2(y)))
+        return F.relu(self.bn3(self.conv3(y)) + self.shortcut(x))
+
+
+class PreAct(nn.Module):
+    """kuangliu/pytorch-cifar's PreActBlock."""
+
+    def __init__(self, inputs, out, stride):
+        super().__init__()
+        self.bn1, self.conv1 = nn.BatchNorm2d(inputs), nn.Conv2d(inputs, out, 3, stride, 1, bias=False)
+        self.bn2, self.conv2 = nn.BatchNorm2d(out), nn.Conv2d(out, out, 3, 1, 1, bias=False)
+        self.changes = stride != 1 or inputs != out
+        if self.changes:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, out, 1, stride, bias=False))
+
+    def forward(self, x):
+        y = F.relu(self.bn1(x))
+        carried = self.shortcut(y) if self.changes else x
+        return self.conv2(F.relu(self.bn2(self.conv1(y)))) + carried
+
+
+class FourStages(nn.Module):
+    """ResNets with ImageNet's four stages; `stem` as ours are called."""
+
+    def __init__(self, kind, blocks, width, stem="cifar"):
+        super().__init__()
+        inputs = round(64 * width)
+        form = (7, 2, 3) if stem == "imagenet" else (3, 1, 1)
+        self.conv1 = nn.Conv2d(3, inputs, *form, bias=False)
+        self.bn1 = nn.BatchNorm2d(inputs) if kind != "preact" else nn.Identity()
+        self.kind, self.pooled = kind, stem != "cifar"
+        for stage, channels in enumerate((64, 128, 256, 512), 1):
+            made, out = [], round(channels * width)
+            for block in range(blocks[stage - 1]):
+                stride = 2 if stage > 1 and block == 0 else 1
+                if kind == "basic":
+                    made.append(Block(inputs, out, stride, "projection", True))
+                else:
+                    made.append((Bottleneck if kind == "bottleneck" else PreAct)(inputs, out, stride))
+                inputs = 4 * out if kind == "bottleneck" else out
+            setattr(self, f"layer{stage}", nn.Sequential(*made))
+        self.linear = nn.Linear(inputs, CLASSES)
+
+    def forward(self, x):
+        x = self.bn1(self.conv1(x))
+        x = x if self.kind == "preact" else F.relu(x)
+        x = F.max_pool2d(x, 3, 2, 1) if self.pooled else x
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.linear(x.mean((2, 3)))
+
+
 class Vgg9(nn.Module):
-    def __init__(self, width, activation="relu"):
+    def __init__(self, width, activation="relu", head="hidden"):
         super().__init__()
         layers, inputs, act = [], 3, ACTIVATIONS[activation]
         for channels, convs in ((64, 2), (128, 2), (256, 3)):
@@ -153,7 +217,9 @@ class Vgg9(nn.Module):
                 inputs = out
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
-        self.fc = nn.Sequential(nn.Linear(inputs, inputs), nn.BatchNorm1d(inputs), act())
+        self.fc = nn.Sequential()
+        if head == "hidden":
+            self.fc = nn.Sequential(nn.Linear(inputs, inputs), nn.BatchNorm1d(inputs), act())
         self.classifier = nn.Linear(inputs, CLASSES)
 
     def forward(self, x):
@@ -161,12 +227,12 @@ class Vgg9(nn.Module):
 
 
 class LeNet5(nn.Module):
-    def __init__(self, norm):
+    def __init__(self, norm, padding=(2, 2), inputs=64):
         super().__init__()
         bn = nn.BatchNorm2d if norm else (lambda _: nn.Identity())
-        self.conv1, self.bn1 = nn.Conv2d(3, 6, 5, padding=2), bn(6)
-        self.conv2, self.bn2 = nn.Conv2d(6, 16, 5, padding=2), bn(16)
-        self.fc1, self.fc2, self.fc3 = nn.Linear(64, 120), nn.Linear(120, 84), nn.Linear(84, 10)
+        self.conv1, self.bn1 = nn.Conv2d(3, 6, 5, padding=padding[0]), bn(6)
+        self.conv2, self.bn2 = nn.Conv2d(6, 16, 5, padding=padding[1]), bn(16)
+        self.fc1, self.fc2, self.fc3 = nn.Linear(inputs, 120), nn.Linear(120, 84), nn.Linear(84, 10)
 
     def forward(self, x):
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 2)
@@ -259,6 +325,15 @@ def train_cases():
     case({"arch": "vgg9", "width": 0.125}, Vgg9(0.125))
     case({"arch": "lenet5"}, LeNet5(True))
     case({"arch": "lenet5", "norm": "none"}, LeNet5(False), label_smoothing=0.1)
+    lenet = {"arch": "lenet5", "norm": "none"}
+    case({**lenet, "padding": "valid"}, LeNet5(False, (0, 0), 16), [3, 16, 16])
+    case({**lenet, "padding": "first"}, LeNet5(False, (2, 0), 64), [3, 16, 16])
+    case({"arch": "vgg9", "width": 0.125, "head": "linear"}, Vgg9(0.125, head="linear"))
+    large, thin = [3, 16, 16], {"width": 0.0625}
+    for stem, shape in (("cifar", large), ("cifar_pooled", [3, 18, 15]), ("imagenet", [3, 32, 32])):
+        case({"arch": "resnet18", "stem": stem, **thin}, FourStages("basic", (2, 2, 2, 2), 0.0625, stem), shape)
+    case({"arch": "preact_resnet18", **thin}, FourStages("preact", (2, 2, 2, 2), 0.0625), large)
+    case({"arch": "resnet50", **thin}, FourStages("bottleneck", (3, 4, 6, 3), 0.0625), large)
     for activation in ACTIVATIONS:
         model = {"arch": "mlp", "hidden": [16, 12], "activation": activation}
         case(model, Mlp([1, 8, 8], [16, 12], activation), [1, 8, 8])

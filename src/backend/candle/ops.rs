@@ -103,7 +103,10 @@ impl<'a> Forward<'a> {
             Op::Activation(activation) => activate(x, activation),
             Op::Add => x + &inputs[1],
             Op::Concat => Tensor::cat(inputs, 1),
-            Op::MaxPool { kernel, stride } => max_pool(x, kernel, stride),
+            Op::MaxPool { kernel, stride, padding: 0 } if kernel == stride => {
+                max_pool(x, kernel, stride)
+            }
+            Op::MaxPool { kernel, stride, padding } => max_pool_over(x, kernel, stride, padding),
             Op::AvgPool { kernel, stride } => {
                 crop(x, kernel, stride)?.avg_pool2d_with_stride(kernel, stride)
             }
@@ -230,7 +233,6 @@ fn crop(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
 /// Max pooling with windows side by side. The gradient goes to the first largest value of each
 /// window, as in PyTorch (candle's own divides it by the window's area).
 fn max_pool(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
-    debug_assert_eq!(kernel, stride, "the builder makes no other");
     let x = crop(x, kernel, stride)?;
     let (n, c, h, w) = x.dims4()?;
     let (ho, wo) = (h / kernel, w / kernel);
@@ -241,6 +243,36 @@ fn max_pool(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
         .reshape((n * c * ho * wo, kernel * kernel))?;
     let first = windows.detach().argmax_keepdim(1)?;
     windows.gather(&first, 1)?.reshape((n, c, ho, wo))
+}
+
+/// Max pooling with windows that overlap or begin before the feature map. The gradient as of [`max_pool`].
+fn max_pool_over(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> Result<Tensor> {
+    let (_, _, h, w) = x.dims4()?;
+    // Zeros around it, and then the smallest value there is where the zeros are.
+    let lowest = |side: usize| -> Vec<f32> {
+        let inside = |at: usize| (padding..padding + side).contains(&at);
+        (0..side + 2 * padding).map(|at| if inside(at) { 0.0 } else { f32::MIN }).collect()
+    };
+    let (ph, pw) = (h + 2 * padding, w + 2 * padding);
+    let x = x.pad_with_zeros(2, padding, padding)?.pad_with_zeros(3, padding, padding)?;
+    let rows = Tensor::from_vec(lowest(h), (1, 1, ph, 1), x.device())?;
+    let columns = Tensor::from_vec(lowest(w), (1, 1, 1, pw), x.device())?;
+    let x = x.broadcast_add(&rows.broadcast_minimum(&columns)?)?;
+    let outputs = |side: usize| (side - kernel) / stride + 1;
+    let picked = |side: usize, offset: usize| {
+        let at: Vec<u32> = (0..outputs(side)).map(|o| (o * stride + offset) as u32).collect();
+        Tensor::from_vec(at, outputs(side), x.device())
+    };
+    let mut windows = Vec::with_capacity(kernel * kernel);
+    for ky in 0..kernel {
+        let rows = x.index_select(&picked(ph, ky)?, 2)?;
+        for kx in 0..kernel {
+            windows.push(rows.index_select(&picked(pw, kx)?, 3)?);
+        }
+    }
+    let windows = Tensor::stack(&windows, 4)?;
+    let first = windows.detach().argmax_keepdim(4)?;
+    windows.gather(&first, 4)?.squeeze(4)
 }
 
 /// Multi-head softmax attention: queries, keys and values packed along the last axis,

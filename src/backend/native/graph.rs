@@ -263,8 +263,10 @@ fn plain(network: &Network, id: NodeId) -> Option<UnitOp> {
             UnitOp::Conv { weight, bias, form: ConvForm { kernel: 1, stride: 1, padding: 0 } }
         }
         Op::Activation(kind) => UnitOp::Activation(kind),
-        Op::MaxPool { kernel, stride } => UnitOp::MaxPool(Window { kernel, stride }),
-        Op::AvgPool { kernel, stride } => UnitOp::AvgPool(Window { kernel, stride }),
+        Op::MaxPool { kernel, stride, padding } => {
+            UnitOp::MaxPool(Window { kernel, stride, padding })
+        }
+        Op::AvgPool { kernel, stride } => UnitOp::AvgPool(Window { kernel, stride, padding: 0 }),
         Op::GlobalAvgPool => UnitOp::GlobalAvgPool,
         Op::Concat => UnitOp::Concat,
         Op::Flatten => UnitOp::Flatten,

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::backend::{BackendName, backend};
-use crate::models::{ActivationChoice, ModelSpec, Norm, Shortcut};
+use crate::models::{ActivationChoice, ModelSpec, Norm, Padding, Shortcut, Stem};
 use crate::network::Activation;
 use crate::rng::Streams;
 
@@ -85,6 +85,28 @@ pub(super) fn nets() -> Vec<(Network, usize)> {
         (ModelSpec { dropout: 0.3, ..small("wrn-8-2") }.build([3, 8, 8], 5).unwrap(), 4),
         (small("vgg9").build([3, 9, 8], 4).unwrap(), 4),
         (small("lenet5").build([1, 14, 10], 4).unwrap(), 1),
+        (
+            ModelSpec { padding: Padding::Valid, ..small("lenet5") }.build([1, 18, 16], 4).unwrap(),
+            3,
+        ),
+        (
+            ModelSpec { stem: Stem::CifarPooled, width: 0.0625, ..ModelSpec::of("resnet18") }
+                .build([3, 13, 10], 4)
+                .unwrap(),
+            5,
+        ),
+        (
+            ModelSpec { stem: Stem::Imagenet, width: 0.0625, ..ModelSpec::of("resnet50") }
+                .build([3, 32, 24], 4)
+                .unwrap(),
+            4,
+        ),
+        (
+            ModelSpec { width: 0.0625, ..ModelSpec::of("preact_resnet18") }
+                .build([3, 9, 8], 4)
+                .unwrap(),
+            3,
+        ),
         (
             ModelSpec { activation: with(Activation::Tanh), ..small("densenet121") }
                 .build([3, 16, 16], 4)

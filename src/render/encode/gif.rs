@@ -39,7 +39,8 @@ impl<W: Write> Write for Counted<W> {
 }
 
 impl<W: Write> GifWriter<W> {
-    /// Begins a film that loops for ever, a frame of which lasts `stride` times `1 / fps` seconds.
+    /// Begins a film that plays `loops` times (for ever without a number), a frame of which lasts `stride`
+    /// times `1 / fps` seconds. One that plays once has no block that says so: browsers would play it twice.
     /// Errors: [`Error::Render`] if it cannot be written.
     pub fn new(
         out: W,
@@ -47,11 +48,17 @@ impl<W: Write> GifWriter<W> {
         fps: u32,
         stride: usize,
         palette: &Palette,
+        loops: Option<u16>,
     ) -> Result<Self> {
         let attempt = (|| {
             let out = Counted(BufWriter::new(out), 0);
             let mut encoder = Encoder::new(out, width as u16, height as u16, &palette.rgb())?;
-            encoder.set_repeat(Repeat::Infinite)?;
+            match loops {
+                None => encoder.set_repeat(Repeat::Infinite)?,
+                Some(0 | 1) => {}
+                // The block counts the repetitions after the first time.
+                Some(times) => encoder.set_repeat(Repeat::Finite(times - 1))?,
+            }
             Ok(encoder)
         })();
         let encoder = attempt.map_err(unwritable)?;
@@ -210,7 +217,7 @@ mod tests {
         let palette = Palette::new(&histogram, [Color::hex(0xffffff)], 256, Dither::None);
         let mut bytes = Vec::new();
         let mut writer =
-            GifWriter::new(&mut bytes, [w as u32, h as u32], fps, 1, &palette).unwrap();
+            GifWriter::new(&mut bytes, [w as u32, h as u32], fps, 1, &palette, None).unwrap();
         let numbers: Vec<usize> = (0..20).chain([19]).collect();
         for batch in numbers.chunks(4) {
             let pictures = batch.iter().map(|&n| palette.indices(&picture(n), w));
@@ -243,7 +250,7 @@ mod tests {
         let mut histogram = Histogram::default();
         histogram.add(&[1, 2, 3, 255]);
         let palette = Palette::new(&histogram, [], 256, Dither::None);
-        let result = GifWriter::new(Full, [1, 1], 20, 1, &palette).and_then(|mut writer| {
+        let result = GifWriter::new(Full, [1, 1], 20, 1, &palette, None).and_then(|mut writer| {
             writer.add(vec![vec![1]])?;
             writer.finish()
         });

@@ -224,7 +224,7 @@ fn write_gif(
     let count = frames.count();
     let palette = palette(&frames, plan.colors, output.dither)?;
     let still = palette.indices(frames.backdrop().rgba(), width);
-    let mut writer = GifWriter::new(out, pixels, output.fps, plan.stride, &palette)?;
+    let mut writer = GifWriter::new(out, pixels, output.fps, plan.stride, &palette, output.loops)?;
     let draw = |picture: &Raster| {
         let mut indices = still.clone();
         for y in 0..height {

@@ -31,6 +31,8 @@ pub struct Output {
     pub quality: u8,
     /// How a GIF shows colours that its palette lacks.
     pub dither: Dither,
+    /// How often a GIF plays, at least 1; `None` for ever.
+    pub loops: Option<u16>,
     /// A GIF or MP4 that would be larger is made again with fewer frames a second, fewer colours or
     /// a lower quality, and at last smaller, until it fits; the report says what was done.
     pub max_bytes: Option<u64>,
@@ -109,6 +111,7 @@ impl Output {
             theme: Theme::light(),
             quality: 80,
             dither: Dither::None,
+            loops: None,
             max_bytes: None,
             poster: None,
             contact_sheet: None,

@@ -162,8 +162,8 @@ impl ComparisonReport {
         let (mut by_trial, mut by_seed) =
             (vec![Vec::new(); rules.len()], vec![Vec::new(); rules.len()]);
         for workload in &about.workloads {
-            let Some(finals) = comparison.finals(&workload.name)? else { continue };
-            let trials = match (&about.tune, comparison.tuning(&workload.name)?) {
+            let Some(finals) = comparison.finals(workload)? else { continue };
+            let trials = match (&about.tune, comparison.tuning(workload)?) {
                 (Some(_), Some(sweep)) => results(&sweep, &Workload::from(workload))?,
                 _ => Vec::new(),
             };

@@ -66,7 +66,8 @@ fn one(
     films(comparison, workload, &head("On one plane"), html)?;
     courses(finals, &workload.states, &groups, html)?;
     tuning(workload, &head("What was tuned, and how far"), html);
-    if let Some(sweep) = comparison.finals(&workload.name)? {
+    let about = comparison.about.workloads.iter().find(|about| about.name == workload.name);
+    if let Some(sweep) = about.map(|about| comparison.finals(about)).transpose()?.flatten() {
         surfaces(&sweep, finals, &workload.states, &groups, html)?;
     }
     html.push_str(&head("Final runs"));

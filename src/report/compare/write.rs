@@ -8,9 +8,9 @@ use super::html::page;
 use super::text::markdown;
 use crate::disk;
 use crate::report::pages::write_table;
-use crate::report::table::Table;
 use crate::report::text::{comparisons_table, members_table, status_word};
 use crate::sweep::compare::Comparison;
+use crate::weights::table::Table;
 use crate::{Error, Result};
 
 /// Writes the report of a comparison into `folder`: `index.html`, `report.md`, `report.json`, and by

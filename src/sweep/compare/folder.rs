@@ -162,24 +162,40 @@ impl Comparison {
     /// The trials of a workload; `None` where nothing is tuned or was begun.
     ///
     /// # Errors
-    /// As [`Sweep::open`].
-    pub fn tuning(&self, workload: &str) -> Result<Option<Sweep>> {
-        open_if_there(&self.tuning_dir(workload))
+    /// As [`Sweep::open`]; [`Error::BadFile`] for trials of other rules than the comparison's.
+    pub fn tuning(&self, workload: &WorkloadAbout) -> Result<Option<Sweep>> {
+        open_if_there(&self.tuning_dir(&workload.name), workload, &["rule", "trial"])
     }
 
     /// The final runs of a workload; `None` where none was begun.
     ///
     /// # Errors
-    /// As [`Sweep::open`].
-    pub fn finals(&self, workload: &str) -> Result<Option<Sweep>> {
-        open_if_there(&self.final_dir(workload))
+    /// As [`Sweep::open`]; [`Error::BadFile`] for runs of other rules than the comparison's.
+    pub fn finals(&self, workload: &WorkloadAbout) -> Result<Option<Sweep>> {
+        open_if_there(&self.final_dir(&workload.name), workload, &["rule"])
     }
 }
 
-fn open_if_there(root: &Path) -> Result<Option<Sweep>> {
-    match Sweep::open(root) {
-        Ok(sweep) => Ok(Some(sweep)),
-        Err(Error::NoSweep { .. }) => Ok(None),
-        Err(error) => Err(error),
+/// A sweep of a comparison, whose first axis has the rules of `workload`. A comparison that was begun anew
+/// with other rules and stopped before its sweeps were has sweeps of the old ones.
+fn open_if_there(root: &Path, workload: &WorkloadAbout, axes: &[&str]) -> Result<Option<Sweep>> {
+    let sweep = match Sweep::open(root) {
+        Ok(sweep) => sweep,
+        Err(Error::NoSweep { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let about = &sweep.about;
+    let has_axes = about.axes.iter().map(|axis| axis.name.as_str()).eq(axes.iter().copied());
+    let rules = workload.contenders.iter().map(|contender| &contender.name);
+    let has_rules = has_axes && about.axes[0].values.iter().map(|v| &v.label).eq(rules);
+    let has_values = about.members.iter().all(|member| {
+        member.values.len() == about.axes.len()
+            && (about.axes.iter().zip(&member.values)).all(|(a, &i)| i < a.values.len())
+    });
+    if has_rules && has_values {
+        Ok(Some(sweep))
+    } else {
+        let what = "the runs here are of other rules than the comparison".into();
+        Err(COMPARE.bad(what, &root.join("sweep.json")))
     }
 }

@@ -11,11 +11,11 @@ use crate::backend::native::simd::{Kernel, Level, Simd};
 pub(crate) fn max_pool(x: &[f32], xs: &Shape, window: Window, y: &mut [f32], ys: &Shape) {
     for (oy, ox) in pixels(ys.h, ys.w) {
         let out = pixel_mut(y, ys, oy, ox);
-        let first = pixel(x, xs, oy * window.stride, ox * window.stride);
-        out.copy_from_slice(first);
-        for (ky, kx) in pixels(window.kernel, window.kernel).skip(1) {
-            let from = pixel(x, xs, oy * window.stride + ky, ox * window.stride + kx);
-            for (o, &v) in out.iter_mut().zip(from) {
+        let mut inside = window.pixels((oy, ox), (xs.h, xs.w));
+        let Some((iy, ix)) = inside.next() else { continue };
+        out.copy_from_slice(pixel(x, xs, iy, ix));
+        for (iy, ix) in inside {
+            for (o, &v) in out.iter_mut().zip(pixel(x, xs, iy, ix)) {
                 // A NaN among the values is the maximum, as in PyTorch.
                 *o = if v > *o || v.is_nan() { v } else { *o };
             }
@@ -31,7 +31,7 @@ pub(crate) fn max_pool_backward(
     dx: &mut [f32],
     dxs: &Shape,
 ) {
-    let last = |side: usize| (side - 1) * window.stride + window.kernel;
+    let last = |side: usize| (side - 1) * window.stride + window.kernel - 2 * window.padding;
     for (data, shape) in [x, y, dy] {
         assert!(data.len() >= shape.len() && shape.stride == dxs.stride);
     }
@@ -67,8 +67,7 @@ impl Kernel for Backward<'_> {
                     let best = S::load(best.as_ptr().add(channel));
                     // What no pixel has taken yet.
                     let mut left = S::load(g.as_ptr().add(channel));
-                    for (ky, kx) in pixels(window.kernel, window.kernel) {
-                        let (iy, ix) = (oy * window.stride + ky, ox * window.stride + kx);
+                    for (iy, ix) in window.pixels((oy, ox), (dxs.h, dxs.w)) {
                         let from = S::load(pixel(x.0, x.1, iy, ix).as_ptr().add(channel));
                         let to = pixel_mut(dx, dxs, iy, ix).as_mut_ptr().add(channel);
                         let [taken, rest] = S::split_at_best(from, best, left);
@@ -98,6 +97,12 @@ mod tests {
                 let best = pixel(y.0, y.1, oy, ox)[c];
                 let at = pixels(window.kernel, window.kernel)
                     .map(|(ky, kx)| (oy * window.stride + ky, ox * window.stride + kx))
+                    .filter_map(|(iy, ix)| {
+                        let inside = |at: usize, side: usize| {
+                            at.checked_sub(window.padding).filter(|at| *at < side)
+                        };
+                        Some((inside(iy, dxs.h)?, inside(ix, dxs.w)?))
+                    })
                     .find(|&(iy, ix)| {
                         let v = pixel(x.0, x.1, iy, ix)[c];
                         v == best || v.is_nan()
@@ -111,12 +116,17 @@ mod tests {
     #[test]
     fn the_gradient_goes_to_the_first_largest_value_to_the_last_bit_at_every_level() {
         let mut rng = Streams::new(5).stream("pool", 0);
-        // Windows side by side, overlapping, and with pixels that no window reads.
-        for (c, [h, w], kernel, stride) in
-            [(16, [8, 6], 2, 2), (5, [7, 9], 2, 2), (40, [7, 5], 3, 2), (3, [9, 9], 2, 3)]
-        {
-            let window = Window { kernel, stride };
-            let side = |s: usize| (s - kernel) / stride + 1;
+        // Windows side by side, overlapping, with pixels that no window reads, and beyond the map.
+        for (c, [h, w], kernel, stride, padding) in [
+            (16, [8, 6], 2, 2, 0),
+            (5, [7, 9], 2, 2, 0),
+            (40, [7, 5], 3, 2, 0),
+            (3, [9, 9], 2, 3, 0),
+            (16, [8, 7], 3, 2, 1),
+            (5, [6, 9], 3, 1, 1),
+        ] {
+            let window = Window { kernel, stride, padding };
+            let side = |s: usize| (s + 2 * padding - kernel) / stride + 1;
             let (xs, dxs) = (Shape::new([c, h, w], 1), Shape::new([c, h, w], 2));
             let ys = Shape::new([c, side(h), side(w)], 0);
             // Few different values, so that most windows hold their maximum twice; some NaNs.

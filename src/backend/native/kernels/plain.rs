@@ -33,13 +33,33 @@ pub(super) fn clear(image: &mut [f32], shape: &Shape) {
     }
 }
 
-/// A square window's side and its step; no padding.
+/// A square window's side, its step, and how far before the feature map the first begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Window {
     /// Side.
     pub kernel: usize,
     /// Step.
     pub stride: usize,
+    /// Pixels before the feature map.
+    pub padding: usize,
+}
+
+impl Window {
+    /// The pixels of a feature map of `h` x `w` that lie in the window of output pixel (`oy`, `ox`), row by
+    /// row.
+    #[inline(always)]
+    pub(super) fn pixels(
+        self,
+        (oy, ox): (usize, usize),
+        (h, w): (usize, usize),
+    ) -> impl Iterator<Item = (usize, usize)> {
+        let along = |at: usize, side: usize| {
+            let first = at * self.stride;
+            first.saturating_sub(self.padding)..(first + self.kernel - self.padding).min(side)
+        };
+        let columns = along(ox, w);
+        along(oy, h).flat_map(move |y| columns.clone().map(move |x| (y, x)))
+    }
 }
 
 /// Mean over windows.

@@ -115,8 +115,7 @@ pub(crate) fn max_pool_tangent(
     for (oy, ox) in pixels(dys.h, dys.w) {
         let (best, out) = (pixel(y.0, y.1, oy, ox), pixel_mut(dy, dys, oy, ox));
         open.fill(true);
-        for (ky, kx) in pixels(window.kernel, window.kernel) {
-            let (iy, ix) = (oy * window.stride + ky, ox * window.stride + kx);
+        for (iy, ix) in window.pixels((oy, ox), (x.1.h, x.1.w)) {
             let (from, tangent) = (pixel(x.0, x.1, iy, ix), pixel(dx.0, dx.1, iy, ix));
             for c in 0..out.len() {
                 if open[c] && (from[c] == best[c] || from[c].is_nan()) {

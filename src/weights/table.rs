@@ -1,4 +1,4 @@
-//! Tables of a report as files that other tools read: CSV (RFC 4180) and Apache Parquet.
+//! Tables as files that other tools read: CSV (RFC 4180) and Apache Parquet.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use crate::{Error, Result};
 
 /// A table by columns of one length.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Table {
+pub(crate) struct Table {
     columns: Vec<(String, Column)>,
 }
 
 /// A column; `None` is empty in CSV and null in Parquet.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Column {
+pub(crate) enum Column {
     Text(Vec<Option<String>>),
     Number(Vec<Option<f64>>),
     Count(Vec<Option<i64>>),
@@ -28,23 +28,23 @@ pub(super) enum Column {
 
 impl Table {
     /// With another column of text.
-    pub(super) fn text(self, name: &str, values: impl Iterator<Item = Option<String>>) -> Self {
+    pub(crate) fn text(self, name: &str, values: impl Iterator<Item = Option<String>>) -> Self {
         self.with(name, Column::Text(values.collect()))
     }
 
     /// With another column of numbers; what is not finite is left out.
-    pub(super) fn number(self, name: &str, values: impl Iterator<Item = Option<f64>>) -> Self {
+    pub(crate) fn number(self, name: &str, values: impl Iterator<Item = Option<f64>>) -> Self {
         let finite = values.map(|value| value.filter(|v| v.is_finite()));
         self.with(name, Column::Number(finite.collect()))
     }
 
     /// With another column of whole numbers.
-    pub(super) fn count(self, name: &str, values: impl Iterator<Item = Option<usize>>) -> Self {
+    pub(crate) fn count(self, name: &str, values: impl Iterator<Item = Option<usize>>) -> Self {
         self.with(name, Column::Count(values.map(|v| v.map(|v| v as i64)).collect()))
     }
 
     /// With another column of yes or no.
-    pub(super) fn flag(self, name: &str, values: impl Iterator<Item = bool>) -> Self {
+    pub(crate) fn flag(self, name: &str, values: impl Iterator<Item = bool>) -> Self {
         self.with(name, Column::Flag(values.map(Some).collect()))
     }
 
@@ -63,7 +63,7 @@ impl Table {
     }
 
     /// As CSV, with a head.
-    pub(super) fn to_csv(&self) -> String {
+    pub(crate) fn to_csv(&self) -> String {
         let names = self.columns.iter().map(|(name, _)| field(name));
         let mut out = names.collect::<Vec<_>>().join(",") + "\n";
         for row in 0..self.rows() {
@@ -82,7 +82,7 @@ impl Table {
     ///
     /// # Errors
     /// [`Error::Data`] where the library refuses the table.
-    pub(super) fn to_parquet(&self) -> Result<Vec<u8>> {
+    pub(crate) fn to_parquet(&self) -> Result<Vec<u8>> {
         self.parquet().map_err(|e| Error::Data {
             what: format!("the table cannot be written as Parquet ({e})"),
             remedy: "use the CSV file beside it".into(),

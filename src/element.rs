@@ -107,6 +107,8 @@ pub(super) enum Element {
     U32,
     U64,
     Bool,
+    /// No real number (complex, quantised): of so many bytes.
+    Other(usize),
 }
 
 /// The order of the bytes of an element.
@@ -124,7 +126,13 @@ impl Element {
             Element::F16 | Element::BF16 | Element::I16 | Element::U16 => 2,
             Element::F32 | Element::I32 | Element::U32 => 4,
             Element::F64 | Element::I64 | Element::U64 => 8,
+            Element::Other(size) => size,
         }
+    }
+
+    /// Whether its values are real numbers.
+    pub(super) fn is_real(self) -> bool {
+        !matches!(self, Element::Other(_))
     }
 
     /// The element type of a `torch` storage class.
@@ -140,11 +148,17 @@ impl Element {
             "LongStorage" => Element::I64,
             "ByteStorage" => Element::U8,
             "BoolStorage" => Element::Bool,
+            "ComplexFloatStorage" => Element::Other(8),
+            "ComplexDoubleStorage" => Element::Other(16),
+            "QInt8Storage" | "QUInt8Storage" | "QUInt4x2Storage" | "QUInt2x4Storage"
+            | "UntypedStorage" => Element::Other(1),
+            "QInt32Storage" => Element::Other(4),
             _ => return None,
         })
     }
 
-    /// One element from its bytes, `size()` of them, rounded to the nearest `f32`.
+    /// One element from its bytes, `size()` of them, rounded to the nearest `f32`; NaN for what is no real
+    /// number.
     pub(super) fn decode(self, bytes: &[u8], order: ByteOrder) -> f32 {
         let mut word = [0u8; 8];
         for (i, slot) in word.iter_mut().take(self.size()).enumerate() {
@@ -165,6 +179,7 @@ impl Element {
             Element::I64 => bits as i64 as f32,
             Element::U8 | Element::U16 | Element::U32 | Element::U64 => bits as f32,
             Element::Bool => f32::from(u8::from(bits != 0)),
+            Element::Other(_) => f32::NAN,
         }
     }
 }

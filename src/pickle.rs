@@ -1,4 +1,4 @@
-//! A restricted machine for Python pickles, as `torch.save` writes them.
+//! A restricted machine for Python pickles, as `torch.save` and numpy write them.
 //!
 //! A pickle is a program that builds objects and may call any function it names. This machine
 //! calls none: a handful of names (`OrderedDict`, torch's tensor rebuilders) have a meaning here,
@@ -10,7 +10,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
-use super::element::Element;
+use super::element::{ByteOrder, Element};
+use numpy::NumpyArray;
+
+pub(crate) mod numpy;
 
 /// Steps (opcodes and copied elements) that one pickle may take. A tensor takes about 50: this is
 /// 80,000 tensors, and half a gigabyte of nodes at the very most.
@@ -40,6 +43,13 @@ pub(super) enum Node {
     Global(Rc<str>),
     Storage(Rc<StorageRef>),
     Tensor(Rc<TensorRef>),
+    /// Bytes, also those of a Python 2 string that is no text.
+    Bytes(Rc<[u8]>),
+    /// What numpy's `_reconstruct` makes before it is told what is in it.
+    EmptyArray,
+    /// numpy's type of an element.
+    NumpyType(Element, ByteOrder),
+    Array(Rc<NumpyArray>),
     /// What some other class or function would have made.
     Opaque(Rc<str>),
 }
@@ -49,6 +59,8 @@ pub(super) enum Node {
 pub(super) struct StorageRef {
     pub(super) key: Rc<str>,
     pub(super) element: Element,
+    /// Its class in Python.
+    pub(super) class: Rc<str>,
     /// Elements of the whole storage.
     pub(super) numel: usize,
     /// Where this view of it starts, in elements, and how many it has (old files have views).
@@ -200,18 +212,18 @@ impl<'a> Machine<'a> {
                 let len = self.len64()?;
                 self.string(len)
             }
-            // Bytes are never names: SHORT_BINBYTES, BINBYTES, BINBYTES8, BYTEARRAY8.
+            // SHORT_BINBYTES, BINBYTES, BINBYTES8, BYTEARRAY8.
             b'C' => {
                 let len = self.u8()?.into();
-                self.skip_bytes(len)
+                self.keep_bytes(len)
             }
             b'B' => {
                 let len = self.len32()?;
-                self.skip_bytes(len)
+                self.keep_bytes(len)
             }
             0x8e | 0x96 => {
                 let len = self.len64()?;
-                self.skip_bytes(len)
+                self.keep_bytes(len)
             }
 
             // Containers: EMPTY_TUPLE, TUPLE1..3, TUPLE, EMPTY_LIST, LIST, EMPTY_DICT, DICT,
@@ -329,9 +341,22 @@ impl<'a> Machine<'a> {
                 let name = self.name_of(class);
                 self.push(Node::Opaque(name))
             }
-            b'b' => self.pop().map(drop), // attributes, such as OrderedDict's `_metadata`
+            // What an array holds, or attributes such as OrderedDict's `_metadata`.
+            b'b' => {
+                let state = self.pop()?;
+                if let Ok(object) = self.top()
+                    && let Some(built) = numpy::build(&self.nodes, object, state)
+                {
+                    self.nodes[object] = built?;
+                }
+                Ok(())
+            }
             b'Q' => {
                 let id = self.pop()?;
+                if let Some(class) = self.class_of_module(id) {
+                    self.stack.push(class);
+                    return Ok(());
+                }
                 let storage = self.storage(id)?;
                 self.push(Node::Storage(Rc::new(storage)))
             }
@@ -472,21 +497,25 @@ impl<'a> Machine<'a> {
         self.push(node)
     }
 
+    /// Text. A Python 2 string may be any bytes.
     fn string(&mut self, len: usize) -> Parsed<()> {
         let bytes = self.take(len)?;
-        self.push(Node::Str(String::from_utf8_lossy(bytes).into()))
+        self.push(match std::str::from_utf8(bytes) {
+            Ok(text) => Node::Str(text.into()),
+            Err(_) => Node::Bytes(bytes.into()),
+        })
     }
 
-    fn skip_bytes(&mut self, len: usize) -> Parsed<()> {
-        self.take(len)?;
-        self.push(Node::Opaque("bytes".into()))
+    fn keep_bytes(&mut self, len: usize) -> Parsed<()> {
+        let bytes = self.take(len)?;
+        self.push(Node::Bytes(bytes.into()))
     }
 
     fn extend_list(&mut self, items: Vec<Id>) -> Parsed<()> {
         let list = self.top()?;
         match &mut self.nodes[list] {
             Node::List(all) => all.extend(items),
-            Node::Opaque(_) => {}
+            Node::Opaque(_) | Node::EmptyArray => {}
             _ => return Err("its pickle appends to what is no list".to_string()),
         }
         Ok(())
@@ -540,7 +569,17 @@ impl<'a> Machine<'a> {
             return Err(format!("{name} in it has no tuple of arguments"));
         };
         let node = match (known, args.as_slice()) {
-            (None, _) => Node::Opaque(name),
+            (None, args) => match numpy::call(&self.nodes, &name, args) {
+                Some(made) => {
+                    let made = made?;
+                    // Bytes that a text is encoded into again and again are counted.
+                    if let Node::Bytes(bytes) = &made {
+                        self.count(bytes.len() / 64)?;
+                    }
+                    made
+                }
+                None => Node::Opaque(name),
+            },
             (Some(Known::OrderedDict), []) | (Some(Known::DefaultDict), _) => {
                 Node::Dict(Vec::new())
             }
@@ -548,6 +587,17 @@ impl<'a> Machine<'a> {
             (Some(Known::Size), &[size]) => {
                 self.stack.push(size);
                 return Ok(());
+            }
+            // A tensor that Python attributes were set on: (rebuilder, class, arguments, attributes).
+            (Some(Known::FromType), &[rebuilder, _, args, ..]) => {
+                let inner = match &self.nodes[rebuilder] {
+                    Node::Global(name) => Known::of(name),
+                    _ => None,
+                };
+                if matches!(inner, Some(Known::FromType)) {
+                    return Err(format!("{name} in it calls itself"));
+                }
+                return self.call(rebuilder, args);
             }
             (Some(Known::Parameter), &[data, ..]) => {
                 self.stack.push(data);
@@ -618,6 +668,15 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// The class of `('module', class, file, source)`, as files before PyTorch 1.6 name the class of a
+    /// module whose source they have.
+    fn class_of_module(&self, id: Id) -> Option<Id> {
+        let Node::Tuple(parts) = &self.nodes[id] else { return None };
+        let &[kind, class, _file, _source] = parts.as_slice() else { return None };
+        let is_module = matches!(&self.nodes[kind], Node::Str(kind) if &**kind == "module");
+        (is_module && matches!(self.nodes[class], Node::Global(_))).then_some(class)
+    }
+
     /// `('storage', class, key, location, numel[, view])`, torch's name for a storage.
     fn storage(&self, id: Id) -> Parsed<StorageRef> {
         let bad = || "a storage in it is not named as torch.save does".to_string();
@@ -633,8 +692,7 @@ impl<'a> Machine<'a> {
         if &**kind != "storage" {
             return Err(bad());
         }
-        let element = storage_class(class)
-            .ok_or_else(|| format!("it has tensors in a {class}, which is not supported"))?;
+        let element = storage_class(class).unwrap_or(Element::Other(0));
         let numel = self.index(numel)?;
         let view = match view.first().map(|&v| &self.nodes[v]) {
             None | Some(Node::None) => (0, numel),
@@ -647,7 +705,7 @@ impl<'a> Machine<'a> {
             }
             Some(_) => return Err(bad()),
         };
-        Ok(StorageRef { key: key.clone(), element, numel, view })
+        Ok(StorageRef { key: key.clone(), element, class: class.clone(), numel, view })
     }
 }
 
@@ -666,6 +724,7 @@ enum Known {
     Size,
     Tensor,
     Parameter,
+    FromType,
 }
 
 impl Known {
@@ -677,6 +736,9 @@ impl Known {
             "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2" => Known::Tensor,
             "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state" => {
                 Known::Parameter
+            }
+            "torch._tensor._rebuild_from_type" | "torch._tensor._rebuild_from_type_v2" => {
+                Known::FromType
             }
             _ => return None,
         })
