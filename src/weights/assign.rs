@@ -10,14 +10,12 @@
 
 use std::collections::BTreeSet;
 
+use super::entries::{Normaliser, listed};
 use super::fit::{Fit, prefixes};
 use super::hints::hint;
 use super::left::Left;
 use super::{Checkpoint, NamedTensor};
 use crate::error::{Error, Result};
-
-/// How many names of each kind an error lists.
-const LISTED: usize = 4;
 
 /// The tensors of a network from a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,15 +26,6 @@ pub struct Fitted {
     pub normaliser: Option<Normaliser>,
     /// What the user should know, in sentences: what was left, what was recombined, what is not finite.
     pub notes: Vec<String>,
-}
-
-/// The pixel statistics that a file's first layer normalises with, in units of the largest pixel value.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Normaliser {
-    /// Mean of each channel.
-    pub mean: Vec<f32>,
-    /// Standard deviation of each channel.
-    pub std: Vec<f32>,
 }
 
 /// The tensors of `checkpoint` that a network wants, in the order and under the names of `wanted`
@@ -165,18 +154,6 @@ fn key_of(name: &str, first: &str) -> String {
     let end =
         name.find(first).map_or_else(|| name.rfind('.').unwrap_or(0), |at| at.saturating_sub(1));
     name[..end].to_string()
-}
-
-pub(super) fn listed<S: AsRef<str>>(what: &str, names: &[S]) -> Option<String> {
-    if names.is_empty() {
-        return None;
-    }
-    let first: Vec<&str> = names.iter().take(LISTED).map(AsRef::as_ref).collect();
-    let more = match names.len().saturating_sub(LISTED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    Some(format!("{what} {}{more}", first.join(", ")))
 }
 
 #[cfg(test)]
@@ -315,8 +292,9 @@ mod tests {
         assert_eq!((fitted.tensors.len(), fitted.normaliser), (net.len(), None));
         assert!(fitted.notes[0].contains("criterion.weight"), "{:?}", fitted.notes);
         // A layer's weights are no such thing.
-        let more =
-            NamedTensor { name: "module.layer4.0.conv1.weight".into(), ..file.tensors[0].clone() };
+        let mut more = file.tensors[0].clone();
+        more.name = "module.layer4.0.conv1.weight".into();
+        more.data[0] += 1.0;
         file.tensors.push(more);
         let shown = error(&net, &file);
         assert!(shown.contains("too much module.layer4.0.conv1.weight"), "{shown}");

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::assign::listed;
+use super::entries::{is_of_no_layer, listed};
 use super::hints::hint;
-use super::left::is_of_no_layer;
 use super::names::{canonical, kind_of, unwrapped};
 use super::{Checkpoint, CheckpointFormat};
 use crate::error::Error;
@@ -80,9 +79,13 @@ impl<'a> Fit<'a> {
             .collect();
         let mut order: Vec<usize> = (0..checkpoint.tensors.len()).collect();
         if checkpoint.format == CheckpointFormat::Safetensors {
-            // Such files are sorted by name: 10.weight before 2.weight.
-            let key = |i: &usize| natural(&checkpoint.tensors[*i].name);
-            order.sort_by_cached_key(key);
+            // Such files are sorted by name: 10.weight before 2.weight, and bias before weight.
+            order.sort_by_cached_key(|i| {
+                let name = checkpoint.tensors[*i].name.as_str();
+                let kinds = ["weight", "bias", "running_mean", "running_var"];
+                let rank = kinds.iter().position(|kind| *kind == kind_of(name));
+                (natural(name.rsplit_once('.').map_or("", |(layer, _)| layer)), rank)
+            });
         }
         // Parameters and statistics each for themselves: the network's come one after the other.
         let of_kind = |name: &str, is_statistic: bool| {

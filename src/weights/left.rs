@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::assign::Normaliser;
+use super::entries::{Normaliser, is_of_no_layer, statistic_of};
 use super::fit::Fit;
-use super::names::{canonical, kind_of, unwrapped};
+use super::names::canonical;
 use super::{Checkpoint, NamedTensor};
 
 /// What of a file the network did not take.
@@ -74,28 +74,6 @@ impl Left {
             left.layers.retain(|name| !is_one(name));
         }
         left
-    }
-}
-
-/// Whether a tensor is of no layer: a counter, or a buffer of a loss or a metric.
-pub(super) fn is_of_no_layer(tensor: &NamedTensor) -> bool {
-    const COUNTERS: [&str; 4] = ["total_ops", "total_params", "n_averaged", "num_batches_tracked"];
-    const MODULES: [&str; 4] = ["criterion", "loss", "metric", "accuracy"];
-    let name = unwrapped(&tensor.name).to_lowercase();
-    let (top, _) = name.split_once('.').unwrap_or((&name, ""));
-    COUNTERS.contains(&kind_of(&name))
-        || MODULES.iter().any(|module| top.contains(module))
-        || tensor.shape.is_empty() && !["weight", "bias"].contains(&kind_of(&name))
-        || statistic_of(&name).is_some()
-}
-
-/// Where a name is that of a normalising layer's statistic: the layer, and whether it is the mean.
-pub(super) fn statistic_of(name: &str) -> Option<(&str, bool)> {
-    let (layer, kind) = name.rsplit_once('.').unwrap_or(("", name));
-    match kind {
-        "mean" | "new_mean" | "_mean" | "mu" | "means" => Some((layer, true)),
-        "std" | "new_std" | "_std" | "sigma" | "sd" | "stds" => Some((layer, false)),
-        _ => None,
     }
 }
 

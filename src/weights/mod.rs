@@ -18,6 +18,7 @@ use kind::FileKind;
 use problem::Problem;
 
 mod assign;
+mod entries;
 mod find;
 mod fit;
 mod folder;
@@ -40,7 +41,8 @@ mod torch;
 mod tests;
 
 pub use crate::element::StoredAs;
-pub use assign::{Fitted, Normaliser, assign};
+pub use assign::{Fitted, assign};
+pub use entries::Normaliser;
 pub use folder::{is_folder_of_weights, is_one_file};
 pub use safetensors::{
     SafetensorsFile, export_safetensors, write_safetensors, write_safetensors_as,
@@ -161,7 +163,7 @@ impl Checkpoint {
             });
         }
         // Beside the network's the pixel statistics, wherever the normalising layer is.
-        let is_statistic = |name: &str| left::statistic_of(name).is_some();
+        let is_statistic = |name: &str| entries::statistic_of(name).is_some();
         self.tensors.retain(|t| t.name.starts_with(&prefix) || is_statistic(&t.name));
         for tensor in self.tensors.iter_mut().filter(|t| t.name.starts_with(&prefix)) {
             tensor.name.drain(..prefix.len());

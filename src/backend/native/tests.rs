@@ -96,10 +96,15 @@ pub(super) fn nets() -> Vec<(Network, usize)> {
             5,
         ),
         (
-            ModelSpec { stem: Stem::Imagenet, width: 0.0625, ..ModelSpec::of("resnet50") }
-                .build([3, 32, 24], 4)
+            ModelSpec { stem: Stem::Imagenet, width: 0.0625, ..ModelSpec::of("resnet18") }
+                .build([3, 64, 50], 4)
                 .unwrap(),
-            4,
+            6,
+        ),
+        (
+            // Enough values for BatchNorm that fifty layers do not multiply rounding.
+            ModelSpec { width: 0.0625, ..ModelSpec::of("resnet50") }.build([3, 18, 16], 4).unwrap(),
+            16,
         ),
         (
             ModelSpec { width: 0.0625, ..ModelSpec::of("preact_resnet18") }
