@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::dry_run::{self, Plan};
 use super::grid_size::parse_range;
 use super::interrupt;
-use super::out::{Out, warn};
+use super::out::{Out, one_line, warn};
 use super::plane::Random;
 use super::progress::Follow;
 use super::target::{Pixels, Sample, Target};
@@ -128,7 +128,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     drop(scratch);
     let curve = result?;
     for note in &curve.notes {
-        warn(format_args!("{note}"));
+        warn(format_args!("{}", one_line(note)));
     }
     let report = Report { curve: &curve, norm_stats: Pixels::of(&subject) };
     out.result(&report, |w| {

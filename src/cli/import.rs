@@ -122,7 +122,7 @@ fn import(args: &Args, out: &Out) -> Result<()> {
     bar.finish();
     let Imported { run, files, notes } = imported?;
     for note in &notes {
-        warn(format_args!("{note}"));
+        warn(format_args!("{}", one_line(note)));
     }
     let name = |path: &'_ Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let report = ImportedReport {

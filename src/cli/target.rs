@@ -137,7 +137,7 @@ impl Target {
             engine: self.backend.unwrap_or(BackendName::Auto),
         })?;
         for note in &subject.notes {
-            out::warn(format_args!("{}: {note}", weights.display()));
+            out::warn(format_args!("{}: {}", weights.display(), out::one_line(note)));
         }
         Ok(subject)
     }

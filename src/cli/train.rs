@@ -112,7 +112,7 @@ struct Ended {
 
 fn train(mut prepared: Prepared, out: &Out) -> Result<()> {
     for note in &prepared.notes {
-        out::warn(format_args!("{note}"));
+        out::warn(format_args!("{}", out::one_line(note)));
     }
     let stop = interrupt::flag();
     let started = std::time::Instant::now();

@@ -161,8 +161,8 @@ impl Subject {
     /// Those of reading the file and the data; [`Error::Weights`] when they do not fit.
     pub fn of_file(file: &WeightsFile<'_>) -> Result<Self> {
         let whole = file.data.load(file.seed)?;
-        let checkpoint = weights::read_key(file.path, file.key)?;
         let network = file.model.build(whole.shape(), whole.classes)?;
+        let checkpoint = weights::read_key(file.path, file.key)?;
         let (network, fitted) = match fit(&network, &checkpoint) {
             Ok(fitted) => (network, fitted),
             Err(error) => other_form(file.model, &whole, &checkpoint).ok_or(error)?,

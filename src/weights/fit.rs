@@ -164,10 +164,10 @@ impl<'a> Fit<'a> {
             };
         }
         let left = checkpoint.tensors.iter().zip(&self.unused);
-        let left: Vec<&str> = left
-            .filter(|(tensor, unused)| **unused && !is_of_no_layer(tensor))
-            .map(|(tensor, _)| tensor.name.as_str())
-            .collect();
+        let mut left: Vec<_> =
+            left.filter(|(_, unused)| **unused).map(|(tensor, _)| tensor).collect();
+        left.sort_by_key(|tensor| is_of_no_layer(tensor));
+        let left: Vec<&str> = left.into_iter().map(|tensor| tensor.name.as_str()).collect();
         let problem = [
             listed("the file lacks", &missing),
             listed("it has too much", &left),

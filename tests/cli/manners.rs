@@ -8,7 +8,6 @@ use crate::{MLP, Place, assert_keys};
 fn usage_errors_exit_with_2_and_help_with_0() {
     let place = Place::new();
     let wrong: &[&[&str]] = &[
-        &[],
         &["no-such-command"],
         &["train", "--no-such-flag"],
         &["train", "--resume", "a", "--set", "x.y=1"],

@@ -41,7 +41,7 @@ fn a_bad_spec_is_refused_by_key_value_and_remedy() {
         ("model.dropout=1", &["model.dropout"]),
         ("model.width=0", &["model.width"]),
         ("record.every=never", &["record.every", "never", "100 steps"]),
-        ("data.norm_stats=paper", &["norm-stats", "three channels", "dataset"]),
+        ("data.norm_stats=paper", &["norm-stats", "3 channels", "dataset"]),
         ("schedule.kind=cosin", &["cosin", "did you mean `cosine`?"]),
         ("lr=0.1", &["--set", "lr=0.1", "write --set optim.lr=0.05"]),
         ("optim.lr", &["--set", "not key=value"]),

