@@ -376,7 +376,7 @@ struct Report<'a> {
     paths: &'a [OptimizerPath],
 }
 
-/// Writes the points of `paths`, which `request` gave, to `path`: as [`csv`] where its name ends so, else
+/// Writes the points of `paths`, which `request` gave, to `path`: as [`csv()`] where its name ends so, else
 /// as a JSON document.
 ///
 /// # Errors
