@@ -380,8 +380,8 @@ h3{margin:1.2em 0 .3em;font-size:1rem}\
 summary{cursor:pointer;padding:.35em 0}\
 small{color:#5b6873}\
 .wide{overflow-x:auto}\
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}\
-th,td{padding:.35em .5em;border-bottom:1px solid #d5dbe0;text-align:right;white-space:nowrap}\
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.85rem}\
+th,td{padding:.35em .42em;border-bottom:1px solid #d5dbe0;text-align:right;white-space:nowrap}\
 thead th{white-space:normal;vertical-align:bottom}\
 th:first-child,td.text,th.text{text-align:left}td.text{white-space:normal;min-width:8em}\
 thead th{border-bottom:2px solid #14202b}\

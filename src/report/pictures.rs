@@ -60,7 +60,9 @@ pub(super) struct DotRow {
 /// A quantity's values by group: a dot for each seed, the mean and its 95 % interval. `unit` stands
 /// behind the axis' title.
 pub(super) fn dot_plot(title: &str, unit: &str, rows: &[DotRow], is_log: bool) -> String {
-    let (left, width, row_height, top) = (170.0, 540.0, 30.0, 12.0);
+    let (left, width, top) = (170.0, 540.0, 12.0);
+    let is_long = rows.iter().any(|row| label_lines(&row.label).len() > 1);
+    let row_height = if is_long { 40.0 } else { 30.0 };
     let height = top + row_height * rows.len() as f64 + 46.0;
     let values: Vec<f64> = rows.iter().flat_map(|row| row.values.iter().copied()).collect();
     let (low, high) = with_intervals(rows, span(&values, is_log), is_log);
