@@ -450,15 +450,22 @@ fn value_message(error: &toml::de::Error) -> String {
     if key.is_empty() || message.contains(key) { message } else { format!("{key}: {message}") }
 }
 
+/// Keys whose values are lists, which a change may give without brackets: `model.hidden=512,512`.
+const LISTS: [(&str, &str); 3] =
+    [("model", "hidden"), ("schedule", "milestones"), ("data", "shape")];
+
 /// Applies one `key=value`. The value is TOML; what is not (a bare word) is taken as a string.
 fn apply(table: &mut toml::Table, change: &str) -> Result<()> {
     let bad = |problem: &str| Error::bad_value("set", change, problem, "write optim.lr=0.05");
     let (key, value) = change.split_once('=').ok_or_else(|| bad("not key=value"))?;
     let (section, key) =
         key.trim().split_once('.').ok_or_else(|| bad("a key without its table"))?;
-    let value = value.trim();
+    let mut value = value.trim().to_string();
+    if LISTS.contains(&(section, key)) && !value.starts_with('[') {
+        value = format!("[{value}]");
+    }
     let parsed = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"));
-    let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_string()));
+    let value = parsed.unwrap_or(toml::Value::String(value));
     let entry = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
     match entry {
         toml::Value::Table(section) => section.insert(key.to_string(), value),
@@ -490,7 +497,7 @@ mod tests {
         let set = [
             "optim.rule=adam",
             "model.arch=vgg9",
-            "model.hidden=[3, 4]",
+            "model.hidden=3,4",
             "data.set=\"mnist\"",
             "record.every=10 steps",
         ];
