@@ -17,7 +17,16 @@ pub(super) fn resnet_cifar(
 ) -> Result<Network> {
     let n = (depth - 2) / 6;
     let stages: Vec<_> = [16, 32, 64].map(|channels| (channels * widen, n)).into();
-    resnet(spec, &stages, input, classes)
+    let mut b = Layers::new(spec, input, Activation::Relu, LinearInit::Paper);
+    let mut x = b.net.input();
+    let stem = b.width(stages[0].0);
+    x = b.conv("conv1", x, stem, [3, 1], false)?;
+    x = b.norm("bn1", x)?;
+    x = b.activation("act1", x);
+    x = blocks(&mut b, spec.shortcut, Block::Basic, x, &stages)?;
+    x = b.net.global_avg_pool("pool", x)?;
+    let logits = b.linear("linear", x, classes)?;
+    b.finish(logits)
 }
 
 /// A ResNet of four stages, 64 to 512 channels (four times as many behind bottlenecks), with the stem of
@@ -40,47 +49,36 @@ pub(super) fn resnet_of_four(
     if spec.stem != Stem::Cifar {
         x = b.net.max_pool_over("maxpool", x, [3, 2, 1])?;
     }
-    for (s, (&blocks, published)) in kind.blocks.iter().zip([64, 128, 256, 512]).enumerate() {
-        let channels = b.width(published);
-        for block in 0..blocks {
-            let stride = if s > 0 && block == 0 { 2 } else { 1 };
-            let name = format!("layer{}.{block}", s + 1);
-            let shortcut = spec.shortcut;
-            x = match kind.block {
-                Block::Basic => basic_block(&mut b, shortcut, &name, x, channels, stride)?,
-                Block::Bottleneck => bottleneck(&mut b, shortcut, &name, x, channels, stride)?,
-                Block::PreActivation => pre_block(&mut b, shortcut, &name, x, channels, stride)?,
-            };
-        }
-    }
+    let widths = [64, 128, 256, 512];
+    let stages: Vec<_> = widths.into_iter().zip(kind.blocks).collect();
+    x = blocks(&mut b, spec.shortcut, kind.block, x, &stages)?;
     x = b.net.global_avg_pool("pool", x)?;
     let logits = b.linear("linear", x, classes)?;
     b.finish(logits)
 }
 
-fn resnet(
-    spec: &ModelSpec,
+/// Stages of blocks, each with its published width and how many there are; the first block of each but the
+/// first stage has stride 2.
+fn blocks(
+    b: &mut Layers,
+    shortcut: Shortcut,
+    block: Block,
+    mut x: NodeId,
     stages: &[(usize, usize)],
-    input: [usize; 3],
-    classes: usize,
-) -> Result<Network> {
-    let mut b = Layers::new(spec, input, Activation::Relu, LinearInit::Paper);
-    let mut x = b.net.input();
-    let stem = b.width(stages[0].0);
-    x = b.conv("conv1", x, stem, [3, 1], false)?;
-    x = b.norm("bn1", x)?;
-    x = b.activation("act1", x);
-    for (s, &(published, blocks)) in stages.iter().enumerate() {
+) -> Result<NodeId> {
+    for (s, &(published, count)) in stages.iter().enumerate() {
         let channels = b.width(published);
-        for block in 0..blocks {
-            let stride = if s > 0 && block == 0 { 2 } else { 1 };
-            let name = format!("layer{}.{block}", s + 1);
-            x = basic_block(&mut b, spec.shortcut, &name, x, channels, stride)?;
+        for i in 0..count {
+            let stride = if s > 0 && i == 0 { 2 } else { 1 };
+            let name = format!("layer{}.{i}", s + 1);
+            x = match block {
+                Block::Basic => basic_block(b, shortcut, &name, x, channels, stride)?,
+                Block::Bottleneck => bottleneck(b, shortcut, &name, x, channels, stride)?,
+                Block::PreActivation => pre_block(b, shortcut, &name, x, channels, stride)?,
+            };
         }
     }
-    x = b.net.global_avg_pool("pool", x)?;
-    let logits = b.linear("linear", x, classes)?;
-    b.finish(logits)
+    Ok(x)
 }
 
 /// act(norm(conv(act(norm(conv x)))) + shortcut(x)); dropout is between the convolutions, as
