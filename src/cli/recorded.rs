@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use super::grid_size::{parse_range, parse_size};
 use super::interrupt;
-use super::out::Out;
+use super::out::{Out, warn};
 use super::plane::Random;
 use super::progress::Follow;
 use super::target::Sample;
@@ -204,6 +204,13 @@ impl Loss {
             norm_stats: self.norm_stats.clone(),
             ..DataSpec::default()
         };
+        if data.norm_stats.is_none() {
+            warn(format_args!(
+                "nothing says which pixel statistics the run was trained with: {} is taken; --norm-stats \
+                 names others, and they change every number",
+                data.norm_stats()
+            ));
+        }
         let most = if matches!(work, Work::Curvature(_)) { SHARPNESS_SAMPLES } else { 1000 };
         let choice = self.sample.choice(SplitName::Train, Some(most));
         let (objective, on) = recorded::native(run, &model, &data, choice)?;
