@@ -4,6 +4,7 @@
 //! and scalars. A dict of tensors is a candidate wherever it is; one of the usual keys, or the only one
 //! there is, is taken, and the others are named.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::pickle::{Id, Node, Pickle};
@@ -16,9 +17,11 @@ const USUAL: [&str; 4] = ["state_dict", "model_state_dict", "model", "net"];
 const AVERAGES: [&str; 6] = ["ema", "swa", "avg", "averag", "teacher", "polyak"];
 /// What the key of something that is no network has in it.
 const NO_NETWORKS: [&str; 6] = ["optim", "sched", "scaler", "rng_state", "callbacks", "loops"];
-/// Levels of dicts and lists that are looked into, and objects that are looked at.
+/// Levels of dicts and lists that are looked into, those that are looked at, and the bytes of a key that may
+/// lead to one: paths are copied, and a file may say a long key many times.
 const MOST_LEVELS: usize = 8;
-const MOST_OBJECTS: usize = 100_000;
+const MOST_OBJECTS: usize = 20_000;
+const MOST_KEY: usize = 256;
 
 /// The state dict of a file.
 #[derive(Debug)]
@@ -125,17 +128,21 @@ pub(super) fn find(pickle: &Pickle, key: Option<&str>) -> Result<Found, Problem>
 /// The dicts of tensors in `pickle`, breadth first, and the class of a whole object that stands where a
 /// state dict may.
 fn candidates(pickle: &Pickle) -> (Vec<Candidate>, Option<String>) {
+    let leads_on = |id: Id| {
+        matches!(pickle.node(id), Node::Dict(_) | Node::List(_) | Node::Tuple(_) | Node::Opaque(_))
+    };
     let mut found = Vec::new();
     let mut whole = None;
     let mut seen = BTreeSet::from([pickle.root]);
     let mut queue = VecDeque::from([(pickle.root, Vec::<String>::new())]);
     while let Some((id, path)) = queue.pop_front() {
-        let items: Vec<(String, Id)> = match pickle.node(id) {
+        let items: Vec<(Cow<str>, Id)> = match pickle.node(id) {
             Node::Dict(pairs) => {
-                pickle.items(pairs).into_iter().map(|(key, id)| (key.to_string(), id)).collect()
+                pickle.items(pairs).into_iter().map(|(key, id)| (Cow::from(key), id)).collect()
             }
             Node::List(items) | Node::Tuple(items) => {
-                items.iter().enumerate().map(|(i, &id)| (i.to_string(), id)).collect()
+                let inner = items.iter().enumerate().filter(|(_, id)| leads_on(**id));
+                inner.map(|(i, &id)| (Cow::from(i.to_string()), id)).collect()
             }
             Node::Opaque(class) => {
                 let usual = path.last().is_none_or(|key| USUAL.contains(&key.as_str()));
@@ -171,10 +178,13 @@ fn candidates(pickle: &Pickle) -> (Vec<Candidate>, Option<String>) {
             continue;
         }
         for (key, value) in items {
+            if key.len() > MOST_KEY || !leads_on(value) || seen.len() >= MOST_OBJECTS {
+                continue;
+            }
             let lower = key.to_lowercase();
             let is_network = !NO_NETWORKS.iter().any(|word| lower.contains(word));
-            if is_network && seen.len() < MOST_OBJECTS && seen.insert(value) {
-                queue.push_back((value, [path.clone(), vec![key]].concat()));
+            if is_network && seen.insert(value) {
+                queue.push_back((value, [path.clone(), vec![key.into_owned()]].concat()));
             }
         }
     }
@@ -199,9 +209,30 @@ fn nothing(pickle: &Pickle, whole: Option<String>) -> Problem {
     }
     match pickle.node(pickle.root) {
         Node::Dict(pairs) => {
-            let keys: Vec<&str> = pickle.items(pairs).iter().map(|(key, _)| *key).take(8).collect();
+            let short = |key: &str| key.chars().take(64).collect::<String>();
+            let items = pickle.items(pairs);
+            let keys: Vec<String> = items.iter().take(8).map(|(key, _)| short(key)).collect();
             format!("it holds no state dict (its keys: {})", keys.join(", ")).into()
         }
         _ => "it holds no dict of tensors".to_string().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_key_with_many_objects_below_costs_no_more_than_the_file() {
+        // {key of a megabyte: [[], [], ...]}: a copy of the key for each would be 100 GB.
+        let mut bytes = b"}X".to_vec();
+        bytes.extend((1u32 << 20).to_le_bytes());
+        bytes.extend(vec![b'k'; 1 << 20]);
+        bytes.extend(b"](");
+        bytes.extend(vec![b']'; 100_000]);
+        bytes.extend(b"es.");
+        let pickle = Pickle::parse(&bytes).unwrap();
+        let problem = find(&pickle, None).unwrap_err();
+        assert!(problem.what.starts_with("it holds no state dict") && problem.what.len() < 200);
     }
 }
