@@ -301,6 +301,7 @@ const OPTIONAL_KEYS: &[&str] = &[
     "data.augment",
     "data.norm_stats",
     "model.from",
+    "model.layers",
     "schedule.milestones",
     "schedule.decay_fraction",
     "schedule.decay_shape",
@@ -342,7 +343,7 @@ impl Spec {
     /// [`Error::Io`], and those of [`Spec::parse`].
     pub fn read(path: &Path, set: &[String]) -> Result<Self> {
         let text = disk::read_named_text(path, "read the spec")?;
-        Self::parse(&text, set)
+        Self::parse_beside(&text, set, path.parent())
     }
 
     /// Parses TOML, applies `key=value` changes, resolves and checks.
@@ -350,6 +351,11 @@ impl Spec {
     /// # Errors
     /// [`Error::SpecSyntax`], [`Error::UnknownKey`], [`Error::BadValue`].
     pub fn parse(text: &str, set: &[String]) -> Result<Self> {
+        Self::parse_beside(text, set, None)
+    }
+
+    /// [`Spec::parse`] of a text from the folder `beside`, where an architecture's file is looked for first.
+    fn parse_beside(text: &str, set: &[String], beside: Option<&Path>) -> Result<Self> {
         let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
             Error::SpecSyntax { message: e.to_string().trim_end().into() }
         })?;
@@ -357,7 +363,7 @@ impl Spec {
             apply(&mut table, change)?;
         }
         let mut unknown = None;
-        let spec: Spec = serde_ignored::deserialize(table, |path| {
+        let mut spec: Spec = serde_ignored::deserialize(table, |path| {
             unknown.get_or_insert(path.to_string());
         })
         .map_err(|e: toml::de::Error| Error::SpecSyntax { message: value_message(&e) })?;
@@ -365,6 +371,7 @@ impl Spec {
             let known = Self::known_keys();
             return Err(Error::unknown_key(&key, known.iter().map(String::as_str)));
         }
+        spec.model = spec.model.resolve(beside)?;
         spec.resolve()
     }
 

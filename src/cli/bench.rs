@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use lossreel::backend::{BackendName, Precision, backend_in};
-use lossreel::models::{ModelSpec, Shortcut};
-use lossreel::spec::Spec;
+use lossreel::models::Shortcut;
 use lossreel::stages::bench::{BenchOnly, BenchReport, BenchRequest, bench};
 use lossreel::train::TrainSpec;
 use lossreel::{Error, Result};
 
 use super::out::{Out, duration, thousands};
 use super::progress::Follow;
+use super::target::model_of;
 
 /// Measure how fast a network trains and is evaluated here, and what a surface would cost.
 #[derive(Debug, clap::Args)]
@@ -52,9 +52,7 @@ pub struct Args {
 
 /// Prints the speeds.
 pub fn run(args: Args, out: &Out) -> Result<()> {
-    let set: Vec<String> = args.model.iter().map(|change| format!("model.{change}")).collect();
-    let spec = Spec::parse("", &set)?;
-    let model = ModelSpec { arch: args.arch, shortcut: args.shortcut, ..spec.model };
+    let model = model_of(&args.arch, args.shortcut, &args.model)?;
     let network = model.build(parse_image(&args.image)?, args.classes)?;
     let engine = args.backend.unwrap_or(TrainSpec::default().backend);
     let engine = backend_in(args.precision, engine, Arc::new(network))?;

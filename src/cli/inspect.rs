@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 
 use lossreel::backend::{BackendName, choose, native};
 use lossreel::dataset::DataSet;
-use lossreel::models::{ModelSpec, Shortcut};
-use lossreel::network::Summary;
+use lossreel::models::{ArchFile, Shortcut};
+use lossreel::network::{Network, Summary};
 use lossreel::record::{Run, Status};
-use lossreel::spec::Spec;
 use lossreel::stages::check::{Artifact, ArtifactKind, ArtifactState};
 use lossreel::stages::repair::Repair;
 use lossreel::train::Verdict;
@@ -16,6 +15,7 @@ use lossreel::{Error, Result, stages, weights};
 use serde::Serialize;
 
 use super::out::{Out, one_line, thousands, value};
+use super::target::model_of;
 
 /// Print the layers of an architecture, the tensors of a file, or how far a run is.
 #[derive(Debug, clap::Args)]
@@ -43,6 +43,10 @@ pub struct Args {
     /// lost back from the manifest; then --check. What is whole is never touched.
     #[arg(long, requires = "path")]
     repair: bool,
+    /// Write the architecture as a file of layers, which --arch and model.arch read: a beginning for one of
+    /// one's own.
+    #[arg(long, value_name = "FILE.toml", requires = "arch")]
+    write: Option<PathBuf>,
     /// The data set, for the images' shape.
     #[arg(long, value_name = "NAME", default_value = "cifar10", conflicts_with = "path")]
     dataset: DataSet,
@@ -77,6 +81,12 @@ struct FileReport {
 }
 
 #[derive(Serialize)]
+struct Written<'a> {
+    file: &'a Path,
+    layers: usize,
+}
+
+#[derive(Serialize)]
 struct TensorRow {
     name: String,
     shape: Vec<usize>,
@@ -84,14 +94,20 @@ struct TensorRow {
     not_finite: usize,
 }
 
+/// Writes a network as a file of layers.
+fn write_arch(network: &Network, to: &Path, out: &Out) -> Result<()> {
+    ArchFile::of(network).write(to)?;
+    out.result(&Written { file: to, layers: network.nodes.len() - 1 }, |w| {
+        writeln!(w, "{}: {} layers", to.display(), network.nodes.len() - 1)
+    });
+    Ok(())
+}
+
 /// Prints the table.
 pub fn run(args: Args, out: &Out) -> Result<()> {
     match (&args.arch, &args.path) {
         (Some(arch), _) => {
-            let set: Vec<String> =
-                args.model.iter().map(|change| format!("model.{change}")).collect();
-            let spec = Spec::parse("", &set)?;
-            let model = ModelSpec { arch: arch.clone(), shortcut: args.shortcut, ..spec.model };
+            let model = model_of(arch, args.shortcut, &args.model)?;
             let (shape, classes) = args.dataset.form().ok_or_else(|| {
                 Error::bad_value(
                     "--dataset",
@@ -101,6 +117,9 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
                 )
             })?;
             let network = model.build(shape, classes)?;
+            if let Some(to) = &args.write {
+                return write_arch(&network, to, out);
+            }
             let (backend, why) = choose(&network);
             let simd = native::Level::detect();
             let report = ArchReport { summary: network.summary(), backend, why, simd };

@@ -118,9 +118,7 @@ impl Target {
                 "name a run folder, or --weights FILE --arch NAME",
             ));
         };
-        let set: Vec<String> = self.model.iter().map(|change| format!("model.{change}")).collect();
-        let model = Spec::parse("", &set)?.model;
-        let model = ModelSpec { arch: arch.clone(), shortcut: self.shortcut, ..model };
+        let model = model_of(arch, self.shortcut, &self.model)?;
         let mut keys = vec![format!("data.set={}", self.dataset)];
         keys.extend(self.data.iter().map(|change| format!("data.{change}")));
         let data = DataSpec {
@@ -141,6 +139,16 @@ impl Target {
         }
         Ok(subject)
     }
+}
+
+/// The `[model]` table that `--arch`, `--shortcut` and `--model KEY=VALUE` give together; an architecture that
+/// is a file is read.
+pub fn model_of(arch: &str, shortcut: Shortcut, changes: &[String]) -> Result<ModelSpec> {
+    let text = |value: &str| toml::Value::String(value.into()).to_string();
+    let mut set: Vec<String> = changes.iter().map(|change| format!("model.{change}")).collect();
+    set.push(format!("model.arch={}", text(arch)));
+    set.push(format!("model.shortcut={}", text(shortcut.as_str())));
+    Ok(Spec::parse("", &set)?.model)
 }
 
 /// Which pixel statistics a result was computed with, in JSON.

@@ -30,6 +30,8 @@ pub enum Arch {
     ResNetOfFour(FourStages),
     /// Huang et al. 2017, growth 32.
     DenseNet121,
+    /// Sandler et al. 2018 for CIFAR, as in kuangliu/pytorch-cifar.
+    MobileNetV2,
     /// Dosovitskiy et al. 2021, small.
     Vit,
 }
@@ -94,6 +96,7 @@ const KNOWN: &[&str] = &[
     "wrn-56-4",
     "wrn-56-8",
     "densenet121",
+    "mobilenet_v2",
     "vit",
 ];
 
@@ -118,6 +121,7 @@ impl FromStr for Arch {
                 Arch::ResNetOfFour(FourStages { block: Block::PreActivation, blocks: [2, 2, 2, 2] })
             }
             "densenet121" => Arch::DenseNet121,
+            "mobilenet_v2" => Arch::MobileNetV2,
             "vit" => Arch::Vit,
             _ => {
                 let (depth, widen) = if let Some(depth) = name.strip_prefix("resnet") {

@@ -60,22 +60,54 @@ impl<'a> Layers<'a> {
         bias: bool,
     ) -> Result<NodeId> {
         let bias = bias || self.spec.norm == Norm::None;
-        let conv = Conv { out, kernel, stride, padding, bias };
+        self.conv_of(name, x, Conv { out, kernel, stride, padding, bias })
+    }
+
+    /// Convolution as it is given.
+    pub(super) fn conv_of(&mut self, name: &str, x: NodeId, conv: Conv) -> Result<NodeId> {
         let spec = self.spec;
         self.net.conv(name, x, conv, |fan_in, fan_out| draw(spec, fan_in, fan_out))
     }
 
+    /// Convolution of each channel by itself: kernel, stride, padding.
+    pub(super) fn depthwise(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        form: [usize; 3],
+        bias: bool,
+    ) -> Result<NodeId> {
+        let spec = self.spec;
+        self.net.depthwise_conv(name, x, form, bias, |fan_in, fan_out| draw(spec, fan_in, fan_out))
+    }
+
     /// Linear layer.
     pub(super) fn linear(&mut self, name: &str, x: NodeId, out: usize) -> Result<NodeId> {
+        self.linear_of(name, x, out, true)
+    }
+
+    /// Linear layer with or without a bias.
+    pub(super) fn linear_of(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        out: usize,
+        bias: bool,
+    ) -> Result<NodeId> {
         let spec = self.spec;
         let paper = matches!(self.linear_init, LinearInit::Paper);
-        self.net.linear(name, x, out, |fan_in, fan_out| {
+        self.net.linear_of(name, x, out, bias, |fan_in, fan_out| {
             if paper && spec.init == InitRule::KaimingNormal {
                 Init::Normal { std: 1e-3 }
             } else {
                 draw(spec, fan_in, fan_out)
             }
         })
+    }
+
+    /// Whether the spec's normalisation is there, so that a convolution before it needs no bias.
+    pub(super) fn normalises(&self) -> bool {
+        self.spec.norm != Norm::None
     }
 
     /// The spec's normalisation, or nothing.

@@ -8,11 +8,16 @@ mod densenet;
 mod layers;
 mod lenet;
 mod mlp;
+mod mobilenet;
+mod own;
 mod resnet;
 mod vgg;
 mod vit;
 
 pub use arch::{Arch, Block, FourStages};
+pub use own::{ArchFile, LayerOp, LayerSpec, PaddingOf, Width};
+
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +108,8 @@ named_enum! {
 #[serde(default)]
 pub struct ModelSpec {
     /// `mlp`, `lenet5`, `2c2d`, `vgg9` .. `vgg19`, `resnet8` .. `resnet110` (6n + 2), `resnet18`,
-    /// `resnet34`, `resnet50`, `resnet101`, `resnet152`, `preact_resnet18`, `wrn-D-K`, `densenet121`, `vit`.
+    /// `resnet34`, `resnet50`, `resnet101`, `resnet152`, `preact_resnet18`, `wrn-D-K`, `densenet121`,
+    /// `mobilenet_v2`, `vit`; or a file of layers, `net.toml` (see [`ArchFile`]).
     pub arch: String,
     /// Residual nets: the shortcut.
     pub shortcut: Shortcut,
@@ -144,6 +150,10 @@ pub struct ModelSpec {
     pub depth: usize,
     /// `vit`: attention heads.
     pub heads: usize,
+    /// The layers of an architecture of one's own, which `arch` names; read from its file where `arch` is
+    /// one (`net.toml`). A run's spec carries them, so that it needs the file no longer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerSpec>,
 }
 
 impl Default for ModelSpec {
@@ -168,6 +178,7 @@ impl Default for ModelSpec {
             dim: 96,
             depth: 6,
             heads: 3,
+            layers: Vec::new(),
         }
     }
 }
@@ -226,7 +237,11 @@ impl ModelSpec {
                 "use at least 2",
             ));
         }
+        if !self.layers.is_empty() {
+            return own::own(self, input, classes);
+        }
         match self.arch.parse::<Arch>()? {
+            Arch::MobileNetV2 => mobilenet::mobilenet_v2(self, input, classes),
             Arch::Mlp => mlp::mlp(self, input, classes),
             Arch::LeNet5 => lenet::lenet5(self, input, classes),
             Arch::TwoConvTwoDense => lenet::two_conv_two_dense(self, input, classes),
@@ -261,6 +276,36 @@ impl ModelSpec {
             _ => {}
         }
         forms
+    }
+
+    /// Reads the layers where `arch` names a file of them: `beside` a spec's file, if it is there, or else
+    /// from the working directory.
+    ///
+    /// # Errors
+    /// Those of [`ArchFile::read`]; layers beside a built-in architecture.
+    pub fn resolve(mut self, beside: Option<&Path>) -> Result<Self> {
+        if self.arch.ends_with(".toml") {
+            if !self.layers.is_empty() {
+                return Err(Error::bad_value(
+                    "model.layers",
+                    "given",
+                    format!("but model.arch = {} has them", self.arch),
+                    "leave one of the two out",
+                ));
+            }
+            let path = Path::new(&self.arch);
+            let near = beside.map(|dir| dir.join(path)).filter(|near| near.is_file());
+            (self.arch, self.layers) = ArchFile::read(near.as_deref().unwrap_or(path))?;
+        }
+        if !self.layers.is_empty() && self.arch.parse::<Arch>().is_ok() {
+            return Err(Error::bad_value(
+                "model.arch",
+                self.arch,
+                "is built in, but model.layers are given",
+                "leave the layers out, or give them a name of their own",
+            ));
+        }
+        Ok(self)
     }
 
     fn check(&self) -> Result<()> {
@@ -411,6 +456,7 @@ mod tests {
         assert_eq!(counts("resnet101", Shortcut::Projection).0, 42_512_970);
         assert_eq!(counts("resnet152", Shortcut::Projection).0, 58_156_618);
         assert_eq!(counts("preact_resnet18", Shortcut::Projection).0, 11_171_146);
+        assert_eq!(counts("mobilenet_v2", Shortcut::Projection).0, 2_296_922);
         // torchvision's resnet18 and resnet50 with 1,000 classes.
         for (arch, parameters) in [("resnet18", 11_689_512), ("resnet50", 25_557_032)] {
             let spec = ModelSpec { stem: Stem::Imagenet, ..ModelSpec::of(arch) };
@@ -444,6 +490,7 @@ mod tests {
             "resnet50",
             "preact_resnet18",
             "densenet121",
+            "mobilenet_v2",
             "vit",
         ] {
             for norm in [Norm::Batch, Norm::None] {

@@ -28,7 +28,7 @@ pub(super) fn vit(spec: &ModelSpec, input: [usize; 3], classes: usize) -> Result
         x = block(&mut b, &format!("blocks.{i}"), x, dim, spec.heads)?;
     }
     x = b.net.layer_norm("norm", x)?;
-    x = b.net.first_token("first_token", x);
+    x = b.net.first_token("first_token", x)?;
     let logits = b.linear("head", x, classes)?;
     b.finish(logits)
 }

@@ -115,6 +115,16 @@ impl Builder {
         })
     }
 
+    fn tokens(&self, name: &str, x: NodeId) -> Result<[usize; 2]> {
+        self.shape(x).try_into().map_err(|_| {
+            misfit(
+                name,
+                format!("needs tokens (t, d) and gets {:?}", self.shape(x)),
+                "make tokens of a feature map first: to_tokens",
+            )
+        })
+    }
+
     /// Side of a window's output, or an error when the window does not fit once.
     fn windows(
         &self,
@@ -169,12 +179,47 @@ impl Builder {
         Ok(self.node(name, op, vec![x], vec![out, h_out, w_out]))
     }
 
+    /// Adds a convolution of each channel by itself: kernel, stride, padding; `init` draws its weight.
+    pub fn depthwise_conv(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        [kernel, stride, padding]: [usize; 3],
+        bias: bool,
+        init: impl FnOnce(usize, usize) -> Init,
+    ) -> Result<NodeId> {
+        let [c, h, w] = self.feature_map(name, x)?;
+        let h_out = self.windows(name, h, kernel, stride, padding)?;
+        let w_out = self.windows(name, w, kernel, stride, padding)?;
+        let area = kernel.saturating_mul(kernel);
+        let shape = vec![c, 1, kernel, kernel];
+        let weight = self.param(format!("{name}.weight"), shape, Role::Weight, init(area, area))?;
+        let start = self.bias;
+        let bias = bias
+            .then(|| self.param(format!("{name}.bias"), vec![c], Role::Bias, start))
+            .transpose()?;
+        let op = Op::DepthwiseConv2d { weight, bias, stride, padding };
+        Ok(self.node(name, op, vec![x], vec![c, h_out, w_out]))
+    }
+
     /// Adds a linear layer on the last axis; `init` draws its weight, the bias starts at 0.
     pub fn linear(
         &mut self,
         name: &str,
         x: NodeId,
         out: usize,
+        init: impl FnOnce(usize, usize) -> Init,
+    ) -> Result<NodeId> {
+        self.linear_of(name, x, out, true, init)
+    }
+
+    /// [`Builder::linear`] with or without a bias.
+    pub fn linear_of(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        out: usize,
+        bias: bool,
         init: impl FnOnce(usize, usize) -> Init,
     ) -> Result<NodeId> {
         let mut shape = self.shape(x).to_vec();
@@ -197,31 +242,53 @@ impl Builder {
             Role::Weight,
             init(inputs, out),
         )?;
-        let bias = self.param(format!("{name}.bias"), vec![out], Role::Bias, self.bias)?;
-        Ok(self.node(name, Op::Linear { weight, bias: Some(bias) }, vec![x], shape))
+        let start = self.bias;
+        let bias = bias
+            .then(|| self.param(format!("{name}.bias"), vec![out], Role::Bias, start))
+            .transpose()?;
+        Ok(self.node(name, Op::Linear { weight, bias }, vec![x], shape))
     }
 
     /// Adds batch normalisation with PyTorch's eps 1e-5 and momentum 0.1.
     pub fn batch_norm(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
+        self.batch_norm_of(name, x, 1e-5, 0.1)
+    }
+
+    /// Adds batch normalisation; `momentum` is the weight of a new batch in the running statistics.
+    pub fn batch_norm_of(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        eps: f64,
+        momentum: f64,
+    ) -> Result<NodeId> {
         let shape = self.shape(x).to_vec();
+        if shape.len() == 2 {
+            return Err(misfit(name, "normalises tokens over the batch", "use layer_norm"));
+        }
         let c = shape[0];
         let weight =
             self.param(format!("{name}.weight"), vec![c], Role::Norm, Init::Constant(1.0))?;
         let bias = self.param(format!("{name}.bias"), vec![c], Role::Norm, Init::Constant(0.0))?;
         let mean = self.buffer(format!("{name}.running_mean"), vec![c], 0.0)?;
         let var = self.buffer(format!("{name}.running_var"), vec![c], 1.0)?;
-        let op = Op::BatchNorm { weight, bias, mean, var, eps: 1e-5, momentum: 0.1 };
+        let op = Op::BatchNorm { weight, bias, mean, var, eps, momentum };
         Ok(self.node(name, op, vec![x], shape))
     }
 
     /// Adds layer normalisation over the last axis, eps 1e-6 as in vision transformers.
     pub fn layer_norm(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
+        self.layer_norm_of(name, x, 1e-6)
+    }
+
+    /// Adds layer normalisation over the last axis.
+    pub fn layer_norm_of(&mut self, name: &str, x: NodeId, eps: f64) -> Result<NodeId> {
         let shape = self.shape(x).to_vec();
         let d = shape[shape.len() - 1];
         let weight =
             self.param(format!("{name}.weight"), vec![d], Role::Norm, Init::Constant(1.0))?;
         let bias = self.param(format!("{name}.bias"), vec![d], Role::Norm, Init::Constant(0.0))?;
-        Ok(self.node(name, Op::LayerNorm { weight, bias, eps: 1e-6 }, vec![x], shape))
+        Ok(self.node(name, Op::LayerNorm { weight, bias, eps }, vec![x], shape))
     }
 
     /// Adds a nonlinearity.
@@ -315,6 +382,9 @@ impl Builder {
         stride: usize,
     ) -> Result<NodeId> {
         let [c, h, w] = self.feature_map(name, x)?;
+        if stride == 0 {
+            return Err(misfit(name, "has stride 0", "use at least 1"));
+        }
         if out < c {
             return Err(misfit(
                 name,
@@ -335,7 +405,7 @@ impl Builder {
 
     /// Adds a learned first token, drawn from N(0, 0.02^2).
     pub fn class_token(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
-        let [t, d] = [self.shape(x)[0], self.shape(x)[1]];
+        let [t, d] = self.tokens(name, x)?;
         let token =
             self.param(name.into(), vec![1, 1, d], Role::Weight, Init::Normal { std: 0.02 })?;
         Ok(self.node(name, Op::ClassToken { token }, vec![x], vec![t + 1, d]))
@@ -343,7 +413,7 @@ impl Builder {
 
     /// Adds learned positions, drawn from N(0, 0.02^2).
     pub fn position_embedding(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
-        let [t, d] = [self.shape(x)[0], self.shape(x)[1]];
+        let [t, d] = self.tokens(name, x)?;
         let embedding =
             self.param(name.into(), vec![1, t, d], Role::Weight, Init::Normal { std: 0.02 })?;
         Ok(self.node(name, Op::PositionEmbedding { embedding }, vec![x], vec![t, d]))
@@ -351,7 +421,15 @@ impl Builder {
 
     /// Adds softmax attention over packed queries, keys and values.
     pub fn attention(&mut self, name: &str, x: NodeId, heads: usize) -> Result<NodeId> {
-        let [t, packed] = [self.shape(x)[0], self.shape(x)[1]];
+        let [t, packed] = self.tokens(name, x)?;
+        if packed % 3 != 0 {
+            let problem = format!("gets {packed} values a token, which are no three of a size");
+            return Err(misfit(
+                name,
+                problem,
+                "let a linear layer before it make queries, keys and values",
+            ));
+        }
         let d = packed / 3;
         if heads == 0 || d % heads != 0 {
             return Err(misfit(
@@ -364,9 +442,9 @@ impl Builder {
     }
 
     /// Adds the choice of the first token.
-    pub fn first_token(&mut self, name: &str, x: NodeId) -> NodeId {
-        let d = self.shape(x)[1];
-        self.node(name, Op::FirstToken, vec![x], vec![d])
+    pub fn first_token(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
+        let [_, d] = self.tokens(name, x)?;
+        Ok(self.node(name, Op::FirstToken, vec![x], vec![d]))
     }
 }
 

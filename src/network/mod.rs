@@ -59,6 +59,17 @@ pub enum Op {
         /// Zeros on each side.
         padding: usize,
     },
+    /// 2-D cross-correlation of each channel with a kernel of its own: (c, h, w) -> (c, h', w').
+    DepthwiseConv2d {
+        /// Weight, (c, 1, k, k).
+        weight: ParamId,
+        /// Bias, (c).
+        bias: Option<ParamId>,
+        /// Step in both axes.
+        stride: usize,
+        /// Zeros on each side.
+        padding: usize,
+    },
     /// Batch normalisation over all axes but the channels: (c, h, w) or (c).
     BatchNorm {
         /// Scale, (c).
@@ -158,6 +169,7 @@ impl Op {
         match self {
             Op::Input => "input",
             Op::Conv2d { .. } => "conv2d",
+            Op::DepthwiseConv2d { .. } => "depthwise_conv2d",
             Op::BatchNorm { .. } => "batch_norm",
             Op::LayerNorm { .. } => "layer_norm",
             Op::Activation(a) => a.as_str(),
@@ -181,9 +193,9 @@ impl Op {
     /// The parameters it reads, in layout order.
     pub fn params(&self) -> Vec<ParamId> {
         match *self {
-            Op::Conv2d { weight, bias, .. } | Op::Linear { weight, bias } => {
-                std::iter::once(weight).chain(bias).collect()
-            }
+            Op::Conv2d { weight, bias, .. }
+            | Op::DepthwiseConv2d { weight, bias, .. }
+            | Op::Linear { weight, bias } => std::iter::once(weight).chain(bias).collect(),
             Op::BatchNorm { weight, bias, .. } | Op::LayerNorm { weight, bias, .. } => {
                 vec![weight, bias]
             }
@@ -249,9 +261,9 @@ impl Network {
     fn node_macs(&self, node: &Node) -> u64 {
         let product = |sizes: &[usize]| memory::product(sizes).unwrap_or(u64::MAX);
         let per_output = match node.op {
-            Op::Conv2d { weight, .. } | Op::Linear { weight, .. } => {
-                product(&self.layout.params[weight].shape[1..])
-            }
+            Op::Conv2d { weight, .. }
+            | Op::DepthwiseConv2d { weight, .. }
+            | Op::Linear { weight, .. } => product(&self.layout.params[weight].shape[1..]),
             Op::Attention { .. } => 2 * node.shape[0] as u64,
             _ => 0,
         };

@@ -145,7 +145,8 @@ impl OpenRun {
             Shortcut::OptionA => " with option A shortcuts",
             Shortcut::Projection => "",
         };
-        let residual = model.arch.starts_with("resnet") || model.arch.starts_with("wrn");
+        let residual = model.layers.is_empty()
+            && (model.arch.starts_with("resnet") || model.arch.starts_with("wrn"));
         let name = architecture_words(&model.arch);
         Ok(format!("{name}{}", if residual { shortcut } else { "" }))
     }

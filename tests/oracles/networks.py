@@ -287,6 +287,49 @@ class Vit(nn.Module):
         return iter(first + [p for p in own if not p[0].startswith("patch_embed")])
 
 
+class InvertedResidual(nn.Module):
+    def __init__(self, channels, out, expansion, stride):
+        super().__init__()
+        wide = expansion * channels
+        self.stride = stride
+        self.conv1 = nn.Conv2d(channels, wide, 1)
+        self.conv2 = nn.Conv2d(wide, wide, 3, stride=stride, padding=1, groups=wide)
+        self.conv3 = nn.Conv2d(wide, out, 1)
+        self.shortcut = nn.Sequential()
+        if stride == 1 and channels != out:
+            self.shortcut = nn.Sequential(nn.Conv2d(channels, out, 1))
+
+    def forward(self, x):
+        y = self.conv3(F.relu(self.conv2(F.relu(self.conv1(x)))))
+        return y + self.shortcut(x) if self.stride == 1 else y
+
+
+class MobileNetV2(nn.Module):
+    """kuangliu's, without normalisation."""
+
+    STAGES = [(1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
+
+    def __init__(self, width):
+        super().__init__()
+        channels = int(32 * width + 0.5)
+        self.conv1 = nn.Conv2d(3, channels, 3, padding=1)
+        blocks = []
+        for expansion, out, count, stride in self.STAGES:
+            out = int(out * width + 0.5)
+            for block in range(count):
+                blocks.append(InvertedResidual(channels, out, expansion, stride if block == 0 else 1))
+                channels = out
+        self.layers = nn.Sequential(*blocks)
+        last = int(1280 * width + 0.5)
+        self.conv2 = nn.Conv2d(channels, last, 1)
+        self.linear = nn.Linear(last, CLASSES)
+
+    def forward(self, x):
+        x = self.layers(F.relu(self.conv1(x)))
+        x = F.relu(self.conv2(x))
+        return self.linear(x.mean((2, 3)))
+
+
 def train_pass(net, shape, label_smoothing, n=8):
     params = list(net.named_parameters())
     fill(params)
@@ -335,6 +378,7 @@ def train_cases():
         case({"arch": "resnet18", "stem": stem, **thin}, FourStages("basic", (2, 2, 2, 2), 0.0625, stem), shape)
     case({"arch": "preact_resnet18", **thin}, FourStages("preact", (2, 2, 2, 2), 0.0625), large)
     case({"arch": "resnet50", "norm": "none", **thin}, FourStages("bottleneck", (3, 4, 6, 3), 0.0625), large)
+    case({"arch": "mobilenet_v2", "norm": "none", "width": 0.125}, MobileNetV2(0.125), [3, 12, 16])
     for activation in ACTIVATIONS:
         model = {"arch": "mlp", "hidden": [16, 12], "activation": activation}
         case(model, Mlp([1, 8, 8], [16, 12], activation), [1, 8, 8])

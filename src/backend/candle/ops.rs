@@ -77,6 +77,13 @@ impl<'a> Forward<'a> {
                     None => Ok(y),
                 }
             }
+            Op::DepthwiseConv2d { weight, bias, stride, padding } => {
+                let y = depthwise_conv2d(x, &self.params[weight], stride, padding)?;
+                match bias {
+                    Some(b) => y.broadcast_add(&channels(&self.params[b], &y)?),
+                    None => Ok(y),
+                }
+            }
             Op::BatchNorm { weight, bias, mean, var, eps, momentum } => {
                 let (w, b) = (&self.params[weight], &self.params[bias]);
                 match self.mode {
@@ -176,6 +183,30 @@ fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<
         return crop(&padded, kernel, stride)?.conv2d(weight, 0, stride, 1, 1);
     }
     x.conv2d(weight, padding, stride, 1, 1)
+}
+
+/// The sum over the kernel's taps of the shifted input times that tap of each channel: candle's own grouped
+/// convolution takes the channels one by one.
+fn depthwise_conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
+    let (_, c, h, w) = x.dims4()?;
+    let kernel = weight.dim(2)?;
+    let side = |n: usize| (n + 2 * padding - kernel) / stride + 1;
+    let x = x.pad_with_zeros(2, padding, padding)?.pad_with_zeros(3, padding, padding)?;
+    let span = |n: usize| (side(n) - 1) * stride + 1;
+    let mut sum: Option<Tensor> = None;
+    for ky in 0..kernel {
+        for kx in 0..kernel {
+            let part = x.narrow(2, ky, span(h))?.narrow(3, kx, span(w))?.contiguous()?;
+            let part = if stride > 1 { subsample(&part, stride)? } else { part };
+            let tap = weight.narrow(2, ky, 1)?.narrow(3, kx, 1)?.reshape((1, c, 1, 1))?;
+            let part = part.broadcast_mul(&tap)?;
+            sum = Some(match sum {
+                Some(sum) => (sum + part)?,
+                None => part,
+            });
+        }
+    }
+    Ok(sum.expect("a kernel has at least one tap"))
 }
 
 /// BatchNorm with the batch's own statistics. Returns y, the mean (c) and the unbiased variance

@@ -21,6 +21,12 @@ pub(super) enum UnitOp {
         bias: Option<ParamId>,
         form: ConvForm,
     },
+    /// Each channel by itself.
+    Depthwise {
+        weight: ParamId,
+        bias: Option<ParamId>,
+        window: Window,
+    },
     /// Sum of its one or two inputs, each through its batch normalisation if it has one.
     Join {
         norms: Vec<Option<NormId>>,
@@ -68,6 +74,7 @@ impl UnitOp {
             UnitOp::ClassToken { token } => vec![token],
             UnitOp::PositionEmbedding { embedding } => vec![embedding],
             UnitOp::TokenNorm { weight, bias, .. } => vec![weight, bias],
+            UnitOp::Depthwise { weight, bias, .. } => std::iter::once(weight).chain(bias).collect(),
             _ => Vec::new(),
         }
     }
@@ -258,6 +265,10 @@ fn plain(network: &Network, id: NodeId) -> Option<UnitOp> {
         Op::Conv2d { weight, bias, stride, padding } => {
             let form = ConvForm { kernel: network.layout.params[weight].shape[2], stride, padding };
             UnitOp::Conv { weight, bias, form }
+        }
+        Op::DepthwiseConv2d { weight, bias, stride, padding } => {
+            let kernel = network.layout.params[weight].shape[2];
+            UnitOp::Depthwise { weight, bias, window: Window { kernel, stride, padding } }
         }
         Op::Linear { weight, bias } => {
             UnitOp::Conv { weight, bias, form: ConvForm { kernel: 1, stride: 1, padding: 0 } }

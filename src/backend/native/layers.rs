@@ -1,7 +1,9 @@
 //! The layers without a fused kernel, over the images of a group; which kernel each one calls.
 
 use super::graph::UnitOp;
-use super::kernels::{Tensor, activation, attention, layer_norm, max_pool, plain, tokens};
+use super::kernels::{
+    Tensor, activation, attention, depthwise, layer_norm, max_pool, plain, tokens,
+};
 use super::rows::Rows;
 use super::shape::Shape;
 use super::simd::Level;
@@ -28,7 +30,7 @@ pub(super) struct With<'a> {
 /// y = layer(inputs).
 pub(super) fn forward(layer: &UnitOp, inputs: &[Tensor], with: With, y: &mut [f32], ys: &Shape) {
     let With { level, rows, draws, work } = with;
-    let rows = |i: usize| &rows[i].values[..];
+    let row = |i: usize| &rows[i].values[..];
     let xs = inputs[0].shape;
     for (k, y) in y.chunks_exact_mut(ys.len()).enumerate() {
         let x = image(&inputs[0], k);
@@ -53,10 +55,14 @@ pub(super) fn forward(layer: &UnitOp, inputs: &[Tensor], with: With, y: &mut [f3
                 None => plain::copy_channels((x, xs, 0), xs.c, (y, ys, 0)),
             },
             UnitOp::Tokens | UnitOp::FirstToken => tokens::copy_tokens((x, xs), (y, ys)),
-            UnitOp::ClassToken { .. } => tokens::class_token(rows(0), (x, xs), (y, ys)),
-            UnitOp::PositionEmbedding { .. } => tokens::add_rows(rows(0), (x, xs), (y, ys)),
+            UnitOp::ClassToken { .. } => tokens::class_token(row(0), (x, xs), (y, ys)),
+            UnitOp::PositionEmbedding { .. } => tokens::add_rows(row(0), (x, xs), (y, ys)),
             UnitOp::TokenNorm { eps, .. } => {
-                layer_norm::layer_norm(level, eps, [rows(0), rows(1)], (x, xs), (y, ys));
+                layer_norm::layer_norm(level, eps, [row(0), row(1)], (x, xs), (y, ys));
+            }
+            UnitOp::Depthwise { window, .. } => {
+                let bias = rows.get(1).map_or(&[][..], |bias| &bias.values);
+                depthwise::forward(level, window, [&rows[0].values, bias], (x, xs), (y, ys));
             }
             UnitOp::Attention { heads } => {
                 attention::attention(level, heads, (x, xs), work, (y, ys));
@@ -116,6 +122,9 @@ pub(super) fn backward(
                 let (weight, dy) = (&rows[0].values, (dy, dys));
                 layer_norm::layer_norm_backward(level, eps, weight, saved(0), dy, (dx, dxs));
             }
+            UnitOp::Depthwise { window, .. } => {
+                depthwise::backward(level, window, &rows[0].values, (dy, dys), (dx, dxs));
+            }
             UnitOp::Attention { heads } => {
                 let dy = (dy, dys);
                 attention::attention_backward(level, heads, saved(0), dy, work, (dx, dxs));
@@ -145,6 +154,12 @@ pub(super) fn gradient(
                 let (dweight, dbias) = both.split_at_mut(weight.grad.len());
                 let x = (image(&x, k), x.shape);
                 layer_norm::layer_norm_gradient(level, *eps, x, dy, [dweight, dbias]);
+            }
+            (UnitOp::Depthwise { window, .. }, Some(x), [weight, bias @ ..]) => {
+                let end = bias.first().map_or(weight.grad.end, |bias| bias.grad.end);
+                let (dweight, dbias) = sums[weight.grad.start..end].split_at_mut(weight.grad.len());
+                let x = (image(&x, k), x.shape);
+                depthwise::gradient(level, *window, x, dy, [dweight, dbias]);
             }
             (_, _, [one]) => tokens::gather_rows(dy, &mut sums[one.grad.clone()]),
             _ => unreachable!("layers with rows are these"),

@@ -336,8 +336,9 @@ impl<'a> Emitter<'a> {
             layer => {
                 let dy = self.gradient(unit.output);
                 if !layer.rows().is_empty() {
-                    let norm = matches!(layer, UnitOp::TokenNorm { .. });
-                    let saved = norm.then(|| self.held[unit.inputs[0]]);
+                    let reads =
+                        matches!(layer, UnitOp::TokenNorm { .. } | UnitOp::Depthwise { .. });
+                    let saved = reads.then(|| self.held[unit.inputs[0]]);
                     self.push(Step::Rows { unit: id, saved, dy });
                 }
                 let wanted = |v: usize| v != 0 || self.image_gradient;

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::backend::{BackendName, backend};
-use crate::models::{ActivationChoice, ModelSpec, Norm, Padding, Shortcut, Stem};
+use crate::models::{ActivationChoice, ArchFile, ModelSpec, Norm, Padding, Shortcut, Stem};
 use crate::network::Activation;
 use crate::rng::Streams;
 
@@ -63,6 +63,30 @@ pub(super) fn distance(a: &[f32], b: &[f32]) -> f64 {
     (off / size.max(1e-30)).sqrt()
 }
 
+/// Convolutions of each channel by itself, of all strides and paddings, the first on the images.
+fn depthwise(input: [usize; 3]) -> Network {
+    let file = r#"
+        layers = [
+            { op = "depthwise_conv2d", kernel = 3, padding = 1 },
+            { op = "conv2d", out = 20, kernel = 1, bias = false },
+            { op = "batch_norm" },
+            { op = "relu", name = "a" },
+            { op = "depthwise_conv2d", kernel = 5, padding = "same", bias = false },
+            { op = "batch_norm", name = "b" },
+            { op = "add", from = ["b", "a"] },
+            { op = "silu" },
+            { op = "depthwise_conv2d", kernel = 3, stride = 2, padding = 1, bias = false },
+            { op = "batch_norm" },
+            { op = "relu" },
+            { op = "depthwise_conv2d", kernel = 2, stride = 3 },
+            { op = "flatten" },
+            { op = "linear", out = "classes" },
+        ]
+    "#;
+    let layers = toml::from_str::<ArchFile>(file).unwrap().layers;
+    ModelSpec { layers, ..ModelSpec::of("depthwise") }.build(input, 5).unwrap()
+}
+
 /// Nets of every layer the engine has, on images that are not square, odd batches.
 pub(super) fn nets() -> Vec<(Network, usize)> {
     let small = |arch: &str| ModelSpec { width: 0.25, hidden: vec![20, 9], ..ModelSpec::of(arch) };
@@ -71,6 +95,9 @@ pub(super) fn nets() -> Vec<(Network, usize)> {
     vec![
         (ModelSpec { dropout: 0.2, ..vit.clone() }.build([3, 6, 10], 4).unwrap(), 5),
         (small("resnet8").build([3, 8, 6], 5).unwrap(), 5),
+        // Fifty normalisations would multiply what rounding leaves by a thousand.
+        (ModelSpec { norm: Norm::None, ..small("mobilenet_v2") }.build([3, 14, 10], 5).unwrap(), 5),
+        (depthwise([3, 9, 7]), 4),
         (
             ModelSpec { shortcut: Shortcut::OptionA, ..ModelSpec::of("resnet8") }
                 .build([3, 12, 8], 10)

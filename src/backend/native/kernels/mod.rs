@@ -6,6 +6,7 @@ pub(super) mod activation;
 pub(super) mod attention;
 mod conv;
 mod convolution;
+pub(super) mod depthwise;
 mod join;
 pub(super) mod layer_norm;
 mod math;

@@ -23,7 +23,7 @@ use super::graph::Graph;
 use super::plan::{PassPlan, Slot, Step};
 use super::shape::Shape;
 use super::simd::Level;
-use crate::network::Network;
+use crate::network::{Network, Op};
 
 /// Most pieces a batch is cut into: the most workers that find work.
 const PIECES: usize = 16;
@@ -85,9 +85,11 @@ pub(super) struct Tangents {
     workers: Vec<Mutex<Worker>>,
 }
 
-/// Whether `network` has a layer without a tangent: what belongs to tokens.
+/// Whether `network` has a layer without a tangent: what belongs to tokens, and convolutions of each channel
+/// by itself.
 pub(super) fn unsupported(network: &Network) -> bool {
-    network.nodes.iter().any(|node| node.shape.len() == 2)
+    let lacks = |op: &Op| matches!(op, Op::DepthwiseConv2d { .. });
+    network.nodes.iter().any(|node| node.shape.len() == 2 || lacks(&node.op))
 }
 
 /// The images and where the product is taken.
