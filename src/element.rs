@@ -160,14 +160,7 @@ impl Element {
     /// One element from its bytes, `size()` of them, rounded to the nearest `f32`; NaN for what is no real
     /// number.
     pub(super) fn decode(self, bytes: &[u8], order: ByteOrder) -> f32 {
-        let mut word = [0u8; 8];
-        for (i, slot) in word.iter_mut().take(self.size()).enumerate() {
-            *slot = match order {
-                ByteOrder::Little => bytes[i],
-                ByteOrder::Big => bytes[self.size() - 1 - i],
-            };
-        }
-        let bits = u64::from_le_bytes(word);
+        let bits = self.bits(bytes, order);
         match self {
             Element::F16 => f32_from_f16(bits as u16),
             Element::BF16 => f32::from_bits((bits as u32) << 16),
@@ -181,6 +174,31 @@ impl Element {
             Element::Bool => f32::from(u8::from(bits != 0)),
             Element::Other(_) => f32::NAN,
         }
+    }
+
+    /// One element from its bytes, rounded to the nearest `f64`.
+    pub(super) fn decode_f64(self, bytes: &[u8], order: ByteOrder) -> f64 {
+        let bits = self.bits(bytes, order);
+        match self {
+            Element::F64 => f64::from_bits(bits),
+            Element::I32 => f64::from(bits as i32),
+            Element::I64 => bits as i64 as f64,
+            Element::U32 | Element::U64 => bits as f64,
+            // The others are exact in f32.
+            _ => f64::from(self.decode(bytes, order)),
+        }
+    }
+
+    /// An element's bytes as a number.
+    fn bits(self, bytes: &[u8], order: ByteOrder) -> u64 {
+        let mut word = [0u8; 8];
+        for (i, slot) in word.iter_mut().take(self.size()).enumerate() {
+            *slot = match order {
+                ByteOrder::Little => bytes[i],
+                ByteOrder::Big => bytes[self.size() - 1 - i],
+            };
+        }
+        u64::from_le_bytes(word)
     }
 }
 

@@ -80,3 +80,22 @@ with h5py.File(f"{folder}/surface-chunked.h5", "w") as file:
     file.create_dataset(
         "train_loss", data=loss, chunks=(4, 4), compression="gzip", shuffle=True, fletcher32=True
     )
+
+# Every other way in which other programs write the same numbers.
+with h5py.File(f"{folder}/surface-kinds.h5", "w") as file:
+    file.create_dataset("xcoordinates", data=np.arange(6.0), dtype=">f8", chunks=(4,), maxshape=(None,))
+    file.create_dataset("ycoordinates", data=np.arange(5), dtype="i4")
+    values = np.arange(30.0).reshape(5, 6)
+    file.create_dataset("train_loss", data=values, dtype="f2", chunks=(2, 3), compression="gzip", maxshape=(None, None))
+    file.create_dataset("train_acc", data=values + 0.1, dtype=">f4", chunks=(5, 6), compression="lzf")
+    file.create_dataset("test_loss", data=values / 3, dtype="<f8", chunks=(3, 4), compression="gzip", compression_opts=9, shuffle=True)
+    # Chunks that nobody wrote have the fill value.
+    file.create_dataset("test_acc", shape=(5, 6), dtype="f4", chunks=(2, 2), fillvalue=-1.0)
+    file["steps"] = np.arange(7)
+    file["note"] = "other tools put this here"
+    file.create_group("meta")["seed"] = np.array([1, 2, 3])
+# A direction in compressed halves.
+with h5py.File(f"{folder}/direction-half.h5", "w") as file:
+    group = file.create_group("xdirection")
+    for i in range(3):
+        group.create_dataset(str(i), data=(np.arange(6.0) - i).reshape(2, 3), dtype="f2", chunks=(1, 3), compression="gzip")
