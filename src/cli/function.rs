@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use lossreel::objective::TestFunction;
 use lossreel::render::film::{self, Output};
 use lossreel::render::scenes::optimizers::OptimizerShow;
-use lossreel::stages::function::{FunctionRequest, OptimizerPath, contenders, run as walk, write};
+use lossreel::stages::function::{
+    FunctionRequest, MOST_STARTS, OptimizerPath, contenders, run as walk, spread_starts, write,
+};
 use lossreel::stages::function_film::{FunctionLook, gather};
 use lossreel::{Error, Result};
 use serde::Serialize;
@@ -32,6 +34,9 @@ pub struct Args {
     /// Where all begin; a point that suits the function by default.
     #[arg(long, value_name = "X,Y", allow_hyphen_values = true)]
     start: Option<String>,
+    /// One rule from so many points that are spread over the window: which of the minima each path ends in.
+    #[arg(long, value_name = "N", conflicts_with_all = ["start", "vary"])]
+    starts: Option<usize>,
     /// Steps.
     #[arg(long, default_value_t = 100, value_name = "N")]
     steps: usize,
@@ -95,14 +100,22 @@ struct End<'a> {
 
 /// Runs, writes, tells.
 pub fn run(args: Args, out: &Out) -> Result<()> {
-    let default = if args.vary.is_some() { "sgd" } else { "sgd,momentum,adam" };
+    let default =
+        if args.vary.is_some() || args.starts.is_some() { "sgd" } else { "sgd,momentum,adam" };
     let rules = args.rules.as_deref().unwrap_or(default);
     let start = args.start.as_deref().map(|text| numbers("--start", text, "-1.5,2"));
     let window = args.window.as_deref().map(|text| numbers("--window", text, "-2,2,-1,3"));
     let window = window.transpose()?.map(|[x0, x1, y0, y1]: [f64; 4]| [[x0, x1], [y0, y1]]);
     let request = FunctionRequest {
         function: args.function,
-        start: start.transpose()?.unwrap_or(args.function.start()),
+        starts: match args.starts {
+            Some(n) if n > MOST_STARTS => {
+                let remedy = format!("use 2 to {MOST_STARTS}");
+                return Err(Error::bad_value("--starts", n, "too many to be seen", remedy));
+            }
+            Some(n) => spread_starts(args.function, n),
+            None => vec![start.transpose()?.unwrap_or(args.function.start())],
+        },
         steps: args.steps,
         contenders: contenders(rules, &args.set, args.vary.as_deref())?,
     };
@@ -183,7 +196,7 @@ fn print<'a>(
     };
     let summary = Summary {
         function: request.function,
-        start: request.start,
+        start: request.starts[0],
         steps: request.steps,
         optimizers: paths.iter().filter_map(end).collect(),
         files,

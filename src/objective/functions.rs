@@ -10,6 +10,13 @@ use crate::names::named_enum;
 named_enum! {
     /// A function of two variables, smooth everywhere, whose smallest value is 0.
     pub enum TestFunction("function") {
+        /// The squared error of a line of slope x and height y at five points of a line with slope 1.5 and
+        /// height -0.5, at -2, -1, 0, 1 and 2: (2 (x - 1.5)^2 + (y + 0.5)^2) / 2, a bowl.
+        LinearRegression = "linear_regression",
+        /// The squared error of two weights on two features of variance 1 and correlation 0.98, where both
+        /// are 1: (u^2 + 2 * 0.98 u v + v^2) / 2 with u = x - 1 and v = y - 1, a canyon of condition number
+        /// 99 along a diagonal.
+        CollinearRegression = "collinear_regression",
         /// (1 - x)^2 + 100 (y - x^2)^2: a curved valley with a flat floor.
         Rosenbrock = "rosenbrock",
         /// (1.5 - x + xy)^2 + (2.25 - x + xy^2)^2 + (2.625 - x + xy^3)^2: a plateau and steep corners.
@@ -29,6 +36,12 @@ named_enum! {
     }
 }
 
+/// Slope and height of the line of [`TestFunction::LinearRegression`].
+const LINE: [f64; 2] = [1.5, -0.5];
+
+/// The correlation of the features of [`TestFunction::CollinearRegression`].
+const CORRELATION: f64 = 0.98;
+
 /// The eigenvalues of the Hessian of [`TestFunction::Ravine`].
 const RAVINE: [f64; 2] = [1.0, 100.0];
 
@@ -36,6 +49,11 @@ impl TestFunction {
     /// The value at `p`.
     pub fn value(self, [x, y]: [f64; 2]) -> f64 {
         match self {
+            Self::LinearRegression => (x - LINE[0]).powi(2) + 0.5 * (y - LINE[1]).powi(2),
+            Self::CollinearRegression => {
+                let (u, v) = (x - 1.0, y - 1.0);
+                0.5 * (u * u + v * v) + CORRELATION * u * v
+            }
             Self::Rosenbrock => (1.0 - x).powi(2) + 100.0 * (y - x * x).powi(2),
             Self::Beale => beale_terms(x, y).iter().map(|t| t.value * t.value).sum(),
             Self::Himmelblau => (x * x + y - 11.0).powi(2) + (x + y * y - 7.0).powi(2),
@@ -55,6 +73,11 @@ impl TestFunction {
     /// The gradient at `p`.
     pub fn gradient(self, [x, y]: [f64; 2]) -> [f64; 2] {
         match self {
+            Self::LinearRegression => [2.0 * (x - LINE[0]), y - LINE[1]],
+            Self::CollinearRegression => {
+                let (u, v) = (x - 1.0, y - 1.0);
+                [u + CORRELATION * v, v + CORRELATION * u]
+            }
             Self::Rosenbrock => {
                 let valley = y - x * x;
                 [-2.0 * (1.0 - x) - 400.0 * x * valley, 200.0 * valley]
@@ -80,6 +103,8 @@ impl TestFunction {
     /// The Hessian at `p`, row by row.
     pub fn hessian(self, [x, y]: [f64; 2]) -> [[f64; 2]; 2] {
         match self {
+            Self::LinearRegression => [[2.0, 0.0], [0.0, 1.0]],
+            Self::CollinearRegression => [[1.0, CORRELATION], [CORRELATION, 1.0]],
             Self::Rosenbrock => {
                 let mixed = -400.0 * x;
                 [[2.0 - 400.0 * (y - 3.0 * x * x), mixed], [mixed, 200.0]]
@@ -109,7 +134,8 @@ impl TestFunction {
     /// Where the value is 0: all global minima, to double precision.
     pub fn minima(self) -> &'static [[f64; 2]] {
         match self {
-            Self::Rosenbrock => &[[1.0, 1.0]],
+            Self::LinearRegression => &[LINE],
+            Self::Rosenbrock | Self::CollinearRegression => &[[1.0, 1.0]],
             Self::Beale => &[[3.0, 0.5]],
             Self::Himmelblau => &[
                 [3.0, 2.0],
@@ -125,6 +151,8 @@ impl TestFunction {
     /// The part of the plane that shows it well: the ends along x and along y.
     pub fn window(self) -> [[f64; 2]; 2] {
         match self {
+            Self::LinearRegression => [[-3.0, 4.0], [-3.5, 2.5]],
+            Self::CollinearRegression => [[-4.0, 4.0], [-2.5, 5.5]],
             Self::Rosenbrock => [[-2.0, 2.0], [-1.0, 3.0]],
             Self::Beale => [[-4.5, 4.5], [-4.5, 4.5]],
             Self::Himmelblau => [[-5.5, 5.5], [-5.5, 5.5]],
@@ -138,6 +166,9 @@ impl TestFunction {
     /// A start from which its difficulty shows.
     pub fn start(self) -> [f64; 2] {
         match self {
+            Self::LinearRegression => [-2.4, 2.0],
+            // Off the floor, so that it is first crossed and then followed.
+            Self::CollinearRegression => [-2.6, 3.6],
             Self::Rosenbrock => [-1.5, 2.0],
             Self::Beale => [-3.0, -2.0],
             Self::Himmelblau => [0.0, -4.5],
@@ -152,6 +183,12 @@ impl TestFunction {
     /// Its formula, as it is written in a caption.
     pub fn formula(self) -> &'static str {
         match self {
+            Self::LinearRegression => {
+                "(2 (x − 1.5)² + (y + 0.5)²)/2, the squared error of a line through five points"
+            }
+            Self::CollinearRegression => {
+                "(u² + 1.96 uv + v²)/2 with (u, v) = (x − 1, y − 1), the squared error with two features of correlation 0.98"
+            }
             Self::Rosenbrock => "(1 − x)² + 100 (y − x²)²",
             Self::Beale => "(1.5 − x + xy)² + (2.25 − x + xy²)² + (2.625 − x + xy³)²",
             Self::Himmelblau => "(x² + y − 11)² + (x + y² − 7)²",
@@ -165,6 +202,8 @@ impl TestFunction {
     /// What it is called in a title.
     pub fn title(self) -> &'static str {
         match self {
+            Self::LinearRegression => "linear regression",
+            Self::CollinearRegression => "regression on two collinear features",
             Self::Rosenbrock => "Rosenbrock's function",
             Self::Beale => "Beale's function",
             Self::Himmelblau => "Himmelblau's function",

@@ -55,12 +55,28 @@ const FAR: f64 = 1e6;
 pub struct FunctionRequest {
     /// The function.
     pub function: TestFunction,
-    /// Where all paths begin.
-    pub start: [f64; 2],
+    /// Where all paths begin: one point, or several for one optimizer, which then makes a path from each.
+    pub starts: Vec<[f64; 2]>,
     /// How many steps each makes.
     pub steps: usize,
     /// The optimizers.
     pub contenders: Vec<Contender>,
+}
+
+/// Starts that one picture has at most.
+pub const MOST_STARTS: usize = 200;
+
+/// `n` starts spread evenly over the window of `function`, the same ones every time: the additive recurrence
+/// of the plastic number (Roberts 2018), which leaves no gaps and no clusters.
+pub fn spread_starts(function: TestFunction, n: usize) -> Vec<[f64; 2]> {
+    let [x, y] = function.window();
+    let at = |[low, high]: [f64; 2], share: f64| low + (high - low) * (0.04 + 0.92 * share);
+    let share = |k: usize, step: f64| (0.5 + (k + 1) as f64 * step).fract();
+    (0..n)
+        .map(|k| {
+            [at(x, share(k, 0.754_877_666_246_692_7)), at(y, share(k, 0.569_840_290_998_053_2))]
+        })
+        .collect()
 }
 
 /// One optimizer.
@@ -264,22 +280,50 @@ fn hyperparameters(config: &OptimConfig) -> String {
 /// # Errors
 /// [`Error::BadValue`] for a start that is not finite or no step, and what an optimizer refuses.
 pub fn run(request: &FunctionRequest) -> Result<Vec<OptimizerPath>> {
-    if request.start.iter().any(|v| !v.is_finite()) {
-        let given = format!("{},{}", request.start[0], request.start[1]);
-        return Err(Error::bad_value("start", given, "not a point", "write two numbers: -1.5,2"));
+    for [x, y] in &request.starts {
+        if !(x.is_finite() && y.is_finite()) {
+            let given = format!("{x},{y}");
+            let remedy = "write two numbers: -1.5,2";
+            return Err(Error::bad_value("start", given, "not a point", remedy));
+        }
+    }
+    let starts = request.starts.len();
+    if !(1..=MOST_STARTS).contains(&starts) {
+        let remedy = format!("use 1 to {MOST_STARTS}");
+        return Err(Error::bad_value("starts", starts, "out of range", remedy));
+    }
+    if starts > 1 && request.contenders.len() != 1 {
+        let problem = "but several optimizers are compared from one";
+        return Err(Error::bad_value("starts", starts, problem, "name one rule with --rules"));
     }
     if !(1..=MOST_STEPS).contains(&request.steps) {
         let remedy = format!("use 1 to {MOST_STEPS}");
         return Err(Error::bad_value("steps", request.steps, "out of range", remedy));
     }
-    request.contenders.iter().map(|contender| path_of(request, contender)).collect()
+    let of = |contender: &Contender| -> Result<Vec<OptimizerPath>> {
+        // All starts share the learning rate: the one that suits the first.
+        let first = path_of(request, contender)?;
+        let lr = first.optim.lr();
+        let mut paths = vec![first];
+        for &start in &request.starts[1..] {
+            let (points, diverged_at) = walk(request, start, &contender.config, lr)?;
+            paths.push(OptimizerPath { points, diverged_at, ..paths[0].clone() });
+        }
+        if starts > 1 {
+            let named = paths.iter_mut().enumerate();
+            named.for_each(|(k, path)| path.name = format!("start {}", k + 1));
+        }
+        Ok(paths)
+    };
+    let paths: Vec<_> = request.contenders.iter().map(of).collect::<Result<_>>()?;
+    Ok(paths.into_iter().flatten().collect())
 }
 
 /// More steps would make files and films that nobody can use.
 const MOST_STEPS: usize = 100_000;
 
 fn path_of(request: &FunctionRequest, contender: &Contender) -> Result<OptimizerPath> {
-    let with = |lr: f64| walk(request, &contender.config, lr);
+    let with = |lr: f64| walk(request, request.starts[0], &contender.config, lr);
     let mut lr = contender.config.lr();
     if contender.choose_lr {
         let mut best = f64::INFINITY;
@@ -330,10 +374,11 @@ impl BatchLoss<f64> for Batch {
 /// The points of one path, and the step at which it diverged if it did. All arithmetic is in f64.
 fn walk(
     request: &FunctionRequest,
+    start: [f64; 2],
     config: &OptimConfig,
     lr: f64,
 ) -> Result<(Vec<PathStep>, Option<usize>)> {
-    let (f, start) = (request.function, request.start);
+    let f = request.function;
     let side = f.window().iter().map(|[low, high]| high - low).fold(0.0, f64::max);
     let config = OptimConfig { lr: Some(lr), ..config.clone() };
     // For rules on matrices the point is a weight of one row.
@@ -389,7 +434,7 @@ pub fn write(path: &Path, request: &FunctionRequest, paths: &[OptimizerPath]) ->
         let report = Report {
             function: request.function,
             formula: request.function.formula(),
-            start: request.start,
+            start: request.starts[0],
             steps: request.steps,
             minima: request.function.minima(),
             paths,
@@ -434,7 +479,34 @@ mod tests {
     fn request(function: TestFunction, rules: &str, set: &[&str], steps: usize) -> FunctionRequest {
         let set: Vec<String> = set.iter().map(|s| s.to_string()).collect();
         let contenders = contenders(rules, &set, None).unwrap();
-        FunctionRequest { function, start: function.start(), steps, contenders }
+        FunctionRequest { function, starts: vec![function.start()], steps, contenders }
+    }
+
+    #[test]
+    fn from_many_starts_each_path_ends_in_a_minimum_and_all_are_reached() {
+        let starts = spread_starts(TestFunction::Himmelblau, 20);
+        let request = FunctionRequest {
+            starts: starts.clone(),
+            ..request(TestFunction::Himmelblau, "sgd", &["optim.lr=0.005"], 300)
+        };
+        let paths = run(&request).unwrap();
+        assert_eq!(paths.len(), 20);
+        let mut reached = [0; 4];
+        for (path, start) in paths.iter().zip(&starts) {
+            assert_eq!(path.points[0].theta, *start);
+            let end = path.points.last().unwrap().theta;
+            let minima = TestFunction::Himmelblau.minima();
+            let near = |m: &[f64; 2]| (end[0] - m[0]).hypot(end[1] - m[1]) < 1e-3;
+            reached[minima.iter().position(near).unwrap()] += 1;
+        }
+        assert!(reached.iter().all(|n| *n > 0), "{reached:?}");
+        // Several rules from several starts would be a picture of neither.
+        let two = FunctionRequest {
+            contenders: contenders("sgd,adam", &[], None).unwrap(),
+            ..request.clone()
+        };
+        assert!(run(&two).unwrap_err().to_string().contains("name one rule"));
+        assert!(run(&FunctionRequest { starts: vec![], ..request }).is_err());
     }
 
     #[test]
@@ -443,7 +515,7 @@ mod tests {
         let request = request(TestFunction::Ravine, "sgd", &["optim.lr=0.0125"], 60);
         let path = &run(&request).unwrap()[0];
         assert_eq!((path.points.len(), path.diverged_at, path.lr_chosen), (61, None, false));
-        let [x0, y0] = request.start;
+        let [x0, y0] = request.starts[0];
         for p in &path.points {
             // Each coordinate of the quadratic shrinks by 1 - lr lambda a step.
             let factor = |lambda: f64| (1.0 - lr * lambda).powi(p.step as i32);
@@ -465,7 +537,7 @@ mod tests {
             40,
         );
         let path = &run(&request).unwrap()[0];
-        let (mut theta, mut buffer) = (request.start, [0.0; 2]);
+        let (mut theta, mut buffer) = (request.starts[0], [0.0; 2]);
         for p in &path.points {
             for i in 0..2 {
                 assert!(
@@ -552,7 +624,7 @@ mod tests {
         let names: Vec<&str> = RuleName::NAMES.iter().copied().filter(|n| *n != "sgd").collect();
         let rules = format!("{},sgd,momentum,nesterov", names.join(","));
         let request = request(TestFunction::Ravine, &rules, &[], 200);
-        let first = TestFunction::Ravine.value(request.start);
+        let first = TestFunction::Ravine.value(request.starts[0]);
         for path in run(&request).unwrap() {
             let last = path.points.last().unwrap().value;
             assert!(path.diverged_at.is_none(), "{}", path.name);
@@ -590,7 +662,7 @@ mod tests {
     #[test]
     fn a_start_or_a_number_of_steps_that_makes_no_sense_is_refused() {
         let good = request(TestFunction::Beale, "sgd", &[], 5);
-        let bad = FunctionRequest { start: [f64::NAN, 0.0], ..good.clone() };
+        let bad = FunctionRequest { starts: vec![[f64::NAN, 0.0]], ..good.clone() };
         assert!(run(&bad).unwrap_err().to_string().contains("-1.5,2"));
         let bad = FunctionRequest { steps: 0, ..good };
         assert!(run(&bad).unwrap_err().to_string().contains("1 to 100000"));

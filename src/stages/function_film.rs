@@ -6,7 +6,7 @@ use super::provenance::capital;
 use crate::optim::RuleName;
 use crate::render::numbers::{number, thousands};
 use crate::render::scene::{ContourPanel, Grid, Quantity, Series, Split, Strip};
-use crate::render::scenes::optimizers::{OptimizerFilm, Trace, TracePoint};
+use crate::render::scenes::optimizers::{Group, OptimizerFilm, Trace, TracePoint};
 use crate::{Error, Result};
 
 /// Seconds for which the last frame stays.
@@ -53,7 +53,9 @@ pub fn gather(
     };
     let (xs, ys) = (along(window[0]), along(window[1]));
     let values = ys.iter().flat_map(|&y| xs.iter().map(move |&x| f.value([x, y]))).collect();
-    let traces: Vec<Trace> = paths.iter().map(trace).collect();
+    let mut traces: Vec<Trace> =
+        paths.iter().enumerate().map(|(k, path)| Trace { color: k, ..trace(path) }).collect();
+    let groups = if request.starts.len() > 1 { by_minimum(request, &mut traces) } else { vec![] };
     let (strip, chart_titles) = (strip(&traces), vec![(Quantity::Loss, "Value".into())]);
     Ok(OptimizerFilm {
         strip,
@@ -69,6 +71,7 @@ pub fn gather(
         },
         minima: f.minima().to_vec(),
         traces,
+        groups,
         hold_secs: HOLD_SECS,
     })
 }
@@ -92,10 +95,45 @@ fn trace(path: &OptimizerPath) -> Trace {
     };
     Trace {
         name: capital(&path.name),
+        color: 0,
         detail: path.hyperparameters.clone(),
         points: path.points.iter().map(point).collect(),
         diverged_at: path.diverged_at,
     }
+}
+
+/// Gives paths from several starts the colour of the minimum that they end nearest to, and no names; the
+/// groups that they make, of all minima, and of those that diverged.
+fn by_minimum(request: &FunctionRequest, traces: &mut [Trace]) -> Vec<Group> {
+    let minima = request.function.minima();
+    let away = |p: &TracePoint, m: &[f64; 2]| (p.x - m[0]).hypot(p.y - m[1]);
+    let side = request.function.window().iter().map(|[low, high]| high - low).fold(0.0, f64::max);
+    for trace in traces.iter_mut() {
+        (trace.name, trace.detail) = Default::default();
+        let nearest = trace.points.last().and_then(|end| {
+            let by =
+                |a: &usize, b: &usize| away(end, &minima[*a]).total_cmp(&away(end, &minima[*b]));
+            (0..minima.len()).min_by(by)
+        });
+        trace.color = match (trace.diverged_at, nearest) {
+            (None, Some(nearest)) => nearest,
+            _ => minima.len(),
+        };
+    }
+    let in_group = |color: usize| traces.iter().filter(move |t| t.color == color).count();
+    let mut groups: Vec<Group> = minima
+        .iter()
+        .enumerate()
+        .map(|(color, at)| {
+            let coordinate = |v: f64| number((100.0 * v).round() / 100.0);
+            let name = format!("({}, {})", coordinate(at[0]), coordinate(at[1]));
+            Group { name: format!("Minimum at {name}"), color, goal: Some((*at, 0.02 * side)) }
+        })
+        .collect();
+    if in_group(minima.len()) > 0 {
+        groups.push(Group { name: "Diverged".into(), color: minima.len(), goal: None });
+    }
+    groups
 }
 
 /// The values against the steps, a curve for each path.
@@ -103,9 +141,9 @@ fn strip(traces: &[Trace]) -> Strip {
     let names: Vec<&str> = traces.iter().map(|t| t.name.as_str()).collect();
     // Values of one hyperparameter, without its name: there is little room at the ends of curves.
     let (_, names) = in_common(&names);
-    let curve = |(panel, trace): (usize, &Trace)| Series {
-        name: names[panel].to_string(),
-        panel,
+    let curve = |(k, trace): (usize, &Trace)| Series {
+        name: names[k].to_string(),
+        panel: trace.color,
         quantity: Quantity::Loss,
         split: Split::Train,
         points: trace.points.iter().enumerate().map(|(k, p)| (k as f64, p.value)).collect(),
@@ -126,6 +164,10 @@ fn in_common<'a>(names: &[&'a str]) -> (Option<&'a str>, Vec<&'a str>) {
 }
 
 fn headline(request: &FunctionRequest, paths: &[OptimizerPath]) -> String {
+    if request.starts.len() > 1 {
+        let (rule, on) = (&request.contenders[0].name, request.function.title());
+        return format!("{} from {} starting points on {on}", capital(rule), request.starts.len());
+    }
     let names: Vec<&str> = paths.iter().map(|p| p.name.as_str()).collect();
     let (of, names) = in_common(&names);
     let on = request.function.title();
@@ -148,16 +190,25 @@ fn caption(
     traces: &[Trace],
     moves: bool,
 ) -> String {
-    let ([x, y], steps) = (request.start, thousands(&request.steps.to_string()));
+    let ([x, y], steps) = (request.starts[0], thousands(&request.steps.to_string()));
     let plural = if request.steps == 1 { "" } else { "s" };
-    let mut text = format!(
-        "f(x, y) = {}. {steps} step{plural} from ({}, {}).",
-        request.function.formula(),
-        number(x),
-        number(y)
-    );
+    let from = match request.starts.len() {
+        1 => format!("from ({}, {})", number(x), number(y)),
+        starts => {
+            let one = &paths[0].hyperparameters;
+            format!("from {starts} points, {}, {one}", request.contenders[0].name)
+        }
+    };
+    let formula = request.function.formula();
+    let mut text = format!("f(x, y) = {formula}. {steps} step{plural} {from}.");
     let chosen = paths.iter().filter(|p| p.lr_chosen).count();
-    if chosen > 0 {
+    if request.starts.len() > 1 {
+        let near = "Arrived: within 2 % of the window's side.";
+        text += &format!(" A path has the colour of the minimum that it ends nearest to. {near}");
+        if chosen > 0 {
+            text += " The learning rate is the one that ends lowest from the first point.";
+        }
+    } else if chosen > 0 {
         let rates = learning_rates();
         let whose =
             if chosen == paths.len() { "Learning rates" } else { "Where none was set, rates" };
@@ -171,7 +222,7 @@ fn caption(
     text +=
         if request.function.minima().len() == 1 { " Cross: minimum." } else { " Crosses: minima." };
     let any = |of: fn(&TracePoint) -> bool| traces.iter().any(|t| t.points.iter().any(of));
-    if moves {
+    if moves && request.starts.len() == 1 {
         text += " Thin arrow: the step.";
         if any(|p| p.first_moment.is_some()) {
             text += " Thick arrow: minus the first moment, its length by the cube root.";
@@ -192,7 +243,8 @@ mod tests {
     fn made(rules: &str, moves: bool) -> OptimizerFilm {
         let function = TestFunction::Himmelblau;
         let contenders = contenders(rules, &[], None).unwrap();
-        let request = FunctionRequest { function, start: function.start(), steps: 20, contenders };
+        let request =
+            FunctionRequest { function, starts: vec![function.start()], steps: 20, contenders };
         let paths = run(&request).unwrap();
         gather(&request, &paths, &FunctionLook { moves, ..FunctionLook::default() }).unwrap()
     }
@@ -227,7 +279,7 @@ mod tests {
         let function = TestFunction::Ravine;
         let vary = Some("optim.momentum=0,0.5,0.9");
         let contenders = contenders("sgd", &[], vary).unwrap();
-        let request = FunctionRequest { function, start: [1.0, 1.0], steps: 4, contenders };
+        let request = FunctionRequest { function, starts: vec![[1.0, 1.0]], steps: 4, contenders };
         let film = gather(&request, &run(&request).unwrap(), &FunctionLook::default()).unwrap();
         assert_eq!(film.title, "Momentum 0, 0.5 and 0.9 on a ravine");
         let names: Vec<&str> = film.strip.series.iter().map(|s| s.name.as_str()).collect();
@@ -238,7 +290,7 @@ mod tests {
     fn a_window_without_extent_is_refused() {
         let function = TestFunction::Beale;
         let contenders = contenders("sgd", &[], None).unwrap();
-        let request = FunctionRequest { function, start: [1.0, 1.0], steps: 2, contenders };
+        let request = FunctionRequest { function, starts: vec![[1.0, 1.0]], steps: 2, contenders };
         let paths = run(&request).unwrap();
         let window = Some([[1.0, 1.0], [0.0, 2.0]]);
         let look = FunctionLook { window, ..FunctionLook::default() };

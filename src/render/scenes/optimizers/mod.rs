@@ -11,6 +11,7 @@ mod tests;
 mod track;
 
 use crate::error::{Error, Result};
+use crate::render::canvas::color::Color;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Canvas, Cap, Stroke};
 use crate::render::map::names::{self, Head};
@@ -28,6 +29,8 @@ use track::{Exit, Track};
 pub struct Trace {
     /// Its short name, written at the end of its path.
     pub name: String,
+    /// Which of the theme's colours it has.
+    pub color: usize,
     /// Its hyperparameters in words.
     pub detail: String,
     /// One point a step, the start first; all finite.
@@ -51,6 +54,17 @@ pub struct TracePoint {
     pub second_moment: Option<[f64; 2]>,
 }
 
+/// Paths that the board counts together: those of one colour.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Group {
+    /// What they have in common.
+    pub name: String,
+    /// Their colour.
+    pub color: usize,
+    /// Where they go, and how near they are when they have arrived.
+    pub goal: Option<([f64; 2], f64)>,
+}
+
 /// Optimizers on one function, as plain data.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OptimizerFilm {
@@ -64,8 +78,11 @@ pub struct OptimizerFilm {
     pub surface: ContourPanel,
     /// Where the function is smallest.
     pub minima: Vec<[f64; 2]>,
-    /// The paths; a path's colour is that of its number.
+    /// The paths.
     pub traces: Vec<Trace>,
+    /// What the board lists in the place of the paths, where they are too many: counts of paths. Their
+    /// states are not drawn then.
+    pub groups: Vec<Group>,
     /// Curves against the steps; a curve's panel is its path.
     pub strip: Strip,
     /// What each quantity's chart is called.
@@ -164,6 +181,11 @@ fn ending(trace: &Trace, track: &Track, time: f64) -> String {
 }
 
 impl Optimizers<'_> {
+    /// The colour of path `k`.
+    fn color(&self, page: &Page, k: usize) -> Color {
+        page.theme.series_color(self.film.traces[k].color)
+    }
+
     /// The names of the paths that are at their end.
     fn draw_names(&self, page: &Page, canvas: &mut dyn Canvas, time: f64) {
         let at = |track: &Track| match track.exit() {
@@ -172,11 +194,12 @@ impl Optimizers<'_> {
             None => None,
         };
         let ended: Vec<(usize, (f32, f32), String)> = (self.tracks.iter().enumerate())
+            .filter(|(k, _)| !self.film.traces[*k].name.is_empty())
             .filter_map(|(k, track)| {
                 Some((k, at(track)?, ending(&self.film.traces[k], track, time)))
             })
             .collect();
-        let color = |k: usize| page.theme.series_color(k);
+        let color = |k: usize| page.theme.series_color(self.film.traces[k].color);
         let heads: Vec<Head> =
             ended.iter().map(|(k, at, name)| Head { name, at: *at, color: color(*k) }).collect();
         names::draw_names(canvas, page, self.layout.panels[0].frame, &heads);
@@ -216,11 +239,12 @@ impl Body for Optimizers<'_> {
         board::draw(self.film, &self.tracks, self.layout.board, page, canvas, time);
         canvas.set_clip(Some(window));
         for (k, track) in self.tracks.iter().enumerate() {
-            track.draw(canvas, time, page, page.theme.series_color(k));
+            track.draw(canvas, time, page, self.color(page, k));
         }
         self.draw_minima(page, canvas);
-        for (k, track) in self.tracks.iter().enumerate() {
-            let color = page.theme.series_color(k);
+        let with_state = if self.film.groups.is_empty() { self.tracks.len() } else { 0 };
+        for (k, track) in self.tracks.iter().enumerate().take(with_state) {
+            let color = self.color(page, k);
             // Of one that left for good only the place where it did is in sight.
             if track.exit().is_some_and(|exit| time >= exit.step as f64) {
                 continue;
@@ -231,7 +255,7 @@ impl Body for Optimizers<'_> {
             }
         }
         for (k, track) in self.tracks.iter().enumerate() {
-            track.draw_head(canvas, time, page, page.theme.series_color(k));
+            track.draw_head(canvas, time, page, self.color(page, k));
         }
         self.draw_names(page, canvas, time);
         canvas.set_clip(None);
@@ -242,6 +266,7 @@ impl Body for Optimizers<'_> {
         let (film, surface) = (self.film, &self.film.surface);
         let traces = film.traces.iter().flat_map(|t| [&t.name, &t.detail]);
         let own = [&film.value_label, &surface.x_label, &surface.y_label];
-        own.into_iter().chain(traces).map(String::as_str).collect()
+        let groups = film.groups.iter().map(|group| &group.name);
+        own.into_iter().chain(traces).chain(groups).map(String::as_str).collect()
     }
 }

@@ -32,7 +32,7 @@ fn film() -> OptimizerFilm {
         name: name.into(),
         detail: detail.into(),
         points,
-        diverged_at: None,
+        ..Trace::default()
     };
     let diverging = Trace {
         diverged_at: Some(5),
@@ -43,6 +43,8 @@ fn film() -> OptimizerFilm {
         trace("Adaptive", "learning rate 0.05, beta1 0.9, beta2 0.9, and a line more", adaptive),
         diverging,
     ];
+    let traces: Vec<Trace> =
+        traces.into_iter().enumerate().map(|(color, t)| Trace { color, ..t }).collect();
     let curve = |(panel, trace): (usize, &Trace)| Series {
         name: trace.name.clone(),
         panel,
@@ -64,6 +66,7 @@ fn film() -> OptimizerFilm {
         minima: vec![[0.0, 0.0]],
         strip: Strip { series: traces.iter().enumerate().map(curve).collect() },
         traces,
+        groups: vec![],
         chart_titles: vec![(Quantity::Loss, "Value".into())],
         hold_secs: 0.5,
     }
