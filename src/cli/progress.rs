@@ -1,7 +1,9 @@
 //! Progress bars: done/total, rate and time left, on stderr when it is a terminal.
 
 use std::io::Write;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
@@ -51,13 +53,15 @@ pub fn line(bar: &ProgressBar, quiet: bool, text: &str) {
 }
 
 /// A bar that follows calls of (done, total). Where stderr is no terminal it writes a line at each
-/// tenth of the work.
+/// tenth of the work, and one a second at most.
 pub struct Follow {
     bar: ProgressBar,
     what: String,
     unit: String,
     quiet: bool,
     tenths: AtomicUsize,
+    /// When a line was written last, or the work began.
+    written: Mutex<Instant>,
 }
 
 impl Follow {
@@ -69,6 +73,7 @@ impl Follow {
             unit: unit.into(),
             quiet: out.quiet,
             tenths: AtomicUsize::new(0),
+            written: Mutex::new(Instant::now()),
         }
     }
 
@@ -86,11 +91,22 @@ impl Follow {
             bar.set_position(done as u64);
         }
         let tenths = 10 * done / total.max(1);
-        if bar.is_hidden() && self.tenths.fetch_max(tenths, Ordering::Relaxed) < tenths {
+        if bar.is_hidden() && self.tenths.load(Ordering::Relaxed) < tenths && self.is_due() {
+            self.tenths.fetch_max(tenths, Ordering::Relaxed);
             let left = duration(bar.eta().as_secs_f64());
             let (what, unit) = (&self.what, &self.unit);
             line(bar, self.quiet, &format!("{what}: {done}/{total} {unit}, {left} left"));
         }
+    }
+
+    /// Whether the last line is a second old; the next one counts from now then.
+    fn is_due(&self) -> bool {
+        let mut written = self.written.lock().unwrap_or_else(|e| e.into_inner());
+        let is_due = written.elapsed() >= Duration::from_secs(1);
+        if is_due {
+            *written = Instant::now();
+        }
+        is_due
     }
 
     /// Clears the bar.
