@@ -20,6 +20,8 @@ mod hvp;
 mod import;
 mod inspect;
 mod interrupt;
+mod lecture;
+mod man;
 mod out;
 mod plane;
 mod progress;
@@ -80,6 +82,7 @@ Where to begin:
                                                an ablation with seeds, and its report
   lossreel compare experiments/optimizers.toml --scale smoke
                                                optimizers, each tuned with the same budget
+  lossreel lecture all --out lecture           films ready to show, with the words to say
   lossreel doctor                              what this build and this machine can do
   lossreel help                                every command; `lossreel COMMAND --help` has its options
 ";
@@ -91,6 +94,7 @@ enum Command {
     Sweep(sweep::Args),
     Compare(Box<compare::Args>),
     Report(report::Args),
+    Lecture(lecture::Args),
     Evaluate(evaluate::Args),
     Plane(plane::Args),
     Surface(surface::Args),
@@ -112,6 +116,7 @@ enum Command {
     Record(record::Args),
     #[command(hide = true)]
     Recorded(recorded::Args),
+    Man(man::Args),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -153,6 +158,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(args) => sweep::run(args, &out, &mut ranks),
         Command::Compare(args) => compare::run(*args, &out),
         Command::Report(args) => report::run(args, &out),
+        Command::Lecture(args) => lecture::run(args, &out),
         Command::Evaluate(args) => evaluate::run(args, &out),
         Command::Plane(args) => plane::run(args, &out),
         Command::Surface(args) => surface::run(args, &out, &mut ranks),
@@ -171,6 +177,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(args, &out),
         Command::Record(args) => record::run(args, &out),
         Command::Recorded(args) => recorded::run(args, &out),
+        Command::Man(args) => man::run(args, Args::command(), &out),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "lossreel", &mut script);

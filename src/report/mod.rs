@@ -17,4 +17,5 @@ pub use comparison::{Comparison, comparisons, value_words};
 pub use content::{Group, GroupValue, MemberRow, Report};
 pub use pages::write;
 pub use paper::{Ours, PUBLISHED, PaperRow, Published, paper_table};
+pub(crate) use pictures::escaped;
 pub use quantities::{MemberValues, Quantity, values_of};

@@ -34,7 +34,7 @@ pub(super) fn dashes(i: usize) -> &'static str {
 }
 
 /// Text as SVG and HTML have it: names are data, never markup.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

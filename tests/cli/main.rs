@@ -1,6 +1,7 @@
 //! The built command in temporary folders, with a cleared environment: what people type and what
 //! they get. Nets and data are tiny, so a command takes a second.
 
+mod architectures;
 mod average;
 mod batch_order;
 mod bench;
@@ -13,6 +14,7 @@ mod divergence;
 mod elsewhere;
 mod function;
 mod joint;
+mod lecture;
 mod leftovers;
 mod manners;
 mod not_finite;
