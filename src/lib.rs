@@ -68,6 +68,7 @@ mod disk;
 mod element;
 pub mod error;
 pub mod landscape;
+pub mod measures;
 pub mod memory;
 pub mod models;
 pub mod names;
