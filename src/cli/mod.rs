@@ -20,6 +20,7 @@ mod hvp;
 mod import;
 mod inspect;
 mod interrupt;
+mod measure;
 mod out;
 mod plane;
 mod progress;
@@ -95,7 +96,8 @@ enum Command {
     Plane(plane::Args),
     Surface(surface::Args),
     Curve(curve::Args),
-    Curvature(curvature::Args),
+    Curvature(Box<curvature::Args>),
+    Measure(Box<measure::Args>),
     Average(average::Args),
     River(river::Args),
     Function(function::Args),
@@ -157,7 +159,8 @@ pub fn main() -> ExitCode {
         Command::Plane(args) => plane::run(args, &out),
         Command::Surface(args) => surface::run(args, &out, &mut ranks),
         Command::Curve(args) => curve::run(args, &out),
-        Command::Curvature(args) => curvature::run(args, &out),
+        Command::Curvature(args) => curvature::run(*args, &out),
+        Command::Measure(args) => measure::run(*args, &out),
         Command::Average(args) => average::run(args, &out),
         Command::River(args) => river::run(args, &out),
         Command::Function(args) => function::run(args, &out),

@@ -4,6 +4,7 @@
 mod average;
 mod batch_order;
 mod bench;
+mod between;
 mod checkpoints;
 mod compare;
 mod curvature;
@@ -15,6 +16,7 @@ mod function;
 mod joint;
 mod leftovers;
 mod manners;
+mod measure;
 mod not_finite;
 mod options;
 mod pipeline;
