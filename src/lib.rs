@@ -69,6 +69,7 @@ mod element;
 pub mod error;
 pub mod landscape;
 pub mod lecture;
+pub mod measures;
 pub mod memory;
 pub mod models;
 pub mod names;

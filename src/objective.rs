@@ -7,17 +7,20 @@ mod functions;
 mod masked;
 mod moving;
 mod quadratic;
+mod statistics;
 mod var_map;
 
 pub use asked::AskedObjective;
-pub use batch_norm::BatchNormPolicy;
+pub use batch_norm::{BatchNormPolicy, PointPolicy};
 pub use functions::TestFunction;
-pub use masked::MaskedObjective;
+pub use masked::{MaskedObjective, TrainModeObjective};
 pub use moving::MovingStatistics;
 pub use quadratic::Quadratic;
 pub use var_map::VarMapObjective;
 
 use std::sync::Arc;
+
+use statistics::Statistics;
 
 use crate::backend::{Backend, cross_entropy, difference_hvp};
 use crate::dataset::{Batcher, LabelledImages, NormStats};
@@ -69,6 +72,20 @@ pub trait Objective: Sync {
     fn hvp(&self, theta: &[f32], v: &[f32], out: &mut [f32]) -> Result<()> {
         difference_hvp(theta, v, out, |theta, grad| self.loss_and_grad(theta, grad).map(|_| ()))
     }
+
+    /// The product of the generalised Gauss-Newton matrix J' H_L J at `theta` with `v`, written over `out`,
+    /// all (P,): J is the Jacobian of the network's outputs, H_L the Hessian of the loss by them.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for an objective that is not known as a loss of outputs.
+    fn gauss_newton(&self, _theta: &[f32], _v: &[f32], _out: &mut [f32]) -> Result<()> {
+        Err(Error::bad_value(
+            "matrix",
+            "gauss-newton",
+            "but this loss is not known as one of a network's outputs",
+            "use the Hessian",
+        ))
+    }
 }
 
 /// An objective of a network that holds more than its parameters: BatchNorm's running statistics.
@@ -97,6 +114,7 @@ pub struct DatasetObjective {
     sample: Arc<LabelledImages>,
     stats: NormStats,
     max_value: f32,
+    statistics: Statistics,
 }
 
 impl DatasetObjective {
@@ -137,18 +155,21 @@ impl DatasetObjective {
             ));
         }
         Batcher::new(&sample, max_value, &stats)?;
-        Ok(Self { backend, buffers, sample, stats, max_value })
+        let statistics = Statistics::Given;
+        Ok(Self { backend, buffers, sample, stats, max_value, statistics })
     }
 
-    /// The same sample and network with other buffers: a snapshot's own.
+    /// The same sample and network with other buffers: a snapshot's own. What is done with BatchNorm's
+    /// statistics at a point stays.
     pub fn with_buffers(&self, buffers: Vec<f32>) -> Result<Self> {
-        Self::new(
+        let same = Self::new(
             self.backend.clone(),
             buffers,
             self.sample.clone(),
             self.stats.clone(),
             self.max_value,
-        )
+        )?;
+        Ok(Self { statistics: self.statistics.clone(), ..same })
     }
 
     /// The same sample seen by another network, with its buffers.
@@ -168,6 +189,19 @@ impl DatasetObjective {
         Batcher::new(&self.sample, self.max_value, &self.stats)
     }
 
+    /// Refuses derivatives of a loss whose statistics move with theta.
+    fn check_given(&self) -> Result<()> {
+        if matches!(self.statistics, Statistics::Given) {
+            return Ok(());
+        }
+        Err(Error::bad_value(
+            "bn",
+            "computed at each point",
+            "but derivatives are those with statistics that stand still",
+            "use frozen",
+        ))
+    }
+
     fn check(&self, theta: &[f32]) {
         assert_eq!(theta.len(), self.dim(), "theta is not this network's");
     }
@@ -184,6 +218,7 @@ impl Objective for DatasetObjective {
 
     fn loss_and_grad(&self, theta: &[f32], grad: &mut [f32]) -> Result<f64> {
         self.check(theta);
+        self.check_given()?;
         self.mean_over_pieces(grad, |images, labels, grad| {
             let found = self.backend.eval_gradient(theta, &self.buffers, images, labels, grad)?;
             Ok(found.loss)
@@ -194,8 +229,21 @@ impl Objective for DatasetObjective {
     fn hvp(&self, theta: &[f32], v: &[f32], out: &mut [f32]) -> Result<()> {
         self.check(theta);
         self.check(v);
+        self.check_given()?;
         let product = |images: &[f32], labels: &[u8], out: &mut [f32]| {
             self.backend.eval_hvp(theta, &self.buffers, images, labels, v, out)?;
+            Ok(0.0)
+        };
+        self.mean_over_pieces(out, product).map(|_| ())
+    }
+
+    fn gauss_newton(&self, theta: &[f32], v: &[f32], out: &mut [f32]) -> Result<()> {
+        self.check(theta);
+        self.check(v);
+        self.check_given()?;
+        let product = |images: &[f32], labels: &[u8], out: &mut [f32]| {
+            let backend = &self.backend;
+            backend.eval_gauss_newton(theta, &self.buffers, images, labels, v, out)?;
             Ok(0.0)
         };
         self.mean_over_pieces(out, product).map(|_| ())
@@ -265,6 +313,8 @@ impl DatasetObjective {
     ) -> Result<Vec<T>> {
         self.check(theta);
         let batcher = self.batcher()?;
+        let anew = self.buffers_at(theta, buffers)?;
+        let buffers = anew.as_deref().unwrap_or(buffers);
         let point = self.backend.at(theta, buffers)?;
         let classes = self.backend.network().classes;
         let (image, total) = (self.sample.image_len(), self.sample.len());
@@ -274,7 +324,11 @@ impl DatasetObjective {
             let n = indices.len();
             let (mut images, mut labels) = (vec![0.0; n * image], vec![0; n]);
             batcher.fill(&indices, None, &mut images, &mut labels);
-            let logits = point.logits(&images)?;
+            let own = self.buffers_of(theta, buffers, &images, &labels)?;
+            let logits = match own {
+                Some(own) => self.backend.at(theta, &own)?.logits(&images)?,
+                None => point.logits(&images)?,
+            };
             let found = f(&mut logits.chunks_exact(classes).zip(labels));
             progress(n);
             Ok(found)

@@ -206,8 +206,8 @@ class Curve:
 class Curvature:
     """The ends of the Hessian's spectrum at snapshots.
 
-    ``eigenvalues``, (n, k), falling in each row, with their ``residuals``; ``smallest``, (n,);
-    ``steps`` and ``epochs``, (n,).
+    ``eigenvalues``, (n, k), falling in each row, with their ``residuals``; ``smallest``, (n,); NaN where
+    one was not asked for or did not converge; ``steps`` and ``epochs``, (n,).
     """
 
     steps: NDArray[np.int64]
@@ -226,7 +226,7 @@ class Curvature:
     @classmethod
     def of(cls, records: list[dict[str, Any]]) -> Curvature:
         """From what the program printed, one record a snapshot."""
-        most = max((len(r["eigenvalues"]) for r in records), default=0)
+        most = max((len(r["eigenvalues"]) for r in records), default=1) or 1
 
         def table(key: str) -> Floats:
             rows = [_files.numbers(r[key]) for r in records]
@@ -238,7 +238,7 @@ class Curvature:
             _files.numbers([r["epoch"] for r in records]),
             table("eigenvalues"),
             table("residuals"),
-            _files.numbers([r["smallest"][0] for r in records]),
+            _files.numbers([r["smallest"][0] if r["smallest"] else float("nan") for r in records]),
             np.array([r["converged"] for r in records], bool),
             records,
         )

@@ -124,6 +124,31 @@ pub trait Backend: Send + Sync {
         })
     }
 
+    /// The product of the generalised Gauss-Newton matrix of the same loss with `v`, written over `out`.
+    ///
+    /// # Errors
+    /// [`crate::Error::BadValue`] where the backend cannot: without forward tangents there is none.
+    fn eval_gauss_newton(
+        &self,
+        _theta: &[f32],
+        _buffers: &[f32],
+        _images: &[f32],
+        _labels: &[u8],
+        _v: &[f32],
+        _out: &mut [f32],
+    ) -> Result<()> {
+        Err(crate::Error::bad_value(
+            "matrix",
+            "gauss-newton",
+            format!(
+                "but {} on the {} backend has no such products",
+                self.network().arch,
+                self.name()
+            ),
+            "use the Hessian, or a network that the native backend has tangents for",
+        ))
+    }
+
     /// How many images [`Backend::eval_gradient`] and [`Backend::eval_hvp`] best get at once:
     /// memory for their activations bounds it from above, idle threads from below.
     fn preferred_images(&self) -> usize {

@@ -22,6 +22,7 @@ mod inspect;
 mod interrupt;
 mod lecture;
 mod man;
+mod measure;
 mod out;
 mod plane;
 mod progress;
@@ -99,7 +100,8 @@ enum Command {
     Plane(plane::Args),
     Surface(surface::Args),
     Curve(curve::Args),
-    Curvature(curvature::Args),
+    Curvature(Box<curvature::Args>),
+    Measure(Box<measure::Args>),
     Average(average::Args),
     River(river::Args),
     Function(function::Args),
@@ -163,7 +165,8 @@ pub fn main() -> ExitCode {
         Command::Plane(args) => plane::run(args, &out),
         Command::Surface(args) => surface::run(args, &out, &mut ranks),
         Command::Curve(args) => curve::run(args, &out),
-        Command::Curvature(args) => curvature::run(args, &out),
+        Command::Curvature(args) => curvature::run(*args, &out),
+        Command::Measure(args) => measure::run(*args, &out),
         Command::Average(args) => average::run(args, &out),
         Command::River(args) => river::run(args, &out),
         Command::Function(args) => function::run(args, &out),

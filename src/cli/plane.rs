@@ -7,8 +7,9 @@ use lossreel::landscape::{
 };
 use lossreel::record::{Existing, Run};
 use lossreel::stages::plane::{Directions, joint, of_run};
+use lossreel::stages::plane_compare::compare;
 use lossreel::stages::snapshot_map;
-use lossreel::trajectory::{Centring, Fidelity};
+use lossreel::trajectory::{Centring, Fidelity, NullInterval};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
@@ -46,6 +47,17 @@ pub struct Args {
     /// Name of the plane in its folder; `pca` or `random` by default.
     #[arg(long)]
     name: Option<String>,
+    /// Print how much of the path the PCA plane sees beside so many random planes (20 without a number), and
+    /// write nothing.
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "20",
+        conflicts_with_all = ["out", "name"]
+    )]
+    compare: Option<usize>,
 }
 
 /// How random directions are made.
@@ -83,6 +95,11 @@ struct Report<'a> {
     explained_variance: &'a [f64],
     #[serde(serialize_with = "out::floats")]
     null_explained_variance: &'a [f64],
+    /// Where 95 % of drawn walks are, of each axis and of the sum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    null_interval: Option<&'a NullInterval>,
+    /// How the walks are made.
+    null: &'a str,
     /// Of all snapshots of all runs, as the two below.
     #[serde(serialize_with = "out::floats")]
     off_plane_residual: Vec<f64>,
@@ -136,6 +153,9 @@ impl<'a> RunReport<'a> {
 
 /// Runs the stage and prints what the plane holds.
 pub fn run(args: Args, out: &Out) -> Result<()> {
+    if let Some(random) = args.compare {
+        return compared(&args, random, out);
+    }
     let (path, plane, map) = make(&args)?;
     let about = &plane.about;
     let runs: Vec<RunReport> = about.paths.iter().map(RunReport::new).collect();
@@ -144,6 +164,8 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         origin: about.origin,
         explained_variance: &about.explained_variance,
         null_explained_variance: &about.null_explained_variance,
+        null_interval: about.null_interval.as_ref(),
+        null: &about.null,
         off_plane_residual: runs.iter().flat_map(|r| r.off_plane_residual.clone()).collect(),
         path: plane.coords(),
         snapshots: runs.iter().map(|r| r.snapshots).sum(),
@@ -186,6 +208,27 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
             writeln!(w, "written               {}", map.written.display())?;
         }
         writeln!(w, "written               {}", report.plane.display())
+    });
+    Ok(())
+}
+
+/// The PCA plane beside random ones.
+fn compared(args: &Args, random: usize, out: &Out) -> Result<()> {
+    let [run] = &args.runs[..] else {
+        let given = format!("{} runs", args.runs.len());
+        return Err(Error::bad_value("RUN", given, "but --compare is of one", "name one run"));
+    };
+    let normalised = (args.random.norm, args.random.ignore);
+    let shares = compare(&Run::open(run)?, normalised, random)?;
+    out.result(&shares, |w| {
+        let widest = shares.iter().map(|s| s.plane.chars().count()).max().unwrap_or(0);
+        let percent = |share: f64| format!("{:.4} %", 100.0 * share);
+        writeln!(w, "{:<widest$}  {:>11}  {:>11}  {:>11}", "plane", "x", "y", "both")?;
+        for s in &shares {
+            let [x, y] = s.axes.map(percent);
+            writeln!(w, "{:<widest$}  {x:>11}  {y:>11}  {:>11}", s.plane, percent(s.share))?;
+        }
+        writeln!(w, "shares of the squared displacements of the snapshots from the last one")
     });
     Ok(())
 }
@@ -237,11 +280,24 @@ pub fn summary(plane: &Plane) -> Vec<String> {
         ));
         let walk = if about.kind == PlaneKind::Joint { "random walks'" } else { "a random walk's" };
         lines.push(format!(
-            "{walk:<21} {} + {} = {}",
+            "{walk:<21} {} + {} = {}{}",
             percent(*n1),
             percent(*n2),
-            percent(n1 + n2)
+            percent(n1 + n2),
+            about.null_interval.as_ref().map_or(String::new(), |interval| {
+                let [low, high] = interval.sum;
+                format!(" ({} to {})", percent(low), percent(high))
+            })
         ));
+        if let Some(interval) = &about.null_interval
+            && a + b <= interval.sum[1]
+        {
+            lines.push(
+                "note                  the plane holds no more than that of a random walk with the same \
+                 step lengths: it shows nothing of the run"
+                    .into(),
+            );
+        }
     }
     let residuals: Vec<f64> =
         about.path().iter().map(|p| p.off_plane_residual).filter(|r| r.is_finite()).collect();

@@ -134,6 +134,9 @@ struct Curvature {
     /// How many of the largest eigenvalues.
     #[arg(long, default_value_t = 1, value_name = "N")]
     eigenvalues: usize,
+    /// How many of the smallest.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    smallest: usize,
     /// Residual of an eigenvalue relative to the largest at which the iteration stops.
     #[arg(long, default_value_t = 1e-3, value_name = "SHARE")]
     tolerance: f64,
@@ -265,6 +268,9 @@ impl Work<'_> {
                     line,
                     axis: Axis { min, max, n: args.points as usize },
                     sample: SampleChoice::default(),
+                    bn: None,
+                    calibration: 1000,
+                    align: false,
                     replace: args.loss.force,
                 };
                 let bar = Follow::new(out, "curve", "points");
@@ -312,16 +318,14 @@ impl Curvature {
             let remedy = "use a share such as 1e-3";
             return Err(Error::bad_value("--tolerance", self.tolerance, "out of range", remedy));
         }
-        Ok(CurvatureRequest {
-            which,
-            sample: SampleChoice::default(),
-            config: ExtremesConfig {
-                largest: self.eigenvalues,
-                tolerance: self.tolerance,
-                max_iterations: self.iterations,
-            },
-            replace: self.loss.force,
-        })
+        let config = ExtremesConfig {
+            largest: self.eigenvalues,
+            smallest: self.smallest,
+            tolerance: self.tolerance,
+            max_iterations: self.iterations,
+        };
+        let request = CurvatureRequest::ends(which, SampleChoice::default(), config);
+        Ok(CurvatureRequest { replace: self.loss.force, ..request })
     }
 }
 

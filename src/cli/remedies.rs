@@ -35,11 +35,18 @@ fn as_options(text: &str) -> String {
 fn option(key: &str) -> &str {
     match key {
         "backend" => "--backend",
+        "bn" => "--bn",
         "clock" => "--clock",
         "target" => "--goal",
         "layers" => "--layers",
+        "matrix" => "--matrix",
+        "parameters" => "--parameters",
+        "probes" => "--probes",
+        "steps" => "--steps",
+        "directions" => "--directions",
         "panel_titles" => "--panel-title",
         "precision" => "--precision",
+        "samples" => "--samples",
         "scene" => "--as",
         "set" => "--set",
         "snapshot" => "--snapshot",

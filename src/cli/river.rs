@@ -92,6 +92,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         sample: args.sample.of_train(&subject, SHARPNESS_SAMPLES),
         config: ExtremesConfig {
             largest: args.eigenvectors,
+            smallest: 0,
             tolerance: args.tolerance,
             max_iterations: args.iterations,
         },

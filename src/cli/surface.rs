@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use lossreel::dataset::SplitName;
 use lossreel::landscape::{StackKind, SurfaceReport, SurfaceStore};
+use lossreel::objective::PointPolicy;
 use lossreel::parallel::Team;
 use lossreel::stages::cost::{self, Cost};
 use lossreel::stages::plane::through_point;
@@ -73,6 +74,14 @@ pub struct Args {
     /// whose snapshots a stack goes through; the first by default.
     #[arg(long, value_name = "RUN")]
     buffers_of: Option<String>,
+    /// BatchNorm statistics: frozen (those of the plane's origin), recalibrated (computed anew at each cell on
+    /// --bn-samples training images) or batch (those of 64 images that go through together). The surface is
+    /// called after it: pca-recalibrated.
+    #[arg(long, value_name = "POLICY", default_value = "frozen")]
+    bn: PointPolicy,
+    /// Training images that statistics are recalibrated on.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    bn_samples: usize,
     /// Replace another surface of that name.
     #[arg(long)]
     force: bool,
@@ -156,7 +165,16 @@ fn of_runs(
         out.note(format_args!("lossreel: {}", remade(&args.plane, &behind)));
         over = over.to_be_written(set, &args.plane);
     }
-    let suffix = if request.sample.split == SplitName::Test { "-test" } else { "" };
+    if args.bn != PointPolicy::Frozen && args.stack.is_some() {
+        let problem = "but the surfaces of a stack have their own ways with statistics";
+        return Err(Error::bad_value("--bn", args.bn, problem, "leave out --stack"));
+    }
+    over = over.with_policy(args.bn, args.bn_samples)?;
+    let mut suffix =
+        if args.bn == PointPolicy::Frozen { String::new() } else { format!("-{}", args.bn) };
+    if request.sample.split == SplitName::Test {
+        suffix += "-test";
+    }
     let name = args.name.clone().unwrap_or_else(|| match args.stack {
         Some(kind) => format!("{}-{kind}", args.plane),
         None => format!("{}{suffix}", args.plane),
@@ -240,7 +258,7 @@ fn of_file(args: &Args, request: Request<'_>, ranks: &mut Ranks, out: &Out) -> R
     let folder = args.out.clone().ok_or_else(|| {
         Error::bad_value("--out", "", "not given", "name a folder for the surface")
     })?;
-    let over = OverPlane::of_file(&subject, &plane)?;
+    let over = OverPlane::of_file(&subject, &plane)?.with_policy(args.bn, args.bn_samples)?;
     if args.dry_run {
         return dry_run(args, &over, &request, &folder, out);
     }

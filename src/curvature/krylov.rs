@@ -17,18 +17,17 @@ use std::time::Instant;
 use ndarray::Array2;
 use rayon::prelude::*;
 
+use super::Operator;
 use crate::Result;
-use crate::objective::Objective;
 use crate::rng::Streams;
 use crate::trajectory::eigen_symmetric;
 
 /// Elements that one thread takes off the basis at a time; fixed, though sums do not depend on it.
 const PIECE: usize = 1 << 14;
 
-/// A growing Krylov space of the Hessian of an objective at a point.
+/// A growing Krylov space of a symmetric matrix H, a network's Hessian.
 pub struct Krylov<'a> {
-    objective: &'a dyn Objective,
-    theta: &'a [f32],
+    matrix: &'a dyn Operator,
     /// q_1 .. q_m, each (P,), orthonormal to f32 rounding.
     basis: Vec<Vec<f32>>,
     /// Diagonal of T, (m,).
@@ -48,30 +47,34 @@ pub struct Ritz {
     pub value: f64,
     /// ||H y - value y|| for its unit vector y: H has an eigenvalue at most this far away.
     pub residual: f64,
+    /// What the quadrature of the first vector gives this value: the squared first component of T's
+    /// eigenvector. They sum to 1.
+    pub weight: f64,
 }
 
 impl<'a> Krylov<'a> {
-    /// The empty space at `theta`, (P,), that begins with a vector drawn from `streams` (stream
-    /// `lanczos`).
-    pub fn new(objective: &'a dyn Objective, theta: &'a [f32], streams: &Streams) -> Self {
+    /// The empty space that begins with a vector drawn from `streams` (stream `lanczos`).
+    pub fn new(matrix: &'a dyn Operator, streams: &Streams) -> Self {
         let mut rng = streams.stream("lanczos", 0);
-        let start: Vec<f64> = (0..theta.len()).map(|_| rng.normal()).collect();
-        let norm = norm(&start);
-        let next = if norm > 0.0 { scaled(&start, 1.0 / norm) } else { Vec::new() };
-        Self {
-            objective,
-            theta,
-            basis: Vec::new(),
-            alpha: Vec::new(),
-            beta: Vec::new(),
-            next,
-            hvp_secs: 0.0,
-        }
+        let start: Vec<f64> = (0..matrix.dim()).map(|_| rng.normal()).collect();
+        Self::from(matrix, &start)
+    }
+
+    /// The empty space that begins with `start`, (P,), scaled to length 1.
+    pub fn from(matrix: &'a dyn Operator, start: &[f64]) -> Self {
+        let norm = norm(start);
+        let next = if norm > 0.0 { scaled(start, 1.0 / norm) } else { Vec::new() };
+        Self { matrix, basis: Vec::new(), alpha: Vec::new(), beta: Vec::new(), next, hvp_secs: 0.0 }
     }
 
     /// Dimensions so far, m, which is the number of products made.
     pub fn len(&self) -> usize {
         self.alpha.len()
+    }
+
+    /// Rows of the matrix, P.
+    pub fn dim(&self) -> usize {
+        self.matrix.dim()
     }
 
     /// True before the first step.
@@ -102,7 +105,7 @@ impl<'a> Krylov<'a> {
         let q = std::mem::take(&mut self.next);
         let mut product = vec![0.0; q.len()];
         let started = Instant::now();
-        self.objective.hvp(self.theta, &q, &mut product)?;
+        self.matrix.apply(&q, &mut product)?;
         self.hvp_secs += started.elapsed().as_secs_f64();
         let mut w: Vec<f64> = product.iter().map(|&v| f64::from(v)).collect();
         let size = norm(&w);
@@ -159,21 +162,25 @@ impl<'a> Krylov<'a> {
     pub fn ritz(&self) -> Vec<Ritz> {
         let m = self.len();
         let Some(t) = self.tridiagonal() else {
-            return vec![Ritz { value: f64::NAN, residual: f64::NAN }; m];
+            return vec![Ritz { value: f64::NAN, residual: f64::NAN, weight: f64::NAN }; m];
         };
         let (values, vectors) = eigen_symmetric(t);
         let outside = self.beta.last().copied().unwrap_or(0.0);
-        let residual = |i: usize| (outside * vectors[[m - 1, i]]).abs();
-        values.iter().enumerate().map(|(i, &value)| Ritz { value, residual: residual(i) }).collect()
+        let of = |(i, &value): (usize, &f64)| Ritz {
+            value,
+            residual: (outside * vectors[[m - 1, i]]).abs(),
+            weight: vectors[[0, i]].powi(2),
+        };
+        values.iter().enumerate().map(of).collect()
     }
 
-    /// The unit vectors of the `k` largest Ritz values (of all, where there are fewer), each (P,): y = Q s
-    /// with s an eigenvector of T. None after a product that was not finite.
-    pub fn ritz_vectors(&self, k: usize) -> Vec<Vec<f32>> {
+    /// The unit vectors of the `which` Ritz values, counted from the largest (those that there are), each
+    /// (P,): y = Q s with s an eigenvector of T. None after a product that was not finite.
+    pub fn ritz_vectors(&self, which: impl IntoIterator<Item = usize>) -> Vec<Vec<f32>> {
         let Some(t) = self.tridiagonal() else { return Vec::new() };
         let (_, parts) = eigen_symmetric(t);
         let vector = |i: usize| -> Vec<f32> {
-            let mut sum = vec![0.0f64; self.theta.len()];
+            let mut sum = vec![0.0f64; self.matrix.dim()];
             sum.par_chunks_mut(PIECE).enumerate().for_each(|(piece, sum)| {
                 for (j, q) in self.basis.iter().enumerate() {
                     let part = parts[[j, i]];
@@ -185,7 +192,7 @@ impl<'a> Krylov<'a> {
             let norm = norm(&sum);
             scaled(&sum, 1.0 / norm)
         };
-        (0..k.min(self.len())).map(vector).collect()
+        which.into_iter().filter(|i| *i < self.len()).map(vector).collect()
     }
 }
 

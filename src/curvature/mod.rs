@@ -1,17 +1,28 @@
-//! The Hessian of an [`Objective`](crate::objective::Objective) at a point, computed from its
-//! products with vectors alone: P may be tens of millions, and the matrix is never formed.
+//! Curvature of an [`Objective`](crate::objective::Objective) at a point, computed from the products of its
+//! second derivatives with vectors alone: P may be tens of millions, and the matrix is never formed.
 //!
-//! [`Krylov`] is the space that such products span, [`extremes`] the ends of the spectrum from it:
-//! the largest eigenvalue is what the literature calls sharpness. A spectral density or
-//! a trace can be computed from the same two.
+//! An [`Operator`] is what is multiplied: the Hessian or the Gauss-Newton matrix ([`Curvature`]), the
+//! [`Block`] of some parameters of it. [`Krylov`] is the space that such products span. On it stand the
+//! ends of the spectrum ([`extremes`]; the largest eigenvalue is what the literature calls sharpness) and
+//! its [`density`]; the [`trace`](fn@trace) needs products only.
 
+mod density;
 mod extremes;
 mod krylov;
+mod operator;
+mod parameters;
 mod subspace;
+mod trace;
 
-pub use extremes::{Extremes, ExtremesConfig, extremes, leading};
+pub use density::{Density, DensityConfig, density};
+pub use extremes::{
+    Estimate, Extremes, ExtremesConfig, extremes, extremes_and_vectors, extremes_of, leading,
+};
 pub use krylov::{Krylov, Ritz};
+pub use operator::{Block, Curvature, Matrix, Operator};
+pub use parameters::{Layer, layers, parameters};
 pub use subspace::{Parts, Subspace};
+pub use trace::{Mean, Trace, TraceConfig, TraceMethod, trace};
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ pub(crate) use json::{JsonFile, is_sealed};
 pub(crate) use jsonl::{
     JsonlWriter, cut_torn_line, is_torn, jsonl_line, read_jsonl, read_jsonl_within,
 };
-pub(crate) use nonfinite::{float, floats};
+pub(crate) use nonfinite::{float, floats, optional_float};
 pub(crate) use read::{is_absence, is_there, open, read, read_named, read_named_text, read_text};
 
 use std::fs::{self, File, OpenOptions, TryLockError};

@@ -43,3 +43,21 @@ pub(crate) mod floats {
         Ok(Vec::<Number>::deserialize(input)?.into_iter().map(|n| n.0).collect())
     }
 }
+
+/// Serde for such a number that may be missing.
+pub(crate) mod optional_float {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Number(#[serde(with = "super::float")] f64);
+
+    pub(crate) fn serialize<S: Serializer>(value: &Option<f64>, out: S) -> Result<S::Ok, S::Error> {
+        value.map(Number).serialize(out)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        input: D,
+    ) -> Result<Option<f64>, D::Error> {
+        Ok(Option::<Number>::deserialize(input)?.map(|n| n.0))
+    }
+}

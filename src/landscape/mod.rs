@@ -5,7 +5,9 @@
 //! [`Grid`] of it: cells are appended to a [`SurfaceStore`] as they are done, a cell that is absent
 //! is not done, and evaluation takes up where it was left.
 
+mod alignment;
 mod among;
+mod connecting;
 mod directions;
 mod evaluate;
 pub(crate) mod folder;
@@ -16,7 +18,9 @@ mod plane;
 mod stack;
 mod store;
 
+pub use alignment::{Alignment, align};
 pub use among::{evaluate_among, serve_cells};
+pub use connecting::Shape;
 pub use directions::{Ignore, Normalisation, cosine, normalise, random_direction};
 pub use evaluate::{SurfaceReport, evaluate, theta_at};
 pub use gradients::{GradientCell, GradientStore, gradient_grid};

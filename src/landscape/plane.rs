@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{PathCoord, PlaneOrigin, RunPath};
 use crate::disk::{self, digest::hexadecimal};
 use crate::names::named_enum;
+use crate::trajectory::NullInterval;
 use crate::weights::{SafetensorsFile, write_safetensors};
 use crate::{Error, Result};
 
@@ -62,6 +63,14 @@ pub struct About {
     pub explained_variance: Vec<f64>,
     /// The same for random walks of as many snapshots in as many dimensions: what says nothing.
     pub null_explained_variance: Vec<f64>,
+    /// Where 95 % of such walks are; none for planes of an earlier version, of long paths, and of paths that
+    /// do not move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub null_interval: Option<NullInterval>,
+    /// The shares of the first components of such a walk, beside those of the spectrum of one run; empty
+    /// where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub null_spectrum: Vec<f64>,
     /// How those random walks were made, in words; empty where there are none.
     pub null: String,
     /// Where (0, 0) is; never `auto`.

@@ -1,6 +1,6 @@
 //! The loss as training sees it: with dropout's masks, one fixed draw of them.
 
-use super::{BatchNormPolicy, DatasetObjective, Evaluation, Objective, PIECE};
+use super::{BatchNormPolicy, BufferedObjective, DatasetObjective, Evaluation, Objective, PIECE};
 use crate::Result;
 use crate::backend::TrainPass;
 use crate::network::Op;
@@ -71,6 +71,49 @@ impl MaskedObjective<'_> {
         }
         grad.iter_mut().zip(mean_grad).for_each(|(g, m)| *g = m as f32);
         Ok(Evaluation { loss: sum, loss_se: error_of(&losses), correct, total })
+    }
+}
+
+/// [`MaskedObjective`] that owns its sample: the loss in train mode as a function like any other.
+pub struct TrainModeObjective {
+    of: DatasetObjective,
+    streams: Streams,
+}
+
+impl TrainModeObjective {
+    /// The loss of `of` in train mode, with the first draw of dropout masks of `streams`.
+    pub fn new(of: DatasetObjective, streams: Streams) -> Self {
+        Self { of, streams }
+    }
+
+    fn masked(&self) -> MaskedObjective<'_> {
+        self.of.masked(self.streams, 0)
+    }
+
+    /// What BatchNorm does.
+    pub fn batch_norm(&self) -> BatchNormPolicy {
+        self.masked().batch_norm()
+    }
+}
+
+/// Products with the Hessian are differences of gradients, as [`Objective::hvp`]'s default.
+impl Objective for TrainModeObjective {
+    fn dim(&self) -> usize {
+        self.of.dim()
+    }
+
+    fn loss(&self, theta: &[f32]) -> Result<Evaluation> {
+        self.masked().loss(theta)
+    }
+
+    fn loss_and_grad(&self, theta: &[f32], grad: &mut [f32]) -> Result<f64> {
+        self.masked().loss_and_grad(theta, grad)
+    }
+}
+
+impl BufferedObjective for TrainModeObjective {
+    fn with_buffers(&self, buffers: Vec<f32>) -> Result<Self> {
+        Ok(Self { of: self.of.with_buffers(buffers)?, streams: self.streams })
     }
 }
 

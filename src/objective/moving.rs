@@ -25,18 +25,35 @@ impl MovingStatistics {
     }
 }
 
+impl MovingStatistics {
+    /// theta and the buffers of a state, variances below 0 taken as 0.
+    fn parts<'a>(&self, state: &'a [f32]) -> (&'a [f32], Vec<f32>) {
+        assert_eq!(state.len(), self.dim(), "the state is not this network's");
+        let (theta, buffers) = state.split_at(self.inner.dim());
+        let clamped = |(value, is_variance): (&f32, &bool)| {
+            if *is_variance { value.max(0.0) } else { *value }
+        };
+        (theta, buffers.iter().zip(&self.is_variance).map(clamped).collect())
+    }
+
+    /// The loss of each image at a state, in the sample's order.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub fn losses(&self, state: &[f32]) -> Result<Vec<f64>> {
+        let (theta, buffers) = self.parts(state);
+        let of = self.inner.with_buffers(buffers)?;
+        Ok(of.predictions(theta, &|_| ())?.iter().map(|p| p.loss).collect())
+    }
+}
+
 impl Objective for MovingStatistics {
     fn dim(&self) -> usize {
         self.inner.dim() + self.is_variance.len()
     }
 
     fn loss(&self, state: &[f32]) -> Result<Evaluation> {
-        assert_eq!(state.len(), self.dim(), "the state is not this network's");
-        let (theta, buffers) = state.split_at(self.inner.dim());
-        let clamped = |(value, is_variance): (&f32, &bool)| {
-            if *is_variance { value.max(0.0) } else { *value }
-        };
-        let buffers: Vec<f32> = buffers.iter().zip(&self.is_variance).map(clamped).collect();
+        let (theta, buffers) = self.parts(state);
         self.inner.loss_at(theta, &buffers, &|_| ())
     }
 

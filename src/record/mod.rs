@@ -29,7 +29,10 @@ mod spec;
 mod stream;
 mod writer;
 
-pub use curvature::{CurvatureOf, CurvatureRecord};
+pub use curvature::{
+    CurvatureOf, CurvatureRecord, DensityRecord, EstimateRecord, LayerRecord, LayersRecord,
+    TraceRecord,
+};
 pub use evaluation::{EvaluatedOn, SampleSource};
 pub use joint::{Joint, JointAbout, JointRun, run_digest};
 pub use keep::Keep;

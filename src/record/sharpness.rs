@@ -65,8 +65,11 @@ impl SharpnessMeter {
         let record = SharpnessRecord {
             step: state.step,
             epoch,
-            sharpness: found.eigenvalues[0],
-            residual: found.residuals[0],
+            // Not a number where it did not converge: what it is at least, is not the sharpness.
+            sharpness: found.eigenvalues.first().copied().unwrap_or(f64::NAN),
+            residual: (found.residuals.first().copied())
+                .or(found.rest_of_largest.first().map(|r| r.residual))
+                .unwrap_or(f64::NAN),
             iterations: found.iterations,
             samples: objective.samples(),
         };

@@ -282,6 +282,7 @@ mod tests {
         let at = |i: i32| f64::from(i) / 10.0;
         let point = |x: f64| CurvePoint { x, loss: loss(x), accuracy: 0.0, loss_se: 0.0 };
         Curve {
+            barrier: None,
             points: (-10..=10).map(|i| point(at(i))).collect(),
             samples: 1,
             split: SplitName::Train,

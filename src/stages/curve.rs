@@ -6,14 +6,16 @@ use std::sync::atomic::AtomicBool;
 use serde::Serialize;
 
 use super::line::Along;
-pub use super::line::Line;
+pub use super::line::{FarEnd, Line};
 use super::opened::OpenRun;
 use super::{Progress, SampleChoice, Subject, stale};
 use crate::backend::Precision;
+use crate::curvature::Mean;
 use crate::dataset::SplitName;
-use crate::landscape::{Axis, Grid, Header, SurfaceStore, Through, digest_of, evaluate};
+use crate::landscape::{Axis, Grid, Header, SurfaceStore, Through, digest_of, evaluate, theta_at};
+use crate::measures::barrier;
 use crate::network::ParamLayout;
-use crate::objective::{BatchNormPolicy, MovingStatistics, Objective};
+use crate::objective::{BatchNormPolicy, MovingStatistics, Objective, PointPolicy};
 use crate::record::{EvaluatedOn, FORMAT_VERSION};
 use crate::{Error, Result};
 
@@ -49,8 +51,53 @@ pub struct Curve {
     pub precision: Precision,
     /// Seconds this call took.
     pub seconds: f64,
+    /// The barrier between both ends, on a line or a curve between two networks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub barrier: Option<CurveBarrier>,
     /// What the user should know of the line, in sentences.
     pub notes: Vec<String>,
+}
+
+/// How far the loss rises above the straight line between that at 0 and that at 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct CurveBarrier {
+    /// The height; 0 where it does not rise.
+    #[serde(serialize_with = "crate::disk::float::serialize")]
+    pub value: f64,
+    /// Its standard error over the images, which are the same at all points.
+    #[serde(serialize_with = "crate::disk::optional_float::serialize")]
+    pub se: Option<f64>,
+    /// Where it is.
+    #[serde(serialize_with = "crate::disk::float::serialize")]
+    pub x: f64,
+}
+
+impl CurveBarrier {
+    /// The barrier of `points` between 0 and 1, where both are among them; `losses` has the loss of each image
+    /// at a coordinate.
+    pub(super) fn of(
+        points: &[CurvePoint],
+        losses: impl Fn(f64) -> Result<Vec<f64>>,
+    ) -> Result<Option<Self>> {
+        let inside = |p: &&CurvePoint| (-1e-9..=1.0 + 1e-9).contains(&p.x);
+        let between: Vec<&CurvePoint> = points.iter().filter(inside).collect();
+        let is_whole = |p: &&&CurvePoint| p.x.abs() < 1e-9 || (p.x - 1.0).abs() < 1e-9;
+        if between.iter().filter(is_whole).count() < 2 {
+            return Ok(None);
+        }
+        let xs: Vec<f64> = between.iter().map(|p| p.x).collect();
+        let values: Vec<f64> = between.iter().map(|p| p.loss).collect();
+        let Some(found) = barrier(&xs, &values) else { return Ok(None) };
+        if !(found.height > 0.0 && found.height.is_finite()) {
+            return Ok(Some(Self { value: found.height, se: None, x: found.at }));
+        }
+        // The same images everywhere: of each its own rise.
+        let (t, at) = (found.at, [losses(xs[found.index])?, losses(0.0)?, losses(1.0)?]);
+        let rises: Vec<f64> =
+            (0..at[0].len()).map(|i| at[0][i] - ((1.0 - t) * at[1][i] + t * at[2][i])).collect();
+        let se = Some(Mean::of(&rises).se).filter(|se| se.is_finite());
+        Ok(Some(Self { value: found.height, se, x: found.at }))
+    }
 }
 
 /// What to evaluate.
@@ -62,6 +109,13 @@ pub struct CurveRequest {
     pub axis: Axis,
     /// The images.
     pub sample: SampleChoice,
+    /// What is done with BatchNorm's statistics; by default they are interpolated where the line moves them, and
+    /// else frozen.
+    pub bn: Option<PointPolicy>,
+    /// Training images that they are computed of, where they are recalibrated.
+    pub calibration: usize,
+    /// Whether the units of the network at the far end are put into the order of this one's before.
+    pub align: bool,
     /// Whether another curve in the folder is replaced.
     pub replace: bool,
 }
@@ -78,7 +132,8 @@ pub fn compute(
     interrupt: &AtomicBool,
     progress: Progress<'_>,
 ) -> Result<Curve> {
-    let (network, objective) = (subject.network(), subject.objective(request.sample)?);
+    let network = subject.network();
+    let mut objective = subject.objective(request.sample)?;
     let through = Point {
         arch: &network.arch,
         layout: &network.layout,
@@ -86,19 +141,84 @@ pub fn compute(
         buffers: &subject.buffers,
         snapshot: subject.through,
     };
-    let along = through.along(&request.line)?;
-    let batch_norm = match &along.of_buffers {
+    let line = if request.align { aligned(subject, &request.line)? } else { request.line.clone() };
+    let mut along = through.along(&line)?;
+    let has_statistics = objective.has_batch_norm();
+    match request.bn.filter(|_| has_statistics) {
+        None => {}
+        Some(PointPolicy::Interpolated) if along.of_buffers.is_none() => {
+            let remedy = "use recalibrated, or a line to another network";
+            let problem = "but the line has no statistics at its other end";
+            return Err(Error::bad_value("bn", "interpolated", problem, remedy));
+        }
+        Some(PointPolicy::Interpolated) => {}
+        Some(PointPolicy::Frozen) => {
+            if along.of_buffers.take().is_some() {
+                along.notes.push(
+                    "BatchNorm keeps the statistics of x = 0 all along: the loss at x = 1 is not the other \
+                     network's own"
+                        .into(),
+                );
+            }
+        }
+        Some(PointPolicy::Recalibrated) => {
+            along.of_buffers = None;
+            objective = objective.recalibrated(subject.calibration(request.calibration)?)?;
+        }
+        Some(PointPolicy::Batch) => {
+            along.of_buffers = None;
+            objective = objective.of_batches();
+        }
+    }
+    let batch_norm = match (objective.point_statistics(), &along.of_buffers) {
         _ if subject.buffers.is_empty() => BatchNormPolicy::None,
-        Some(_) => BatchNormPolicy::Interpolated,
-        None => BatchNormPolicy::Frozen,
+        (Some(policy), _) => policy,
+        (None, Some(_)) => BatchNormPolicy::Interpolated,
+        (None, None) => BatchNormPolicy::Frozen,
     };
     let on = subject.evaluated_on(request.sample, &objective, batch_norm);
-    if along.of_buffers.is_none() {
-        let of = (&objective as &dyn Objective, on);
-        return on_line(&through, along, folder, request, of, interrupt, progress);
+    let between = matches!(line, Line::To { .. } | Line::ToState(_));
+    let (of_theta, of_buffers) = (along.of_theta.clone(), along.of_buffers.clone());
+    let at = |x: f64, from: &[f32], step: &[f32]| theta_at(from, step, step, [x, 0.0]);
+    if let Some(of_buffers) = of_buffers {
+        let moving = MovingStatistics::new(objective);
+        let of = (&moving as &dyn Objective, on);
+        let mut curve = on_line(&through, along, folder, request, of, interrupt, progress)?;
+        if between {
+            curve.barrier = CurveBarrier::of(&curve.points, |x| {
+                let state =
+                    [at(x, &subject.theta, &of_theta), at(x, &subject.buffers, &of_buffers)];
+                moving.losses(&state.concat())
+            })?;
+        }
+        return Ok(curve);
     }
-    let moving = MovingStatistics::new(objective);
-    on_line(&through, along, folder, request, (&moving, on), interrupt, progress)
+    let of = (&objective as &dyn Objective, on);
+    let mut curve = on_line(&through, along, folder, request, of, interrupt, progress)?;
+    if between {
+        curve.barrier = CurveBarrier::of(&curve.points, |x| {
+            let found = objective.predictions(&at(x, &subject.theta, &of_theta), &|_| ())?;
+            Ok(found.iter().map(|p| p.loss).collect())
+        })?;
+    }
+    Ok(curve)
+}
+
+/// `line` to the network at its far end with its units in the order of those of `subject`.
+fn aligned(subject: &Subject, line: &Line) -> Result<Line> {
+    let network = subject.network();
+    let far = match line {
+        Line::To { path, key } => {
+            FarEnd::of_file(&network.arch, &network.layout, path, key.as_deref())?
+        }
+        Line::ToState(far) => far.clone(),
+        _ => {
+            let remedy = "name another network (--to), or leave it out";
+            let problem = "but the line leads to no network whose units could be permuted";
+            return Err(Error::bad_value("--align", "given", problem, remedy));
+        }
+    };
+    far.aligned(subject).map(Line::ToState)
 }
 
 /// The point that a line goes through.
@@ -181,7 +301,7 @@ fn on_line(
 }
 
 /// The curve that a finished store holds.
-fn curve_of(store: &SurfaceStore, seconds: f64) -> Curve {
+pub(super) fn curve_of(store: &SurfaceStore, seconds: f64) -> Curve {
     let on = &store.header.on;
     let samples = on.samples;
     let points = store.cells.iter().flatten().map(|cell| CurvePoint {
@@ -198,6 +318,7 @@ fn curve_of(store: &SurfaceStore, seconds: f64) -> Curve {
         batch_norm: on.batch_norm.clone(),
         precision: on.precision,
         seconds,
+        barrier: None,
         notes: Vec::new(),
     }
 }

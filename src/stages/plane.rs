@@ -15,8 +15,8 @@ use crate::network::{Network, ParamLayout};
 use crate::record::{Existing, FORMAT_VERSION, Joint, Run, RunSnapshots, check_name, run_digest};
 use crate::rng::Streams;
 use crate::trajectory::{
-    AxisKind, Centring, Gram, Joined, Pca, PcaConfig, Projection, Snapshots, is_by_displacements,
-    joint_pca, null_explained_variance, pca, pca_of, project,
+    AxisKind, Centring, Gram, Joined, Null, NullInterval, Pca, PcaConfig, Projection, Snapshots,
+    is_by_displacements, joint_pca, null_of_path, pca, pca_of, project,
 };
 use crate::weights::hdf5;
 use crate::{Error, Result};
@@ -55,12 +55,17 @@ impl Default for Directions {
 }
 
 /// How the random walk beside the path of one run was made.
-const NULL_OF_ONE: &str = "a random walk of as many equal steps";
+const NULL_OF_ONE: &str = "a random walk with the lengths of the run's own steps between snapshots, in directions orthogonal to \
+     each other (the limit of many parameters): computed, not simulated; the interval is that of walks \
+     drawn in as many dimensions as the run has parameters";
+
+/// Components of the walk that are kept for a picture of the spectrum.
+const NULL_COMPONENTS: usize = 64;
 
 /// How the random walks beside the paths of several runs were made.
 const NULL_OF_SEVERAL: &str = "random walks, one a run, from the runs' own starts, with the squared lengths of the runs' own \
      steps between snapshots, in directions orthogonal to all others (the limit of many parameters): \
-     computed, not simulated";
+     computed, not simulated; the interval is that of walks drawn in as many dimensions";
 
 /// Makes the plane of a run through its last finite state and writes it as `planes/NAME`.
 ///
@@ -131,6 +136,8 @@ struct Axes {
     used: Vec<Vec<(usize, usize)>>,
     explained_variance: Vec<f64>,
     null_explained_variance: Vec<f64>,
+    null_interval: Option<NullInterval>,
+    null_spectrum: Vec<f64>,
     spectrum: Vec<f64>,
     /// The part of each run's variance that the plane holds, and that its own would.
     shares: Vec<(f64, f64)>,
@@ -228,6 +235,8 @@ pub(super) fn compute(
         made: axes.made,
         explained_variance: axes.explained_variance,
         null_explained_variance: axes.null_explained_variance,
+        null_interval: axes.null_interval,
+        null_spectrum: axes.null_spectrum,
         spectrum: axes.spectrum,
         notes: axes.notes,
         rounding,
@@ -253,6 +262,8 @@ impl Axes {
             used,
             explained_variance,
             null_explained_variance,
+            null_interval: None,
+            null_spectrum: vec![],
             spectrum,
             shares,
             notes,
@@ -269,7 +280,7 @@ fn principal(
 ) -> Result<Axes> {
     let several = members.len() > 1;
     let names = || members.iter().map(|m| m.name.as_str()).collect::<Vec<_>>().join(", ");
-    let (found, null, shares) = if several {
+    let (found, mut null, shares) = if several {
         let found = joint_pca(snapshots, 0).map_err(|error| match error {
             Error::Landscape { what, remedy } => {
                 Error::Landscape { what: format!("{what} (runs: {})", names()), remedy }
@@ -277,10 +288,12 @@ fn principal(
             other => other,
         })?;
         let shares = found.held_of_run.into_iter().zip(found.own_of_run).collect();
-        (found.pca, found.null_explained_variance, shares)
+        let (explained_variance, interval) = (found.null_explained_variance, found.null_interval);
+        (found.pca, Null { explained_variance, interval }, shares)
     } else {
         let found = of_one(members[0].opened.run(), &snapshots[0], centring)?;
-        let null = null_explained_variance(found.gram.used.len(), 2, centring);
+        let components = found.gram.used.len().clamp(2, NULL_COMPONENTS);
+        let null = null_of_path(&found.gram, snapshots[0].dim(), components, centring)?;
         let share = found.explained_variance.iter().sum();
         (found, null, vec![(share, share)])
     };
@@ -308,13 +321,17 @@ fn principal(
             format!("axis {} is drawn at random: the {what} fewer dimensions", axis + 1)
         })
         .collect();
+    let null_spectrum = if several { vec![] } else { null.explained_variance.clone() };
+    null.explained_variance.truncate(2);
     Ok(Axes {
         kind,
         made,
         vectors: found.directions(joined)?.try_into().expect("two axes were asked for"),
         used: places(joined, &found.gram.used, members.len()),
         explained_variance: found.explained_variance,
-        null_explained_variance: null,
+        null_explained_variance: null.explained_variance,
+        null_interval: null.interval,
+        null_spectrum,
         spectrum: found.spectrum,
         shares,
         notes,
@@ -544,6 +561,8 @@ pub fn through_point(
         cosine: cosine(&x, &y),
         explained_variance: vec![],
         null_explained_variance: vec![],
+        null_interval: None,
+        null_spectrum: vec![],
         null: String::new(),
         origin: PlaneOrigin::Final,
         spectrum: vec![],

@@ -302,7 +302,10 @@ pub fn curvatures<O: BufferedObjective>(
     let of = CurvatureOf {
         on: over(on, &first, batch_norm),
         largest: request.config.largest,
+        smallest: request.config.smallest,
         tolerance: request.config.tolerance,
+        matrix: request.matrix,
+        parameters: request.parameters.clone(),
     };
     let of_run = (run.run(), run.layout()?);
     curvature::of_objective(of_run, (objective, of), request, interrupt, progress)

@@ -18,7 +18,7 @@ pub fn gather(
     title: Option<&str>,
 ) -> Result<SpectrumFigure> {
     let mut figure = SpectrumFigure::default();
-    let mut captions = Vec::new();
+    let (mut captions, mut own) = (Vec::new(), Vec::new());
     for (name, run) in runs {
         let about = stale::current(&RunSet::from(run.clone()), plane)?.0.about;
         let total = about.total_variance();
@@ -35,14 +35,21 @@ pub fn gather(
             (snapshots - usize::from(centring == Centring::Centred)).min(about.spectrum.len());
         let explained: Vec<f64> =
             about.spectrum.iter().take(rank.max(1)).map(|v| v / total).collect();
-        let null = null_explained_variance(snapshots, explained.len(), centring);
+        // Planes of an earlier version have the walk of equal steps only.
+        let is_own = about.null_spectrum.len() >= explained.len().min(2);
+        own.push(is_own);
+        let null = if is_own {
+            about.null_spectrum
+        } else {
+            null_explained_variance(snapshots, explained.len(), centring)
+        };
         captions.push(format!("{} snapshots", thousands(&snapshots.to_string())));
         figure.paths.push(PathSpectrum { name: name.clone(), explained, null });
     }
-    let walk = if captions.windows(2).any(|w| w[0] != w[1]) {
-        "the random walk has as many equal steps as the first path"
-    } else {
-        "the random walk has as many equal steps"
+    let of = if own.len() > 1 { "the first path" } else { "the path" };
+    let walk = match own.first() {
+        Some(true) => format!("the random walk has the step lengths of {of}"),
+        _ => format!("the random walk has as many equal steps as {of}"),
     };
     captions.dedup();
     figure.title = title.unwrap_or("How much of the path fits in two dimensions?").into();

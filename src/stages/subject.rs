@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::data;
 use super::opened::OpenRun;
 use crate::backend::{Backend, BackendName, Precision, backend, backend_in};
-use crate::dataset::{Dataset, NormChoice, NormStats, SampleOrder, SplitName, choose};
+use crate::dataset::{
+    Dataset, LabelledImages, NormChoice, NormStats, SampleOrder, SplitName, choose,
+};
 use crate::landscape::Through;
 use crate::models::ModelSpec;
 use crate::network::{Network, ParamLayout};
@@ -251,6 +253,18 @@ impl Subject {
             self.stats.clone(),
             self.data.max_value,
         )
+    }
+
+    /// Training images that BatchNorm's statistics are computed of: `images` of them, or all where there are
+    /// fewer, drawn with equal classes.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for none.
+    pub fn calibration(&self, images: usize) -> Result<Arc<LabelledImages>> {
+        let train = &self.data.train;
+        let order = SampleOrder::Balanced;
+        let chosen = choose(&train.labels, images.min(train.len()), order, &Streams::new(0))?;
+        Ok(Arc::new(train.select(&chosen)))
     }
 
     /// What `objective`, the loss on `choice`, depends on.

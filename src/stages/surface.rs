@@ -13,7 +13,7 @@ use crate::landscape::{
     Axis, GradientStore, Grid, Header, PathLoss, PathLosses, Plane, PlaneKind, SurfaceReport,
     SurfaceStore, evaluate, gradient_grid, theta_at,
 };
-use crate::objective::{BatchNormPolicy, DatasetObjective, Objective};
+use crate::objective::{BatchNormPolicy, DatasetObjective, Objective, PointPolicy};
 use crate::parallel::Team;
 use crate::record::{EvaluatedOn, FORMAT_VERSION};
 use crate::{Error, Result};
@@ -63,6 +63,8 @@ pub struct OverPlane<'a> {
     /// The run that the subject is, where the plane has the paths of several: its last statistics
     /// are frozen, and else those of the plane's origin.
     pub end_of: Option<String>,
+    /// What is done with BatchNorm's statistics, where that is not to freeze them, and on how many training images.
+    policy: Option<(PointPolicy, usize)>,
     /// Where the plane is to be written, if it is not there yet: made again of a run that went on.
     unwritten: Option<(&'a RunSet, &'a str)>,
 }
@@ -74,7 +76,7 @@ impl<'a> OverPlane<'a> {
     /// [`Error::WrongNetwork`] for a plane of another network.
     pub fn new(set: &RunSet, index: usize, subject: &'a Subject, plane: &'a Plane) -> Result<Self> {
         let end_of = (plane.about.paths.len() > 1).then(|| set.run_name(index));
-        Self { subject, plane, end_of, unwritten: None }.checked()
+        Self { subject, plane, end_of, policy: None, unwritten: None }.checked()
     }
 
     /// A subject from a file of weights over a plane through them.
@@ -82,7 +84,21 @@ impl<'a> OverPlane<'a> {
     /// # Errors
     /// [`Error::WrongNetwork`] for a plane of another network.
     pub fn of_file(subject: &'a Subject, plane: &'a Plane) -> Result<Self> {
-        Self { subject, plane, end_of: None, unwritten: None }.checked()
+        Self { subject, plane, end_of: None, policy: None, unwritten: None }.checked()
+    }
+
+    /// The same with what is done with BatchNorm's statistics: `images` training images are recalibrated on.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for interpolated ones, which need a line between two networks.
+    pub fn with_policy(self, policy: PointPolicy, images: usize) -> Result<Self> {
+        if policy == PointPolicy::Interpolated {
+            let problem = "but a plane has no two networks to interpolate between";
+            let remedy = "use frozen, recalibrated or batch";
+            return Err(Error::bad_value("bn", policy, problem, remedy));
+        }
+        let policy = Some((policy, images)).filter(|_| policy != PointPolicy::Frozen);
+        Ok(Self { policy, ..self })
     }
 
     /// The same over a plane that is to be written as `name` of `set`, once nothing can be refused any
@@ -125,7 +141,14 @@ impl<'a> OverPlane<'a> {
     /// # Errors
     /// Those of [`Subject::objective`].
     pub fn objective(&self, sample: SampleChoice) -> Result<DatasetObjective> {
-        self.subject.objective(sample)?.with_buffers(self.buffers().to_vec())
+        let objective = self.subject.objective(sample)?.with_buffers(self.buffers().to_vec())?;
+        match self.policy.filter(|_| objective.has_batch_norm()) {
+            Some((PointPolicy::Recalibrated, images)) => {
+                objective.recalibrated(self.subject.calibration(images)?)
+            }
+            Some((PointPolicy::Batch, _)) => Ok(objective.of_batches()),
+            _ => Ok(objective),
+        }
     }
 
     /// What a surface over `grid` with the loss of [`OverPlane::objective`] is.
@@ -141,7 +164,11 @@ impl<'a> OverPlane<'a> {
             plane_digest: self.plane.digest(),
             plane: self.plane.about.made.clone(),
             through: None,
-            on: self.subject.evaluated_on(sample, objective, self.batch_norm()),
+            on: self.subject.evaluated_on(
+                sample,
+                objective,
+                objective.point_statistics().unwrap_or_else(|| self.batch_norm()),
+            ),
         }
     }
 
@@ -237,6 +264,15 @@ pub fn gradients(
     interrupt: &AtomicBool,
     progress: Progress<'_>,
 ) -> Result<GradientStore> {
+    if let Some((policy, _)) = over.policy {
+        let problem = "but gradients are those with statistics that stand still";
+        return Err(Error::bad_value(
+            "bn",
+            policy,
+            problem,
+            "use frozen, or leave out the gradients",
+        ));
+    }
     let objective = over.objective(sample)?;
     let mut header =
         Header { grid: gradient_grid(&store.header.grid, size), ..store.header.clone() };

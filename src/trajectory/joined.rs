@@ -9,7 +9,7 @@
 use ndarray::{Array2, Axis};
 
 use super::leading::Scatter;
-use super::null::null_explained_variance_of_walks;
+use super::null::{NullInterval, null_of_walks};
 use super::pca::{Pca, PcaConfig, pca};
 use super::{Centring, Snapshots};
 use crate::error::{Error, Result};
@@ -78,8 +78,10 @@ pub struct JointPca {
     /// The components; its snapshots are those of the runs one after the other.
     pub pca: Pca,
     /// What two components hold of as many random walks: from the runs' own starts, with their own
-    /// step lengths, in directions that mean nothing (`null_explained_variance_of_walks`).
+    /// step lengths, in directions that mean nothing.
     pub null_explained_variance: Vec<f64>,
+    /// Where 95 % of such walks are, drawn in as many dimensions.
+    pub null_interval: Option<NullInterval>,
     /// The part of each run's own variance about its own mean that lies in the joint plane, (R,);
     /// 0 for a run that does not move.
     pub held_of_run: Vec<f64>,
@@ -120,7 +122,7 @@ pub fn joint_pca<S: Snapshots>(runs: &[S], seed: u64) -> Result<JointPca> {
         .iter()
         .map(|rows| (rows.start + 1..rows.end).map(|i| gram.distance_sq(i - 1, i)).collect())
         .collect();
-    let null_explained_variance = null_explained_variance_of_walks(&starts, &steps, 2)?;
+    let null = null_of_walks(&starts, &steps, joined.dim(), 2, Centring::Centred)?;
 
     let (mut held_of_run, mut own_of_run) = (Vec::new(), Vec::new());
     for rows in &rows {
@@ -134,7 +136,13 @@ pub fn joint_pca<S: Snapshots>(runs: &[S], seed: u64) -> Result<JointPca> {
         own_of_run.push(share(own.values.iter().take(2).map(|v| v.max(0.0)).sum()));
     }
     debug_assert_eq!(pca.centring, Centring::Centred);
-    Ok(JointPca { pca, null_explained_variance, held_of_run, own_of_run })
+    Ok(JointPca {
+        pca,
+        null_explained_variance: null.explained_variance,
+        null_interval: null.interval,
+        held_of_run,
+        own_of_run,
+    })
 }
 
 #[cfg(test)]
@@ -257,6 +265,9 @@ mod tests {
             // Fluctuations of inner products are of order sqrt(1/D) = 0.007.
             assert!((got - want).abs() < 0.01, "{k}: {got} {want}");
         }
+        let sum: f64 = found.pca.explained_variance.iter().sum();
+        let [low, high] = found.null_interval.unwrap().sum;
+        assert!(low - 0.01 < sum && sum < high + 0.01, "{sum} {low} {high}");
         // Three walks are not one: the test can tell.
         let single = crate::trajectory::null_explained_variance(67, 2, Centring::Centred);
         for (one, three) in single.iter().zip(&found.null_explained_variance) {

@@ -96,6 +96,16 @@ impl<'a> Scatter<'a> {
         Leading { values, vectors, trace: self.trace() }
     }
 
+    /// The parts of the trace that the first `components` eigenvalues are, to six digits.
+    pub fn shares(&self, components: usize) -> Vec<f64> {
+        const SMALL: usize = 96;
+        if self.inner.len() <= SMALL {
+            let leading = self.leading(components);
+            return shares_of(&leading.values, leading.trace, components);
+        }
+        shares_of(&self.krylov(0, components).0, self.trace(), components)
+    }
+
     /// The sum of the eigenvalues.
     fn trace(&self) -> f64 {
         let diagonal = Array1::from(self.inner.diagonal());
@@ -166,6 +176,15 @@ impl<'a> Scatter<'a> {
             next = product.slice_move(s![..BLOCK.min(n - m), ..]);
         }
     }
+}
+
+/// The parts of `trace` that the first `components` of `values` are; 0 where there are fewer.
+pub(super) fn shares_of(values: &[f64], trace: f64, components: usize) -> Vec<f64> {
+    let share = |k: usize| {
+        let value = values.get(k).copied().unwrap_or(0.0).max(0.0);
+        if trace > 0.0 { value / trace } else { 0.0 }
+    };
+    (0..components).map(share).collect()
 }
 
 /// A block of normal numbers, (b, n).

@@ -22,7 +22,7 @@ pub use gram::{Gram, MEMORY_BYTES, gram, is_by_displacements, pca_bytes};
 pub use inner::InnerProducts;
 pub use joined::{Joined, JointPca, joint_pca};
 pub use map::{Embedding, Fidelity, LEAST_SNAPSHOTS, MOST_SNAPSHOTS, SnapshotMap, snapshot_map};
-pub use null::null_explained_variance;
+pub use null::{Null, NullInterval, null_explained_variance, null_of_path};
 pub use pca::{AxisKind, Centring, Pca, PcaConfig, pca, pca_of};
 pub use project::{Projection, project};
 

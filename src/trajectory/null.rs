@@ -1,19 +1,71 @@
 //! The null: how much variance the principal components of a pure random walk hold.
 //!
-//! In D >> T dimensions the steps of a walk are orthogonal, so the Gram matrix of its points is
-//! known exactly, G_ij = sum of the squared steps up to min(i, j), and with it the spectrum.
-//! With equal steps the centred G is the pseudo-inverse of the path graph's Laplacian, whose
-//! eigenvalues are 4 sin^2(pi k / 2T): the first component holds 6/pi^2 = 60.79 % of the variance
-//! and the first two 75.99 % as T grows (Antognini & Sohl-Dickstein 2018). A plane of a training
-//! run that holds no more than this shows nothing of the run.
+//! A walk with the run's own step lengths in directions that mean nothing. In D >> T dimensions its steps
+//! are orthogonal, so the Gram matrix of its points is known exactly, G_ij = sum of the squared steps up
+//! to min(i, j), and with it the spectrum. With equal steps the centred G is the pseudo-inverse of the
+//! path graph's Laplacian, whose eigenvalues are 4 sin^2(pi k / 2T): the first component holds 6/pi^2 =
+//! 60.79 % of the variance and the first two 75.99 % as T grows (Antognini & Sohl-Dickstein 2018). Steps
+//! that shrink, as under a schedule, leave more to the first components: the early steps are most of the
+//! path. A plane of a training run that holds no more than its walk shows nothing of the run.
+//!
+//! In the run's own number of dimensions two draws of the walk differ: the interval is that of draws with
+//! steps in directions that are uniform over the sphere. Their inner products are drawn, not the steps: the
+//! rows of Bartlett's triangle (1933) are Gaussian vectors in the basis that they themselves span.
 
 use std::f64::consts::PI;
 
-use ndarray::Array2;
+use ndarray::{Array2, s};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use super::leading::{Products, Scatter};
+use super::eigen::eigen_symmetric;
+use super::gram::{Gram, Part};
+use super::leading::{DENSE, Products, Scatter, shares_of};
 use super::pca::Centring;
 use crate::error::{Error, Result};
+use crate::rng::{Rng, Streams};
+
+/// Draws of a walk that an interval rests on.
+const DRAWS: usize = 100;
+
+/// What the principal components of random walks hold of their variance.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Null {
+    /// The share of each component, falling, in the limit of many parameters: computed, not simulated.
+    pub explained_variance: Vec<f64>,
+    /// How far single walks in as many dimensions as the run has parameters are from that; none for a path
+    /// of more than 1,024 snapshots.
+    pub interval: Option<NullInterval>,
+}
+
+/// Where 95 % of drawn walks are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NullInterval {
+    /// Walks drawn.
+    pub draws: usize,
+    /// The 2.5 % and the 97.5 % quantile of the share of the first and of the second component.
+    pub axes: [[f64; 2]; 2],
+    /// The same of their sum, which is what a plane holds.
+    pub sum: [f64; 2],
+}
+
+/// The null of the path with the Gram matrix `gram` in `dim` dimensions: a random walk that has the path's
+/// own step lengths, between the snapshots used. The shares of its first `components` components.
+///
+/// # Errors
+/// [`Error::Landscape`] for steps that are not finite.
+pub fn null_of_path(
+    gram: &Gram,
+    dim: usize,
+    components: usize,
+    centring: Centring,
+) -> Result<Null> {
+    // Displacements are measured from the last point: what two points still have to go to it, squared, is
+    // the inner product, so the walk goes from there back.
+    let n = gram.used.len();
+    let back: Vec<f64> = (1..n).rev().map(|i| gram.distance_sq(i - 1, i)).collect();
+    null_of_walks(&Array2::zeros((1, 1)), &[back], dim, components, centring)
+}
 
 /// The explained variance of the first `components` principal components of a random walk of
 /// `snapshots` points with equal steps, in D >> T dimensions.
@@ -43,18 +95,20 @@ pub fn null_explained_variance(
     (1..=components).map(share).collect()
 }
 
-/// The same for several walks of equal weight: walk r has the squared step lengths `steps_sq[r]`
+/// The null of several walks of equal weight: walk r has the squared step lengths `steps_sq[r]`
 /// and begins where run r did; `starts`, (R, R), are the inner products of those beginnings (all
 /// equal for a common start). Steps of a walk are orthogonal to each other, to those of the other
-/// walks and to the beginnings, as in D >> T dimensions. Centred.
+/// walks and to the beginnings, as in D >> T dimensions; the draws of the interval are in `dim`.
 ///
 /// # Errors
 /// [`Error::Landscape`] for a step that is negative or not finite.
-pub(super) fn null_explained_variance_of_walks(
+pub(super) fn null_of_walks(
     starts: &Array2<f64>,
     steps_sq: &[Vec<f64>],
+    dim: usize,
     components: usize,
-) -> Result<Vec<f64>> {
+    centring: Centring,
+) -> Result<Null> {
     if let Some(bad) = steps_sq.iter().flatten().find(|s| !(s.is_finite() && **s >= 0.0)) {
         return Err(Error::Landscape {
             what: format!("a random walk cannot have a squared step of {bad}"),
@@ -67,7 +121,86 @@ pub(super) fn null_explained_variance_of_walks(
         .iter()
         .flat_map(|steps| std::iter::repeat_n(mass(steps.len() + 1), steps.len() + 1))
         .collect();
-    Ok(Walks::new(starts, steps_sq).shares(Some(&masses), true, components))
+    let masses = (steps_sq.len() > 1).then_some(&masses[..]);
+    let centred = centring == Centring::Centred;
+    let explained_variance = Walks::new(starts, steps_sq).shares(masses, centred, components);
+    let moves = explained_variance.first().is_some_and(|share| *share > 0.0);
+    let interval = (moves && total <= DENSE).then(|| {
+        let draws: Vec<[f64; 2]> = (0..DRAWS)
+            .into_par_iter()
+            .map(|draw| {
+                let mut rng = Streams::new(0).stream("null", draw as u64);
+                let points = drawn_points(starts, steps_sq, dim, &mut rng);
+                let part = Part::Displacements(points.view());
+                let shares = Scatter::new(&part, masses, centred).shares(2);
+                [shares[0], shares[1]]
+            })
+            .collect();
+        let middle = |of: &dyn Fn(&[f64; 2]) -> f64| {
+            let mut values: Vec<f64> = draws.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            let at = |share: f64| values[(share * (values.len() - 1) as f64).round() as usize];
+            [at(0.025), at(0.975)]
+        };
+        NullInterval {
+            draws: DRAWS,
+            axes: [middle(&|d| d[0]), middle(&|d| d[1])],
+            sum: middle(&|d| d[0] + d[1]),
+        }
+    });
+    Ok(Null { explained_variance, interval })
+}
+
+/// The points of walks with steps in directions uniform over the sphere in `dim` dimensions, one a row, in
+/// a basis that the beginnings and the steps span.
+fn drawn_points(
+    starts: &Array2<f64>,
+    steps_sq: &[Vec<f64>],
+    dim: usize,
+    rng: &mut Rng,
+) -> Array2<f64> {
+    // S = V diag(values) V': the beginnings are the rows of V diag(values)^1/2.
+    let (values, vectors) = eigen_symmetric(starts.clone());
+    let floor = 1e-12 * values.first().copied().unwrap_or(0.0).max(0.0);
+    let known = values.iter().filter(|v| **v > floor).count().min(dim);
+    let steps: usize = steps_sq.iter().map(Vec::len).sum();
+    let columns = known + steps.min(dim - known);
+    let mut points = Array2::zeros((steps + steps_sq.len(), columns.max(1)));
+    let (mut row, mut drawn) = (0, 0);
+    for (walk, steps_sq) in steps_sq.iter().enumerate() {
+        for k in 0..known {
+            points[[row, k]] = vectors[[walk, k]] * values[k].sqrt();
+        }
+        row += 1;
+        for step_sq in steps_sq {
+            // In the rotated basis a Gaussian vector has normal coordinates along what is spanned so far
+            // and the length of all the others along one new direction.
+            let spanned = (known + drawn).min(columns);
+            let mut step: Vec<f64> = (0..spanned).map(|_| rng.normal()).collect();
+            if spanned < columns {
+                step.push(chi(dim - spanned, rng));
+            }
+            drawn += 1;
+            let length = step.iter().map(|v| v * v).sum::<f64>().sqrt();
+            let factor = if length > 0.0 { step_sq.sqrt() / length } else { 0.0 };
+            let (before, mut here) = points.multi_slice_mut((s![row - 1, ..], s![row, ..]));
+            here.assign(&before);
+            here.iter_mut().zip(&step).for_each(|(h, v)| *h += factor * v);
+            row += 1;
+        }
+    }
+    points
+}
+
+/// The length of a Gaussian vector in `dim` dimensions. Many are taken by Wilson and Hilferty's normal
+/// approximation of the cube root (1931), good to 1e-3 of the spread at 50.
+fn chi(dim: usize, rng: &mut Rng) -> f64 {
+    if dim <= 50 {
+        return (0..dim).map(|_| rng.normal().powi(2)).sum::<f64>().sqrt();
+    }
+    let spread = 2.0 / (9.0 * dim as f64);
+    let root = 1.0 - spread + spread.sqrt() * rng.normal();
+    (dim as f64 * root.powi(3)).sqrt()
 }
 
 /// The inner products of the points of walks whose steps are orthogonal to each other and to the
@@ -96,11 +229,7 @@ impl<'a> Walks<'a> {
     /// The part of the trace that each of the first eigenvalues of the scatter is.
     fn shares(&self, masses: Option<&[f64]>, centred: bool, components: usize) -> Vec<f64> {
         let leading = Scatter::new(self, masses, centred).leading(components);
-        let share = |k: usize| {
-            let value = leading.values.get(k).copied().unwrap_or(0.0).max(0.0);
-            if leading.trace > 0.0 { value / leading.trace } else { 0.0 }
-        };
-        (0..components).map(share).collect()
+        shares_of(&leading.values, leading.trace, components)
     }
 
     /// The products with one vector, (T,).
@@ -241,6 +370,58 @@ mod tests {
                 assert!(off < 0.01, "{centring} {k}: {:?} {want:?}", found.explained_variance);
             }
             assert!((want[0] - equal[0]).abs() > 0.02, "the test would not tell them apart");
+            let null = null_of_path(&found.gram, params, 2, centring).unwrap();
+            let sum: f64 = found.explained_variance.iter().sum();
+            let [low, high] = null.interval.unwrap().sum;
+            // A walk is one of the draws: within the middle 95 %, a little widened.
+            assert!(low - 0.01 < sum && sum < high + 0.01, "{centring}: {sum} {low} {high}");
         }
+    }
+
+    #[test]
+    fn the_interval_is_that_of_simulated_walks_in_as_many_dimensions() {
+        // Few dimensions, so that draws differ much; a path of fewer dimensions than steps, too.
+        for (snapshots, dim) in [(12, 30), (12, 5)] {
+            let length = |i: usize| 1.0 / i as f64;
+            let walks: Vec<f64> = (0..400)
+                .map(|draw| {
+                    let mut rng = Streams::new(9).stream("test", draw);
+                    let mut theta = vec![0.0f32; dim];
+                    let mut walk = vec![theta.clone()];
+                    for i in 1..snapshots {
+                        let step: Vec<f64> = (0..dim).map(|_| rng.normal()).collect();
+                        let size = step.iter().map(|s| s * s).sum::<f64>().sqrt();
+                        let add = |(w, s): (&mut f32, f64)| *w += (length(i) * s / size) as f32;
+                        theta.iter_mut().zip(step).for_each(add);
+                        walk.push(theta.clone());
+                    }
+                    let found = pca(&walk, &PcaConfig::default()).unwrap();
+                    found.explained_variance.iter().sum()
+                })
+                .collect();
+            let steps: Vec<f64> = (1..snapshots).map(|i| length(i).powi(2)).collect();
+            let none = Array2::zeros((1, 1));
+            let null = null_of_walks(&none, &[steps], dim, 2, Centring::Centred).unwrap();
+            let [low, high] = null.interval.unwrap().sum;
+            let inside = walks.iter().filter(|sum| (low..=high).contains(*sum)).count();
+            // 380 of 400 with an error of 4, and of the quantiles of 100 draws some 2 % each.
+            assert!((350..=398).contains(&inside), "{dim}: {inside} of 400 in {low} to {high}");
+            assert!(high - low > 0.02, "{dim}: {low} {high}");
+        }
+    }
+
+    #[test]
+    fn steps_that_shrink_leave_more_to_two_components_than_equal_ones() {
+        let steps: Vec<f64> = (0..40).map(|i| 0.9f64.powi(i).powi(2)).collect();
+        let own: f64 = of_steps(&steps, 2, Centring::Centred).iter().sum();
+        let equal: f64 = null_explained_variance(41, 2, Centring::Centred).iter().sum();
+        assert!(own > equal + 0.05, "{own} {equal}");
+    }
+
+    #[test]
+    fn a_path_that_does_not_move_has_no_interval() {
+        let none = Array2::zeros((1, 1));
+        let null = null_of_walks(&none, &[vec![0.0; 3]], 10, 2, Centring::Centred).unwrap();
+        assert_eq!((null.explained_variance, null.interval), (vec![0.0, 0.0], None));
     }
 }

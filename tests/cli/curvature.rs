@@ -38,8 +38,12 @@ fn sharpness_is_the_same_measured_while_training_and_computed_afterwards() {
     let snapshots = found["snapshots"].as_array().unwrap();
     assert_eq!(snapshots.len(), 3);
     for (line, snapshot) in lines.iter().zip(snapshots) {
-        assert_eq!(line["sharpness"], snapshot["eigenvalues"][0], "{line} {snapshot}");
-        assert!(snapshot["converged"] == true && line["sharpness"].as_f64().unwrap() > 0.0);
+        // The command goes on for the smallest eigenvalue, which the run does not measure: the largest is
+        // that much nearer. The error is about the square of a residual of 1e-3.
+        let (logged, found) = (&line["sharpness"], &snapshot["eigenvalues"][0]);
+        let (logged, found) = (logged.as_f64().unwrap(), found.as_f64().unwrap());
+        assert!((logged - found).abs() < 1e-4 * found, "{line} {snapshot}");
+        assert!(snapshot["converged"] == true && logged > 0.0);
     }
     assert_eq!(found["eigenvalues"], snapshots[2]["eigenvalues"], "the last state's on top");
     assert!(found["smallest"][0].as_f64() < found["eigenvalues"][0].as_f64());
@@ -74,6 +78,89 @@ fn curvatures_that_are_done_are_not_done_again() {
     place.refused(&["curvature", "run", "--snapshot", "7"], &["use 0 to 2"]);
     place.refused(&["curvature", "run", "--tolerance", "0"], &["1e-3"]);
     place.refused(&["curvature", "run", "--eigenvalues", "0"], &["--eigenvalues"]);
+}
+
+#[test]
+fn what_did_not_converge_is_no_result_and_the_bound_says_which_side() {
+    let place = Place::new();
+    place.train("run", &[]);
+    let few = ["curvature", "run", "--samples", "50", "--snapshot", "2", "--iterations", "3"];
+    let found = place.json(&few);
+    assert_eq!((&found["converged"], &found["smallest"]), (&false.into(), &serde_json::json!([])));
+    let ended = place.run(&few);
+    assert!(ended.code == 0 && ended.stderr.contains("did not converge"), "{}", ended.stderr);
+    // The Ritz value lies inside the spectrum: the smallest is no larger.
+    let bound = found["smallest_at_most"].as_f64().unwrap();
+    let enough = ["curvature", "run", "--samples", "50", "--snapshot", "2", "--force"];
+    let whole = place.json(&enough);
+    assert_eq!(whole["converged"], true);
+    assert!(whole["smallest"][0].as_f64().unwrap() <= bound + 1e-6, "{whole} {bound}");
+    assert!(whole["smallest_at_most"].is_null());
+}
+
+#[test]
+fn trace_density_and_layers_are_added_to_what_is_there() {
+    let place = Place::new();
+    place.train("run", &[]);
+    let base = ["curvature", "run", "--samples", "50", "--snapshot", "2"];
+    let alone = place.json(&base);
+    assert!(alone["trace"].is_null() && alone.get("density").is_none());
+    let more =
+        [&base[..], &["--trace=hutchinson", "--density", "--layers", "--probes=20"]].concat();
+    let found = place.json(&more);
+    assert_eq!(found["eigenvalues"], alone["eigenvalues"]);
+    let (trace, se) = (found["trace"].as_f64().unwrap(), found["trace_se"].as_f64().unwrap());
+    assert!(trace > 0.0 && se > 0.0 && se < trace, "{trace} {se}");
+    // The same random vectors: to the rounding of sums.
+    let layers = found["layers"].as_array().unwrap();
+    let sum: f64 = layers.iter().map(|l| l["trace"].as_f64().unwrap()).sum();
+    assert!(layers.len() > 1 && (sum - trace).abs() < 1e-6 * trace, "{sum} {trace}");
+    let density = &found["density"];
+    let by_lanczos = density["trace"].as_f64().unwrap();
+    let error = se.hypot(density["trace_se"].as_f64().unwrap());
+    assert!((by_lanczos - trace).abs() < 4.0 * error, "{by_lanczos} {trace} {error}");
+    let area: f64 = {
+        let of = |key: &str| -> Vec<f64> {
+            density[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+        };
+        let (x, y) = (of("lambda"), of("density"));
+        x.windows(2).zip(y.windows(2)).map(|(x, y)| (x[1] - x[0]) * (y[0] + y[1]) / 2.0).sum()
+    };
+    assert!((area - 1.0).abs() < 0.01, "{area}");
+    // Computed once, kept.
+    let kept = files(&place.path("run/curvature"));
+    place.ok(&more);
+    assert!(files(&place.path("run/curvature")) == kept);
+    // Another estimator replaces the trace and leaves the rest.
+    let other = place.json(&[&base[..], &["--trace", "--probes=12"]].concat());
+    assert_eq!((&other["trace_method"], &other["layers"]), (&"hutch++".into(), &found["layers"]));
+}
+
+#[test]
+fn other_matrices_and_parameters_lie_beside_the_hessian_and_do_not_touch_it() {
+    let place = Place::new();
+    place.train("run", &[]);
+    let base = ["curvature", "run", "--samples", "50", "--snapshot", "2"];
+    let whole = place.json(&base);
+    let before = fs::read(place.path("run/curvature/000002.json")).unwrap();
+    let gauss_newton = place.json(&[&base[..], &["--matrix=gauss-newton"]].concat());
+    assert!(gauss_newton["smallest"][0].as_f64().unwrap() > -1e-4, "{gauss_newton}");
+    let layer = place.json(&[&base[..], &["--parameters", "weights"]].concat());
+    let top = |found: &Value| found["eigenvalues"][0].as_f64().unwrap();
+    // A block's largest eigenvalue is no larger than the matrix's (Cauchy's interlacing).
+    assert!(top(&layer) <= top(&whole) * 1.0001 && top(&layer) > 0.0);
+    let batch = place.json(&[&base[..], &["--bn=batch", "--tolerance=0.01"]].concat());
+    // Without BatchNorm and dropout both modes are one; differences of gradients are good to 1e-3.
+    assert!((top(&batch) - top(&whole)).abs() < 5e-3 * top(&whole), "{batch} {whole}");
+    assert_eq!(fs::read(place.path("run/curvature/000002.json")).unwrap(), before);
+    place.refused(&[&base[..], &["--parameters", "conv99"]].concat(), &["no parameter matches"]);
+    let both = ["--matrix=gauss-newton", "--bn=batch"];
+    place.refused(&[&base[..], &both].concat(), &["Gauss-Newton products"]);
+    place.refused(&[&base[..], &["--probes=5"]].concat(), &["--trace"]);
+    place.refused(&[&base[..], &["--trace", "--probes=3"]].concat(), &["use 6 or more"]);
+    let ended = place.run(&["curvature", "run", "--samples", "0"]);
+    assert!(ended.code == 1 && ended.stderr.contains("`--samples` is 0"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("ask for 1 to"), "{}", ended.stderr);
 }
 
 #[test]

@@ -33,7 +33,7 @@ use self::graph::{Graph, Purpose};
 use self::number::Numbers;
 use self::pass::{Batch, LossTarget, Mode, Pass, Task};
 use self::plan::LossFrom;
-use self::tangent::{Sample, Tangents};
+use self::tangent::{Sample, Second, Tangents};
 use super::{Backend, BackendName, Point, Precision, TrainLoss, TrainPass, difference_hvp};
 use crate::network::Network;
 use crate::{Error, Result, parallel};
@@ -128,6 +128,17 @@ impl NativeBackend {
         self.passes.lock().unwrap_or_else(|e| e.into_inner()).push(pass);
         found
     }
+
+    /// The product of a matrix of second derivatives with a vector.
+    fn product(&self, points: [&[f32]; 2], buffers: &[f32], sample: Sample<'_>, out: &mut [f32]) {
+        let workers = parallel::threads();
+        let idle = self.tangents.lock().unwrap_or_else(|e| e.into_inner()).pop();
+        let mut tangents = idle.filter(|t| t.workers() == workers).unwrap_or_else(|| {
+            Tangents::new(self.level, Graph::new(&self.network, Purpose::Eval), workers)
+        });
+        tangents.run(&self.network, points, buffers, sample, out);
+        self.tangents.lock().unwrap_or_else(|e| e.into_inner()).push(tangents);
+    }
 }
 
 impl Backend for NativeBackend {
@@ -177,13 +188,30 @@ impl Backend for NativeBackend {
                 self.eval_gradient(theta, buffers, images, labels, grad).map(|_| ())
             });
         }
-        let workers = parallel::threads();
-        let idle = self.tangents.lock().unwrap_or_else(|e| e.into_inner()).pop();
-        let mut tangents = idle.filter(|t| t.workers() == workers).unwrap_or_else(|| {
-            Tangents::new(self.level, Graph::new(&self.network, Purpose::Eval), workers)
-        });
-        tangents.run(&self.network, [theta, v], buffers, Sample { images, labels }, out);
-        self.tangents.lock().unwrap_or_else(|e| e.into_inner()).push(tangents);
+        let sample = Sample { images, labels, matrix: Second::Hessian };
+        self.product([theta, v], buffers, sample, out);
+        Ok(())
+    }
+
+    fn eval_gauss_newton(
+        &self,
+        theta: &[f32],
+        buffers: &[f32],
+        images: &[f32],
+        labels: &[u8],
+        v: &[f32],
+        out: &mut [f32],
+    ) -> Result<()> {
+        if tangent::unsupported(&self.network) {
+            return Err(Error::bad_value(
+                "matrix",
+                "gauss-newton",
+                format!("but the engine has no tangents for layers of {}", self.network.arch),
+                "use the Hessian",
+            ));
+        }
+        let sample = Sample { images, labels, matrix: Second::GaussNewton };
+        self.product([theta, v], buffers, sample, out);
         Ok(())
     }
 

@@ -97,6 +97,16 @@ pub(super) fn unsupported(network: &Network) -> bool {
 pub(super) struct Sample<'a> {
     pub images: &'a [f32],
     pub labels: &'a [u8],
+    pub matrix: Second,
+}
+
+/// Which second derivatives of the loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Second {
+    /// All: the Hessian.
+    Hessian,
+    /// Those of the loss by the outputs only: J' H_L J.
+    GaussNewton,
 }
 
 impl Tangents {

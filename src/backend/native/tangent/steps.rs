@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Pair, Sample, Sums, Tangents, Worker};
+use super::{Pair, Sample, Second, Sums, Tangents, Worker};
 use crate::backend::native::graph::{NormId, UnitOp};
 use crate::backend::native::kernels::tangent::{
     TangentTerm, activate_backward_tangent, join_tangent, max_pool_tangent,
@@ -212,6 +212,11 @@ impl Run<'_> {
                 let dg = &mut dg[k * shape.len()..][inside(shape)];
                 cross_entropy_grad(z, &sample.labels[image..=image], 0.0, g);
                 cross_entropy_grad_tangent(z, dz, dg);
+                // Second derivatives of the network are those that the gradient itself multiplies on
+                // its way back.
+                if sample.matrix == Second::GaussNewton {
+                    g.fill(0.0);
+                }
                 g.iter_mut().chain(dg).for_each(|v| *v *= share);
             }
         });
