@@ -40,6 +40,7 @@ mod sweep_step;
 mod target;
 mod together;
 mod train;
+mod view;
 
 use std::process::ExitCode;
 
@@ -100,6 +101,7 @@ enum Command {
     River(river::Args),
     Function(function::Args),
     Render(Box<render::Args>),
+    View(view::Args),
     Inspect(inspect::Args),
     Import(import::Args),
     Export(export::Args),
@@ -162,6 +164,7 @@ pub fn main() -> ExitCode {
         Command::River(args) => river::run(args, &out),
         Command::Function(args) => function::run(args, &out),
         Command::Render(args) => render::run(*args, &out),
+        Command::View(args) => view::run(args, &out),
         Command::Inspect(args) => inspect::run(args, &out),
         Command::Import(args) => import::run(args, &out),
         Command::Export(args) => export::run(args, &out),

@@ -29,7 +29,7 @@ pub mod on_plane;
 pub mod opened;
 pub mod plane;
 pub mod predictions;
-mod provenance;
+pub(crate) mod provenance;
 pub mod race;
 pub mod recorded;
 pub mod repair;

@@ -1,0 +1,985 @@
+// The page: panes on one canvas, the timeline below, the controls beside them.
+
+import { WebGLRenderer } from 'three';
+
+import { type Area, type Ink } from './axes';
+import { END_WORDS, MOST_STEPS } from './balls';
+import { Charts } from './charts';
+import { between, clockFor, stopAt, timesOf } from './clock';
+import { colormap, texels } from './colors';
+import type { Content, PathInfo, RunInfo, ThemeColors } from './content';
+import { button, checkbox, el, field, range, select } from './dom';
+import { exportSection } from './export';
+import { capital, percent, significant, thousands } from './numbers';
+import { RULES, type RuleName, type RuleSettings } from './optimizers';
+import { ballColor, Pane, type PaneHost, type PanePath } from './pane';
+import { type Heights, type Scale, scaleOf } from './scale';
+import { type CameraState, type Clock, fromFragment, HOME, type NamedView, toFragment, type View } from './state';
+import { tableSection } from './table';
+
+/** A playing of the whole training at speed 1 takes so many seconds. */
+const FILM_SECS = 12;
+/** Steps of a ball a second. */
+const BALL_STEPS = 40;
+
+const reduced = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
+
+export class App implements PaneHost {
+  content: Content;
+  view: View;
+  theme: ThemeColors;
+  shades: Uint8Array = new Uint8Array();
+  ink: Ink = { text: '', muted: '', rule: '', paper: '', font: '', size: 13 };
+  floor = '#ffffff';
+  paper = '#ffffff';
+  panes: Pane[] = [];
+  readonly renderer: WebGLRenderer | null;
+  readonly stage = el('div', { class: 'stage' });
+  readonly panesElement = el('div', { class: 'panes' });
+  readonly overlay = el('canvas', { class: 'overlay', 'aria-hidden': 'true' });
+  readonly named: NamedView[] = [];
+  active = 0;
+  private readonly charts = new Charts((f) => this.setTime(f));
+  private readonly panel = el('aside', { class: 'panel', 'aria-label': 'Settings and data', tabindex: -1 });
+  private readonly viewsNav = el('nav', { class: 'views', 'aria-label': 'Views' });
+  private readonly timeline = el('footer', { class: 'timeline' });
+  private readonly heading = el('h1', {});
+  private readonly noteList = el('div', { class: 'notes', role: 'status' });
+  private readonly caption = el('p', { class: 'caption' });
+  private readonly scrub = range(0, 1, 0.0001, 1, (v) => this.setTime(v));
+  private readonly moment = el('output', { class: 'moment' });
+  private readonly playButton = button('Play', () => this.togglePlay(), { class: 'play' });
+  private facts: HTMLElement | null = null;
+  private ballState: HTMLElement | null = null;
+  private playing = false;
+  private dropping = false;
+  private rolling = false;
+  private queued = false;
+  private last = 0;
+  private owed = 0;
+  private linkTimer = 0;
+  private open = new Set(['show']);
+  /** Milliseconds of the last frames, for measurements. */
+  readonly frames: number[] = [];
+
+  constructor(content: Content, renderer: WebGLRenderer | null) {
+    this.content = content;
+    this.renderer = renderer;
+    this.view = this.initialView();
+    const link = fromFragment(location.hash, this.view);
+    this.view = link.view;
+    this.named.push(...link.saved);
+    const dark = link.theme ? link.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+    this.theme = this.themeOf(dark);
+    this.build();
+    this.applyTheme();
+    this.rebuild();
+    addEventListener('hashchange', () => this.restore());
+    new ResizeObserver(() => this.resize()).observe(this.stage);
+    document.addEventListener('keydown', (e) => this.key(e));
+    document.addEventListener('fullscreenchange', () => {
+      if (!document.fullscreenElement && document.body.classList.contains('present')) this.present(false);
+    });
+  }
+
+  // ---- views ---------------------------------------------------------------------------------
+
+  private initialView(): View {
+    const panes = this.defaultViews()[0]?.panes ?? [[0, 0]];
+    const shown = panes.map(([s, t]) => this.content.header.subjects[s]?.surfaces[t]);
+    return {
+      panes,
+      field: shown[0]?.fields[0]?.key ?? 'loss',
+      heights: 'auto',
+      lines: true,
+      map: 'theme',
+      cut: 1,
+      relief: 0,
+      shared: true,
+      linked: true,
+      cameras: [0, 1, 2, 3].map(() => structuredClone(HOME)),
+      clock: clockFor(this.content, this.pathsOf(panes)),
+      time: 1,
+      speed: 1,
+      rules: ['gd', 'momentum', 'adam'],
+      settings: null,
+      ball: null,
+    };
+  }
+
+  /** The views that a page has by itself: all side by side, then each alone. */
+  private defaultViews(): NamedView[] {
+    const { subjects } = this.content.header;
+    const views: NamedView[] = [];
+    const first = subjects.map((s, i): [number, number] | null => (s.surfaces.length ? [i, 0] : null)).filter((p) => p !== null);
+    if (first.length > 1) views.push({ name: 'Side by side', panes: first.slice(0, 4) });
+    subjects.forEach((subject, s) => {
+      if (!subject.surfaces.length) return void views.push({ name: subject.title, panes: [[s, 0]] });
+      subject.surfaces.forEach((surface, t) => {
+        const name = subject.surfaces.length > 1 ? `${subject.title}: ${surface.name}` : subject.title;
+        views.push({ name, panes: [[s, t]] });
+      });
+    });
+    return views;
+  }
+
+  views(): NamedView[] {
+    return [...this.defaultViews(), ...this.named];
+  }
+
+  private pathsOf(panes: [number, number][]): PathInfo[] {
+    return panes.flatMap(([s, t]) => {
+      const subject = this.content.header.subjects[s];
+      const plane = subject?.surfaces[t]?.plane;
+      return plane === null || plane === undefined ? [] : (subject!.planes[plane]?.paths ?? []);
+    });
+  }
+
+  showView(index: number): void {
+    const view = this.views()[index];
+    if (!view) return;
+    if (view.saved) {
+      const { view: found, theme } = fromFragment(view.saved, this.view);
+      this.view = found;
+      if (theme) this.theme = this.themeOf(theme === 'dark');
+    } else {
+      this.view.panes = structuredClone(view.panes);
+    }
+    this.active = 0;
+    this.applyTheme();
+    this.rebuild();
+  }
+
+  currentView(): number {
+    const same = (a: [number, number][], b: [number, number][]) => JSON.stringify(a) === JSON.stringify(b);
+    const link = this.fragment([]);
+    const saved = this.views().findIndex((v) => v.saved === link);
+    return saved >= 0 ? saved : this.views().findIndex((v) => !v.saved && same(v.panes, this.view.panes));
+  }
+
+  saveView(name: string): void {
+    const text = this.fragment([]);
+    this.named.push({ name: name || `View ${this.named.length + 1}`, panes: structuredClone(this.view.panes), saved: text });
+    this.drawViews();
+    this.link();
+  }
+
+  fragment(saved: NamedView[] = this.named): string {
+    return toFragment(this.view, this.theme.name, saved);
+  }
+
+  private restore(): void {
+    if (location.hash.slice(1) === this.fragment()) return;
+    const { view, theme, saved } = fromFragment(location.hash, this.view);
+    this.view = view;
+    this.named.splice(0, this.named.length, ...saved);
+    if (theme) this.theme = this.themeOf(theme === 'dark');
+    this.applyTheme();
+    this.rebuild();
+  }
+
+  /** Writes the view into the address, a little later. */
+  private link(): void {
+    clearTimeout(this.linkTimer);
+    this.linkTimer = window.setTimeout(() => {
+      try {
+        history.replaceState(null, '', `#${this.fragment()}`);
+      } catch {
+        // Where an address may not be changed, the link can still be copied.
+      }
+    }, 300);
+  }
+
+  // ---- page ----------------------------------------------------------------------------------
+
+  private build(): void {
+    const panelButton = button('Settings', () => this.togglePanel(), { class: 'panel-toggle', 'aria-expanded': 'true' });
+    const head = el(
+      'header',
+      { class: 'top' },
+      this.heading,
+      this.viewsNav,
+      el(
+        'div',
+        { class: 'actions' },
+        button('Theme', () => this.setTheme(this.theme.name === 'light'), { class: 'theme-toggle' }),
+        button('Present', () => this.present(true)),
+        panelButton,
+      ),
+    );
+    if (this.renderer) {
+      this.renderer.domElement.setAttribute('aria-hidden', 'true');
+      this.renderer.domElement.classList.add('gl');
+      this.stage.append(this.renderer.domElement);
+    }
+    this.stage.append(this.overlay, this.panesElement);
+    if (!this.renderer) {
+      this.stage.prepend(
+        el('p', {
+          class: 'no-webgl',
+          role: 'alert',
+          text: 'This browser has no WebGL 2, which surfaces in space are drawn with. The charts, the facts and the data below are complete; another browser, or hardware acceleration switched on in the settings of this one, shows the surfaces.',
+        }),
+      );
+    }
+    const speed = select(
+      [
+        ['0.25', '¼ ×'],
+        ['0.5', '½ ×'],
+        ['1', '1 ×'],
+        ['2', '2 ×'],
+        ['4', '4 ×'],
+      ],
+      String(this.view.speed),
+      (v) => {
+        this.view.speed = Number(v);
+        this.link();
+      },
+    );
+    speed.setAttribute('aria-label', 'Speed');
+    this.scrub.setAttribute('aria-label', 'Moment of training');
+    this.timeline.append(
+      el(
+        'div',
+        { class: 'controls' },
+        this.playButton,
+        button('‹', () => this.stepBy(-1), { 'aria-label': 'Previous saved state', class: 'step' }),
+        button('›', () => this.stepBy(1), { 'aria-label': 'Next saved state', class: 'step' }),
+        this.scrub,
+        this.moment,
+        el('span', { class: 'clock-slot' }),
+        speed,
+      ),
+      this.charts.element,
+    );
+    const main = el('main', {}, this.noteList, this.stage, this.caption, this.timeline);
+    document.body.append(el('div', { class: 'page' }, head, main, this.panel));
+    if (innerWidth < 900) this.togglePanel(false);
+  }
+
+  togglePanel(open?: boolean): void {
+    const closed = open === undefined ? !document.body.classList.contains('closed') : !open;
+    document.body.classList.toggle('closed', closed);
+    const toggle = document.querySelector('.panel-toggle');
+    toggle?.setAttribute('aria-expanded', String(!closed));
+    if (!closed && innerWidth < 900) this.panel.focus();
+  }
+
+  private themeOf(dark: boolean): ThemeColors {
+    const wanted = dark ? 'dark' : 'light';
+    return this.content.header.themes.find((t) => t.name === wanted) ?? this.content.header.themes[0]!;
+  }
+
+  setTheme(dark: boolean): void {
+    this.theme = this.themeOf(dark);
+    this.applyTheme();
+    this.refresh();
+    this.link();
+  }
+
+  private applyTheme(): void {
+    document.documentElement.dataset.theme = this.theme.name;
+    const toggle = document.querySelector('.theme-toggle');
+    if (toggle) toggle.textContent = this.theme.name === 'dark' ? 'Light' : 'Dark';
+    const style = getComputedStyle(document.body);
+    const read = (name: string) => style.getPropertyValue(name).trim();
+    this.ink = {
+      text: read('--text'),
+      muted: read('--muted'),
+      rule: read('--axis'),
+      paper: read('--stage'),
+      font: style.fontFamily,
+      size: document.body.classList.contains('present') ? 17 : 13,
+    };
+    this.floor = read('--floor');
+    this.paper = read('--stage');
+  }
+
+  /** Makes panes, controls and charts for the view. */
+  rebuild(): void {
+    const { subjects, notes, title } = this.content.header;
+    const exists = ([s, t]: [number, number]) => subjects[s] !== undefined && (t === 0 || subjects[s]!.surfaces[t] !== undefined);
+    this.view.panes = this.view.panes.filter(exists).slice(0, 4);
+    if (!this.view.panes.length) this.view.panes = subjects.length ? [[0, 0]] : [];
+    const shown = this.view.panes.map(([s, t]) => subjects[s]?.surfaces[t]);
+    if (!shown.some((s) => s?.fields.some((f) => f.key === this.view.field))) {
+      this.view.field = shown.find((s) => s)?.fields[0]?.key ?? 'loss';
+    }
+    this.heading.textContent = title;
+    document.title = title;
+    this.noteList.replaceChildren(...notes.map((text) => el('p', { text: capital(text) })));
+    for (const pane of this.panes.slice(this.view.panes.length)) pane.dispose();
+    this.panes = this.view.panes.map((_, i) => this.panes[i] ?? new Pane(i, this));
+    this.panesElement.replaceChildren(...this.panes.map((p) => p.section));
+    this.panesElement.dataset.count = String(this.panes.length);
+    this.active = Math.min(this.active, Math.max(0, this.panes.length - 1));
+    this.view.panes.forEach(([s, t], i) => this.panes[i]!.show(s, t));
+    if (!this.clocks().some(([c]) => c === this.view.clock)) this.view.clock = 'epoch';
+    this.drawViews();
+    this.drawTimeline();
+    this.refresh();
+    this.drawPanel();
+    if (this.view.ball) this.drop(this.view.ball, false);
+    this.link();
+  }
+
+  private drawViews(): void {
+    const views = this.views();
+    const current = this.currentView();
+    if (views.length < 2) return this.viewsNav.replaceChildren();
+    if (views.length > 7 || innerWidth < 900) {
+      const chooser = select(
+        [...(current < 0 ? [['-1', 'Own view'] as [string, string]] : []), ...views.map((v, i): [string, string] => [String(i), v.name])],
+        String(current),
+        (v) => this.showView(Number(v)),
+      );
+      chooser.setAttribute('aria-label', 'View');
+      return this.viewsNav.replaceChildren(chooser);
+    }
+    this.viewsNav.replaceChildren(
+      ...views.map((v, i) => button(v.name, () => this.showView(i), { 'aria-pressed': String(i === current), title: v.name })),
+    );
+  }
+
+  /** Scales, shapes and colours anew. */
+  refresh(): void {
+    this.shades = texels(colormap(this.content.header, this.theme, this.view.map));
+    const shaped = this.panes.filter((p) => p.field);
+    let common: Scale | null = null;
+    if (this.view.shared && shaped.length) {
+      common = scaleOf(
+        shaped.flatMap((p) => p.field!.all()),
+        this.view.heights,
+        this.view.field,
+      );
+    }
+    for (const pane of shaped) pane.shape(common ?? pane.ownScale()!);
+    for (const pane of this.panes) pane.dress(this.ratio());
+    this.drawCharts();
+    this.drawCaption();
+    this.redraw();
+  }
+
+  private drawCaption(): void {
+    const captions = [...new Set(this.panes.map((p) => p.surface?.caption ?? ''))].filter(Boolean);
+    const clipped = this.panes.some((p) => p.scale?.clippedHigh || this.view.cut < 1) ? ' Hatched: above the range.' : '';
+    this.caption.textContent = captions.length ? `${captions.join(' | ')} A smooth function between the points.${clipped}` : '';
+  }
+
+  // ---- panes' host ---------------------------------------------------------------------------
+
+  colorOf(subject: number, run: number): number {
+    const before = this.content.header.subjects.slice(0, subject).reduce((n, s) => n + Math.max(1, s.runs.length), 0);
+    return before + run;
+  }
+
+  options(): [value: string, text: string][] {
+    return this.content.header.subjects.flatMap((subject, s) =>
+      (subject.surfaces.length ? subject.surfaces : [null]).map((surface, t): [string, string] => {
+        const more = subject.surfaces.length > 1 && surface ? `: ${surface.name}` : '';
+        return [`${s}.${t}`, `${subject.title}${more}`];
+      }),
+    );
+  }
+
+  choose(pane: number, value: string): void {
+    const [s, t] = value.split('.').map(Number) as [number, number];
+    this.view.panes[pane] = [s, t];
+    this.rebuild();
+  }
+
+  setPanes(count: number): void {
+    const all = this.options().map(([v]) => v.split('.').map(Number) as [number, number]);
+    const panes = this.view.panes.slice(0, count);
+    while (panes.length < count && all.length) {
+      const unused = all.find((p) => !panes.some((q) => q[0] === p[0] && q[1] === p[1]));
+      panes.push(unused ?? [...panes[0]!]);
+    }
+    this.view.panes = panes;
+    this.rebuild();
+  }
+
+  moveCamera(pane: number, change: Partial<CameraState>): void {
+    const index = this.view.linked ? 0 : pane;
+    this.view.cameras[index] = { ...this.view.cameras[index]!, ...change };
+    this.redraw();
+    this.link();
+  }
+
+  activate(pane: number): void {
+    if (this.active === pane) return;
+    this.active = pane;
+    this.drawPanel();
+  }
+
+  isDropping(): boolean {
+    return this.dropping;
+  }
+
+  /** The times of a path, on the clock of the view. */
+  private times(path: PathInfo): ArrayLike<number> {
+    return timesOf(this.content, path, this.view.clock) ?? timesOf(this.content, path, 'step')!;
+  }
+
+  /** The last time of all that is shown. */
+  end(): number {
+    const lasts = this.pathsOf(this.view.panes).map((p) => {
+      const times = this.times(p);
+      return times[times.length - 1] ?? 0;
+    });
+    const series = this.charted().flatMap((c) => c.series);
+    const axis = this.view.clock === 'step' ? 'step' : this.view.clock === 'time' ? 'secs' : 'epoch';
+    if (!lasts.length || Math.max(...lasts) === 0) {
+      for (const s of series) {
+        const packed = s[axis];
+        const numbers = packed ? this.content.numbers(packed) : [];
+        lasts.push(numbers[numbers.length - 1] ?? 0);
+      }
+    }
+    return Math.max(0, ...lasts);
+  }
+
+  private now(): number {
+    return this.view.time * this.end();
+  }
+
+  stopOf(_: Pane, path: PanePath): number {
+    return stopAt(this.times(path.info), this.now());
+  }
+
+  stateOf(pane: Pane): number {
+    const layers = pane.surface?.layers;
+    if (!layers) return 0;
+    const last = layers.values.length - 1;
+    const path = pane.paths[0];
+    if (layers.kind !== 'snapshots' || !path) return this.view.time * last;
+    const epoch = between(this.content.numbers(path.info.epoch), this.stopOf(pane, path));
+    return stopAt(this.content.numbers(layers.epoch), epoch);
+  }
+
+  // ---- time ----------------------------------------------------------------------------------
+
+  private clocks(): [Clock, string][] {
+    const paths = this.pathsOf(this.view.panes);
+    const all: [Clock, string][] = [
+      ['epoch', 'by epoch'],
+      ['step', 'by step'],
+      ['snapshot', 'by saved state'],
+    ];
+    if (paths.length && paths.every((p) => p.secs)) all.push(['time', 'by seconds']);
+    return all;
+  }
+
+  private moves(): boolean {
+    return this.end() > 0 || this.panes.some((p) => p.surface?.layers);
+  }
+
+  private drawTimeline(): void {
+    this.timeline.hidden = !this.moves();
+    const chooser = select(this.clocks(), this.view.clock, (v) => {
+      this.view.clock = v as Clock;
+      this.drawCharts();
+      this.redraw();
+      this.link();
+    });
+    chooser.setAttribute('aria-label', 'What runs are synchronised by');
+    this.timeline.querySelector('.clock-slot')!.replaceChildren(chooser);
+  }
+
+  private charted(): { title: string; color: number; series: RunInfo['series'] }[] {
+    const seen = new Set<string>();
+    return this.view.panes.flatMap(([s]) =>
+      (this.content.header.subjects[s]?.runs ?? []).flatMap((run, r) => {
+        const key = `${s}.${r}`;
+        if (seen.has(key)) return [];
+        seen.add(key);
+        return [{ title: run.title, color: this.colorOf(s, r), series: run.series }];
+      }),
+    );
+  }
+
+  private drawCharts(): void {
+    const end = this.view.clock === 'snapshot' ? this.endEpoch() : this.end();
+    this.charts.draw(this.content, this.charted(), this.view.clock, end, this.theme);
+  }
+
+  private endEpoch(): number {
+    return Math.max(0, ...this.pathsOf(this.view.panes).map((p) => this.content.numbers(p.epoch).at(-1) ?? 0));
+  }
+
+  setTime(fraction: number): void {
+    this.view.time = Math.min(1, Math.max(0, fraction));
+    this.redraw();
+    this.link();
+  }
+
+  /** To the next or the last saved state of the first path. */
+  stepBy(direction: number): void {
+    this.pause();
+    const path = this.panes.find((p) => p.paths.length)?.paths[0]?.info;
+    const end = this.end();
+    if (!path || !(end > 0)) return this.setTime(this.view.time + 0.02 * direction);
+    const times = this.times(path);
+    const at = stopAt(times, this.now());
+    const next = direction > 0 ? Math.floor(at + 1e-6) + 1 : Math.ceil(at - 1e-6) - 1;
+    this.setTime(times[Math.min(times.length - 1, Math.max(0, next))]! / end);
+  }
+
+  togglePlay(): void {
+    if (this.playing) return this.pause();
+    if (this.view.time >= 1) this.view.time = 0;
+    this.playing = true;
+    this.last = 0;
+    this.playButton.textContent = 'Pause';
+    this.redraw();
+  }
+
+  private pause(): void {
+    this.playing = false;
+    this.playButton.textContent = 'Play';
+  }
+
+  private momentText(): string {
+    const path = this.panes.find((p) => p.paths.length);
+    const info = path?.paths[0]?.info;
+    const layers = this.panes[this.active]?.surface?.layers ?? this.panes.find((p) => p.surface?.layers)?.surface?.layers;
+    const parts: string[] = [];
+    if (info) {
+      const at = stopAt(this.times(info), this.now());
+      const epoch = between(this.content.numbers(info.epoch), at);
+      parts.push(`epoch ${significant(epoch, epoch < 10 ? 3 : 4)}`, `step ${thousands(String(Math.round(between(this.content.numbers(info.step), at))))}`);
+      if (this.view.clock === 'time') parts.push(`${significant(this.now(), 3)} s`);
+    }
+    if (layers && layers.kind !== 'snapshots') {
+      parts.length = 0;
+      parts.push(layers.labels[Math.round(this.view.time * (layers.labels.length - 1))] ?? '');
+    }
+    return parts.join(', ');
+  }
+
+  // ---- drawing -------------------------------------------------------------------------------
+
+  ratio(): number {
+    return Math.min(2, devicePixelRatio || 1);
+  }
+
+  private resize(): void {
+    this.renderer?.setPixelRatio(this.ratio());
+    this.renderer?.setSize(this.stage.clientWidth, this.stage.clientHeight, false);
+    this.refresh();
+  }
+
+  redraw(): void {
+    if (this.queued) return;
+    this.queued = true;
+    requestAnimationFrame((t) => this.frame(t));
+  }
+
+  private frame(t: number): void {
+    this.queued = false;
+    const begun = performance.now();
+    const elapsed = this.last ? Math.min(0.1, (t - this.last) / 1000) : 1 / 60;
+    this.last = this.playing || this.rolling ? t : 0;
+    if (this.playing) {
+      this.view.time = Math.min(1, this.view.time + (this.view.speed * elapsed) / FILM_SECS);
+      if (this.view.time >= 1) {
+        this.pause();
+        this.link();
+      }
+    }
+    if (this.rolling) {
+      this.owed += BALL_STEPS * this.view.speed * elapsed;
+      const steps = reduced() ? MOST_STEPS : Math.floor(this.owed);
+      this.owed -= Math.floor(this.owed);
+      this.rolling = steps > 0 ? this.panes.map((p) => p.roll(this.settings(), steps)).some(Boolean) : true;
+      this.tellBalls();
+    }
+    this.draw();
+    this.tell();
+    this.frames.push(performance.now() - begun);
+    if (this.frames.length > 600) this.frames.shift();
+    if (this.playing || this.rolling) this.redraw();
+  }
+
+  areas(): Area[] {
+    const box = this.stage.getBoundingClientRect();
+    return this.panes.map((p) => {
+      const a = p.area.getBoundingClientRect();
+      return { x: a.left - box.left, y: a.top - box.top, w: a.width, h: a.height };
+    });
+  }
+
+  private draw(): void {
+    const [w, h] = [this.stage.clientWidth, this.stage.clientHeight];
+    if (!w || !h) return;
+    const ratio = this.ratio();
+    const areas = this.areas();
+    if (this.renderer) this.drawSurfaces(this.renderer, areas, h, ratio);
+    const [cw, ch] = [Math.round(w * ratio), Math.round(h * ratio)];
+    if (this.overlay.width !== cw || this.overlay.height !== ch) [this.overlay.width, this.overlay.height] = [cw, ch];
+    const g = this.overlay.getContext('2d')!;
+    g.setTransform(ratio, 0, 0, ratio, 0, 0);
+    g.clearRect(0, 0, w, h);
+    if (this.renderer) this.drawWords(g, areas);
+  }
+
+  drawSurfaces(renderer: WebGLRenderer, areas: Area[], height: number, ratio: number): void {
+    renderer.setScissorTest(false);
+    renderer.clear();
+    renderer.setScissorTest(true);
+    this.panes.forEach((pane, i) => areas[i]!.w > 0 && areas[i]!.h > 0 && pane.draw(renderer, areas[i]!, height, ratio));
+  }
+
+  drawWords(g: CanvasRenderingContext2D, areas: Area[]): void {
+    const shared = this.view.shared;
+    // One scale has one bar, in the last pane of the first row.
+    const columns = areas.length ? areas.filter((a) => Math.abs(a.y - areas[0]!.y) < 2).length : 1;
+    this.panes.forEach((pane, i) => pane.overlay(g, areas[i]!, !shared || i === columns - 1));
+  }
+
+  /** Says what the moment is. */
+  private tell(): void {
+    this.scrub.value = String(this.view.time);
+    const text = this.momentText();
+    if (this.moment.textContent !== text) this.moment.textContent = text;
+    this.scrub.setAttribute('aria-valuetext', text);
+    if (this.view.clock === 'snapshot') {
+      const path = this.panes.find((p) => p.paths.length)?.paths[0]?.info;
+      if (path) this.charts.head(between(this.content.numbers(path.epoch), stopAt(this.times(path), this.now())));
+    } else this.charts.head(this.now());
+    this.tellFacts();
+  }
+
+  // ---- balls ---------------------------------------------------------------------------------
+
+  settings(): RuleSettings {
+    return this.view.settings ?? { lr: 0.01, adaptiveLr: 0.01, momentum: 0.9, decay: 0.999 };
+  }
+
+  drop(at: [number, number], remember = true): void {
+    this.view.ball = at;
+    const rates = this.panes.map((p) => p.rates(at)).find((r) => r !== null);
+    if (!this.view.settings && rates) this.view.settings = { ...rates, momentum: 0.9, decay: 0.999 };
+    const lies = this.panes.map((p) => p.dropBalls(at, this.view.rules)).some(Boolean);
+    for (const pane of this.panes) pane.dress(this.ratio());
+    this.rolling = lies;
+    this.owed = 0;
+    if (remember) {
+      this.open.add('ball');
+      this.setDropping(false);
+      this.drawPanel();
+    }
+    this.tellBalls();
+    this.redraw();
+    this.link();
+  }
+
+  private setDropping(on: boolean): void {
+    this.dropping = on;
+    document.body.classList.toggle('dropping', on);
+  }
+
+  private tellBalls(): void {
+    if (!this.ballState) return;
+    const rows = this.panes.flatMap((pane) =>
+      pane.balls.map(({ ball }, k) => {
+        const title = RULES.find((r) => r.name === ball.name)!.title;
+        const where = this.panes.length > 1 ? `${pane.subject.title}: ` : '';
+        const key = el('i', { class: 'swatch', 'aria-hidden': 'true' });
+        key.style.background = ballColor(this.theme, k);
+        return el('li', {}, key, `${where}${title}: ${significant(ball.value, 4)} after ${ball.steps} steps, ${END_WORDS[ball.end]}`);
+      }),
+    );
+    this.ballState.replaceChildren(...rows);
+  }
+
+  // ---- the panel -----------------------------------------------------------------------------
+
+  private section(key: string, title: string, ...children: (Node | string | null)[]): HTMLElement {
+    const found = el('details', { open: this.open.has(key), 'data-key': key }, el('summary', { text: title }), ...children);
+    found.addEventListener('toggle', () => (found.open ? this.open.add(key) : this.open.delete(key)));
+    return found;
+  }
+
+  drawPanel(): void {
+    const kept = document.activeElement?.id;
+    const top = this.panel.scrollTop;
+    this.panel.replaceChildren(
+      this.section('show', 'Show', ...this.showControls()),
+      this.section('ball', 'Drop a ball', ...this.ballControls()),
+      this.section('facts', 'What it rests on', ...this.factsOf()),
+      this.compareSection() ?? '',
+      this.section('data', 'Data', ...tableSection(this)),
+      this.section('export', 'Export and link', ...exportSection(this)),
+      this.section('keys', 'Keys', keysTable()),
+      el('p', { class: 'made', text: `Made by lossreel ${this.content.header.version}. One file, no connection to any host.` }),
+    );
+    this.panel.scrollTop = top;
+    if (kept) document.getElementById(kept)?.focus({ preventScroll: true });
+    this.tellFacts();
+    this.tellBalls();
+  }
+
+  private showControls(): Node[] {
+    const { view } = this;
+    const labels = new Map<string, string>();
+    for (const pane of this.panes) for (const f of pane.surface?.fields ?? []) if (!labels.has(f.key)) labels.set(f.key, f.label);
+    const change = (run: () => void, all = false) => {
+      run();
+      if (all) this.rebuild();
+      else this.refresh();
+      this.link();
+    };
+    const maps: [string, string][] = [['theme', "The theme's own"]];
+    for (const [name] of this.content.header.colormaps) maps.push([name, capital(name)], [`${name}-r`, `${capital(name)}, turned over`]);
+    const panes = select([1, 2, 3, 4].map((n): [string, string] => [String(n), String(n)]), String(this.panes.length), (v) => this.setPanes(Number(v)));
+    panes.id = 'panes';
+    const quantity = select([...labels].map(([k, v]): [string, string] => [k, capital(v)]), view.field, (v) => change(() => (view.field = v), true));
+    quantity.id = 'quantity';
+    const heights = select(
+      [
+        ['auto', 'Automatic'],
+        ['log', 'Logarithmic'],
+        ['linear', 'Linear'],
+      ],
+      view.heights,
+      (v) => change(() => (view.heights = v as Heights)),
+    );
+    heights.id = 'heights';
+    const map = select(maps, view.map, (v) => change(() => (view.map = v)));
+    map.id = 'map';
+    const cutText = el('output', { class: 'value' });
+    const tellCut = () => {
+      const pane = this.panes.find((p) => p.scale);
+      cutText.textContent = pane && view.cut < 1 ? significant(pane.cutValue(), 3) : 'all';
+    };
+    const cut = range(0.02, 1, 0.01, view.cut, (v) => {
+      change(() => (view.cut = v));
+      tellCut();
+    });
+    cut.id = 'cut';
+    tellCut();
+    const relief = range(0.3, 1.9, 0.05, view.relief || (this.panes.find((p) => p.mesh)?.mesh?.relief ?? 1), (v) => change(() => (view.relief = v)));
+    relief.id = 'relief';
+    const cameras = el(
+      'div',
+      { class: 'row' },
+      button('From above', () => this.moveCamera(this.active, { azimuth: -90, elevation: 90, pan: [0, 0, 0] })),
+      button('Whole surface', () => this.moveCamera(this.active, structuredClone(HOME))),
+    );
+    return [
+      field('Quantity', quantity),
+      field('Surfaces side by side', panes),
+      field('Heights', heights),
+      field('Cut heights above', cut, cutText),
+      field('Height of the box', relief),
+      field('Colours', map),
+      checkbox('Contour lines', view.lines, (v) => change(() => (view.lines = v))),
+      checkbox('One scale for all', view.shared, (v) => change(() => (view.shared = v))),
+      checkbox('Turn all together', view.linked, (v) => change(() => (view.linked = v))),
+      cameras,
+    ];
+  }
+
+  private ballControls(): Node[] {
+    const { view } = this;
+    const s = this.settings();
+    const pane = this.panes[this.active];
+    const onFunction = pane?.surface?.function;
+    const what = onFunction
+      ? 'Balls follow the gradient of the function.'
+      : 'Balls roll on the slice that is drawn, in its two directions only: training moves in all of them.';
+    const again = () => {
+      if (view.ball) this.drop(view.ball);
+      else this.drawPanel();
+    };
+    const rate = (label: string, key: 'lr' | 'adaptiveLr'): HTMLElement => {
+      const value = el('output', { class: 'value', text: significant(s[key], 3) });
+      const slider = range(-7, 2, 0.02, Math.log10(s[key]), (v) => {
+        view.settings = { ...this.settings(), [key]: Number((10 ** v).toPrecision(3)) };
+        value.textContent = significant(view.settings[key], 3);
+        this.link();
+      });
+      slider.id = `ball-${key}`;
+      slider.addEventListener('change', again);
+      return field(label, slider, value);
+    };
+    const decay = (label: string, key: 'momentum' | 'decay', high: number): HTMLElement => {
+      const value = el('output', { class: 'value', text: String(s[key]) });
+      const slider = range(0, high, 0.001, s[key], (v) => {
+        view.settings = { ...this.settings(), [key]: v };
+        value.textContent = String(v);
+        this.link();
+      });
+      slider.id = `ball-${key}`;
+      slider.addEventListener('change', again);
+      return field(label, slider, value);
+    };
+    const rules = RULES.map(({ name, title }) =>
+      checkbox(title, view.rules.includes(name), (on) => {
+        const kept = new Set<RuleName>(view.rules);
+        if (on) kept.add(name);
+        else kept.delete(name);
+        view.rules = RULES.map((r) => r.name).filter((n) => kept.has(n));
+        again();
+      }),
+    );
+    const f = pane?.field;
+    const start = view.ball ?? pane?.subject.start ?? (f ? [f.xs[Math.floor(0.2 * f.nx)]!, f.ys[Math.floor(0.7 * f.ny)]!] : [0, 0]);
+    const [x, y] = start.map((v, i) => {
+      const input = el('input', { type: 'number', step: 'any', id: `ball-${'xy'[i]}` });
+      input.value = String(Number(v.toPrecision(5)));
+      return input;
+    }) as [HTMLInputElement, HTMLInputElement];
+    this.ballState = el('ul', { class: 'balls', 'aria-live': 'off' });
+    return [
+      el('p', { class: 'hint', text: what }),
+      el(
+        'div',
+        { class: 'row' },
+        button('Drop with a click', () => this.setDropping(true), { title: 'Then click a place on a surface; a double click drops at once' }),
+        button('Take away', () => {
+          view.ball = null;
+          for (const p of this.panes) p.liftBalls();
+          this.rolling = false;
+          this.drawPanel();
+          this.redraw();
+          this.link();
+        }),
+      ),
+      el(
+        'div',
+        { class: 'row start' },
+        field('x', x),
+        field('y', y),
+        button('Drop here', () => this.drop([Number(x.value), Number(y.value)]), { class: 'drop-here' }),
+      ),
+      el('fieldset', {}, el('legend', { text: 'Rules' }), ...rules),
+      rate('Learning rate: gradient descent, momentum', 'lr'),
+      rate('Learning rate: RMSprop, Adam', 'adaptiveLr'),
+      decay('Momentum', 'momentum', 0.999),
+      decay('Decay of the mean square', 'decay', 0.9999),
+      button('Learning rates that suit the place', () => {
+        view.settings = null;
+        again();
+      }),
+      this.ballState,
+    ];
+  }
+
+  private factsOf(): Node[] {
+    const pane = this.panes[this.active];
+    const { surface } = pane ?? {};
+    if (!pane || !surface) return [el('p', { class: 'hint', text: 'No surface here.' })];
+    this.facts = el('dl', { class: 'now' });
+    const plane = surface.plane === null ? undefined : pane.subject.planes[surface.plane];
+    const list = el('dl', {});
+    for (const [name, text] of [...(plane?.facts ?? []), ...surface.facts]) list.append(el('dt', { text: name }), el('dd', { text }));
+    return [el('p', { class: 'which', text: pane.subject.title }), this.facts, list];
+  }
+
+  /** The true and the in-plane loss at the moment, of the active pane. */
+  private tellFacts(): void {
+    const pane = this.panes[this.active];
+    if (!this.facts || !pane) return;
+    const rows: Node[] = [];
+    for (const path of pane.paths) {
+      const at = this.stopOf(pane, path);
+      const i = Math.round(at);
+      const losses = pane.surface?.path_losses[path.run];
+      const loss = (packed: { network: PathInfo['x']; plane: PathInfo['x'] } | undefined, key: 'network' | 'plane') =>
+        packed ? significant(this.content.numbers(packed[key])[i], 4).replace('none', 'not computed') : 'not computed';
+      const who = pane.paths.length > 1 ? `${pane.subject.runs[path.run]?.name ?? ''}: ` : '';
+      const stop = `saved state ${this.content.numbers(path.info.snapshot)[i]}`;
+      rows.push(
+        el('dt', { text: `${who}${stop}` }),
+        el('dd', {
+          text: `loss of the network ${loss(losses, 'network')}, on the surface ${loss(losses, 'plane')}, ${percent(this.content.numbers(path.info.residual)[i], 3)} off the plane`,
+        }),
+      );
+    }
+    this.facts.replaceChildren(...rows);
+  }
+
+  private compareSection(): HTMLElement | null {
+    const rows = this.content.header.subjects.flatMap((s, i) => s.runs.map((run, r) => ({ run, name: s.runs.length > 1 ? run.name : s.title, color: this.colorOf(i, r) })));
+    if (rows.length < 2) return null;
+    const names = [...new Set(rows.flatMap(({ run }) => run.measures.map(([name]) => name)))];
+    const table = el(
+      'table',
+      {},
+      el('thead', {}, el('tr', {}, el('th', { scope: 'col', text: 'Run' }), ...names.map((n) => el('th', { scope: 'col', text: n })))),
+      el(
+        'tbody',
+        {},
+        ...rows.map(({ run, name }) =>
+          el('tr', {}, el('th', { scope: 'row', text: name }), ...names.map((n) => el('td', { text: run.measures.find(([m]) => m === n)?.[1] ?? '' }))),
+        ),
+      ),
+    );
+    return this.section('compare', 'Runs compared', el('div', { class: 'wide', tabindex: 0, role: 'region', 'aria-label': 'Runs compared' }, table));
+  }
+
+  // ---- presenting ----------------------------------------------------------------------------
+
+  present(on: boolean): void {
+    document.body.classList.toggle('present', on);
+    if (on) document.documentElement.requestFullscreen?.().catch(() => undefined);
+    else if (document.fullscreenElement) document.exitFullscreen().catch(() => undefined);
+    this.applyTheme();
+    this.refresh();
+    requestAnimationFrame(() => this.resize());
+    if (on) this.panes[0]?.area.focus();
+  }
+
+  private key(e: KeyboardEvent): void {
+    if (e.ctrlKey || e.metaKey || e.altKey) return;
+    const target = e.target as HTMLElement;
+    const typing = /^(INPUT|SELECT|TEXTAREA|SUMMARY|BUTTON)$/.test(target.tagName);
+    const presenting = document.body.classList.contains('present');
+    if (e.key === 'Escape') {
+      if (this.dropping) this.setDropping(false);
+      else if (presenting) this.present(false);
+      return;
+    }
+    if (typing && !(presenting && target.tagName === 'BUTTON' && /^Arrow|^Page/.test(e.key))) return;
+    if (e.key === ' ') this.togglePlay();
+    else if (e.key === ',') this.stepBy(-1);
+    else if (e.key === '.') this.stepBy(1);
+    else if (e.key === 'f' || e.key === 'F') this.present(!presenting);
+    else if (presenting && /^(ArrowRight|ArrowLeft|PageDown|PageUp)$/.test(e.key)) {
+      const views = this.views().length;
+      const step = e.key === 'ArrowRight' || e.key === 'PageDown' ? 1 : -1;
+      this.showView((Math.max(0, this.currentView()) + step + views) % views);
+      this.panes[0]?.area.focus();
+    } else return;
+    e.preventDefault();
+  }
+
+  // ---- live ----------------------------------------------------------------------------------
+
+  /** Shows new data in the view that is there. */
+  replace(content: Content): void {
+    const atEnd = this.view.time >= 1;
+    this.content = content;
+    this.theme = this.themeOf(this.theme.name === 'dark');
+    if (atEnd && !this.playing) this.view.time = 1;
+    this.rebuild();
+  }
+}
+
+function keysTable(): HTMLElement {
+  const keys: [string, string][] = [
+    ['Arrows', 'turn the surface'],
+    ['Shift + arrows', 'move it'],
+    ['+ and −', 'zoom'],
+    ['0', 'the whole surface'],
+    ['T', 'from above'],
+    ['I J K L', 'move the reading from point to point'],
+    ['B', 'drop a ball at the reading'],
+    ['Space', 'play and pause'],
+    [', and .', 'to the saved state before or after'],
+    ['F', 'present; then arrows go through the views'],
+  ];
+  return el('dl', { class: 'keys' }, ...keys.flatMap(([key, text]) => [el('dt', { text: key }), el('dd', { text })]));
+}
