@@ -111,6 +111,7 @@ impl Gatherer {
         for function in &request.functions {
             subjects.push(files::function(*function, titles.next(), &mut arrays));
         }
+        tell_apart(&mut subjects);
         let title = request.title.clone().unwrap_or_else(|| headline(&subjects));
         let content = Content {
             format_version: FORMAT_VERSION,
@@ -123,6 +124,18 @@ impl Gatherer {
             colormaps: colormaps()?,
         };
         Ok(Gathered { content, arrays })
+    }
+}
+
+/// Gives subjects of one title their names as well.
+fn tell_apart(subjects: &mut [Subject]) {
+    let titles: Vec<String> = subjects.iter().map(|subject| subject.title.clone()).collect();
+    for (i, subject) in subjects.iter_mut().enumerate() {
+        if titles.iter().enumerate().any(|(k, title)| k != i && *title == titles[i])
+            && subject.name != subject.title
+        {
+            subject.title = format!("{} ({})", subject.title, subject.name);
+        }
     }
 }
 

@@ -3,19 +3,18 @@
 import { WebGLRenderer } from 'three';
 
 import { type Area, type Ink } from './axes';
-import { END_WORDS, MOST_STEPS } from './balls';
+import { MOST_STEPS } from './balls';
 import { Charts } from './charts';
 import { between, clockFor, stopAt, timesOf } from './clock';
 import { colormap, texels } from './colors';
 import type { Content, PathInfo, RunInfo, ThemeColors } from './content';
-import { button, checkbox, el, field, range, select } from './dom';
-import { exportSection } from './export';
-import { capital, percent, significant, thousands } from './numbers';
-import { RULES, type RuleName, type RuleSettings } from './optimizers';
-import { ballColor, Pane, type PaneHost, type PanePath } from './pane';
-import { type Heights, type Scale, scaleOf } from './scale';
+import { button, el, range, select } from './dom';
+import { capital, significant, thousands } from './numbers';
+import type { RuleSettings } from './optimizers';
+import { Pane, type PaneHost, type PanePath } from './pane';
+import { Panel } from './panel';
+import { type Scale, scaleOf } from './scale';
 import { type CameraState, type Clock, fromFragment, HOME, type NamedView, toFragment, type View } from './state';
-import { tableSection } from './table';
 
 /** A playing of the whole training at speed 1 takes so many seconds. */
 const FILM_SECS = 12;
@@ -40,7 +39,7 @@ export class App implements PaneHost {
   readonly named: NamedView[] = [];
   active = 0;
   private readonly charts = new Charts((f) => this.setTime(f));
-  private readonly panel = el('aside', { class: 'panel', 'aria-label': 'Settings and data', tabindex: -1 });
+  readonly panel: Panel;
   private readonly viewsNav = el('nav', { class: 'views', 'aria-label': 'Views' });
   private readonly timeline = el('footer', { class: 'timeline' });
   private readonly heading = el('h1', {});
@@ -49,8 +48,6 @@ export class App implements PaneHost {
   private readonly scrub = range(0, 1, 0.0001, 1, (v) => this.setTime(v));
   private readonly moment = el('output', { class: 'moment' });
   private readonly playButton = button('Play', () => this.togglePlay(), { class: 'play' });
-  private facts: HTMLElement | null = null;
-  private ballState: HTMLElement | null = null;
   private playing = false;
   private dropping = false;
   private rolling = false;
@@ -58,7 +55,8 @@ export class App implements PaneHost {
   private last = 0;
   private owed = 0;
   private linkTimer = 0;
-  private open = new Set(['show']);
+  /** Whether nobody has turned the surfaces yet. */
+  private choosesSide: boolean;
   /** Milliseconds of the last frames, for measurements. */
   readonly frames: number[] = [];
 
@@ -68,9 +66,11 @@ export class App implements PaneHost {
     this.view = this.initialView();
     const link = fromFragment(location.hash, this.view);
     this.view = link.view;
+    this.choosesSide = !/[#&]cam=/.test(location.hash);
     this.named.push(...link.saved);
     const dark = link.theme ? link.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
     this.theme = this.themeOf(dark);
+    this.panel = new Panel(this);
     this.build();
     this.applyTheme();
     this.rebuild();
@@ -141,6 +141,7 @@ export class App implements PaneHost {
     if (view.saved) {
       const { view: found, theme } = fromFragment(view.saved, this.view);
       this.view = found;
+      this.choosesSide = false;
       if (theme) this.theme = this.themeOf(theme === 'dark');
     } else {
       this.view.panes = structuredClone(view.panes);
@@ -172,6 +173,7 @@ export class App implements PaneHost {
     if (location.hash.slice(1) === this.fragment()) return;
     const { view, theme, saved } = fromFragment(location.hash, this.view);
     this.view = view;
+    this.choosesSide &&= !/[#&]cam=/.test(location.hash);
     this.named.splice(0, this.named.length, ...saved);
     if (theme) this.theme = this.themeOf(theme === 'dark');
     this.applyTheme();
@@ -179,7 +181,7 @@ export class App implements PaneHost {
   }
 
   /** Writes the view into the address, a little later. */
-  private link(): void {
+  link(): void {
     clearTimeout(this.linkTimer);
     this.linkTimer = window.setTimeout(() => {
       try {
@@ -253,7 +255,7 @@ export class App implements PaneHost {
       this.charts.element,
     );
     const main = el('main', {}, this.noteList, this.stage, this.caption, this.timeline);
-    document.body.append(el('div', { class: 'page' }, head, main, this.panel));
+    document.body.append(el('div', { class: 'page' }, head, main, this.panel.element));
     if (innerWidth < 900) this.togglePanel(false);
   }
 
@@ -262,7 +264,7 @@ export class App implements PaneHost {
     document.body.classList.toggle('closed', closed);
     const toggle = document.querySelector('.panel-toggle');
     toggle?.setAttribute('aria-expanded', String(!closed));
-    if (!closed && innerWidth < 900) this.panel.focus();
+    if (!closed && innerWidth < 900) this.panel.element.focus();
   }
 
   private themeOf(dark: boolean): ThemeColors {
@@ -318,7 +320,7 @@ export class App implements PaneHost {
     this.drawViews();
     this.drawTimeline();
     this.refresh();
-    this.drawPanel();
+    this.panel.draw();
     if (this.view.ball) this.drop(this.view.ball, false);
     this.link();
   }
@@ -355,9 +357,27 @@ export class App implements PaneHost {
     }
     for (const pane of shaped) pane.shape(common ?? pane.ownScale()!);
     for (const pane of this.panes) pane.dress(this.ratio());
+    if (this.choosesSide) this.chooseSide();
     this.drawCharts();
     this.drawCaption();
     this.redraw();
+  }
+
+  /** Looks from the side from which most of the paths is seen, as `src/render/surface3d/viewpoint.rs` does. */
+  private chooseSide(): void {
+    const choose = (panes: Pane[]): Partial<CameraState> => {
+      let best = { share: -Infinity, azimuth: HOME.azimuth, elevation: HOME.elevation };
+      for (const elevation of [30, 36, 44]) {
+        for (const azimuth of [-112, -68, 68, 112, -158, -22, 22, 158]) {
+          const found = panes.map((p) => p.seen(azimuth, elevation));
+          const share = found.reduce((n, [seen]) => n + seen, 0) / Math.max(1, found.reduce((n, [, all]) => n + all, 0));
+          if (share > best.share + 0.06) best = { share, azimuth, elevation };
+        }
+      }
+      return { azimuth: best.azimuth, elevation: best.elevation };
+    };
+    if (this.view.linked) Object.assign(this.view.cameras[0]!, choose(this.panes));
+    else this.panes.forEach((p, i) => Object.assign(this.view.cameras[i]!, choose([p])));
   }
 
   private drawCaption(): void {
@@ -400,6 +420,7 @@ export class App implements PaneHost {
   }
 
   moveCamera(pane: number, change: Partial<CameraState>): void {
+    this.choosesSide = false;
     const index = this.view.linked ? 0 : pane;
     this.view.cameras[index] = { ...this.view.cameras[index]!, ...change };
     this.redraw();
@@ -409,7 +430,7 @@ export class App implements PaneHost {
   activate(pane: number): void {
     if (this.active === pane) return;
     this.active = pane;
-    this.drawPanel();
+    this.panel.draw();
   }
 
   isDropping(): boolean {
@@ -592,7 +613,7 @@ export class App implements PaneHost {
       const steps = reduced() ? MOST_STEPS : Math.floor(this.owed);
       this.owed -= Math.floor(this.owed);
       this.rolling = steps > 0 ? this.panes.map((p) => p.roll(this.settings(), steps)).some(Boolean) : true;
-      this.tellBalls();
+      this.panel.tellBalls();
     }
     this.draw();
     this.tell();
@@ -647,7 +668,7 @@ export class App implements PaneHost {
       const path = this.panes.find((p) => p.paths.length)?.paths[0]?.info;
       if (path) this.charts.head(between(this.content.numbers(path.epoch), stopAt(this.times(path), this.now())));
     } else this.charts.head(this.now());
-    this.tellFacts();
+    this.panel.tellFacts();
   }
 
   // ---- balls ---------------------------------------------------------------------------------
@@ -665,259 +686,28 @@ export class App implements PaneHost {
     this.rolling = lies;
     this.owed = 0;
     if (remember) {
-      this.open.add('ball');
+      this.panel.unfold('ball');
       this.setDropping(false);
-      this.drawPanel();
+      this.panel.draw();
     }
-    this.tellBalls();
+    this.panel.tellBalls();
     this.redraw();
     this.link();
   }
 
-  private setDropping(on: boolean): void {
+  /** Takes all balls away. */
+  lift(): void {
+    this.view.ball = null;
+    this.rolling = false;
+    for (const pane of this.panes) pane.liftBalls();
+    this.panel.draw();
+    this.redraw();
+    this.link();
+  }
+
+  setDropping(on: boolean): void {
     this.dropping = on;
     document.body.classList.toggle('dropping', on);
-  }
-
-  private tellBalls(): void {
-    if (!this.ballState) return;
-    const rows = this.panes.flatMap((pane) =>
-      pane.balls.map(({ ball }, k) => {
-        const title = RULES.find((r) => r.name === ball.name)!.title;
-        const where = this.panes.length > 1 ? `${pane.subject.title}: ` : '';
-        const key = el('i', { class: 'swatch', 'aria-hidden': 'true' });
-        key.style.background = ballColor(this.theme, k);
-        return el('li', {}, key, `${where}${title}: ${significant(ball.value, 4)} after ${ball.steps} steps, ${END_WORDS[ball.end]}`);
-      }),
-    );
-    this.ballState.replaceChildren(...rows);
-  }
-
-  // ---- the panel -----------------------------------------------------------------------------
-
-  private section(key: string, title: string, ...children: (Node | string | null)[]): HTMLElement {
-    const found = el('details', { open: this.open.has(key), 'data-key': key }, el('summary', { text: title }), ...children);
-    found.addEventListener('toggle', () => (found.open ? this.open.add(key) : this.open.delete(key)));
-    return found;
-  }
-
-  drawPanel(): void {
-    const kept = document.activeElement?.id;
-    const top = this.panel.scrollTop;
-    this.panel.replaceChildren(
-      this.section('show', 'Show', ...this.showControls()),
-      this.section('ball', 'Drop a ball', ...this.ballControls()),
-      this.section('facts', 'What it rests on', ...this.factsOf()),
-      this.compareSection() ?? '',
-      this.section('data', 'Data', ...tableSection(this)),
-      this.section('export', 'Export and link', ...exportSection(this)),
-      this.section('keys', 'Keys', keysTable()),
-      el('p', { class: 'made', text: `Made by lossreel ${this.content.header.version}. One file, no connection to any host.` }),
-    );
-    this.panel.scrollTop = top;
-    if (kept) document.getElementById(kept)?.focus({ preventScroll: true });
-    this.tellFacts();
-    this.tellBalls();
-  }
-
-  private showControls(): Node[] {
-    const { view } = this;
-    const labels = new Map<string, string>();
-    for (const pane of this.panes) for (const f of pane.surface?.fields ?? []) if (!labels.has(f.key)) labels.set(f.key, f.label);
-    const change = (run: () => void, all = false) => {
-      run();
-      if (all) this.rebuild();
-      else this.refresh();
-      this.link();
-    };
-    const maps: [string, string][] = [['theme', "The theme's own"]];
-    for (const [name] of this.content.header.colormaps) maps.push([name, capital(name)], [`${name}-r`, `${capital(name)}, turned over`]);
-    const panes = select([1, 2, 3, 4].map((n): [string, string] => [String(n), String(n)]), String(this.panes.length), (v) => this.setPanes(Number(v)));
-    panes.id = 'panes';
-    const quantity = select([...labels].map(([k, v]): [string, string] => [k, capital(v)]), view.field, (v) => change(() => (view.field = v), true));
-    quantity.id = 'quantity';
-    const heights = select(
-      [
-        ['auto', 'Automatic'],
-        ['log', 'Logarithmic'],
-        ['linear', 'Linear'],
-      ],
-      view.heights,
-      (v) => change(() => (view.heights = v as Heights)),
-    );
-    heights.id = 'heights';
-    const map = select(maps, view.map, (v) => change(() => (view.map = v)));
-    map.id = 'map';
-    const cutText = el('output', { class: 'value' });
-    const tellCut = () => {
-      const pane = this.panes.find((p) => p.scale);
-      cutText.textContent = pane && view.cut < 1 ? significant(pane.cutValue(), 3) : 'all';
-    };
-    const cut = range(0.02, 1, 0.01, view.cut, (v) => {
-      change(() => (view.cut = v));
-      tellCut();
-    });
-    cut.id = 'cut';
-    tellCut();
-    const relief = range(0.3, 1.9, 0.05, view.relief || (this.panes.find((p) => p.mesh)?.mesh?.relief ?? 1), (v) => change(() => (view.relief = v)));
-    relief.id = 'relief';
-    const cameras = el(
-      'div',
-      { class: 'row' },
-      button('From above', () => this.moveCamera(this.active, { azimuth: -90, elevation: 90, pan: [0, 0, 0] })),
-      button('Whole surface', () => this.moveCamera(this.active, structuredClone(HOME))),
-    );
-    return [
-      field('Quantity', quantity),
-      field('Surfaces side by side', panes),
-      field('Heights', heights),
-      field('Cut heights above', cut, cutText),
-      field('Height of the box', relief),
-      field('Colours', map),
-      checkbox('Contour lines', view.lines, (v) => change(() => (view.lines = v))),
-      checkbox('One scale for all', view.shared, (v) => change(() => (view.shared = v))),
-      checkbox('Turn all together', view.linked, (v) => change(() => (view.linked = v))),
-      cameras,
-    ];
-  }
-
-  private ballControls(): Node[] {
-    const { view } = this;
-    const s = this.settings();
-    const pane = this.panes[this.active];
-    const onFunction = pane?.surface?.function;
-    const what = onFunction
-      ? 'Balls follow the gradient of the function.'
-      : 'Balls roll on the slice that is drawn, in its two directions only: training moves in all of them.';
-    const again = () => {
-      if (view.ball) this.drop(view.ball);
-      else this.drawPanel();
-    };
-    const rate = (label: string, key: 'lr' | 'adaptiveLr'): HTMLElement => {
-      const value = el('output', { class: 'value', text: significant(s[key], 3) });
-      const slider = range(-7, 2, 0.02, Math.log10(s[key]), (v) => {
-        view.settings = { ...this.settings(), [key]: Number((10 ** v).toPrecision(3)) };
-        value.textContent = significant(view.settings[key], 3);
-        this.link();
-      });
-      slider.id = `ball-${key}`;
-      slider.addEventListener('change', again);
-      return field(label, slider, value);
-    };
-    const decay = (label: string, key: 'momentum' | 'decay', high: number): HTMLElement => {
-      const value = el('output', { class: 'value', text: String(s[key]) });
-      const slider = range(0, high, 0.001, s[key], (v) => {
-        view.settings = { ...this.settings(), [key]: v };
-        value.textContent = String(v);
-        this.link();
-      });
-      slider.id = `ball-${key}`;
-      slider.addEventListener('change', again);
-      return field(label, slider, value);
-    };
-    const rules = RULES.map(({ name, title }) =>
-      checkbox(title, view.rules.includes(name), (on) => {
-        const kept = new Set<RuleName>(view.rules);
-        if (on) kept.add(name);
-        else kept.delete(name);
-        view.rules = RULES.map((r) => r.name).filter((n) => kept.has(n));
-        again();
-      }),
-    );
-    const f = pane?.field;
-    const start = view.ball ?? pane?.subject.start ?? (f ? [f.xs[Math.floor(0.2 * f.nx)]!, f.ys[Math.floor(0.7 * f.ny)]!] : [0, 0]);
-    const [x, y] = start.map((v, i) => {
-      const input = el('input', { type: 'number', step: 'any', id: `ball-${'xy'[i]}` });
-      input.value = String(Number(v.toPrecision(5)));
-      return input;
-    }) as [HTMLInputElement, HTMLInputElement];
-    this.ballState = el('ul', { class: 'balls', 'aria-live': 'off' });
-    return [
-      el('p', { class: 'hint', text: what }),
-      el(
-        'div',
-        { class: 'row' },
-        button('Drop with a click', () => this.setDropping(true), { title: 'Then click a place on a surface; a double click drops at once' }),
-        button('Take away', () => {
-          view.ball = null;
-          for (const p of this.panes) p.liftBalls();
-          this.rolling = false;
-          this.drawPanel();
-          this.redraw();
-          this.link();
-        }),
-      ),
-      el(
-        'div',
-        { class: 'row start' },
-        field('x', x),
-        field('y', y),
-        button('Drop here', () => this.drop([Number(x.value), Number(y.value)]), { class: 'drop-here' }),
-      ),
-      el('fieldset', {}, el('legend', { text: 'Rules' }), ...rules),
-      rate('Learning rate: gradient descent, momentum', 'lr'),
-      rate('Learning rate: RMSprop, Adam', 'adaptiveLr'),
-      decay('Momentum', 'momentum', 0.999),
-      decay('Decay of the mean square', 'decay', 0.9999),
-      button('Learning rates that suit the place', () => {
-        view.settings = null;
-        again();
-      }),
-      this.ballState,
-    ];
-  }
-
-  private factsOf(): Node[] {
-    const pane = this.panes[this.active];
-    const { surface } = pane ?? {};
-    if (!pane || !surface) return [el('p', { class: 'hint', text: 'No surface here.' })];
-    this.facts = el('dl', { class: 'now' });
-    const plane = surface.plane === null ? undefined : pane.subject.planes[surface.plane];
-    const list = el('dl', {});
-    for (const [name, text] of [...(plane?.facts ?? []), ...surface.facts]) list.append(el('dt', { text: name }), el('dd', { text }));
-    return [el('p', { class: 'which', text: pane.subject.title }), this.facts, list];
-  }
-
-  /** The true and the in-plane loss at the moment, of the active pane. */
-  private tellFacts(): void {
-    const pane = this.panes[this.active];
-    if (!this.facts || !pane) return;
-    const rows: Node[] = [];
-    for (const path of pane.paths) {
-      const at = this.stopOf(pane, path);
-      const i = Math.round(at);
-      const losses = pane.surface?.path_losses[path.run];
-      const loss = (packed: { network: PathInfo['x']; plane: PathInfo['x'] } | undefined, key: 'network' | 'plane') =>
-        packed ? significant(this.content.numbers(packed[key])[i], 4).replace('none', 'not computed') : 'not computed';
-      const who = pane.paths.length > 1 ? `${pane.subject.runs[path.run]?.name ?? ''}: ` : '';
-      const stop = `saved state ${this.content.numbers(path.info.snapshot)[i]}`;
-      rows.push(
-        el('dt', { text: `${who}${stop}` }),
-        el('dd', {
-          text: `loss of the network ${loss(losses, 'network')}, on the surface ${loss(losses, 'plane')}, ${percent(this.content.numbers(path.info.residual)[i], 3)} off the plane`,
-        }),
-      );
-    }
-    this.facts.replaceChildren(...rows);
-  }
-
-  private compareSection(): HTMLElement | null {
-    const rows = this.content.header.subjects.flatMap((s, i) => s.runs.map((run, r) => ({ run, name: s.runs.length > 1 ? run.name : s.title, color: this.colorOf(i, r) })));
-    if (rows.length < 2) return null;
-    const names = [...new Set(rows.flatMap(({ run }) => run.measures.map(([name]) => name)))];
-    const table = el(
-      'table',
-      {},
-      el('thead', {}, el('tr', {}, el('th', { scope: 'col', text: 'Run' }), ...names.map((n) => el('th', { scope: 'col', text: n })))),
-      el(
-        'tbody',
-        {},
-        ...rows.map(({ run, name }) =>
-          el('tr', {}, el('th', { scope: 'row', text: name }), ...names.map((n) => el('td', { text: run.measures.find(([m]) => m === n)?.[1] ?? '' }))),
-        ),
-      ),
-    );
-    return this.section('compare', 'Runs compared', el('div', { class: 'wide', tabindex: 0, role: 'region', 'aria-label': 'Runs compared' }, table));
   }
 
   // ---- presenting ----------------------------------------------------------------------------
@@ -966,20 +756,4 @@ export class App implements PaneHost {
     if (atEnd && !this.playing) this.view.time = 1;
     this.rebuild();
   }
-}
-
-function keysTable(): HTMLElement {
-  const keys: [string, string][] = [
-    ['Arrows', 'turn the surface'],
-    ['Shift + arrows', 'move it'],
-    ['+ and −', 'zoom'],
-    ['0', 'the whole surface'],
-    ['T', 'from above'],
-    ['I J K L', 'move the reading from point to point'],
-    ['B', 'drop a ball at the reading'],
-    ['Space', 'play and pause'],
-    [', and .', 'to the saved state before or after'],
-    ['F', 'present; then arrows go through the views'],
-  ];
-  return el('dl', { class: 'keys' }, ...keys.flatMap(([key, text]) => [el('dt', { text: key }), el('dd', { text })]));
 }

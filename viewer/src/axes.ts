@@ -70,6 +70,7 @@ export function drawAxes(
     g.lineTo(q[0], q[1]);
     g.stroke();
   };
+  const taken: Area[] = [];
   const words = (text: string, at: [number, number], away: [number, number], gap: number, color: string) => {
     const length = Math.hypot(away[0], away[1]) || 1;
     const [ux, uy] = [away[0] / length, away[1] / length];
@@ -80,6 +81,9 @@ export function drawAxes(
     // Not beyond the pane.
     const x = Math.min(area.x + area.w - 4 - width + left, Math.max(area.x + 4 + left, at[0] + gap * ux));
     const y = at[1] + gap * uy * 1.1;
+    const box = { x: x - left - 1, y: y - 0.5 * size, w: width + 2, h: size };
+    if (taken.some((t) => box.x < t.x + t.w && t.x < box.x + box.w && box.y < t.y + t.h && t.y < box.y + box.h)) return;
+    taken.push(box);
     g.lineWidth = 3;
     g.strokeStyle = ink.paper;
     g.lineJoin = 'round';
@@ -104,6 +108,10 @@ export function drawAxes(
     let away: [number, number] = [-(b[1] - a[1]) / length, (b[0] - a[0]) / length];
     const centre: [number, number] = [0.5 * (a[0] + b[0]), 0.5 * (a[1] + b[1])];
     if (away[0] * (centre[0] - middle[0]) + away[1] * (centre[1] - middle[1]) < 0) away = [-away[0], -away[1]];
+    if (!small || length > 110) {
+      const out = Math.abs(away[0]) > 0.5 ? 42 : small ? 30 : 28;
+      words(names[axis], centre, away, out * (size / 13), ink.text);
+    }
     const coordinates = axis === 0 ? f.xs : f.ys;
     const [low, high] = [coordinates[0]!, coordinates[coordinates.length - 1]!];
     let count = small ? 3 : 5;
@@ -119,10 +127,6 @@ export function drawAxes(
       g.lineTo(p[0] + 5 * away[0], p[1] + 5 * away[1]);
       g.stroke();
       words(significant(tick, 4), [p[0], p[1]], away, 9, ink.muted);
-    }
-    if (!small || length > 110) {
-      const out = Math.abs(away[0]) > 0.5 ? 40 : 27;
-      words(names[axis], centre, away, out * (size / 13), ink.text);
     }
   }
   // The upright edge farthest to the left or right of the floor, where it hides nothing.
@@ -146,6 +150,7 @@ export function drawAxes(
       for (const value of axisTicks(scale, count, valueAt(scale, shown))) {
         const p = project([left[0], left[1], z(value)]);
         g.strokeStyle = ink.muted;
+        g.lineWidth = 1.25;
         g.beginPath();
         g.moveTo(p[0], p[1]);
         g.lineTo(p[0] - 5, p[1]);

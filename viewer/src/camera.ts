@@ -7,10 +7,15 @@ import { HOME } from './state';
 
 const FOV = 24;
 
-/** Puts `camera` where `state` says, for a picture of this width over height and a box of these measures: half its
- * sides and its height. At distance 1 the box fits, from whichever side. */
-export function place(camera: PerspectiveCamera, state: CameraState, aspect: number, box: [number, number, number]): void {
+/** Pixels beside and below the box that its labels take. */
+const LABELS = [56, 24] as const;
+
+/** Puts `camera` where `state` says, for a picture of this width and height in pixels and a box of these measures:
+ * half its sides and its height. At distance 1 the box and its labels fit, from whichever side. */
+export function place(camera: PerspectiveCamera, state: CameraState, [w, h]: [number, number], box: [number, number, number]): void {
   const [hx, hy, relief] = box;
+  const aspect = w / h;
+  const room = LABELS.map((pixels, i) => Math.max(0.5, 1 - (2 * pixels) / [w, h][i]!));
   camera.fov = FOV;
   camera.aspect = aspect;
   const vertical = (0.5 * FOV * Math.PI) / 180;
@@ -18,9 +23,9 @@ export function place(camera: PerspectiveCamera, state: CameraState, aspect: num
   const [a, e] = [(state.azimuth * Math.PI) / 180, (Math.min(89.99, state.elevation) * Math.PI) / 180];
   const diagonal = Math.hypot(hx, hy);
   // Half of what is seen of the box, with room for labels; the near corner is larger than the middle.
-  const wide = 1.12 * diagonal;
-  const tall = 0.5 * (2 * diagonal * Math.abs(Math.sin(e)) + relief * Math.cos(e)) + 0.14;
-  const base = Math.max(wide / Math.tan(horizontal), tall / Math.tan(vertical)) + 0.62 * diagonal * Math.cos(e);
+  const wide = 0.96 * diagonal;
+  const tall = 0.5 * (2 * diagonal * Math.abs(Math.sin(e)) + relief * Math.cos(e)) + 0.08;
+  const base = Math.max(wide / Math.tan(horizontal) / room[0]!, tall / Math.tan(vertical) / room[1]!) + 0.5 * diagonal * Math.cos(e);
   const distance = base * state.distance;
   const target = new Vector3(state.pan[0], state.pan[1], 0.42 * relief + state.pan[2]);
   camera.position.set(Math.cos(e) * Math.cos(a), Math.cos(e) * Math.sin(a), Math.sin(e)).multiplyScalar(distance).add(target);

@@ -90,17 +90,17 @@ void main() {
   if (capped) colour = mix(colour, hatch, 0.6 * stripes(vPlace.xy));
   vec3 n = normalize(vNormal);
   vec3 eye = normalize(cameraPosition - vPlace);
-  float below = step(0.0, -dot(n, eye));
-  n = mix(n, -n, below);
+  float below = gl_FrontFacing ? 0.0 : 1.0;
+  n = gl_FrontFacing ? n : -n;
   float lit = max(dot(n, key), 0.0);
   float fill = max(dot(n, eye), 0.0);
   float above = 0.5 + 0.5 * n.z;
   vec3 h = normalize(key + eye);
   float sky = mix(0.3, 1.0, vSky);
   float shine = 0.05 * pow(max(dot(n, h), 0.0), 32.0) * (1.0 - below);
-  float light = 0.8 * lit * mix(1.0, sky, 0.45) + 0.16 * fill + 0.46 * above * sky;
-  light *= mix(1.0, 0.55, below);
-  gl_FragColor = vec4(srgb(colour * light * mix(1.0, 0.96, dark) + shine * sky), 1.0);
+  float light = 0.76 * lit * mix(1.0, sky, 0.45) + 0.24 * fill + 0.5 * above * sky;
+  light *= mix(1.0, 0.75, below);
+  gl_FragColor = vec4(srgb(colour * light * mix(1.0, 1.1, dark) + shine * sky), 1.0);
 }`;
 
 const FLOOR_VERTEX = `
@@ -428,6 +428,17 @@ export class SurfaceMesh {
       before = t;
     }
     return null;
+  }
+
+  /** Whether nothing of the sheet lies between a place just above it and `eye`. */
+  sees(p: Vector3, eye: Vector3): boolean {
+    const step = new Vector3().subVectors(eye, p).normalize().multiplyScalar(0.025);
+    const at = p.clone();
+    for (;;) {
+      at.add(step);
+      if (Math.abs(at.x) > this.halfX || Math.abs(at.y) > this.halfY || at.z > this.relief) return true;
+      if (this.height(at.x, at.y) > at.z) return false;
+    }
   }
 
   dispose(): void {

@@ -1,6 +1,6 @@
 // A pane: one surface with its paths, its camera, and what can be read off it.
 
-import { PerspectiveCamera, Raycaster, Scene, Vector2, type WebGLRenderer } from 'three';
+import { PerspectiveCamera, Raycaster, Scene, Vector2, Vector3, type WebGLRenderer } from 'three';
 
 import { type Area, drawAxes, drawBar, type Ink, projector } from './axes';
 import { Ball, ratesFor, type Slope, slopeOf } from './balls';
@@ -52,6 +52,7 @@ export class Pane {
   readonly area: HTMLElement;
   private readonly chooser: HTMLSelectElement;
   private readonly detail: HTMLElement;
+  private readonly keys: HTMLElement;
   private readonly readout: HTMLOutputElement;
   private readonly message: HTMLElement;
   readonly camera = new PerspectiveCamera();
@@ -74,6 +75,7 @@ export class Pane {
     this.chooser = select([], '', (value) => host.choose(index, value));
     this.chooser.setAttribute('aria-label', `Surface in pane ${index + 1}`);
     this.detail = el('p', { class: 'detail' });
+    this.keys = el('span', { class: 'swatches', 'aria-hidden': 'true' });
     this.area = el('div', {
       class: 'area',
       tabindex: 0,
@@ -85,7 +87,7 @@ export class Pane {
     this.section = el(
       'section',
       { class: 'pane' },
-      el('header', {}, this.chooser, this.detail),
+      el('header', {}, this.keys, this.chooser, this.detail),
       el('div', { class: 'frame' }, this.area, this.message, this.readout),
     );
     listen(this.area, {
@@ -240,7 +242,7 @@ export class Pane {
       const [xs, ys] = [content.numbers(path.x), content.numbers(path.y)];
       const trail = new Trail(xs, ys, 3.2, xs.length <= 1500);
       this.scene.add(trail.group);
-      const name = this.subject.runs[run]?.title ?? `run ${run + 1}`;
+      const name = this.subject.runs[run]?.name ?? `run ${run + 1}`;
       this.paths.push({ run, name, info: path, trail, color: this.host.colorOf(subject, run) });
     });
   }
@@ -325,9 +327,45 @@ export class Pane {
       floor,
       dark: theme.name === 'dark',
     });
-    const size = Math.min(1.5, Math.max(0.8, ink.size / 13));
+    const room = Math.min(this.area.clientWidth, this.area.clientHeight) / 420;
+    const size = (ink.size / 13) * Math.min(1.15, Math.max(0.7, room));
+    this.keys.replaceChildren(
+      ...this.paths.map((path) => {
+        const key = el('i', { class: 'swatch', title: path.name });
+        key.style.background = theme.series[path.color % theme.series.length]!;
+        return this.paths.length > 1 ? el('span', {}, key, path.name) : key;
+      }),
+    );
     for (const path of this.paths) path.trail.paint(theme.series[path.color % theme.series.length]!, theme.casing, ratio, size);
     this.balls.forEach(({ trail }, k) => trail.paint(ballColor(theme, k), theme.casing, ratio, size));
+  }
+
+  /** How much of the paths, their ends above all, is seen from a side; without a path, of the surface. */
+  seen(azimuth: number, elevation: number): [seen: number, all: number] {
+    const mesh = this.mesh;
+    if (!mesh) return [0, 0];
+    const [a, e] = [(azimuth * Math.PI) / 180, (elevation * Math.PI) / 180];
+    const eye = new Vector3(Math.cos(e) * Math.cos(a), Math.cos(e) * Math.sin(a), Math.sin(e)).multiplyScalar(6.2);
+    eye.z += 0.4;
+    const places: [number, number, number][] = [];
+    for (const { info } of this.paths) {
+      const [xs, ys] = [this.host.content.numbers(info.x), this.host.content.numbers(info.y)];
+      const n = Math.min(40, xs.length);
+      for (let i = 0; i < n; i++) {
+        const k = n > 1 ? Math.round((i * (xs.length - 1)) / (n - 1)) : 0;
+        if (Number.isFinite(xs[k]!) && Number.isFinite(ys[k]!)) places.push([...mesh.box(xs[k]!, ys[k]!), i === n - 1 ? 17 : 1]);
+      }
+    }
+    for (let k = 0; k < 576 && !this.paths.length; k++) {
+      const at = (i: number, half: number) => half * ((2 * i + 1) / 24 - 1);
+      places.push([at(k % 24, mesh.halfX), at(Math.floor(k / 24), mesh.halfY), 1]);
+    }
+    let [seen, all] = [0, 0];
+    for (const [x, y, weight] of places) {
+      all += weight;
+      if (mesh.sees(new Vector3(x, y, mesh.height(x, y) + 0.03), eye)) seen += weight;
+    }
+    return [seen, all];
   }
 
   /** The slope that balls follow here. */
@@ -391,7 +429,7 @@ export class Pane {
     this.state(this.host.stateOf(this));
     for (const path of this.paths) path.trail.reach(this.host.stopOf(this, path));
     const state = this.cameraState();
-    placeCamera(this.camera, state, area.w / area.h, [this.mesh.halfX, this.mesh.halfY, this.mesh.relief]);
+    placeCamera(this.camera, state, [area.w, area.h], [this.mesh.halfX, this.mesh.halfY, this.mesh.relief]);
     this.mesh.illuminate((state.azimuth * Math.PI) / 180, ratio);
     renderer.setViewport(area.x, height - area.y - area.h, area.w, area.h);
     renderer.setScissor(area.x, height - area.y - area.h, area.w, area.h);
@@ -408,8 +446,13 @@ export class Pane {
     for (const [x, y] of this.subject.minima) {
       if (!field.holds(x, y)) continue;
       const [bx, by] = mesh.box(x, y);
-      const p = project([bx, by, mesh.height(bx, by)]);
+      const at = new Vector3(bx, by, mesh.height(bx, by));
+      const p = project([at.x, at.y, at.z]);
+      at.z += 0.03;
+      // What the surface hides is faint.
+      g.globalAlpha = mesh.sees(at, this.camera.position) ? 1 : 0.3;
       cross(g, p[0], p[1], 5, ink);
+      g.globalAlpha = 1;
     }
     if (this.cursor !== null) {
       const [x, y] = this.cursorPlace()!;
