@@ -19,7 +19,7 @@ from pathlib import Path
 
 # A module may import those after it in the list, never those before it.
 ORDER = {
-    "": "main cli viewer report sweep stages spec render landscape record train curvature objective trajectory optim "
+    "": "main cli report sweep viewer stages spec render landscape record train curvature objective trajectory optim "
         "backend models network weights dataset pickle element rng disk parallel names memory error lib",
     "render": "scenes surface3d map page film encode scene canvas numbers",
 }

@@ -75,6 +75,7 @@ lossreel trains a network, records where its weights go, and films the path on t
 Where to begin:
   lossreel demo                                the whole job in half a minute, on embedded data
   lossreel train experiments/demo.toml         a run of your own; then plane, surface, render
+  lossreel view RUN RUN --out page.html        surfaces to turn and play in a browser, in one file
   lossreel import checkpoints/ --arch NAME --out RUN
                                                checkpoints from PyTorch as a run
   lossreel sweep experiments/skip_connections.toml --scale smoke

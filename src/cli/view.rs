@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use lossreel::objective::TestFunction;
+use lossreel::sweep::{MemberState, Sweep};
 use lossreel::viewer::content::Content;
 use lossreel::viewer::server::{Server, address};
-use lossreel::viewer::{Gatherer, PageRequest, Waiting, page, write};
+use lossreel::viewer::{Gatherer, Member, PageRequest, Waiting, page, write};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
@@ -105,6 +106,16 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     }
 }
 
+/// The members of a sweep.
+fn members(folder: &Path) -> Result<Option<Vec<Member>>> {
+    let sweep = match Sweep::open(folder) {
+        Err(Error::NoSweep { .. }) => return Ok(None),
+        sweep => sweep?,
+    };
+    let member = |state: MemberState| Member { name: state.name, run: state.run };
+    Ok(Some(sweep.states()?.into_iter().map(member).collect()))
+}
+
 fn file(path: &Path, request: &PageRequest, out: &Out) -> Result<()> {
     // What cannot be written is refused before anything is read.
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
@@ -112,7 +123,7 @@ fn file(path: &Path, request: &PageRequest, out: &Out) -> Result<()> {
         let remedy = "name a file that ends in .html";
         return Err(Error::bad_value("--out", path.display(), "no page", remedy));
     }
-    let gathered = Gatherer::default().gather(request, Waiting::No)?;
+    let gathered = Gatherer::new(members).gather(request, Waiting::No)?;
     let bytes = write(path, &page(&gathered)?)?;
     for note in &gathered.content.notes {
         out.note(format_args!("lossreel: {note}"));
@@ -134,7 +145,7 @@ fn file(path: &Path, request: &PageRequest, out: &Out) -> Result<()> {
 
 fn serve(text: &str, request: PageRequest, out: &Out) -> Result<()> {
     let address = address(text)?;
-    let server = Server::bind(address, request)?;
+    let server = Server::bind(address, request, Gatherer::new(members))?;
     let address = server.address();
     if !address.ip().is_loopback() {
         out.note(format_args!(

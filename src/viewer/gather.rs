@@ -19,7 +19,6 @@ use crate::render::numbers::{fixed, number, significant, thousands};
 use crate::stages::provenance::{ErrorOf, capital, count, error, points, sample};
 use crate::stages::sharpness::Sharpness;
 use crate::stages::{OpenRun, RunSet};
-use crate::sweep::Sweep;
 use crate::train::Verdict;
 use crate::trajectory::project;
 use crate::{Error, Result};
@@ -62,13 +61,31 @@ pub struct Gathered {
 /// Where a snapshot is on a plane, by the plane's digest, the snapshot's file and its step.
 type Projected = HashMap<(String, PathBuf, u64), [f64; 3]>;
 
+/// A run among those of a folder of many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// What it is called.
+    pub name: String,
+    /// Its folder.
+    pub run: PathBuf,
+}
+
+/// The runs of a folder of many (a sweep), `None` for a folder that is a run itself.
+pub type Expand = fn(&Path) -> Result<Option<Vec<Member>>>;
+
 /// Opens what pages show. Keeps what is slow to compute for the next page.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Gatherer {
+    expand: Expand,
     projected: Projected,
 }
 
 impl Gatherer {
+    /// A gatherer that takes folders of many runs as `expand` says.
+    pub fn new(expand: Expand) -> Self {
+        Self { expand, projected: Projected::new() }
+    }
+
     /// The content of the page that is asked for.
     ///
     /// # Errors
@@ -92,6 +109,7 @@ impl Gatherer {
             let title = titles.next();
             let mut work = Work {
                 wanted: request.surface.as_deref(),
+                expand: self.expand,
                 waiting,
                 arrays: &mut arrays,
                 notes: &mut notes,
@@ -164,6 +182,7 @@ fn headline(subjects: &[Subject]) -> String {
 /// What the subjects of one page are gathered with.
 struct Work<'a> {
     wanted: Option<&'a str>,
+    expand: Expand,
     waiting: Waiting,
     arrays: &'a mut Arrays,
     notes: &'a mut Vec<String>,
@@ -171,33 +190,29 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// A run, a joint folder, or the members of a sweep.
+    /// A run, a joint folder, or the runs of a folder of many.
     fn folder(&mut self, folder: &Path, title: Option<&str>) -> Result<Vec<Subject>> {
-        match Sweep::open(folder) {
-            Err(Error::NoSweep { .. }) => {}
-            Err(error) => return Err(error),
-            Ok(sweep) => return self.sweep(&sweep),
+        match (self.expand)(folder)? {
+            Some(members) => self.members(folder, &members),
+            None => Ok(vec![self.set(&RunSet::open(folder)?, folder, title)?]),
         }
-        Ok(vec![self.set(&RunSet::open(folder)?, folder, title)?])
     }
 
-    /// The members of a sweep that have begun and, unless that is waited for, have a surface.
-    fn sweep(&mut self, sweep: &Sweep) -> Result<Vec<Subject>> {
+    /// Those of `members` that have begun and, unless that is waited for, have a surface.
+    fn members(&mut self, folder: &Path, members: &[Member]) -> Result<Vec<Subject>> {
         let mut found = Vec::new();
-        for state in sweep.states()? {
-            if !disk::is_there(&state.run)? {
+        for Member { name, run } in members {
+            if !disk::is_there(run)? {
                 continue;
             }
-            let subject = RunSet::open(&state.run)
-                .and_then(|set| self.set(&set, &state.run, Some(&state.name)));
+            let subject = RunSet::open(run).and_then(|set| self.set(&set, run, Some(name)));
             match subject {
                 Ok(subject) => found.push(subject),
-                Err(error) => self.notes.push(format!("{}: {error}", state.name)),
+                Err(error) => self.notes.push(format!("{name}: {error}")),
             }
         }
         if found.is_empty() && self.waiting == Waiting::No {
-            let folder = sweep.root().join("runs");
-            return Err(Error::NoSurface { folder });
+            return Err(Error::NoSurface { folder: folder.to_path_buf() });
         }
         Ok(found)
     }

@@ -15,5 +15,5 @@ mod page;
 pub mod server;
 mod watch;
 
-pub use gather::{Gathered, Gatherer, PageRequest, Waiting};
+pub use gather::{Expand, Gathered, Gatherer, Member, PageRequest, Waiting};
 pub use page::{page, write};

@@ -61,7 +61,7 @@ impl Server {
     /// # Errors
     /// [`Error::BadValue`] for an address that is in use or cannot be had; those of
     /// [`Gatherer::gather`].
-    pub fn bind(address: SocketAddr, request: PageRequest) -> Result<Self> {
+    pub fn bind(address: SocketAddr, request: PageRequest, mut gatherer: Gatherer) -> Result<Self> {
         let bad = |error: std::io::Error| {
             let (problem, remedy) = match error.kind() {
                 ErrorKind::AddrInUse => {
@@ -77,7 +77,6 @@ impl Server {
         let listener = TcpListener::bind(address).map_err(bad)?;
         listener.set_nonblocking(true).map_err(bad)?;
         let address = listener.local_addr().map_err(bad)?;
-        let mut gatherer = Gatherer::default();
         let seen = fingerprint(&request.folders, &request.grid_files);
         let first = gatherer.gather(&request, Waiting::Yes)?;
         let served = Arc::new(Mutex::new(Arc::new(Served::new(1, &first)?)));
