@@ -7,6 +7,7 @@ use super::arrays::ArrayRef;
 use crate::Result;
 use crate::render::canvas::color::Color;
 use crate::render::canvas::theme::{Colormap, Theme};
+use crate::render::surface3d::paint::surface_color;
 
 /// Version of the page's data.
 pub const FORMAT_VERSION: u32 = 1;
@@ -47,7 +48,7 @@ pub struct ThemeColors {
     pub contour: String,
     /// Hatching over what has no value.
     pub hatch: String,
-    /// The colour map that goes with it, from low to high.
+    /// The colours of surfaces in space, from low to high.
     pub colormap: Vec<String>,
 }
 
@@ -71,7 +72,9 @@ pub(super) fn themes() -> Vec<ThemeColors> {
         casing: hexadecimal(theme.casing),
         contour: hexadecimal(theme.contour),
         hatch: hexadecimal(theme.hatch),
-        colormap: shades(&theme.colormap),
+        colormap: (0..=SHADES)
+            .map(|i| hexadecimal(surface_color(&theme, i as f64 / SHADES as f64)))
+            .collect(),
     };
     vec![colors(Theme::light()), colors(Theme::dark())]
 }

@@ -117,7 +117,7 @@ impl Gatherer {
             };
             match work.folder(folder, title) {
                 Ok(found) => subjects.extend(found),
-                Err(error) if waiting == Waiting::Yes && !subjects_missing(folder) => {
+                Err(error) if waiting == Waiting::Yes && !is_gone(folder) => {
                     notes.push(format!("{}: {error}", name_of(folder)));
                 }
                 Err(error) => return Err(error),
@@ -158,7 +158,7 @@ fn tell_apart(subjects: &mut [Subject]) {
 }
 
 /// Whether a folder is not there at all, which no waiting mends.
-fn subjects_missing(folder: &Path) -> bool {
+fn is_gone(folder: &Path) -> bool {
     !folder.is_dir()
 }
 

@@ -11,8 +11,11 @@ use crate::{Result, disk};
 
 /// The page's program, built from `viewer/src`.
 const SCRIPT: &str = include_str!("../../viewer/dist/viewer.js");
-/// The page's style.
+/// The page's style, without its type.
 const STYLE: &str = include_str!("../../viewer/dist/viewer.css");
+/// The type of the pictures (SIL Open Font License 1.1), as far as it has letters.
+const REGULAR: &[u8] = include_bytes!("../../assets/fonts/Inter-Regular.ttf");
+const SEMI_BOLD: &[u8] = include_bytes!("../../assets/fonts/Inter-SemiBold.ttf");
 
 /// The page of `gathered`. Names in it are data, compressed, and never markup; the browser is told to run
 /// this script alone and to ask no host for anything, but a live page its own server.
@@ -37,10 +40,10 @@ pub fn write(path: &Path, page: &str) -> Result<u64> {
 pub(super) fn policy(live: bool) -> String {
     let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
     format!(
-        "default-src 'none'; script-src {}; style-src {}; img-src data: blob:; connect-src {}; base-uri \
+        "default-src 'none'; script-src {}; style-src {}; img-src data: blob:; font-src data:; connect-src {}; base-uri \
          'none'; form-action 'none'",
         hash(&script()),
-        hash(STYLE),
+        hash(&style()),
         if live { "'self'" } else { "'none'" }
     )
 }
@@ -50,16 +53,32 @@ fn script() -> String {
     SCRIPT.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 }
 
+/// The style with its type.
+fn style() -> String {
+    let face = |bytes: &[u8], weights: &str| {
+        format!(
+            "@font-face{{font-family:Inter;font-weight:{weights};src:url(data:font/ttf;base64,{})}}",
+            STANDARD.encode(bytes)
+        )
+    };
+    format!(
+        "/* Inter, copyright 2016 The Inter Project Authors, SIL Open Font License 1.1 */{}{}{STYLE}",
+        face(REGULAR, "100 500"),
+        face(SEMI_BOLD, "550 900")
+    )
+}
+
 /// A page around the compressed `payload`.
 pub(super) fn around(payload: &[u8], title: &str, live: bool) -> String {
     let data = STANDARD.encode(payload);
-    let (title, policy, script) = (escaped(title), policy(live), script());
+    let (title, policy) = (escaped(title), policy(live));
+    let (style, script) = (style(), script());
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"referrer\" content=\"no-referrer\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
-         <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
+         <title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n\
          <noscript>This page draws loss surfaces with JavaScript, which is switched off in this browser.\
          </noscript>\n<script type=\"text/plain\" id=\"data\">{data}</script>\n\
          <script>{script}</script>\n</body>\n</html>\n"

@@ -21,6 +21,15 @@ const FILM_SECS = 12;
 /** Steps of a ball a second. */
 const BALL_STEPS = 40;
 
+/** From how many milliseconds a picture on, every how many-th place and what share of the pixels is drawn. */
+const PACES: [cost: number, stride: number, share: number][] = [
+  [400, 5, 0.5],
+  [120, 3, 0.5],
+  [45, 2, 0.7],
+];
+/** How long after a movement a picture is drawn in full. */
+const REST_MS = 160;
+
 const reduced = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 
 export class App implements PaneHost {
@@ -55,6 +64,11 @@ export class App implements PaneHost {
   private last = 0;
   private owed = 0;
   private linkTimer = 0;
+  private restTimer = 0;
+  /** When a camera was moved or the time set last. */
+  private moved = -Infinity;
+  /** Milliseconds that a whole picture takes. */
+  cost = 0;
   /** Whether nobody has turned the surfaces yet. */
   private choosesSide: boolean;
   /** Milliseconds of the last frames, for measurements. */
@@ -298,7 +312,7 @@ export class App implements PaneHost {
   }
 
   /** Makes panes, controls and charts for the view. */
-  rebuild(): void {
+  rebuild(withPanel = true): void {
     const { subjects, notes, title } = this.content.header;
     const exists = ([s, t]: [number, number]) => subjects[s] !== undefined && (t === 0 || subjects[s]!.surfaces[t] !== undefined);
     this.view.panes = this.view.panes.filter(exists).slice(0, 4);
@@ -320,7 +334,7 @@ export class App implements PaneHost {
     this.drawViews();
     this.drawTimeline();
     this.refresh();
-    this.panel.draw();
+    if (withPanel) this.panel.draw();
     if (this.view.ball) this.drop(this.view.ball, false);
     this.link();
   }
@@ -421,6 +435,7 @@ export class App implements PaneHost {
 
   moveCamera(pane: number, change: Partial<CameraState>): void {
     this.choosesSide = false;
+    this.moved = performance.now();
     const index = this.view.linked ? 0 : pane;
     this.view.cameras[index] = { ...this.view.cameras[index]!, ...change };
     this.redraw();
@@ -529,6 +544,7 @@ export class App implements PaneHost {
   }
 
   setTime(fraction: number): void {
+    this.moved = performance.now();
     this.view.time = Math.min(1, Math.max(0, fraction));
     this.redraw();
     this.link();
@@ -635,7 +651,7 @@ export class App implements PaneHost {
     if (!w || !h) return;
     const ratio = this.ratio();
     const areas = this.areas();
-    if (this.renderer) this.drawSurfaces(this.renderer, areas, h, ratio);
+    if (this.renderer) this.drawAtPace(this.renderer, areas, h);
     const [cw, ch] = [Math.round(w * ratio), Math.round(h * ratio)];
     if (this.overlay.width !== cw || this.overlay.height !== ch) [this.overlay.width, this.overlay.height] = [cw, ch];
     const g = this.overlay.getContext('2d')!;
@@ -644,11 +660,36 @@ export class App implements PaneHost {
     if (this.renderer) this.drawWords(g, areas);
   }
 
-  drawSurfaces(renderer: WebGLRenderer, areas: Area[], height: number, ratio: number): void {
+  /** Draws as finely as there is time for: while something moves on a machine without a graphics processor, with
+   * fewer places and pixels, and in full as soon as it rests. */
+  private drawAtPace(renderer: WebGLRenderer, areas: Area[], height: number): void {
+    const moving = this.playing || this.rolling || performance.now() - this.moved < REST_MS;
+    const pace = moving ? PACES.find(([cost]) => this.cost > cost) : undefined;
+    const [, stride, share] = pace ?? [0, 1, 1];
+    const ratio = this.ratio() * share;
+    if (renderer.getPixelRatio() !== ratio) {
+      renderer.setPixelRatio(ratio);
+      for (const pane of this.panes) pane.dress(ratio);
+    }
+    const begun = performance.now();
+    this.drawSurfaces(renderer, areas, height, ratio, stride);
+    if (pace) {
+      clearTimeout(this.restTimer);
+      if (!this.playing && !this.rolling) this.restTimer = window.setTimeout(() => this.redraw(), REST_MS + 20);
+      return;
+    }
+    if (moving && this.cost > 0) return;
+    // What a whole picture takes: reading a pixel waits for it.
+    const gl = renderer.getContext();
+    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+    this.cost = performance.now() - begun;
+  }
+
+  drawSurfaces(renderer: WebGLRenderer, areas: Area[], height: number, ratio: number, stride = 1): void {
     renderer.setScissorTest(false);
     renderer.clear();
     renderer.setScissorTest(true);
-    this.panes.forEach((pane, i) => areas[i]!.w > 0 && areas[i]!.h > 0 && pane.draw(renderer, areas[i]!, height, ratio));
+    this.panes.forEach((pane, i) => areas[i]!.w > 0 && areas[i]!.h > 0 && pane.draw(renderer, areas[i]!, height, ratio, stride));
   }
 
   drawWords(g: CanvasRenderingContext2D, areas: Area[]): void {
@@ -750,10 +791,13 @@ export class App implements PaneHost {
 
   /** Shows new data in the view that is there. */
   replace(content: Content): void {
-    const atEnd = this.view.time >= 1;
+    const [atEnd, now] = [this.view.time >= 1, this.now()];
     this.content = content;
     this.theme = this.themeOf(this.theme.name === 'dark');
-    if (atEnd && !this.playing) this.view.time = 1;
-    this.rebuild();
+    // The same moment of a longer training; its end goes on to the new end.
+    const end = this.end();
+    if (!atEnd && end > 0) this.view.time = Math.min(1, now / end);
+    // A control that is being used is left alone.
+    this.rebuild(!this.panel.element.contains(document.activeElement));
   }
 }

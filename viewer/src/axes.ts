@@ -157,6 +157,8 @@ export function drawAxes(
         g.stroke();
         words(tickText(f.key, value), [p[0], p[1]], [-1, 0], 9, ink.muted);
       }
+      const head = project([left[0], left[1], (mesh.relief * (shown - bottom)) / (top - bottom)]);
+      if (!small) words(`${f.label}${scale.log ? ' (log)' : ''}`, [head[0], head[1]], [0, -1], 14, ink.text);
     }
   }
   g.restore();
@@ -210,7 +212,7 @@ export function drawBar(
     g.fillText(text, at.x - 7, y);
     g.lineWidth = 1;
   }
-  const title = `${name}${scale.log ? ', log' : ''}`;
+  const title = name;
   g.lineWidth = 3;
   g.strokeStyle = ink.paper;
   g.strokeText(title, at.x + at.w, at.y - 1.1 * size);

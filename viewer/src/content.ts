@@ -110,7 +110,7 @@ export const FORMAT_VERSION = 1;
 
 /** A page's header with its numbers. */
 export class Content {
-  private readonly known = new Map<number, Numbers | Uint8Array>();
+  private readonly known = new Map<string, Numbers>();
 
   constructor(
     readonly header: Header,
@@ -131,8 +131,10 @@ export class Content {
 
   /** The numbers of an array. */
   numbers([offset, length, kind]: Packed): Numbers {
-    const found = this.known.get(offset);
-    if (found && !(found instanceof Uint8Array)) return found;
+    // Empty arrays lie where the next one does.
+    const key = `${offset} ${length}`;
+    const found = this.known.get(key);
+    if (found) return found;
     const size = kind === 'f8' ? 8 : 4;
     // The bytes lie sorted by their place within a number.
     const sorted = new Uint8Array(length * size);
@@ -141,7 +143,7 @@ export class Content {
       for (let i = 0; i < length; i++) sorted[i * size + place] = this.bytes[from + i]!;
     }
     const numbers = kind === 'f8' ? new Float64Array(sorted.buffer) : new Float32Array(sorted.buffer);
-    this.known.set(offset, numbers);
+    this.known.set(key, numbers);
     return numbers;
   }
 

@@ -9,11 +9,13 @@ import {
   DataTexture,
   DoubleSide,
   DynamicDrawUsage,
+  FloatType,
   Group,
   LinearFilter,
   Mesh,
   NearestFilter,
   RGBAFormat,
+  RGFormat,
   ShaderMaterial,
   Vector2,
   Vector3,
@@ -21,6 +23,7 @@ import {
 
 import type { Field } from './field';
 import { ends, place, type Scale } from './scale';
+import { Walls } from './walls';
 
 const SHEET_VERTEX = `
 attribute float level;
@@ -105,32 +108,54 @@ void main() {
 
 const FLOOR_VERTEX = `
 varying vec2 vPlace;
-varying vec2 vCell;
-uniform vec2 cells;
+varying vec2 vUv;
 uniform vec2 halves;
 void main() {
   vPlace = position.xy;
-  vec2 uv = 0.5 * (position.xy / halves + 1.0);
-  vCell = (uv * (cells - 1.0) + 0.5) / cells;
+  vUv = 0.5 * (position.xy / halves + 1.0);
   gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
 }`;
 
+// The floor has the map of the surface, half as strong. Level and band are interpolated here: a linear filter is not
+// to be had for 32 bits everywhere.
 const FLOOR_FRAGMENT = `
 varying vec2 vPlace;
-varying vec2 vCell;
+varying vec2 vUv;
+uniform sampler2D shades;
+uniform sampler2D levels;
 uniform sampler2D marks;
-uniform vec3 floorColour;
+uniform vec2 lattice;
+uniform vec2 cells;
+uniform vec3 contour;
 uniform vec3 hatch;
-uniform vec2 halves;
+uniform vec3 paper;
+uniform float lines;
+uniform float pixel;
+uniform float cut;
 ${COMMON}
+vec2 at(vec2 uv) {
+  vec2 p = clamp(uv, 0.0, 1.0) * (lattice - 1.0);
+  ivec2 i = ivec2(min(floor(p), lattice - 2.0));
+  vec2 t = p - vec2(i);
+  vec2 a = mix(texelFetch(levels, i, 0).rg, texelFetch(levels, i + ivec2(1, 0), 0).rg, t.x);
+  vec2 b = mix(texelFetch(levels, i + ivec2(0, 1), 0).rg, texelFetch(levels, i + ivec2(1, 1), 0).rg, t.x);
+  return mix(a, b, t.y);
+}
 void main() {
-  vec4 mark = texture2D(marks, clamp(vCell, 0.0, 1.0));
-  vec2 inside = halves - abs(vPlace);
-  bool within = min(inside.x, inside.y) >= 0.0;
-  vec3 colour = floorColour;
-  if (within && mark.r > 0.5) colour = mix(colour, hatch, 0.75 * stripes(vPlace));
-  float shade = within ? 0.0 : smoothstep(0.0, 0.3, length(max(-inside, 0.0)));
-  gl_FragColor = vec4(srgb(colour), 1.0 - shade);
+  vec4 mark = texture2D(marks, (vUv * (cells - 1.0) + 0.5) / cells);
+  vec2 here = at(vUv);
+  vec3 colour = linear(texture2D(shades, vec2(clamp(here.x, 0.0, 1.0) * 255.0 / 256.0 + 0.5 / 256.0, 0.5)).rgb);
+  float wide = fwidth(here.y);
+  bool capped = here.x > cut + 1e-4 || mark.b > 0.5;
+  if (lines > 0.5 && !capped) {
+    float off = abs(fract(here.y + 0.5) - 0.5) / max(wide, 1e-5);
+    float line = (1.0 - smoothstep(0.3 * pixel, 1.0 * pixel, off)) * (1.0 - smoothstep(0.25, 0.6, wide));
+    colour = mix(colour, contour, 0.45 * line);
+  }
+  colour = mix(paper, colour, 0.42);
+  if (mark.r > 0.5) colour = mix(paper, hatch, 0.6 * stripes(vPlace));
+  else if (capped) colour = mix(colour, hatch, 0.35 * stripes(vPlace));
+  gl_FragColor = vec4(srgb(colour), 1.0);
 }`;
 
 /** Marks of grid points in a texture: red a hole, green interpolated, blue overflow. */
@@ -158,6 +183,8 @@ export interface Look {
   hatch: string;
   paper: string;
   floor: string;
+  /** Lines on the walls. */
+  rule: string;
   dark: boolean;
 }
 
@@ -178,7 +205,12 @@ export class SurfaceMesh {
   private readonly sheet: ShaderMaterial;
   private readonly floor: ShaderMaterial;
   private readonly marks: DataTexture;
+  /** Level and band on the lattice, for the floor. */
+  private readonly levels: DataTexture;
+  private readonly walls: Walls;
   private shades: DataTexture | null = null;
+  private stride = 0;
+  private readonly indices = new Map<number, BufferAttribute>();
 
   constructor(readonly field: Field) {
     const [w, h] = [field.xs[field.nx - 1]! - field.xs[0]!, field.ys[field.ny - 1]! - field.ys[0]!];
@@ -186,6 +218,8 @@ export class SurfaceMesh {
     this.halfX = Math.max(0.35, w / longer);
     this.halfY = Math.max(0.35, h / longer);
     this.marks = marksOf(field);
+    this.levels = new DataTexture(new Float32Array(2 * field.mx * field.my), field.mx, field.my, RGFormat, FloatType);
+    this.levels.magFilter = this.levels.minFilter = NearestFilter;
     const shared = {
       marks: { value: this.marks },
       hatch: { value: new Vector3() },
@@ -215,10 +249,20 @@ export class SurfaceMesh {
       vertexShader: FLOOR_VERTEX,
       fragmentShader: FLOOR_FRAGMENT,
       side: DoubleSide,
-      transparent: true,
       depthWrite: false,
-      uniforms: { ...shared, floorColour: { value: new Vector3() } },
+      uniforms: {
+        ...shared,
+        levels: { value: this.levels },
+        lattice: { value: new Vector2(field.mx, field.my) },
+        shades: { value: null },
+        contour: { value: new Vector3() },
+        paper: { value: new Vector3() },
+        lines: { value: 1 },
+        pixel: { value: 1 },
+        cut: { value: 1 },
+      },
     });
+    this.walls = new Walls(field, (x, y) => this.box(x, y), this.halfX, this.halfY);
     this.build();
   }
 
@@ -233,15 +277,6 @@ export class SurfaceMesh {
         position[k + 1] = this.halfY * ((2 * j) / (my - 1) - 1);
       }
     }
-    const index = new Uint32Array(6 * (mx - 1) * (my - 1));
-    let at = 0;
-    for (let j = 0; j < my - 1; j++) {
-      for (let i = 0; i < mx - 1; i++) {
-        const a = j * mx + i;
-        index.set([a, a + 1, a + mx, a + 1, a + mx + 1, a + mx], at);
-        at += 6;
-      }
-    }
     const attribute = (values: Float32Array, size: number) => {
       const found = new BufferAttribute(values, size);
       found.setUsage(DynamicDrawUsage);
@@ -252,18 +287,47 @@ export class SurfaceMesh {
     this.geometry.setAttribute('level', attribute(new Float32Array(n), 1));
     this.geometry.setAttribute('band', attribute(new Float32Array(n), 1));
     this.geometry.setAttribute('sky', attribute(new Float32Array(n).fill(1), 1));
-    this.geometry.setIndex(new BufferAttribute(index, 1));
+    this.detail(1);
     this.heights = new Float32Array(n);
     const sheet = new Mesh(this.geometry, this.sheet);
     sheet.frustumCulled = false;
     const floor = new BufferGeometry();
-    const [x, y] = [this.halfX + 0.3, this.halfY + 0.3];
+    const [x, y] = [this.halfX, this.halfY];
     floor.setAttribute('position', new BufferAttribute(Float32Array.of(-x, -y, 0, x, -y, 0, -x, y, 0, x, y, 0), 3));
     floor.setIndex([0, 1, 2, 1, 3, 2]);
     const below = new Mesh(floor, this.floor);
-    below.position.z = -0.012;
     below.renderOrder = -1;
+    this.group.add(this.walls.group);
     this.group.add(below, sheet);
+  }
+
+  /** Draws every `stride`-th place of the lattice only, for machines that are slow while it moves. */
+  detail(stride: number): void {
+    if (stride === this.stride) return;
+    this.stride = stride;
+    let index = this.indices.get(stride);
+    if (!index) {
+      const { mx, my } = this.field;
+      const some = (n: number) => {
+        const found: number[] = [];
+        for (let i = 0; i < n - 1; i += stride) found.push(i);
+        return [...found, n - 1];
+      };
+      const [columns, rows] = [some(mx), some(my)];
+      const list = new Uint32Array(6 * (columns.length - 1) * (rows.length - 1));
+      let at = 0;
+      for (let j = 0; j < rows.length - 1; j++) {
+        for (let i = 0; i < columns.length - 1; i++) {
+          const [a, b] = [rows[j]! * mx + columns[i]!, rows[j]! * mx + columns[i + 1]!];
+          const [c, d] = [rows[j + 1]! * mx + columns[i]!, rows[j + 1]! * mx + columns[i + 1]!];
+          list.set([a, b, c, b, d, c], at);
+          at += 6;
+        }
+      }
+      index = new BufferAttribute(list, 1);
+      this.indices.set(stride, index);
+    }
+    this.geometry.setIndex(index);
   }
 
   /** Shapes the sheet: `lattice` has the places of `field` at some state, `cut` is a value. */
@@ -277,17 +341,20 @@ export class SurfaceMesh {
     const band = this.geometry.getAttribute('band').array as Float32Array;
     const levels = scale.levels.map((v) => place(scale, v));
     const heights = this.heights;
+    const flat = this.levels.image.data as Float32Array;
     for (let k = 0; k < heights.length; k++) {
       const p = lattice[k]!;
       const t = (p - low) / span;
-      level[k] = t;
-      band[k] = bandOf(levels, p, low, high);
+      level[k] = flat[2 * k] = t;
+      band[k] = flat[2 * k + 1] = bandOf(levels, p, low, high);
       // The cut takes the top off: what is left keeps its height.
       const z = relief * Math.min(top, Math.max(0, t));
       heights[k] = z;
       position[3 * k + 2] = z;
     }
-    this.sheet.uniforms.cut!.value = top;
+    this.sheet.uniforms.cut!.value = this.floor.uniforms.cut!.value = top;
+    this.levels.needsUpdate = true;
+    this.walls.build(scale, low, span, top, relief);
     this.normals();
     if (!soft) this.light();
     for (const name of ['position', 'normal', 'level', 'band', 'sky']) {
@@ -350,22 +417,24 @@ export class SurfaceMesh {
     this.shades = new DataTexture(look.shades, 256, 1, RGBAFormat);
     this.shades.magFilter = this.shades.minFilter = LinearFilter;
     this.shades.needsUpdate = true;
-    const u = this.sheet.uniforms;
-    u.shades!.value = this.shades;
-    u.lines!.value = look.lines ? 1 : 0;
-    u.dark!.value = look.dark ? 1 : 0;
-    (u.contour!.value as Vector3).copy(linearColor(look.contour));
-    (u.hatch!.value as Vector3).copy(linearColor(look.hatch));
-    (u.paper!.value as Vector3).copy(linearColor(look.paper));
-    (this.floor.uniforms.floorColour!.value as Vector3).copy(linearColor(look.floor));
+    for (const u of [this.sheet.uniforms, this.floor.uniforms]) {
+      u.shades!.value = this.shades;
+      u.lines!.value = look.lines ? 1 : 0;
+      (u.contour!.value as Vector3).copy(linearColor(look.contour));
+      (u.hatch!.value as Vector3).copy(linearColor(look.hatch));
+      (u.paper!.value as Vector3).copy(linearColor(look.paper));
+    }
+    this.sheet.uniforms.dark!.value = look.dark ? 1 : 0;
+    this.walls.paint(look.floor, look.rule);
   }
 
   /** The key light goes with the camera: from its left, a little behind. */
-  illuminate(azimuth: number, pixel: number): void {
+  illuminate(azimuth: number, pixel: number, eye: Vector3): void {
+    this.walls.face(eye);
     const [turn, elevation] = [azimuth - 1.92, 0.64];
     const flat = Math.cos(elevation);
     (this.sheet.uniforms.key!.value as Vector3).set(flat * Math.cos(turn), flat * Math.sin(turn), Math.sin(elevation));
-    this.sheet.uniforms.pixel!.value = pixel;
+    this.sheet.uniforms.pixel!.value = this.floor.uniforms.pixel!.value = pixel;
   }
 
   /** A place in the box from coordinates of the plane. */
@@ -446,6 +515,8 @@ export class SurfaceMesh {
     this.sheet.dispose();
     this.floor.dispose();
     this.marks.dispose();
+    this.levels.dispose();
+    this.walls.dispose();
     this.shades?.dispose();
   }
 }

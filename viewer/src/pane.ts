@@ -325,6 +325,7 @@ export class Pane {
       hatch: theme.hatch,
       paper,
       floor,
+      rule: ink.rule,
       dark: theme.name === 'dark',
     });
     const room = Math.min(this.area.clientWidth, this.area.clientHeight) / 420;
@@ -424,13 +425,14 @@ export class Pane {
   }
 
   /** Draws the surface into its part of the renderer's picture. */
-  draw(renderer: WebGLRenderer, area: Area, height: number, ratio: number): void {
+  draw(renderer: WebGLRenderer, area: Area, height: number, ratio: number, stride: number): void {
     if (!this.mesh || !this.mesh.group.visible) return;
     this.state(this.host.stateOf(this));
     for (const path of this.paths) path.trail.reach(this.host.stopOf(this, path));
     const state = this.cameraState();
     placeCamera(this.camera, state, [area.w, area.h], [this.mesh.halfX, this.mesh.halfY, this.mesh.relief]);
-    this.mesh.illuminate((state.azimuth * Math.PI) / 180, ratio);
+    this.mesh.detail(stride);
+    this.mesh.illuminate((state.azimuth * Math.PI) / 180, ratio, this.camera.position);
     renderer.setViewport(area.x, height - area.y - area.h, area.w, area.h);
     renderer.setScissor(area.x, height - area.y - area.h, area.w, area.h);
     renderer.render(this.scene, this.camera);

@@ -70,6 +70,8 @@ export class Trail {
   ) {
     const add = (extra: number, order: number, hidden: boolean) => {
       const material = new LineMaterial({ linewidth: width + extra, transparent: hidden, depthWrite: false });
+      // A little towards the eye: on a steep slope what lies above it is hardly in front of it.
+      material.vertexShader = material.vertexShader.replace('gl_Position = clip;', 'clip.z -= 0.0008 * clip.w; gl_Position = clip;');
       if (hidden) {
         material.depthFunc = GreaterDepth;
         material.opacity = 0.28;
