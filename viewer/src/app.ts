@@ -39,6 +39,7 @@ export class App implements PaneHost {
   shades: Uint8Array = new Uint8Array();
   ink: Ink = { text: '', muted: '', rule: '', paper: '', font: '', size: 13 };
   floor = '#ffffff';
+  grid = '#cccccc';
   paper = '#ffffff';
   panes: Pane[] = [];
   readonly renderer: WebGLRenderer | null;
@@ -69,6 +70,7 @@ export class App implements PaneHost {
   private moved = -Infinity;
   /** Milliseconds that a whole picture takes. */
   cost = 0;
+  private measured = '';
   /** Whether nobody has turned the surfaces yet. */
   private choosesSide: boolean;
   /** Milliseconds of the last frames, for measurements. */
@@ -308,6 +310,7 @@ export class App implements PaneHost {
       size: document.body.classList.contains('present') ? 17 : 13,
     };
     this.floor = read('--floor');
+    this.grid = read('--rule');
     this.paper = read('--stage');
   }
 
@@ -678,8 +681,10 @@ export class App implements PaneHost {
       if (!this.playing && !this.rolling) this.restTimer = window.setTimeout(() => this.redraw(), REST_MS + 20);
       return;
     }
-    if (moving && this.cost > 0) return;
-    // What a whole picture takes: reading a pixel waits for it.
+    // What a whole picture takes, once for each arrangement: reading a pixel waits for it.
+    const arrangement = `${this.panes.map((p) => p.field?.mx)} ${height} ${areas[0]?.w}`;
+    if (moving || arrangement === this.measured) return;
+    this.measured = arrangement;
     const gl = renderer.getContext();
     gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
     this.cost = performance.now() - begun;

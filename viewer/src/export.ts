@@ -78,6 +78,9 @@ export function renderCommand(app: App): string {
   const subjects = app.panes.map((p) => p.subject).filter((s) => s?.render.length);
   const pane = app.panes.find((p) => p.subject?.render.length);
   if (!pane?.scale) return 'a function is drawn by: lossreel function NAME';
+  if (pane.subject.origin === 'joint') {
+    return ['lossreel', 'render', ...pane.subject.render, '--as', 'race', '--theme', app.theme.name, '--out', 'film.mp4'].map(quoted).join(' ');
+  }
   const camera = pane.cameraState();
   const same = subjects.filter((s) => s.origin === pane.subject.origin);
   const parts = ['lossreel', 'render', ...new Set(same.flatMap((s) => (s.origin === 'file' ? [s.render.join('\0')] : s.render)))].flatMap((p) => p.split('\0'));

@@ -32,6 +32,7 @@ export interface PaneHost {
   shades: Uint8Array;
   ink: Ink;
   floor: string;
+  grid: string;
   paper: string;
   colorOf(subject: number, run: number): number;
   options(): [value: string, text: string][];
@@ -317,7 +318,7 @@ export class Pane {
   }
 
   dress(ratio: number): void {
-    const { theme, view, ink, floor, paper, shades } = this.host;
+    const { theme, view, ink, floor, grid, paper, shades } = this.host;
     this.mesh?.dress({
       shades,
       lines: view.lines,
@@ -325,7 +326,7 @@ export class Pane {
       hatch: theme.hatch,
       paper,
       floor,
-      rule: ink.rule,
+      rule: grid,
       dark: theme.name === 'dark',
     });
     const room = Math.min(this.area.clientWidth, this.area.clientHeight) / 420;
@@ -429,6 +430,7 @@ export class Pane {
     if (!this.mesh || !this.mesh.group.visible) return;
     this.state(this.host.stateOf(this));
     for (const path of this.paths) path.trail.reach(this.host.stopOf(this, path));
+    for (const { trail } of [...this.paths, ...this.balls]) trail.quick(stride > 1);
     const state = this.cameraState();
     placeCamera(this.camera, state, [area.w, area.h], [this.mesh.halfX, this.mesh.halfY, this.mesh.relief]);
     this.mesh.detail(stride);

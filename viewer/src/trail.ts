@@ -10,8 +10,9 @@ import type { SurfaceMesh } from './mesh';
 
 /** How far above the surface a path lies, in the box's units. */
 const LIFT = 0.006;
-/** The longest piece of a line that is drawn straight. */
+/** The longest piece of a line that is drawn straight, and the shortest that is drawn: less than a pixel. */
 const PIECE = 0.02;
+const LEAST = 0.002;
 
 const DOT_VERTEX = `
 uniform float size;
@@ -54,7 +55,7 @@ function plain(hex: string): Color {
 
 export class Trail {
   readonly group = new Group();
-  private readonly lines: { line: Line2; tip: Line2; width: number; material: LineMaterial }[] = [];
+  private readonly lines: { line: Line2; tip: Line2; width: number; material: LineMaterial; main: boolean }[] = [];
   private readonly points: Points;
   private readonly marker: Points;
   private vertexOf: number[] = [];
@@ -83,7 +84,7 @@ export class Trail {
         this.group.add(line);
         return line;
       };
-      this.lines.push({ line: make(), tip: make(), width: width + extra, material });
+      this.lines.push({ line: make(), tip: make(), width: width + extra, material, main: extra === 0 && !hidden });
     };
     add(2.4, 1, false);
     add(0, 2, false);
@@ -114,7 +115,10 @@ export class Trail {
       if (k > 0) {
         const n = this.flat.length;
         const [ax, ay] = [this.flat[n - 3]!, this.flat[n - 2]!];
-        const pieces = Math.min(60, Math.max(1, Math.ceil(Math.hypot(bx - ax, by - ay) / PIECE)));
+        const length = Math.hypot(bx - ax, by - ay);
+        // The last stop is always drawn.
+        const skipped = length < LEAST && k < this.xs.length - 1;
+        const pieces = skipped ? 0 : Math.min(60, Math.max(1, Math.ceil(length / PIECE)));
         for (let i = 1; i <= pieces; i++) {
           const [px, py] = [ax + ((bx - ax) * i) / pieces, ay + ((by - ay) * i) / pieces];
           this.flat.push(px, py, this.on(mesh, px, py));
@@ -175,6 +179,15 @@ export class Trail {
     const position = this.marker.geometry.getAttribute('position');
     position.setXYZ(0, tip[0]!, tip[1]!, tip[2]!);
     position.needsUpdate = true;
+  }
+
+  /** Leaves out what is drawn around and behind the line, for machines that are slow while it moves. */
+  quick(on: boolean): void {
+    for (const { line, tip, main } of this.lines) {
+      if (main) continue;
+      line.layers.set(on ? 1 : 0);
+      tip.layers.set(on ? 1 : 0);
+    }
   }
 
   /** Where the marker is, in the box. */
