@@ -4,20 +4,18 @@ import { WebGLRenderer } from 'three';
 
 import { type Area, type Ink } from './axes';
 import { MOST_STEPS } from './balls';
-import { Charts } from './charts';
-import { between, clockFor, stopAt, timesOf } from './clock';
+import { between, clockFor, stopAt } from './clock';
 import { colormap, texels } from './colors';
-import type { Content, PathInfo, RunInfo, ThemeColors } from './content';
-import { button, el, range, select } from './dom';
-import { capital, significant, thousands } from './numbers';
+import type { Content, PathInfo, ThemeColors } from './content';
+import { button, el, select } from './dom';
+import { capital } from './numbers';
 import type { RuleSettings } from './optimizers';
 import { Pane, type PaneHost, type PanePath } from './pane';
 import { Panel } from './panel';
 import { type Scale, scaleOf } from './scale';
-import { type CameraState, type Clock, fromFragment, HOME, type NamedView, toFragment, type View } from './state';
+import { type CameraState, fromFragment, HOME, type NamedView, toFragment, type View } from './state';
+import { Timeline } from './timeline';
 
-/** A playing of the whole training at speed 1 takes so many seconds. */
-const FILM_SECS = 12;
 /** Steps of a ball a second. */
 const BALL_STEPS = 40;
 
@@ -48,17 +46,12 @@ export class App implements PaneHost {
   readonly overlay = el('canvas', { class: 'overlay', 'aria-hidden': 'true' });
   readonly named: NamedView[] = [];
   active = 0;
-  private readonly charts = new Charts((f) => this.setTime(f));
   readonly panel: Panel;
   private readonly viewsNav = el('nav', { class: 'views', 'aria-label': 'Views' });
-  private readonly timeline = el('footer', { class: 'timeline' });
+  readonly timeline: Timeline;
   private readonly heading = el('h1', {});
   private readonly noteList = el('div', { class: 'notes', role: 'status' });
   private readonly caption = el('p', { class: 'caption' });
-  private readonly scrub = range(0, 1, 0.0001, 1, (v) => this.setTime(v));
-  private readonly moment = el('output', { class: 'moment' });
-  private readonly playButton = button('Play', () => this.togglePlay(), { class: 'play' });
-  private playing = false;
   private dropping = false;
   private rolling = false;
   private queued = false;
@@ -67,10 +60,15 @@ export class App implements PaneHost {
   private linkTimer = 0;
   private restTimer = 0;
   /** When a camera was moved or the time set last. */
-  private moved = -Infinity;
+  moved = -Infinity;
   /** Milliseconds that a whole picture takes. */
   cost = 0;
   private measured = '';
+  private warm = '';
+  /** Whether the surfaces are to be drawn again. */
+  private stale = true;
+  /** Where the whole surface is seen from. */
+  home: CameraState = structuredClone(HOME);
   /** Whether nobody has turned the surfaces yet. */
   private choosesSide: boolean;
   /** Milliseconds of the last frames, for measurements. */
@@ -87,6 +85,7 @@ export class App implements PaneHost {
     const dark = link.theme ? link.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
     this.theme = this.themeOf(dark);
     this.panel = new Panel(this);
+    this.timeline = new Timeline(this);
     this.build();
     this.applyTheme();
     this.rebuild();
@@ -143,7 +142,7 @@ export class App implements PaneHost {
     return [...this.defaultViews(), ...this.named];
   }
 
-  private pathsOf(panes: [number, number][]): PathInfo[] {
+  pathsOf(panes: [number, number][]): PathInfo[] {
     return panes.flatMap(([s, t]) => {
       const subject = this.content.header.subjects[s];
       const plane = subject?.surfaces[t]?.plane;
@@ -240,37 +239,7 @@ export class App implements PaneHost {
         }),
       );
     }
-    const speed = select(
-      [
-        ['0.25', '¼ ×'],
-        ['0.5', '½ ×'],
-        ['1', '1 ×'],
-        ['2', '2 ×'],
-        ['4', '4 ×'],
-      ],
-      String(this.view.speed),
-      (v) => {
-        this.view.speed = Number(v);
-        this.link();
-      },
-    );
-    speed.setAttribute('aria-label', 'Speed');
-    this.scrub.setAttribute('aria-label', 'Moment of training');
-    this.timeline.append(
-      el(
-        'div',
-        { class: 'controls' },
-        this.playButton,
-        button('‹', () => this.stepBy(-1), { 'aria-label': 'Previous saved state', class: 'step' }),
-        button('›', () => this.stepBy(1), { 'aria-label': 'Next saved state', class: 'step' }),
-        this.scrub,
-        this.moment,
-        el('span', { class: 'clock-slot' }),
-        speed,
-      ),
-      this.charts.element,
-    );
-    const main = el('main', {}, this.noteList, this.stage, this.caption, this.timeline);
+    const main = el('main', {}, this.noteList, this.stage, this.caption, this.timeline.element);
     document.body.append(el('div', { class: 'page' }, head, main, this.panel.element));
     if (innerWidth < 900) this.togglePanel(false);
   }
@@ -333,9 +302,9 @@ export class App implements PaneHost {
     this.panesElement.dataset.count = String(this.panes.length);
     this.active = Math.min(this.active, Math.max(0, this.panes.length - 1));
     this.view.panes.forEach(([s, t], i) => this.panes[i]!.show(s, t));
-    if (!this.clocks().some(([c]) => c === this.view.clock)) this.view.clock = 'epoch';
+    this.timeline.checkClock();
     this.drawViews();
-    this.drawTimeline();
+    this.timeline.draw();
     this.refresh();
     if (withPanel) this.panel.draw();
     if (this.view.ball) this.drop(this.view.ball, false);
@@ -375,7 +344,7 @@ export class App implements PaneHost {
     for (const pane of shaped) pane.shape(common ?? pane.ownScale()!);
     for (const pane of this.panes) pane.dress(this.ratio());
     if (this.choosesSide) this.chooseSide();
-    this.drawCharts();
+    this.timeline.drawCharts();
     this.drawCaption();
     this.redraw();
   }
@@ -393,7 +362,8 @@ export class App implements PaneHost {
       }
       return { azimuth: best.azimuth, elevation: best.elevation };
     };
-    if (this.view.linked) Object.assign(this.view.cameras[0]!, choose(this.panes));
+    Object.assign(this.home, choose(this.panes));
+    if (this.view.linked) Object.assign(this.view.cameras[0]!, this.home);
     else this.panes.forEach((p, i) => Object.assign(this.view.cameras[i]!, choose([p])));
   }
 
@@ -455,35 +425,8 @@ export class App implements PaneHost {
     return this.dropping;
   }
 
-  /** The times of a path, on the clock of the view. */
-  private times(path: PathInfo): ArrayLike<number> {
-    return timesOf(this.content, path, this.view.clock) ?? timesOf(this.content, path, 'step')!;
-  }
-
-  /** The last time of all that is shown. */
-  end(): number {
-    const lasts = this.pathsOf(this.view.panes).map((p) => {
-      const times = this.times(p);
-      return times[times.length - 1] ?? 0;
-    });
-    const series = this.charted().flatMap((c) => c.series);
-    const axis = this.view.clock === 'step' ? 'step' : this.view.clock === 'time' ? 'secs' : 'epoch';
-    if (!lasts.length || Math.max(...lasts) === 0) {
-      for (const s of series) {
-        const packed = s[axis];
-        const numbers = packed ? this.content.numbers(packed) : [];
-        lasts.push(numbers[numbers.length - 1] ?? 0);
-      }
-    }
-    return Math.max(0, ...lasts);
-  }
-
-  private now(): number {
-    return this.view.time * this.end();
-  }
-
   stopOf(_: Pane, path: PanePath): number {
-    return stopAt(this.times(path.info), this.now());
+    return this.timeline.stopOf(path.info);
   }
 
   stateOf(pane: Pane): number {
@@ -494,107 +437,6 @@ export class App implements PaneHost {
     if (layers.kind !== 'snapshots' || !path) return this.view.time * last;
     const epoch = between(this.content.numbers(path.info.epoch), this.stopOf(pane, path));
     return stopAt(this.content.numbers(layers.epoch), epoch);
-  }
-
-  // ---- time ----------------------------------------------------------------------------------
-
-  private clocks(): [Clock, string][] {
-    const paths = this.pathsOf(this.view.panes);
-    const all: [Clock, string][] = [
-      ['epoch', 'by epoch'],
-      ['step', 'by step'],
-      ['snapshot', 'by saved state'],
-    ];
-    if (paths.length && paths.every((p) => p.secs)) all.push(['time', 'by seconds']);
-    return all;
-  }
-
-  private moves(): boolean {
-    return this.end() > 0 || this.panes.some((p) => p.surface?.layers);
-  }
-
-  private drawTimeline(): void {
-    this.timeline.hidden = !this.moves();
-    const chooser = select(this.clocks(), this.view.clock, (v) => {
-      this.view.clock = v as Clock;
-      this.drawCharts();
-      this.redraw();
-      this.link();
-    });
-    chooser.setAttribute('aria-label', 'What runs are synchronised by');
-    this.timeline.querySelector('.clock-slot')!.replaceChildren(chooser);
-  }
-
-  private charted(): { title: string; color: number; series: RunInfo['series'] }[] {
-    const seen = new Set<string>();
-    return this.view.panes.flatMap(([s]) =>
-      (this.content.header.subjects[s]?.runs ?? []).flatMap((run, r) => {
-        const key = `${s}.${r}`;
-        if (seen.has(key)) return [];
-        seen.add(key);
-        return [{ title: run.title, color: this.colorOf(s, r), series: run.series }];
-      }),
-    );
-  }
-
-  private drawCharts(): void {
-    const end = this.view.clock === 'snapshot' ? this.endEpoch() : this.end();
-    this.charts.draw(this.content, this.charted(), this.view.clock, end, this.theme);
-  }
-
-  private endEpoch(): number {
-    return Math.max(0, ...this.pathsOf(this.view.panes).map((p) => this.content.numbers(p.epoch).at(-1) ?? 0));
-  }
-
-  setTime(fraction: number): void {
-    this.moved = performance.now();
-    this.view.time = Math.min(1, Math.max(0, fraction));
-    this.redraw();
-    this.link();
-  }
-
-  /** To the next or the last saved state of the first path. */
-  stepBy(direction: number): void {
-    this.pause();
-    const path = this.panes.find((p) => p.paths.length)?.paths[0]?.info;
-    const end = this.end();
-    if (!path || !(end > 0)) return this.setTime(this.view.time + 0.02 * direction);
-    const times = this.times(path);
-    const at = stopAt(times, this.now());
-    const next = direction > 0 ? Math.floor(at + 1e-6) + 1 : Math.ceil(at - 1e-6) - 1;
-    this.setTime(times[Math.min(times.length - 1, Math.max(0, next))]! / end);
-  }
-
-  togglePlay(): void {
-    if (this.playing) return this.pause();
-    if (this.view.time >= 1) this.view.time = 0;
-    this.playing = true;
-    this.last = 0;
-    this.playButton.textContent = 'Pause';
-    this.redraw();
-  }
-
-  private pause(): void {
-    this.playing = false;
-    this.playButton.textContent = 'Play';
-  }
-
-  private momentText(): string {
-    const path = this.panes.find((p) => p.paths.length);
-    const info = path?.paths[0]?.info;
-    const layers = this.panes[this.active]?.surface?.layers ?? this.panes.find((p) => p.surface?.layers)?.surface?.layers;
-    const parts: string[] = [];
-    if (info) {
-      const at = stopAt(this.times(info), this.now());
-      const epoch = between(this.content.numbers(info.epoch), at);
-      parts.push(`epoch ${significant(epoch, epoch < 10 ? 3 : 4)}`, `step ${thousands(String(Math.round(between(this.content.numbers(info.step), at))))}`);
-      if (this.view.clock === 'time') parts.push(`${significant(this.now(), 3)} s`);
-    }
-    if (layers && layers.kind !== 'snapshots') {
-      parts.length = 0;
-      parts.push(layers.labels[Math.round(this.view.time * (layers.labels.length - 1))] ?? '');
-    }
-    return parts.join(', ');
   }
 
   // ---- drawing -------------------------------------------------------------------------------
@@ -610,6 +452,12 @@ export class App implements PaneHost {
   }
 
   redraw(): void {
+    this.stale = true;
+    this.redrawWords();
+  }
+
+  /** Draws words and marks again, over the surfaces as they are. */
+  redrawWords(): void {
     if (this.queued) return;
     this.queued = true;
     requestAnimationFrame((t) => this.frame(t));
@@ -619,14 +467,8 @@ export class App implements PaneHost {
     this.queued = false;
     const begun = performance.now();
     const elapsed = this.last ? Math.min(0.1, (t - this.last) / 1000) : 1 / 60;
-    this.last = this.playing || this.rolling ? t : 0;
-    if (this.playing) {
-      this.view.time = Math.min(1, this.view.time + (this.view.speed * elapsed) / FILM_SECS);
-      if (this.view.time >= 1) {
-        this.pause();
-        this.link();
-      }
-    }
+    this.last = this.timeline.playing || this.rolling ? t : 0;
+    this.timeline.advance(elapsed);
     if (this.rolling) {
       this.owed += BALL_STEPS * this.view.speed * elapsed;
       const steps = reduced() ? MOST_STEPS : Math.floor(this.owed);
@@ -635,10 +477,11 @@ export class App implements PaneHost {
       this.panel.tellBalls();
     }
     this.draw();
-    this.tell();
+    this.timeline.tell();
+    this.panel.tellFacts();
     this.frames.push(performance.now() - begun);
     if (this.frames.length > 600) this.frames.shift();
-    if (this.playing || this.rolling) this.redraw();
+    if (this.timeline.playing || this.rolling) this.redraw();
   }
 
   areas(): Area[] {
@@ -654,7 +497,8 @@ export class App implements PaneHost {
     if (!w || !h) return;
     const ratio = this.ratio();
     const areas = this.areas();
-    if (this.renderer) this.drawAtPace(this.renderer, areas, h);
+    if (this.renderer && this.stale) this.drawAtPace(this.renderer, areas, h);
+    this.stale = false;
     const [cw, ch] = [Math.round(w * ratio), Math.round(h * ratio)];
     if (this.overlay.width !== cw || this.overlay.height !== ch) [this.overlay.width, this.overlay.height] = [cw, ch];
     const g = this.overlay.getContext('2d')!;
@@ -666,7 +510,7 @@ export class App implements PaneHost {
   /** Draws as finely as there is time for: while something moves on a machine without a graphics processor, with
    * fewer places and pixels, and in full as soon as it rests. */
   private drawAtPace(renderer: WebGLRenderer, areas: Area[], height: number): void {
-    const moving = this.playing || this.rolling || performance.now() - this.moved < REST_MS;
+    const moving = this.timeline.playing || this.rolling || performance.now() - this.moved < REST_MS;
     const pace = moving ? PACES.find(([cost]) => this.cost > cost) : undefined;
     const [, stride, share] = pace ?? [0, 1, 1];
     const ratio = this.ratio() * share;
@@ -678,12 +522,18 @@ export class App implements PaneHost {
     this.drawSurfaces(renderer, areas, height, ratio, stride);
     if (pace) {
       clearTimeout(this.restTimer);
-      if (!this.playing && !this.rolling) this.restTimer = window.setTimeout(() => this.redraw(), REST_MS + 20);
+      if (!this.timeline.playing && !this.rolling) this.restTimer = window.setTimeout(() => this.redraw(), REST_MS + 20);
       return;
     }
     // What a whole picture takes, once for each arrangement: reading a pixel waits for it.
     const arrangement = `${this.panes.map((p) => p.field?.mx)} ${height} ${areas[0]?.w}`;
     if (moving || arrangement === this.measured) return;
+    if (arrangement !== this.warm) {
+      // The first one compiles the shaders.
+      this.warm = arrangement;
+      setTimeout(() => this.redraw(), REST_MS);
+      return;
+    }
     this.measured = arrangement;
     const gl = renderer.getContext();
     gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
@@ -702,19 +552,6 @@ export class App implements PaneHost {
     // One scale has one bar, in the last pane of the first row.
     const columns = areas.length ? areas.filter((a) => Math.abs(a.y - areas[0]!.y) < 2).length : 1;
     this.panes.forEach((pane, i) => pane.overlay(g, areas[i]!, !shared || i === columns - 1));
-  }
-
-  /** Says what the moment is. */
-  private tell(): void {
-    this.scrub.value = String(this.view.time);
-    const text = this.momentText();
-    if (this.moment.textContent !== text) this.moment.textContent = text;
-    this.scrub.setAttribute('aria-valuetext', text);
-    if (this.view.clock === 'snapshot') {
-      const path = this.panes.find((p) => p.paths.length)?.paths[0]?.info;
-      if (path) this.charts.head(between(this.content.numbers(path.epoch), stopAt(this.times(path), this.now())));
-    } else this.charts.head(this.now());
-    this.panel.tellFacts();
   }
 
   // ---- balls ---------------------------------------------------------------------------------
@@ -779,9 +616,9 @@ export class App implements PaneHost {
       return;
     }
     if (typing && !(presenting && target.tagName === 'BUTTON' && /^Arrow|^Page/.test(e.key))) return;
-    if (e.key === ' ') this.togglePlay();
-    else if (e.key === ',') this.stepBy(-1);
-    else if (e.key === '.') this.stepBy(1);
+    if (e.key === ' ') this.timeline.togglePlay();
+    else if (e.key === ',') this.timeline.stepBy(-1);
+    else if (e.key === '.') this.timeline.stepBy(1);
     else if (e.key === 'f' || e.key === 'F') this.present(!presenting);
     else if (presenting && /^(ArrowRight|ArrowLeft|PageDown|PageUp)$/.test(e.key)) {
       const views = this.views().length;
@@ -796,11 +633,11 @@ export class App implements PaneHost {
 
   /** Shows new data in the view that is there. */
   replace(content: Content): void {
-    const [atEnd, now] = [this.view.time >= 1, this.now()];
+    const [atEnd, now] = [this.view.time >= 1, this.timeline.now()];
     this.content = content;
     this.theme = this.themeOf(this.theme.name === 'dark');
     // The same moment of a longer training; its end goes on to the new end.
-    const end = this.end();
+    const end = this.timeline.end();
     if (!atEnd && end > 0) this.view.time = Math.min(1, now / end);
     // A control that is being used is left alone.
     this.rebuild(!this.panel.element.contains(document.activeElement));

@@ -3,7 +3,6 @@
 import { PerspectiveCamera, Vector3 } from 'three';
 
 import type { CameraState } from './state';
-import { HOME } from './state';
 
 const FOV = 24;
 
@@ -126,7 +125,7 @@ export function listen(element: HTMLElement, host: CameraHost): void {
 }
 
 /** What a key does to a camera; null where it does nothing. */
-export function byKey(key: string, shift: boolean, c: CameraState): Partial<CameraState> | null {
+export function byKey(key: string, shift: boolean, c: CameraState, home: CameraState): Partial<CameraState> | null {
   const arrows: Record<string, [number, number]> = {
     ArrowLeft: [-1, 0],
     ArrowRight: [1, 0],
@@ -140,7 +139,7 @@ export function byKey(key: string, shift: boolean, c: CameraState): Partial<Came
   }
   if (key === '+' || key === '=') return zoomed(c, 1 / 1.12);
   if (key === '-' || key === '_') return zoomed(c, 1.12);
-  if (key === 'Home' || key === '0') return structuredClone(HOME);
+  if (key === 'Home' || key === '0') return structuredClone(home);
   if (key === 't' || key === 'T') return { azimuth: -90, elevation: 90, pan: [0, 0, 0] };
   return null;
 }

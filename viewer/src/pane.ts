@@ -29,6 +29,8 @@ export interface PaneHost {
   content: Content;
   view: View;
   theme: ThemeColors;
+  /** Where the whole surface is seen from. */
+  home: CameraState;
   shades: Uint8Array;
   ink: Ink;
   floor: string;
@@ -42,6 +44,7 @@ export interface PaneHost {
   drop(at: [number, number]): void;
   isDropping(): boolean;
   redraw(): void;
+  redrawWords(): void;
   /** Where time is on a path, a fraction between two stops. */
   stopOf(pane: Pane, path: PanePath): number;
   /** Where time is among the states of a surface that changes. */
@@ -136,7 +139,7 @@ export class Pane {
       if (at) this.host.drop(at);
     } else {
       if (document.body.classList.contains('present') && (e.key === 'ArrowLeft' || e.key === 'ArrowRight') && !e.shiftKey) return;
-      const change = byKey(e.key, e.shiftKey, this.cameraState());
+      const change = byKey(e.key, e.shiftKey, this.cameraState(), this.host.home);
       if (!change) return;
       this.host.moveCamera(this.index, change);
     }
@@ -180,7 +183,7 @@ export class Pane {
     if (this.cursor === k) return;
     this.cursor = k;
     this.read();
-    this.host.redraw();
+    this.host.redrawWords();
   }
 
   private read(): void {

@@ -9,7 +9,6 @@ import { capital, percent, significant } from './numbers';
 import { RULES, type RuleName } from './optimizers';
 import { ballColor } from './pane';
 import type { Heights } from './scale';
-import { HOME } from './state';
 import { tableSection } from './table';
 
 export class Panel {
@@ -97,7 +96,7 @@ export class Panel {
       'div',
       { class: 'row' },
       button('From above', () => app.moveCamera(app.active, { azimuth: -90, elevation: 90, pan: [0, 0, 0] })),
-      button('Whole surface', () => app.moveCamera(app.active, structuredClone(HOME))),
+      button('Whole surface', () => app.moveCamera(app.active, structuredClone(app.home))),
     );
     return [
       field('Quantity', quantity),
