@@ -10,7 +10,7 @@ export default defineConfig({
   expect: {
     timeout: 10_000,
     // Software GL differs by a shade from one version of Chromium to the next, and words by a pixel.
-    toHaveScreenshot: { maxDiffPixelRatio: 0.05, threshold: 0.25, animations: 'disabled' },
+    toHaveScreenshot: { maxDiffPixelRatio: 0.02, threshold: 0.1, animations: 'disabled' },
   },
   snapshotPathTemplate: '{testDir}/golden/{arg}{ext}',
   reporter: [['list']],

@@ -244,10 +244,10 @@ impl Work<'_> {
         let surfaces = self.surfaces(set, &planes, &known)?;
         let (title, subtitle) = match (&runs[..], title) {
             ([run], title) => (title.unwrap_or(&run.title).to_string(), run.subtitle.clone()),
-            (runs, title) => {
-                let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
-                (title.unwrap_or(set.name()).to_string(), names.join(", "))
-            }
+            (runs, title) => (
+                title.unwrap_or(set.name()).to_string(),
+                format!("{} on one plane", count(runs.len(), "run")),
+            ),
         };
         Ok(Subject {
             origin: if set.is_joint() { Origin::Joint } else { Origin::Run },
