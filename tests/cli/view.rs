@@ -80,7 +80,7 @@ fn what_cannot_be_shown_is_refused_with_its_remedy() {
     let cells = place.path("run/surfaces/pca/cells.jsonl");
     let whole = fs::read_to_string(&cells).unwrap();
     fs::write(&cells, whole.replacen("{\"k\":1", "{\"k\":99", 1)).unwrap();
-    place.refused(&["view", "run", "--out", "page.html"], &["cell 99", "cells.jsonl"]);
+    place.refused(&["view", "run", "--out", "page.html"], &["damaged", "cells.jsonl"]);
     fs::write(&cells, whole).unwrap();
     fs::write(place.path("run/surfaces/pca/grid.json"), "{}").unwrap();
     place.refused(
