@@ -19,7 +19,8 @@ from pathlib import Path
 
 # A module may import those after it in the list, never those before it.
 ORDER = {
-    "": "main cli lecture report sweep stages spec render measures landscape record train curvature objective trajectory optim "
+    "": "main cli lecture report sweep viewer stages spec render measures landscape record train curvature objective trajectory "
+        "optim "
         "backend models network weights dataset pickle element rng disk parallel names memory error lib",
     "render": "scenes surface3d map page film encode scene canvas numbers",
 }

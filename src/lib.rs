@@ -87,6 +87,7 @@ pub mod stages;
 pub mod sweep;
 pub mod train;
 pub mod trajectory;
+pub mod viewer;
 pub mod weights;
 
 pub use error::{Error, Result};

@@ -43,6 +43,7 @@ mod sweep_step;
 mod target;
 mod together;
 mod train;
+mod view;
 
 use std::process::ExitCode;
 
@@ -77,6 +78,7 @@ lossreel trains a network, records where its weights go, and films the path on t
 Where to begin:
   lossreel demo                                the whole job in half a minute, on embedded data
   lossreel train experiments/demo.toml         a run of your own; then plane, surface, render
+  lossreel view RUN RUN --out page.html        surfaces to turn and play in a browser, in one file
   lossreel import checkpoints/ --arch NAME --out RUN
                                                checkpoints from PyTorch as a run
   lossreel sweep experiments/skip_connections.toml --scale smoke
@@ -106,6 +108,7 @@ enum Command {
     River(river::Args),
     Function(function::Args),
     Render(Box<render::Args>),
+    View(view::Args),
     Inspect(inspect::Args),
     Import(import::Args),
     Export(export::Args),
@@ -171,6 +174,7 @@ pub fn main() -> ExitCode {
         Command::River(args) => river::run(args, &out),
         Command::Function(args) => function::run(args, &out),
         Command::Render(args) => render::run(*args, &out),
+        Command::View(args) => view::run(args, &out),
         Command::Inspect(args) => inspect::run(args, &out),
         Command::Import(args) => import::run(args, &out),
         Command::Export(args) => export::run(args, &out),

@@ -54,7 +54,7 @@ impl SnapshotInfo {
         .into()
     }
 
-    fn read(path: PathBuf, index: usize) -> Result<Self> {
+    pub(crate) fn read(path: PathBuf, index: usize) -> Result<Self> {
         let file = SafetensorsFile::open(&path)?;
         let field = |key: &str| {
             file.meta(key).ok_or_else(|| Error::BadFile {

@@ -32,7 +32,7 @@ pub mod opened;
 pub mod plane;
 pub mod plane_compare;
 pub mod predictions;
-mod provenance;
+pub(crate) mod provenance;
 pub mod race;
 pub mod recorded;
 pub mod repair;

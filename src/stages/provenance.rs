@@ -9,7 +9,7 @@ use crate::render::numbers::{significant, thousands};
 
 /// The quantity whose sampling error a caption states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ErrorOf {
+pub(crate) enum ErrorOf {
     /// The loss, in percent of itself.
     Loss,
     /// The accuracy, in percentage points.
@@ -43,7 +43,7 @@ fn typical<'a>(of: ErrorOf, cells: impl Iterator<Item = &'a Cell>, samples: usiz
 }
 
 /// `typical error 4 %, larger near the minimum`, of one surface or more.
-pub(super) fn error(of: ErrorOf, stores: &[&SurfaceStore]) -> String {
+pub(crate) fn error(of: ErrorOf, stores: &[&SurfaceStore]) -> String {
     let mut larger = false;
     let mut words = Vec::new();
     for store in stores {
@@ -71,12 +71,12 @@ pub(super) fn typical_error(stores: &[SurfaceStore]) -> String {
 }
 
 /// `1 snapshot`, `1,025 snapshots`.
-pub(super) fn count(n: usize, thing: &str) -> String {
+pub(crate) fn count(n: usize, thing: &str) -> String {
     format!("{} {thing}{}", thousands(&n.to_string()), if n == 1 { "" } else { "s" })
 }
 
 /// `200 training images`, `1,000 test images in bf16`.
-pub(super) fn sample(on: &EvaluatedOn) -> String {
+pub(crate) fn sample(on: &EvaluatedOn) -> String {
     let count = thousands(&on.samples.to_string());
     let things = match on.dataset.parse::<DataSet>() {
         Ok(set) if set.form().is_some_and(|(shape, _)| shape == planar::SHAPE) => "points",
@@ -93,7 +93,7 @@ fn size(header: &Header) -> String {
 }
 
 /// `31 × 31 points`, `17 of 31 × 31 points`, and how many have no finite loss, which a picture hatches.
-pub(super) fn points(store: &SurfaceStore) -> String {
+pub(crate) fn points(store: &SurfaceStore) -> String {
     let (all, done) = (store.cells.len(), store.cells.iter().flatten().count());
     let of =
         if done == all { String::new() } else { format!("{} of ", thousands(&done.to_string())) };
@@ -117,7 +117,7 @@ fn axes(plane: &Plane) -> String {
 }
 
 /// The first letter large.
-pub(super) fn capital(words: &str) -> String {
+pub(crate) fn capital(words: &str) -> String {
     let mut letters = words.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }

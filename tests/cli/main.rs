@@ -34,6 +34,7 @@ mod stale;
 mod strange;
 mod sweep;
 mod trust;
+mod view;
 
 use std::collections::BTreeMap;
 use std::fs;

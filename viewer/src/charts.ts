@@ -1,0 +1,143 @@
+// The charts below the surfaces: loss, accuracy, learning rate and sharpness over training, with one playhead.
+
+import type { Content, Series, ThemeColors } from './content';
+import { el, svg } from './dom';
+import { percent, significant } from './numbers';
+import { ticks } from './scale';
+import type { Clock } from './state';
+
+/** A run that charts show. */
+export interface Charted {
+  title: string;
+  color: number;
+  series: Series[];
+}
+
+const TITLES = { loss: 'Loss', accuracy: 'Accuracy', lr: 'Learning rate', sharpness: 'Sharpness' } as const;
+const HEIGHT = 92;
+const PAD = { left: 48, right: 10, top: 20, bottom: 18 };
+
+export class Charts {
+  readonly element = el('div', { class: 'charts' });
+  private heads: { line: SVGElement; x: (t: number) => number }[] = [];
+
+  constructor(private readonly onScrub: (fraction: number) => void) {}
+
+  /** Draws the curves of `runs` on a clock that ends at `end`. */
+  draw(content: Content, runs: Charted[], clock: Clock, end: number, theme: ThemeColors): void {
+    this.heads = [];
+    const found: [keyof typeof TITLES, Curve[]][] = [];
+    const axis: Exclude<Clock, 'snapshot'> = clock === 'snapshot' ? 'epoch' : clock;
+    for (const quantity of ['loss', 'accuracy', 'lr', 'sharpness'] as const) {
+      const curves = runs.flatMap((run) =>
+        run.series
+          .filter((s) => s.quantity === quantity)
+          .map((s) => ({ run, s, x: timesOf(content, s, axis), y: content.numbers(s.value) }))
+          .filter((c) => c.x !== null && c.y.length > 0),
+      );
+      if (curves.length) found.push([quantity, curves as Curve[]]);
+    }
+    // As many side by side as have room, each drawn at its own size.
+    const room = this.element.clientWidth || 900;
+    const columns = Math.max(1, Math.min(found.length, Math.floor(room / 230)));
+    const width = Math.floor((room - 14 * (columns - 1)) / columns);
+    this.element.replaceChildren(...found.map(([quantity, curves]) => this.chart(quantity, curves, width, end, theme)));
+  }
+
+  private chart(quantity: keyof typeof TITLES, curves: Curve[], width: number, end: number, theme: ThemeColors): Element {
+    let [low, high] = [Infinity, -Infinity];
+    for (const { y, s } of curves) {
+      if (s.split === 'bound') continue;
+      for (const v of y) if (Number.isFinite(v)) [low, high] = [Math.min(low, v), Math.max(high, v)];
+    }
+    if (!Number.isFinite(low)) [low, high] = [0, 1];
+    const log = quantity !== 'accuracy' && low > 0 && high / low > 5;
+    const unit = (v: number) => (log ? Math.log10(v) : v);
+    let [a, b] = [unit(low), unit(high)];
+    if (b - a < 1e-9 * Math.max(1, Math.abs(a))) [a, b] = [a - 0.5 * Math.abs(a || 1), b + 0.5 * Math.abs(b || 1)];
+    [a, b] = [a - 0.06 * (b - a), b + 0.06 * (b - a)];
+    const x = (t: number) => PAD.left + ((width - PAD.left - PAD.right) * t) / (end || 1);
+    const y = (v: number) => PAD.top + (HEIGHT - PAD.top - PAD.bottom) * (1 - (Math.min(b, Math.max(a, unit(v))) - a) / (b - a));
+    const text = (v: number) => (quantity === 'accuracy' ? percent(v, 3) : significant(v, 2));
+    const parts: Element[] = [];
+    const marks = log ? decades(10 ** a, 10 ** b) : ticks(a, b, 3);
+    for (const v of marks) {
+      const at = y(v);
+      if (at < PAD.top - 1 || at > HEIGHT - PAD.bottom + 1) continue;
+      parts.push(svg('line', { class: 'grid', x1: PAD.left, x2: width - PAD.right, y1: at, y2: at }));
+      parts.push(svg('text', { class: 'tick', x: PAD.left - 5, y: at + 3.5, 'text-anchor': 'end' }, text(v)));
+    }
+    for (const t of ticks(0, end, 4)) {
+      parts.push(svg('text', { class: 'tick', x: x(t), y: HEIGHT - 4, 'text-anchor': 'middle' }, significant(t, 4)));
+    }
+    for (const curve of curves) {
+      const color = theme.series[curve.run.color % theme.series.length]!;
+      let d = '';
+      let pen = false;
+      for (let i = 0; i < curve.y.length; i++) {
+        const [t, v] = [curve.x[i]!, curve.y[i]!];
+        if (!Number.isFinite(v) || !Number.isFinite(t) || (log && v <= 0) || (curve.s.split === 'bound' && unit(v) > b)) {
+          pen = false;
+          continue;
+        }
+        d += `${pen ? 'L' : 'M'}${x(t).toFixed(1)} ${y(v).toFixed(1)}`;
+        pen = true;
+      }
+      parts.push(svg('path', { class: `curve ${curve.s.split}`, d, stroke: color }));
+    }
+    const names = new Set(curves.filter((c) => c.s.split !== 'train' || quantity !== 'lr').map((c) => c.s.name));
+    const legend = quantity === 'lr' ? '' : [...names].join(', ');
+    const solid = curves.some((c) => c.s.split === 'train') && curves.some((c) => c.s.split === 'test');
+    const title = svg('text', { class: 'title', x: PAD.left, y: 12 }, TITLES[quantity]);
+    const note = svg('text', { class: 'tick', x: width - PAD.right, y: 12, 'text-anchor': 'end' }, solid ? 'training solid, test dashed' : legend);
+    const head = svg('line', { class: 'head', x1: 0, x2: 0, y1: PAD.top - 4, y2: HEIGHT - PAD.bottom });
+    this.heads.push({ line: head, x });
+    const label = `${TITLES[quantity]} over training: ${curves.map((c) => `${c.run.title}, ${c.s.name}, from ${text(c.y[0]!)} to ${text(c.y[c.y.length - 1]!)}`).join('; ')}`;
+    const picture = svg(
+      'svg',
+      { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: 'img', 'aria-label': label },
+      ...parts,
+      title,
+      note,
+      head,
+    );
+    const scrub = (e: PointerEvent) => {
+      const box = picture.getBoundingClientRect();
+      const at = (((e.clientX - box.left) / box.width) * width - PAD.left) / (width - PAD.left - PAD.right);
+      this.onScrub(Math.min(1, Math.max(0, at)));
+    };
+    picture.addEventListener('pointerdown', (e) => {
+      picture.setPointerCapture((e as PointerEvent).pointerId);
+      scrub(e as PointerEvent);
+    });
+    picture.addEventListener('pointermove', (e) => {
+      if (picture.hasPointerCapture((e as PointerEvent).pointerId)) scrub(e as PointerEvent);
+    });
+    return picture;
+  }
+
+  /** Moves the playheads to a time on the charts' clock. */
+  head(t: number): void {
+    for (const { line, x } of this.heads) line.setAttribute('transform', `translate(${x(t).toFixed(2)} 0)`);
+  }
+}
+
+interface Curve {
+  run: Charted;
+  s: Series;
+  x: ArrayLike<number>;
+  y: ArrayLike<number> & Iterable<number>;
+}
+
+function timesOf(content: Content, s: Series, axis: 'epoch' | 'step' | 'time'): ArrayLike<number> | null {
+  const packed = axis === 'epoch' ? s.epoch : axis === 'step' ? s.step : s.secs;
+  return packed ? content.numbers(packed) : null;
+}
+
+function decades(low: number, high: number): number[] {
+  const found: number[] = [];
+  for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++) found.push(Number(`1e${e}`));
+  const inside = found.filter((v) => v >= low && v <= high);
+  if (inside.length >= 2) return inside.length > 4 ? inside.filter((_, i) => i % Math.ceil(inside.length / 4) === 0) : inside;
+  return ticks(low, high, 3);
+}
