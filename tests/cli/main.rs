@@ -28,6 +28,7 @@ mod scenes;
 mod sizes;
 mod stale;
 mod strange;
+mod surface_files;
 mod sweep;
 mod trust;
 
