@@ -2,8 +2,10 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use indicatif::ProgressBar;
+use lossreel::render::canvas::add_fallback;
 use lossreel::render::canvas::theme::{Colormap, Theme};
 use lossreel::render::encode::palette::Dither;
 use lossreel::render::film::{Format, Output, RenderReport};
@@ -31,13 +33,17 @@ pub struct Args {
         value_name = "RUN"
     )]
     runs: Vec<PathBuf>,
-    /// Draw the surface in a file of Li et al.'s code (HDF5) instead of a run's, as contour or
-    /// surface; repeat it for surfaces side by side.
+    /// Draw the surface in a file of Li et al.'s code (HDF5) instead of a run's, as contour, surface or
+    /// heatmap; repeat it for surfaces side by side (twelve at most), or one after the other with --as
+    /// moving.
     #[arg(long, value_name = "FILE.h5")]
     grid_file: Vec<PathBuf>,
     /// Which quantity of the file: train_loss by default.
     #[arg(long, value_name = "NAME", requires = "grid_file")]
     file_quantity: Option<String>,
+    /// A projection file of that code (HDF5): the path to draw over the surface of --grid-file.
+    #[arg(long, value_name = "FILE.h5", requires = "grid_file")]
+    path_file: Option<PathBuf>,
     /// What to draw.
     #[arg(long = "as", value_name = "SCENE", default_value = "contour")]
     scene: SceneName,
@@ -76,7 +82,8 @@ Examples:
 #[command(next_help_heading = "Look")]
 pub struct Look {
     /// Pixels across and down, 320x180 to 4096x4096; also 480p, 720p, 1080p, 1440p, 4k. MP4 and Y4M
-    /// round odd numbers down.
+    /// round odd numbers down. column is a figure for one column of a paper: 3.3 inches wide in a PDF, type
+    /// of 7 to 8 points, no headline and no caption.
     #[arg(long, default_value = "1280x720", value_name = "WxH")]
     size: String,
     /// How many times larger type, lines and markers are: 1.5 to 2 keeps a film legible that is
@@ -90,16 +97,56 @@ pub struct Look {
     /// diverging; -r behind the name turns it over.
     #[arg(long, value_name = "NAME")]
     colormap: Option<String>,
+    /// Leave the caption out.
+    #[arg(long)]
+    no_caption: bool,
+    /// A line below the headline.
+    #[arg(long, value_name = "TEXT")]
+    subtitle: Option<String>,
+    /// Who made the picture or its data: at the end of the caption.
+    #[arg(long, value_name = "TEXT")]
+    credit: Option<String>,
+    /// A TrueType or OpenType font for the characters that the built-in one lacks, as for titles in
+    /// Chinese, Japanese or Korean.
+    #[arg(long, value_name = "FILE.ttf")]
+    font: Option<PathBuf>,
 }
+
+/// A figure for one column of a paper.
+struct Column {
+    name: &'static str,
+    pixels: [u32; 2],
+    pixels_an_inch: f32,
+    /// How much larger type is than on a screen of so many pixels.
+    scale: f32,
+}
+
+/// 3.3 inches at 300 pixels an inch; small type is 7.3 points there.
+const COLUMN: Column =
+    Column { name: "column", pixels: [990, 780], pixels_an_inch: 300.0, scale: 2.7 };
 
 impl Look {
     /// The file at `path` with this look.
     pub fn output(&self, path: impl Into<PathBuf>) -> Result<Output> {
+        if let Some(font) = &self.font {
+            add_fallback(font)?;
+        }
         let mut output = Output::new(path);
-        [output.width, output.height] = size(&self.size)?;
         output.theme = Theme { scale: self.scale, ..Theme::by_name(&self.theme)? };
+        if self.size == COLUMN.name {
+            [output.width, output.height] = COLUMN.pixels;
+            output.paper.pixels_an_inch = COLUMN.pixels_an_inch;
+            output.theme.scale *= COLUMN.scale;
+            (output.theme.words.headline, output.theme.words.caption) = (false, false);
+        } else {
+            [output.width, output.height] = size(&self.size)?;
+        }
+        let words = &mut output.theme.words;
+        words.caption &= !self.no_caption;
+        words.subtitle = self.subtitle.clone().unwrap_or_default();
+        words.credit = self.credit.clone().unwrap_or_default();
         if let Some(name) = &self.colormap {
-            output.theme.colormap = Colormap::by_name(name)?;
+            output.theme = output.theme.with_colormap(Colormap::by_name(name)?);
         }
         Ok(output)
     }
@@ -128,9 +175,12 @@ struct Files {
     #[arg(long, default_value_t = 80)]
     quality: u8,
     /// Let a GIF mix colours that its 255 do not have, by a pattern that does not move: smoother
-    /// shading, larger file.
+    /// shading, larger file. Surfaces in space are always so.
     #[arg(long)]
     dither: bool,
+    /// Draw the text of an SVG as outlines: it looks the same in every program, and is no text any more.
+    #[arg(long)]
+    outlines: bool,
     /// The most a GIF or MP4 may have, as 8MB or 500kB: frames a second, colours or quality, and
     /// size are given up, in this order, until it fits.
     #[arg(long, value_name = "SIZE")]
@@ -150,10 +200,15 @@ struct Files {
 
 /// Gathers the scene, draws, encodes.
 pub fn run(args: Args, out: &Out) -> Result<()> {
-    let output = output(&args.look, &args.files)?;
+    let mut output = output(&args.look, &args.files)?;
+    if args.scenes.in_space(args.scene) {
+        // A lit surface has more shades than a GIF has colours.
+        output.dither = Dither::Ordered;
+    }
     let request = SceneRequest {
         grid_files: args.grid_file,
         file_quantity: args.file_quantity,
+        path_file: args.path_file,
         plane: args.plane,
         surface: args.surface,
         title: args.title,
@@ -167,13 +222,15 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         out.note(format_args!("lossreel: {sentence}; `lossreel curvature RUN` computes the rest"));
     }
     let bar = progress::bar(out, "rendering", "frames", 0);
+    let begun = Instant::now();
     let written = write(&scene, &output, &bar);
+    let wall_secs = begun.elapsed().as_secs_f64();
     bar.finish_and_clear();
     match written {
         // The reader of our frames has seen enough.
         Err(Error::Io { source, .. })
             if output.to_stdout() && source.kind() == io::ErrorKind::BrokenPipe => {}
-        written => print(&written?, &output, out),
+        written => print(&written?, &output, wall_secs, out),
     }
     Ok(())
 }
@@ -198,6 +255,7 @@ fn output(look: &Look, files: &Files) -> Result<Output> {
         output.frames = frames;
     }
     output.quality = files.quality;
+    output.paper.outlines = files.outlines;
     output.dither = if files.dither { Dither::Ordered } else { Dither::None };
     if files.r#loop == Some(0) {
         return Err(Error::bad_value("--loop", 0, "no film", "use 1 or more, or leave it out"));
@@ -267,7 +325,7 @@ pub fn write(scene: &SceneData, output: &Output, bar: &ProgressBar) -> Result<Re
     })
 }
 
-fn print(report: &RenderReport, output: &Output, out: &Out) {
+fn print(report: &RenderReport, output: &Output, wall_secs: f64, out: &Out) {
     for warning in &report.warnings {
         out.note(format_args!("lossreel: {warning}"));
     }
@@ -287,6 +345,7 @@ fn print(report: &RenderReport, output: &Output, out: &Out) {
         "file": output.path.display().to_string(),
         "frames": report.frames,
         "seconds": report.seconds,
+        "wall_seconds": wall_secs,
         "bytes": report.bytes,
         "width": report.width,
         "height": report.height,

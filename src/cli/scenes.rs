@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lossreel::render::scene::{Clock, CurveStyle, Relief};
+use lossreel::render::scene::{Clock, CurveStyle, Levels, Relief};
 use lossreel::render::scenes::heatmap::Heatmap;
 use lossreel::render::scenes::race::RaceLayout;
 use lossreel::stages::contour::{ArrowChoice, Extras};
@@ -19,14 +19,15 @@ use super::surface_look::LookArgs;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Films")]
 pub struct Options {
-    /// What film time is even in: auto, epoch, step or snapshot; for a race epoch, step or wall
-    /// (seconds of training). auto is epoch, or snapshot where snapshots crowd at the beginning.
+    /// What film time is even in: auto, motion (what moves on the plane), epoch, step or snapshot; for a
+    /// race epoch, step or wall (seconds of training). auto is motion, and epoch where nothing moves.
     #[arg(long, default_value = "auto", value_name = "CLOCK")]
     clock: ClockArg,
     /// Charts below the film: loss, accuracy, lr, sharpness (of runs that measured it, or after
-    /// `lossreel curvature RUN`), grad-norm, with commas between them; or none.
-    #[arg(long, default_value = "loss,accuracy", value_name = "CHARTS")]
-    strip: String,
+    /// `lossreel curvature RUN`), grad-norm, with commas between them; or none. By default loss,accuracy,
+    /// and none below histograms and shadows.
+    #[arg(long, value_name = "CHARTS")]
+    strip: Option<String>,
     /// Seconds for which the film pauses where the learning rate drops and at the best test
     /// accuracy, a race where a run reaches the goal or diverges; 0 for never.
     #[arg(long, default_value_t = 0.8, value_name = "SECONDS")]
@@ -57,7 +58,8 @@ pub struct Options {
     /// heatmap: loss, accuracy, loss-se, relative-se or loss-difference.
     #[arg(long, default_value = "loss", value_name = "QUANTITY", help_heading = "Scenes")]
     quantity: CellQuantity,
-    /// heatmap: ends of the colour scale.
+    /// heatmap: ends of the colour scale; contour: ends of the scale, and the distance of two levels where
+    /// there is a third number (the paper's figures: 0.1,10,0.5).
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true, help_heading = "Scenes")]
     values: Option<String>,
     /// histograms: each (a plot a layer) or all (one plot).
@@ -142,10 +144,19 @@ impl Options {
     pub fn film(&self) -> Result<FilmOptions> {
         Ok(FilmOptions {
             clock: self.clock.0,
-            charts: StripChart::list(&self.strip)?,
+            charts: self.strip.as_deref().map(StripChart::list).transpose()?,
             pause_secs: seconds("--pause", self.pause)?,
             card_secs: seconds("--card", self.card)?,
         })
+    }
+
+    /// Whether the scene `name` is a lit surface.
+    pub fn in_space(&self, name: SceneName) -> bool {
+        match name {
+            SceneName::Surface => true,
+            SceneName::Moving => matches!(self.view, View::Space),
+            _ => false,
+        }
     }
 
     /// The scene that `name` means with these options.
@@ -155,6 +166,7 @@ impl Options {
                 relief: if self.hillshade { Relief::Hillshade } else { Relief::Flat },
                 arrows: self.arrows,
                 inset: self.inset.then_some(self.plane_seed),
+                levels: self.values.as_deref().map_or(Ok(Levels::default()), levels)?,
             }),
             SceneName::Surface => Scene::Surface(look.view()?),
             SceneName::Curve if self.twin => Scene::Curve(CurveStyle::Twin),
@@ -176,10 +188,28 @@ impl Options {
     }
 }
 
+/// The numbers of `text`, between commas.
+fn numbers(text: &str, remedy: &str) -> Result<Vec<f64>> {
+    let number = |t: &str| {
+        let parsed = t.trim().parse::<f64>();
+        parsed.map_err(|_| Error::bad_value("--values", text, "not numbers with commas", remedy))
+    };
+    text.split(',').map(number).collect()
+}
+
 fn ends(text: &str) -> Result<[f64; 2]> {
-    let bad =
-        || Error::bad_value("--values", text, "not two numbers", "write the lower end first: 0,1");
-    let (low, high) = text.split_once(',').ok_or_else(bad)?;
-    let number = |t: &str| t.trim().parse::<f64>().map_err(|_| bad());
-    Heatmap::check_range([number(low)?, number(high)?])
+    let remedy = "write the lower end first: 0,1";
+    match numbers(text, remedy)?[..] {
+        [low, high] => Heatmap::check_range([low, high]),
+        _ => Err(Error::bad_value("--values", text, "not two numbers", remedy)),
+    }
+}
+
+fn levels(text: &str) -> Result<Levels> {
+    let remedy = "write the lower end first, and a step if you like: 0.1,10 or 0.1,10,0.5";
+    match numbers(text, remedy)?[..] {
+        [low, high] => Levels::new([low, high], None),
+        [low, high, step] => Levels::new([low, high], Some(step)),
+        _ => Err(Error::bad_value("--values", text, "not two or three numbers", remedy)),
+    }
 }

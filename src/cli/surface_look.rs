@@ -30,7 +30,7 @@ pub struct LookArgs {
     /// Cut the surface off above this value; the cap is hatched.
     #[arg(long, value_name = "VALUE", help_heading = HEADING)]
     clip: Option<f64>,
-    /// Height of the box; its longer side is 2. By default 1.35 to 1.9, what the picture has room
+    /// Height of the box; its longer side is 2. By default 1 to 1.9, what shows most in the room there
     /// for.
     #[arg(long, help_heading = HEADING)]
     relief: Option<f32>,

@@ -128,7 +128,8 @@ fn recorded(what: &str, given: &Given<'_>) -> Result<()> {
 const SCENES: &[(&[&str], &[&str])] = &[
     (&["hillshade", "arrows", "inset"], &["contour"]),
     (&["plane_seed"], &["shadow", "contour"]),
-    (&["quantity", "values"], &["heatmap"]),
+    (&["quantity"], &["heatmap"]),
+    (&["values"], &["heatmap", "contour"]),
     (&["layers"], &["histograms"]),
     (&["view"], &["moving"]),
     (&["layout", "goal"], &["race"]),
@@ -137,7 +138,7 @@ const SCENES: &[(&[&str], &[&str])] = &[
         &["camera", "azimuth", "elevation", "heights", "clip", "relief", "passes"],
         &["surface", "moving"],
     ),
-    (&["grid_file"], &["contour", "surface"]),
+    (&["grid_file"], &["contour", "surface", "heatmap", "moving"]),
     (
         &["plane"],
         &[
@@ -178,11 +179,12 @@ fn render(given: &Given<'_>) -> Result<()> {
     given.only(&look, in_space, "--view space")?;
     let random_plane = scene != "contour" || given.has("inset");
     given.only(&["plane_seed"], random_plane, "--inset")?;
-    let of_runs = ["plane", "surface", "arrows", "inset", "clock", "strip", "pause"];
+    let of_runs = ["plane", "surface", "quantity", "arrows", "inset", "clock", "strip", "pause"];
     given.only(&of_runs, !given.has("grid_file"), "a scene of runs")?;
     given.only(&["surface"], !given.has("curve_file"), "a scene of runs")?;
     let format = format_of(given);
     given.only(&["quality"], format == "mp4", "an mp4")?;
+    given.only(&["outlines"], format == "svg", "an svg")?;
     given.only(&["dither", "loop"], format == "gif", "a gif")
 }
 

@@ -3,6 +3,7 @@
 //! Whoever has a path and a grid fills these structs and hands them to a scene of
 //! [`crate::render::scenes`].
 
+use crate::error::{Error, Result};
 use crate::names::named_enum;
 use crate::render::canvas::Rect;
 use crate::render::numbers::{epoch_text, fixed, thousands};
@@ -93,6 +94,61 @@ pub struct PathPoint {
     pub lr: f64,
 }
 
+/// The value `share` of the way (0 to 1) from `a` to `b`, two measurements of a loss: equal factors in
+/// equal times where both are positive, as on a logarithmic axis, else equal differences. Charts,
+/// read-outs and the rod of a surface in space all go by it between two snapshots.
+pub fn between(a: f64, b: f64, share: f64) -> f64 {
+    match share {
+        _ if a == b || share <= 0.0 => a,
+        _ if share >= 1.0 => b,
+        _ if a > 0.0 && b > 0.0 && a.is_finite() && b.is_finite() => a * (b / a).powf(share),
+        _ => a + share * (b - a),
+    }
+}
+
+/// What a path says of one time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reading {
+    /// Optimizer steps done.
+    pub step: u64,
+    /// Epochs done.
+    pub epoch: f64,
+    /// Learning rate of the last snapshot passed.
+    pub lr: f64,
+    /// The network's own loss.
+    pub true_loss: f64,
+    /// The loss on the surface, where it was evaluated.
+    pub plane_loss: Option<f64>,
+    /// Whether the time lies between two snapshots, so that all of this but the learning rate is
+    /// interpolated.
+    pub interpolated: bool,
+}
+
+impl Reading {
+    /// What `path` says of `time`, in the unit of its points' times; before its first point and after its
+    /// last one, that point. `None` for an empty path.
+    pub fn at(path: &[PathPoint], time: f64) -> Option<Self> {
+        let passed = path.partition_point(|p| p.time <= time).max(1);
+        let now = path.get(passed - 1)?;
+        let next = path.get(passed).unwrap_or(now);
+        let span = next.time - now.time;
+        let share = if span > 0.0 { ((time - now.time) / span).clamp(0.0, 1.0) } else { 0.0 };
+        let along = |a: f64, b: f64| a + share * (b - a);
+        let plane_loss = match (now.plane_loss, next.plane_loss) {
+            (Some(a), Some(b)) => Some(between(a, b, share)),
+            (a, _) => a.filter(|_| share == 0.0),
+        };
+        Some(Self {
+            step: along(now.step as f64, next.step as f64).floor() as u64,
+            epoch: along(now.epoch, next.epoch),
+            lr: now.lr,
+            true_loss: between(now.true_loss, next.true_loss, share),
+            plane_loss,
+            interpolated: share > 0.0,
+        })
+    }
+}
+
 /// How the bands of a contour map are lit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Relief {
@@ -148,6 +204,8 @@ pub struct ContourPanel {
     pub subtitle: String,
     /// The surface.
     pub grid: Grid,
+    /// The standard errors of the grid's values, in its order; empty where they are unknown.
+    pub errors: Vec<f64>,
     /// The path over it, oldest first; may be empty.
     pub path: Vec<PathPoint>,
     /// The x axis with its share of the variance ("PC1 (63.1 %)").
@@ -219,6 +277,10 @@ named_enum! {
         /// Epochs.
         #[default]
         Epoch = "epoch",
+        /// What moves: four fifths of the film go by the length of the way on the plane, one fifth by
+        /// epochs, so that a path that is nearly done after a tenth of training does not stand still for
+        /// the rest of the film. Times are epochs.
+        Motion = "motion",
         /// Optimizer steps: runs of different batch sizes are side by side at the same step.
         Step = "step",
         /// Snapshots: the same film time from each to the next, whatever lies between them. Times are
@@ -233,7 +295,7 @@ impl Clock {
     /// One unit of its times.
     pub fn unit(self) -> &'static str {
         match self {
-            Self::Epoch | Self::Snapshot => "epoch",
+            Self::Epoch | Self::Motion | Self::Snapshot => "epoch",
             Self::Step => "step",
             Self::WallTime => "second",
         }
@@ -247,7 +309,9 @@ impl Clock {
     /// A time as text; `span` is the length of the film's time.
     pub fn text(self, time: f64, span: f64) -> String {
         match self {
-            Self::Epoch | Self::Snapshot => epoch_text(time, if span >= 20.0 { 1 } else { 2 }),
+            Self::Epoch | Self::Motion | Self::Snapshot => {
+                epoch_text(time, if span >= 20.0 { 1 } else { 2 })
+            }
             Self::Step => thousands(&fixed(time.floor(), 0)),
             Self::WallTime if span >= 600.0 => {
                 format!("{} min {:02} s", (time / 60.0).floor(), (time % 60.0).floor())
@@ -284,10 +348,47 @@ pub struct Card {
 pub struct Pacing {
     /// What film time is even in.
     pub clock: Clock,
+    /// With [`Clock::Motion`] the way through time: shares of the film from 0 to 1, and the time at each.
+    pub way: Vec<(f64, f64)>,
     /// Where it pauses.
     pub moments: Vec<Moment>,
     /// What comes first.
     pub card: Option<Card>,
+}
+
+/// Which levels a surface's contours are drawn at, where not those that suit its values.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Levels {
+    /// The least and the greatest value shown; what lies beyond is clipped, and the colour bar says so.
+    pub ends: Option<[f64; 2]>,
+    /// The distance of two levels, from the lower end on.
+    pub step: Option<f64>,
+    /// Whether the scale is linear though no value is negative, as that of a share is.
+    pub linear: bool,
+}
+
+impl Levels {
+    /// The most levels there may be.
+    const MOST: f64 = 200.0;
+
+    /// From `ends`, with a level at each `step` from the lower one on.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] where the ends are not in order, and for a step that is not positive or makes
+    /// more than two hundred levels.
+    pub fn new(ends: [f64; 2], step: Option<f64>) -> Result<Self> {
+        let [low, high] = ends;
+        if !(low < high && low.is_finite() && high.is_finite()) {
+            let value = format!("{low},{high}");
+            let remedy = "write the lower end first: 0.1,10";
+            return Err(Error::bad_value("values", value, "not a range", remedy));
+        }
+        if let Some(step) = step.filter(|s| !(*s > 0.0 && (high - low) / s <= Self::MOST)) {
+            let remedy = "write the distance of two levels, at most 200 of them: 0.1,10,0.5";
+            return Err(Error::bad_value("values", step, "not a step from end to end", remedy));
+        }
+        Ok(Self { ends: Some(ends), step, linear: false })
+    }
 }
 
 /// A film: surfaces side by side on one colour scale, their paths moving together.
@@ -301,6 +402,8 @@ pub struct Film {
     pub value_label: String,
     /// One panel, two side by side, or more in small multiples.
     pub panels: Vec<ContourPanel>,
+    /// The levels of the contours, where somebody chose them.
+    pub levels: Levels,
     /// Curves with a playhead below the panels.
     pub strip: Strip,
     /// How long the last picture stays, in seconds.
@@ -335,4 +438,43 @@ pub struct CurveFigure {
     pub series: Vec<Series>,
     /// How the two go together.
     pub style: CurveStyle,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_between_snapshots_goes_evenly_from_one_to_the_next() {
+        let point = |step, time: f64, true_loss, plane_loss| PathPoint {
+            step,
+            epoch: time,
+            time,
+            true_loss,
+            plane_loss,
+            lr: 0.1,
+            ..PathPoint::default()
+        };
+        let path = [
+            point(0, 0.0, 2.0, Some(4.0)),
+            point(10, 1.0, 8.0, Some(1.0)),
+            point(20, 2.0, f64::NAN, None),
+        ];
+        let at = |time| Reading::at(&path, time).unwrap();
+        // Half-way in the logarithm: the geometric mean.
+        let half = at(0.5);
+        assert!((half.true_loss - 4.0).abs() < 1e-12 && half.interpolated && half.step == 5);
+        assert!((half.plane_loss.unwrap() - 2.0).abs() < 1e-12);
+        assert_eq!(
+            (at(1.0).true_loss, at(1.0).plane_loss, at(1.0).interpolated),
+            (8.0, Some(1.0), false)
+        );
+        assert_eq!(at(-3.0).true_loss, 2.0);
+        // Towards a snapshot that diverged nothing is known.
+        assert!(at(1.5).true_loss.is_nan() && at(1.5).plane_loss.is_none());
+        assert!(at(9.0).true_loss.is_nan());
+        assert_eq!(Reading::at(&[], 0.0), None);
+        assert_eq!(between(-1.0, 1.0, 0.5), 0.0);
+        assert!(between(1.0, f64::INFINITY, 0.5).is_infinite());
+    }
 }

@@ -1,8 +1,7 @@
 //! A run on points of the plane to its decision boundary at each snapshot, beside its path.
 
 use super::contour::PanelSource;
-use super::film_options::FilmOptions;
-use super::film_options::HOLD_SECS;
+use super::film_options::{FilmOptions, HOLD_SECS, begin_with_path};
 use super::opened::{OpenRun, RunSet, moment_of, point_of, spread};
 use super::{Subject, provenance, stale};
 use crate::dataset::planar;
@@ -46,8 +45,10 @@ pub fn gather(
     let (plane, _) = stale::current(&RunSet::from(run.clone()), &source.plane)?;
     let path = plane.about.path();
     let has_surface = disk::is_there(&run.run().surface_dir(&source.surface)?.join("grid.json"))?;
+    let mut split = None;
     let (panel, value_label, about_surface) = if has_surface {
         let on = source.open()?;
+        split = Some(on.store.header.on.split);
         let label = format!("{} loss", on.store.header.on.split.adjective());
         let caption = provenance::caption(std::slice::from_ref(&on));
         (source.panel(&on)?, label, format!(" Right: {}", lower(&caption)))
@@ -66,7 +67,11 @@ pub fn gather(
     let name = run.description()?;
     let charts = [options.chart_source(&name, run)?];
     let title = title.map_or_else(|| format!("A network learns to separate {set}"), str::to_string);
-    let (strip, pacing) = options.timing(&title, &mut [&mut *panel.path, &mut *points], &charts);
+    let (mut strip, pacing) =
+        options.timing(&title, &mut [&mut *panel.path, &mut *points], &charts);
+    if let Some(split) = split {
+        begin_with_path(&mut strip, 0, split, &panel.path);
+    }
     let (evaluated, all) = (points.len(), path.len());
     let of = if evaluated < all { format!("{evaluated} of {all}") } else { all.to_string() };
     Ok(BoundaryFilm {

@@ -1,13 +1,15 @@
 //! Surfaces with paths over them to a contour film, of one run or of several side by side.
 
-use super::film_options::{ChartSource, FilmOptions, HOLD_SECS};
+use super::film_options::{ChartSource, FilmOptions, HOLD_SECS, begin_with_path};
 use super::on_plane::OnPlane;
 use super::opened::{OpenRun, RunSet};
 use super::{provenance, shadow};
 use crate::landscape::{GradientStore, Header, SurfaceStore};
 use crate::names::named_enum;
 use crate::record::Status;
-use crate::render::scene::{Arrows, ContourPanel, Film, Gradient, Inset, PathPoint, Relief};
+use crate::render::scene::{
+    Arrows, ContourPanel, Film, Gradient, Inset, Levels, PathPoint, Relief,
+};
 use crate::train::Verdict;
 use crate::{Error, Result};
 
@@ -71,7 +73,7 @@ named_enum! {
 }
 
 /// What a contour map shows beside its bands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Extras {
     /// How the bands are lit.
     pub relief: Relief,
@@ -79,6 +81,8 @@ pub struct Extras {
     pub arrows: Option<ArrowChoice>,
     /// The same path in a random plane of this seed, in a corner.
     pub inset: Option<u64>,
+    /// The levels, where somebody chose them.
+    pub levels: Levels,
 }
 
 /// A contour film of one run, or of several side by side on one colour scale.
@@ -92,7 +96,7 @@ pub fn gather(
     options: &FilmOptions,
     extras: Extras,
 ) -> Result<Film> {
-    let mut film = Film { hold_secs: HOLD_SECS, ..Film::default() };
+    let mut film = Film { hold_secs: HOLD_SECS, levels: extras.levels, ..Film::default() };
     let mut opened = Vec::new();
     for source in sources {
         let on = source.open()?;
@@ -123,6 +127,9 @@ pub fn gather(
     let mut paths: Vec<&mut [PathPoint]> =
         film.panels.iter_mut().map(|panel| panel.path.as_mut_slice()).collect();
     (film.strip, film.pacing) = options.timing(&film.title, &mut paths, &charts);
+    for (k, (panel, on)) in film.panels.iter().zip(&opened).enumerate() {
+        begin_with_path(&mut film.strip, k, on.store.header.on.split, &panel.path);
+    }
     for panel in &mut film.panels {
         let inset = panel.inset.iter_mut().flat_map(|inset| &mut inset.path);
         inset.zip(&panel.path).for_each(|(there, here)| there.time = here.time);

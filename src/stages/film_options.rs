@@ -3,6 +3,7 @@
 
 use super::opened::OpenRun;
 use super::sharpness::Sharpness;
+use crate::dataset::SplitName;
 use crate::names::named_enum;
 use crate::record::Metrics;
 use crate::render::scene::{
@@ -10,9 +11,9 @@ use crate::render::scene::{
 };
 use crate::{Error, Result};
 
-/// The clock for `paths` where none is named: epochs, or snapshots where those are so crowded at the
-/// beginning that they would all pass in the first frames, which is where half of the gaps between
-/// them are less than a fifth of the mean one.
+/// The clock for `paths` where none is named: what moves on the plane, where something does; else epochs, or
+/// snapshots where those are so crowded at the beginning that they would all pass in the first frames,
+/// which is where half of the gaps between them are less than a fifth of the mean one.
 fn clock_for(paths: &[&[PathPoint]]) -> Clock {
     let crowded = |path: &&[PathPoint]| {
         let mut gaps: Vec<f64> = path.windows(2).map(|w| w[1].epoch - w[0].epoch).collect();
@@ -20,13 +21,71 @@ fn clock_for(paths: &[&[PathPoint]]) -> Clock {
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
         gaps.len() >= 8 && gaps[gaps.len() / 2] < 0.2 * mean
     };
-    if paths.iter().any(crowded) { Clock::Snapshot } else { Clock::Epoch }
+    let moves = |path: &&[PathPoint]| path.windows(2).any(|w| step_length(w) > 0.0);
+    if paths.iter().any(moves) {
+        Clock::Motion
+    } else if paths.iter().any(crowded) {
+        Clock::Snapshot
+    } else {
+        Clock::Epoch
+    }
+}
+
+/// The distance of two successive points on the plane; 0 where it is not finite.
+fn step_length(pair: &[PathPoint]) -> f64 {
+    let length = (pair[1].x - pair[0].x).hypot(pair[1].y - pair[0].y);
+    if length.is_finite() { length } else { 0.0 }
+}
+
+/// How much of a film goes by epochs; the rest goes by what moves.
+const BY_TIME: f64 = 0.2;
+
+/// The way of [`Clock::Motion`] through the times of `paths`: a share of the film for each time at which one
+/// of them has a snapshot. Short steps get a little more than their length: a step of a hundredth of
+/// the way can still be seen when it takes a fortieth of the film.
+fn way_by_motion(paths: &[&[PathPoint]]) -> Vec<(f64, f64)> {
+    let mut times: Vec<f64> = paths.iter().flat_map(|path| path.iter().map(|p| p.time)).collect();
+    times.retain(|t| t.is_finite());
+    times.sort_by(f64::total_cmp);
+    times.dedup();
+    let (Some(&first), Some(&last)) = (times.first(), times.last()) else { return Vec::new() };
+    if last <= first {
+        return Vec::new();
+    }
+    // Motion in each gap between times, a path's whole motion counting as one.
+    let mut motion = vec![0.0; times.len() - 1];
+    for path in paths {
+        let steps: Vec<f64> = path.windows(2).map(|w| step_length(w).powf(0.8)).collect();
+        let all: f64 = steps.iter().sum();
+        if all <= 0.0 {
+            continue;
+        }
+        for (step, pair) in steps.iter().zip(path.windows(2)) {
+            let (a, b) = (pair[0].time, pair[1].time);
+            let gaps = times.partition_point(|t| *t < a)..times.partition_point(|t| *t < b);
+            for gap in gaps {
+                motion[gap] += step / all * (times[gap + 1] - times[gap]) / (b - a);
+            }
+        }
+    }
+    let all: f64 = motion.iter().sum();
+    if all <= 0.0 {
+        return Vec::new();
+    }
+    let mut way = vec![(0.0, first)];
+    let mut done = 0.0;
+    for (gap, moved) in motion.iter().enumerate() {
+        done += moved / all;
+        let by_time = (times[gap + 1] - first) / (last - first);
+        way.push((BY_TIME * by_time + (1.0 - BY_TIME) * done, times[gap + 1]));
+    }
+    way
 }
 
 /// A time of one run in the unit of `clock`, by its position in epochs and steps.
 fn time_of(clock: Clock, metrics: &Metrics, epoch: f64, step: u64) -> f64 {
     match clock {
-        Clock::Epoch | Clock::Snapshot => epoch,
+        Clock::Epoch | Clock::Motion | Clock::Snapshot => epoch,
         Clock::Step => step as f64,
         Clock::WallTime => metrics.elapsed_secs_at(step as f64).unwrap_or(f64::NAN),
     }
@@ -67,11 +126,11 @@ impl StripChart {
 /// What a film shows beside its scene, and how it goes through time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FilmOptions {
-    /// What film time is even in; `None` for epochs, or for snapshots where those are crowded at the
-    /// beginning.
+    /// What film time is even in; `None` for what moves on the plane, and where nothing does for epochs, or
+    /// for snapshots where those are crowded at the beginning.
     pub clock: Option<Clock>,
-    /// The charts below.
-    pub charts: Vec<StripChart>,
+    /// The charts below; `None` for those that suit the scene.
+    pub charts: Option<Vec<StripChart>>,
     /// For how many seconds the film pauses at a drop of the learning rate and at the best test
     /// accuracy; 0 for never.
     pub pause_secs: f64,
@@ -81,12 +140,7 @@ pub struct FilmOptions {
 
 impl Default for FilmOptions {
     fn default() -> Self {
-        Self {
-            clock: None,
-            charts: vec![StripChart::Loss, StripChart::Accuracy],
-            pause_secs: 0.8,
-            card_secs: 0.0,
-        }
+        Self { clock: None, charts: None, pause_secs: 0.8, card_secs: 0.0 }
     }
 }
 
@@ -104,12 +158,22 @@ pub struct ChartSource<'a> {
 const POINTS: usize = 240;
 
 impl FilmOptions {
+    /// The charts below: loss and accuracy where nobody chose.
+    pub fn charts(&self) -> &[StripChart] {
+        self.charts.as_deref().unwrap_or(&[StripChart::Loss, StripChart::Accuracy])
+    }
+
+    /// The same for a scene that is about something else than the loss: without charts where nobody chose.
+    pub fn without_charts(&self) -> Self {
+        Self { charts: Some(self.charts.clone().unwrap_or_default()), ..self.clone() }
+    }
+
     /// What the charts and the moments need of `run`, whose panel has the title `name`.
     ///
     /// # Errors
     /// [`crate::Error::NoSharpness`] when a chart of it is asked for and none was measured.
     pub fn chart_source<'a>(&self, name: &'a str, run: &'a OpenRun) -> Result<ChartSource<'a>> {
-        let wanted = self.charts.contains(&StripChart::Sharpness);
+        let wanted = self.charts().contains(&StripChart::Sharpness);
         let sharpness = wanted.then(|| Sharpness::of_run(run)).transpose()?;
         Ok(ChartSource { name, metrics: run.metrics()?, sharpness })
     }
@@ -131,7 +195,11 @@ impl FilmOptions {
                 p.time = metrics.map_or(p.epoch, |m| time_of(clock, m, p.epoch, p.step));
             }
         }
-        (self.strip(clock, runs), self.pacing(clock, title, runs))
+        let mut pacing = self.pacing(clock, title, runs);
+        if clock == Clock::Motion {
+            pacing.way = way_by_motion(&paths.iter().map(|path| &**path).collect::<Vec<_>>());
+        }
+        (self.strip(clock, runs), pacing)
     }
 
     /// The charts of `runs`, each in the colour of its place in the list.
@@ -141,7 +209,7 @@ impl FilmOptions {
         let mut series: Vec<Series> = Vec::new();
         for (panel, run) in runs.iter().enumerate() {
             let at = |epoch: f64, step: u64| time_of(clock, run.metrics, epoch, step);
-            for chart in &self.charts {
+            for chart in self.charts() {
                 for mut new in chart_series(*chart, panel, &at, run, highest) {
                     // One line for a bound that runs share, and a name for each that they do not.
                     if new.split == Split::Bound {
@@ -180,7 +248,7 @@ impl FilmOptions {
             }
         }
         let names: Vec<&str> = runs.iter().map(|r| r.name).collect();
-        Pacing { clock, moments, card: self.card(title, &names) }
+        Pacing { clock, moments, card: self.card(title, &names), ..Pacing::default() }
     }
 
     /// The card before a film with the headline `title`, if there is to be one.
@@ -192,6 +260,28 @@ impl FilmOptions {
         })
     }
 }
+
+/// Lets the curve of the loss of run `panel` on `split` begin with `path`, whose first snapshot may be
+/// older than the first evaluation: training evaluates after epochs, and what the loss was before the
+/// first one is known where the path lies on a surface.
+pub fn begin_with_path(strip: &mut Strip, panel: usize, split: SplitName, path: &[PathPoint]) {
+    let wanted = match split {
+        SplitName::Train => Split::Train,
+        SplitName::Test => Split::Test,
+    };
+    let Some(first) = path.first().filter(|p| p.true_loss.is_finite()) else { return };
+    for series in &mut strip.series {
+        // Means over an epoch's batches are no losses of a moment.
+        let own = series.panel == panel && series.split == wanted && series.name != RUNNING;
+        let later = series.points.first().is_some_and(|(time, _)| *time > first.time);
+        if own && later && series.quantity == Quantity::Loss {
+            series.points.insert(0, (first.time, first.true_loss));
+        }
+    }
+}
+
+/// The name of the curve of means over the batches of each epoch.
+const RUNNING: &str = "running";
 
 /// Whether two curves are one, breaks included.
 fn same_points(a: &[(f64, f64)], b: &[(f64, f64)]) -> bool {
@@ -237,7 +327,7 @@ fn chart_series(
                 let running =
                     metrics.epochs.iter().map(|e| (at(e.epoch as f64, e.step), e.running_loss));
                 return vec![
-                    series("running", quantity, Split::Train, running.collect()),
+                    series(RUNNING, quantity, Split::Train, running.collect()),
                     series("test", quantity, Split::Test, of(Split::Test)),
                 ];
             }
@@ -380,10 +470,35 @@ mod tests {
     }
 
     #[test]
+    fn the_chart_of_the_loss_begins_where_the_path_does() {
+        let metrics = metrics();
+        let options = FilmOptions::default();
+        let mut strip = options.strip(Clock::Epoch, &[source("a", &metrics)]);
+        let path = [0.0, 1.0].map(|epoch| PathPoint {
+            epoch,
+            time: epoch,
+            true_loss: 2.3,
+            ..PathPoint::default()
+        });
+        begin_with_path(&mut strip, 0, SplitName::Train, &path);
+        let first = |quantity, split| {
+            let of = |s: &&Series| s.quantity == quantity && s.split == split;
+            strip.series.iter().find(of).unwrap().points[0]
+        };
+        assert_eq!(first(Quantity::Loss, Split::Train), (0.0, 2.3));
+        // What nobody measured before the first epoch begins after it.
+        assert_eq!(first(Quantity::Loss, Split::Test), (1.0, 1.0));
+        assert_eq!(first(Quantity::Accuracy, Split::Train), (1.0, 0.5));
+        let before = strip.clone();
+        begin_with_path(&mut strip, 0, SplitName::Train, &path);
+        assert_eq!(strip, before, "once");
+    }
+
+    #[test]
     fn charts_are_the_ones_asked_for_and_long_ones_are_thinned() {
         let metrics = metrics();
         let charts = StripChart::list("lr, grad-norm").unwrap();
-        let options = FilmOptions { charts, ..FilmOptions::default() };
+        let options = FilmOptions { charts: Some(charts), ..FilmOptions::default() };
         let strip = options.strip(Clock::Epoch, &[source("a", &metrics)]);
         let quantities: Vec<Quantity> = strip.series.iter().map(|s| s.quantity).collect();
         assert_eq!(quantities, [Quantity::LearningRate, Quantity::GradNorm]);
@@ -410,13 +525,35 @@ mod tests {
             ..source(name, &metrics)
         };
         let charts = StripChart::list("sharpness").unwrap();
-        let options = FilmOptions { charts, ..FilmOptions::default() };
+        let options = FilmOptions { charts: Some(charts), ..FilmOptions::default() };
         let names = |runs: &[ChartSource]| -> Vec<String> {
             let strip = options.strip(Clock::Epoch, runs);
             strip.series.into_iter().map(|s| s.name).collect()
         };
         assert_eq!(names(&[run("a", 2.0), run("b", 2.0)]), ["", "2/lr", ""]);
         assert_eq!(names(&[run("a", 2.0), run("b", 3.0)]), ["", "2/lr", "", "3/lr, b"]);
+    }
+
+    #[test]
+    fn no_second_of_a_film_stands_though_the_path_is_nearly_done_after_a_seventh_of_it() {
+        // Most of the way in the first epoch of seven, then ever less.
+        let path: Vec<PathPoint> = (0..=28)
+            .map(|i| f64::from(i) / 4.0)
+            .map(|t| PathPoint {
+                epoch: t,
+                time: t,
+                x: 1.0 - (-4.0 * t).exp(),
+                ..PathPoint::default()
+            })
+            .map(|p| PathPoint { x: p.x + 0.004 * p.time, ..p })
+            .collect();
+        let way = way_by_motion(&[&path]);
+        assert_eq!((way[0], way[28].1), ((0.0, 0.0), 7.0));
+        assert!((way[28].0 - 1.0).abs() < 1e-12);
+        assert!(way.windows(2).all(|w| w[1].0 > w[0].0));
+        let at = |time: f64| way.iter().find(|w| w.1 == time).unwrap().0;
+        assert!(at(1.0) > 0.5 && at(1.0) < 0.9, "{}", at(1.0));
+        assert!(at(7.0) - at(3.0) < 0.3, "the end does not take half of the film");
     }
 
     #[test]
@@ -429,6 +566,9 @@ mod tests {
         assert_eq!(clock_for(&[&even]), Clock::Epoch);
         assert_eq!(clock_for(&[&even, &geometric]), Clock::Snapshot);
         assert_eq!(clock_for(&[&[]]), Clock::Epoch);
+        let moving: Vec<PathPoint> =
+            even.iter().map(|p| PathPoint { x: p.epoch.sqrt(), ..*p }).collect();
+        assert_eq!(clock_for(&[&moving, &geometric]), Clock::Motion);
         let metrics = metrics();
         let options = FilmOptions { clock: Some(Clock::Step), ..FilmOptions::default() };
         let mut points = [PathPoint { step: 7, epoch: 0.5, ..PathPoint::default() }];

@@ -3,50 +3,200 @@
 
 use std::path::{Path, PathBuf};
 
+use super::film_options::HOLD_SECS;
 use super::provenance::capital;
-use crate::render::scene::{ContourPanel, Film, Grid};
+use crate::render::numbers::thousands;
+use crate::render::scene::{ContourPanel, Film, Grid, Levels, PathPoint};
+use crate::render::scenes::heatmap::{Heatmap, Scaling};
+use crate::render::scenes::moving_map::{Marker, Moving, MovingLayer};
 use crate::weights::hdf5;
 use crate::{Error, Result};
 
 /// The quantities that are looked for, in order, where none is named.
 const PREFERRED: [&str; 2] = ["train_loss", "test_loss"];
 
-/// A film of the surfaces in `files`, side by side: `quantity` of each (by default the training
-/// loss), with `titles` (by default the files' names).
+/// The most surfaces that can be told apart side by side.
+const MOST_PANELS: usize = 12;
+
+/// What is drawn of surface files.
+#[derive(Debug, Clone, Copy)]
+pub struct FileRequest<'a> {
+    /// The files.
+    pub files: &'a [PathBuf],
+    /// Which quantity of each; the training loss by default.
+    pub quantity: Option<&'a str>,
+    /// The panels' titles; the files' names by default.
+    pub titles: &'a [String],
+    /// The headline.
+    pub title: Option<&'a str>,
+    /// A projection file of the paper's code: a path over the surfaces.
+    pub path: Option<&'a Path>,
+    /// The levels of the contours.
+    pub levels: Levels,
+}
+
+/// A film of surfaces of files, side by side.
 ///
 /// # Errors
-/// Those of reading the files; [`Error::BadFile`] on a curve, and where the quantity is missing.
-pub fn film(
-    files: &[PathBuf],
-    quantity: Option<&str>,
-    titles: &[String],
-    title: Option<&str>,
-) -> Result<Film> {
-    let mut film = Film { hold_secs: 0.0, ..Film::default() };
+/// Those of reading the files; [`Error::BadFile`] on a curve, where the quantity is missing and where
+/// nothing is evaluated; [`Error::BadValue`] for more files than can be read side by side.
+pub fn film(request: &FileRequest) -> Result<Film> {
+    let count = request.files.len();
+    if count > MOST_PANELS {
+        let problem = format!("more surfaces than the {MOST_PANELS} that can be read side by side");
+        let remedy = "draw them one after the other: --as moving";
+        return Err(Error::bad_value("grid_files", count, problem, remedy));
+    }
+    let mut film = Film { hold_secs: 0.0, levels: request.levels, ..Film::default() };
     let mut notes = Vec::new();
-    for (k, path) in files.iter().enumerate() {
-        let (name, panel, note) = panel(path, quantity, titles.get(k).map(String::as_str))?;
+    let path = path(request)?;
+    for (k, file) in request.files.iter().enumerate() {
+        let title = request.titles.get(k).map(String::as_str);
+        let FileSurface { name, mut panel, note } = read(file, request.quantity, title)?;
+        panel.path = path.clone();
         film.panels.push(panel);
+        film.levels.linear |= is_share(&name);
         film.value_label = label(&name);
         notes.push(note);
     }
-    film.title = title.map_or_else(
-        || if files.len() == 1 { "A loss surface" } else { "Loss surfaces on one scale" }.into(),
-        str::to_string,
-    );
+    let own = match (film.levels.linear, count) {
+        (true, _) => {
+            format!("{} over the plane", capital(film.value_label.trim_end_matches(" (%)")))
+        }
+        (false, 1) => "A loss surface".into(),
+        (false, _) => "Loss surfaces on one scale".into(),
+    };
+    film.title = request.title.map_or(own, str::to_string);
     notes.dedup();
     film.caption = format!(
         "{}; sample and error unknown. A smooth spline between the points.",
         notes.join(" | ")
     );
+    if request.path.is_some() {
+        film.hold_secs = HOLD_SECS;
+        film.caption += " Dots: the points of the path.";
+    }
     Ok(film)
 }
 
-fn panel(
-    path: &Path,
-    quantity: Option<&str>,
-    title: Option<&str>,
-) -> Result<(String, ContourPanel, String)> {
+/// The surfaces of files one after the other, as one that changes.
+///
+/// # Errors
+/// Those of [`film`], but for the number of files; [`Error::BadFile`] for a file whose points are not
+/// those of the first one.
+pub fn moving(request: &FileRequest) -> Result<Moving> {
+    let mut moving = Moving {
+        marker: Marker::Stays,
+        hold_secs: 1.0,
+        levels: request.levels,
+        ..Moving::default()
+    };
+    let mut first: Option<(FileSurface, PathBuf)> = None;
+    for (k, file) in request.files.iter().enumerate() {
+        let title = request.titles.get(k).map(String::as_str);
+        let surface = read(file, request.quantity, title)?;
+        if let Some((known, path)) = &first {
+            let (a, b) = (&known.panel.grid, &surface.panel.grid);
+            if a.xs != b.xs || a.ys != b.ys {
+                return Err(Error::BadFile {
+                    path: file.clone(),
+                    what: format!("its points are not those of {}", path.display()),
+                    remedy: "give surfaces over one grid".into(),
+                });
+            }
+        }
+        moving.layers.push(MovingLayer {
+            label: surface.panel.title.clone(),
+            values: surface.panel.grid.values.clone(),
+            epoch: (k + 1) as f64,
+            true_loss: f64::NAN,
+            plane_loss: f64::NAN,
+        });
+        first.get_or_insert((surface, file.clone()));
+    }
+    let Some((surface, _)) = first else {
+        return Err(Error::bad_value("grid_files", 0, "no surface", "name a file"));
+    };
+    let count = request.files.len();
+    moving.levels.linear |= is_share(&surface.name);
+    moving.value_label = label(&surface.name);
+    moving.title = request.title.unwrap_or("A surface that changes").into();
+    moving.caption = format!(
+        "{} of {} at {}, one scale; sample and error unknown. Interpolated between surfaces.",
+        capital(&label(&surface.name)),
+        super::provenance::count(count, "file"),
+        surface.panel.subtitle,
+    );
+    moving.panel = ContourPanel {
+        title: String::new(),
+        subtitle: String::new(),
+        path: path(request)?,
+        ..surface.panel
+    };
+    Ok(moving)
+}
+
+/// A heat map of the one surface file of `request`: a box for each point; `range` holds the ends of the
+/// colour scale.
+///
+/// # Errors
+/// Those of [`film`]; [`Error::BadValue`] for more files than one.
+pub fn heatmap(request: &FileRequest, range: Option<[f64; 2]>) -> Result<Heatmap> {
+    let [file] = request.files else {
+        let (count, remedy) = (request.files.len(), "name one --grid-file");
+        return Err(Error::bad_value("grid_files", count, "more than one heat map", remedy));
+    };
+    let title = request.titles.first().map(String::as_str);
+    let FileSurface { name, panel, note } = read(file, request.quantity, title)?;
+    let share = is_share(&name);
+    Ok(Heatmap {
+        title: request.title.map_or_else(
+            || format!("The {}, point by point", name_in_words(&name)),
+            str::to_string,
+        ),
+        heading: panel.title,
+        subtitle: panel.subtitle,
+        caption: format!("{note}; sample and error unknown. One square per evaluated point."),
+        value_label: label(&name),
+        x_label: panel.x_label,
+        y_label: panel.y_label,
+        grid: panel.grid,
+        scaling: if share { Scaling::Linear } else { Scaling::Auto },
+        range,
+        rises: share,
+        path: path(request)?,
+        hold_secs: if request.path.is_some() { HOLD_SECS } else { 0.0 },
+        ..Heatmap::default()
+    })
+}
+
+/// The path of the projection file, its times counting its points.
+fn path(request: &FileRequest) -> Result<Vec<PathPoint>> {
+    let Some(file) = request.path else { return Ok(Vec::new()) };
+    let points = hdf5::read_path(file)?.into_iter().enumerate();
+    Ok(points
+        .map(|(i, [x, y])| PathPoint {
+            step: i as u64,
+            epoch: i as f64,
+            time: i as f64,
+            x,
+            y,
+            true_loss: f64::NAN,
+            plane_loss: None,
+            lr: f64::NAN,
+        })
+        .collect())
+}
+
+/// One quantity of a surface file.
+struct FileSurface {
+    /// The quantity's name in the file.
+    name: String,
+    panel: ContourPanel,
+    note: String,
+}
+
+fn read(path: &Path, quantity: Option<&str>, title: Option<&str>) -> Result<FileSurface> {
     let surface = hdf5::read_surface(path)?;
     let bad = |what: String, remedy: String| Error::BadFile { path: path.into(), what, remedy };
     let Some(ys) = surface.ys.clone() else {
@@ -64,11 +214,21 @@ fn panel(
         ));
     };
     // Values lie as `values[iy * nx + ix]`; what the file calls unfilled is NaN: a hole.
-    let cells = format!("{} × {} points", surface.xs.len(), ys.len());
-    let cells = match field.unfilled {
-        0 => cells,
-        n => format!("{cells}, {n} of them not evaluated"),
-    };
+    let strange = field.values.iter().filter(|v| !v.is_finite()).count();
+    if strange == field.values.len() {
+        return Err(bad(
+            format!("no point of its {} is evaluated", field.name),
+            "let the job that computes it run".into(),
+        ));
+    }
+    let mut cells = format!("{} × {} points", surface.xs.len(), ys.len());
+    for (count, words) in
+        [(field.unfilled, "not evaluated"), (strange.saturating_sub(field.unfilled), "not finite")]
+    {
+        if count > 0 {
+            cells += &format!(", {} of them {words}, hatched", thousands(&count.to_string()));
+        }
+    }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let note = format!("{}, file {stem}", capital(&label(&field.name)));
     let panel = ContourPanel {
@@ -80,7 +240,17 @@ fn panel(
         y_label: "direction η".into(),
         ..ContourPanel::default()
     };
-    Ok((field.name.clone(), panel, note))
+    Ok(FileSurface { name: field.name.clone(), panel, note })
+}
+
+/// Whether a quantity is a share, whose scale is linear: an accuracy.
+fn is_share(name: &str) -> bool {
+    name.ends_with("_acc") || name.contains("accuracy")
+}
+
+/// A field's name without its unit.
+fn name_in_words(name: &str) -> String {
+    label(name).replace(" (%)", "")
 }
 
 /// A field's name in words.
@@ -110,12 +280,17 @@ mod tests {
         }
     }
 
+    fn of(files: &[PathBuf]) -> FileRequest<'_> {
+        let (quantity, title, path, levels) = (None, None, None, Levels::default());
+        FileRequest { files, quantity, titles: &[], title, path, levels }
+    }
+
     #[test]
     fn a_files_surface_lies_the_right_way_round_and_unfilled_cells_are_holes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("some.h5");
         hdf5::write_surface(&path, &surface()).unwrap();
-        let found = film(&[path.clone(), path], None, &[], None).unwrap();
+        let found = film(&of(&[path.clone(), path])).unwrap();
         let panel = &found.panels[1];
         assert_eq!((panel.grid.xs.len(), panel.grid.ys.len()), (3, 2));
         // Row by row: the value at x = 1, y = 0 is the third.
@@ -129,13 +304,55 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("some.h5");
         hdf5::write_surface(&path, &surface()).unwrap();
-        let refusal =
-            film(std::slice::from_ref(&path), Some("min_eig"), &[], None).unwrap_err().to_string();
+        let one = [path.clone()];
+        let wanted = FileRequest { quantity: Some("min_eig"), ..of(&one) };
+        let refusal = film(&wanted).unwrap_err().to_string();
         assert!(refusal.contains("train_loss"), "{refusal}");
         let mut curve = surface();
         curve.ys = None;
         curve.fields[0].values.truncate(3);
         hdf5::write_surface(&path, &curve).unwrap();
-        assert!(film(&[path], None, &[], None).unwrap_err().to_string().contains("curve"));
+        assert!(film(&of(&one)).unwrap_err().to_string().contains("curve"));
+    }
+
+    #[test]
+    fn many_files_are_layers_on_one_scale_and_too_many_for_one_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let files: Vec<PathBuf> = (0..13)
+            .map(|k| {
+                let path = folder.path().join(format!("epoch_{k:02}.h5"));
+                let mut one = surface();
+                one.fields[0].values.iter_mut().for_each(|v| *v += f64::from(k));
+                hdf5::write_surface(&path, &one).unwrap();
+                path
+            })
+            .collect();
+        let refusal = film(&of(&files)).unwrap_err().to_string();
+        assert!(refusal.contains("--as moving"), "{refusal}");
+        let film = moving(&of(&files)).unwrap();
+        assert_eq!((film.layers.len(), film.layers[12].label.as_str()), (13, "epoch_12"));
+        assert_eq!((film.layers[0].values[0], film.layers[12].values[4]), (1.0, 17.0));
+        let mut other = surface();
+        other.xs[0] = -2.0;
+        hdf5::write_surface(&files[3], &other).unwrap();
+        let refusal = moving(&of(&files)).unwrap_err().to_string();
+        assert!(refusal.contains("epoch_00"), "{refusal}");
+    }
+
+    #[test]
+    fn a_path_file_is_a_path_over_the_surface() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, way) = (folder.path().join("s.h5"), folder.path().join("p.h5"));
+        hdf5::write_surface(&path, &surface()).unwrap();
+        hdf5::write_path(&way, &[[0.5, 0.25], [0.0, 0.0]]).unwrap();
+        let files = [path];
+        let request = FileRequest { path: Some(&way), ..of(&files) };
+        let panel = film(&request).unwrap().panels.remove(0);
+        assert_eq!(panel.path.len(), 2);
+        assert_eq!((panel.path[0].x, panel.path[0].y, panel.path[1].time), (0.5, 0.25, 1.0));
+        assert_eq!(heatmap(&request, None).unwrap().path.len(), 2);
+        // A surface is no path.
+        let wrong = FileRequest { path: Some(&files[0]), ..of(&files) };
+        assert!(film(&wrong).unwrap_err().to_string().contains("proj_xcoord"));
     }
 }

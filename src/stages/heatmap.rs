@@ -1,8 +1,7 @@
 //! A surface's cells to a heat map of any of their quantities.
 
 use super::contour::PanelSource;
-use super::film_options::FilmOptions;
-use super::film_options::HOLD_SECS;
+use super::film_options::{FilmOptions, HOLD_SECS, begin_with_path};
 use super::provenance::{self, ErrorOf};
 use crate::Result;
 use crate::landscape::Cell;
@@ -102,7 +101,8 @@ pub fn gather(
     let grid = Grid { values: values.collect(), ..panel.grid };
     let title = title.map_or_else(|| quantity.headline(split.adjective()), str::to_string);
     let charts = [options.chart_source(&panel.title, &source.run)?];
-    let (strip, pacing) = options.timing(&title, &mut [&mut panel.path], &charts);
+    let (mut strip, pacing) = options.timing(&title, &mut [&mut panel.path], &charts);
+    begin_with_path(&mut strip, 0, split, &panel.path);
     let (words, error) = quantity.caption();
     let caption = provenance::caption_of(std::slice::from_ref(&on), words, error);
     let caption = format!("{caption} One square per evaluated point.");

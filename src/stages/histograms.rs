@@ -81,9 +81,9 @@ pub fn gather(
     };
     Ok(HistogramFilm {
         caption: format!(
-            "{}{of}{shown}; biases and norms left out; the outer bins hold what lies beyond (at \
-             most one weight in a thousand); line: before training. Between snapshots the bars are \
-             interpolated, σ is the last snapshot's.",
+            "{}{of}{shown}; biases and norms left out. Black outline: before training. The outer \
+             bins hold what lies beyond (at most one weight in a thousand). Between snapshots the bars \
+             are interpolated, σ is the last snapshot's.",
             counted
         ),
         layers: found,
@@ -105,9 +105,31 @@ fn ranges(layout: &ParamLayout, choice: LayerChoice) -> Vec<(String, Parts)> {
         }
         LayerChoice::Each => spread(weights.len(), LAYERS)
             .into_iter()
-            .map(|i| (weights[i].name.clone(), vec![weights[i].range()]))
+            .map(|i| (in_words(&weights[i].name), vec![weights[i].range()]))
             .collect(),
     }
+}
+
+/// A layer's name as a reader of papers would say it: `layer2.1.conv2.weight` is
+/// `stage 2, block 2, convolution 2`. What is not of a known form stays as it is.
+fn in_words(name: &str) -> String {
+    let parts: Vec<&str> = name.trim_end_matches(".weight").split('.').collect();
+    let after = |part: &str, word: &str| part.strip_prefix(word)?.parse::<usize>().ok();
+    let within = |part: &str| match after(part, "conv") {
+        Some(number) => Some(format!("convolution {number}")),
+        None if part == "shortcut" => Some("shortcut".into()),
+        None => None,
+    };
+    let words = match parts[..] {
+        ["linear" | "fc" | "classifier" | "head"] => Some("output layer".to_string()),
+        ["conv1"] => Some("first convolution".to_string()),
+        [stage, block, part] | [stage, block, part, _] => (|| {
+            let (stage, block) = (after(stage, "layer")?, block.parse::<usize>().ok()?);
+            Some(format!("stage {stage}, block {}, {}", block + 1, within(part)?))
+        })(),
+        _ => None,
+    };
+    words.unwrap_or_else(|| parts.join("."))
 }
 
 fn gathered<'a>(theta: &'a [f32], parts: &Parts) -> std::borrow::Cow<'a, [f32]> {
@@ -120,6 +142,21 @@ fn gathered<'a>(theta: &'a [f32], parts: &Parts) -> std::borrow::Cow<'a, [f32]> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn layers_have_names_that_can_be_read() {
+        let names = [
+            ("conv1.weight", "first convolution"),
+            ("layer2.0.conv2.weight", "stage 2, block 1, convolution 2"),
+            ("layer3.0.shortcut.0.weight", "stage 3, block 1, shortcut"),
+            ("linear.weight", "output layer"),
+            ("encoder.3.mlp.weight", "encoder.3.mlp"),
+            ("layerx.y.conv1.weight", "layerx.y.conv1"),
+        ];
+        for (name, words) in names {
+            assert_eq!(in_words(name), words, "{name}");
+        }
+    }
 
     #[test]
     fn bins_grow_with_the_cube_root_and_zero_is_an_edge() {

@@ -67,6 +67,8 @@ pub fn gather(
         value_label: format!("{} loss", first.header.on.split.adjective()),
         panel: ContourPanel {
             path: plane.about.paths[index].path.iter().map(point_of).collect(),
+            // Each layer has its own.
+            errors: Vec::new(),
             ..panel(&plane, first, Vec::new())
         },
         marker: if about.kind == StackKind::Snapshots { Marker::Moves } else { Marker::Stays },

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::disk;
-use crate::landscape::{PathCoord, Plane, SurfaceStore};
+use crate::landscape::{Cell, PathCoord, Plane, SurfaceStore};
 use crate::models::Shortcut;
 use crate::network::{Network, ParamLayout};
 use crate::record::{self, Joint, Metrics, Run, RunSnapshots, SnapshotInfo};
@@ -374,7 +374,9 @@ impl From<OpenRun> for RunSet {
 /// A panel over a surface's grid with `values`, its axes labelled, without a path.
 pub(super) fn panel(plane: &Plane, store: &SurfaceStore, values: Vec<f64>) -> ContourPanel {
     let grid = store.header.grid;
+    let error = |cell: &Option<Cell>| cell.as_ref().map_or(f64::NAN, |cell| cell.loss_se);
     ContourPanel {
+        errors: store.cells.iter().map(error).collect(),
         grid: Grid { xs: grid.x.values(), ys: grid.y.values(), values, interpolated: None },
         x_label: plane.axis_label(0),
         y_label: plane.axis_label(1),

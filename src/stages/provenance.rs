@@ -42,10 +42,10 @@ fn typical<'a>(of: ErrorOf, cells: impl Iterator<Item = &'a Cell>, samples: usiz
     errors.get(errors.len() / 2).copied()
 }
 
-/// `typical error 4 %, larger near the minimum`, of one surface or more.
+/// `typical error 4 %, at the minimum 60 %`, of one surface or more: the median over all points, and
+/// the error of the lowest one where that is another.
 pub(crate) fn error(of: ErrorOf, stores: &[&SurfaceStore]) -> String {
-    let mut larger = false;
-    let mut words = Vec::new();
+    let (mut words, mut lowest, mut differ) = (Vec::new(), Vec::new(), false);
     for store in stores {
         let (samples, cells) = (store.header.on.samples, || store.cells.iter().flatten());
         let Some(median) = typical(of, cells(), samples) else {
@@ -53,13 +53,18 @@ pub(crate) fn error(of: ErrorOf, stores: &[&SurfaceStore]) -> String {
             continue;
         };
         let finite = cells().filter(|c| c.loss.is_finite());
-        let lowest = finite.min_by(|a, b| a.loss.total_cmp(&b.loss));
-        larger |= of == ErrorOf::Loss && lowest.is_some_and(|c| of.of(c, samples) > 1.25 * median);
+        let least = finite.min_by(|a, b| a.loss.total_cmp(&b.loss));
+        let least = least.map(|c| of.of(c, samples)).filter(|e| e.is_finite());
+        differ |= of == ErrorOf::Loss && least.is_some_and(|e| e > 1.25 * median);
+        lowest.push(least.map_or("unknown".to_string(), |e| of.words(e)));
         words.push(of.words(median));
     }
-    words.dedup();
-    let near = if larger { ", larger near the minimum" } else { "" };
-    format!("typical error {}{near}", words.join(" / "))
+    let joined = |mut words: Vec<String>| {
+        words.dedup();
+        words.join(" / ")
+    };
+    let at = if differ { format!(", at the minimum {}", joined(lowest)) } else { String::new() };
+    format!("typical error {}{at}", joined(words))
 }
 
 /// `typical error 4 %` of the loss over the cells of all `stores`.

@@ -1,9 +1,10 @@
 //! A joint plane and its surface to a race: paths, times, readings.
 
-use super::film_options::{ChartSource, FilmOptions, StripChart};
+use super::film_options::{ChartSource, FilmOptions, StripChart, begin_with_path};
 use super::on_plane::OnPlane;
 use super::opened::{OpenRun, RunSet};
 use super::provenance::{self, capital};
+use crate::dataset::SplitName;
 use crate::record::{EpochRecord, Metrics, Status};
 use crate::render::numbers::significant;
 use crate::render::scene::{Clock, Moment, Pacing, Quantity, Series, Split};
@@ -100,7 +101,7 @@ pub fn gather(set: &RunSet, request: &RaceRequest) -> Result<Race> {
         }
         let name = request.names.get(index).cloned().unwrap_or_else(|| path.run.clone());
         for (quantity, measure) in shown(request.target.measure) {
-            if request.film.charts.contains(&chart_of(quantity)) {
+            if request.film.charts().contains(&chart_of(quantity)) {
                 race.strip.series.push(curve(clock, index, &name, quantity, measure)?);
             }
         }
@@ -111,7 +112,17 @@ pub fn gather(set: &RunSet, request: &RaceRequest) -> Result<Race> {
             record: record(clock, request.target.measure)?,
         });
     }
-    add_other_charts(&mut race, &request.film.charts, &clocks)?;
+    let split = on.store.header.on.split;
+    for (k, racer) in race.racers.iter().enumerate() {
+        let [(_, measure), _] = shown(request.target.measure);
+        let same = (measure == Measure::TrainLoss) == (split == SplitName::Train);
+        if same {
+            // A race draws every curve as if it were of the training data: there is one split a chart.
+            begin_with_path(&mut race.strip, k, SplitName::Train, &racer.path);
+        }
+    }
+    add_other_charts(&mut race, request.film.charts(), &clocks)?;
+    add_goal(&mut race);
     race.title = request.title.clone().unwrap_or_else(|| headline(&race.racers));
     let names: Vec<&str> = race.racers.iter().map(|r| r.name.as_str()).collect();
     race.pacing.card = request.film.card(&race.title, &names);
@@ -132,7 +143,7 @@ impl RunClock<'_> {
     fn time(&self, step: f64, epoch: f64) -> Result<f64> {
         match self.of {
             Clock::Step => Ok(step),
-            Clock::Epoch | Clock::Snapshot => Ok(epoch),
+            Clock::Epoch | Clock::Motion | Clock::Snapshot => Ok(epoch),
             Clock::WallTime => {
                 let no_times = || Error::NoTimes { path: self.run.run().root().to_path_buf() };
                 self.metrics.elapsed_secs_at(step).ok_or_else(no_times)
@@ -226,11 +237,30 @@ fn curve(
     })
 }
 
+/// A line at the goal, on the chart of what is raced for.
+fn add_goal(race: &mut Race) {
+    let Target { measure, threshold: Some(at) } = race.target else { return };
+    let quantity = if measure.rises() { Quantity::Accuracy } else { Quantity::Loss };
+    let times = race.racers.iter().flat_map(|r| r.path.iter().map(|p| p.time));
+    let [start, end] =
+        times.fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], t| [a.min(t), b.max(t)]);
+    let shown = race.strip.series.iter().any(|s| s.quantity == quantity);
+    if shown && start < end {
+        race.strip.series.push(Series {
+            name: "goal".into(),
+            panel: 0,
+            quantity,
+            split: Split::Bound,
+            points: vec![(start, at), (end, at)],
+        });
+    }
+}
+
 /// Charts of what every step has, as films of single runs have them, each curve with its run's name.
 fn add_other_charts(race: &mut Race, charts: &[StripChart], clocks: &[RunClock]) -> Result<()> {
     let of_epochs = |chart: &StripChart| matches!(chart, StripChart::Loss | StripChart::Accuracy);
     let charts = charts.iter().copied().filter(|chart| !of_epochs(chart)).collect();
-    let options = FilmOptions { charts, ..FilmOptions::default() };
+    let options = FilmOptions { charts: Some(charts), ..FilmOptions::default() };
     let names: Vec<String> = race.racers.iter().map(|racer| racer.name.clone()).collect();
     let runs = (clocks.iter().zip(&names))
         .map(|(clock, name)| options.chart_source(name, clock.run))

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::contour::{self, Extras, PanelSource};
 use super::film_options::{FilmOptions, StripChart};
+use super::grid_file::FileRequest;
 use super::heatmap::CellQuantity;
 use super::histograms::LayerChoice;
 use super::opened::{OpenRun, RunSet};
@@ -16,7 +17,7 @@ use super::{
 use crate::record::Joint;
 use crate::render::film::show::Show;
 use crate::render::film::{self, Output, RenderReport};
-use crate::render::scene::{Clock, CurveFigure, CurveStyle, Film};
+use crate::render::scene::{Clock, CurveFigure, CurveStyle, Film, Levels};
 use crate::render::scenes::boundary::{BoundaryFilm, BoundaryShow};
 use crate::render::scenes::contour::ContourFilm;
 use crate::render::scenes::curve::CurveShow;
@@ -103,6 +104,11 @@ impl SurfaceOptions {
     fn view(&self, has_path: bool, output: &Output) -> Result<SurfaceView> {
         let preset = || CameraPath::preset(if has_path { "sway" } else { "orbit" });
         let camera = self.camera.clone().map_or_else(preset, Ok)?;
+        if camera.follows() && !has_path {
+            let problem = "a camera that follows a path, on a surface without one";
+            let remedy = "use orbit, sway or fly-in, or give a path with --path-file";
+            return Err(Error::bad_value("camera", "follow", problem, remedy));
+        }
         let one_frame = !output.check()?.0.moves();
         let still = one_frame && output.numbered().is_none();
         Ok(SurfaceView {
@@ -124,10 +130,13 @@ pub struct SceneRequest {
     pub scene: Scene,
     /// Run folders; for a race one joint folder, for a moving surface one run or joint folder.
     pub folders: Vec<PathBuf>,
-    /// Surfaces of the paper's code (HDF5) instead of runs, for `contour` and `surface`.
+    /// Surfaces of the paper's code (HDF5) instead of runs, for `contour`, `surface`, `heatmap` and
+    /// `moving`.
     pub grid_files: Vec<PathBuf>,
     /// Which quantity of theirs; the training loss by default.
     pub file_quantity: Option<String>,
+    /// A projection of the paper's code (HDF5): a path over those surfaces.
+    pub path_file: Option<PathBuf>,
     /// Curves of the paper's code (HDF5) instead of runs, for `curve`.
     pub curve_files: Vec<PathBuf>,
     /// Plane, by name.
@@ -150,6 +159,7 @@ impl SceneRequest {
             folders,
             grid_files: Vec::new(),
             file_quantity: None,
+            path_file: None,
             curve_files: Vec::new(),
             plane: "pca".into(),
             surface: None,
@@ -176,15 +186,19 @@ impl SceneRequest {
                 let remedy = "use epoch, step or snapshot, or draw a race";
                 return refuse("clock", &clock, "which only a race knows", remedy);
             }
-            Some(clock @ Clock::Snapshot) if race => {
-                let problem = "by which runs cannot race: each has its own snapshots";
+            Some(clock @ (Clock::Snapshot | Clock::Motion)) if race => {
+                let problem =
+                    "by which runs cannot race: each has its own snapshots and its own way";
                 return refuse("clock", &clock, problem, "use epoch, step or wall");
             }
             _ => {}
         }
-        let of_files = matches!(self.scene, Scene::Contour(_) | Scene::Surface(_));
+        let of_files = matches!(
+            self.scene,
+            Scene::Contour(_) | Scene::Surface(_) | Scene::Heatmap(..) | Scene::Moving(_)
+        );
         if !self.grid_files.is_empty() && !of_files {
-            let remedy = "draw it as a surface or a contour map";
+            let remedy = "draw it as contour, surface, heatmap or moving";
             return refuse("scene", &scene, "which a surface file does not hold", remedy);
         }
         let panels = match &self.scene {
@@ -249,8 +263,18 @@ impl SceneRequest {
         if self.grid_files.is_empty() {
             return contour::gather(&self.sources()?, self.title(), &self.film, extras);
         }
-        let (quantity, titles) = (self.file_quantity.as_deref(), &self.panel_titles);
-        grid_file::film(&self.grid_files, quantity, titles, self.title())
+        grid_file::film(&self.file_request(extras.levels))
+    }
+
+    fn file_request(&self, levels: Levels) -> FileRequest<'_> {
+        FileRequest {
+            files: &self.grid_files,
+            quantity: self.file_quantity.as_deref(),
+            titles: &self.panel_titles,
+            title: self.title(),
+            path: self.path_file.as_deref(),
+            levels,
+        }
     }
 
     fn curve(&self, style: CurveStyle) -> Result<CurveFigure> {
@@ -303,6 +327,9 @@ impl SceneRequest {
     }
 
     fn moving(&self) -> Result<Moving> {
+        if !self.grid_files.is_empty() {
+            return grid_file::moving(&self.file_request(Levels::default()));
+        }
         let set = RunSet::open(self.only()?)?;
         let stack = format!("{}-snapshots", self.plane);
         let surface = self.surface.as_deref().unwrap_or(&stack);
@@ -314,7 +341,7 @@ impl SceneRequest {
     /// # Errors
     /// Those of reading the runs.
     pub fn behind(&self) -> Result<Vec<String>> {
-        if !self.film.charts.contains(&StripChart::Sharpness) {
+        if !self.film.charts().contains(&StripChart::Sharpness) {
             return Ok(Vec::new());
         }
         let mut found = Vec::new();
@@ -344,6 +371,10 @@ impl SceneRequest {
                 let runs = self.named_runs()?;
                 SceneData::Spectrum(spectrum::gather(&runs, &self.plane, self.title())?)
             }
+            Scene::Heatmap(_, range) if !self.grid_files.is_empty() => {
+                let request = self.file_request(Levels::default());
+                SceneData::Heatmap(grid_file::heatmap(&request, *range)?)
+            }
             Scene::Heatmap(quantity, range) => {
                 let source = self.only_source()?;
                 let title = self.title();
@@ -351,12 +382,14 @@ impl SceneRequest {
             }
             Scene::Histograms(layers) => {
                 let run = OpenRun::open(self.only()?)?;
-                let film = histograms::gather(&run, *layers, self.title(), &self.film)?;
+                let options = self.film.without_charts();
+                let film = histograms::gather(&run, *layers, self.title(), &options)?;
                 SceneData::Histograms(film)
             }
             Scene::Shadow(seed) => {
                 let run = OpenRun::open(self.only()?)?;
-                let film = shadow::gather(&run, &self.plane, *seed, self.title(), &self.film)?;
+                let options = self.film.without_charts();
+                let film = shadow::gather(&run, &self.plane, *seed, self.title(), &options)?;
                 SceneData::Shadow(film)
             }
             Scene::Boundary => {

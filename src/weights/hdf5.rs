@@ -142,6 +142,29 @@ pub fn read_surface(path: impl AsRef<Path>) -> Result<Surface> {
     Ok(surface)
 }
 
+/// Reads a projection file: the coordinates of a path on a plane, start to final.
+///
+/// # Errors
+/// [`Error::Io`], or [`Error::BadFile`] when it is not HDF5, damaged, or no projection file.
+pub fn read_path(path: impl AsRef<Path>) -> Result<Vec<[f64; 2]>> {
+    let source = Source::open(path.as_ref())?;
+    let axis = |name: &str| {
+        let names = source.root.datasets().map_err(|e| source.damaged(e))?;
+        if !names.iter().any(|known| known == name) {
+            let what = format!("it has no `{name}`");
+            return Err(source.bad(what, "give a projection file of the paper's code"));
+        }
+        let dataset = source.root.dataset(name).map_err(|e| source.damaged(e))?;
+        source.values(&dataset, name)
+    };
+    let (xs, ys) = (axis("proj_xcoord")?, axis("proj_ycoord")?);
+    if xs.is_empty() || xs.len() != ys.len() {
+        let what = format!("it has {} x and {} y coordinates", xs.len(), ys.len());
+        return Err(source.bad(what, DAMAGED));
+    }
+    Ok(xs.into_iter().zip(ys).map(|(x, y)| [x, y]).collect())
+}
+
 /// An open file, and what its sizes are checked against.
 struct Source<'a> {
     path: &'a Path,

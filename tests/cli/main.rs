@@ -32,6 +32,7 @@ mod scenes;
 mod sizes;
 mod stale;
 mod strange;
+mod surface_files;
 mod sweep;
 mod trust;
 mod view;

@@ -9,6 +9,7 @@ pub(crate) mod png;
 pub(crate) mod raster;
 pub(crate) mod svg;
 pub(crate) mod text;
+pub use text::add_fallback;
 pub mod theme;
 
 use tiny_skia::{Path, PathBuilder};

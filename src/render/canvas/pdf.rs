@@ -19,12 +19,14 @@ use crate::render::canvas::color::Color;
 use crate::render::canvas::text::{self, Weight};
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
 
-/// A point, the unit of PDF, is a 72nd of an inch.
-const POINTS: f32 = 72.0 / 96.0;
+/// Units an inch where nobody says: those of a screen.
+pub const SCREEN: f32 = 96.0;
 
 /// A page that is drawn on.
 pub struct Pdf {
     units: [u32; 2],
+    /// Points, the unit of PDF and a 72nd of an inch, a unit.
+    points: f32,
     page: Content,
     clipped: bool,
     /// The opacity that is in force, in 255ths; `None` where a restored state took it back.
@@ -43,14 +45,16 @@ struct Picture {
 }
 
 impl Pdf {
-    /// A page of one colour, `units` large.
-    pub fn new(units: [u32; 2], background: Color) -> Self {
+    /// A page of one colour, `units` large, of which so many are an inch.
+    pub fn new(units: [u32; 2], background: Color, units_an_inch: f32) -> Self {
         let [width, height] = units.map(|n| n as f32);
         let mut page = Content::new();
         // Our y points down.
-        page.transform([POINTS, 0.0, 0.0, -POINTS, 0.0, POINTS * height]);
+        let points = 72.0 / units_an_inch;
+        page.transform([points, 0.0, 0.0, -points, 0.0, points * height]);
         let mut pdf = Self {
             units,
+            points,
             page,
             clipped: false,
             opacity: None,
@@ -92,7 +96,7 @@ impl Pdf {
             })
             .collect();
         let mut sheet = pdf.page(page);
-        let [width, height] = self.units.map(|n| POINTS * n as f32);
+        let [width, height] = self.units.map(|n| self.points * n as f32);
         sheet.parent(tree).contents(contents);
         sheet.media_box(pdf_writer::Rect::new(0.0, 0.0, width, height));
         let mut resources = sheet.resources();
@@ -302,6 +306,13 @@ impl Canvas for Pdf {
             let halo = Stroke { cap: Cap::Round, ..Stroke::solid(color, 2.0 * width) };
             self.stroke(&outline, &halo);
         }
+        if text::is_foreign(text) {
+            // Of another font, which is not embedded.
+            if let Some(path) = text::outline(text, style.size, style.weight, x, y, style.angle) {
+                self.fill(&path, style.color, false);
+            }
+            return;
+        }
         let placed = text::glyphs(text, style.weight);
         if placed.is_empty() {
             return;
@@ -370,7 +381,7 @@ mod tests {
 
     #[test]
     fn a_page_is_one_document_with_the_fonts_that_occur() {
-        let mut pdf = Pdf::new([1280, 720], Color::hex(0xffffff));
+        let mut pdf = Pdf::new([1280, 720], Color::hex(0xffffff), SCREEN);
         pdf.set_clip(Some(Rect::new(0.0, 0.0, 100.0, 100.0)));
         pdf.text("θ", 5.0, 50.0, &TextStyle::new(12.0, Color::hex(0x102030)));
         pdf.image(&[1, 2, 3, 99].repeat(6), 3, 2, Rect::new(4.0, 5.0, 30.0, 20.0));
@@ -381,7 +392,7 @@ mod tests {
         assert!(text.contains("[0 0 960 540]") && text.contains("/SMask"), "{text}");
         // States that are saved are restored.
         let again = {
-            let mut pdf = Pdf::new([1280, 720], Color::hex(0xffffff));
+            let mut pdf = Pdf::new([1280, 720], Color::hex(0xffffff), SCREEN);
             pdf.set_clip(Some(Rect::new(0.0, 0.0, 100.0, 100.0)));
             pdf.text("θ", 5.0, 50.0, &TextStyle::new(12.0, Color::hex(0x102030)));
             pdf.image(&[1, 2, 3, 99].repeat(6), 3, 2, Rect::new(4.0, 5.0, 30.0, 20.0));

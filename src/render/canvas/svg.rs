@@ -23,6 +23,8 @@ pub struct Svg {
     clipped: bool,
     /// Whether there is text in the regular and in the bolder weight.
     weights: [bool; 2],
+    /// Whether text is drawn as outlines.
+    outlines: bool,
 }
 
 impl Svg {
@@ -37,9 +39,40 @@ impl Svg {
             clips: 0,
             clipped: false,
             weights: [false; 2],
+            outlines: false,
         };
         svg.rect(Rect::new(0.0, 0.0, width as f32, height as f32), background);
         svg
+    }
+
+    /// Draws all text as outlines, which look the same in every program and cannot be edited, where
+    /// `outlines`.
+    pub fn with_outlines(self, outlines: bool) -> Self {
+        Self { outlines, ..self }
+    }
+
+    /// Text as an outline, with its words as the label that a screen reader speaks.
+    fn draw_outline(&mut self, text: &str, x: f32, baseline: f32, style: &TextStyle) {
+        let back = match style.align {
+            Align::Left => 0.0,
+            Align::Center => 0.5 * style.width(text),
+            Align::Right => style.width(text),
+        };
+        let (sin, cos) = style.angle.sin_cos();
+        let (x, y) = (x - back * cos, baseline - back * sin);
+        let Some(path) = text::outline(text, style.size, style.weight, x, y, style.angle) else {
+            return;
+        };
+        if let Some((color, width)) = style.halo {
+            self.stroke(&path, &Stroke { cap: Cap::Round, ..Stroke::solid(color, 2.0 * width) });
+        }
+        let _ = writeln!(
+            self.body,
+            "<path role=\"img\" aria-label=\"{}\" d=\"{}\" {}/>",
+            escape(text).replace('"', "&quot;"),
+            data(&path),
+            paint("fill", style.color),
+        );
     }
 
     /// The document.
@@ -162,7 +195,18 @@ impl Canvas for Svg {
         if text.is_empty() {
             return;
         }
+        if self.outlines || text::is_foreign(text) {
+            return self.draw_outline(text, x, baseline, style);
+        }
         self.weights[style.weight as usize] = true;
+        // A program that passes over the font in here takes one of its own, which may be wider: the
+        // length says how far the words may reach.
+        let length = match style.width(text) {
+            length if length > 4.0 * style.size => {
+                format!(" textLength=\"{}\" lengthAdjust=\"spacingAndGlyphs\"", coordinate(length))
+            }
+            _ => String::new(),
+        };
         let (x, y) = (coordinate(x), coordinate(baseline));
         let anchor = match style.align {
             Align::Left => "",
@@ -184,7 +228,7 @@ impl Canvas for Svg {
         });
         let _ = writeln!(
             self.body,
-            "<text x=\"{x}\" y=\"{y}\" font-size=\"{}\" {}{weight}{anchor}{turn}{halo}>{}</text>",
+            "<text x=\"{x}\" y=\"{y}\" font-size=\"{}\"{length} {}{weight}{anchor}{turn}{halo}>{}</text>",
             coordinate(style.size),
             paint("fill", style.color),
             escape(text),

@@ -1,13 +1,18 @@
 //! Text as glyph outlines of one embedded font: Inter (OFL 1.1), subset, with tabular digits.
 //!
-//! No font of the system is looked for, so a picture is the same on every machine. A character the
-//! font lacks is drawn as a question mark and named in the report ([`missing_glyphs`]).
+//! No font of the system is looked for, so a picture is the same on every machine. For other scripts a
+//! second font can be given once ([`add_fallback`]); a character that neither has is drawn as a question
+//! mark and named in the report ([`missing_glyphs`]).
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::LazyLock;
+use std::path::Path as FilePath;
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use ab_glyph::{Font as _, FontRef, Outline, OutlineCurve};
 use tiny_skia::{Path, PathBuilder};
+
+use crate::disk;
+use crate::error::{Error, Result};
 
 /// The two weights there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +69,69 @@ pub fn font_file(weight: Weight) -> &'static [u8] {
     }
 }
 
+/// The font for what the embedded one lacks.
+struct Fallback {
+    font: FontRef<'static>,
+    em: f32,
+    /// Glyphs that were asked for, which live as long as the program: a font of a hundred thousand is not
+    /// read as a whole.
+    known: Mutex<HashMap<char, Option<&'static (f32, Outline)>>>,
+}
+
+static FALLBACK: OnceLock<Fallback> = OnceLock::new();
+
+impl Fallback {
+    fn glyph(&self, char: char) -> Option<&'static (f32, Outline)> {
+        // A panic elsewhere leaves the table as it was.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        *known.entry(char).or_insert_with(|| {
+            let id = self.font.glyph_id(char);
+            if id.0 == 0 {
+                return None;
+            }
+            let outline = self.font.outline(id);
+            let outline = outline
+                .unwrap_or_else(|| Outline { bounds: Default::default(), curves: Vec::new() });
+            let advance = self.font.h_advance_unscaled(id) / self.em;
+            Some(Box::leak(Box::new((advance, scaled(outline, 1.0 / self.em)))))
+        })
+    }
+}
+
+/// Gives the program the TrueType or OpenType font in `file` for characters that the embedded font lacks;
+/// of a collection its first font. The first one given stays.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::BadFile`] for what is no such font.
+pub fn add_fallback(file: &FilePath) -> Result<()> {
+    let bytes = disk::read_named(file, "read the font", MOST_BYTES)?;
+    let bytes: &'static [u8] = Box::leak(bytes.into_boxed_slice());
+    let bad = || Error::BadFile {
+        path: file.into(),
+        what: "it is not a TrueType or OpenType font".into(),
+        remedy: "give a .ttf, .otf or .ttc file".into(),
+    };
+    let font = FontRef::try_from_slice_and_index(bytes, 0).map_err(|_| bad())?;
+    let em = font.units_per_em().filter(|em| *em > 0.0).ok_or_else(bad)?;
+    // A second one has no effect: what was drawn with the first stays as it is.
+    let _ = FALLBACK.set(Fallback { font, em, known: Mutex::default() });
+    Ok(())
+}
+
+/// Fonts are no larger than this.
+const MOST_BYTES: u64 = 200_000_000;
+
+fn fallback_glyph(char: char) -> Option<&'static (f32, Outline)> {
+    FALLBACK.get()?.glyph(char)
+}
+
+/// Whether `text` holds a character that only the font of [`add_fallback`] has: a document that embeds
+/// the other one draws such a text as outlines.
+pub fn is_foreign(text: &str) -> bool {
+    let face = Face::of(Weight::Regular);
+    FALLBACK.get().is_some() && text.chars().any(|c| !face.glyphs.contains_key(&c))
+}
+
 impl Face {
     fn parse(bytes: &'static [u8]) -> Self {
         let font = FontRef::try_from_slice(bytes).expect("the embedded font parses");
@@ -93,7 +161,8 @@ impl Face {
     }
 
     fn glyph(&self, char: char) -> &(f32, Outline) {
-        self.glyphs.get(&char).unwrap_or_else(|| &self.glyphs[&'?'])
+        let own = self.glyphs.get(&char).or_else(|| fallback_glyph(char));
+        own.unwrap_or_else(|| &self.glyphs[&'?'])
     }
 
     /// Each glyph with the x position of its origin, in ems; then the total advance.
@@ -238,7 +307,7 @@ pub fn missing_glyphs<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<char>
     let missing: BTreeSet<char> = texts
         .into_iter()
         .flat_map(str::chars)
-        .filter(|char| !face.glyphs.contains_key(char))
+        .filter(|char| !face.glyphs.contains_key(char) && fallback_glyph(*char).is_none())
         .collect();
     missing.into_iter().collect()
 }

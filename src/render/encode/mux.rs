@@ -86,7 +86,11 @@ impl<W: Write + Seek> Muxer<W> {
         if let Some(sps) = sps.filter(|_| !pps.is_empty()) {
             match &self.parameter_sets {
                 None => {
-                    sample_entry = Some(avc1(self.track, sps, &pps));
+                    let mut levelled = sps.to_vec();
+                    if let Some(byte) = levelled.get_mut(3) {
+                        *byte = level(self.track);
+                    }
+                    sample_entry = Some(avc1(self.track, &levelled, &pps));
                     self.parameter_sets = Some((sps.to_vec(), pps));
                 }
                 Some(known) if (&known.0[..], &known.1) == (sps, &pps) => {}
@@ -135,6 +139,35 @@ impl<W: Write + Seek> Muxer<W> {
         attempt.and_then(|()| self.out.flush()).map_err(unwritable)?;
         Ok(self.out)
     }
+}
+
+/// The least level that a film of this size and rate needs (H.264, Table A-1: macroblocks a second and
+/// in a frame; a film of one reference frame needs no more). The encoder chooses one by the rate of bits
+/// that it might reach and does not, and what plays a film may go by its level and refuse it.
+fn level(track: Track) -> u8 {
+    // Ten times the level, macroblocks a second, macroblocks in a frame.
+    const LEVELS: [(u8, u64, u64); 12] = [
+        (10, 1_485, 99),
+        (12, 6_000, 396),
+        (13, 11_880, 396),
+        (21, 19_800, 792),
+        (22, 20_250, 1_620),
+        (30, 40_500, 1_620),
+        (31, 108_000, 3_600),
+        (32, 216_000, 5_120),
+        (40, 245_760, 8_192),
+        (42, 522_240, 8_704),
+        (51, 983_040, 36_864),
+        (52, 2_073_600, 36_864),
+    ];
+    let blocks = |pixels: u16| u64::from(pixels).div_ceil(16);
+    let frame = blocks(track.width) * blocks(track.height);
+    // No side is longer than the square root of eight frames.
+    let side = blocks(track.width).max(blocks(track.height));
+    let holds = |&(_, a_second, a_frame): &(u8, u64, u64)| {
+        frame * u64::from(track.fps) <= a_second && frame <= a_frame && side * side <= 8 * a_frame
+    };
+    LEVELS.into_iter().find(holds).map_or(52, |l| l.0)
 }
 
 /// The sample entry: size, codec configuration, colours (BT.709, limited range), square pixels.
@@ -219,6 +252,32 @@ mod tests {
         let stream = [0, 0, 0, 1, 0x67, 1, 2, 0, 0, 1, 0x68, 3, 0, 0, 0, 1, 0x65, 9];
         assert_eq!(nal_units(&stream), [&[0x67, 1, 2][..], &[0x68, 3], &[0x65, 9]]);
         assert!(nal_units(&[1, 2]).is_empty());
+    }
+
+    #[test]
+    fn a_film_says_the_least_level_that_its_size_and_rate_need() {
+        let of = |width, height, fps| level(Track { width, height, fps, frames: 1 });
+        for (width, height, fps, want) in [
+            (1920, 1080, 60, 42),
+            (1920, 1080, 30, 40),
+            (1920, 1080, 24, 40),
+            (1280, 720, 60, 32),
+            (1280, 720, 30, 31),
+            (854, 480, 60, 31),
+            (3840, 2160, 30, 51),
+            (3840, 2160, 60, 52),
+            (4096, 180, 60, 40),
+        ] {
+            assert_eq!(of(width, height, fps), want, "{width}x{height} at {fps}");
+        }
+        let track = Track { width: 1280, height: 720, fps: 60, frames: 1 };
+        let mut muxer = Muxer::new(std::io::Cursor::new(Vec::new()), track).unwrap();
+        // What the encoder says is 4.1.
+        muxer.add(&[0, 0, 1, 0x67, 100, 0, 41, 9, 0, 0, 1, 0x68, 3, 0, 0, 1, 0x65, 9]).unwrap();
+        let file = muxer.finish().unwrap().into_inner();
+        let at = file.windows(4).position(|w| w == b"avcC").unwrap();
+        // The box's own, and that of the sequence's parameters after their length.
+        assert_eq!((file[at + 7], file[at + 15]), (32, 32));
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::render::encode::yuv::Yuv;
 use crate::render::encode::{mux, y4m};
 use crate::render::film::fit::Plan;
 use crate::render::film::frames::Frames;
-pub use crate::render::film::output::{Format, Output, RenderReport};
+pub use crate::render::film::output::{Format, Output, Paper, RenderReport};
 use crate::render::film::show::Show;
 
 /// Draws `show` and writes it to `output.path`; `progress` gets the number of frames done and of all frames.
@@ -143,7 +143,8 @@ fn write_poster(show: &dyn Show, output: &Output, path: &Path) -> Result<()> {
     let mut staged = StagedFile::create_with_folder(path)?;
     let mut out = BufWriter::new(staged.file());
     let frame = show.poster_frame();
-    write_still(show, Format::of(path)?, output.check()?.1, frame, None, &mut out, path)?;
+    let kind = (Format::of(path)?, output.paper);
+    write_still(show, kind, output.check()?.1, frame, None, &mut out, path)?;
     out.flush().map_err(Error::io("write the picture", path))?;
     drop(out);
     staged.finish().map(drop)
@@ -186,7 +187,10 @@ fn report(
         height,
         // Rounded where every second or third frame of an odd rate was left out.
         fps: if moving { (f64::from(output.fps) / plan.stride as f64).round() as u32 } else { 0 },
-        warnings: glyph_warnings(show.texts().into_iter()),
+        warnings: glyph_warnings(
+            show.texts().into_iter(),
+            format == Format::Svg && !output.paper.outlines,
+        ),
     })
 }
 
@@ -328,7 +332,8 @@ fn stream(
     let broken = || Error::io("write the picture", &output.path);
     if !format.moves() {
         let frame = show.poster_frame();
-        write_still(show, format, pixels, frame, None, out, &output.path)?;
+        let kind = (format, output.paper);
+        write_still(show, kind, pixels, frame, None, out, &output.path)?;
         progress(1, 1);
         return out.flush().map_err(broken());
     }
@@ -352,10 +357,11 @@ fn stream(
     out.flush().map_err(broken())
 }
 
-/// One frame as a file of its own, over `frames` where they are at hand.
+/// One frame as a file of its own, over `frames` where they are at hand; `paper` is how documents are
+/// printed.
 fn write_still(
     show: &dyn Show,
-    format: Format,
+    (format, paper): (Format, Paper),
     pixels: [u32; 2],
     frame: usize,
     frames: Option<&Frames>,
@@ -363,7 +369,8 @@ fn write_still(
     path: &Path,
 ) -> Result<()> {
     if format == Format::Svg {
-        let mut svg = Svg::new(pixels, show.size(), show.theme().background);
+        let svg = Svg::new(pixels, show.size(), show.theme().background);
+        let mut svg = svg.with_outlines(paper.outlines);
         show.draw_static(&mut svg)?;
         show.draw_moving(&mut svg, frame)?;
         return out
@@ -371,7 +378,7 @@ fn write_still(
             .map_err(Error::io("write the picture", path));
     }
     if format == Format::Pdf {
-        let mut pdf = Pdf::new(show.size(), show.theme().background);
+        let mut pdf = Pdf::new(show.size(), show.theme().background, paper.pixels_an_inch);
         show.draw_static(&mut pdf)?;
         show.draw_moving(&mut pdf, frame)?;
         return out.write_all(&pdf.finish()).map_err(Error::io("write the picture", path));
@@ -407,7 +414,8 @@ fn write_numbered(
         let write = |frame: usize| {
             let path = path(frame);
             let mut staged = StagedFile::create_with_folder(&path)?;
-            write_still(show, format, pixels, frame, Some(&frames), staged.file(), &path)?;
+            let kind = (format, output.paper);
+            write_still(show, kind, pixels, frame, Some(&frames), staged.file(), &path)?;
             staged.finish()
         };
         let sizes = (start..end).into_par_iter().map(write).collect::<Result<Vec<u64>>>()?;
@@ -438,13 +446,21 @@ impl Write for Counted<'_> {
     }
 }
 
-/// One warning that names every character the font lacks, or none.
-pub(in crate::render) fn glyph_warnings<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
+/// One warning that names every character the font lacks, or none; in a document that keeps its text
+/// (`kept`) a viewer draws them in a font of its own.
+pub(in crate::render) fn glyph_warnings<'a>(
+    texts: impl Iterator<Item = &'a str>,
+    kept: bool,
+) -> Vec<String> {
     let missing = text::missing_glyphs(texts);
     if missing.is_empty() {
         return Vec::new();
     }
     let names: Vec<String> =
         missing.iter().map(|c| format!("{c} (U+{:04X})", u32::from(*c))).collect();
-    vec![format!("the font has no {}: drawn as ?", names.join(", "))]
+    let drawn = if kept { "each viewer draws them in a font of its own" } else { "drawn as ?" };
+    vec![format!(
+        "the font has no {}: {drawn}; --font FILE.ttf gives one that has",
+        names.join(", ")
+    )]
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::disk;
 use crate::error::{Error, Result};
+use crate::render::canvas::pdf::SCREEN;
 use crate::render::canvas::theme::Theme;
 use crate::render::encode::palette::Dither;
 
@@ -36,10 +37,27 @@ pub struct Output {
     /// A GIF or MP4 that would be larger is made again with fewer frames a second, fewer colours or
     /// a lower quality, and at last smaller, until it fits; the report says what was done.
     pub max_bytes: Option<u64>,
+    /// How SVG and PDF are printed.
+    pub paper: Paper,
     /// A still that is written as well, `.png`, `.svg` or `.pdf`: the frame that stands for the whole.
     pub poster: Option<PathBuf>,
     /// A page with nine frames that is written as well, `.png`.
     pub contact_sheet: Option<PathBuf>,
+}
+
+/// How documents are printed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Paper {
+    /// Whether an SVG has its text as outlines: the same in every program, and no text any more.
+    pub outlines: bool,
+    /// How many pixels of the picture are an inch on the page of a PDF.
+    pub pixels_an_inch: f32,
+}
+
+impl Default for Paper {
+    fn default() -> Self {
+        Self { outlines: false, pixels_an_inch: SCREEN }
+    }
 }
 
 /// The kinds of file there are.
@@ -113,6 +131,7 @@ impl Output {
             dither: Dither::None,
             loops: None,
             max_bytes: None,
+            paper: Paper::default(),
             poster: None,
             contact_sheet: None,
         }

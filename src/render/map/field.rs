@@ -59,7 +59,8 @@ impl Grid {
 
 impl Field {
     /// The field of `grid` on a lattice of about one sample every `spacing` pixels of `frame`;
-    /// `None` when no value is finite.
+    /// `None` when no value is finite. Where a value is not finite the field goes on as its neighbours
+    /// do: an infinite one would bend every line around it.
     pub fn resample(
         grid: &Grid,
         domain: Domain,
@@ -67,7 +68,25 @@ impl Field {
         frame: Rect,
         spacing: f32,
     ) -> Option<Self> {
-        let z: Vec<f64> = grid.values.iter().map(|&v| scale.position(v)).collect();
+        let place = |v: &f64| if v.is_finite() { scale.position(*v) } else { f64::NAN };
+        Self::of(grid.values.iter().map(place).collect(), grid, domain, frame, spacing)
+    }
+
+    /// The field of the standard `errors` of the values of `grid`, in their units, on the lattice that
+    /// [`Field::resample`] makes.
+    pub fn of_errors(
+        errors: &[f64],
+        grid: &Grid,
+        domain: Domain,
+        frame: Rect,
+        spacing: f32,
+    ) -> Option<Self> {
+        let known = errors.iter().map(|e| if e.is_finite() { *e } else { f64::NAN }).collect();
+        (errors.len() == grid.values.len())
+            .then(|| Self::of(known, grid, domain, frame, spacing))?
+    }
+
+    fn of(z: Vec<f64>, grid: &Grid, domain: Domain, frame: Rect, spacing: f32) -> Option<Self> {
         let z = fill_holes(z, grid.xs.len(), grid.ys.len())?;
         let samples = |pixels: f32| ((pixels / spacing) as usize).clamp(2, 600);
         let (nx, ny) = (samples(frame.w), samples(frame.h));

@@ -4,7 +4,6 @@
 use crate::render::canvas::{Canvas, Rect, Stroke, TextStyle};
 use crate::render::map::path::{Pen, Track};
 use crate::render::page::Page;
-use crate::render::page::readout;
 use crate::render::scene::{Domain, Inset, PathPoint};
 
 /// An inset, laid out.
@@ -15,9 +14,41 @@ pub(in crate::render) struct InsetView<'a> {
     track: Track,
 }
 
+/// A plate of width and height `size` in the corner of `frame`, `inset` pixels from its edges, that
+/// is the first one, from the top right, that is farthest from the path or hides least of it.
+fn free_corner(
+    frame: Rect,
+    (w, h): (f32, f32),
+    inset: f32,
+    page: &Page,
+    path_px: &[(f32, f32)],
+) -> Rect {
+    let (left, right) = (frame.x + inset, frame.right() - w - inset);
+    let (top, bottom) = (frame.y + inset, frame.bottom() - h - inset);
+    let corners = [(right, top), (left, top), (right, bottom), (left, bottom)];
+    let merit = |(x, y): (f32, f32)| {
+        let distance = |p: &(f32, f32)| {
+            let dx = (x - p.0).max(p.0 - x - w).max(0.0);
+            let dy = (y - p.1).max(p.1 - y - h).max(0.0);
+            dx.hypot(dy)
+        };
+        let nearest = path_px.iter().map(distance).fold(60.0 * page.px_scale, f32::min);
+        let hidden = path_px.iter().filter(|p| distance(p) < 12.0 * page.px_scale).count();
+        nearest - hidden as f32
+    };
+    let mut best = corners[0];
+    for corner in corners {
+        if merit(corner) > merit(best) + 0.5 {
+            best = corner;
+        }
+    }
+    Rect::new(best.0, best.1, w, h)
+}
+
 impl<'a> InsetView<'a> {
     /// Places `inset` in a corner of `frame`, which shows `domain`, away from the path at `path_px`.
-    /// `None` where the frame is too small, and for a path without a finite point.
+    /// `None` where the frame has no corner for it that is free of the path, and for a path without a
+    /// finite point.
     pub fn new(
         inset: &'a Inset,
         domain: Domain,
@@ -25,16 +56,21 @@ impl<'a> InsetView<'a> {
         page: &Page,
         path_px: &[(f32, f32)],
     ) -> Option<Self> {
-        let side = (0.3 * frame.w.min(frame.h)).round();
         let head = 1.75 * page.font.small;
+        let style = TextStyle::new(0.92 * page.font.small, page.theme.text);
+        let least = (style.width(&inset.title) + 1.2 * page.font.small).min(0.6 * frame.w);
+        let gap = 8.0 * page.px_scale;
+        let plate_of = |share: f32| {
+            let side = (share * frame.w.min(frame.h)).round();
+            free_corner(frame, (side.max(least), side + head), gap, page, path_px)
+        };
+        let hides = |plate: &Rect| path_px.iter().any(|p| plate.contains(p.0, p.1, -gap));
+        // Smaller where it would lie on the path.
+        let plate = [0.3, 0.25, 0.2, 0.16].map(plate_of).into_iter().find(|p| !hides(p))?;
+        let (side, width) = (plate.h - head, plate.w);
         if side < 5.0 * page.font.small {
             return None;
         }
-        let style = TextStyle::new(0.92 * page.font.small, page.theme.text);
-        let width =
-            side.max((style.width(&inset.title) + 1.2 * page.font.small).min(0.6 * frame.w));
-        let gap = 8.0 * page.px_scale;
-        let plate = readout::free_corner(frame, (width, side + head), gap, page, path_px);
         let view = Rect::new(plate.x, plate.y + head, width, side);
         // The middle of the path in the middle of the view, units as in the frame.
         let finite = || inset.path.iter().filter(|p| p.x.is_finite() && p.y.is_finite());

@@ -90,14 +90,19 @@ pub fn place(lines: &[Line], setting: &Setting) -> (Vec<Label>, Vec<Line>) {
     let mut order: Vec<usize> = (0..lines.len()).collect();
     let lengths: Vec<f32> = lines.iter().map(|l| Measured::new(&l.points).length()).collect();
     order.sort_by(|&a, &b| lengths[b].total_cmp(&lengths[a]));
+    // On a rugged surface a level has many lines: a label on each would be a map of numbers. Two a level
+    // say what it is, and on the whole there is one for about every ten ems square.
+    let most = (setting.frame.w * setting.frame.h / (10.0 * setting.size).powi(2)) as usize;
+    let mut of_level = vec![0usize; setting.levels.len()];
     for index in order {
         let line = &lines[index];
         let measured = Measured::new(&line.points);
         let width = setting.widths[line.level] + 0.7 * setting.size;
         let length = measured.length();
         let mut gaps: Vec<(f32, f32)> = Vec::new();
-        if length > 2.6 * width {
-            let wanted = ((length / (45.0 * setting.size)) as usize + 1).min(3);
+        if length > 2.6 * width && of_level[line.level] < 2 && labels.len() < most.max(4) {
+            let wanted = ((length / (45.0 * setting.size)) as usize + 1).min(2);
+            let wanted = wanted.min(2 - of_level[line.level]);
             let mut candidates = candidates(&measured, line.level, width, setting);
             candidates.sort_by(|a, b| b.0.total_cmp(&a.0));
             for (_, s, label) in candidates {
@@ -107,6 +112,7 @@ pub fn place(lines: &[Line], setting: &Setting) -> (Vec<Label>, Vec<Line>) {
                 }
                 let clear_here = gaps.iter().all(|g| (0.5 * (g.0 + g.1) - s).abs() > apart);
                 if clear_here && !labels.iter().any(|other| collide(&label, other, setting)) {
+                    of_level[line.level] += 1;
                     labels.push(label);
                     gaps.push((s - 0.5 * width, s + 0.5 * width));
                 }

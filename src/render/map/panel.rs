@@ -29,16 +29,17 @@ pub(in crate::render) fn draw(
     Axes::of_panel(panel, Domain::of(panel), place, page).draw(canvas);
 }
 
-/// The surface alone in `frame`, without axes and without labels on the contour lines: on a surface that
-/// moves they would jump about.
+/// The surface alone in `frame`, without axes; with labels on the contour lines where there is a path (at
+/// `path_px`) to keep clear of: on the way from one surface to another they would jump about.
 pub(in crate::render) fn draw_surface(
     canvas: &mut dyn Canvas,
     panel: &ContourPanel,
     frame: Rect,
     page: &Page,
     scale: &LevelScale,
+    path_px: Option<&[(f32, f32)]>,
 ) {
-    draw_map(canvas, panel, frame, page, scale, None);
+    draw_map(canvas, panel, frame, page, scale, path_px);
 }
 
 fn draw_map(
@@ -61,6 +62,11 @@ fn draw_map(
     let marks = Marks::of(&panel.grid, domain, frame);
     for rect in &marks.interpolated {
         canvas.rect(*rect, page.theme.background.alpha(0.28));
+    }
+    if !panel.grid.values.contains(&f64::NEG_INFINITY) {
+        for rect in &marks.overflow {
+            canvas.rect(*rect, page.theme.colormap.at(1.0));
+        }
     }
     if marks.holes.iter().map(|r| r.w * r.h).sum::<f32>() < 0.999 * frame.w * frame.h {
         draw_marks(canvas, &Marks { interpolated: Vec::new(), ..marks }, page);
@@ -134,6 +140,23 @@ fn draw_contours(
     let setting = labels::Setting { frame, field, levels, widths: &widths, size, avoid, holes };
     // Lines so short that they are specks carry nothing; labels only where they can be read.
     lines.retain(|line| line.points.len() > 3);
+    let errors = Field::of_errors(
+        &panel.errors,
+        &panel.grid,
+        Domain::of(panel),
+        frame,
+        (2.2 * px_scale).max(1.0),
+    );
+    let (lines, vague) = match &errors {
+        Some(errors) => split_by_error(lines, errors, &scale.levels, frame),
+        None => (lines, Vec::new()),
+    };
+    for line in &vague {
+        // Nobody knows where exactly it runs.
+        let dash = Some([1.6 * px_scale.max(0.8), 4.2 * px_scale.max(0.8)]);
+        let stroke = Stroke::solid(theme.contour.alpha(0.5), (1.1 * px_scale).max(0.6));
+        canvas.line(&simplify(&line.points, 0.04), &Stroke { dash, ..stroke });
+    }
     let (labels, lines) = if path_px.is_some() && frame.w.min(frame.h) >= 120.0 {
         labels::place(&lines, &setting)
     } else {
@@ -181,6 +204,45 @@ fn draw_contours(
         let (sin, cos) = label.angle.sin_cos();
         canvas.text(&texts[label.level], label.x - drop * sin, label.y + drop * cos, &style);
     }
+}
+
+/// Lines cut where the standard error at a level is larger than the step to the next one: what is certain,
+/// and what is not.
+fn split_by_error(
+    lines: Vec<Line>,
+    errors: &Field,
+    levels: &[f64],
+    frame: Rect,
+) -> (Vec<Line>, Vec<Line>) {
+    let step = |k: usize| {
+        let below = k.checked_sub(1).map(|below| levels[k] - levels[below]);
+        let above = levels.get(k + 1).map(|above| above - levels[k]);
+        below.into_iter().chain(above).fold(f64::INFINITY, f64::min)
+    };
+    let (mut certain, mut vague) = (Vec::new(), Vec::new());
+    for line in lines {
+        let step = step(line.level);
+        let is_vague = |p: &(f32, f32)| errors.at(frame, p.0, p.1) > step;
+        let mut run: Vec<(f32, f32)> = Vec::new();
+        let mut kind = false;
+        for point in line.points {
+            let new = is_vague(&point);
+            if new != kind && !run.is_empty() {
+                run.push(point);
+                let points = std::mem::replace(&mut run, vec![point]);
+                let piece = Line { level: line.level, points };
+                if kind { vague.push(piece) } else { certain.push(piece) }
+            } else {
+                run.push(point);
+            }
+            kind = new;
+        }
+        let piece = Line { level: line.level, points: run };
+        if kind { vague.push(piece) } else { certain.push(piece) }
+    }
+    certain.retain(|line| line.points.len() > 1);
+    vague.retain(|line| line.points.len() > 1);
+    (certain, vague)
 }
 
 /// All loops of a level as one path.

@@ -181,6 +181,13 @@ impl Track {
         self.draw_head(canvas, head, epoch, pen);
     }
 
+    /// Draws the point at `epoch` alone.
+    pub fn draw_point(&self, canvas: &mut dyn Canvas, epoch: f64, pen: &Pen) {
+        if let Some(head) = self.at(epoch) {
+            self.draw_head(canvas, head, epoch, pen);
+        }
+    }
+
     /// The start: an open ring.
     fn draw_start(&self, canvas: &mut dyn Canvas, pen: &Pen) {
         let (_, (x, y)) = self.dense[0];

@@ -201,7 +201,14 @@ pub(in crate::render) fn draw_heading(
     let mut baseline = baseline;
     if let Some(subtitle) = subtitle {
         let style = TextStyle::new(font.small, theme.muted);
-        canvas.text(&style.fit(subtitle, room), x, baseline, &style);
+        // Whole clauses go before a word is cut.
+        let mut text = subtitle;
+        while style.width(text) > room
+            && let Some((first, _)) = text.rsplit_once("; ").or_else(|| text.rsplit_once(", "))
+        {
+            text = first;
+        }
+        canvas.text(&style.fit(text, room), x, baseline, &style);
         baseline -= leading;
     }
     let style = TextStyle::new(font.heading, theme.text).bold();

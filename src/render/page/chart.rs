@@ -16,7 +16,7 @@ use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle, polylin
 use crate::render::numbers::significant;
 use crate::render::page::plotters_canvas::{SUB, Subpixel};
 use crate::render::page::scale::{log_ticks, ticks};
-use crate::render::scene::{Quantity, Series, Split};
+use crate::render::scene::{Quantity, Series, Split, between};
 
 /// What the curves look like ahead of the playhead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -401,6 +401,16 @@ impl<'a> Chart<'a> {
         }
     }
 
+    /// Whether a straight line on the axis is not the way from one value to the next.
+    fn bends(&self) -> bool {
+        self.quantity == Quantity::Loss && !self.log
+    }
+
+    /// The value `share` of the way from `a` to `b`: on the drawn line.
+    fn on_the_way(&self, a: f64, b: f64, share: f64) -> f64 {
+        if self.log || self.bends() { between(a, b, share) } else { a + share * (b - a) }
+    }
+
     /// The unbroken pieces of a curve in pixels, up to `until`, the last one cut there.
     fn pieces(&self, series: &Series, until: f64) -> Vec<Vec<(f32, f32)>> {
         let mut pieces: Vec<Vec<(f32, f32)>> = vec![Vec::new()];
@@ -412,12 +422,23 @@ impl<'a> Chart<'a> {
                 continue;
             };
             let piece = pieces.last_mut().expect("there is always a piece");
+            let before = previous.filter(|_| !piece.is_empty());
+            if let Some((x0, v0)) = before {
+                // On a linear axis the way between two losses is bent, as that of every read-out.
+                let bent = self.bends() && v0 != value;
+                let parts = if bent { 16 } else { 1 };
+                for part in 1..parts {
+                    let share = f64::from(part) / f64::from(parts);
+                    let at = x0 + share * (x - x0);
+                    if at < until.min(x) {
+                        piece.extend(self.px(at, between(v0, value, share)));
+                    }
+                }
+            }
             if x > until {
-                if let Some((x0, v0)) = previous.filter(|_| !piece.is_empty()) {
-                    // On the drawn line, which is straight in pixels.
-                    let (a, k) =
-                        (self.px(x0, v0).unwrap_or(here), ((until - x0) / (x - x0)) as f32);
-                    piece.push((a.0 + k * (here.0 - a.0), a.1 + k * (here.1 - a.1)));
+                if let Some((x0, v0)) = before {
+                    let share = (until - x0) / (x - x0);
+                    piece.extend(self.px(until, self.on_the_way(v0, value, share)));
                 }
                 break;
             }

@@ -9,7 +9,7 @@
 //! it fills the cell and its x label says that the axes are not to one scale.
 
 use crate::render::canvas::Rect;
-use crate::render::canvas::text::{self, Type, Weight};
+use crate::render::canvas::text::{self, Weight};
 use crate::render::page::scale::widest_tick;
 use crate::render::page::{Page, PageSpec, Screen};
 use crate::render::scene::{ContourPanel, Domain};
@@ -23,7 +23,7 @@ pub(in crate::render) struct PanelBox {
     pub frame: Rect,
     /// Whether both axes have one scale.
     pub equal_scales: bool,
-    /// The read-out's place beside the frame; `None`: in a corner of the frame.
+    /// The read-out's place beside or below the frame; `None`: there is none.
     pub readout: Option<Rect>,
     /// Whether there is a line for a subtitle.
     pub subtitle: bool,
@@ -109,11 +109,12 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Puts the charts side by side at the bottom of the body and takes their room off it.
-    pub(in crate::render) fn with_strip_below(mut self) -> Self {
+    /// Puts the charts side by side at the bottom of the body, `share` of it high, and takes their room off
+    /// it.
+    pub(in crate::render) fn with_strip_below(mut self, share: f32) -> Self {
         if self.chart_count > 0 {
             let body = self.body;
-            let height = (0.25 * body.h).max(7.0 * self.font.small);
+            let height = (share * body.h).max(7.0 * self.font.small);
             let strip = Rect { y: body.bottom() - height, h: height, ..body };
             self.place_charts(&side_by_side(strip, self.chart_count, 34.0 * self.px_scale));
             self.body.h = (body.h - height - 14.0 * self.px_scale).max(4.0);
@@ -196,7 +197,7 @@ impl Layout {
         let n = panels.len();
         let roomy = room_h >= 300.0 && room_w >= 420.0;
         let beside = n == 1 && page.rect.w > 1.3 * page.rect.h && roomy && (strip || has_path);
-        let strip_h = if strip && !beside { (0.24 * body.h).max(7.0 * font.small) } else { 0.0 };
+        let strip_h = if strip && !beside { (0.20 * body.h).max(7.0 * font.small) } else { 0.0 };
         let side_w = match (beside, strip) {
             (false, _) => 0.0,
             (true, true) => (0.27 * body.w).max(12.0 * font.small),
@@ -392,8 +393,8 @@ impl<'a> Cells<'a> {
         PanelBox { cell, frame, equal_scales, readout: None, subtitle, axis_labels }
     }
 
-    /// A panel with its read-out: beside the frame, in a row below it, in one of its corners, or,
-    /// where the frame is too small for that, in a line for which the frame gives way.
+    /// A panel with its read-out: beside the frame or in a row below it, for which the frame gives way
+    /// where there is none; never on the map, where it would cover a path or a minimum.
     fn panel(&self, cell: Rect, domain: &Domain) -> PanelBox {
         let mut panel = self.panel_without_readout(cell, domain);
         let (font, gap) = (self.page.font, 12.0 * self.page.px_scale);
@@ -415,21 +416,17 @@ impl<'a> Cells<'a> {
             panel.readout = Some(row(&panel, 2.9 * font.small));
         } else if below >= 1.7 * font.small {
             panel.readout = Some(row(&panel, 1.4 * font.small));
-        } else if corner_plate(panel.frame, &font).is_none() {
-            let smaller = Rect { h: cell.h - 1.7 * font.small, ..cell };
+        } else {
+            // Two lines where that costs the frame little, else one.
+            let two = panel.frame.h >= 16.0 * font.small && panel.frame.w >= 20.0 * font.small;
+            let (row_h, taken) = if two { (2.9, 3.8) } else { (1.4, 2.0) };
+            let smaller = Rect { h: cell.h - taken * font.small, ..cell };
             panel = self.panel_without_readout(smaller, domain);
             panel.cell = cell;
-            panel.readout = Some(row(&panel, 1.4 * font.small));
+            panel.readout = Some(row(&panel, row_h * font.small));
         }
         panel
     }
-}
-
-/// Width and height of the read-out's plate in a corner of `frame`; `None` where it would hide too
-/// much.
-pub(in crate::render) fn corner_plate(frame: Rect, font: &Type) -> Option<(f32, f32)> {
-    let (w, h) = (12.6 * font.small, 8.5 * font.small);
-    (frame.w >= 2.2 * w && frame.h >= 1.9 * h).then_some((w, h))
 }
 
 /// `n` cells of `area` in `columns` columns, row by row, `gap` between columns.
@@ -531,6 +528,12 @@ mod tests {
                 rects.extend(layout.panels.iter().filter_map(|p| p.readout));
                 rects.extend(layout.colorbar);
                 rects.extend(&layout.charts);
+                for (panel, frame) in layout.panels.iter().map(|p| (p, p.frame)) {
+                    // A read-out on the map would cover a path or the minimum.
+                    let readout = panel.readout.unwrap();
+                    let apart = readout.x >= frame.right() || readout.y >= frame.bottom();
+                    assert!(apart, "{width}x{height} {frame:?} {readout:?}");
+                }
                 for (i, a) in rects.iter().enumerate() {
                     assert!(a.w >= 1.0 && a.h >= 1.0, "{width}x{height} {a:?}");
                     assert!(

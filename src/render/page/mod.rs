@@ -124,12 +124,34 @@ impl<'a> Page<'a> {
 
     /// The strip of charts gives way below 300 pixels of height or 420 of width, the caption below 220
     /// or 300 (at the usual size of type).
-    fn scaled(spec: PageSpec<'a>, timeline: Timeline, screen: Screen<'a>, type_scale: f32) -> Self {
+    fn scaled(
+        mut spec: PageSpec<'a>,
+        timeline: Timeline,
+        screen: Screen<'a>,
+        type_scale: f32,
+    ) -> Self {
         let [width, height] = screen.size.map(|n| n as f32);
         let theme = screen.theme;
+        let words = &theme.words;
+        if !words.headline {
+            spec.title = "";
+        }
+        if !words.caption {
+            spec.caption = "";
+        }
         let lines = |width: f32, font: &Type, margin: f32| {
             let style = TextStyle::new(font.small, theme.muted);
-            wrap(spec.caption, width - 2.0 * margin, 2, &style)
+            // Not quite to the margin: of an SVG another program may draw it in a wider font.
+            let room = 0.955 * (width - 2.0 * margin);
+            let mut lines = wrap(spec.caption, room, 2, &style);
+            // Beside the last line where there is room, else as more words of the caption.
+            let own = if words.credit.is_empty() { 0.0 } else { style.width(&words.credit) };
+            let last = lines.last().map_or(0.0, |line| style.width(line));
+            if own > 0.0 && (lines.is_empty() || last + own + 2.0 * font.small > room) {
+                let all = format!("{} {}", spec.caption, words.credit);
+                lines = wrap(all.trim_start(), room, 2, &style);
+            }
+            lines
         };
         let mut bottom = height;
         let (mut px_scale, mut font, mut margin) = measures(width, bottom, type_scale);
@@ -148,7 +170,10 @@ impl<'a> Page<'a> {
             true => chart::quantities(spec.series).len(),
             false => 0,
         };
-        let top = 0.72 * margin + if spec.title.is_empty() { 0.0 } else { 1.45 * font.title };
+        let mut top = 0.72 * margin + if spec.title.is_empty() { 0.0 } else { 1.45 * font.title };
+        if !words.subtitle.is_empty() {
+            top += 1.5 * font.label;
+        }
         bottom -= 0.6 * margin + if caption.is_empty() { 0.0 } else { 1.9 * font.small };
         let caption_baseline = bottom + 1.6 * font.small;
         let body = Rect::new(margin, top, width - 2.0 * margin, (bottom - top).max(4.0));
@@ -208,10 +233,28 @@ impl<'a> Page<'a> {
         if !title.is_empty() {
             canvas.text(&title, self.margin, self.title_baseline(), &style);
         }
+        let subtitle = &theme.words.subtitle;
+        if !subtitle.is_empty() {
+            let style = TextStyle::new(font.label, theme.muted);
+            let below = if title.is_empty() { 0.0 } else { 1.45 * font.title };
+            let baseline = 0.72 * self.margin + below + 0.85 * font.label;
+            let text = style.fit(subtitle, self.rect.w - 2.0 * self.margin);
+            canvas.text(&text, self.margin, baseline, &style);
+        }
         let style = TextStyle::new(font.small, theme.muted);
         for (i, line) in self.caption.iter().enumerate() {
             let baseline = self.caption_baseline + 1.35 * font.small * i as f32;
             canvas.text(line, self.margin, baseline, &style);
+        }
+        let credit = &theme.words.credit;
+        let beside = self.caption.last().filter(|line| !line.ends_with(credit.as_str()));
+        if let Some(line) = beside.filter(|_| !credit.is_empty()) {
+            let right = self.rect.w - self.margin;
+            if self.margin + style.width(line) + font.small + style.width(credit) <= right {
+                let baseline =
+                    self.caption_baseline + 1.35 * font.small * (self.caption.len() - 1) as f32;
+                canvas.text(credit, right, baseline, &style.align(Align::Right));
+            }
         }
         self.charts.iter().try_for_each(|chart| chart.draw_static(canvas, theme, Future::Pale))
     }
@@ -309,7 +352,8 @@ impl<'a> Page<'a> {
         let moments = spec.pacing.moments.iter().map(|m| &m.label);
         let card = spec.pacing.card.iter().flat_map(|c| std::iter::once(&c.title).chain(&c.lines));
         let own = names.chain(titles).chain(moments).chain(card).map(String::as_str);
-        [spec.title, spec.caption].into_iter().chain(own)
+        let words = &self.theme.words;
+        [spec.title, spec.caption, &words.subtitle, &words.credit].into_iter().chain(own)
     }
 }
 

@@ -8,36 +8,51 @@ use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::numbers::{epoch_text, fixed, number, thousands};
 use crate::render::page::Page;
-use crate::render::page::layout::{PanelBox, corner_plate};
-use crate::render::scene::{Clock, PathPoint};
+use crate::render::page::layout::PanelBox;
+use crate::render::scene::{Clock, PathPoint, Reading};
 
 /// A line of a read-out: name and value.
 pub(in crate::render) type Row = (Cow<'static, str>, String);
 
-/// The lines of a read-out, the epoch first; `time` and `span` are in the unit of `clock`.
+/// The lines of a read-out, the epoch first; `time` and `span` are in the unit of `clock`. Between two
+/// snapshots the losses are interpolated, and marked so.
 pub(in crate::render) fn rows(path: &[PathPoint], clock: Clock, time: f64, span: f64) -> Vec<Row> {
-    let passed = path.partition_point(|p| p.time <= time).max(1);
-    let Some(snapshot) = path.get(passed - 1) else { return Vec::new() };
+    let (Some(reading), Some(last)) = (Reading::at(path, time), path.last()) else {
+        return Vec::new();
+    };
+    if path.iter().all(|p| p.lr.is_nan() && p.true_loss.is_nan()) {
+        // A path without a run: its points are counted.
+        let (passed, all) = (reading.step + 1, path.len());
+        return vec![("point".into(), format!("{passed} of {all}"))];
+    }
     // A run that ended earlier shows its own last epoch.
-    let last = path[path.len() - 1].epoch;
-    let (epoch, epochs) = match (clock, path.get(passed)) {
-        (Clock::Epoch | Clock::Snapshot, _) => (time.min(last), span),
-        // Epochs are even in the steps of one run.
-        (Clock::Step | Clock::WallTime, Some(next)) => {
-            let (a, b) = (snapshot.time, next.time);
-            let share = if b > a { ((time - a) / (b - a)).clamp(0.0, 1.0) } else { 0.0 };
-            (snapshot.epoch + share * (next.epoch - snapshot.epoch), last)
-        }
-        (Clock::Step | Clock::WallTime, None) => (last, last),
+    let (epoch, epochs) = match clock {
+        Clock::Epoch | Clock::Motion | Clock::Snapshot => (time.min(last.epoch), span),
+        Clock::Step | Clock::WallTime => (reading.epoch, last.epoch),
     };
     let decimals = if epochs >= 20.0 { 1 } else { 2 };
     vec![
         ("epoch".into(), epoch_text(epoch, decimals)),
-        ("step".into(), thousands(&snapshot.step.to_string())),
-        ("learning rate".into(), number(snapshot.lr)),
-        (NETWORK_LOSS.into(), loss(snapshot.true_loss)),
-        (SURFACE_LOSS.into(), snapshot.plane_loss.map_or("–".into(), loss)),
+        ("step".into(), thousands(&reading.step.to_string())),
+        ("learning rate".into(), number(reading.lr)),
+        (NETWORK_LOSS.into(), network_loss(&reading)),
+        (SURFACE_LOSS.into(), surface_loss(&reading)),
     ]
+}
+
+/// The network's own loss of `reading` as text.
+pub(in crate::render) fn network_loss(reading: &Reading) -> String {
+    measured(reading, reading.true_loss)
+}
+
+/// Its loss on the surface, likewise.
+pub(in crate::render) fn surface_loss(reading: &Reading) -> String {
+    reading.plane_loss.map_or("–".into(), |value| measured(reading, value))
+}
+
+fn measured(reading: &Reading, value: f64) -> String {
+    let about = if reading.interpolated && value.is_finite() { "≈ " } else { "" };
+    format!("{about}{}", loss(value))
 }
 
 /// What the loss of a snapshot itself is called.
@@ -58,17 +73,6 @@ pub(in crate::render) fn loss(value: f64) -> String {
     }
 }
 
-/// Where the read-out of a panel goes, and whether that is on a plate in the frame, away from the
-/// path; `None` where there is no room.
-pub(in crate::render) fn place(
-    panel: &PanelBox,
-    page: &Page,
-    path_px: &[(f32, f32)],
-) -> Option<(Rect, bool)> {
-    let beside = panel.readout.map(|rect| (rect, false));
-    beside.or_else(|| corner(panel.frame, page, path_px).map(|rect| (rect, true)))
-}
-
 /// Points all over `plate`: contour labels that keep clear of them keep off it.
 pub(in crate::render) fn spots(plate: Rect, page: &Page) -> impl Iterator<Item = (f32, f32)> {
     let step = page.font.small;
@@ -80,65 +84,21 @@ pub(in crate::render) fn spots(plate: Rect, page: &Page) -> impl Iterator<Item =
     })
 }
 
-/// The place of a read-out in a corner of `frame`; `None` where the frame is too small.
-fn corner(frame: Rect, page: &Page, path_px: &[(f32, f32)]) -> Option<Rect> {
-    let size = corner_plate(frame, &page.font)?;
-    Some(free_corner(frame, size, 8.0 * page.px_scale, page, path_px))
-}
-
-/// A plate of width and height `size` in the corner of `frame`, `inset` pixels from its edges, that
-/// is the first one, from the top right, that is farthest from the path or hides least of it.
-pub(in crate::render) fn free_corner(
-    frame: Rect,
-    (w, h): (f32, f32),
-    inset: f32,
-    page: &Page,
-    path_px: &[(f32, f32)],
-) -> Rect {
-    let (left, right) = (frame.x + inset, frame.right() - w - inset);
-    let (top, bottom) = (frame.y + inset, frame.bottom() - h - inset);
-    let corners = [(right, top), (left, top), (right, bottom), (left, bottom)];
-    let merit = |(x, y): (f32, f32)| {
-        let distance = |p: &(f32, f32)| {
-            let dx = (x - p.0).max(p.0 - x - w).max(0.0);
-            let dy = (y - p.1).max(p.1 - y - h).max(0.0);
-            dx.hypot(dy)
-        };
-        let nearest = path_px.iter().map(distance).fold(60.0 * page.px_scale, f32::min);
-        let hidden = path_px.iter().filter(|p| distance(p) < 12.0 * page.px_scale).count();
-        nearest - hidden as f32
-    };
-    let mut best = corners[0];
-    for corner in corners {
-        if merit(corner) > merit(best) + 0.5 {
-            best = corner;
-        }
-    }
-    Rect::new(best.0, best.1, w, h)
-}
-
-/// Draws `rows` where [`place`] finds room for them.
+/// Draws `rows` where `panel` has its place for them.
 pub(in crate::render) fn draw_at(
     canvas: &mut dyn Canvas,
     panel: &PanelBox,
     page: &Page,
-    path_px: &[(f32, f32)],
     rows: &[Row],
 ) {
-    if let Some((rect, on_plate)) = place(panel, page, path_px) {
-        draw(canvas, rect, on_plate, rows, page);
+    if let Some(place) = panel.readout {
+        draw(canvas, place, rows, page);
     }
 }
 
-/// Draws `rows` in `place`: as a list beside a frame or on a plate inside it, stacked where the
-/// place is narrow, as columns or as one line where it is low.
-pub(in crate::render) fn draw(
-    canvas: &mut dyn Canvas,
-    place: Rect,
-    on_plate: bool,
-    rows: &[Row],
-    page: &Page,
-) {
+/// Draws `rows` in `place`: as a list, stacked where the place is narrow, as columns or as one line
+/// where it is low.
+pub(in crate::render) fn draw(canvas: &mut dyn Canvas, place: Rect, rows: &[Row], page: &Page) {
     let (font, theme) = (page.font, page.theme);
     if rows.is_empty() {
     } else if place.h < 2.0 * font.small {
@@ -147,12 +107,6 @@ pub(in crate::render) fn draw(
         draw_columns(canvas, place, rows, font.small, theme);
     } else if place.w < 10.8 * font.small {
         draw_stack(canvas, place, rows, font.small, theme);
-    } else if on_plate {
-        canvas.rect(place, theme.background.alpha(0.9));
-        let pad = 0.7 * font.small;
-        let (w, h) = (place.w - 2.0 * pad, place.h - pad);
-        let inner = Rect::new(place.x + pad, place.y + 0.5 * pad, w, h);
-        draw_list(canvas, inner, rows, font.small, page.px_scale, theme);
     } else {
         let size = if place.w >= 12.4 * font.label { font.label } else { font.small };
         draw_list(canvas, place, rows, size, page.px_scale, theme);
@@ -259,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_those_of_the_last_snapshot_passed() {
+    fn values_are_those_of_the_snapshot_and_between_two_about_those_between() {
         let point = |step, epoch, true_loss, plane_loss| PathPoint {
             step,
             epoch,
@@ -270,17 +224,23 @@ mod tests {
             plane_loss,
             lr: 0.1,
         };
-        let path = [point(0, 0.0, 2.2961, Some(2.4)), point(1240, 10.0, f64::NAN, None)];
+        let path = [
+            point(0, 0.0, 2.2961, Some(2.4)),
+            point(124, 1.0, 0.5, Some(2.4)),
+            point(1240, 10.0, f64::NAN, None),
+        ];
         let values = |epoch| {
             let rows = rows(&path, Clock::Epoch, epoch, 10.0);
             rows.into_iter().map(|r| r.1).collect::<Vec<_>>()
         };
-        assert_eq!(values(4.5), ["4.50", "0", "0.1", "2.296", "2.400"]);
+        assert_eq!(values(0.0), ["0", "0", "0.1", "2.296", "2.400"]);
+        assert_eq!(values(0.5), ["0.50", "62", "0.1", "≈ 1.071", "≈ 2.400"]);
+        assert_eq!(values(5.5), ["5.50", "682", "0.1", "diverged", "–"]);
         assert_eq!(values(10.0), ["10", "1,240", "0.1", "diverged", "–"]);
         assert_eq!(values(99.0)[0], "10");
         assert!(rows(&[], Clock::Epoch, 0.0, 1.0).is_empty());
         // Half-way in steps is half-way in epochs.
-        let path = path.map(|p| PathPoint { time: p.step as f64, ..p });
+        let path = [path[0], path[2]].map(|p| PathPoint { time: p.step as f64, ..p });
         assert_eq!(rows(&path, Clock::Step, 620.0, 1240.0)[0].1, "5");
         assert_eq!(rows(&path, Clock::Step, 9999.0, 1240.0)[0].1, "10");
     }

@@ -8,6 +8,7 @@
 //! marked as such on the colour bar.
 
 use crate::render::numbers::significant;
+use crate::render::scene::Levels;
 
 /// Whether equal steps on screen are equal factors or equal differences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,18 +65,26 @@ const MANTISSAS: [&[f64]; 6] = [
 impl LevelScale {
     /// Levels for all of `values`; NaN and infinities do not count towards the range.
     pub fn new(values: impl IntoIterator<Item = f64>) -> Self {
+        Self::chosen(values, &Levels::default())
+    }
+
+    /// The levels that `choice` says, and what it leaves open as [`LevelScale::new`] has it.
+    pub fn chosen(values: impl IntoIterator<Item = f64>, choice: &Levels) -> Self {
         let values: Vec<f64> = values.into_iter().filter(|v| !v.is_nan()).collect();
         let infinite = |sign: f64| values.contains(&(sign * f64::INFINITY));
         let (minus_inf, plus_inf) = (infinite(-1.0), infinite(1.0));
         let mut finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
         finite.sort_by(f64::total_cmp);
-        let spacing =
-            if finite.first().is_some_and(|&v| v < 0.0) { Spacing::Linear } else { Spacing::Log };
         let smallest = finite.first().copied().unwrap_or(1.0);
+        let below = choice.ends.is_some_and(|[low, _]| low <= 0.0);
+        let spacing = match choice.linear || below || smallest < 0.0 {
+            true => Spacing::Linear,
+            false => Spacing::Log,
+        };
         if spacing == Spacing::Log {
             finite.retain(|&v| v > 0.0);
         }
-        let (low, largest) = match (finite.first(), finite.last()) {
+        let (mut low, mut largest) = match (finite.first(), finite.last()) {
             // What differs by less than rounding leaves in single precision is one value.
             (Some(&low), Some(&high)) if high - low > 1e-9 * high.abs().max(low.abs()) => {
                 (low, high)
@@ -86,18 +95,59 @@ impl LevelScale {
         let percentile_98 = finite.get(finite.len() * 98 / 100).copied().unwrap_or(largest);
         let high = match spacing {
             Spacing::Log if largest > 10.0 * percentile_98 => percentile_98,
-            Spacing::Linear if largest - low > 4.0 * (percentile_98 - low) => percentile_98,
+            // A share has ends of its own: nothing of it is far out.
+            Spacing::Linear if !choice.linear && largest - low > 4.0 * (percentile_98 - low) => {
+                percentile_98
+            }
             _ => largest,
         };
         let median = finite.get(finite.len() / 2).copied().unwrap_or(largest);
         let high = if spacing == Spacing::Log { high.min(1e4 * median) } else { high };
-        let high = if high > low { high } else { largest };
-        let levels = match spacing {
-            Spacing::Log => log_levels(low, high),
-            Spacing::Linear => linear_levels(low, high),
+        let mut high = if high > low { high } else { largest };
+        if let Some(ends) = choice.ends {
+            [low, high] = ends;
+            largest = finite.last().copied().unwrap_or(high);
+        }
+        let levels = match (choice.step, spacing) {
+            (Some(step), _) => stepped(low, high, step),
+            (None, Spacing::Log) => log_levels(low, high),
+            (None, Spacing::Linear) => linear_levels(low, high),
+        };
+        let levels = match (choice.step, choice.ends) {
+            (None, None) => refined(levels, &finite),
+            _ => levels,
         };
         let clipped_low = minus_inf || smallest < low;
         Self { levels, spacing, low, high, clipped_low, clipped_high: plus_inf || largest > high }
+    }
+
+    /// The same scale with only those levels that the values' standard errors can tell apart: `cells` are
+    /// values with their errors. From the highest level down, the next one that is kept is as far below
+    /// as the typical error of the values between. (Between two levels that are nearer to each other a
+    /// value might as well lie on the other side of either.)
+    pub fn resolved(mut self, cells: &[(f64, f64)]) -> Self {
+        let known: Vec<(f64, f64)> =
+            cells.iter().copied().filter(|(v, e)| v.is_finite() && e.is_finite()).collect();
+        if known.is_empty() || self.levels.len() < 2 {
+            return self;
+        }
+        let mut kept: Vec<f64> = Vec::new();
+        for &level in self.levels.iter().rev() {
+            let Some(&above) = kept.last() else {
+                kept.push(level);
+                continue;
+            };
+            let between = |(v, _): &&(f64, f64)| *v >= level && *v < above;
+            let mut errors: Vec<f64> = known.iter().filter(between).map(|c| c.1).collect();
+            errors.sort_by(f64::total_cmp);
+            let typical = errors.get(errors.len() / 2).copied().unwrap_or(0.0);
+            if typical <= above - level {
+                kept.push(level);
+            }
+        }
+        kept.reverse();
+        self.levels = kept;
+        self
     }
 
     /// A value's place on the scale, in `log10` or plain units; NaN stays NaN, what lies outside
@@ -120,7 +170,12 @@ impl LevelScale {
         let middle = 0.5 * (edges[band] + edges[band + 1]);
         // From the middle of the first band to the middle of the last: all of the map is used.
         let (first, last) = (0.5 * (edges[0] + edges[1]), 0.5 * (edges[bands - 1] + edges[bands]));
-        if last > first { (middle - first) / (last - first) } else { 0.5 }
+        if last <= first {
+            return 0.5;
+        }
+        // Half by the value and half by the band's number: narrow bands, too, can be told apart.
+        let by_value = (middle - first) / (last - first);
+        0.5 * by_value + 0.5 * band as f64 / (bands - 1) as f64
     }
 
     /// Each level as text, with as many digits as it has.
@@ -145,6 +200,67 @@ impl LevelScale {
         edges.push(unit(self.high).max(last + 0.34 * typical).min(last + typical));
         edges
     }
+}
+
+/// A band that holds more of the values than this is cut up.
+const CROWDED: f64 = 0.22;
+/// Into at most this many.
+const MOST_PARTS: usize = 6;
+
+/// `levels` with more of them, round numbers too, in bands that hold a large part of the `values` (rising):
+/// a plateau that is half of a map is not one colour.
+fn refined(levels: Vec<f64>, values: &[f64]) -> Vec<f64> {
+    let (Some(&low), Some(&high)) = (values.first(), values.last()) else { return levels };
+    let mut edges = vec![low.min(levels[0])];
+    edges.extend(&levels);
+    edges.push(high.max(levels[levels.len() - 1]));
+    let mut all = levels.clone();
+    for band in edges.windows(2) {
+        let inside = |a: f64, b: f64| {
+            let count = values.partition_point(|v| *v < b) - values.partition_point(|v| *v < a);
+            count as f64 / values.len() as f64
+        };
+        if inside(band[0], band[1]) <= CROWDED {
+            continue;
+        }
+        // The coarsest round numbers that leave no part crowded, or the finest that there may be.
+        let mut best: Vec<f64> = Vec::new();
+        for count in 2..=4 * MOST_PARTS {
+            let between = ticks(band[0], band[1], count);
+            let new: Vec<f64> =
+                between.into_iter().filter(|v| *v > band[0] && *v < band[1]).collect();
+            // What separates no value from another is no level.
+            let used: Vec<f64> = new
+                .iter()
+                .copied()
+                .filter(|v| inside(band[0], *v) > 0.0 && inside(*v, band[1]) > 0.0)
+                .collect();
+            if used.len() + 1 > MOST_PARTS {
+                break;
+            }
+            best = used;
+            let mut parts = vec![band[0]];
+            parts.extend(&best);
+            parts.push(band[1]);
+            if parts.windows(2).all(|p| inside(p[0], p[1]) <= CROWDED) {
+                break;
+            }
+        }
+        if all.len() + best.len() <= MAX_LEVELS + MOST_PARTS {
+            all.extend(best);
+        }
+    }
+    all.sort_by(f64::total_cmp);
+    all.dedup();
+    all
+}
+
+/// `low`, `low + step` and so on up to `high`.
+fn stepped(low: f64, high: f64, step: f64) -> Vec<f64> {
+    let count = ((high - low) / step * (1.0 + 1e-12)) as usize;
+    // i * step picks up rounding noise: twelve digits are as many as somebody writes.
+    let clean = |v: f64| format!("{v:.11e}").parse().unwrap_or(v);
+    (0..=count).map(|i| clean(low + i as f64 * step)).collect()
 }
 
 fn log_levels(low: f64, high: f64) -> Vec<f64> {
@@ -300,6 +416,60 @@ mod tests {
             assert!((0..=n).all(|b| (0.0..=1.0).contains(&scale.band_shade(b))));
         }
         assert_eq!(LevelScale::new([f64::NAN]).levels.len(), 1);
+    }
+
+    #[test]
+    fn levels_can_be_chosen_as_the_paper_has_them() {
+        let values: Vec<f64> = (0..100).map(|i| 0.02 * 1.1f64.powi(i)).collect();
+        let paper = Levels::new([0.1, 10.0], Some(0.5)).unwrap();
+        let scale = LevelScale::chosen(values.iter().copied(), &paper);
+        assert_eq!((scale.levels[0], scale.levels[1], scale.levels[19]), (0.1, 0.6, 9.6));
+        assert_eq!((scale.low, scale.high, scale.levels.len()), (0.1, 10.0, 20));
+        assert!(scale.clipped_low && scale.clipped_high);
+        let ends = LevelScale::chosen(values, &Levels::new([0.1, 10.0], None).unwrap());
+        assert!(ends.levels.iter().all(|v| (0.1..=10.0).contains(v)) && ends.levels.len() > 5);
+        for (range, step) in [([1.0, 0.0], None), ([0.0, 1.0], Some(0.0)), ([0.0, 1.0], Some(1e-9))]
+        {
+            assert!(Levels::new(range, step).is_err(), "{range:?} {step:?}");
+        }
+        let share = Levels { linear: true, ..Levels::default() };
+        let percent = LevelScale::chosen([0.0, 0.0, 24.27, 50.48, 75.73], &share);
+        assert_eq!((percent.low, percent.high, percent.spacing), (0.0, 75.73, Spacing::Linear));
+        assert!(!percent.clipped_low && !percent.clipped_high);
+    }
+
+    #[test]
+    fn no_two_levels_are_nearer_than_the_typical_error_of_the_values_between() {
+        // A bowl whose error is a tenth of the loss above 0.1 and constant below it.
+        let values: Vec<f64> = (0..2000).map(|i| 0.002 * 1.005f64.powi(i)).collect();
+        let cells: Vec<(f64, f64)> = values.iter().map(|&v| (v, 0.1 * v + 0.02)).collect();
+        let plain = LevelScale::new(values.iter().copied());
+        let scale = plain.clone().resolved(&cells);
+        assert!(scale.levels.len() < plain.levels.len() && scale.levels.len() > 3, "{scale:?}");
+        for pair in scale.levels.windows(2) {
+            let mut errors: Vec<f64> =
+                cells.iter().filter(|c| c.0 >= pair[0] && c.0 < pair[1]).map(|c| c.1).collect();
+            errors.sort_by(f64::total_cmp);
+            assert!(errors[errors.len() / 2] <= pair[1] - pair[0], "{pair:?}");
+        }
+        let exact: Vec<(f64, f64)> = values.iter().map(|&v| (v, 0.0)).collect();
+        assert_eq!(plain.clone().resolved(&exact), plain);
+        assert_eq!(plain.clone().resolved(&[]), plain);
+    }
+
+    #[test]
+    fn a_plateau_that_is_half_of_the_map_is_cut_up() {
+        let valley = (0..300).map(|i| 0.01 * 1.02f64.powi(i));
+        let values: Vec<f64> = valley.chain((0..700).map(|i| 2.1 + 0.002 * f64::from(i))).collect();
+        let scale = LevelScale::new(values.iter().copied());
+        let mut edges = vec![0.0];
+        edges.extend(&scale.levels);
+        edges.push(f64::INFINITY);
+        for band in edges.windows(2) {
+            let share = values.iter().filter(|v| **v >= band[0] && **v < band[1]).count();
+            assert!(share <= 300, "{band:?} has {share} of 1000: {:?}", scale.levels);
+        }
+        assert!(scale.levels.len() <= MAX_LEVELS + MOST_PARTS);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //! run that is shorter than the others reaches its end and waits there.
 //!
 //! A film is a card, if it has one, then the way from the first snapshot to the last, interrupted by
-//! pauses at key moments, then a hold on the last picture. The way is even in epochs, or even from
-//! snapshot to snapshot ([`Clock::Snapshot`]): snapshots taken ever more rarely would otherwise all
-//! pass in the first frames. Time then runs unevenly, and [`Timeline::pace`] says how fast.
+//! pauses at key moments, then a hold on the last picture. The way is even in epochs, even in what moves
+//! ([`Clock::Motion`]), as a path that goes most of its way in its first epoch would stand still for the
+//! rest of the film, or even from snapshot to snapshot ([`Clock::Snapshot`]). Time then runs unevenly,
+//! and [`Timeline::pace`] says how fast.
 
 use crate::render::scene::{Clock, Moment, Pacing};
 
@@ -53,7 +54,15 @@ impl Timeline {
             (Some(&first), Some(&last)) => (first, last),
             _ => (0.0, 0.0),
         };
-        let even = pacing.clock != Clock::Snapshot || times.len() < 3;
+        let way = match pacing.clock {
+            Clock::Motion if pacing.way.len() > 1 => pacing.way.clone(),
+            Clock::Snapshot if times.len() > 2 => {
+                let share = |i: usize| i as f64 / (times.len() - 1) as f64;
+                times.iter().enumerate().map(|(i, &t)| (share(i), t)).collect()
+            }
+            _ => Vec::new(),
+        };
+        let even = way.is_empty();
         let mut timeline = Self {
             frames,
             card,
@@ -66,21 +75,16 @@ impl Timeline {
             labels: Vec::new(),
         };
         if !even || !pacing.moments.is_empty() {
-            timeline.place_pauses(&times, &pacing.moments);
+            timeline.place_pauses(way, &pacing.moments);
         }
         timeline
     }
 
     /// Lays out the way with its pauses.
-    fn place_pauses(&mut self, times: &[f64], moments: &[Moment]) {
+    fn place_pauses(&mut self, way: Vec<(f64, f64)>, moments: &[Moment]) {
         let steps = (self.moving - 1) as f64;
         // The way without pauses, its film time from 0 to 1.
-        let share = |i: usize| i as f64 / (times.len() - 1).max(1) as f64;
-        let mut way: Vec<(f64, f64)> = if self.even {
-            vec![(0.0, self.start), (1.0, self.end)]
-        } else {
-            times.iter().enumerate().map(|(i, &t)| (share(i), t)).collect()
-        };
+        let mut way = if self.even { vec![(0.0, self.start), (1.0, self.end)] } else { way };
         let mut order: Vec<usize> = (0..moments.len()).collect();
         order.sort_by(|&a, &b| moments[a].time.total_cmp(&moments[b].time));
         let inside = |m: &Moment| m.time >= self.start && m.time <= self.end;
@@ -105,9 +109,8 @@ impl Timeline {
             let pause = moment.pause_secs.max(0.0) * self.fps * scale;
             knots.extend([(frame, moment.time), (frame + pause, moment.time)]);
             paused += pause;
-            // The label comes a little before the pause and goes a little after it.
-            let (before, after) = (0.25 * self.fps, 1.0 * self.fps);
-            self.labels[index] = (frame - before, frame + pause + after);
+            // The label comes with the moment, never before, and goes a little after its pause.
+            self.labels[index] = (frame, frame + pause + self.fps);
             way = rest;
         }
         knots.extend(way.iter().map(|(u, t)| (u * travel + paused, *t)));
@@ -221,6 +224,17 @@ mod tests {
     }
 
     #[test]
+    fn a_motion_clock_goes_the_way_it_is_given() {
+        let way = vec![(0.0, 0.0), (0.5, 1.0), (1.0, 10.0)];
+        let pacing = Pacing { clock: Clock::Motion, way, ..Pacing::default() };
+        let timeline = Timeline::over([0.0, 1.0, 10.0].into_iter(), &pacing, 0.0, 101, 10.0);
+        assert_eq!((timeline.epoch(0), timeline.epoch(100)), (0.0, 10.0));
+        assert!((timeline.epoch(50) - 1.0).abs() < 1e-12);
+        assert!((timeline.pace(20).unwrap() - 0.2).abs() < 1e-9);
+        assert!((timeline.pace(70).unwrap() - 1.8).abs() < 1e-9);
+    }
+
+    #[test]
     fn a_pause_stands_at_its_moment_and_its_label_is_shown_then() {
         let pacing = Pacing { moments: vec![moment(5.0, 2.0)], ..Pacing::default() };
         let timeline = Timeline::over([0.0, 10.0].into_iter(), &pacing, 0.0, 121, 10.0);
@@ -229,7 +243,8 @@ mod tests {
         assert_eq!((timeline.epoch(0), timeline.epoch(120)), (0.0, 10.0));
         assert!((1..121).all(|f| timeline.epoch(f) >= timeline.epoch(f - 1)));
         let shown: Vec<usize> = (0..121).filter(|&f| timeline.moment(f) == Some(0)).collect();
-        assert_eq!((shown[0], shown[shown.len() - 1]), (48, 80));
+        assert_eq!(shown[shown.len() - 1], 80);
+        assert!(shown.iter().all(|&f| timeline.epoch(f) >= 5.0), "nothing is told before it is so");
         assert!(shown.iter().any(|&f| timeline.epoch(f) == 5.0));
     }
 

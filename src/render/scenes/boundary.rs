@@ -123,7 +123,8 @@ impl<'a> BoundaryShow<'a> {
         let times = film.times.iter().copied().chain(path_times);
         let (strip, pacing) = (&film.strip, &film.pacing);
         let spec = PageSpec::film(&film.title, &film.caption, strip, pacing, film.hold_secs);
-        let page = Page::new(spec, times, Screen { theme, size, frames, fps }).with_strip_below();
+        let page =
+            Page::new(spec, times, Screen { theme, size, frames, fps }).with_strip_below(0.17);
         let (font, px_scale) = (page.font, page.px_scale);
         let input_domain = Domain { x: inputs.x, y: inputs.y };
         let has_surface = !film.panel.grid.values.is_empty();
@@ -211,7 +212,9 @@ impl Boundary<'_> {
             .iter()
             .map(|c| {
                 let ground = theme.background;
-                (0..64).map(|i| ground.mix(*c, 0.06 + 0.5 * i as f32 / 63.0)).collect()
+                // On a dark page half a colour is mud.
+                let [least, more] = if theme.name == "dark" { [0.12, 0.68] } else { [0.06, 0.5] };
+                (0..64).map(|i| ground.mix(*c, least + more * i as f32 / 63.0)).collect()
             })
             .collect();
         let along = |p: usize, pixels: usize, n: usize| {

@@ -13,7 +13,7 @@ use crate::render::page::layout::{Contents, Layout, widest_ems};
 use crate::render::page::readout;
 use crate::render::page::scale::LevelScale;
 use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
-use crate::render::scene::{Domain, Film};
+use crate::render::scene::{ContourPanel, Domain, Film};
 
 /// A contour film made ready.
 pub type ContourFilm<'a> = Scene<'a, Contours<'a>>;
@@ -49,6 +49,14 @@ impl Film {
         self.panels.iter().try_for_each(|p| p.grid.check())
     }
 
+    /// The values of all panels whose standard errors are known, with these.
+    pub(in crate::render) fn cells(&self) -> Vec<(f64, f64)> {
+        let pairs = |p: &ContourPanel| -> Vec<(f64, f64)> {
+            p.grid.values.iter().copied().zip(p.errors.iter().copied()).collect()
+        };
+        self.panels.iter().flat_map(pairs).collect()
+    }
+
     /// All texts of the panels.
     pub(in crate::render) fn texts(&self) -> Vec<&str> {
         let panels = self.panels.iter();
@@ -70,7 +78,8 @@ impl<'a> ContourFilm<'a> {
         fps: u32,
     ) -> Result<Self> {
         film.check()?;
-        let scale = LevelScale::new(film.panels.iter().flat_map(|p| p.grid.values.iter().copied()));
+        let values = film.panels.iter().flat_map(|p| p.grid.values.iter().copied());
+        let scale = LevelScale::chosen(values, &film.levels).resolved(&film.cells());
         let domains: Vec<Domain> = film.panels.iter().map(Domain::of).collect();
         let bar_label_ems = widest_ems(&scale.labels());
         let contents = Contents { panels: &film.panels, domains: &domains, bar_label_ems };
@@ -80,9 +89,7 @@ impl<'a> ContourFilm<'a> {
         let (mut tracks, mut insets) = (Vec::new(), Vec::new());
         for ((panel, &domain), place) in film.panels.iter().zip(&domains).zip(&layout.panels) {
             let track = Track::new(&panel.path, domain, place.frame, page.px_scale);
-            // A read-out in the frame takes the corner.
-            let inset = panel.inset.as_ref().filter(|_| place.readout.is_some());
-            insets.push(inset.and_then(|inset| {
+            insets.push(panel.inset.as_ref().and_then(|inset| {
                 InsetView::new(inset, domain, place.frame, &page, &track.pixels())
             }));
             tracks.push(track);
@@ -109,10 +116,8 @@ impl Body for Contours<'_> {
         let (layout, theme) = (&self.layout, page.theme);
         for (k, (p, place)) in self.film.panels.iter().zip(&layout.panels).enumerate() {
             let mut keep_clear = self.tracks[k].pixels();
-            let corner = readout::place(place, page, &keep_clear).filter(|(_, inside)| *inside);
-            let plates = corner.map(|(rect, _)| rect).into_iter();
-            let plates = plates.chain(self.insets[k].as_ref().map(InsetView::plate));
-            keep_clear.extend(plates.flat_map(|plate| readout::spots(plate, page)));
+            let plate = self.insets[k].as_ref().map(InsetView::plate).into_iter();
+            keep_clear.extend(plate.flat_map(|plate| readout::spots(plate, page)));
             panel::draw(canvas, p, place, page, &self.scale, &keep_clear);
             let key = (self.film.panels.len() > 1).then(|| theme.series_color(k));
             panel::draw_heading(canvas, p, place, page, key);
@@ -133,9 +138,8 @@ impl Body for Contours<'_> {
             let place = &self.layout.panels[k];
             let track = &self.tracks[k];
             let pen = Pen::new(page, page.theme.series_color(k));
-            // The read-out first: should its plate reach the path, the path stays visible.
             let rows = readout::rows(&p.path, page.clock(), time, page.span());
-            readout::draw_at(canvas, place, page, &track.pixels(), &rows);
+            readout::draw_at(canvas, place, page, &rows);
             // A track that stays in its frame needs no clip.
             let inside = track.pixels().iter().all(|p| place.frame.contains(p.0, p.1, -0.5));
             canvas.set_clip((!inside).then_some(place.frame));

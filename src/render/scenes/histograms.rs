@@ -128,7 +128,7 @@ impl<'a> HistogramShow<'a> {
             PageSpec::film(&film.title, &film.caption, &film.strip, &film.pacing, film.hold_secs);
         let times: Vec<f64> = film.snapshots.iter().map(|p| p.time).collect();
         let screen = Screen { theme, size, frames, fps };
-        let page = Page::new(spec, times.iter().copied(), screen).with_strip_below();
+        let page = Page::new(spec, times.iter().copied(), screen).with_strip_below(0.25);
         let (count, body, font) = (film.layers.len(), page.body, page.font);
         let columns = (1..=count)
             .min_by(|&a, &b| misfit(a, count, body).total_cmp(&misfit(b, count, body)))

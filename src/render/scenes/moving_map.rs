@@ -39,7 +39,7 @@ impl<'a> MovingFilm<'a> {
         fps: u32,
     ) -> Result<Self> {
         moving.check()?;
-        let scale = LevelScale::new(moving.values());
+        let scale = LevelScale::chosen(moving.values(), &moving.levels);
         let domain = Domain::of(&moving.panel);
         let contents = Contents {
             panels: std::slice::from_ref(&moving.panel),
@@ -101,7 +101,9 @@ impl Body for MovingMap<'_> {
         let at = self.moving.position(&page.timeline, frame);
         let place = self.layout.panels[0].frame;
         canvas.set_clip(Some(place));
-        panel::draw_surface(canvas, &self.panel(at), place, page, &self.scale);
+        // Where the film rests, the lines say their levels.
+        let path = (at.share == 0.0).then(|| self.track.pixels());
+        panel::draw_surface(canvas, &self.panel(at), place, page, &self.scale, path.as_deref());
         if at.share > 0.0 {
             // As interpolated cells are drawn.
             canvas.rect(place, page.theme.background.alpha(0.3 * at.between()));
@@ -127,7 +129,7 @@ impl Body for MovingMap<'_> {
 mod tests {
     use super::*;
     use crate::render::film::show;
-    use crate::render::scene::{Card, Grid, PathPoint, Quantity, Series, Split, Strip};
+    use crate::render::scene::{Card, Grid, Levels, PathPoint, Quantity, Series, Split, Strip};
     use crate::render::tests::golden::assert_golden_frame;
     use crate::render::tests::words::assert_legible;
 
@@ -167,6 +169,7 @@ mod tests {
                 ..ContourPanel::default()
             },
             layers,
+            levels: Levels::default(),
             marker,
             strip: Strip {
                 series: vec![Series {

@@ -68,7 +68,7 @@ impl<'a> MovingSurface<'a> {
         moving.check()?;
         look.check()?;
         let values: Vec<f64> = moving.values().collect();
-        let scale = scale::scale(&values, look.heights, look.clip)?;
+        let scale = scale::scale(&values, look.heights, look.clip, &moving.levels)?;
         let panel = moving.layer_panel(0);
         let contents = Contents {
             panels: std::slice::from_ref(&panel),
@@ -102,7 +102,7 @@ impl<'a> MovingSurface<'a> {
         // On each layer the marker where it is then.
         let seen = plans.iter().enumerate().map(|(layer, plan)| {
             let time = moving.path_time(Position { layer, share: 0.0 }, end);
-            (plan, trail.places(time, 40))
+            trail.stand(plan, time)
         });
         let seen: Vec<_> = seen.collect();
         let (azimuth, elevation) = viewpoint::best(&seen, look.azimuth, look.elevation);

@@ -105,7 +105,8 @@ impl<'a> ShadowShow<'a> {
         let spec =
             PageSpec::film(&film.title, &film.caption, &film.strip, &film.pacing, film.hold_secs);
         let times = film.views.iter().flat_map(|v| &v.path).map(|p| p.time);
-        let page = Page::new(spec, times, Screen { theme, size, frames, fps }).with_strip_below();
+        let page =
+            Page::new(spec, times, Screen { theme, size, frames, fps }).with_strip_below(0.25);
         let (n, body, px_scale) = (film.views.len(), page.body, page.px_scale);
         let columns = if body.w > 1.2 * body.h { n.min(if n == 4 { 2 } else { 3 }) } else { 1 };
         let cells = grid(body, n, columns, 26.0 * px_scale);

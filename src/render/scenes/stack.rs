@@ -10,7 +10,7 @@ use crate::render::numbers::epoch_text;
 use crate::render::page::readout::{self, Row};
 use crate::render::page::timeline::Timeline;
 use crate::render::page::{Page, PageSpec};
-use crate::render::scene::{Card, ContourPanel, Pacing, Quantity, Strip};
+use crate::render::scene::{Card, ContourPanel, Levels, Pacing, Quantity, Strip};
 
 /// One layer.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,6 +50,8 @@ pub struct Moving {
     pub panel: ContourPanel,
     /// The layers, in order.
     pub layers: Vec<MovingLayer>,
+    /// The levels of the contours, where somebody chose them.
+    pub levels: Levels,
     /// What the marker does.
     pub marker: Marker,
     /// Curves by epoch (or whatever the layers' `epoch` counts).
@@ -180,7 +182,11 @@ impl Moving {
     pub(in crate::render) fn rows(&self, at: Position) -> Vec<Row> {
         let now = &self.layers[at.layer];
         let (of, all) = (at.layer + 1, self.layers.len());
-        let noun = now.label.split_whitespace().next().unwrap_or("surface");
+        // "snapshot 12" is a snapshot; what a file is called says nothing of its kind.
+        let noun = match now.label.split_once(' ') {
+            Some((noun, number)) if number.chars().all(|c| c.is_ascii_digit()) => noun,
+            _ => "surface",
+        };
         let (first, state) = match at.share {
             0.0 => ((noun.to_string().into(), format!("{of} of {all}")), "computed"),
             _ => {
@@ -189,13 +195,14 @@ impl Moving {
                 ((between.into(), format!("{of} and {} of {all}", of + 1)), "interpolated")
             }
         };
-        vec![
-            first,
-            ("".into(), now.label.clone()),
-            ("surface".into(), state.into()),
-            (readout::NETWORK_LOSS.into(), readout::loss(now.true_loss)),
-            (readout::SURFACE_LOSS.into(), readout::loss(now.plane_loss)),
-        ]
+        let mut rows =
+            vec![first, ("".into(), now.label.clone()), ("surface".into(), state.into())];
+        // Surfaces of files have no network below them.
+        if self.layers.iter().any(|l| !l.true_loss.is_nan() || !l.plane_loss.is_nan()) {
+            rows.push((readout::NETWORK_LOSS.into(), readout::loss(now.true_loss)));
+            rows.push((readout::SURFACE_LOSS.into(), readout::loss(now.plane_loss)));
+        }
+        rows
     }
 }
 

@@ -16,7 +16,6 @@ use crate::render::surface3d::flight::{CameraPath, Flight};
 use crate::render::surface3d::framing;
 use crate::render::surface3d::heightfield::HeightField;
 use crate::render::surface3d::horizon::Horizon;
-use crate::render::surface3d::paint::surface_color;
 use crate::render::surface3d::scale::{self, Heights};
 use crate::render::surface3d::trail::{Trail, materials};
 use crate::render::surface3d::viewpoint;
@@ -108,7 +107,7 @@ pub(in crate::render) fn draw_bar(
     page: &Page,
 ) {
     if let Some(bar) = bar {
-        let shade = |place| surface_color(page.theme, place);
+        let shade = |place| page.theme.relief.at(place);
         ColorBar::ramp(title, scale, page.theme, shade).draw(canvas, bar, page, true);
     }
 }
@@ -130,7 +129,8 @@ impl<'a> SurfaceFilm<'a> {
         look.check()?;
         let values: Vec<f64> =
             film.panels.iter().flat_map(|p| p.grid.values.iter().copied()).collect();
-        let scale = scale::scale(&values, look.heights, look.clip)?;
+        let scale =
+            scale::scale(&values, look.heights, look.clip, &film.levels)?.resolved(&film.cells());
         let bar_label_ems = widest_ems(&scale.labels());
         // The layout of windows asks for no domain.
         let contents = Contents { panels: &film.panels, domains: &[], bar_label_ems };
@@ -151,7 +151,7 @@ impl<'a> SurfaceFilm<'a> {
             })
             .collect();
         let way = |surfaces: &[(HeightField, Trail)]| {
-            let seen = surfaces.iter().map(|(f, trail)| (f, trail.places(f64::INFINITY, 40)));
+            let seen = surfaces.iter().map(|(field, trail)| trail.stand(field, f64::INFINITY));
             let seen: Vec<_> = seen.collect();
             let (azimuth, elevation) = viewpoint::best(&seen, look.azimuth, look.elevation);
             look.camera.placed(azimuth, elevation)
@@ -222,7 +222,7 @@ impl Body for Surfaces<'_> {
             window.draw(canvas, &self.renderer, &surface, now, page.theme.series_color(k));
             if let Some(place) = self.layout.panels[k].readout {
                 let rows = readout::rows(&p.path, page.clock(), time, page.span());
-                readout::draw(canvas, place, false, &rows, page);
+                readout::draw(canvas, place, &rows, page);
             }
         }
         Ok(())
@@ -230,5 +230,137 @@ impl Body for Surfaces<'_> {
 
     fn texts(&self) -> Vec<&str> {
         self.film.texts()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::canvas::color::Color;
+    use crate::render::film::show;
+    use crate::render::scene::{Grid, PathPoint};
+    use crate::render::surface3d::camera::{Camera, OVERVIEW};
+    use crate::render::surface3d::trail::Sizes;
+
+    /// A surface of `loss` on a square, with a path from a corner to its middle in `bend`.
+    fn panel(loss: impl Fn(f64, f64) -> f64, bend: f64) -> ContourPanel {
+        let xs: Vec<f64> = (0..41).map(|i| f64::from(i) / 20.0 - 1.0).collect();
+        let values =
+            xs.iter().flat_map(|&y| xs.iter().map(move |&x| (x, y))).map(|(x, y)| loss(x, y));
+        let path = (0..=24).map(|i| {
+            let t = f64::from(i) / 24.0;
+            let far = (1.0 - t).powi(2);
+            let (x, y) = (0.75 * far, 0.65 * far + bend * t * (1.0 - t));
+            PathPoint {
+                epoch: t,
+                time: t,
+                x,
+                y,
+                true_loss: loss(x, y),
+                plane_loss: Some(loss(x, y)),
+                lr: 0.1,
+                ..PathPoint::default()
+            }
+        });
+        ContourPanel {
+            path: path.collect(),
+            grid: Grid { values: values.collect(), ys: xs.clone(), xs, interpolated: None },
+            ..ContourPanel::default()
+        }
+    }
+
+    /// Surfaces whose minimum is hard to look into: a deep hole in a plain, a well inside a crater's
+    /// wall, a narrow trench, and a hole among peaks.
+    fn deep_valleys() -> Vec<ContourPanel> {
+        let hole = |x: f64, y: f64| {
+            10f64.powf(1.0 - 4.0 * (-(x * x + 1.4 * y * y) / 0.03).exp() + 0.1 * x)
+        };
+        let crater = |x: f64, y: f64| {
+            let r = x.hypot(y);
+            10f64.powf(-2.0 + 9.0 * r.min(0.35) + 1.2 * (-((r - 0.35) / 0.08).powi(2)).exp())
+        };
+        let trench =
+            |x: f64, y: f64| 10f64.powf(-2.0 + 3.0 * (1.0 - (-(y / 0.12).powi(2)).exp()) + 0.4 * x);
+        let peaks = |x: f64, y: f64| {
+            let rugged = (9.0 * x).sin() * (8.0 * y).cos();
+            10f64.powf(0.5 + 0.8 * rugged - 3.0 * (-(x * x + y * y) / 0.02).exp())
+        };
+        vec![panel(hole, 0.0), panel(crater, 0.3), panel(trench, 0.0), panel(peaks, -0.4)]
+    }
+
+    /// How far two colours are apart but for their lightness, which light and shade change.
+    fn tint(a: [u8; 3], b: Color) -> f32 {
+        let lab = |c: Color| c.oklab();
+        let (a, b) = (lab(Color { r: a[0], g: a[1], b: a[2], a: 255 }), lab(b));
+        (a[1] - b[1]).hypot(a[2] - b[2])
+    }
+
+    /// The share of the marker and of the newest third of the path whose colour is in the picture where they
+    /// are.
+    fn seen(film: &SurfaceFilm, k: usize, frame: usize, rgba: &[u8]) -> [f32; 2] {
+        let (body, page) = (&film.body, &film.page);
+        let (window, field) = (&body.windows[k], &body.fields[k].0);
+        let time = page.timeline.epoch(frame);
+        let now = FrameTime::new(frame, page.timeline.frames, time, 1.0);
+        let view = window.flight.view(now.frame, now.share);
+        let camera = Camera::new(&view, body.renderer.focal, window.centre);
+        let (unit, px) = (body.renderer.focal / OVERVIEW, page.px_scale);
+        let sizes = Sizes {
+            tube: (3.1 * px).max(1.3) / unit,
+            marker: (9.0 * px).max(3.0) / unit,
+            fade: 1.0,
+        };
+        let places = window.trail.guarded(field, time, &sizes, view.eye);
+        let width = page.rect.w as usize;
+        let color = page.theme.series_color(k);
+        let colored = |x: i32, y: i32| {
+            let i = 4 * (y as usize * width + x as usize);
+            tint([rgba[i], rgba[i + 1], rgba[i + 2]], color) < 0.10
+        };
+        let near = |at: [f32; 3], reach: i32| {
+            let [x, y, _] = camera.project(at).unwrap();
+            let (x, y) = (x as i32, y as i32);
+            (-reach..=reach).any(|dx| (-reach..=reach).any(|dy| colored(x + dx, y + dy)))
+        };
+        let (marker, rest) = places.split_last().unwrap();
+        // The beads are white: a point of the tube is looked for around.
+        let path = rest.iter().filter(|p| near(p.at, 4)).count() as f32 / rest.len().max(1) as f32;
+        [if near(marker.at, 1) { 1.0 } else { 0.0 }, path]
+    }
+
+    #[test]
+    fn marker_and_newest_third_of_the_path_are_seen_in_every_held_frame_of_every_camera() {
+        let mut unseen = Vec::new();
+        for (name, theme) in [("light", Theme::light()), ("dark", Theme::dark())] {
+            for (k, valley) in deep_valleys().into_iter().enumerate() {
+                let film = Film { panels: vec![valley], hold_secs: 1.0, ..Film::default() };
+                for camera in CameraPath::PRESETS {
+                    let look = SurfaceView::new(CameraPath::preset(camera).unwrap());
+                    let film = SurfaceFilm::new(&film, &look, &theme, [640, 360], 40, 10).unwrap();
+                    let backdrop = show::backdrop(&film).unwrap();
+                    for frame in [30, 33, 36, 39] {
+                        let picture = show::frame(&film, &backdrop, frame).unwrap();
+                        let [marker, path] = seen(&film, 0, frame, picture.rgba());
+                        if marker < 1.0 || path < 0.8 {
+                            unseen.push(format!("{name} {k} {camera} {frame}: {marker} {path}"));
+                        }
+                    }
+                }
+            }
+        }
+        assert!(unseen.is_empty(), "{} unseen:\n{}", unseen.len(), unseen.join("\n"));
+    }
+
+    #[test]
+    fn side_by_side_each_marker_is_seen() {
+        let theme = Theme::light();
+        let film = Film { panels: deep_valleys(), hold_secs: 1.0, ..Film::default() };
+        let look = SurfaceView::new(CameraPath::preset("sway").unwrap());
+        let film = SurfaceFilm::new(&film, &look, &theme, [1280, 720], 40, 10).unwrap();
+        let picture = show::frame(&film, &show::backdrop(&film).unwrap(), 39).unwrap();
+        for k in 0..4 {
+            let [marker, path] = seen(&film, k, 39, picture.rgba());
+            assert!(marker == 1.0 && path > 0.8, "{k}: {marker} {path}");
+        }
     }
 }

@@ -26,7 +26,7 @@ const FPS: u32 = 30;
 
 fn pacing() -> Pacing {
     let moment = Moment { time: 8.0, label: "learning rate drops".into(), pause_secs: 0.2 };
-    Pacing { clock: Clock::Epoch, moments: vec![moment], card: None }
+    Pacing { moments: vec![moment], ..Pacing::default() }
 }
 
 fn heatmap() -> Heatmap {
@@ -170,6 +170,7 @@ fn contour_with_everything() -> Film {
         panels: vec![panel],
         hold_secs: 0.5,
         pacing: Pacing { clock: Clock::Snapshot, ..pacing() },
+        ..Film::default()
     }
 }
 

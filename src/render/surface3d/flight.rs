@@ -68,11 +68,12 @@ impl CameraPath {
             // Ends where the standing view is: the last picture is the poster.
             "sway" => vec![by(0.0, -34.0), by(0.12, -32.0), by(0.86, -1.0), by(1.0, 0.0)],
             "orbit" => vec![base, by(1.0, 360.0)],
+            // From afar, round and down to where the whole box fills its window: nothing of it is cut off.
             "fly-in" => vec![
-                Key { elevation: 30.0, distance: 1.45, ..by(0.0, -75.0) },
-                by(0.5, -8.0),
-                Key { elevation: 3.0, distance: 0.78, look: 0.6, ..by(0.85, 22.0) },
-                Key { elevation: 5.0, distance: 0.72, look: 0.8, ..by(1.0, 30.0) },
+                Key { elevation: 22.0, distance: 2.1, ..by(0.0, -80.0) },
+                Key { elevation: 8.0, distance: 1.35, ..by(0.4, -34.0) },
+                by(0.8, -2.0),
+                by(1.0, 0.0),
             ],
             "follow" => vec![
                 by(0.0, -12.0),
@@ -84,6 +85,11 @@ impl CameraPath {
             _ => return Err(Error::unknown_name("camera", name, &Self::PRESETS)),
         };
         Ok(Self { keys, relative: true })
+    }
+
+    /// Whether it flies with the marker somewhere on its way.
+    pub fn follows(&self) -> bool {
+        self.keys.iter().any(|key| key.follow > 0.0)
     }
 
     /// The end of the way alone: a still needs room for one view and not for the whole way.
@@ -98,7 +104,9 @@ impl CameraPath {
         let mut placed = self.clone();
         for key in placed.keys.iter_mut().filter(|_| self.relative) {
             key.azimuth += azimuth;
-            key.elevation = (key.elevation + elevation).clamp(3.0, 89.0);
+            // From straight above heights cannot be seen: a way around the view stays below that.
+            let most = if key.elevation > 0.0 { 64f64.max(elevation) } else { 89.0 };
+            key.elevation = (key.elevation + elevation).clamp(3.0, most);
         }
         Self { relative: false, ..placed }
     }

@@ -29,7 +29,7 @@ const PARTS: [usize; 13] = [2, 4, 6, 8, 12, 16, 24, 36, 48, 60, 120, 360, 720];
 pub enum Mark {
     /// Evaluated and finite.
     Plain,
-    /// Evaluated, not a number.
+    /// Not evaluated, or not finite: there is no surface.
     Hole,
     /// Interpolated between evaluated cells.
     Interpolated,
@@ -256,7 +256,8 @@ fn resample(grid: &Grid, domain: Domain, scale: &LevelScale, [nx, ny]: [usize; 2
     let span = high - low;
     // On the scale without its upper end, up to the headroom.
     let place = |value: f64| {
-        if value.is_nan() {
+        // What is not finite is a hole, and bends nothing around it.
+        if !value.is_finite() {
             return f64::NAN;
         }
         let inside = scale.position(value);
@@ -299,7 +300,7 @@ fn resample(grid: &Grid, domain: Domain, scale: &LevelScale, [nx, ny]: [usize; 2
 impl Marks {
     fn of(grid: &Grid, domain: Domain) -> Self {
         let mark = |i: usize| match &grid.interpolated {
-            _ if grid.values[i].is_nan() => Mark::Hole,
+            _ if !grid.values[i].is_finite() => Mark::Hole,
             Some(mask) if mask[i] => Mark::Interpolated,
             _ => Mark::Plain,
         };

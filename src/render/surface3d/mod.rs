@@ -4,13 +4,15 @@
 //! sky and light each place sees; `camera` and [`flight`] say from where it is looked at,
 //! `viewpoint` from which side most is seen, `framing` how high its box is; `zbuffer` finds what
 //! is in front, four samples a pixel; `shade` and `paint` give it light and colour; `solids` are
-//! tubes and markers, `trail` the path made of them; `axes` draws the box around; `window` puts one
+//! tubes and markers, `trail` the path made of them, `glass` the near side of the surface where it would
+//! hide the path; `axes` draws the box around; `window` puts one
 //! surface with its path and its box into a rectangle of the page.
 
 pub(crate) mod axes;
 pub(crate) mod camera;
 pub mod flight;
 pub(crate) mod framing;
+pub(crate) mod glass;
 pub(crate) mod heightfield;
 pub(crate) mod horizon;
 pub(crate) mod paint;

@@ -26,41 +26,6 @@ pub fn blend(a: Light, b: Light, t: f32) -> Light {
     [a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]), a[2] + t * (b[2] - a[2])]
 }
 
-/// Deep blue through teal and sand to salmon (in the manner of Crameri's batlow): lightness rises
-/// all the way, as in the flat maps, but heights end in a warm colour and not in the page's, so
-/// that light and shade have something to work on. OKLCh, even steps.
-const MASSIF: [(f32, f32, f32); 9] = [
-    (0.310, 0.120, 264.0),
-    (0.415, 0.120, 254.0),
-    (0.515, 0.104, 242.0),
-    (0.605, 0.082, 224.0),
-    (0.685, 0.060, 190.0),
-    (0.755, 0.054, 112.0),
-    (0.808, 0.076, 74.0),
-    (0.838, 0.094, 52.0),
-    (0.860, 0.076, 34.0),
-];
-
-/// The colour of the surface at `t` of the scale. In the other themes it is the flat map's, its
-/// lightness drawn together so that there is room for light above and shade below.
-pub fn surface_color(theme: &Theme, t: f64) -> Color {
-    let [low, high] = match theme.name {
-        "dark" => [0.40, 0.90],
-        "print" => [0.52, 0.93],
-        _ => {
-            let x = (t.clamp(0.0, 1.0) * (MASSIF.len() - 1) as f64) as f32;
-            let k = (x as usize).min(MASSIF.len() - 2);
-            let color = |k: usize| Color::from_oklch(MASSIF[k].0, MASSIF[k].1, MASSIF[k].2);
-            return color(k).mix(color(k + 1), x - k as f32);
-        }
-    };
-    let [lightness, a, b] = theme.colormap.at(t).oklab();
-    let ends = [theme.colormap.at(0.0).oklab()[0], theme.colormap.at(1.0).oklab()[0]];
-    let (from, to) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
-    let place = (lightness - from) / (to - from).max(1e-6);
-    Color::from_oklab([low + place * (high - low), a, b])
-}
-
 /// Everything that shading asks for by value.
 #[derive(Debug, Clone)]
 pub struct Paint {
@@ -86,8 +51,8 @@ pub struct Paint {
 impl Paint {
     /// The colours of `theme` and the lines of `scale`.
     pub fn new(theme: &Theme, scale: &LevelScale) -> Self {
-        let ramp = ramp_of(|t| surface_color(theme, t));
-        let floor = ramp_of(|t| theme.background.mix(surface_color(theme, t), 0.5));
+        let ramp = ramp_of(|t| theme.relief.at(t));
+        let floor = ramp_of(|t| theme.background.mix(theme.relief.at(t), 0.5));
         let (low, high) = (scale.position(scale.low), scale.position(scale.high));
         let levels: Vec<(f32, f32)> = scale
             .levels
@@ -103,7 +68,7 @@ impl Paint {
             .map(|i| levels.partition_point(|l| l.0 < i as f32 / BINS as f32) as u16)
             .collect();
         let spacing = 1.0 / (levels.len() as f32 + 1.0);
-        let end = linear(surface_color(theme, 1.0));
+        let end = linear(theme.relief.at(1.0));
         Self {
             ramp,
             floor,
@@ -244,7 +209,7 @@ mod tests {
         for name in Theme::NAMES {
             let theme = Theme::by_name(name).unwrap();
             let lightness: Vec<f32> =
-                (0..=32).map(|i| surface_color(&theme, f64::from(i) / 32.0).oklab()[0]).collect();
+                (0..=32).map(|i| theme.relief.at(f64::from(i) / 32.0).oklab()[0]).collect();
             let rising = lightness[32] > lightness[0];
             assert!(lightness.windows(2).all(|w| (w[1] > w[0]) == rising), "{name}: {lightness:?}");
         }

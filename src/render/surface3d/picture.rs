@@ -1,7 +1,8 @@
 //! One panel from one view: project, rasterise tile by tile, shade.
 
 use super::camera::{Camera, Viewpoint};
-use super::heightfield::HeightField;
+use super::glass::Glass;
+use super::heightfield::{HeightField, Mark};
 use super::horizon::LightMap;
 use super::paint::{ENCODER, Light, Paint};
 use super::shade::{Lamps, Shader, Steps};
@@ -44,6 +45,8 @@ pub struct Subject<'a> {
     pub quad: f32,
     /// The distance of two stripes of a hatching in box units.
     pub stripes: f32,
+    /// Where the near side of the surface is thinned.
+    pub glass: Option<&'a Glass>,
 }
 
 /// A mesh of corners on the screen.
@@ -51,8 +54,12 @@ struct Mesh {
     columns: usize,
     rows: usize,
     corners: Vec<Vertex>,
+    /// Heights of the corners.
+    heights: Vec<f32>,
     /// Left, top, right and bottom of each block of quads in pixels, row-major.
     blocks: Vec<[f32; 4]>,
+    /// By the first corner of each quad whether it is a hole; empty where none is.
+    holes: Vec<bool>,
 }
 
 impl Mesh {
@@ -60,10 +67,12 @@ impl Mesh {
         let [nx, ny] = field.nodes;
         let (columns, rows) = ((nx - 1) / sx + 1, (ny - 1) / sy + 1);
         let mut corners = Vec::with_capacity(columns * rows);
+        let mut heights = Vec::with_capacity(columns * rows);
         for iy in 0..rows {
             for ix in 0..columns {
                 let ([u, v], t) = field.node(ix * sx, iy * sy);
                 let point = field.point(u, v, field.height(t));
+                heights.push(point[2]);
                 let seen = camera.project(point);
                 corners.push(seen.map_or(Vertex::default(), |p| Vertex::new(p, [u, v])));
             }
@@ -80,10 +89,25 @@ impl Mesh {
                 blocks.push(range);
             }
         }
-        Self { columns, rows, corners, blocks }
+        let half = [0.5 * sx as f32 / (nx - 1) as f32, 0.5 * sy as f32 / (ny - 1) as f32];
+        let hole = |i: usize| {
+            let ([u, v], _) = field.node(i % columns * sx, i / columns * sy);
+            field.mark((u + half[0]).min(1.0), (v + half[1]).min(1.0)) == Mark::Hole
+        };
+        let holes =
+            if field.has_marks() { (0..columns * rows).map(hole).collect() } else { Vec::new() };
+        Self { columns, rows, corners, heights, blocks, holes }
     }
 
-    fn draw(&self, tile: &mut Tile) {
+    /// Whether the quad with its first corner `i` is glass.
+    fn is_glass(&self, i: usize, glass: &Glass) -> bool {
+        let [a, c] = [&self.corners[i], &self.corners[i + self.columns + 1]];
+        let z = 0.5 * (self.heights[i] + self.heights[i + self.columns + 1]);
+        let depth = 2.0 / (a.inverse + c.inverse);
+        glass.removes(0.5 * (a.x + c.x), 0.5 * (a.y + c.y), depth, z)
+    }
+
+    fn draw(&self, tile: &mut Tile, without: Option<&Glass>) {
         let bounds = tile.bounds();
         let across = (self.columns - 1).div_ceil(BLOCK);
         for (k, block) in self.blocks.iter().enumerate() {
@@ -94,6 +118,10 @@ impl Mesh {
             for iy in by..(by + BLOCK).min(self.rows - 1) {
                 for ix in bx..(bx + BLOCK).min(self.columns - 1) {
                     let i = iy * self.columns + ix;
+                    let hole = self.holes.get(i).copied().unwrap_or(false);
+                    if hole || without.is_some_and(|glass| self.is_glass(i, glass)) {
+                        continue;
+                    }
                     let (a, b) = (&self.corners[i], &self.corners[i + 1]);
                     let (c, d) =
                         (&self.corners[i + self.columns + 1], &self.corners[i + self.columns]);
@@ -123,6 +151,9 @@ fn rim(field: &HeightField, camera: &Camera, [sx, sy]: [usize; 2]) -> Vec<[Verte
         .chain(left)
         .map(|(ix, iy)| {
             let ([u, v], t) = field.node(ix, iy);
+            if field.has_marks() && field.mark(u, v) == Mark::Hole {
+                return [Vertex::default(); 2];
+            }
             let z = field.height(t);
             [z, z - THICKNESS].map(|z| {
                 let seen = camera.project(field.point(u, v, z));
@@ -197,12 +228,26 @@ pub fn draw(
     let mut rgba = vec![0; 4 * width * height];
     let mut tile = Tile::new(COLUMNS.min(width), ROWS);
     let mut sums = vec![[0.0f32; 4]; tile.columns() * ROWS];
+    let mut behind = sums.clone();
     for top in (0..height).step_by(ROWS) {
         for left in (0..width).step_by(COLUMNS) {
             let (rows, columns) = (ROWS.min(height - top), COLUMNS.min(width - left));
             sums.fill([0.0; 4]);
+            let (corner, size) = ([left, top], [columns, rows]);
             for pass in &prepared {
-                add_tile(scene, lamps, pass, &mut tile, [left, top], [columns, rows], &mut sums);
+                add_tile(scene, lamps, (pass, None), &mut tile, corner, size, &mut sums);
+            }
+            if let Some(glass) = scene.glass.filter(|glass| glass.touches(corner, size)) {
+                behind.fill([0.0; 4]);
+                for pass in &prepared {
+                    let pass = (pass, Some(glass));
+                    add_tile(scene, lamps, pass, &mut tile, corner, size, &mut behind);
+                }
+                for (i, (sum, behind)) in sums[..rows * columns].iter_mut().zip(&behind).enumerate()
+                {
+                    let clear = glass.clear(left + i % columns, top + i / columns);
+                    (0..4).for_each(|k| sum[k] += clear * (behind[k] - sum[k]));
+                }
             }
             let part = 1.0 / prepared.len() as f32;
             for row in 0..rows {
@@ -227,16 +272,20 @@ pub fn draw(
 fn add_tile(
     scene: &Subject,
     lamps: Lamps,
-    (camera, mesh, rim, solids): &Pass,
+    ((camera, mesh, rim, solids), without): (&Pass, Option<&Glass>),
     tile: &mut Tile,
     [left, top]: [usize; 2],
     [columns, rows]: [usize; 2],
     sums: &mut [[f32; 4]],
 ) {
     tile.move_to([left, top]);
-    mesh.draw(tile);
+    mesh.draw(tile, without);
     for pair in rim.windows(2) {
         let [[a, d], [b, c]] = [pair[0], pair[1]];
+        let hidden = |glass: &Glass| glass.removes(a.x, a.y, 1.0 / a.inverse, f32::INFINITY);
+        if a.inverse > 0.0 && without.is_some_and(hidden) {
+            continue;
+        }
         tile.triangle(&a, &b, &c, RIM, RIM);
         tile.triangle(&a, &c, &d, RIM, RIM);
     }

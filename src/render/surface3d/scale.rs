@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::render::page::scale::{LevelScale, Spacing, ticks};
+use crate::render::scene::Levels;
 
 /// How heights grow with values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,11 +17,16 @@ pub enum Heights {
     Linear,
 }
 
-/// The scale of `values`, cut off at `clip`.
+/// The scale of `values`, cut off at `clip`, with the levels of `choice`.
 ///
 /// Errors: [`Error::BadValue`] on logarithmic heights for negative values, and on a `clip` with
 /// nothing below it.
-pub fn scale(values: &[f64], heights: Heights, clip: Option<f64>) -> Result<LevelScale> {
+pub fn scale(
+    values: &[f64],
+    heights: Heights,
+    clip: Option<f64>,
+    choice: &Levels,
+) -> Result<LevelScale> {
     let negative = values.iter().any(|v| *v < 0.0);
     if heights == Heights::Log && negative {
         return Err(Error::bad_value(
@@ -45,7 +51,8 @@ pub fn scale(values: &[f64], heights: Heights, clip: Option<f64>) -> Result<Leve
     }
     let mut scale = match heights {
         Heights::Linear => linear(&kept),
-        _ => LevelScale::new(kept.iter().copied()),
+        Heights::Log => LevelScale::new(kept.iter().copied()),
+        Heights::Auto => LevelScale::chosen(kept.iter().copied(), choice),
     };
     if let Some(clip) = clip.filter(|clip| values.iter().any(|v| v > clip)) {
         // The cap lies at the value asked for, not at the greatest sample below it.
@@ -86,6 +93,10 @@ fn linear(values: &[f64]) -> LevelScale {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn scale(values: &[f64], heights: Heights, clip: Option<f64>) -> Result<LevelScale> {
+        super::scale(values, heights, clip, &Levels::default())
+    }
 
     #[test]
     fn heights_are_logarithmic_linear_and_clipped_as_asked() {

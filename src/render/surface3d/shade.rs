@@ -1,8 +1,10 @@
 //! What a place looks like: the surface, the floor below it, and what lies on it.
 //!
-//! Three lights: a key light from the left of the camera whose shadows are soft, a faint fill light
-//! from the camera, and the sky, of which valleys see less ([`super::horizon`]). Plain Lambert and
-//! a little Blinn-Phong (Blinn 1977), all in linear light.
+//! Four lights: a key light from the left of the camera whose shadows are soft, a faint fill light
+//! from the camera, the sky, of which valleys see less ([`super::horizon`]), and a rim light along what
+//! is seen at a grazing angle (Schlick's approximation of Fresnel's law, 1994), which parts a ridge from
+//! what lies behind it. Lambert, and a glint of two widths after Blinn and Phong (Blinn 1977), all in
+//! linear light; what would be lighter than the page is bent below white, so that its colour stays.
 
 use super::camera::{Camera, Viewpoint};
 use super::heightfield::{HeightField, Mark};
@@ -13,11 +15,25 @@ use super::vec3::{Vec3, add, dot, scale, sub, unit};
 /// The direction of the key light from the camera, in radians: to the left, a little behind the object.
 const KEY_TURN: f32 = -1.92;
 /// How high it is.
-const KEY_ELEVATION: f32 = 0.64;
+const KEY_ELEVATION: f32 = 0.72;
 /// Strengths.
-const KEY: f32 = 1.0;
-const FILL: f32 = 0.16;
-const SKY: f32 = 0.34;
+const KEY: f32 = 1.06;
+const FILL: f32 = 0.27;
+const SKY: f32 = 0.36;
+const RIM: f32 = 0.22;
+const GLINT: f32 = 0.26;
+const SHEEN: f32 = 0.07;
+
+/// Light bent below white: straight up to three quarters, then ever flatter.
+#[inline]
+fn shoulder(light: f32) -> f32 {
+    const FROM: f32 = 0.75;
+    if light <= FROM {
+        return light;
+    }
+    let over = (light - FROM) / (1.0 - FROM);
+    FROM + (1.0 - FROM) * over / (1.0 + over)
+}
 
 /// How much of the page's colour interpolated places have.
 const PALE: f32 = 0.42;
@@ -117,7 +133,7 @@ impl Shader<'_> {
     /// The thin side of the sheet at its border.
     pub fn rim(&self, u: f32, v: f32) -> Light {
         let t = self.field.at(u, v)[0];
-        scale(self.paint.at(t), 0.34)
+        scale(self.paint.at(t), 0.55)
     }
 
     /// The floor at `(u, v)`: a pale map with its lines.
@@ -157,25 +173,31 @@ impl Shader<'_> {
         let facing = dot(normal, self.lamps.key).max(0.0);
         let fill = dot(normal, self.lamps.fill).max(0.0);
         let up = if normal[2] < 0.0 { 0.62 } else { 0.62 + 0.38 * normal[2] };
-        let sky = sky * up;
-        // Where little sky is seen the key light's own bounces are missing, too.
-        let key = KEY * key * (0.35 + 0.65 * sky);
+        // Valleys are darker, but the light that their own walls throw back leaves them their colour.
+        let sky = (0.28 + 0.72 * sky) * up;
+        let key = KEY * key * (0.40 + 0.60 * sky);
+        let eye = unit(sub(self.camera.eye, point));
         let mut shine = 0.0;
         if gloss * key * facing > 0.0 {
-            let eye = unit(sub(self.camera.eye, point));
             let half = unit(add(eye, self.lamps.key));
             let glance = dot(normal, half).max(0.0);
             let p2 = glance * glance;
-            let p8 = (p2 * p2) * (p2 * p2);
-            shine = gloss * 0.10 * p8 * p8 * p8 * key * facing.min(0.4) * 2.5;
+            let p4 = p2 * p2;
+            let p8 = p4 * p4;
+            let p16 = p8 * p8;
+            let narrow = p16 * p16 * p16;
+            shine = gloss * key * (GLINT * narrow + SHEEN * p8) * (4.0 * facing).min(1.0);
         }
+        let graze = 1.0 - dot(normal, eye).abs().min(1.0);
+        let graze = graze * graze * graze;
+        let rim = RIM * graze * (0.35 + 0.65 * sky);
         // A warm key light and a cool sky.
-        const WARM: Light = [1.03, 1.0, 0.95];
-        const COOL: Light = [0.94, 1.0, 1.08];
-        let (key, cool, fill) = (key * facing, SKY * sky, FILL * fill * sky);
+        const WARM: Light = [1.04, 1.0, 0.93];
+        const COOL: Light = [0.92, 1.0, 1.10];
+        let (key, cool, fill) = (key * facing, SKY * sky + rim, FILL * fill * sky);
         let mut lit = [0.0; 3];
         for k in 0..3 {
-            lit[k] = color[k] * (key * WARM[k] + cool * COOL[k] + fill) + shine;
+            lit[k] = shoulder(color[k] * (key * WARM[k] + cool * COOL[k] + fill) + shine);
         }
         lit
     }
@@ -188,10 +210,11 @@ impl Shader<'_> {
             add(scale(camera.right, right), scale(camera.up, up)),
             scale(camera.forward, -toward),
         );
+        // A line says who it is by its colour: it is never darker than three quarters of that.
         let facing = 0.5 + 0.5 * dot(normal, self.lamps.key);
         let half = unit(sub(self.lamps.key, camera.forward));
-        let glance = dot(normal, half).max(0.0).powi(24);
-        std::array::from_fn(|k| color[k] * (0.42 + 0.68 * facing) + 0.35 * glance)
+        let glance = dot(normal, half).max(0.0).powi(32);
+        std::array::from_fn(|k| shoulder(color[k] * (0.75 + 0.40 * facing) + 0.45 * glance))
     }
 
     /// `ground` with stripes across the plane.

@@ -1,18 +1,19 @@
 //! The path on a surface: a tube as far as the film has come, a bead for each snapshot, a marker at
 //! the present point, and a rod from there to the true loss where the plane's is another.
 
+use super::glass::Guarded;
 use super::heightfield::HeightField;
 use super::horizon::LightMap;
 use super::paint::{Light, gap, linear, place};
 use super::solids::Solids;
 use super::vec3::{Vec3, add, scale};
+use super::viewpoint::Stand;
 use crate::render::canvas::Rect;
 use crate::render::canvas::color::Color;
 use crate::render::canvas::theme::Theme;
 use crate::render::map::path::Track;
 use crate::render::page::scale::LevelScale;
-use crate::render::scene::ContourPanel;
-use crate::render::scene::Domain;
+use crate::render::scene::{ContourPanel, Domain, PathPoint, Reading};
 
 /// Steps from the oldest to the newest part of the tail.
 const SHADES: usize = 12;
@@ -27,8 +28,9 @@ pub struct Trail {
     /// Epoch and `(u, v)`.
     line: Vec<(f64, [f32; 2])>,
     beads: Vec<(f64, [f32; 2])>,
-    /// The true loss of the snapshots as places on the scale.
-    truth: Vec<(f64, Option<f32>)>,
+    /// The snapshots, for the network's own loss at any time.
+    path: Vec<PathPoint>,
+    scale: LevelScale,
 }
 
 /// The path as far as the film has come.
@@ -39,8 +41,8 @@ pub struct Drawn {
     /// The marker and the point of the true loss, where it lies below the surface by enough to see:
     /// drawn through the surface, as nothing that lies below it can be seen.
     pub below: Option<[Vec3; 2]>,
-    /// The marker's centre.
-    pub marker: Option<Vec3>,
+    /// How much of the near side of the surface is thinned, 0 to 1.
+    pub thinned: f32,
 }
 
 /// Sizes in box units.
@@ -66,7 +68,8 @@ impl Trail {
         Self {
             line: track.line().iter().map(uv).collect(),
             beads: track.beads().iter().map(uv).collect(),
-            truth: known.map(|p| (p.time, place(scale, p.true_loss))).collect(),
+            path: known.copied().collect(),
+            scale: scale.clone(),
         }
     }
 
@@ -88,6 +91,55 @@ impl Trail {
         places
     }
 
+    /// The newest third of the path as far as it is at `time`, by its length on the plane: some places,
+    /// the point itself last.
+    pub fn newest(&self, time: f64) -> Vec<[f32; 2]> {
+        const PLACES: f32 = 48.0;
+        let Some(head) = self.at(time) else { return Vec::new() };
+        let passed = self.line.partition_point(|(t, _)| *t < time);
+        let mut line: Vec<[f32; 2]> = self.line[..passed].iter().map(|l| l.1).collect();
+        line.push(head);
+        let step = |w: &[[f32; 2]]| (w[1][0] - w[0][0]).hypot(w[1][1] - w[0][1]);
+        let all: f32 = line.windows(2).map(step).sum();
+        let (mut places, mut gone, mut last) = (vec![head], 0.0, 0.0);
+        for pair in line.windows(2).rev() {
+            gone += step(pair);
+            if gone > all / 3.0 {
+                break;
+            }
+            if gone - last >= all / 3.0 / PLACES {
+                places.push(pair[0]);
+                last = gone;
+            }
+        }
+        places.reverse();
+        places.retain(|p| inside(*p));
+        places
+    }
+
+    /// What is to be seen of the path on `field` at `time`.
+    pub fn stand<'a>(&self, field: &'a HeightField, time: f64) -> Stand<'a> {
+        Stand { field, path: self.places(time, 40), newest: self.newest(time) }
+    }
+
+    /// The point and the newest third of the path at `epoch`, as seen from `eye`: what is to be visible.
+    pub fn guarded(
+        &self,
+        field: &HeightField,
+        epoch: f64,
+        sizes: &Sizes,
+        eye: Vec3,
+    ) -> Vec<Guarded> {
+        let places = self.newest(epoch);
+        let last = places.len().saturating_sub(1);
+        let guard = |(i, [u, v]): (usize, &[f32; 2])| {
+            let radius = if i == last { sizes.marker } else { 2.0 * sizes.tube };
+            let at = add(field.surface(*u, *v), scale(field.normal(*u, *v), radius));
+            Guarded::new(field, at, radius, eye)
+        };
+        places.iter().enumerate().map(guard).collect()
+    }
+
     /// Where the point is at `epoch`.
     pub fn at(&self, epoch: f64) -> Option<[f32; 2]> {
         let i = self.line.partition_point(|(t, _)| *t <= epoch);
@@ -99,14 +151,9 @@ impl Trail {
         Some([0, 1].map(|c| before.1[c] + k * (after.1[c] - before.1[c])))
     }
 
-    /// The true loss at `epoch`, straight between snapshots.
+    /// The network's own loss at `epoch` as a place on the scale.
     fn truth(&self, epoch: f64) -> Option<f32> {
-        let i = self.truth.partition_point(|(t, _)| *t <= epoch);
-        let before = self.truth[i.saturating_sub(1).min(self.truth.len().checked_sub(1)?)];
-        let after = self.truth[i.min(self.truth.len() - 1)];
-        let span = after.0 - before.0;
-        let k = if span > 0.0 { ((epoch - before.0) / span).clamp(0.0, 1.0) as f32 } else { 0.0 };
-        Some(before.1? + k * (after.1? - before.1?))
+        place(&self.scale, Reading::at(&self.path, epoch)?.true_loss)
     }
 
     /// The path until `epoch`; the ground below it is darkened in `light`.
@@ -123,7 +170,8 @@ impl Trail {
             let [u, v] = [x / field.half[0], y / field.half[1]].map(|w| 0.5 * (w + 1.0));
             !inside([u, v]) || z > field.surface(u, v)[2] - 0.1 * sizes.tube
         };
-        drawn.solids.cut(|material| material != FLOOR && material != ROD, above);
+        // The marker stays whole: it is to be seen, wherever it lies.
+        drawn.solids.cut(|material| ![FLOOR, ROD, MARKER].contains(&material), above);
         drawn
     }
 
@@ -170,7 +218,6 @@ impl Trail {
         light.touch(head, 1.9 * sizes.marker, 0.6, field.half);
         let (centre, _) = on_surface(head, 1.0 * sizes.marker);
         solids.sphere(centre, sizes.marker, 18, MARKER);
-        drawn.marker = Some(centre);
         let here = field.at(head[0], head[1])[0];
         if let Some(truth) = self.truth(epoch) {
             let there = field.point(head[0], head[1], field.height(truth));
@@ -194,10 +241,11 @@ fn inside([u, v]: [f32; 2]) -> bool {
 
 /// The colours of everything that [`Trail::draw`] makes, for a path of `color`.
 pub fn materials(theme: &Theme, color: Color) -> Vec<Light> {
-    // Older parts are darker, not paler: heights are pale.
+    // Older parts are a little darker, not paler, as heights are pale; never so dark as to be of another
+    // colour.
     let (bright, dark) = (Color::hex(0xffffff), Color::hex(0x14202b));
     let mut all: Vec<Light> = (0..SHADES)
-        .map(|k| linear(dark.mix(color, 0.72 + 0.28 * k as f32 / (SHADES - 1) as f32)))
+        .map(|k| linear(dark.mix(color, 0.90 + 0.10 * k as f32 / (SHADES - 1) as f32)))
         .collect();
     all.push(linear(color.mix(bright, 0.72)));
     all.push(linear(color));
@@ -209,7 +257,7 @@ pub fn materials(theme: &Theme, color: Color) -> Vec<Light> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::scene::{Grid, PathPoint};
+    use crate::render::scene::Grid;
     use crate::render::surface3d::horizon::Horizon;
 
     fn point(epoch: f64, x: f64, true_loss: f64) -> PathPoint {

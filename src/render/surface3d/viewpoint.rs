@@ -5,25 +5,32 @@ use super::heightfield::HeightField;
 use super::vec3::{Vec3, add, scale, sub, unit};
 
 /// Sides in the order of preference, in degrees: x to the right and y into the picture first.
-const SIDES: [f64; 8] = [-112.0, -68.0, 68.0, 112.0, -158.0, -22.0, 22.0, 158.0];
-/// Elevations in the order of preference.
-const ELEVATIONS: [f64; 3] = [27.0, 34.0, 42.0];
+const SIDES: [f64; 12] =
+    [-112.0, -68.0, -135.0, -45.0, 68.0, 112.0, -158.0, -22.0, 45.0, 135.0, 22.0, 158.0];
+/// Elevations in the order of preference: from higher up a surface looks more and more like its map.
+const ELEVATIONS: [f64; 5] = [27.0, 34.0, 42.0, 50.0, 58.0];
 
-/// The azimuth and the elevation (degrees) from which most of the paths, their ends above all, can
-/// be seen; without a path, most of the surfaces. A path is some places `(u, v)` along it. An earlier
-/// choice is kept unless a later one shows a good deal more. What is given is kept.
-pub fn best(
-    stands: &[(&HeightField, Vec<[f32; 2]>)],
-    azimuth: Option<f64>,
-    elevation: Option<f64>,
-) -> (f64, f64) {
+/// What is to be seen on a surface.
+pub struct Stand<'a> {
+    /// The surface.
+    pub field: &'a HeightField,
+    /// Some places `(u, v)` along the path; without any, the surface itself is to be seen.
+    pub path: Vec<[f32; 2]>,
+    /// Some places along its newest third, the point last.
+    pub newest: Vec<[f32; 2]>,
+}
+
+/// The azimuth and the elevation (degrees) from which most can be seen of what matters: the path's end
+/// above all, then its newest third, then the rest of it; without a path, most of the surfaces. An
+/// earlier choice is kept unless a later one shows a good deal more. What is given is kept.
+pub fn best(stands: &[Stand], azimuth: Option<f64>, elevation: Option<f64>) -> (f64, f64) {
     let sides = azimuth.map_or(SIDES.to_vec(), |a| vec![a]);
     let elevations = elevation.map_or(ELEVATIONS.to_vec(), |e| vec![e]);
     if sides.len() * elevations.len() == 1 {
         return (sides[0], elevations[0]);
     }
     let points: Vec<(&HeightField, Vec<(Vec3, f32)>)> =
-        stands.iter().map(|(field, way)| (*field, points(field, way))).collect();
+        stands.iter().map(|stand| (stand.field, points(stand))).collect();
     let mut best = (f32::NEG_INFINITY, (sides[0], elevations[0]));
     for &e in &elevations {
         for &a in &sides {
@@ -35,8 +42,9 @@ pub fn best(
                     seen += if visible(field, p, view.eye) { weight } else { 0.0 };
                 }
             }
-            let share = seen / f32::max(all, 1.0);
-            if share > best.0 + 0.06 {
+            // From higher up a surface is flatter, and smaller in a wide window.
+            let share = seen / f32::max(all, 1.0) - 0.003 * (e as f32 - 27.0).max(0.0);
+            if share > best.0 + 0.04 {
                 best = (share, (a, e));
             }
         }
@@ -45,14 +53,20 @@ pub fn best(
 }
 
 /// What should be seen, and how much it matters.
-fn points(field: &HeightField, way: &[[f32; 2]]) -> Vec<(Vec3, f32)> {
+fn points(stand: &Stand) -> Vec<(Vec3, f32)> {
     const SIDE: usize = 24;
+    let field = stand.field;
     let lift = |&[u, v]: &[f32; 2]| add(field.surface(u, v), [0.0, 0.0, 0.03]);
-    if let Some(end) = way.last() {
-        return way.iter().map(|p| (lift(p), 1.0)).chain([(lift(end), 16.0)]).collect();
+    if let Some(end) = stand.newest.last().or(stand.path.last()) {
+        let part = |places: &[[f32; 2]], weight: f32| -> Vec<(Vec3, f32)> {
+            let each = weight / places.len().max(1) as f32;
+            places.iter().map(|p| (lift(p), each)).collect()
+        };
+        return [part(&stand.path, 15.0), part(&stand.newest, 35.0), part(&[*end], 50.0)].concat();
     }
     let at = |i: usize| (i as f32 + 0.5) / SIDE as f32;
-    (0..SIDE * SIDE).map(|k| (lift(&[at(k % SIDE), at(k / SIDE)]), 1.0)).collect()
+    let each = 100.0 / (SIDE * SIDE) as f32;
+    (0..SIDE * SIDE).map(|k| (lift(&[at(k % SIDE), at(k / SIDE)]), each)).collect()
 }
 
 /// Whether nothing of the surface lies between `p` and `eye`.
@@ -144,7 +158,7 @@ mod tests {
         let scale = LevelScale::new(panel.grid.values.iter().copied());
         let field = HeightField::new(&panel, &scale, 1.0);
         let trail = Trail::new(&panel, &field, &scale);
-        let seen = [(&field, trail.places(f64::INFINITY, 40))];
+        let seen = [trail.stand(&field, f64::INFINITY)];
         let (azimuth, _) = best(&seen, None, Some(27.0));
         assert!(azimuth > 0.0, "{azimuth}");
         assert_eq!(best(&seen, Some(-90.0), Some(30.0)), (-90.0, 30.0));

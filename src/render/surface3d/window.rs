@@ -1,10 +1,9 @@
 //! One surface in its window: the box, the sheet, what lies on it, as a frame's camera sees them.
 
-use tiny_skia::PathBuilder;
-
 use super::axes::{BoxAxes, Ink};
 use super::camera::{Camera, OVERVIEW, Viewpoint, fit, middle};
 use super::flight::{CameraPath, Flight};
+use super::glass::Glass;
 use super::heightfield::HeightField;
 use super::horizon::LightMap;
 use super::paint::{Light, Paint};
@@ -12,11 +11,10 @@ use super::picture::{self, Subject};
 use super::shade::Lamps;
 use super::trail::{Drawn, Sizes, Trail};
 use super::vec3::Vec3;
-use super::viewpoint;
 use crate::render::canvas::color::Color;
 use crate::render::canvas::text::Type;
 use crate::render::canvas::theme::Theme;
-use crate::render::canvas::{Canvas, Cap, Rect, Stroke};
+use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
 use crate::render::page::scale::LevelScale;
 
 /// One surface in its window, made ready.
@@ -149,6 +147,9 @@ fn focus(windows: &mut [Window], way: &CameraPath, relief: f32, font: &Type, px_
     focal
 }
 
+/// What is written where the near side of the surface is drawn as glass.
+const THINNED: &str = "near side thinned";
+
 impl Window {
     /// Draws the window; the path has `color`.
     pub fn draw(
@@ -184,22 +185,14 @@ impl Window {
         if let Some(ends) = drawn.below {
             draw_below(canvas, &camera, ends, color, renderer);
         }
-        // A marker behind a hill is hidden, but a reader should know where to look for it.
-        // One whose top looks out is not.
-        let radius = (9.0 * px_scale).max(3.0) * OVERVIEW / renderer.focal;
-        let top = |p: Vec3| [p[0], p[1], p[2] + 0.7 * radius];
-        let hidden = drawn.marker.filter(|&p| !viewpoint::visible(surface.field, top(p), view.eye));
-        if let Some([x, y, _]) = hidden.and_then(|p| camera.project(p)) {
-            let ring = PathBuilder::from_circle(x, y, (8.0 * px_scale).max(3.0));
-            let dash = Some([3.4 * px_scale, 3.0 * px_scale]);
-            let line = |color, width: f32| Stroke { dash, ..Stroke::solid(color, width) };
-            if let Some(ring) = ring {
-                canvas.stroke(&ring, &line(theme.casing.alpha(0.6), (3.2 * px_scale).max(1.6)));
-                canvas.stroke(&ring, &line(color.alpha(0.9), (1.6 * px_scale).max(0.9)));
-            }
-        }
         self.axes.draw_before(canvas, &camera, &ink);
         canvas.set_clip(None);
+        // What is not drawn as it is, is said.
+        let style = TextStyle::new(font.small, theme.muted.alpha(drawn.thinned.min(1.0)));
+        let v = self.viewport;
+        if drawn.thinned > 0.2 && v.w > 2.5 * style.width(THINNED) {
+            canvas.text(THINNED, v.right(), v.y + font.small, &style.align(Align::Right));
+        }
     }
 
     fn draw_picture(
@@ -221,7 +214,13 @@ impl Window {
             marker: (9.0 * px_scale).max(3.0) / unit,
             fade: when.fade,
         };
-        let drawn = self.trail.draw(surface.field, &mut light, when.time, &sizes);
+        let mut drawn = self.trail.draw(surface.field, &mut light, when.time, &sizes);
+        let v = self.viewport;
+        let local = camera.shifted([-v.x, -v.y]);
+        let size = [v.w as usize, v.h as usize];
+        let guarded = self.trail.guarded(surface.field, when.time, &sizes, view.eye);
+        let glass = Glass::before(&guarded, &local, size, unit);
+        drawn.thinned = guarded.iter().map(|g| g.covered).fold(0.0, f32::max);
         let scene = Subject {
             field: surface.field,
             light: &light,
@@ -232,10 +231,8 @@ impl Window {
             px_scale,
             quad: if renderer.passes.len() > 1 { 1.6 } else { 4.0 } / unit,
             stripes: (9.0 * px_scale).max(5.0) / unit,
+            glass: glass.as_ref(),
         };
-        let v = self.viewport;
-        let local = camera.shifted([-v.x, -v.y]);
-        let size = [v.w as usize, v.h as usize];
         let rgba = picture::draw(&scene, view, &local, size, &renderer.passes);
         canvas.image(&rgba, size[0] as u32, size[1] as u32, v);
         drawn

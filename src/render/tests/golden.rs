@@ -9,8 +9,7 @@ use crate::render::canvas::theme::Theme;
 use crate::render::film::show;
 use crate::render::film::{Format, Output, RenderReport, write_show};
 use crate::render::scene::{
-    ContourPanel, CurveFigure, CurveStyle, Film, Grid, Pacing, PathPoint, Quantity, Series, Split,
-    Strip,
+    ContourPanel, CurveFigure, CurveStyle, Film, Grid, PathPoint, Quantity, Series, Split, Strip,
 };
 use crate::render::scenes::contour::ContourFilm;
 use crate::render::scenes::contour::write;
@@ -78,7 +77,7 @@ pub(in crate::render) fn film(panels: Vec<ContourPanel>) -> Film {
         strip: strip(&panels),
         panels,
         hold_secs: 0.5,
-        pacing: Pacing::default(),
+        ..Film::default()
     }
 }
 

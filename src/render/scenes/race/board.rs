@@ -4,7 +4,7 @@ use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::numbers::{fixed, significant};
 use crate::render::page::Page;
 use crate::render::page::readout;
-use crate::render::scene::Clock;
+use crate::render::scene::{Clock, Reading};
 use crate::render::scenes::race::film::RaceBody;
 use crate::render::scenes::race::standings::{Standing, Target, standings};
 
@@ -42,6 +42,20 @@ impl RaceBody<'_> {
 
     /// What is beside a racer's value: when it finished, or its losses now.
     fn status(&self, page: &Page, standing: &Standing, time: f64) -> String {
+        let status = self.progress(page, standing, time);
+        // First to the goal is one thing and best in the end another: both are told.
+        let over = time >= page.timeline.end && self.race.target.threshold.is_some();
+        let open = Target { threshold: None, ..self.race.target };
+        let last = standings(&self.records, open, f64::INFINITY);
+        let place = last.iter().find(|s| s.racer == standing.racer && !s.diverged);
+        match place.filter(|s| over && s.value.is_some()) {
+            Some(s) if status.is_empty() => format!("{} in the end", ordinal(s.place)),
+            Some(s) => format!("{status}, {} in the end", ordinal(s.place)),
+            None => status,
+        }
+    }
+
+    fn progress(&self, page: &Page, standing: &Standing, time: f64) -> String {
         let clock = self.race.pacing.clock;
         match (standing.finished, standing.diverged) {
             (Some(at), _) => {
@@ -56,25 +70,23 @@ impl RaceBody<'_> {
             (None, false) => {
                 let path = &self.race.racers[standing.racer].path;
                 let ended = path.last().is_some_and(|p| p.time < time);
-                let not = self.race.target.threshold.is_some();
-                if ended && not {
-                    "did not reach it".into()
-                } else if ended {
-                    "ended".into()
-                } else {
-                    String::new()
+                let target = self.race.target.threshold.is_some();
+                match (ended, target) {
+                    (true, true) => "did not reach it".into(),
+                    (true, false) => "ended".into(),
+                    (false, _) => String::new(),
                 }
             }
         }
     }
 
-    /// The loss of the last snapshot passed, and the one on the surface below it.
+    /// The loss of the network, and the one on the surface below it.
     fn losses(&self, racer: usize, time: f64) -> String {
-        let path = &self.race.racers[racer].path;
-        let passed = path.partition_point(|p| p.time <= time).max(1);
-        let Some(point) = path.get(passed - 1) else { return String::new() };
-        let plane = point.plane_loss.map_or("–".into(), readout::loss);
-        format!("loss {}, on the surface {plane}", readout::loss(point.true_loss))
+        let Some(reading) = Reading::at(&self.race.racers[racer].path, time) else {
+            return String::new();
+        };
+        let (network, surface) = (readout::network_loss(&reading), readout::surface_loss(&reading));
+        format!("loss {network}, on the surface {surface}")
     }
 
     /// The leaderboard of the one view.
@@ -98,21 +110,16 @@ impl RaceBody<'_> {
 
         let row = 2.45 * font.label;
         let now = standings(&self.records, self.race.target, time);
-        let mut rows: Vec<(f64, &Standing)> = now
-            .iter()
-            .enumerate()
-            .map(|(place, standing)| {
-                (self.place(page, standing.racer, frame) - place as f64, standing)
-            })
-            .collect();
-        // Who overtakes passes in front: sorted by how far each is still below its place.
-        rows.sort_by(|a, b| a.0.total_cmp(&b.0));
-        for (behind, standing) in rows {
-            let top = y + row * self.place(page, standing.racer, frame) as f32;
-            if behind != 0.0 {
-                // On the move, on a plate: two rows are never written into each other.
-                let plate = Rect::new(board.x, top, board.w, row);
-                canvas.rect(plate, theme.background);
+        for (place, standing) in now.iter().enumerate() {
+            let top = y + row * place as f32;
+            // Rows change places at once, so that each can be read in every frame; who has come up is lit for
+            // a moment.
+            let lit = self.risen(page, standing.racer, frame);
+            if lit > 0.0 {
+                let color = theme.series_color(standing.racer).alpha(0.28 * lit);
+                let pad = 0.4 * font.label;
+                let band = Rect::new(board.x - pad, top, board.w + 2.0 * pad, 0.96 * row);
+                canvas.rect(band, color);
             }
             self.draw_row(page, canvas, standing, top, time);
         }
@@ -159,14 +166,33 @@ impl RaceBody<'_> {
         }
     }
 
-    /// Where a racer is on the board at `frame`, sliding where it overtakes: the mean of its
-    /// places over the last [`RaceBody::slide`] frames.
-    pub(super) fn place(&self, page: &Page, racer: usize, frame: usize) -> f64 {
+    /// How much a racer's row is lit at `frame`: 1 when it has just come up a place, fading within
+    /// [`RaceBody::lit_frames`] frames.
+    pub(super) fn risen(&self, page: &Page, racer: usize, frame: usize) -> f32 {
         let place = |frame: usize| {
             let now = standings(&self.records, self.race.target, page.timeline.epoch(frame));
-            now.iter().position(|s| s.racer == racer).unwrap_or(0) as f64
+            now.iter().position(|s| s.racer == racer).unwrap_or(0)
         };
-        let sum: f64 = (0..self.slide).map(|back| place(frame.saturating_sub(back))).sum();
-        sum / self.slide as f64
+        let now = place(frame);
+        for back in 1..=self.lit_frames.min(frame) {
+            let before = place(frame - back);
+            if before != now {
+                let fresh = 1.0 - (back - 1) as f32 / self.lit_frames as f32;
+                return if before > now { fresh } else { 0.0 };
+            }
+        }
+        0.0
     }
+}
+
+/// `1st`, `2nd`, `11th`.
+fn ordinal(n: usize) -> String {
+    let ending = match (n % 10, n % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{n}{ending}")
 }

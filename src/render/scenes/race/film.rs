@@ -10,7 +10,8 @@ use crate::render::page::layout::{Contents, Layout, widest_ems};
 use crate::render::page::readout::{self, Row};
 use crate::render::page::scale::LevelScale;
 use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
-use crate::render::scene::{Clock, ContourPanel, Domain};
+use crate::render::scene::{Clock, ContourPanel, Domain, Reading};
+use crate::render::scenes::race::covered;
 use crate::render::scenes::race::standings::{Record, standings};
 use crate::render::scenes::race::{Race, RaceLayout, Racer, board_size};
 
@@ -24,9 +25,11 @@ pub struct RaceBody<'a> {
     scale: LevelScale,
     panels: Vec<ContourPanel>,
     pub(super) tracks: Vec<Track>,
+    /// From when on each point of each track is covered by another.
+    covered: Vec<Vec<f64>>,
     pub(super) records: Vec<Record>,
-    /// Frames that an overtaking takes on the board.
-    pub(super) slide: usize,
+    /// For how many frames a row is lit that has come up on the board.
+    pub(super) lit_frames: usize,
 }
 
 impl<'a> RaceFilm<'a> {
@@ -47,7 +50,10 @@ impl<'a> RaceFilm<'a> {
             });
         }
         race.surface.grid.check()?;
-        let scale = LevelScale::new(race.surface.grid.values.iter().copied());
+        let surface = &race.surface;
+        let values = surface.grid.values.iter().copied();
+        let cells: Vec<_> = values.clone().zip(surface.errors.iter().copied()).collect();
+        let scale = LevelScale::new(values).resolved(&cells);
         let one = race.layout == RaceLayout::One;
         let panel_of = |racer: Option<&Racer>| ContourPanel {
             title: racer.map_or(String::new(), |r| r.name.clone()),
@@ -83,18 +89,16 @@ impl<'a> RaceFilm<'a> {
             false => Layout::panels(page, &contents),
         });
         let frame_of = |k: usize| layout.panels[if one { 0 } else { k }].frame;
-        let tracks = race
+        let tracks: Vec<Track> = race
             .racers
             .iter()
             .enumerate()
             .map(|(k, racer)| Track::new(&racer.path, domain, frame_of(k), page.px_scale))
             .collect();
-        // A third of a second, and no more than a third of the time between readings: a row that is
-        // on its way hides another.
-        let readings = race.racers.iter().map(|r| r.record.readings.len()).max().unwrap_or(0);
-        let slide = (fps as usize / 3).min(page.timeline.moving / (3 * readings.max(1))).max(1);
+        let covered = covered::covered_from(&tracks, page.px_scale);
+        let lit_frames = (0.6 * f64::from(fps)).ceil() as usize;
         let records = race.racers.iter().map(|r| r.record.clone()).collect();
-        let body = RaceBody { race, layout, scale, panels, tracks, records, slide };
+        let body = RaceBody { race, layout, scale, panels, tracks, covered, records, lit_frames };
         Ok(Self { page, body })
     }
 }
@@ -105,8 +109,7 @@ impl RaceBody<'_> {
         let now = standings(&self.records, self.race.target, time);
         let Some(standing) = now.iter().find(|s| s.racer == racer) else { return Vec::new() };
         let path = &self.race.racers[racer].path;
-        let passed = path.partition_point(|p| p.time <= time).max(1);
-        let Some(point) = path.get(passed - 1) else { return Vec::new() };
+        let Some(reading) = Reading::at(path, time) else { return Vec::new() };
         let end = path.last().map_or(time, |p| p.time);
         let clock = self.race.pacing.clock;
         let own = time.min(end);
@@ -119,15 +122,17 @@ impl RaceBody<'_> {
             (None, Clock::WallTime) => "time".into(),
             (None, _) => clock.label().into(),
             (Some(_), Clock::WallTime) => format!("{at} after").into(),
-            (Some(_), Clock::Epoch | Clock::Snapshot) => format!("{at} at epoch").into(),
+            (Some(_), Clock::Epoch | Clock::Motion | Clock::Snapshot) => {
+                format!("{at} at epoch").into()
+            }
             (Some(_), Clock::Step) => format!("{at} at step").into(),
         };
         let measured = standing.value.map_or("–".into(), |v| self.value_text(v));
         vec![
             (when, clock.text(standing.finished.unwrap_or(own), page.span())),
-            (readout::NETWORK_LOSS.into(), readout::loss(point.true_loss)),
+            (readout::NETWORK_LOSS.into(), readout::network_loss(&reading)),
             (self.race.target.measure.words().into(), measured),
-            (readout::SURFACE_LOSS.into(), point.plane_loss.map_or("–".into(), readout::loss)),
+            (readout::SURFACE_LOSS.into(), readout::surface_loss(&reading)),
             // Last to stay: a flag on the path says it, too.
             ("place".into(), place),
         ]
@@ -143,8 +148,6 @@ impl Body for RaceBody<'_> {
             if one {
                 keep_clear = self.tracks.iter().flat_map(Track::pixels).collect();
                 keep_clear.extend(self.name_pixels(page));
-            } else if let Some((rect, true)) = readout::place(place, page, &keep_clear) {
-                keep_clear.extend(readout::spots(rect, page));
             }
             panel::draw(canvas, p, place, page, &self.scale, &keep_clear);
             if !one {
@@ -168,6 +171,13 @@ impl Body for RaceBody<'_> {
                 for (racer, track) in self.tracks.iter().enumerate() {
                     track.draw(canvas, time, &pen(racer));
                 }
+                for (racer, (track, from)) in self.tracks.iter().zip(&self.covered).enumerate() {
+                    covered::draw(canvas, (track, from), time, &pen(racer), racer);
+                }
+                self.tracks
+                    .iter()
+                    .enumerate()
+                    .for_each(|(k, t)| t.draw_point(canvas, time, &pen(k)));
                 (0..self.tracks.len()).for_each(|racer| self.draw_flag(page, canvas, racer, time));
                 self.draw_names(page, canvas, time);
                 canvas.set_clip(None);
@@ -176,7 +186,7 @@ impl Body for RaceBody<'_> {
                 for (racer, track) in self.tracks.iter().enumerate() {
                     let place = &self.layout.panels[racer];
                     let rows = self.rows(page, racer, time);
-                    readout::draw_at(canvas, place, page, &track.pixels(), &rows);
+                    readout::draw_at(canvas, place, page, &rows);
                     canvas.set_clip(Some(place.frame));
                     track.draw(canvas, time, &pen(racer));
                     self.draw_flag(page, canvas, racer, time);

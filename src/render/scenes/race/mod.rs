@@ -5,9 +5,10 @@
 //! and when; what it knows between two readings is the last reading.
 //!
 //! Here are the plain data. [`film`] lays a race out and draws its frames, `board` is the
-//! leaderboard, `labels` what is written at the ends of the paths.
+//! leaderboard, `covered` shows paths that lie under others, `labels` what is written at the ends of the paths.
 
 mod board;
+mod covered;
 pub mod film;
 mod labels;
 pub mod standings;

@@ -6,10 +6,10 @@ use crate::render::scene::{
     Card, Clock, ContourPanel, Grid, Moment, Pacing, PathPoint, Quantity, Series, Split, Strip,
 };
 use crate::render::scenes::race::film::RaceFilm;
-use crate::render::scenes::race::standings::{Measure, Record, Target};
+use crate::render::scenes::race::standings::{Measure, Record, Target, standings};
 use crate::render::scenes::race::{Race, RaceLayout, Racer};
 use crate::render::tests::golden::assert_golden_frame;
-use crate::render::tests::words::assert_legible;
+use crate::render::tests::words::{assert_legible, complaints};
 
 /// Three ways down one bowl at different speeds; the third diverges.
 fn race(layout: RaceLayout) -> Race {
@@ -104,13 +104,57 @@ fn a_race_ends_with_the_longest_run_and_holds() {
 }
 
 #[test]
-fn a_racer_that_overtakes_slides_past() {
+fn who_comes_up_on_the_board_is_lit_for_a_moment_and_every_row_can_be_read() {
     let (race, theme) = (race(RaceLayout::One), Theme::light());
     let film = RaceFilm::new(&race, &theme, [640, 360], 600, 30).unwrap();
     // SGD and Momentum tie for nothing: at epoch 1 Momentum leads, at the end too.
-    let places: Vec<f64> = (0..600).map(|frame| film.body.place(&film.page, 1, frame)).collect();
-    assert_eq!((places[0], places[599]), (1.0, 0.0));
-    assert!(places.iter().any(|p| *p > 0.2 && *p < 0.8), "there is a frame in between");
+    let lit: Vec<f32> = (0..600).map(|frame| film.body.risen(&film.page, 1, frame)).collect();
+    assert_eq!((lit[0], lit[599]), (0.0, 0.0));
+    assert!(lit.contains(&1.0) && lit.iter().any(|l| *l > 0.0 && *l < 0.5));
+    let frames: Vec<usize> = (0..600).filter(|f| lit[*f] > 0.0).collect();
+    for frame in [frames[0], frames[frames.len() / 2], 200, 400] {
+        assert_eq!(complaints(&film, frame), Vec::<String>::new(), "{frame}");
+    }
+}
+
+#[test]
+fn nobody_is_said_to_reach_the_goal_before_the_board_has_it() {
+    let mut race = race(RaceLayout::One);
+    let label = "Momentum reaches 80 % test accuracy".to_string();
+    race.pacing.moments = vec![Moment { time: 7.0, label, pause_secs: 0.5 }];
+    let theme = Theme::light();
+    for fps in [10, 30, 60] {
+        let film = RaceFilm::new(&race, &theme, [640, 360], 8 * fps as usize, fps).unwrap();
+        let timeline = &film.page.timeline;
+        let told: Vec<usize> =
+            (0..timeline.frames).filter(|f| timeline.moment(*f).is_some()).collect();
+        assert!(!told.is_empty());
+        for frame in told {
+            let now = standings(&film.body.records, race.target, timeline.epoch(frame));
+            assert!(now.iter().any(|s| s.racer == 1 && s.finished == Some(7.0)), "{frame}");
+        }
+    }
+}
+
+#[test]
+fn of_two_paths_that_coincide_both_can_be_seen() {
+    let mut race = race(RaceLayout::One);
+    race.racers.truncate(2);
+    race.racers[1].path = race.racers[0].path.clone();
+    for theme in [Theme::light(), Theme::dark(), Theme::print()] {
+        let film = RaceFilm::new(&race, &theme, [800, 450], 60, 30).unwrap();
+        let picture = show::frame(&film, &show::backdrop(&film).unwrap(), 55).unwrap();
+        let seen = |k: usize| {
+            let c = theme.series_color(k);
+            let line = film.body.tracks[0].line();
+            let hits = line.iter().filter(|(_, (x, y))| {
+                let i = 4 * (*y as usize * 800 + *x as usize);
+                picture.rgba()[i..i + 3] == [c.r, c.g, c.b]
+            });
+            hits.count() as f32 / line.len() as f32
+        };
+        assert!(seen(0) > 0.15 && seen(1) > 0.15, "{}: {} {}", theme.name, seen(0), seen(1));
+    }
 }
 
 #[test]
