@@ -26,32 +26,23 @@ struct Written {
 
 /// Writes the pages of `command`.
 pub fn run(args: Args, mut command: Command, out: &Out) -> Result<()> {
-    command.build();
     let Some(folder) = args.out else {
+        command.build();
         let page = rendered(&command, "lossreel.1")?;
         // Not as JSON: a page is text for `man`.
         Out { json: false, ..out.clone() }.result(&(), |w| w.write_all(&page));
         return Ok(());
     };
     fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
-    let mut files = vec![write(&folder, "lossreel.1", &command)?];
-    let shown = command.get_subcommands().filter(|sub| !sub.is_hide_set());
-    for sub in shown.filter(|sub| sub.get_name() != "help") {
-        let name = format!("lossreel-{}", sub.get_name());
-        // The name in the heading; the words of use are set already, with their space.
-        let page = sub.clone().name(&name);
-        files.push(write(&folder, &format!("{name}.1"), &page)?);
-    }
+    clap_mangen::generate_to(command, &folder)
+        .map_err(Error::io("write the manual pages", &folder))?;
+    let entries = fs::read_dir(&folder).map_err(Error::io("look into", &folder))?;
+    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|path| path.extension().is_some_and(|end| end == "1"));
+    files.sort();
     let written = Written { files };
     out.result(&written, |w| writeln!(w, "{}: {} pages", folder.display(), written.files.len()));
     Ok(())
-}
-
-fn write(folder: &Path, name: &str, command: &Command) -> Result<PathBuf> {
-    let path = folder.join(name);
-    let page = rendered(command, name)?;
-    fs::write(&path, page).map_err(Error::io("write the manual page", &path))?;
-    Ok(path)
 }
 
 fn rendered(command: &Command, name: &str) -> Result<Vec<u8>> {

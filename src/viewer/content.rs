@@ -7,7 +7,6 @@ use super::arrays::ArrayRef;
 use crate::Result;
 use crate::render::canvas::color::Color;
 use crate::render::canvas::theme::{Colormap, Theme};
-use crate::render::surface3d::paint::surface_color;
 
 /// Version of the page's data.
 pub const FORMAT_VERSION: u32 = 1;
@@ -72,9 +71,8 @@ pub(super) fn themes() -> Vec<ThemeColors> {
         casing: hexadecimal(theme.casing),
         contour: hexadecimal(theme.contour),
         hatch: hexadecimal(theme.hatch),
-        colormap: (0..=SHADES)
-            .map(|i| hexadecimal(surface_color(&theme, i as f64 / SHADES as f64)))
-            .collect(),
+        // As `render` paints a surface in space.
+        colormap: shades(&theme.relief),
     };
     vec![colors(Theme::light()), colors(Theme::dark())]
 }
