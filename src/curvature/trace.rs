@@ -298,7 +298,7 @@ mod tests {
     fn a_sketch_that_holds_everything_is_exact() {
         let of = Quadratic { curvature: vec![5.0, 0.0, 0.0, 1.0], centre: vec![0.0; 4] };
         let found =
-            find(&Curvature::hessian(&of, &[0.0; 4]), TraceMethod::HutchPlusPlus, 12, 3).whole;
+            find(&Curvature::hessian(&of, &[0.0; 4]), TraceMethod::HutchPlusPlus, 30, 3).whole;
         assert!((found.value - 6.0).abs() < 1e-5 && found.se < 1e-5, "{found:?}");
     }
 

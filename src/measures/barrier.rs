@@ -23,8 +23,11 @@ pub fn barrier(xs: &[f64], losses: &[f64]) -> Option<Barrier> {
     if losses.iter().any(|l| l.is_nan()) || !losses[0].is_finite() || !losses[last].is_finite() {
         return Some(Barrier { height: f64::NAN, at: f64::NAN, index: 0 });
     }
-    // The ends have 0 exactly, whatever rounding makes of it.
-    let inner = (1..last).max_by(|&a, &b| rise(a).total_cmp(&rise(b))).filter(|&i| rise(i) > 0.0);
+    // What rounding makes of a straight line is no rise.
+    let largest = losses.iter().map(|l| l.abs()).filter(|l| l.is_finite()).fold(0.0, f64::max);
+    let rounding = 8.0 * f64::EPSILON * largest;
+    let inner =
+        (1..last).max_by(|&a, &b| rise(a).total_cmp(&rise(b))).filter(|&i| rise(i) > rounding);
     Some(inner.map_or(Barrier { height: 0.0, at: 0.0, index: 0 }, |index| Barrier {
         height: rise(index),
         at: t(index),

@@ -29,13 +29,15 @@ pub(super) struct ContourTree {
 impl ContourTree {
     /// Whether cell `k` is a minimum.
     pub fn is_minimum(&self, k: usize) -> bool {
-        self.degrees[k] == [0, 1]
+        let [down, up] = self.degrees[k];
+        down == 0 && up > 0
     }
 
     /// Whether cell `k` is where parts of a level set meet or part.
     pub fn is_branching(&self, k: usize) -> bool {
+        // Of four neighbours a cell may be an extremum of one side and branch to the other.
         let [down, up] = self.degrees[k];
-        down + up > 2
+        down > 1 || up > 1
     }
 
     /// Branching cells.

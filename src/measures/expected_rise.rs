@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_quadratics_rise_is_the_radius_squared_times_what_its_curvature_says() {
-        let layout = ModelSpec::of("lenet").build([1, 28, 28], 10).unwrap().layout;
+        let layout = ModelSpec::of("lenet5").build([1, 28, 28], 10).unwrap().layout;
         let theta = vec![1.0f32; layout.dim()];
         let of = Quadratic {
             curvature: vec![2.0; theta.len()],
@@ -129,10 +129,7 @@ mod tests {
         buffers[layout.buffers[1].offset] *= 16.0;
         let after = rise(&scaled, buffers);
         // BatchNorm's epsilon of 1e-5 beside a variance of 1, and f32.
-        assert!(
-            (after.value - before.value).abs() < 1e-3 * before.value.abs(),
-            "{before:?} {after:?}"
-        );
-        assert!(before.value > 0.0);
+        let off = (after.value - before.value).abs();
+        assert!(off < 1e-4 && before.value.abs() > 1e-2, "{before:?} {after:?}");
     }
 }

@@ -95,14 +95,15 @@ mod tests {
         xs: Vec<f64>,
         ys: Vec<f64>,
         values: Vec<f64>,
-        smad: f64,
-        smad_weighted: f64,
+        smad: Option<f64>,
+        smad_weighted: Option<f64>,
         /// Cell of a minimum and its persistence.
         persistence: Vec<(usize, f64)>,
     }
 
     /// `tests/oracles/landscaper.py` has what landscaper 1.3.1 and topopy find: Rosenbrock's valley on grids
-    /// whose losses are all different, and noise. topopy keeps values in f32.
+    /// whose losses are all different, waves, and noise. topopy keeps values in f32. Of noise persistence alone
+    /// is compared: there its contour tree lacks arcs that a tree of all cells must have.
     #[test]
     fn averages_and_persistence_are_those_of_landscaper() {
         let cases = include_str!("../../tests/oracles/landscaper.json");
@@ -113,8 +114,10 @@ mod tests {
             let size = field.range()[1];
             let found = smad(&field);
             let near = |a: f64, b: f64, tolerance: f64| (a - b).abs() <= tolerance;
-            assert!(near(found.plain, case.smad, 1e-6 * size), "{}: {found:?}", case.name);
-            assert!(near(found.weighted, case.smad_weighted, 1e-6 * size), "{}", case.name);
+            if let (Some(plain), Some(weighted)) = (case.smad, case.smad_weighted) {
+                assert!(near(found.plain, plain, 1e-6 * size), "{}: {found:?}", case.name);
+                assert!(near(found.weighted, weighted, 1e-6 * size), "{}: {found:?}", case.name);
+            }
             let tree = merge_tree(&field);
             let mut ours: Vec<(usize, f64)> =
                 tree.pairs.iter().map(|p| (p.minimum, p.persistence)).collect();

@@ -193,6 +193,8 @@ mod tests {
     #[test]
     fn the_loss_with_batch_statistics_is_that_of_train_mode() {
         let (of, theta, _) = net();
+        // Weights that the running statistics of the initialisation are far from.
+        let theta: Vec<f32> = theta.iter().map(|w| 2.0 * w).collect();
         // One piece of 64 images: train mode's loss by the backend's training pass.
         let trained = of.masked(Streams::new(0), 0).loss(&theta).unwrap().loss;
         let given = of.loss(&theta).unwrap().loss;
@@ -200,7 +202,7 @@ mod tests {
         assert_eq!(batch.point_statistics(), Some(BatchNormPolicy::Batch { images: 64 }));
         let found = batch.loss(&theta).unwrap().loss;
         // f32 on two ways through the network.
-        assert!((found - trained).abs() < 1e-4 * trained, "{found} {trained}");
+        assert!((found - trained).abs() < 1e-3 * trained, "{found} {trained}");
         assert!((given - trained).abs() > 1e-2 * trained, "the test could not tell them apart");
     }
 

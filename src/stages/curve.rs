@@ -153,13 +153,12 @@ pub fn compute(
         }
         Some(PointPolicy::Interpolated) => {}
         Some(PointPolicy::Frozen) => {
-            if along.of_buffers.take().is_some() {
-                along.notes.push(
-                    "BatchNorm keeps the statistics of x = 0 all along: the loss at x = 1 is not the other \
-                     network's own"
-                        .into(),
-                );
-            }
+            let moved = along.of_buffers.take().is_some();
+            along.notes.extend(moved.then(|| {
+                "BatchNorm keeps the statistics of x = 0 all along: the loss at x = 1 is not the other \
+                 network's own"
+                    .to_string()
+            }));
         }
         Some(PointPolicy::Recalibrated) => {
             along.of_buffers = None;
