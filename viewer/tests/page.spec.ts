@@ -96,10 +96,10 @@ test('training is scrubbed, stepped and played, with the path, the charts and th
   await expect(page.locator('.moment')).toHaveText('epoch 6, step 24');
   await page.getByLabel('Moment of training').fill('0.5');
   await expect(page.locator('.moment')).toHaveText('epoch 3, step 12');
-  const head = await page.locator('.charts .head').first().getAttribute('transform');
+  const head = await page.locator('.charts .head').first().getAttribute('style');
   await page.getByRole('button', { name: 'Next saved state' }).click();
   await expect(page.locator('.moment')).toHaveText('epoch 3.5, step 14');
-  expect(await page.locator('.charts .head').first().getAttribute('transform')).not.toBe(head);
+  expect(await page.locator('.charts .head').first().getAttribute('style')).not.toBe(head);
   await page.getByText('What it rests on').click();
   await expect(page.locator('.now')).toContainText('saved state 7');
   await expect(page.locator('.now')).toContainText('% off the plane');
