@@ -161,6 +161,7 @@ test('balls roll on the slice and stay on it, and the slice is said to be one', 
   await page.keyboard.press('j');
   await page.keyboard.press('b');
   await expect(page.locator('.balls li')).toHaveCount(3);
+  await expect.poll(() => ask(page, (app) => app.panes[0]!.balls[0]!.ball.steps)).toBeGreaterThan(0);
   const found = await ask(page, (app) => {
     const pane = app.panes[0]!;
     return pane.balls.map(({ ball }) => ({
