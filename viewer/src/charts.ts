@@ -19,7 +19,7 @@ const PAD = { left: 48, right: 10, top: 20, bottom: 18 };
 
 export class Charts {
   readonly element = el('div', { class: 'charts' });
-  private heads: { line: SVGElement; x: (t: number) => number }[] = [];
+  private heads: { line: HTMLElement; x: (t: number) => number }[] = [];
 
   constructor(private readonly onScrub: (fraction: number) => void) {}
 
@@ -90,7 +90,10 @@ export class Charts {
     const solid = curves.some((c) => c.s.split === 'train') && curves.some((c) => c.s.split === 'test');
     const title = svg('text', { class: 'title', x: PAD.left, y: 12 }, TITLES[quantity]);
     const note = svg('text', { class: 'tick', x: width - PAD.right, y: 12, 'text-anchor': 'end' }, solid ? 'training solid, test dashed' : legend);
-    const head = svg('line', { class: 'head', x1: 0, x2: 0, y1: PAD.top - 4, y2: HEIGHT - PAD.bottom });
+    // Not part of the picture: moving it does not draw the curves again.
+    const head = el('div', { class: 'head', 'aria-hidden': 'true' });
+    head.style.top = `${PAD.top - 4}px`;
+    head.style.height = `${HEIGHT - PAD.bottom - PAD.top + 4}px`;
     this.heads.push({ line: head, x });
     const label = `${TITLES[quantity]} over training: ${curves.map((c) => `${c.run.title}, ${c.s.name}, from ${text(c.y[0]!)} to ${text(c.y[c.y.length - 1]!)}`).join('; ')}`;
     const picture = svg(
@@ -99,7 +102,6 @@ export class Charts {
       ...parts,
       title,
       note,
-      head,
     );
     const scrub = (e: PointerEvent) => {
       const box = picture.getBoundingClientRect();
@@ -113,12 +115,12 @@ export class Charts {
     picture.addEventListener('pointermove', (e) => {
       if (picture.hasPointerCapture((e as PointerEvent).pointerId)) scrub(e as PointerEvent);
     });
-    return picture;
+    return el('div', { class: 'chart' }, picture, head);
   }
 
   /** Moves the playheads to a time on the charts' clock. */
   head(t: number): void {
-    for (const { line, x } of this.heads) line.setAttribute('transform', `translate(${x(t).toFixed(2)} 0)`);
+    for (const { line, x } of this.heads) line.style.transform = `translateX(${x(t).toFixed(2)}px)`;
   }
 }
 

@@ -96,10 +96,10 @@ test('training is scrubbed, stepped and played, with the path, the charts and th
   await expect(page.locator('.moment')).toHaveText('epoch 6, step 24');
   await page.getByLabel('Moment of training').fill('0.5');
   await expect(page.locator('.moment')).toHaveText('epoch 3, step 12');
-  const head = await page.locator('.charts .head').first().getAttribute('transform');
+  const head = await page.locator('.charts .head').first().getAttribute('style');
   await page.getByRole('button', { name: 'Next saved state' }).click();
   await expect(page.locator('.moment')).toHaveText('epoch 3.5, step 14');
-  expect(await page.locator('.charts .head').first().getAttribute('transform')).not.toBe(head);
+  expect(await page.locator('.charts .head').first().getAttribute('style')).not.toBe(head);
   await page.getByText('What it rests on').click();
   await expect(page.locator('.now')).toContainText('saved state 7');
   await expect(page.locator('.now')).toContainText('% off the plane');
@@ -161,6 +161,7 @@ test('balls roll on the slice and stay on it, and the slice is said to be one', 
   await page.keyboard.press('j');
   await page.keyboard.press('b');
   await expect(page.locator('.balls li')).toHaveCount(3);
+  await expect.poll(() => ask(page, (app) => app.panes[0]!.balls[0]!.ball.steps)).toBeGreaterThan(0);
   const found = await ask(page, (app) => {
     const pane = app.panes[0]!;
     return pane.balls.map(({ ball }) => ({
