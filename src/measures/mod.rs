@@ -234,11 +234,7 @@ pub struct Value {
     #[serde(with = "crate::disk::float")]
     pub value: f64,
     /// Its standard error, where one is known.
-    #[serde(
-        default,
-        with = "crate::disk::optional_float",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, with = "crate::disk::optional_float")]
     pub se: Option<f64>,
     /// The unit.
     pub unit: String,

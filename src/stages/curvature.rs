@@ -126,6 +126,14 @@ impl CurvatureRequest {
         self.layers.map_or(Ok(()), |layers| layers.traces().check())
     }
 
+    /// Whether the ends of `record`'s spectrum are as good as the request allows: converged, not finite, or
+    /// after as many products.
+    fn is_as_good(&self, record: &CurvatureRecord) -> bool {
+        record.converged
+            || record.iterations >= self.config.max_iterations
+            || record.eigenvalues.first().is_some_and(|v| !v.is_finite())
+    }
+
     /// What of the request `record` lacks.
     fn missing(&self, record: &CurvatureRecord) -> Missing {
         let has_trace = |c: &TraceConfig| {
@@ -348,7 +356,7 @@ pub(super) fn of_objective<O: BufferedObjective>(
     let wanted = snapshots(run, request.which)?;
     let is_done = |known: &[CurvatureRecord], s: &SnapshotInfo| {
         let is_it = |r: &CurvatureRecord| r.snapshot == s.index && r.step == s.step && r.of == of;
-        known.iter().any(|r| is_it(r) && request.missing(r).is_empty())
+        known.iter().any(|r| is_it(r) && request.is_as_good(r) && request.missing(r).is_empty())
     };
     let mut known = run.curvature_like(&of)?;
     // Where nothing is to be written the folder need not be one that can be.
@@ -374,7 +382,7 @@ pub(super) fn of_objective<O: BufferedObjective>(
     let mut records = Vec::with_capacity(wanted.len());
     for (i, snapshot) in wanted.iter().enumerate() {
         progress(i, wanted.len());
-        let before = known.iter().find(|r| r.snapshot == snapshot.index);
+        let before = known.iter().find(|r| r.snapshot == snapshot.index && request.is_as_good(r));
         if let Some(done) = before.filter(|r| request.missing(r).is_empty()) {
             records.push(done.clone());
             continue;
