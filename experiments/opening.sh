@@ -1,5 +1,5 @@
 #!/bin/sh
-# The film at the head of the README: two loss surfaces of ResNet-56 on CIFAR-10, with and without skip
+# A short film to open with: two loss surfaces of ResNet-56 on CIFAR-10, with and without skip
 # connections, dark and lit, in under five seconds and 3 MB. The camera goes out and comes back, so that the
 # film can be repeated without a jump.
 #

@@ -164,7 +164,18 @@ fn function(given: &Given<'_>) -> Result<()> {
     let film = ends(&[".gif", ".mp4", ".y4m"]) || outs.contains('%');
     given.only(&["fps", "frames"], film, "a film with --out")?;
     let picture = film || ends(&[".png", ".svg", ".pdf"]);
-    let options = ["size", "scale", "theme", "colormap", "title", "window"];
+    let options = [
+        "size",
+        "scale",
+        "theme",
+        "colormap",
+        "title",
+        "window",
+        "font",
+        "subtitle",
+        "credit",
+        "no_caption",
+    ];
     given.only(&options, picture, "a picture or film with --out")
 }
 

@@ -181,18 +181,22 @@ impl ColorScale {
             Unit::Log => log_ticks(10f64.powf(self.low), 10f64.powf(self.high), count),
             Unit::Linear => ticks(self.low, self.high, count),
             Unit::Signed { c } => {
-                // Powers of ten on both sides of zero, as many as have room.
-                let (first, last) = (c.log10().floor() as i32, low.abs().max(high).log10() as i32);
+                // Powers of ten on both sides of zero, then their threefold, as many as have room.
+                let (first, last) =
+                    (c.log10().floor() as i32 - 1, low.abs().max(high).log10().floor() as i32);
                 let near = |v: f64, others: &[f64]| {
                     let gap = 0.8 / count.max(1) as f64;
                     others.iter().any(|o| (self.share(v) - self.share(*o)).abs() < gap)
                 };
                 let mut found = vec![0.0];
-                for exponent in (first..=last.max(first) + 1).rev() {
-                    let size: f64 = format!("1e{exponent}").parse().unwrap_or(f64::NAN);
-                    for v in [size, -size] {
-                        if v >= low && v <= high && !near(v, &found) {
-                            found.push(v);
+                for mantissa in [1, 3] {
+                    for exponent in (first..=last.max(first)).rev() {
+                        let size: f64 =
+                            format!("{mantissa}e{exponent}").parse().unwrap_or(f64::NAN);
+                        for v in [size, -size] {
+                            if v >= low && v <= high && !near(v, &found) {
+                                found.push(v);
+                            }
                         }
                     }
                 }
@@ -424,7 +428,7 @@ mod tests {
         assert_eq!(scale.ends, [values[0], values[399]]);
         let color = |v: f64| scale.color_at(scale.share(v), true);
         let deep = values.iter().filter(|v| lightness(color(**v)) < 0.55).count();
-        assert!(deep < values.len() / 3, "{deep} of {} are deep", values.len());
+        assert!(deep < values.len() * 2 / 5, "{deep} of {} are deep", values.len());
         // Zero is the pale middle, and equal distances from it are equally strong.
         assert!(lightness(color(0.0)) > 0.95);
         assert!((lightness(color(0.05)) - lightness(color(-0.05))).abs() < 0.03);

@@ -341,6 +341,11 @@ impl BoxAxes {
         let align = if side < 0.0 { Align::Right } else { Align::Left };
         let style = TextStyle::new(font.small, ink.theme.muted.alpha(ink.strength)).align(align);
         let mut last = f32::INFINITY;
+        if self.height_label.is_empty() {
+            // In a small picture the floor's numbers are near its corner.
+            let corner = camera.project(self.at(x, y, 0.0));
+            last = corner.map_or(last, |p| p[1] - 0.3 * font.small);
+        }
         for (z, text) in &self.heights {
             let Some([px, py, _]) = camera.project(self.at(x, y, *z)) else { continue };
             canvas.line(&[(px + side * 6.0 * px_scale, py), (px, py)], &line);

@@ -78,8 +78,9 @@ impl CameraPath {
             "follow" => vec![
                 by(0.0, -12.0),
                 Key { follow: 1.0, ..by(0.14, -8.0) },
-                Key { follow: 1.0, ..by(0.80, 8.0) },
-                by(0.96, 14.0),
+                // Back beside the box before the film comes to rest: the whole path is seen at its end.
+                Key { follow: 1.0, ..by(0.58, 8.0) },
+                by(0.74, 14.0),
                 by(1.0, 15.0),
             ],
             _ => return Err(Error::unknown_name("camera", name, &Self::PRESETS)),

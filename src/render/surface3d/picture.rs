@@ -16,7 +16,7 @@ const COLUMNS: usize = 256;
 /// Quads a side of the blocks that are left out of a tile together: small, as what straddles two
 /// tiles is set up twice.
 const BLOCK: usize = 4;
-/// How thick the sheet is at its border.
+/// How thick the sheet is at its border, where that is more than a line of the hatching.
 const THICKNESS: f32 = 0.010;
 
 /// What samples belong to; solids follow from [`SOLID`] on.
@@ -139,7 +139,12 @@ impl Mesh {
 }
 
 /// The border of the sheet as a strip of small height.
-fn rim(field: &HeightField, camera: &Camera, [sx, sy]: [usize; 2]) -> Vec<[Vertex; 2]> {
+fn rim(
+    field: &HeightField,
+    camera: &Camera,
+    [sx, sy]: [usize; 2],
+    thickness: f32,
+) -> Vec<[Vertex; 2]> {
     let [nx, ny] = field.nodes;
     let bottom = (0..nx).step_by(sx).map(|ix| (ix, 0));
     let right = (0..ny).step_by(sy).map(|iy| (nx - 1, iy));
@@ -155,7 +160,7 @@ fn rim(field: &HeightField, camera: &Camera, [sx, sy]: [usize; 2]) -> Vec<[Verte
                 return [Vertex::default(); 2];
             }
             let z = field.height(t);
-            [z, z - THICKNESS].map(|z| {
+            [z, z - thickness].map(|z| {
                 let seen = camera.project(field.point(u, v, z));
                 seen.map_or(Vertex::default(), |p| Vertex::new(p, [u, v]))
             })
@@ -221,7 +226,8 @@ pub fn draw(
         .map(|&shift| {
             let camera = camera.shifted(shift);
             let mesh = Mesh::new(scene.field, &camera, stride);
-            let rim = rim(scene.field, &camera, stride);
+            // Thinner than a pixel it would be a row of dots.
+            let rim = rim(scene.field, &camera, stride, THICKNESS.max(0.25 * scene.stripes));
             (camera, mesh, rim, Projected::new(scene.solids, &camera))
         })
         .collect();

@@ -43,7 +43,7 @@ pub fn best(stands: &[Stand], azimuth: Option<f64>, elevation: Option<f64>) -> (
                 }
             }
             // From higher up a surface is flatter, and smaller in a wide window.
-            let share = seen / f32::max(all, 1.0) - 0.003 * (e as f32 - 27.0).max(0.0);
+            let share = seen / f32::max(all, 1.0) - 0.006 * (e as f32 - 27.0).max(0.0);
             if share > best.0 + 0.04 {
                 best = (share, (a, e));
             }
