@@ -6,6 +6,16 @@ type Of = (x: number, y: number) => [value: number, gradient: Point];
 
 const TAU = 2 * Math.PI;
 
+const linearRegression: Of = (x, y) => {
+  const [u, v] = [x - 1.5, y + 0.5];
+  return [u * u + 0.5 * v * v, [2 * u, v]];
+};
+
+const collinearRegression: Of = (x, y) => {
+  const [u, v, r] = [x - 1, y - 1, 0.98];
+  return [0.5 * (u * u + v * v) + r * u * v, [u + r * v, v + r * u]];
+};
+
 const rosenbrock: Of = (x, y) => {
   const v = y - x * x;
   return [(1 - x) ** 2 + 100 * v * v, [-2 * (1 - x) - 400 * x * v, 200 * v]];
@@ -45,6 +55,8 @@ const rastrigin: Of = (x, y) => {
 };
 
 export const FUNCTIONS: Record<string, Of> = {
+  linear_regression: linearRegression,
+  collinear_regression: collinearRegression,
   rosenbrock,
   beale,
   himmelblau,

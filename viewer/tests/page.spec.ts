@@ -223,7 +223,7 @@ test('the functions of the sandbox are those on the grid, their gradients are ri
       return { name: subject.name, value, gradient, lowest };
     }),
   );
-  expect(found.map((f) => f.name)).toEqual(['rosenbrock', 'beale', 'himmelblau', 'saddle', 'ravine', 'rotated_ravine', 'rastrigin']);
+  expect(found.map((f) => f.name)).toEqual(['rosenbrock', 'beale', 'himmelblau', 'saddle', 'ravine', 'rotated_ravine', 'rastrigin', 'linear_regression', 'collinear_regression']);
   for (const f of found) {
     // Coordinates are in single precision.
     expect(f.value, f.name).toBeLessThan(2e-4);

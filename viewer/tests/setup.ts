@@ -35,7 +35,7 @@ export default function setup(): () => void {
   lossreel('view', 'first', '--surface', 'pca', '--out', 'one.html');
   lossreel('view', 'first', '--surface', 'pca-snapshots', '--out', 'stack.html');
   lossreel('view', '--grid-file', 'second.h5', '--out', 'file.html');
-  const functions = ['rosenbrock', 'beale', 'himmelblau', 'saddle', 'ravine', 'rotated_ravine', 'rastrigin'];
+  const functions = ['rosenbrock', 'beale', 'himmelblau', 'saddle', 'ravine', 'rotated_ravine', 'rastrigin', 'linear_regression', 'collinear_regression'];
   lossreel('view', ...functions.flatMap((f) => ['--function', f]), '--out', 'functions.html');
   renameSync(join(folder, 'second'), join(folder, '<img src=x onerror=alert(1)>'));
   lossreel('view', '<img src=x onerror=alert(1)>', '--title', HOSTILE, '--panel-title', HOSTILE, '--out', 'hostile.html');
