@@ -7,6 +7,8 @@ export default defineConfig({
   fullyParallel: false,
   workers: 1,
   timeout: 60_000,
+  // A shared machine can stand still for longer than a test waits.
+  retries: process.env.CI ? 2 : 0,
   expect: {
     timeout: 10_000,
     // Software GL differs by a shade from one version of Chromium to the next, and words by a pixel.
