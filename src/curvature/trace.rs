@@ -296,9 +296,11 @@ mod tests {
 
     #[test]
     fn a_sketch_that_holds_everything_is_exact() {
-        let of = Quadratic { curvature: vec![5.0, 0.0, 0.0, 1.0], centre: vec![0.0; 4] };
+        // Eight sketches: that all have the same two signs where the matrix is not 0 is unlikely.
+        let curvature = vec![5.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0];
+        let of = Quadratic { curvature, centre: vec![0.0; 8] };
         let found =
-            find(&Curvature::hessian(&of, &[0.0; 4]), TraceMethod::HutchPlusPlus, 30, 3).whole;
+            find(&Curvature::hessian(&of, &[0.0; 8]), TraceMethod::HutchPlusPlus, 30, 3).whole;
         assert!((found.value - 6.0).abs() < 1e-5 && found.se < 1e-5, "{found:?}");
     }
 

@@ -79,8 +79,7 @@ fn a_file_stands_beside_its_spec_and_wherever_an_architecture_is_named() {
     let place = Place::new();
     fs::create_dir(place.path("specs")).unwrap();
     fs::write(place.path("specs/net.toml"), NET).unwrap();
-    let spec = "[model]\narch = \"net.toml\"\n[data]\nset = \"digits\"\ntrain_samples = 100\n\
-                test_samples = 50\n[train]\nepochs = 1\nbatch_size = 50\n";
+    let spec = "[model]\narch = \"net.toml\"\n[data]\nset = \"digits\"\n[train]\nepochs = 1\nbatch_size = 50\n";
     fs::write(place.path("specs/own.toml"), spec).unwrap();
     place.ok(&["train", "specs/own.toml", "--out=run"]);
     let table = place.json(&["inspect", "--arch=specs/net.toml", "--dataset=digits"]);
@@ -115,8 +114,9 @@ fn what_is_wrong_in_a_file_names_the_layer_and_the_remedy() {
         fs::write(place.path("net.toml"), text).unwrap();
         place.refused(TRAIN, words);
     };
-    refused(&NET.replace("\"norm\"", "\"normalise\""), &["net.toml", "did you mean `norm`"]);
-    refused(&NET.replace("kernel = 3", "kernel = 99"), &["stem", "99x99"]);
+    refused(&NET.replace("\"norm\"", "\"batchnorm\""), &["net.toml", "did you mean `batch_norm`"]);
+    let large = NET.replace("kernel = 3", "kernel = 99").replace("\"same\"", "0");
+    refused(&large, &["stem", "99x99"]);
     refused(
         &NET.replace("[\"2\", \"input\"]", "[\"2\", \"imput\"]"),
         &["stage.0.3", "did you mean `input`"],

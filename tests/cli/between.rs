@@ -21,9 +21,10 @@ fn a_line_between_two_runs_ends_in_their_own_losses_and_has_a_barrier_with_an_er
     place.train("a", NET);
     place.train("b", &[NET, &["--set=train.seed=1"]].concat());
     let own = |run: &str| {
-        place.json(&["evaluate", run, "--split=train", "--samples=100"])["loss"].as_f64().unwrap()
+        place.json(&["evaluate", run, "--split=test", "--samples=100"])["loss"].as_f64().unwrap()
     };
-    let on = ["--points=5", "--samples=100"];
+    // Test images: runs of two seeds draw other training images.
+    let on = ["--points=5", "--split=test", "--samples=100"];
     let line = place.json(&[&["curve", "a", "b"], &on[..]].concat());
     let ends = [&points(&line)[0], &points(&line)[4]];
     assert_eq!((ends[0]["x"].as_f64(), ends[1]["x"].as_f64()), (Some(0.0), Some(1.0)));

@@ -139,7 +139,7 @@ fn trace_density_and_layers_are_added_to_what_is_there() {
 #[test]
 fn other_matrices_and_parameters_lie_beside_the_hessian_and_do_not_touch_it() {
     let place = Place::new();
-    place.train("run", &[]);
+    place.train("run", &["--set=model.norm=none"]);
     let base = ["curvature", "run", "--samples", "50", "--snapshot", "2"];
     let whole = place.json(&base);
     let before = fs::read(place.path("run/curvature/000002.json")).unwrap();

@@ -68,7 +68,7 @@ fn what_makes_no_sense_is_refused_with_a_remedy() {
         (&["--out=a.png", "--window=2,1,0,1"], &["`window`", "-2,2,-1,3"]),
         (&["--rules=adma"], &["did you mean `adam`?"]),
         (&["--rules=sgd", "--set=adam.lr=1"], &["optim.lr=0.05"]),
-        (&["--steps=0"], &["`steps`"]),
+        (&["--steps=0"], &["`--steps`"]),
         (&["--out=a.tiff"], &["unknown picture format `tiff`"]),
         (&["--out=a.json", "--out=b.webm"], &["no encoder"]),
     ];

@@ -95,8 +95,6 @@ pub(super) fn nets() -> Vec<(Network, usize)> {
     vec![
         (ModelSpec { dropout: 0.2, ..vit.clone() }.build([3, 6, 10], 4).unwrap(), 5),
         (small("resnet8").build([3, 8, 6], 5).unwrap(), 5),
-        // Fifty normalisations would multiply what rounding leaves by a thousand.
-        (ModelSpec { norm: Norm::None, ..small("mobilenet_v2") }.build([3, 14, 10], 5).unwrap(), 5),
         (depthwise([3, 9, 7]), 4),
         (
             ModelSpec { shortcut: Shortcut::OptionA, ..ModelSpec::of("resnet8") }
