@@ -18,7 +18,7 @@ use crate::{disk, memory};
 
 const DAMAGED: &str = "copy or download it again, or compute it anew";
 /// Bytes that chunks without data may stand for.
-const UNWRITTEN: u64 = 1 << 26;
+const UNWRITTEN: u64 = 1 << 24;
 /// How the paper's code marks a cell that it has not computed.
 const UNFILLED: f64 = -1.0;
 

@@ -328,8 +328,10 @@ impl Target for Hdf5 {
         outcome((self.read)(&path), "input")
     }
 
+    /// Chunks that nobody wrote, and compressed ones, stand for more than the file: 16 MB of bytes, and
+    /// those as eight-byte numbers.
     fn bound(&self, input: &[u8]) -> usize {
-        bound(input.len())
+        bound(input.len()) + 9 * ((16 << 20) + 1032 * input.len())
     }
 }
 
