@@ -234,7 +234,7 @@ mod tests {
                 let commands = scene.commands(scale, Some(dir)).unwrap();
                 assert!(!commands.is_empty(), "{name}");
                 for show in &scene.show {
-                    let makes = |c: &Command| c.0.iter().any(|word| *word == show.file);
+                    let makes = |c: &Command| c.0.contains(&show.file);
                     assert!(
                         commands.iter().any(makes),
                         "{name} at {scale}: nothing makes {}",
