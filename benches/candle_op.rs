@@ -10,6 +10,7 @@ use candle_core::{Device, Tensor, Var};
 use candle_nn::{Optimizer, SGD, loss};
 use lossreel::backend::native::candle_op::{CandleNet, Statistics};
 use lossreel::backend::{BackendName, TrainPass, backend};
+use lossreel::dataset::BatchTargets;
 use lossreel::models::ModelSpec;
 use lossreel::rng::Streams;
 
@@ -45,7 +46,7 @@ fn measure(arch: &str, n: usize) -> [f64; 2] {
             theta: &theta,
             buffers: &mut buffers,
             images: &images,
-            labels: &labels,
+            targets: BatchTargets::Classes(&labels),
             label_smoothing: 0.0,
             streams: &streams,
             step: 0,

@@ -22,8 +22,9 @@ use std::sync::Arc;
 
 use statistics::Statistics;
 
-use crate::backend::{Backend, cross_entropy, difference_hvp};
-use crate::dataset::{Batcher, LabelledImages, NormStats};
+use crate::backend::{Backend, difference_hvp, largest, loss};
+use crate::dataset::{BatchTargets, Batcher, LabelledImages, NormStats, Targets};
+use crate::network::Network;
 use crate::parallel;
 use crate::{Error, Result};
 
@@ -35,9 +36,9 @@ pub struct Evaluation {
     /// Standard error of that mean, sd / sqrt(n): how far the loss on all data may be. 0 for
     /// functions that are exact, NaN for a sample of one.
     pub loss_se: f64,
-    /// Images classified correctly.
+    /// Right answers: images classified correctly, or positions of sequences.
     pub correct: usize,
-    /// Images evaluated; 0 for functions that classify nothing.
+    /// Answers given: the images, the positions of all sequences; 0 where nothing is classified.
     pub total: usize,
 }
 
@@ -47,7 +48,7 @@ impl Evaluation {
         Self { loss, loss_se: 0.0, correct: 0, total: 0 }
     }
 
-    /// Share of correctly classified images, 0..1; NaN where nothing is classified.
+    /// Share of right answers, 0..1; NaN where nothing is classified.
     pub fn accuracy(&self) -> f64 {
         self.correct as f64 / self.total as f64
     }
@@ -107,7 +108,7 @@ impl BufferedObjective for DatasetObjective {
 /// the same way for any number of threads; a multiple of the native engine's groups.
 const PIECE: usize = 64;
 
-/// A network's mean cross-entropy on a fixed sample, in eval mode with fixed buffers.
+/// A network's mean loss on a fixed sample, in eval mode with fixed buffers.
 pub struct DatasetObjective {
     backend: Arc<dyn Backend>,
     buffers: Vec<f32>,
@@ -155,6 +156,7 @@ impl DatasetObjective {
             ));
         }
         Batcher::new(&sample, max_value, &stats)?;
+        check_targets(network, &sample)?;
         let statistics = Statistics::Given;
         Ok(Self { backend, buffers, sample, stats, max_value, statistics })
     }
@@ -183,6 +185,11 @@ impl DatasetObjective {
     /// Number of images in the sample.
     pub fn samples(&self) -> usize {
         self.sample.len()
+    }
+
+    /// Answers for one image that are right or wrong: 1, the positions of a sequence, or 0 for numbers.
+    pub fn answers(&self) -> usize {
+        self.sample.targets.answers()
     }
 
     fn batcher(&self) -> Result<Batcher<'_>> {
@@ -219,8 +226,8 @@ impl Objective for DatasetObjective {
     fn loss_and_grad(&self, theta: &[f32], grad: &mut [f32]) -> Result<f64> {
         self.check(theta);
         self.check_given()?;
-        self.mean_over_pieces(grad, |images, labels, grad| {
-            let found = self.backend.eval_gradient(theta, &self.buffers, images, labels, grad)?;
+        self.mean_over_pieces(grad, |images, targets, grad| {
+            let found = self.backend.eval_gradient(theta, &self.buffers, images, targets, grad)?;
             Ok(found.loss)
         })
     }
@@ -230,8 +237,8 @@ impl Objective for DatasetObjective {
         self.check(theta);
         self.check(v);
         self.check_given()?;
-        let product = |images: &[f32], labels: &[u8], out: &mut [f32]| {
-            self.backend.eval_hvp(theta, &self.buffers, images, labels, v, out)?;
+        let product = |images: &[f32], targets: BatchTargets<'_>, out: &mut [f32]| {
+            self.backend.eval_hvp(theta, &self.buffers, images, targets, v, out)?;
             Ok(0.0)
         };
         self.mean_over_pieces(out, product).map(|_| ())
@@ -241,9 +248,9 @@ impl Objective for DatasetObjective {
         self.check(theta);
         self.check(v);
         self.check_given()?;
-        let product = |images: &[f32], labels: &[u8], out: &mut [f32]| {
+        let product = |images: &[f32], targets: BatchTargets<'_>, out: &mut [f32]| {
             let backend = &self.backend;
-            backend.eval_gauss_newton(theta, &self.buffers, images, labels, v, out)?;
+            backend.eval_gauss_newton(theta, &self.buffers, images, targets, v, out)?;
             Ok(0.0)
         };
         self.mean_over_pieces(out, product).map(|_| ())
@@ -252,22 +259,21 @@ impl Objective for DatasetObjective {
 
 impl DatasetObjective {
     /// The mean over the sample, in pieces, of a number and of a vector that `f` finds for images
-    /// and labels; the vector is written over `out`.
+    /// and their targets; the vector is written over `out`.
     fn mean_over_pieces(
         &self,
         out: &mut [f32],
-        f: impl Fn(&[f32], &[u8], &mut [f32]) -> Result<f64>,
+        f: impl Fn(&[f32], BatchTargets<'_>, &mut [f32]) -> Result<f64>,
     ) -> Result<f64> {
         let batcher = self.batcher()?;
-        let (image, total) = (self.sample.image_len(), self.sample.len());
+        let total = self.sample.len();
         let (mut sum, mut sums) = (0.0, vec![0f64; out.len()]);
         let size = self.backend.preferred_images();
         for start in (0..total).step_by(size) {
             let indices: Vec<usize> = (start..(start + size).min(total)).collect();
             let n = indices.len();
-            let (mut images, mut labels) = (vec![0.0; n * image], vec![0; n]);
-            batcher.fill(&indices, None, &mut images, &mut labels);
-            let found = f(&images, &labels, out)?;
+            let (images, targets) = batcher.batch(&indices, None);
+            let found = f(&images, targets.view(), out)?;
             let share = n as f64 / total as f64;
             sum += share * found;
             sums.iter_mut().zip(&*out).for_each(|(s, o)| *s += share * f64::from(*o));
@@ -293,47 +299,76 @@ impl DatasetObjective {
         buffers: &[f32],
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<Evaluation> {
-        let pieces = self.pieces(theta, buffers, progress, |logits| {
+        let pieces = self.pieces(theta, buffers, progress, |outputs, targets, indices| {
             let mut sums = Sums::default();
-            for (z, label) in logits {
-                sums.add(cross_entropy(z, label));
+            for (k, z) in outputs.enumerate() {
+                let target = targets.example(k, indices.len());
+                sums.add(loss(z, target), target.answers());
             }
             sums
         })?;
         Ok(Sums::total(&pieces))
     }
 
-    /// What `f` makes of the logits of each piece of the sample, with their labels, in the pieces' order.
+    /// What `f` makes of the outputs of each piece of the sample, image by image, of their targets and of
+    /// their indices in the sample, in the pieces' order.
     fn pieces<T: Send>(
         &self,
         theta: &[f32],
         buffers: &[f32],
         progress: &(dyn Fn(usize) + Sync),
-        f: impl Fn(&mut dyn Iterator<Item = (&[f32], u8)>) -> T + Sync,
+        f: impl Fn(&mut dyn Iterator<Item = &[f32]>, BatchTargets<'_>, &[usize]) -> T + Sync,
     ) -> Result<Vec<T>> {
         self.check(theta);
         let batcher = self.batcher()?;
         let anew = self.buffers_at(theta, buffers)?;
         let buffers = anew.as_deref().unwrap_or(buffers);
         let point = self.backend.at(theta, buffers)?;
-        let classes = self.backend.network().classes;
-        let (image, total) = (self.sample.image_len(), self.sample.len());
+        let outputs = self.backend.network().outputs();
+        let total = self.sample.len();
         let starts: Vec<usize> = (0..total).step_by(PIECE).collect();
         parallel::map(&starts, |&start| {
             let indices: Vec<usize> = (start..(start + PIECE).min(total)).collect();
-            let n = indices.len();
-            let (mut images, mut labels) = (vec![0.0; n * image], vec![0; n]);
-            batcher.fill(&indices, None, &mut images, &mut labels);
-            let own = self.buffers_of(theta, buffers, &images, &labels)?;
+            let (images, targets) = batcher.batch(&indices, None);
+            let own = self.buffers_of(theta, buffers, &images, &targets)?;
             let logits = match own {
                 Some(own) => self.backend.at(theta, &own)?.logits(&images)?,
                 None => point.logits(&images)?,
             };
-            let found = f(&mut logits.chunks_exact(classes).zip(labels));
-            progress(n);
+            let found = f(&mut logits.chunks_exact(outputs), targets.view(), &indices);
+            progress(indices.len());
             Ok(found)
         })
     }
+}
+
+/// Refuses targets that are not those of a network's outputs.
+fn check_targets(network: &Network, sample: &LabelledImages) -> Result<()> {
+    let fits = match &sample.targets {
+        Targets::Labels | Targets::OneHot => network.positions() == 1,
+        Targets::Values { outputs, .. } => *outputs == network.outputs(),
+        Targets::Sequences { positions, .. } => *positions == network.positions(),
+    };
+    if fits {
+        return Ok(());
+    }
+    let wanted = match &sample.targets {
+        Targets::Labels | Targets::OneHot => "one class an image".to_string(),
+        Targets::Values { outputs, .. } => format!("{outputs} numbers an example"),
+        Targets::Sequences { positions, .. } => {
+            format!("a class for each of {positions} positions")
+        }
+    };
+    Err(Error::bad_value(
+        "model.arch",
+        &network.arch,
+        format!(
+            "whose outputs are {} rows of {}, but the data have {wanted}",
+            network.positions(),
+            network.classes
+        ),
+        "use `gpt` for texts and any other network for images and tables",
+    ))
 }
 
 /// What a network makes of one image.
@@ -343,7 +378,7 @@ pub struct Prediction {
     pub label: u8,
     /// The class with the largest logit, the first of equals; none where a logit is NaN.
     pub predicted: Option<u8>,
-    /// Cross-entropy in nats.
+    /// The loss of this image: cross-entropy in nats, or the squared error to its class.
     pub loss: f64,
 }
 
@@ -355,20 +390,52 @@ impl Prediction {
 }
 
 impl DatasetObjective {
+    /// The network's outputs for each image of the sample, (n, outputs), in its order; calls `progress` as
+    /// [`DatasetObjective::loss_with`].
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub fn outputs(&self, theta: &[f32], progress: &(dyn Fn(usize) + Sync)) -> Result<Vec<f32>> {
+        let pieces = self.pieces(theta, &self.buffers, progress, |outputs, _, _| {
+            outputs.flatten().copied().collect::<Vec<f32>>()
+        })?;
+        Ok(pieces.concat())
+    }
+
+    /// The numbers that are to be predicted for the sample, (n, outputs), in its order; none where the
+    /// targets are classes.
+    pub fn values(&self) -> Option<&[f32]> {
+        match &self.sample.targets {
+            Targets::Values { values, .. } => Some(values),
+            _ => None,
+        }
+    }
+
     /// The network's answer for each image of the sample, in its order; calls `progress` as
     /// [`DatasetObjective::loss_with`].
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] where images have no classes; those of the backend.
     pub fn predictions(
         &self,
         theta: &[f32],
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<Vec<Prediction>> {
-        let pieces = self.pieces(theta, &self.buffers, progress, |logits| {
-            let answer = |(z, label): (&[f32], u8)| {
-                let best = (0..z.len()).reduce(|best, j| if z[j] > z[best] { j } else { best });
-                let predicted = best.filter(|_| !z.iter().any(|v| v.is_nan())).map(|j| j as u8);
-                Prediction { label, predicted, loss: cross_entropy(z, label).0 }
+        if !self.sample.targets.are_labels() {
+            return Err(Error::bad_value(
+                "data.set",
+                "images without classes",
+                "but a prediction of each image's class is asked for",
+                "use a set whose images have one class each",
+            ));
+        }
+        let pieces = self.pieces(theta, &self.buffers, progress, |outputs, targets, indices| {
+            let answer = |(k, z): (usize, &[f32])| Prediction {
+                label: self.sample.labels[indices[k]],
+                predicted: largest(z).map(|class| class as u8),
+                loss: loss(z, targets.example(k, indices.len())).0,
             };
-            logits.map(answer).collect::<Vec<Prediction>>()
+            outputs.enumerate().map(answer).collect::<Vec<Prediction>>()
         })?;
         Ok(pieces.concat())
     }
@@ -378,15 +445,18 @@ impl DatasetObjective {
 #[derive(Default, Clone, Copy)]
 struct Sums {
     n: usize,
+    answers: usize,
     correct: usize,
     loss: f64,
     loss_sq: f64,
 }
 
 impl Sums {
-    fn add(&mut self, (loss, right): (f64, bool)) {
+    /// Adds an image's loss, its right answers and how many it has.
+    fn add(&mut self, (loss, correct): (f64, usize), answers: usize) {
         self.n += 1;
-        self.correct += usize::from(right);
+        self.answers += answers;
+        self.correct += correct;
         self.loss += loss;
         self.loss_sq += loss * loss;
     }
@@ -396,6 +466,7 @@ impl Sums {
         let mut all = Sums::default();
         for piece in pieces {
             all.n += piece.n;
+            all.answers += piece.answers;
             all.correct += piece.correct;
             all.loss += piece.loss;
             all.loss_sq += piece.loss_sq;
@@ -406,7 +477,7 @@ impl Sums {
         let variance = ((all.loss_sq - n * mean * mean) / (n - 1.0)).max(0.0);
         // f64::max drops a NaN: a NaN mean has no error either.
         let loss_se = if mean.is_finite() && all.n > 1 { (variance / n).sqrt() } else { f64::NAN };
-        Evaluation { loss: mean, loss_se, correct: all.correct, total: all.n }
+        Evaluation { loss: mean, loss_se, correct: all.correct, total: all.answers }
     }
 }
 
@@ -443,12 +514,12 @@ mod tests {
     fn the_standard_error_is_that_of_the_mean_and_nan_stays_nan() {
         let mut sums = Sums::default();
         for loss in [1.0, 2.0, 3.0, 6.0] {
-            sums.add((loss, loss < 2.5));
+            sums.add((loss, usize::from(loss < 2.5)), 1);
         }
         let all = Sums::total(&[sums]);
         assert_eq!((all.loss, all.correct, all.total), (3.0, 2, 4));
         assert!((all.loss_se - (14.0f64 / 3.0 / 4.0).sqrt()).abs() < 1e-12);
-        sums.add((f64::NAN, false));
+        sums.add((f64::NAN, 0), 1);
         let all = Sums::total(&[sums]);
         assert!(all.loss.is_nan() && all.loss_se.is_nan());
     }

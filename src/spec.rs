@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend;
 use crate::dataset::{
     self, Augment, Colors, DataSet, Dataset, ImageFit, ImageSize, LabelColumn, LoadOptions,
-    NormChoice, NormStats, Origin, OwnData, SampleOrder, choose,
+    NormChoice, NormStats, Origin, OwnData, SampleOrder, TargetKind, choose,
 };
 use crate::disk;
 use crate::models::ModelSpec;
@@ -49,9 +49,24 @@ pub struct DataSpec {
     /// Data of one's own: the seed of that draw; without it 0, whatever the run's seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split_seed: Option<u64>,
-    /// `csv`: the column with the labels, a name or a place (0 the first, -1 the last).
+    /// `csv`: the column with the labels or the numbers to be predicted, a name or a place (0 the first, -1
+    /// the last).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_column: Option<LabelColumn>,
+    /// `csv` and `npz`: what is predicted, `classes` or `values` (regression); without it classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub targets: Option<TargetKind>,
+    /// `csv` with `targets = "values"`: the columns of the numbers to be predicted, where they are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_columns: Option<Vec<LabelColumn>>,
+    /// `csv` and `npz` with `targets = "values"`: whether the numbers stay in their own units; without it
+    /// they are brought to mean 0 and standard deviation 1 over the training examples, so that a loss of 1
+    /// is that of their mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw_targets: Option<bool>,
+    /// `text`: characters of an example; without it 64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<usize>,
     /// `csv` and `npz`: the shape `[channels, height, width]` of an image whose numbers stand in a row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shape: Option<[usize; 3]>,
@@ -87,6 +102,10 @@ impl Default for DataSpec {
             test_fraction: None,
             split_seed: None,
             label_column: None,
+            targets: None,
+            target_columns: None,
+            raw_targets: None,
+            context: None,
             shape: None,
             train_samples: 0,
             test_samples: 0,
@@ -138,20 +157,28 @@ impl DataSpec {
             test_fraction: self.test_fraction,
             split_seed: self.split_seed,
             label_column: self.label_column.clone(),
+            targets: self.targets.unwrap_or_default(),
+            target_columns: self.target_columns.clone().unwrap_or_default(),
+            raw_targets: self.raw_targets.unwrap_or(false),
+            context: self.context,
             shape: self.shape,
         }
     }
 
     /// Refuses a key that the set has no use for: whoever wrote it meant another set.
     fn check_own(&self) -> Result<()> {
-        use DataSet::{Csv, Folder, Npz};
-        let keys: [(&str, bool, &[DataSet]); 7] = [
+        use DataSet::{Csv, Folder, Npz, Text};
+        let keys: [(&str, bool, &[DataSet]); 11] = [
             ("image_size", self.image_size.is_some(), &[Folder]),
             ("image_fit", self.image_fit.is_some(), &[Folder]),
             ("colors", self.colors.is_some(), &[Folder]),
-            ("test_fraction", self.test_fraction.is_some(), &[Folder, Npz, Csv]),
+            ("test_fraction", self.test_fraction.is_some(), &[Folder, Npz, Csv, Text]),
             ("split_seed", self.split_seed.is_some(), &[Folder, Npz, Csv]),
             ("label_column", self.label_column.is_some(), &[Csv]),
+            ("targets", self.targets.is_some(), &[Npz, Csv]),
+            ("target_columns", self.target_columns.is_some(), &[Csv]),
+            ("raw_targets", self.raw_targets.is_some(), &[Npz, Csv]),
+            ("context", self.context.is_some(), &[Text]),
             ("shape", self.shape.is_some(), &[Npz, Csv]),
         ];
         for (key, is_given, of) in keys {
@@ -164,6 +191,28 @@ impl DataSpec {
                     format!("leave it out: it is for data.set = {}", of.join(" or ")),
                 ));
             }
+        }
+        let values = self.targets == Some(TargetKind::Values);
+        for (key, is_given) in [
+            ("target_columns", self.target_columns.is_some()),
+            ("raw_targets", self.raw_targets.is_some()),
+        ] {
+            if is_given && !values {
+                return Err(Error::bad_value(
+                    format!("data.{key}"),
+                    "given",
+                    "but data.targets is not \"values\"",
+                    "add data.targets = \"values\", or leave it out",
+                ));
+            }
+        }
+        if (values || self.set == DataSet::Text) && self.label_noise > 0.0 {
+            return Err(Error::bad_value(
+                "data.label_noise",
+                self.label_noise,
+                "but the examples have no class each",
+                "use 0",
+            ));
         }
         if let Some(fraction) = self.test_fraction
             && !(fraction > 0.0 && fraction < 1.0)
@@ -297,6 +346,10 @@ const OPTIONAL_KEYS: &[&str] = &[
     "data.test_fraction",
     "data.split_seed",
     "data.label_column",
+    "data.targets",
+    "data.target_columns",
+    "data.raw_targets",
+    "data.context",
     "data.shape",
     "data.augment",
     "data.norm_stats",
@@ -305,6 +358,7 @@ const OPTIONAL_KEYS: &[&str] = &[
     "schedule.milestones",
     "schedule.decay_fraction",
     "schedule.decay_shape",
+    "train.loss",
     "record.sharpness",
     "record.sharpness_samples",
 ];
@@ -412,6 +466,18 @@ impl Spec {
             }
         }
         keys
+    }
+
+    /// Reads the whole set, or makes it, scored by `train.loss`.
+    ///
+    /// # Errors
+    /// Those of [`DataSpec::load`]; [`Error::BadValue`] for a loss that does not fit the data.
+    pub fn load_data(&self) -> Result<Dataset> {
+        let data = self.data.load(self.train.seed)?;
+        match self.train.loss {
+            Some(loss) => data.scored_by(loss),
+            None => Ok(data),
+        }
     }
 
     /// The network, for images of a loaded set.

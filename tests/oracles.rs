@@ -10,10 +10,10 @@ use std::sync::atomic::AtomicBool;
 use lossreel::backend::native::{Level, NativeBackend};
 use lossreel::backend::{Backend, BackendName, Precision, TrainPass, backend};
 use lossreel::curvature::{ExtremesConfig, extremes};
-use lossreel::dataset::{DataSet, NormChoice, SampleOrder, SplitName};
+use lossreel::dataset::{BatchTargets, DataSet, NormChoice, SampleOrder, SplitName};
 use lossreel::landscape::theta_at;
-use lossreel::models::{ModelSpec, Shortcut};
-use lossreel::network::ParamLayout;
+use lossreel::models::{ActivationChoice, ModelSpec, Norm, Shortcut};
+use lossreel::network::{Activation, Network, ParamLayout};
 use lossreel::objective::{Evaluation, Objective};
 use lossreel::optim::{OptimConfig, Optimizer, ParamRange};
 use lossreel::rng::Streams;
@@ -167,7 +167,7 @@ fn gradients_and_batch_statistics_of_whole_nets_are_those_of_pytorch() {
             theta: &fill(&layout),
             buffers: &mut buffers,
             images: &images,
-            labels: &labels,
+            targets: BatchTargets::Classes(&labels),
             label_smoothing: case.label_smoothing,
             streams: &Streams::new(0),
             step: 0,
@@ -225,10 +225,13 @@ fn assert_products(case: HvpCase) {
     let (theta, buffers) = (fill(layout), statistics(layout));
     let (images, labels) = batch(case.batch, case.images, case.input);
     let mut out = vec![f32::NAN; layout.dim()];
-    let found = engine.eval_gradient(&theta, &buffers, &images, &labels, &mut out).unwrap();
+    let found = engine
+        .eval_gradient(&theta, &buffers, &images, BatchTargets::Classes(&labels), &mut out)
+        .unwrap();
     assert!((found.loss - case.loss).abs() < 1e-5 * case.loss, "{what}: {found:?}");
     let v = noise(2_000_000, layout.dim());
-    engine.eval_hvp(&theta, &buffers, &images, &labels, &v, &mut out).unwrap();
+    let targets = BatchTargets::Classes(&labels);
+    engine.eval_hvp(&theta, &buffers, &images, targets, &v, &mut out).unwrap();
     let whole = case.products.iter().map(|h| h[0] * h[0]).sum::<f64>().sqrt();
     for (p, want) in layout.params.iter().zip(case.products) {
         let got = fingerprint(&out[p.range()]);
@@ -276,7 +279,8 @@ fn gauss_newton_products_of_whole_nets_are_those_of_pytorch_and_curvlinops() {
         let (images, labels) = batch(0, case.images, case.input);
         let v = noise(2_000_000, layout.dim());
         let mut out = vec![f32::NAN; layout.dim()];
-        engine.eval_gauss_newton(&theta, &buffers, &images, &labels, &v, &mut out).unwrap();
+        let targets = BatchTargets::Classes(&labels);
+        engine.eval_gauss_newton(&theta, &buffers, &images, targets, &v, &mut out).unwrap();
         let whole = case.products.iter().map(|h| h[0] * h[0]).sum::<f64>().sqrt();
         for (p, want) in layout.params.iter().zip(case.products) {
             let got = fingerprint(&out[p.range()]);
@@ -315,13 +319,94 @@ impl Objective for Formula {
 
     fn loss_and_grad(&self, theta: &[f32], grad: &mut [f32]) -> lossreel::Result<f64> {
         let Self { engine, buffers, images, labels } = self;
-        Ok(engine.eval_gradient(theta, buffers, images, labels, grad)?.loss)
+        let targets = BatchTargets::Classes(labels);
+        Ok(engine.eval_gradient(theta, buffers, images, targets, grad)?.loss)
     }
 
     fn hvp(&self, theta: &[f32], v: &[f32], out: &mut [f32]) -> lossreel::Result<()> {
         let Self { engine, buffers, images, labels } = self;
-        engine.eval_hvp(theta, buffers, images, labels, v, out)
+        engine.eval_hvp(theta, buffers, images, BatchTargets::Classes(labels), v, out)
     }
+}
+
+#[derive(Deserialize)]
+struct TargetCases {
+    squared: TargetCase,
+    values: TargetCase,
+    characters: TargetCase,
+}
+
+#[derive(Deserialize)]
+struct TargetCase {
+    loss: f64,
+    correct: usize,
+    params: Vec<(String, Vec<usize>)>,
+    grads: Vec<Fingerprint>,
+    products: Vec<Fingerprint>,
+}
+
+impl TargetCase {
+    /// Loss, gradient and product with the Hessian by both backends; the reference's product is a difference.
+    fn check(&self, network: &Network, images: &[f32], targets: BatchTargets<'_>) {
+        let layout = &network.layout;
+        let named: Vec<_> =
+            layout.params.iter().map(|p| (p.name.clone(), p.shape.clone())).collect();
+        assert_eq!(named, self.params, "{}", network.arch);
+        let (theta, buffers) = (fill(layout), statistics(layout));
+        let v = noise(2_000_000, layout.dim());
+        for name in [BackendName::Native, BackendName::Candle] {
+            let what = format!("{} on {name}", network.arch);
+            let engine = backend(name, Arc::new(network.clone())).unwrap();
+            let mut out = vec![f32::NAN; layout.dim()];
+            let found = engine.eval_gradient(&theta, &buffers, images, targets, &mut out).unwrap();
+            assert!((found.loss - self.loss).abs() < 1e-5 * self.loss, "{what}: {found:?}");
+            assert_eq!(found.correct, self.correct, "{what}");
+            self.near(layout, &out, &self.grads, &what);
+            if name == BackendName::Native && !self.products.is_empty() {
+                engine.eval_hvp(&theta, &buffers, images, targets, &v, &mut out).unwrap();
+                self.near(layout, &out, &self.products, &what);
+            }
+        }
+    }
+
+    fn near(&self, layout: &ParamLayout, got: &[f32], want: &[Fingerprint], what: &str) {
+        let whole = want.iter().map(|g| g[0] * g[0]).sum::<f64>().sqrt();
+        for (p, want) in layout.params.iter().zip(want) {
+            let got = fingerprint(&got[p.range()]);
+            assert_near(got, *want, 1e-4, 1e-6 * whole, &format!("{what}, {}", p.name));
+        }
+    }
+}
+
+/// `oracles/targets.py` has PyTorch's numbers.
+#[test]
+fn squared_errors_and_a_language_model_are_those_of_pytorch() {
+    let cases: TargetCases = serde_json::from_str(include_str!("oracles/targets.json")).unwrap();
+    let half = ModelSpec { width: 0.5, ..ModelSpec::of("resnet8") };
+    let (images, labels) = batch(0, 12, [3, 8, 8]);
+    let network = half.build([3, 8, 8], 10).unwrap();
+    cases.squared.check(&network, &images, BatchTargets::OneHot(&labels));
+
+    let tanh = ActivationChoice(Some(Activation::Tanh));
+    let mlp =
+        ModelSpec { hidden: vec![12], activation: tanh, norm: Norm::None, ..ModelSpec::of("mlp") };
+    let (images, _) = batch(0, 9, [1, 4, 4]);
+    let values = noise(3_000_000, 9 * 10);
+    let network = mlp.build([1, 4, 4], 10).unwrap();
+    cases.values.check(&network, &images, BatchTargets::Values(&values));
+
+    let (vocabulary, context, n) = (7, 11, 5);
+    let gpt = ModelSpec { dim: 24, depth: 2, heads: 3, ..ModelSpec::of("gpt") };
+    let network = gpt.build([vocabulary, 1, context], vocabulary).unwrap();
+    let place = |i: usize| (3 * i * i + i) % vocabulary;
+    let mut columns = vec![0.0; n * vocabulary * context];
+    for i in 0..n * context {
+        let (example, at) = (i / context, i % context);
+        columns[(example * vocabulary + place(i)) * context + at] = 1.0;
+    }
+    let following: Vec<u8> =
+        (0..n * context).map(|i| ((5 * place(i) + 2) % vocabulary) as u8).collect();
+    cases.characters.check(&network, &columns, BatchTargets::Classes(&following));
 }
 
 /// `oracles/curvature.py` has whole spectra in f64 by a dense solver. Products in f32 are good to
@@ -387,7 +472,7 @@ fn ten_steps_of_sgd_on_a_residual_net_end_where_pytorch_ends() {
             theta: &theta,
             buffers: &mut buffers,
             images: &images,
-            labels: &labels,
+            targets: BatchTargets::Classes(&labels),
             label_smoothing: 0.0,
             streams: &Streams::new(0),
             step: step as u64,

@@ -5,18 +5,19 @@
 //! backend is the other's test: `candle` is the reference, `native` the fast one.
 
 mod candle;
-mod cross_entropy;
 mod difference;
+mod loss;
 pub mod native;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cross_entropy::{cross_entropy, cross_entropy_grad, cross_entropy_grad_tangent};
 pub(crate) use difference::difference_hvp;
+pub(crate) use loss::{largest, loss, loss_grad, loss_grad_tangent};
 
 use std::sync::Arc;
 
 use crate::Result;
+use crate::dataset::BatchTargets;
 use crate::names::named_enum;
 use crate::network::Network;
 use crate::rng::Streams;
@@ -56,9 +57,9 @@ pub struct TrainPass<'a> {
     pub buffers: &'a mut [f32],
     /// Normalised images, (n, c, h, w).
     pub images: &'a [f32],
-    /// Their classes, (n).
-    pub labels: &'a [u8],
-    /// Share of the target spread evenly over all classes (Szegedy et al. 2016), 0 for none.
+    /// What the outputs for them are held against, and by which loss.
+    pub targets: BatchTargets<'a>,
+    /// Share of a class's target spread evenly over all classes (Szegedy et al. 2016), 0 for none.
     pub label_smoothing: f64,
     /// Where dropout masks come from.
     pub streams: &'a Streams,
@@ -69,9 +70,9 @@ pub struct TrainPass<'a> {
 /// The loss of a training pass on its batch, before the update.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrainLoss {
-    /// Mean cross-entropy of the batch in train mode, label smoothing included.
+    /// Mean loss of the batch in train mode, label smoothing included.
     pub loss: f64,
-    /// Images whose largest logit was the right one.
+    /// Rows of outputs whose largest was the right one.
     pub correct: usize,
 }
 
@@ -92,14 +93,14 @@ pub trait Backend: Send + Sync {
     /// over `grad` (layout order, the length of `theta`).
     fn train_pass(&self, pass: TrainPass<'_>, grad: &mut [f32]) -> Result<TrainLoss>;
 
-    /// Forward and backward of the mean cross-entropy in eval mode: running statistics taken from
+    /// Forward and backward of the mean loss in eval mode: running statistics taken from
     /// `buffers`, no dropout. Writes the gradient over `grad`.
     fn eval_gradient(
         &self,
         theta: &[f32],
         buffers: &[f32],
         images: &[f32],
-        labels: &[u8],
+        targets: BatchTargets<'_>,
         grad: &mut [f32],
     ) -> Result<TrainLoss>;
 
@@ -115,12 +116,12 @@ pub trait Backend: Send + Sync {
         theta: &[f32],
         buffers: &[f32],
         images: &[f32],
-        labels: &[u8],
+        targets: BatchTargets<'_>,
         v: &[f32],
         out: &mut [f32],
     ) -> Result<()> {
         difference_hvp(theta, v, out, |theta, grad| {
-            self.eval_gradient(theta, buffers, images, labels, grad).map(|_| ())
+            self.eval_gradient(theta, buffers, images, targets, grad).map(|_| ())
         })
     }
 
@@ -133,7 +134,7 @@ pub trait Backend: Send + Sync {
         _theta: &[f32],
         _buffers: &[f32],
         _images: &[f32],
-        _labels: &[u8],
+        _targets: BatchTargets<'_>,
         _v: &[f32],
         _out: &mut [f32],
     ) -> Result<()> {
@@ -168,7 +169,8 @@ pub trait Backend: Send + Sync {
 /// A network at one point of its parameter space, ready to evaluate in eval mode. Calls from
 /// several threads at once give the same values as calls in turn.
 pub trait Point: Send + Sync {
-    /// Logits (n, classes) of normalised images (n, c, h, w).
+    /// Outputs of normalised images (n, c, h, w): (n, classes), or (n, positions, classes) where the network
+    /// has an output for each position.
     fn logits(&self, images: &[f32]) -> Result<Vec<f32>>;
 }
 

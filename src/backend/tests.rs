@@ -25,7 +25,8 @@ impl Case {
         let mut rng = streams.stream("test", 0);
         let [c, h, w] = network.input;
         let images = (0..n * c * h * w).map(|_| rng.normal() as f32).collect();
-        let labels = (0..n).map(|_| rng.below(network.classes) as u8).collect();
+        let rows = n * network.positions();
+        let labels = (0..rows).map(|_| rng.below(network.classes) as u8).collect();
         let mut theta = network.init_theta(&streams);
         // Biases and norms away from 0 and 1, so that their gradients are tried too.
         theta.iter_mut().for_each(|v| *v += 0.05 * rng.normal() as f32);
@@ -39,7 +40,7 @@ impl Case {
             theta,
             buffers,
             images: &self.images,
-            labels: &self.labels,
+            targets: BatchTargets::Classes(&self.labels),
             label_smoothing: 0.1,
             streams: &self.streams,
             step: 3,
@@ -63,7 +64,13 @@ fn check_gradient(network: Network, n: usize, tolerance: f64) {
                 backend.train_pass(case.pass(theta, &mut case.buffers.clone()), grad).unwrap().loss
             } else {
                 backend
-                    .eval_gradient(theta, &case.buffers, &case.images, &case.labels, grad)
+                    .eval_gradient(
+                        theta,
+                        &case.buffers,
+                        &case.images,
+                        BatchTargets::Classes(&case.labels),
+                        grad,
+                    )
                     .unwrap()
                     .loss
             }
@@ -213,7 +220,9 @@ fn max_pooling_sends_its_gradient_to_the_first_largest_value() {
     // Ties everywhere: the weight's gradient is sum over windows of dlogit * value.
     let images = vec![1.0; 16];
     let mut grad = [0.0];
-    candle(network).eval_gradient(&[1.0], &[], &images, &[0], &mut grad).unwrap();
+    candle(network)
+        .eval_gradient(&[1.0], &[], &images, BatchTargets::Classes(&[0]), &mut grad)
+        .unwrap();
     // Equal logits: dlogits = (1/4 - 1, 1/4, 1/4, 1/4), which sum to 0; a gradient shared by all
     // four tied values, or divided by the area, would still sum to 0, so look at one window.
     assert!(grad[0].abs() < 1e-6);
@@ -229,7 +238,9 @@ fn max_pooling_sends_its_gradient_to_the_first_largest_value() {
         let f = b.flatten("flatten", p);
         b.finish(f).unwrap()
     };
-    candle(network).eval_gradient(&[1.0], &[], &images, &[0], &mut grad).unwrap();
+    candle(network)
+        .eval_gradient(&[1.0], &[], &images, BatchTargets::Classes(&[0]), &mut grad)
+        .unwrap();
     let p = 2f64.exp() / (2f64.exp() + 3.0);
     assert!((f64::from(grad[0]) - 2.0 * (p - 1.0)).abs() < 1e-6, "{} {}", grad[0], 2.0 * (p - 1.0));
 }
@@ -245,12 +256,16 @@ fn a_folded_point_agrees_with_the_unfolded_network() {
         let case = Case::new(&network, 8);
         let backend = candle(network);
         let logits = backend.at(&case.theta, &case.buffers).unwrap().logits(&case.images).unwrap();
-        let mean =
-            logits.chunks(10).zip(&case.labels).map(|(z, &l)| cross_entropy(z, l).0).sum::<f64>()
-                / 8.0;
+        let mean = loss(&logits, BatchTargets::Classes(&case.labels)).0;
         let mut grad = vec![0.0; case.theta.len()];
         let unfolded = backend
-            .eval_gradient(&case.theta, &case.buffers, &case.images, &case.labels, &mut grad)
+            .eval_gradient(
+                &case.theta,
+                &case.buffers,
+                &case.images,
+                BatchTargets::Classes(&case.labels),
+                &mut grad,
+            )
             .unwrap();
         // Two roundings per layer in f32.
         assert!(
@@ -276,7 +291,7 @@ fn running_statistics_move_as_in_pytorch() {
         theta: &[1.0, 1.0, 0.0, 0.0],
         buffers: &mut buffers,
         images: &images,
-        labels: &[0, 1],
+        targets: BatchTargets::Classes(&[0, 1]),
         label_smoothing: 0.0,
         streams: &Streams::new(0),
         step: 0,

@@ -107,9 +107,8 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
             report.snapshots,
             report.run.display()
         )?;
-        let line = |accuracy: f64, loss: f64| {
-            format!("test accuracy {:.2} %, test loss {}", 100.0 * accuracy, out::value(loss, 4))
-        };
+        let line =
+            |accuracy: f64, loss: f64| format!("test {}", out::loss_and_accuracy(loss, accuracy));
         writeln!(w, "the average:      {}", line(report.test_accuracy, report.test_loss))?;
         writeln!(w, "the last weights: {}", line(report.own_test_accuracy, report.own_test_loss))
     });

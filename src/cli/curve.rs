@@ -333,18 +333,15 @@ fn print(curve: &Curve, subject: &Subject, out: &Out) {
         writeln!(w, "{}, {} {} images", curve.direction, curve.samples, curve.split)?;
         writeln!(w, "{:>10} {:>14} {:>12} {:>10}", "x", "loss", "std. error", "accuracy")?;
         for p in &curve.points {
-            writeln!(
-                w,
-                "{:>10.4} {:>14.6} {:>12.6} {:>8.2} %",
-                p.x,
-                p.loss,
-                p.loss_se,
-                100.0 * p.accuracy
-            )?;
+            let accuracy = match p.accuracy.is_nan() {
+                true => "-".to_string(),
+                false => format!("{:.2} %", 100.0 * p.accuracy),
+            };
+            writeln!(w, "{:>10.4} {:>14.6} {:>12.6} {accuracy:>10}", p.x, p.loss, p.loss_se)?;
         }
         if let Some(b) = curve.barrier {
             let se = b.se.map_or(String::new(), |se| format!(" ± {se:.4}"));
-            writeln!(w, "barrier between 0 and 1: {:.4}{se} nats, at {:.3}", b.value, b.x)?;
+            writeln!(w, "barrier between 0 and 1: {:.4}{se} in the loss, at {:.3}", b.value, b.x)?;
         }
         let broken = curve.points.iter().filter(|p| !p.loss.is_finite()).count();
         if broken > 0 {

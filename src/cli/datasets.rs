@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lossreel::dataset::{self, DataSet, Dataset, Origin, SplitName, fetch};
+use lossreel::dataset::{self, DataSet, Dataset, Origin, SplitName, Targets, fetch};
 use lossreel::spec::{DataSpec, Spec};
 use lossreel::{Error, Result};
 use serde::Serialize;
@@ -66,6 +66,8 @@ struct Shown {
     test: usize,
     digest: String,
     balance: Vec<Class>,
+    /// The numbers that are to be predicted, where no classes are.
+    predicts: Vec<String>,
 }
 
 /// A class and its images.
@@ -197,12 +199,22 @@ fn download(named: Named, out: &Out) -> Result<()> {
 
 fn show(data: &Dataset, out: &Out) {
     let count = |split: SplitName, class: usize| {
-        data.split(split).labels.iter().filter(|&&label| usize::from(label) == class).count()
+        let split = data.split(split);
+        let classes = match &split.targets {
+            Targets::Sequences { classes, .. } => classes,
+            _ => &split.labels,
+        };
+        classes.iter().filter(|&&of| usize::from(of) == class).count()
+    };
+    let predicts = match &data.train.targets {
+        Targets::Values { .. } => data.class_names.clone(),
+        _ => Vec::new(),
     };
     let balance: Vec<Class> = data
         .class_names
         .iter()
         .enumerate()
+        .filter(|_| predicts.is_empty())
         .map(|(class, name)| Class {
             name: name.clone(),
             train: count(SplitName::Train, class),
@@ -217,13 +229,22 @@ fn show(data: &Dataset, out: &Out) {
         test: data.test.len(),
         digest: data.digest.clone(),
         balance,
+        predicts,
     };
     out.result(&shown, |w| {
         writeln!(
             w,
-            "{}: {} training and {} test images of {:?}",
-            shown.name, shown.train, shown.test, shown.shape
+            "{}: {} training and {} test {} of {:?}",
+            shown.name,
+            shown.train,
+            shown.test,
+            dataset::things(&shown.name).unwrap_or("samples"),
+            shown.shape
         )?;
+        if !shown.predicts.is_empty() {
+            writeln!(w, "numbers to be predicted: {}", shown.predicts.join(", "))?;
+            return writeln!(w, "digest {}", shown.digest);
+        }
         let first = shown.balance.first().map_or((0, 0), |class| (class.train, class.test));
         if shown.balance.iter().all(|class| (class.train, class.test) == first) {
             let (train, test) = first;

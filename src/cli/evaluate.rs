@@ -1,11 +1,12 @@
 //! `lossreel evaluate`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lossreel::Result;
-use lossreel::dataset::SplitName;
-use lossreel::objective::Evaluation;
-use lossreel::stages::predictions;
+use lossreel::dataset::{SplitName, things};
+use lossreel::objective::{DatasetObjective, Evaluation};
+use lossreel::stages::Subject;
+use lossreel::stages::predictions::{self, PredictedValues};
 use serde::Serialize;
 
 use super::out::{self, Out, duration, one_line, warn};
@@ -19,7 +20,8 @@ pub struct Args {
     target: Target,
     #[command(flatten)]
     sample: Sample,
-    /// Write the answer for each image as well: CSV with its class, the class found, and the loss.
+    /// Write the answer for each image as well: CSV with its class, the class found, and the loss; for numbers
+    /// that are predicted, those and what they should be.
     #[arg(long, value_name = "FILE.csv")]
     predictions: Option<PathBuf>,
 }
@@ -32,11 +34,49 @@ struct Report<'a> {
     loss_se: f64,
     correct: usize,
     total: usize,
+    #[serde(serialize_with = "out::float")]
     accuracy: f64,
+    /// Of numbers that are predicted: R squared, and the root of the mean squared error of each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    values: Option<Values>,
     split: SplitName,
     seconds: f64,
     norm_stats: Pixels<'a>,
     notes: &'a [String],
+}
+
+/// How well numbers are predicted.
+#[derive(Serialize)]
+struct Values {
+    #[serde(serialize_with = "out::float")]
+    explained: f64,
+    rmse: Vec<Rmse>,
+}
+
+#[derive(Serialize)]
+struct Rmse {
+    name: String,
+    #[serde(serialize_with = "out::float")]
+    rmse: f64,
+}
+
+/// The numbers that are predicted, where they are; written to `path` where that is given.
+fn predicted(
+    subject: &Subject,
+    objective: &DatasetObjective,
+    path: Option<&Path>,
+) -> Result<Option<Values>> {
+    let Some(values) = objective.values() else { return Ok(None) };
+    let outputs = objective.outputs(&subject.theta, &|_| ())?;
+    let names = &subject.data.class_names;
+    let scales = &subject.data.target_scales;
+    let found = PredictedValues { names, outputs: &outputs, values, scales };
+    if let Some(path) = path {
+        found.write(path)?;
+    }
+    let rmse = names.iter().zip(found.rmse());
+    let rmse = rmse.map(|(name, rmse)| Rmse { name: name.clone(), rmse }).collect();
+    Ok(Some(Values { explained: found.explained(), rmse }))
 }
 
 /// All test images by default.
@@ -47,7 +87,8 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     let bar = progress::bar(out, "evaluating", "images", objective.samples() as u64);
     let started = std::time::Instant::now();
     let found: Evaluation = objective.loss_with(&subject.theta, &|n| bar.inc(n as u64))?;
-    if let Some(path) = &args.predictions {
+    let values = predicted(&subject, &objective, args.predictions.as_deref())?;
+    if let (Some(path), None) = (&args.predictions, &values) {
         predictions::write(path, &objective.predictions(&subject.theta, &|_| ())?)?;
     }
     bar.finish_and_clear();
@@ -58,6 +99,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         correct: found.correct,
         total: found.total,
         accuracy: found.accuracy(),
+        values,
         split: choice.split,
         seconds,
         norm_stats: Pixels::of(&subject),
@@ -75,16 +117,33 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     out.result(&report, |w| {
         writeln!(
             w,
-            "{} on {} {} images ({})",
-            subject.title, found.total, choice.split, subject.data.name
+            "{} on {} {} {} ({})",
+            subject.title,
+            objective.samples(),
+            choice.split,
+            things(&subject.data.name).unwrap_or("samples"),
+            subject.data.name
         )?;
-        writeln!(
-            w,
-            "accuracy  {:.2} %  ({} of {})",
-            100.0 * found.accuracy(),
-            found.correct,
-            found.total
-        )?;
+        match &report.values {
+            Some(values) => {
+                writeln!(w, "explained {:.2} % of the variance", 100.0 * values.explained)?;
+                for Rmse { name, rmse } in &values.rmse {
+                    writeln!(
+                        w,
+                        "error     {} (root mean square, {})",
+                        out::value(*rmse, 4),
+                        one_line(name)
+                    )?;
+                }
+            }
+            None => writeln!(
+                w,
+                "accuracy  {:.2} %  ({} of {})",
+                100.0 * found.accuracy(),
+                found.correct,
+                found.total
+            )?,
+        }
         let se = if found.loss.is_finite() {
             format!(" ± {:.6}", found.loss_se)
         } else {
@@ -94,9 +153,10 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         writeln!(w, "pixels    {}", report.norm_stats.words())?;
         writeln!(
             w,
-            "time      {} ({:.0} images/s)",
+            "time      {} ({:.0} {}/s)",
             duration(seconds),
-            found.total as f64 / seconds
+            objective.samples() as f64 / seconds,
+            things(&subject.data.name).unwrap_or("samples")
         )
     });
     Ok(())

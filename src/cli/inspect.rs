@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use lossreel::backend::{BackendName, choose, native};
-use lossreel::dataset::DataSet;
+use lossreel::dataset::{self, DataSet};
 use lossreel::models::{ArchFile, Shortcut};
 use lossreel::network::{Network, Summary};
 use lossreel::record::{Run, Status};
@@ -14,7 +14,7 @@ use lossreel::train::Verdict;
 use lossreel::{Error, Result, stages, weights};
 use serde::Serialize;
 
-use super::out::{Out, one_line, thousands, value};
+use super::out::{Out, loss_and_accuracy, one_line, thousands};
 use super::target::model_of;
 
 /// Print the layers of an architecture, the tensors of a file, or how far a run is.
@@ -171,12 +171,13 @@ fn inspect_run(run: &Run, out: &Out) -> Result<()> {
     out.result(&manifest, |w| {
         writeln!(
             w,
-            "{}: {} on {} ({} training, {} test images)",
+            "{}: {} on {} ({} training, {} test {})",
             run.name(),
             manifest.arch,
             manifest.dataset,
             manifest.samples[0],
-            manifest.samples[1]
+            manifest.samples[1],
+            dataset::things(&manifest.dataset).unwrap_or("samples")
         )?;
         writeln!(w, "status      {}", status_words(&manifest.status))?;
         writeln!(w, "parameters  {}", thousands(manifest.parameters))?;
@@ -184,12 +185,10 @@ fn inspect_run(run: &Run, out: &Out) -> Result<()> {
         if let Some(last) = metrics.epochs.last() {
             writeln!(
                 w,
-                "epoch {}    train loss {}, accuracy {} %; test loss {}, accuracy {} %",
+                "epoch {}    train {}; test {}",
                 last.epoch,
-                value(last.train_loss, 4),
-                value(100.0 * last.train_accuracy, 2),
-                value(last.test_loss, 4),
-                value(100.0 * last.test_accuracy, 2)
+                loss_and_accuracy(last.train_loss, last.train_accuracy),
+                loss_and_accuracy(last.test_loss, last.test_accuracy)
             )?;
         }
         Ok(())

@@ -143,6 +143,15 @@ pub fn value(value: f64, decimals: usize) -> String {
     }
 }
 
+/// `loss 0.1235, accuracy 91.20 %`; the loss alone where numbers are predicted, which are not right or wrong.
+pub fn loss_and_accuracy(loss: f64, accuracy: f64) -> String {
+    let loss = format!("loss {}", value(loss, 4));
+    if accuracy.is_nan() {
+        return loss;
+    }
+    format!("{loss}, accuracy {:.2} %", 100.0 * accuracy)
+}
+
 /// JSON for numbers that may be NaN or infinite, which it has not: the strings "NaN", "inf" and "-inf",
 /// as in the files of a run.
 pub fn float<S: Serializer>(value: &f64, out: S) -> Result<S::Ok, S::Error> {

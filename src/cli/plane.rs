@@ -2,18 +2,23 @@
 
 use std::path::PathBuf;
 
+use lossreel::curvature::ExtremesConfig;
 use lossreel::landscape::{
     Ignore, Normalisation, Plane, PlaneKind, PlaneOrigin, Rounding, RunPath,
 };
 use lossreel::record::{Existing, Run};
 use lossreel::stages::plane::{Directions, joint, of_run};
 use lossreel::stages::plane_compare::compare;
+use lossreel::stages::plane_of_loss::{self, LossDirections, LossPlaneRequest};
 use lossreel::stages::snapshot_map;
-use lossreel::trajectory::{Centring, Fidelity, NullInterval};
+use lossreel::stages::{RunChoice, Subject};
+use lossreel::trajectory::{Centring, Fidelity, NullInterval, Seen};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
+use super::interrupt;
 use super::out::{self, Out};
+use super::target::Sample;
 
 /// Find the plane a run's path lives in, or several runs' paths together, and where their snapshots
 /// are on it.
@@ -36,15 +41,22 @@ pub struct Args {
     /// Replace a joint plane of other runs.
     #[arg(long, requires = "out")]
     force: bool,
-    /// pca, random, or an HDF5 direction file of the paper's code.
-    #[arg(long, default_value = "pca", value_name = "pca|random|FILE")]
+    /// pca, random, an HDF5 direction file of the paper's code; by the loss at the end gradient (and the last
+    /// step), hessian (two largest eigenvalues) or hessian-ends (largest and smallest); of three runs minima.
+    #[arg(
+        long,
+        default_value = "pca",
+        value_name = "pca|random|gradient|hessian|hessian-ends|minima|FILE"
+    )]
     directions: String,
     /// PCA: centre the columns (as the paper's code does) or not.
     #[arg(long, default_value = "centred", value_name = "centred|uncentred")]
     centring: Centring,
     #[command(flatten)]
     random: Random,
-    /// Name of the plane in its folder; `pca` or `random` by default.
+    #[command(flatten)]
+    of_loss: OfLoss,
+    /// Name of the plane in its folder; the word of its directions by default.
     #[arg(long)]
     name: Option<String>,
     /// Print how much of the path the PCA plane sees beside so many random planes (20 without a number), and
@@ -58,6 +70,22 @@ pub struct Args {
         conflicts_with_all = ["out", "name"]
     )]
     compare: Option<usize>,
+}
+
+/// How directions are found by the loss.
+#[derive(Debug, clap::Args)]
+struct OfLoss {
+    /// Gradient and hessian: folder with the data set's files; by default the one that the run was trained on.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Hessian: residual of an eigenvalue relative to the largest at which the iteration stops.
+    #[arg(long, default_value_t = 1e-3, value_name = "SHARE")]
+    tolerance: f64,
+    /// Hessian: products with it at most.
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    iterations: usize,
+    #[command(flatten)]
+    sample: Sample,
 }
 
 /// How random directions are made.
@@ -82,6 +110,7 @@ pub fn directions(word: &str, centring: Centring, random: &Random) -> (Direction
             Directions::Random { norm: random.norm, ignore: random.ignore, seed: random.seed },
             "random",
         ),
+        "minima" => (Directions::Minima, "minima"),
         file => (Directions::File(PathBuf::from(file)), "file"),
     }
 }
@@ -112,6 +141,9 @@ struct Report<'a> {
     /// Of snapshots in bf16 or f16.
     #[serde(skip_serializing_if = "Option::is_none")]
     rounding: Option<Rounding>,
+    /// Shares of the squared displacements from the origin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen: Option<Seen>,
     runs: Vec<RunReport<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     map: Option<MapReport>,
@@ -173,6 +205,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         excluded: runs.iter().flat_map(|r| r.excluded.to_vec()).collect(),
         notes: &about.notes,
         rounding: about.rounding,
+        seen: about.seen,
         runs,
         map,
     };
@@ -236,7 +269,18 @@ fn compared(args: &Args, random: usize, out: &Out) -> Result<()> {
 /// Makes the plane of a run, or of several in a folder of their own.
 fn make(args: &Args) -> Result<(PathBuf, Plane, Option<MapReport>)> {
     let runs = args.runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
+    let by_loss = LossDirections::ALL.iter().find(|d| d.as_str() == args.directions).copied();
     let (directions, own) = directions(&args.directions, args.centring, &args.random);
+    let own = by_loss.map_or(own, LossDirections::as_str);
+    if directions == Directions::Minima && args.out.is_none() {
+        let problem = "and no folder for the plane through the ends of three runs";
+        return Err(Error::bad_value(
+            "RUN",
+            format!("{} given", runs.len()),
+            problem,
+            "name three runs and a folder: --out outputs/JOINT",
+        ));
+    }
     let name = args.name.as_deref().unwrap_or(own);
     let Some(folder) = &args.out else {
         let [run] = &runs[..] else {
@@ -244,18 +288,28 @@ fn make(args: &Args) -> Result<(PathBuf, Plane, Option<MapReport>)> {
             let problem = "and no folder for their joint plane";
             return Err(Error::bad_value("RUN", given, problem, "name one: --out outputs/JOINT"));
         };
-        return Ok((run.plane_path(name)?, of_run(run, &directions, name)?, None));
+        let plane = match by_loss {
+            Some(directions) => of_loss(run, directions, &args.of_loss, name)?,
+            None => of_run(run, &directions, name)?,
+        };
+        return Ok((run.plane_path(name)?, plane, None));
     };
-    if directions != Directions::Pca(Centring::Centred) {
+    if by_loss.is_some()
+        || !matches!(directions, Directions::Pca(Centring::Centred) | Directions::Minima)
+    {
         return Err(Error::bad_value(
             "--directions",
             format!("{}, {}", args.directions, args.centring),
             "not a way to make a joint plane",
-            "leave it out: a joint plane is of centred principal components",
+            "leave it out, for centred principal components, or say minima, for the ends of three runs",
         ));
     }
     let existing = if args.force { Existing::Replace } else { Existing::Refuse };
-    let (joint, plane) = joint(folder, &runs, args.origin, name, existing)?;
+    let origin = match (&directions, args.origin) {
+        (Directions::Minima, PlaneOrigin::Auto) => PlaneOrigin::Final,
+        (_, origin) => origin,
+    };
+    let (joint, plane) = joint(folder, &runs, (&directions, origin), name, existing)?;
     let map = || -> Result<MapReport> {
         let map = snapshot_map::compute(&joint, name)?;
         let written = snapshot_map::map_path(joint.root(), name)?;
@@ -264,6 +318,31 @@ fn make(args: &Args) -> Result<(PathBuf, Plane, Option<MapReport>)> {
     let map = args.snapshot_map.then(map).transpose()?;
     Ok((joint.plane_path(name)?, plane, map))
 }
+
+/// The plane of a run by its loss.
+fn of_loss(run: &Run, directions: LossDirections, how: &OfLoss, name: &str) -> Result<Plane> {
+    if !(how.tolerance > 0.0 && how.tolerance < 1.0) || how.iterations < 2 {
+        let given = format!("{}, {}", how.tolerance, how.iterations);
+        let remedy = "use a share such as 1e-3, and 2 products or more";
+        return Err(Error::bad_value("--tolerance, --iterations", given, "out of range", remedy));
+    }
+    let data_dir = how.data_dir.as_deref();
+    let subject = Subject::of_run_with(run, RunChoice { data_dir, ..RunChoice::default() })?;
+    let request = LossPlaneRequest {
+        directions,
+        sample: how.sample.of_train(&subject, CURVATURE_SAMPLES),
+        config: ExtremesConfig {
+            largest: 2,
+            smallest: 0,
+            tolerance: how.tolerance,
+            max_iterations: how.iterations,
+        },
+    };
+    plane_of_loss::plane(run, &subject, &request, name, &interrupt::flag())
+}
+
+/// Training images of a plane by the loss where nothing else is asked for.
+const CURVATURE_SAMPLES: usize = 1000;
 
 /// What a plane holds, in lines for people.
 pub fn summary(plane: &Plane) -> Vec<String> {
@@ -298,6 +377,16 @@ pub fn summary(plane: &Plane) -> Vec<String> {
                     .into(),
             );
         }
+    }
+    if let (Some(seen), true) = (about.seen, about.explained_variance.is_empty()) {
+        let percent = |v: f64| format!("{:.4} %", 100.0 * v);
+        lines.push(format!(
+            "sees of the path      {} (x {}, y {}); a plane drawn at random {}",
+            percent(seen.both),
+            percent(seen.x),
+            percent(seen.y),
+            percent(2.0 / plane.origin.len() as f64)
+        ));
     }
     let residuals: Vec<f64> =
         about.path().iter().map(|p| p.off_plane_residual).filter(|r| r.is_finite()).collect();

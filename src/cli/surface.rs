@@ -12,7 +12,7 @@ use lossreel::stages::cost::{self, Cost};
 use lossreel::stages::plane::through_point;
 use lossreel::stages::stack::{self, StackRequest};
 use lossreel::stages::stale::{self, Behind};
-use lossreel::stages::surface::{OverPlane, SurfaceRequest, among, gradients};
+use lossreel::stages::surface::{OverPlane, SurfaceRequest, among, convexity, gradients};
 use lossreel::stages::{Progress, RunSet, Subject};
 use lossreel::{Error, Result};
 use serde::Serialize;
@@ -63,6 +63,18 @@ pub struct Args {
         conflicts_with = "stack"
     )]
     gradients: Option<String>,
+    /// Measure whether the loss is convex at so many points as well, by the extreme eigenvalues of the Hessian,
+    /// for `render --as heatmap --quantity convexity`; 11x11 without a number. Some tens of
+    /// Hessian-vector products a point.
+    #[arg(
+        long,
+        value_name = "NXxNY",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "11x11",
+        conflicts_with = "stack"
+    )]
+    convexity: Option<String>,
     /// A surface that changes: with each snapshot, each mini-batch (of the first steps) or each
     /// draw of dropout masks.
     #[arg(long, value_name = "snapshots|batches|dropout", conflicts_with = "weights")]
@@ -98,6 +110,9 @@ struct Report<'a> {
     /// Points at which the gradient was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     gradients: Option<usize>,
+    /// Points at which the convexity was measured, and at how many of them it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    convexity: Option<[usize; 2]>,
     /// What changes from layer to layer of a stack.
     #[serde(skip_serializing_if = "Option::is_none")]
     stack: Option<StackKind>,
@@ -155,7 +170,7 @@ fn of_runs(
         (name, _, _) => set.index_of(name.as_deref())?,
     };
     // Everything that can be refused is refused before the data are read.
-    let gradients = args.gradients.as_deref().map(parse_size).transpose()?;
+    let points = args.points()?;
     let subject = Subject::of_run_with(set.runs()[index].run(), args.target.choice())?;
     let subject = args.target.in_precision(subject)?;
     let request = request(&subject)?;
@@ -205,7 +220,14 @@ fn of_runs(
         })?;
         let layers = Some(stack.about.layers.len());
         let norm_stats = Pixels::of(over.subject);
-        let report = Report { surface, norm_stats, gradients: None, stack: Some(kind), layers };
+        let report = Report {
+            surface,
+            norm_stats,
+            gradients: None,
+            convexity: None,
+            stack: Some(kind),
+            layers,
+        };
         out.result(&report, |w| {
             writeln!(w, "{} layers: {}", stack.about.layers.len(), stack.about.made)?;
             words(&report.surface, split, &folder, w)
@@ -216,7 +238,7 @@ fn of_runs(
     followed(out, "losses on the path", "snapshots", |on| {
         among::path_losses(team, set, &over, &store, request.sample, stop, on)
     })?;
-    measure(&over, &store, &request, (gradients, report), stop, out)
+    measure(&over, &store, &request, (points, report), stop, out)
 }
 
 /// What the surface, or the stack, would cost.
@@ -250,7 +272,7 @@ fn of_file(args: &Args, request: Request<'_>, ranks: &mut Ranks, out: &Out) -> R
         let remedy = "leave it out: a file of weights has its own";
         return Err(Error::bad_value("--buffers-of", name, "only for joint planes", remedy));
     }
-    let gradients = args.gradients.as_deref().map(parse_size).transpose()?;
+    let points = args.points()?;
     let subject = args.target.subject()?;
     let request = request(&subject)?;
     let (directions, _) = directions(&args.directions, Default::default(), &args.random);
@@ -271,7 +293,7 @@ fn of_file(args: &Args, request: Request<'_>, ranks: &mut Ranks, out: &Out) -> R
     let (store, report) = evaluate(team, &over, &folder, &request, stop, out)?;
     // After whatever can be refused: the plane there may be another surface's.
     plane.write(&folder.join("plane.safetensors"))?;
-    measure(&over, &store, &request, (gradients, report), stop, out)
+    measure(&over, &store, &request, (points, report), stop, out)
 }
 
 /// Calls a stage with a bar that follows it.
@@ -298,26 +320,54 @@ fn evaluate(
     followed(out, "surface", "cells", |on| among::compute(team, over, folder, request, stop, on))
 }
 
-/// Measures gradients where they were asked for, and reports.
+/// At how many points what is measured beside the losses.
+struct Points {
+    gradients: Option<[usize; 2]>,
+    convexity: Option<[usize; 2]>,
+}
+
+impl Args {
+    fn points(&self) -> Result<Points> {
+        let size = |given: &Option<String>| given.as_deref().map(parse_size).transpose();
+        Ok(Points { gradients: size(&self.gradients)?, convexity: size(&self.convexity)? })
+    }
+}
+
+/// Measures gradients and convexity where they were asked for, and reports.
 fn measure(
     over: &OverPlane<'_>,
     store: &SurfaceStore,
     request: &SurfaceRequest,
-    (points, surface): (Option<[usize; 2]>, SurfaceReport),
+    (points, surface): (Points, SurfaceReport),
     stop: &AtomicBool,
     out: &Out,
 ) -> Result<()> {
-    let measured = points.map(|size| {
+    let measured = points.gradients.map(|size| {
         followed(out, "gradients", "points", |on| {
             gradients(over, store, request.sample, size, stop, on)
         })
     });
     let gradients = measured.transpose()?.map(|found| found.cells.len());
+    let measured = points.convexity.map(|size| {
+        followed(out, "convexity", "points", |on| {
+            convexity(over, store, request.sample, size, stop, on)
+        })
+    });
+    let convexity = measured.transpose()?.map(|found| {
+        let known = found.cells.iter().flatten().filter(|cell| cell.ratio().is_finite());
+        [found.cells.len(), known.count()]
+    });
     let norm_stats = Pixels::of(over.subject);
-    let report = Report { surface, norm_stats, gradients, stack: None, layers: None };
+    let report = Report { surface, norm_stats, gradients, convexity, stack: None, layers: None };
     out.result(&report, |w| {
         words(&report.surface, request.sample.split, store.folder(), w)?;
-        gradients.map_or(Ok(()), |n| writeln!(w, "gradients             at {n} points"))
+        if let Some(n) = gradients {
+            writeln!(w, "gradients             at {n} points")?;
+        }
+        if let Some([n, known]) = convexity {
+            writeln!(w, "convexity             at {n} points, known at {known}")?;
+        }
+        Ok(())
     });
     Ok(())
 }

@@ -113,11 +113,10 @@ impl<'a> Follow<'a> {
     /// A member has trained an epoch.
     pub fn epoch(&self, work: &Work, epoch: Epoch, bar: &ProgressBar) {
         let loss = epoch.train_loss.map_or("not finite".into(), |loss| format!("{loss:.3}"));
-        let accuracy = 100.0 * epoch.test_accuracy.unwrap_or(f64::NAN);
-        bar.set_message(format!(
-            "epoch {}, train loss {loss}, test accuracy {accuracy:.1} %",
-            epoch.epoch
-        ));
+        let accuracy = epoch.test_accuracy.filter(|a| !a.is_nan());
+        let accuracy = accuracy.map(|a| format!(", test accuracy {:.1} %", 100.0 * a));
+        let accuracy = accuracy.unwrap_or_default();
+        bar.set_message(format!("epoch {}, train loss {loss}{accuracy}", epoch.epoch));
         self.out.event(&Event::Epoch { member: &work.member, epoch });
     }
 

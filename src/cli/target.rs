@@ -151,6 +151,9 @@ pub fn model_of(arch: &str, shortcut: Shortcut, changes: &[String]) -> Result<Mo
     Ok(Spec::parse("", &set)?.model)
 }
 
+/// Channels whose statistics are written out for people.
+const SHOWN: usize = 6;
+
 /// Which pixel statistics a result was computed with, in JSON.
 #[derive(Debug, Serialize)]
 pub struct Pixels<'a> {
@@ -175,10 +178,12 @@ impl<'a> Pixels<'a> {
         Self { from, name, mean: &stats.mean, std: &stats.std }
     }
 
-    /// A line for people.
+    /// A line for people; of many channels the first few.
     pub fn words(&self) -> String {
         let list = |values: &[f32]| {
-            values.iter().map(|v| format!("{v:.4}")).collect::<Vec<_>>().join(", ")
+            let shown = values.iter().take(SHOWN).map(|v| format!("{v:.4}"));
+            let more = (values.len() > SHOWN).then(|| format!("... ({} channels)", values.len()));
+            shown.chain(more).collect::<Vec<_>>().join(", ")
         };
         let name = self.name.unwrap_or_default();
         let from = match self.from {
@@ -187,6 +192,9 @@ impl<'a> Pixels<'a> {
             "file" => "of a layer in the file".into(),
             _ => format!("a guess: {name}; see --norm-stats"),
         };
+        if self.mean.iter().all(|m| *m == 0.0) && self.std.iter().all(|s| *s == 1.0) {
+            return format!("as they are ({from})");
+        }
         format!("mean {}; std {} ({from})", list(self.mean), list(self.std))
     }
 }

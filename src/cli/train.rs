@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use indicatif::ProgressBar;
+use lossreel::dataset;
+use lossreel::objective::Evaluation;
 use lossreel::record::Existing;
 use lossreel::spec::Spec;
 use lossreel::stages::cost::{self, Cost};
@@ -13,7 +15,7 @@ use lossreel::{Error, Result};
 use serde::Serialize;
 
 use super::dry_run::memory_words;
-use super::out::{self, Out, duration, thousands, value};
+use super::out::{self, Out, duration, loss_and_accuracy, thousands};
 use super::{interrupt, progress};
 
 /// Train a network and record its path in a run folder.
@@ -118,6 +120,7 @@ fn train(mut prepared: Prepared, out: &Out) -> Result<()> {
     let started = std::time::Instant::now();
     let arch = prepared.setup.backend.network().arch.clone();
     let batch = prepared.setup.train.batch_size;
+    let things = dataset::things(&prepared.setup.data.name).unwrap_or("samples");
     out.note(format_args!(
         "training {arch}, {} parameters, on {} {} images, into {}",
         thousands(prepared.state.theta.len()),
@@ -145,14 +148,14 @@ fn train(mut prepared: Prepared, out: &Out) -> Result<()> {
     let root = run.root().display().to_string();
     out.result(&report, |w| {
         match verdict {
-            Verdict::Finished => writeln!(w, "finished after {} steps of {batch} images", report.steps)?,
+            Verdict::Finished => writeln!(w, "finished after {} steps of {batch} {things}", report.steps)?,
             Verdict::EarlyStopped => writeln!(w, "stopped early after {} steps: the test loss no longer improved", report.steps)?,
             Verdict::Diverged { step, lr } => writeln!(w, "diverged: the loss of step {step} was not finite at lr {lr}; lower optim.lr, warm up (schedule.warmup_epochs) or clip (optim.grad_clip)")?,
             Verdict::Interrupted => writeln!(w, "interrupted after {} steps; go on with: lossreel train --resume {root}", report.steps)?,
         }
         if let Some(e) = &last {
-            writeln!(w, "train  loss {}, accuracy {} %", value(e.train_loss, 4), value(100.0 * e.train_accuracy, 2))?;
-            writeln!(w, "test   loss {}, accuracy {} %", value(e.test_loss, 4), value(100.0 * e.test_accuracy, 2))?;
+            writeln!(w, "train  {}", loss_and_accuracy(e.train_loss, e.train_accuracy))?;
+            writeln!(w, "test   {}", loss_and_accuracy(e.test_loss, e.test_accuracy))?;
         }
         writeln!(w, "{} snapshots in {root}, {}", report.snapshots, duration(report.seconds))
     });
@@ -196,15 +199,14 @@ impl TrainBar {
                 self.bar.set_message(format!("loss {:.3}  {rate:.0} images/s", metrics.loss));
             }
             Event::Epoch { metrics, .. } => {
+                let of = |found: &Evaluation| loss_and_accuracy(found.loss, found.accuracy());
                 let line = format!(
-                    "{}  epoch {:>3}  lr {:<8.5} train loss {:.4}, accuracy {:.2} %   test loss {:.4}, accuracy {:.2} %",
+                    "{}  epoch {:>3}  lr {:<8.5} train {}   test {}",
                     self.what,
                     metrics.epoch,
                     metrics.lr,
-                    metrics.train.loss,
-                    100.0 * metrics.train.accuracy(),
-                    metrics.test.loss,
-                    100.0 * metrics.test.accuracy(),
+                    of(&metrics.train),
+                    of(&metrics.test),
                 );
                 progress::line(&self.bar, self.quiet, &line);
             }
@@ -242,7 +244,7 @@ struct Plan {
 }
 
 fn dry_run(spec: &Spec, folder: &std::path::Path, out: &Out) -> Result<()> {
-    let whole = spec.data.load(spec.train.seed)?;
+    let whole = spec.load_data()?;
     let setup = spec.setup(&whole)?;
     let network = setup.backend.network();
     let steps_per_epoch = setup.steps_per_epoch()?;
@@ -273,10 +275,11 @@ fn dry_run(spec: &Spec, folder: &std::path::Path, out: &Out) -> Result<()> {
         estimated_seconds: seconds,
         spec: spec.clone(),
     };
+    let things = dataset::things(&whole.name).unwrap_or("samples");
     out.result(&plan, |w| {
         writeln!(w, "would train {} ({} parameters in {} tensors)", plan.arch, thousands(plan.parameters), plan.tensors)?;
-        writeln!(w, "on          {} training and {} test images of {}", thousands(plan.train_images), thousands(plan.test_images), whole.name)?;
-        writeln!(w, "for         {} epochs, {} steps of {} images", spec.train.epochs, thousands(plan.steps as usize), spec.train.batch_size)?;
+        writeln!(w, "on          {} training and {} test {things} of {}", thousands(plan.train_images), thousands(plan.test_images), whole.name)?;
+        writeln!(w, "for         {} epochs, {} steps of {} {things}", spec.train.epochs, thousands(plan.steps as usize), spec.train.batch_size)?;
         let more = if record.every.on.is_empty() { "" } else { ", and those of what happens" };
         writeln!(w, "recording   {} snapshots, {:.1} MB{more}; their plane takes up to {:.1} GB of memory", plan.snapshots, plan.snapshot_bytes as f64 / 1e6, plan.plane_memory_bytes as f64 / 1e9)?;
         writeln!(w, "into        {}", plan.run.display())?;
@@ -309,8 +312,7 @@ fn estimate(setup: &lossreel::train::Setup, steps: u64) -> Result<f64> {
     let n = setup.train.batch_size;
     let batcher = Batcher::new(&setup.data.train, setup.data.max_value, &setup.stats)?;
     let indices: Vec<usize> = (0..n).collect();
-    let (mut images, mut labels) = (vec![0.0; n * setup.data.train.image_len()], vec![0; n]);
-    batcher.fill(&indices, None, &mut images, &mut labels);
+    let (images, targets) = batcher.batch(&indices, None);
     let streams = lossreel::rng::Streams::new(setup.train.seed);
     let mut grad = vec![0.0; state.theta.len()];
     let mut seconds = 0.0;
@@ -320,7 +322,7 @@ fn estimate(setup: &lossreel::train::Setup, steps: u64) -> Result<f64> {
             theta: &state.theta,
             buffers: &mut state.buffers,
             images: &images,
-            labels: &labels,
+            targets: targets.view(),
             label_smoothing: 0.0,
             streams: &streams,
             step,

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::augment::{Augmentation, Move, move_channel};
 use super::images::LabelledImages;
 use super::normalise::NormStats;
+use super::targets::TargetBuffer;
 use crate::error::{Error, Result};
 use crate::names::named_enum;
 use crate::parallel;
@@ -101,25 +102,36 @@ impl<'a> Batcher<'a> {
         self.source
     }
 
-    /// Fills `images`, (indices.len(), c, h, w), and `labels`, (indices.len(),), with the images at
-    /// `indices`, augmented when `augmentation` is given.
+    /// The images at `indices`, (indices.len(), c, h, w), and their targets.
     ///
-    /// Panics when a buffer has another length or an index is out of range: both are bugs of the
+    /// Panics when an index is out of range: a bug of the caller.
+    pub fn batch(
+        &self,
+        indices: &[usize],
+        augmentation: Option<&Augmentation>,
+    ) -> (Vec<f32>, TargetBuffer) {
+        let mut images = vec![0.0; indices.len() * self.source.image_len()];
+        let mut targets = TargetBuffer::default();
+        self.fill(indices, augmentation, &mut images, &mut targets);
+        (images, targets)
+    }
+
+    /// Fills `images`, (indices.len(), c, h, w), and `targets` with the images at `indices`, augmented when
+    /// `augmentation` is given, and with their targets.
+    ///
+    /// Panics when `images` has another length or an index is out of range: both are bugs of the
     /// caller.
     pub fn fill(
         &self,
         indices: &[usize],
         augmentation: Option<&Augmentation>,
         images: &mut [f32],
-        labels: &mut [u8],
+        targets: &mut TargetBuffer,
     ) {
         let [_, height, width] = self.source.shape;
         let (plane, image_len) = (height * width, self.source.image_len());
         assert_eq!(images.len(), indices.len() * image_len, "image buffer");
-        assert_eq!(labels.len(), indices.len(), "label buffer");
-        for (label, &index) in labels.iter_mut().zip(indices) {
-            *label = self.source.labels[index];
-        }
+        targets.fill(&self.source.targets, &self.source.labels, indices);
         // Sixteen images are some tens of microseconds: less is not worth handing to a thread.
         let work = images.par_chunks_exact_mut(image_len).zip(indices).with_min_len(16);
         work.for_each(|(out, &index)| {
@@ -149,19 +161,15 @@ mod tests {
         NormStats { mean: vec![0.5, 0.25], std: vec![0.5, 0.125] }
     }
 
-    fn filled(indices: &[usize], augmentation: Option<&Augmentation>) -> (Vec<f32>, Vec<u8>) {
+    fn filled(indices: &[usize], augmentation: Option<&Augmentation>) -> (Vec<f32>, TargetBuffer) {
         let source = labelled(100);
-        let mut images = vec![f32::NAN; indices.len() * 96];
-        let mut labels = vec![99; indices.len()];
-        let batcher = Batcher::new(&source, 255.0, &stats()).unwrap();
-        batcher.fill(indices, augmentation, &mut images, &mut labels);
-        (images, labels)
+        Batcher::new(&source, 255.0, &stats()).unwrap().batch(indices, augmentation)
     }
 
     #[test]
     fn a_batch_holds_the_normalised_images_asked_for() {
-        let (images, labels) = filled(&[13, 2], None);
-        assert_eq!(labels, [3, 2]);
+        let (images, targets) = filled(&[13, 2], None);
+        assert_eq!(targets, TargetBuffer::Classes(vec![3, 2]));
         let pixel = |i: usize| (i * 7 % 251) as f32 / 255.0;
         assert_eq!(images[0], (pixel(13 * 96) - 0.5) / 0.5);
         assert_eq!(images[96 + 48 + 5], (pixel(2 * 96 + 48 + 5) - 0.25) / 0.125);

@@ -3,6 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::targets::{Loss, Targets};
 use crate::error::{Error, Result};
 use crate::names::named_enum;
 
@@ -29,14 +30,16 @@ impl SplitName {
 }
 
 /// Images of one shape with a label each: 8-bit pixels, row-major NCHW.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LabelledImages {
     /// Pixels, (n, c, h, w).
     pub pixels: Vec<u8>,
-    /// Class of each image, (n,).
+    /// Class of each image, (n,); 0 for all where `targets` has something else than classes of images.
     pub labels: Vec<u8>,
     /// (c, h, w) of an image.
     pub shape: [usize; 3],
+    /// What a network's outputs are held against.
+    pub targets: Targets,
 }
 
 impl LabelledImages {
@@ -62,7 +65,27 @@ impl LabelledImages {
                 remedy: "give one label for each image".into(),
             });
         }
-        Ok(Self { pixels, labels, shape })
+        Ok(Self { pixels, labels, shape, targets: Targets::Labels })
+    }
+
+    /// The same images with other targets than labels.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the targets are not those of so many images.
+    pub(super) fn with_targets(self, targets: Targets) -> Result<Self> {
+        let targets_of = match &targets {
+            Targets::Labels | Targets::OneHot => self.len(),
+            Targets::Values { values, outputs } => values.len() / (*outputs).max(1),
+            Targets::Sequences { classes, positions } => classes.len() / (*positions).max(1),
+        };
+        if targets_of != self.len() {
+            return Err(Error::Data {
+                what: format!("{} images have targets of {targets_of}", self.len()),
+                remedy: "give one target for each image".into(),
+            });
+        }
+        let labels = if targets.are_labels() { self.labels } else { vec![0; targets_of] };
+        Ok(Self { labels, targets, ..self })
     }
 
     /// Number of images.
@@ -94,7 +117,8 @@ impl LabelledImages {
             pixels.extend_from_slice(self.image(index));
         }
         let labels = indices.iter().map(|&index| self.labels[index]).collect();
-        LabelledImages { pixels, labels, shape: self.shape }
+        let targets = self.targets.select(indices);
+        LabelledImages { pixels, labels, shape: self.shape, targets }
     }
 }
 
@@ -107,12 +131,15 @@ pub struct Dataset {
     pub train: LabelledImages,
     /// The test images.
     pub test: LabelledImages,
-    /// Number of classes.
+    /// Number of classes; for targets that are numbers, how many an example has.
     pub classes: usize,
-    /// The name of each class, (classes,).
+    /// The name of each class, or of each of those numbers, (classes,).
     pub class_names: Vec<String>,
     /// The pixel value that means 1.0: 255 for 8-bit images, 16 for `digits`.
     pub max_value: f32,
+    /// Mean and standard deviation of each number that is predicted, in its own units, where the targets are
+    /// brought to mean 0 and deviation 1; empty otherwise.
+    pub target_scales: Vec<[f64; 2]>,
     /// SHA-256, in hex, of the shapes, labels and pixels of both splits.
     pub digest: String,
 }
@@ -160,7 +187,21 @@ impl Dataset {
         }
         let digest = digest(&train, &test);
         let class_names = class_names.iter().map(|s| s.to_string()).collect();
-        Ok(Self { name: name.to_string(), train, test, classes, class_names, max_value, digest })
+        Ok(Self {
+            name: name.to_string(),
+            train,
+            test,
+            classes,
+            class_names,
+            max_value,
+            target_scales: Vec::new(),
+            digest,
+        })
+    }
+
+    /// The same data, whose targets were brought to mean 0 and deviation 1 from these.
+    pub(super) fn with_target_scales(self, target_scales: Vec<[f64; 2]>) -> Self {
+        Self { target_scales, ..self }
     }
 
     /// The same data set with other splits (subsets of its own, say) and the digest of those.
@@ -169,7 +210,36 @@ impl Dataset {
     /// As [`Dataset::new`].
     pub fn with_splits(&self, train: LabelledImages, test: LabelledImages) -> Result<Self> {
         let names: Vec<&str> = self.class_names.iter().map(String::as_str).collect();
-        Self::new(&self.name, train, test, &names, self.max_value)
+        let new = Self::new(&self.name, train, test, &names, self.max_value)?;
+        Ok(new.with_target_scales(self.target_scales.clone()))
+    }
+
+    /// The same data scored by `loss`: classes of images by either, numbers by squared error and positions of
+    /// sequences by cross-entropy alone.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for a loss that does not fit the targets.
+    pub fn scored_by(mut self, loss: Loss) -> Result<Self> {
+        for split in [&mut self.train, &mut self.test] {
+            match (&split.targets, loss) {
+                (Targets::Labels | Targets::OneHot, Loss::CrossEntropy) => {
+                    split.targets = Targets::Labels;
+                }
+                (Targets::Labels | Targets::OneHot, Loss::Squared) => {
+                    split.targets = Targets::OneHot;
+                }
+                (targets, loss) if targets.loss() == loss => {}
+                (targets, _) => {
+                    return Err(Error::bad_value(
+                        "train.loss",
+                        loss,
+                        format!("but the targets of {} are no classes of images", self.name),
+                        format!("use {}", targets.loss()),
+                    ));
+                }
+            }
+        }
+        Ok(self)
     }
 
     /// The images of a split.
@@ -196,6 +266,14 @@ fn digest(train: &LabelledImages, test: &LabelledImages) -> String {
         }
         hash.update(&split.labels);
         hash.update(&split.pixels);
+        // Targets that are the labels are in it; by which loss those are scored is no part of the data.
+        match &split.targets {
+            Targets::Labels | Targets::OneHot => {}
+            Targets::Values { values, .. } => {
+                values.iter().for_each(|value| hash.update(value.to_le_bytes()));
+            }
+            Targets::Sequences { classes, .. } => hash.update(classes),
+        }
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

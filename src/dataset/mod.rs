@@ -3,7 +3,8 @@
 //! A [`Dataset`] has two splits in memory, each of 8-bit [`LabelledImages`]. [`load`] reads one by
 //! name: published sets from their files ([`fetch`] downloads them), `digits` from the binary itself,
 //! `synthetic` (images) and the sets of [`planar`] points from a seed, and data of one's own from
-//! pictures, arrays or a table ([`OwnData`]). From there on nothing depends on the source: [`choose`] draws a sample as a list of indices, [`NormStats`]
+//! pictures, arrays, a table or a text ([`OwnData`]). What outputs are held against is a split's
+//! [`Targets`]: labels, numbers (regression), or a class for each position of a text. From there on nothing depends on the source: [`choose`] draws a sample as a list of indices, [`NormStats`]
 //! turn bytes into floats, an [`Augmentation`] moves pixels, [`batches()`] divides an epoch into
 //! mini-batches, and a [`Batcher`] fills the caller's buffers with them.
 //!
@@ -27,6 +28,8 @@ pub mod planar;
 mod subset;
 mod svhn;
 mod synthetic;
+mod targets;
+mod text;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -38,8 +41,9 @@ pub use augment::{Augment, Augmentation, Move};
 pub use batches::{Batcher, LastBatch, batches, epoch_order};
 pub use images::{Dataset, LabelledImages, SplitName};
 pub use normalise::{NormChoice, NormStats};
-pub use own::{Colors, ImageFit, ImageSize, LabelColumn, OwnData};
+pub use own::{Colors, ImageFit, ImageSize, LabelColumn, OwnData, TargetKind};
 pub use subset::{SampleOrder, choose};
+pub use targets::{BatchTargets, Loss, TargetBuffer, Targets};
 
 named_enum! {
     /// The data sets this crate knows by name.
@@ -77,6 +81,8 @@ named_enum! {
         Npz = "npz",
         /// A table of one's own: a row of numbers and a label for each example.
         Csv = "csv",
+        /// A text of one's own, for a language model of characters.
+        Text = "text",
     }
 }
 
@@ -109,7 +115,7 @@ impl DataSet {
             | DataSet::Moons
             | DataSet::Rings
             | DataSet::Gaussians => Origin::Made,
-            DataSet::Folder | DataSet::Npz | DataSet::Csv => Origin::Own,
+            DataSet::Folder | DataSet::Npz | DataSet::Csv | DataSet::Text => Origin::Own,
         }
     }
 
@@ -124,7 +130,7 @@ impl DataSet {
             DataSet::Spirals | DataSet::Moons | DataSet::Rings | DataSet::Gaussians => {
                 Some((planar::SHAPE, planar::class_names(self).map_or(0, <[_]>::len)))
             }
-            DataSet::Folder | DataSet::Npz | DataSet::Csv => None,
+            DataSet::Folder | DataSet::Npz | DataSet::Csv | DataSet::Text => None,
         }
     }
 
@@ -140,9 +146,19 @@ impl DataSet {
             DataSet::Spirals | DataSet::Moons | DataSet::Rings | DataSet::Gaussians => {
                 Some(planar::DEFAULT_SIZE)
             }
-            DataSet::Folder | DataSet::Npz | DataSet::Csv => None,
+            DataSet::Folder | DataSet::Npz | DataSet::Csv | DataSet::Text => None,
         }
     }
+}
+
+/// What the examples of the data set `name` are called: images, points, or examples; nothing for data that this
+/// crate does not know.
+pub fn things(name: &str) -> Option<&'static str> {
+    Some(match name.parse::<DataSet>().ok()? {
+        DataSet::Csv | DataSet::Text => "examples",
+        set if set.form().is_some_and(|(shape, _)| shape == planar::SHAPE) => "points",
+        _ => "images",
+    })
 }
 
 /// Training and test images of `synthetic` where nothing else is asked for.
@@ -195,7 +211,7 @@ pub fn load(set: DataSet, options: &LoadOptions) -> Result<Dataset> {
         DataSet::Spirals | DataSet::Moons | DataSet::Rings | DataSet::Gaussians => {
             planar::load(set, options.seed, options.made(planar::DEFAULT_SIZE))
         }
-        DataSet::Folder | DataSet::Npz | DataSet::Csv => {
+        DataSet::Folder | DataSet::Npz | DataSet::Csv | DataSet::Text => {
             own::load(set, options.dir.as_deref(), &options.own)
         }
     }

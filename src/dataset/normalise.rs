@@ -41,11 +41,12 @@ impl NormChoice {
     /// The names that stand for statistics.
     pub const NAMES: [&str; 6] = ["paper", "imagenet", "usual", "dataset", "half", "none"];
 
-    /// What a data set is normalised with when nothing else is asked for: `paper` for `cifar10`,
-    /// `dataset` for all others.
+    /// What a data set is normalised with when nothing else is asked for: `paper` for `cifar10`, `none` for
+    /// a text, `dataset` for all others.
     pub fn default_for(dataset_name: &str) -> Self {
         match dataset_name {
             "cifar10" => NormChoice::Paper,
+            "text" => NormChoice::None,
             _ => NormChoice::Dataset,
         }
     }

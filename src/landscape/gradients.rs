@@ -1,26 +1,14 @@
 //! Measured gradients over a plane: at the points of a light grid of its own the gradient in parameter
 //! space, of which the part along the plane's two axes is kept. That is what arrows on a map can
 //! honestly show: the slope of the surface at a point is known there, not made of its neighbours.
-//!
-//! `gradients/` in a surface's folder: `grid.json` says what they are, as a surface's does, and
-//! `cells.jsonl` gains a line for each point done.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
-use super::store::read_cells;
-use super::{Axis, Grid, Header, theta_at};
-use crate::disk::{self, JsonFile, JsonlWriter};
+use super::points::{PointCell, PointStore};
+use crate::Result;
 use crate::objective::Objective;
-use crate::{Error, Result};
-
-const GRID: JsonFile = JsonFile {
-    action: "read the gradients",
-    name: "the header",
-    remedy: "remove the folder and measure the gradients again",
-};
 
 /// The gradient at one point.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -60,122 +48,45 @@ impl GradientCell {
     }
 }
 
-/// A light grid over the same ground as `of`, its points in the middle of `nx` by `ny` tiles: arrows
-/// drawn there stay inside.
-pub fn gradient_grid(of: &Grid, [nx, ny]: [usize; 2]) -> Grid {
-    let inset = |axis: &Axis, n: usize| {
-        let half = 0.5 * (axis.max - axis.min) / n as f64;
-        Axis { min: axis.min + half, max: axis.max - half, n }
-    };
-    Grid { x: inset(&of.x, nx), y: inset(&of.y, ny) }
+impl PointCell for GradientCell {
+    const FOLDER: &'static str = "gradients";
+
+    fn k(&self) -> usize {
+        self.k
+    }
 }
 
-/// A folder of measured gradients.
-#[derive(Debug)]
-pub struct GradientStore {
-    folder: PathBuf,
-    /// What they are of, over which grid.
-    pub header: Header,
-    /// Points by index, `None` where not done.
-    pub cells: Vec<Option<GradientCell>>,
-}
+/// A folder of measured gradients: `gradients/` in a surface's folder.
+pub type GradientStore = PointStore<GradientCell>;
 
 impl GradientStore {
-    /// Where the gradients of the surface in `surface` are.
-    fn folder_of(surface: &Path) -> PathBuf {
-        surface.join("gradients")
-    }
-
-    /// Opens the gradients of the surface in the folder `surface` to measure `header` there: new ones,
-    /// or those left half-way.
+    /// Measures what is missing on the plane of `origin`, `x` and `y`, as [`PointStore::fill`].
     ///
     /// # Errors
-    /// [`Error::Landscape`] where there are others.
-    pub fn begin(surface: &Path, header: Header) -> Result<Self> {
-        header.grid.check()?;
-        disk::remove_temporaries(&Self::folder_of(surface))?;
-        if let Some(old) = Self::open(surface)? {
-            if old.header == header {
-                return Ok(old);
-            }
-            let Axis { n: nx, .. } = old.header.grid.x;
-            return Err(Error::Landscape {
-                what: format!(
-                    "{} holds gradients at {nx}x{} points of another kind or number",
-                    old.folder.display(),
-                    old.header.grid.y.n
-                ),
-                remedy: "ask for as many, or remove that folder".into(),
-            });
-        }
-        let folder = Self::folder_of(surface);
-        disk::remove_temporaries(&folder)?;
-        GRID.write(&folder.join("grid.json"), &header)?;
-        let cells = vec![None; header.grid.len()];
-        Ok(Self { folder, header, cells })
-    }
-
-    /// Opens what was measured, finished or not; `None` where nothing was.
-    ///
-    /// # Errors
-    /// [`Error::BadFile`] for what is damaged.
-    pub fn open(surface: &Path) -> Result<Option<Self>> {
-        let folder = Self::folder_of(surface);
-        let path = folder.join("grid.json");
-        let Some(header) = GRID.read_if_there::<Header>(&path)? else { return Ok(None) };
-        let cells = read_cells(&header.grid, &folder, &GRID, |cell: &GradientCell| cell.k)?;
-        Ok(Some(Self { folder, header, cells }))
-    }
-
-    /// Indices of the points that are not done, in order.
-    pub fn missing(&self) -> Vec<usize> {
-        (0..self.cells.len()).filter(|&k| self.cells[k].is_none()).collect()
-    }
-
-    /// Measures what is missing on the plane of `origin`, `x` and `y`, one point after the other (each
-    /// works on all threads), and appends it in order.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`] when `interrupt` was set; those of the objective and of the disk.
+    /// Those of [`PointStore::fill`] and of the objective.
     pub fn measure(
         &mut self,
-        [origin, x, y]: [&[f32]; 3],
+        plane: [&[f32]; 3],
         objective: &dyn Objective,
         interrupt: &AtomicBool,
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<()> {
-        let (missing, total) = (self.missing(), self.cells.len());
-        let mut done = total - missing.len();
-        progress(done, total);
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let mut log = JsonlWriter::append(&self.folder.join("cells.jsonl"))?;
+        let [origin, x, y] = plane;
         let mut grad = vec![0.0; origin.len()];
-        for k in missing {
-            if interrupt.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted {
-                    remedy: format!(
-                        "{done} of {total} gradients are kept: the same command goes on from there"
-                    ),
-                });
-            }
-            let theta = theta_at(origin, x, y, self.header.grid.point(k));
-            let cell = GradientCell::measure(k, objective, &theta, [x, y], &mut grad)?;
-            log.push(&cell)?;
-            log.flush()?;
-            self.cells[k] = Some(cell);
-            done += 1;
-            progress(done, total);
-        }
-        Ok(())
+        let measure =
+            |k: usize, theta: &[f32]| GradientCell::measure(k, objective, theta, [x, y], &mut grad);
+        self.fill(plane, measure, interrupt, progress)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::Arc;
+    use std::sync::atomic::Ordering;
 
+    use super::super::points::point_grid;
+    use super::super::{Axis, Grid, Header, theta_at};
     use super::*;
     use crate::backend::{BackendName, Precision, backend};
     use crate::dataset::SplitName;
@@ -203,6 +114,7 @@ mod tests {
                 batch_norm: BatchNormPolicy::None,
                 backend: "analytic".into(),
                 precision: Precision::F32,
+                answers: 1,
                 norm_stats: None,
             },
         }
@@ -210,7 +122,7 @@ mod tests {
 
     fn grid() -> Grid {
         let axis = |min, max| Axis { min, max, n: 41 };
-        gradient_grid(&Grid { x: axis(-2.0, 2.0), y: axis(-1.0, 3.0) }, [5, 4])
+        point_grid(&Grid { x: axis(-2.0, 2.0), y: axis(-1.0, 3.0) }, [5, 4])
     }
 
     const PLANE: [&[f32]; 3] = [&[0.5, 0.0, 1.0], &[2.0, 0.0, 1.0], &[0.0, 1.0, 3.0]];
@@ -268,7 +180,7 @@ mod tests {
         measured(halved.path(), &quadratic());
         let read = |at: &Path| std::fs::read(at.join("gradients/cells.jsonl")).unwrap();
         assert!(read(whole.path()) == read(halved.path()));
-        let other = gradient_grid(&grid(), [3, 3]);
+        let other = point_grid(&grid(), [3, 3]);
         let err = GradientStore::begin(whole.path(), header(other)).unwrap_err().to_string();
         assert!(err.contains("5x4 points"), "{err}");
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{PathCoord, PlaneOrigin, RunPath};
 use crate::disk::{self, digest::hexadecimal};
 use crate::names::named_enum;
-use crate::trajectory::NullInterval;
+use crate::trajectory::{NullInterval, Seen};
 use crate::weights::{SafetensorsFile, write_safetensors};
 use crate::{Error, Result};
 
@@ -27,6 +27,12 @@ named_enum! {
         /// The sharpest direction of the loss at the end, and the path's displacement beside the sharp
         /// ones, both of length 1.
         River = "river",
+        /// Against the gradient at the end and the last step beside it, both of length 1.
+        Gradient = "gradient",
+        /// Two eigenvectors of the Hessian at the end, of length 1.
+        Hessian = "hessian",
+        /// Through the ends of three runs, orthogonal and of length 1.
+        Minima = "minima",
     }
 }
 
@@ -83,6 +89,10 @@ pub struct About {
     /// Remarks a reader of the picture should know (an axis drawn at random because the path is a
     /// line, ...).
     pub notes: Vec<String>,
+    /// How much of the paths it sees, of the squared displacements from its origin; none for planes of an
+    /// earlier version and for paths that do not move. A direction drawn at random would see 1 / P.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
     /// How large the rounding of the snapshots is, where they are stored in fewer bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rounding: Option<Rounding>,

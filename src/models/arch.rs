@@ -34,6 +34,8 @@ pub enum Arch {
     MobileNetV2,
     /// Dosovitskiy et al. 2021, small.
     Vit,
+    /// Radford et al. 2019, small: a language model of characters.
+    Gpt,
 }
 
 /// A ResNet of four stages.
@@ -98,6 +100,7 @@ const KNOWN: &[&str] = &[
     "densenet121",
     "mobilenet_v2",
     "vit",
+    "gpt",
 ];
 
 impl FromStr for Arch {
@@ -123,6 +126,7 @@ impl FromStr for Arch {
             "densenet121" => Arch::DenseNet121,
             "mobilenet_v2" => Arch::MobileNetV2,
             "vit" => Arch::Vit,
+            "gpt" => Arch::Gpt,
             _ => {
                 let (depth, widen) = if let Some(depth) = name.strip_prefix("resnet") {
                     (depth, "1")

@@ -5,6 +5,7 @@
 
 mod arch;
 mod densenet;
+mod gpt;
 mod layers;
 mod lenet;
 mod mlp;
@@ -109,13 +110,13 @@ named_enum! {
 pub struct ModelSpec {
     /// `mlp`, `lenet5`, `2c2d`, `vgg9` .. `vgg19`, `resnet8` .. `resnet110` (6n + 2), `resnet18`,
     /// `resnet34`, `resnet50`, `resnet101`, `resnet152`, `preact_resnet18`, `wrn-D-K`, `densenet121`,
-    /// `mobilenet_v2`, `vit`; or a file of layers, `net.toml` (see [`ArchFile`]).
+    /// `mobilenet_v2`, `vit`, `gpt` (of texts); or a file of layers, `net.toml` (see [`ArchFile`]).
     pub arch: String,
     /// Residual nets: the shortcut.
     pub shortcut: Shortcut,
     /// What follows a convolution.
     pub norm: Norm,
-    /// The nonlinearity; `default` is GELU for `vit` and ReLU elsewhere.
+    /// The nonlinearity; `default` is GELU for `vit` and `gpt` and ReLU elsewhere.
     pub activation: ActivationChoice,
     /// Probability of dropout, 0 for none.
     pub dropout: f64,
@@ -144,11 +145,11 @@ pub struct ModelSpec {
     pub perturb: f64,
     /// `vit`: side of a patch in pixels.
     pub patch: usize,
-    /// `vit`: dimension of a token.
+    /// `vit`, `gpt`: dimension of a token.
     pub dim: usize,
-    /// `vit`: number of blocks.
+    /// `vit`, `gpt`: number of blocks.
     pub depth: usize,
-    /// `vit`: attention heads.
+    /// `vit`, `gpt`: attention heads.
     pub heads: usize,
     /// The layers of an architecture of one's own, which `arch` names; read from its file where `arch` is
     /// one (`net.toml`). A run's spec carries them, so that it needs the file no longer.
@@ -229,12 +230,12 @@ impl ModelSpec {
                 format!("use at most {WIDEST}"),
             ));
         }
-        if classes < 2 {
+        if classes == 0 {
             return Err(Error::bad_value(
                 "classes",
                 classes,
-                "too few for a classification",
-                "use at least 2",
+                "a network without an output",
+                "use at least 1",
             ));
         }
         if !self.layers.is_empty() {
@@ -252,6 +253,7 @@ impl ModelSpec {
             Arch::ResNetOfFour(kind) => resnet::resnet_of_four(self, kind, input, classes),
             Arch::DenseNet121 => densenet::densenet121(self, input, classes),
             Arch::Vit => vit::vit(self, input, classes),
+            Arch::Gpt => gpt::gpt(self, input, classes),
         }
     }
 

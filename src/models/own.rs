@@ -190,6 +190,9 @@ pub struct LayerSpec {
     /// Attention heads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heads: Option<usize>,
+    /// Whether a token attends to itself and those before it only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub causal: Option<bool>,
     /// How often a block stands there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeat: Option<usize>,
@@ -214,6 +217,7 @@ impl LayerSpec {
             momentum: None,
             p: None,
             heads: None,
+            causal: None,
             repeat: None,
             layers: None,
         }
@@ -222,7 +226,7 @@ impl LayerSpec {
     /// Refuses keys that the operation has no use for: whoever wrote one meant something.
     fn check_keys(&self, name: &str) -> Result<()> {
         use LayerOp as O;
-        let has: [(&str, bool); 10] = [
+        let has: [(&str, bool); 11] = [
             ("out", self.out.is_some()),
             ("kernel", self.kernel.is_some()),
             ("stride", self.stride.is_some()),
@@ -232,6 +236,7 @@ impl LayerSpec {
             ("momentum", self.momentum.is_some()),
             ("p", self.p.is_some()),
             ("heads", self.heads.is_some()),
+            ("causal", self.causal.is_some()),
             ("repeat", self.repeat.is_some()),
         ];
         let takes: &[&str] = match self.op {
@@ -245,7 +250,7 @@ impl LayerSpec {
             O::AvgPool => &["kernel"],
             O::Dropout => &["p"],
             O::PadShortcut => &["out", "stride"],
-            O::Attention => &["heads"],
+            O::Attention => &["heads", "causal"],
             _ => &[],
         };
         for (key, is_given) in has {
@@ -423,8 +428,9 @@ fn layer_of(network: &Network, id: NodeId) -> LayerSpec {
             (layer.out, layer.stride) = (Some(Width::Units(node.shape[0])), Some(stride));
             LayerOp::PadShortcut
         }
-        Op::Attention { heads } => {
+        Op::Attention { heads, causal } => {
             layer.heads = Some(heads);
+            layer.causal = causal.then_some(true);
             LayerOp::Attention
         }
         Op::Add => LayerOp::Add,
@@ -639,7 +645,7 @@ impl Build<'_> {
             O::PositionEmbedding => self.b.net.position_embedding(name, x),
             O::Attention => {
                 let heads = layer.need(name, "heads", layer.heads, "write heads = 3")?;
-                self.b.net.attention(name, x, heads)
+                self.b.net.attention(name, x, heads, layer.causal.unwrap_or(false))
             }
             O::FirstToken => self.b.net.first_token(name, x),
         }
@@ -694,11 +700,14 @@ mod tests {
             "densenet121",
             "mobilenet_v2",
             "vit",
+            "gpt",
         ] {
             for shortcut in [Shortcut::Projection, Shortcut::OptionA, Shortcut::None] {
                 for norm in [Norm::Batch, Norm::None] {
                     let spec = ModelSpec { shortcut, norm, dropout: 0.1, ..ModelSpec::of(arch) };
-                    let network = spec.build(INPUT, 10).unwrap();
+                    // A text has a channel for each class.
+                    let input = if arch == "gpt" { [10, 1, 12] } else { INPUT };
+                    let network = spec.build(input, 10).unwrap();
                     let file = ArchFile::of(&network);
                     let back: ArchFile = toml::from_str(&file.to_toml()).unwrap();
                     assert_eq!(back, file, "{arch}");
@@ -707,7 +716,7 @@ mod tests {
                         layers: back.layers,
                         ..ModelSpec::default()
                     };
-                    let copy = copy.build(INPUT, 10).unwrap();
+                    let copy = copy.build(input, 10).unwrap();
                     assert_eq!(form(&copy), form(&network), "{arch}, shortcut {shortcut}");
                     assert_eq!(copy.layout.buffers, network.layout.buffers, "{arch}");
                 }

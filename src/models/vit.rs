@@ -36,7 +36,7 @@ pub(super) fn vit(spec: &ModelSpec, input: [usize; 3], classes: usize) -> Result
 fn block(b: &mut Layers, name: &str, x: NodeId, dim: usize, heads: usize) -> Result<NodeId> {
     let mut y = b.net.layer_norm(&format!("{name}.norm1"), x)?;
     y = b.linear(&format!("{name}.attn.qkv"), y, 3 * dim)?;
-    y = b.net.attention(&format!("{name}.attn"), y, heads)?;
+    y = b.net.attention(&format!("{name}.attn"), y, heads, false)?;
     y = b.linear(&format!("{name}.attn.proj"), y, dim)?;
     y = b.dropout(&format!("{name}.drop1"), y);
     let x = b.net.add(&format!("{name}.add1"), y, x)?;

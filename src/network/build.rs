@@ -66,14 +66,15 @@ impl Builder {
     /// The finished network; `logits` is its last node and must be a vector.
     pub fn finish(self, logits: NodeId) -> Result<Network> {
         let last = &self.nodes[logits];
-        if logits + 1 != self.nodes.len() || last.shape.len() != 1 {
+        if logits + 1 != self.nodes.len() || !matches!(last.shape.len(), 1 | 2) {
             return Err(misfit(
                 &last.name,
-                "is not the network's last vector",
+                "is not the network's last layer, or puts out a feature map",
                 "end in a linear layer",
             ));
         }
-        let classes = last.shape[0];
+        // A vector, or one for each token.
+        let classes = last.shape[last.shape.len() - 1];
         let Self { arch, input, nodes, layout, .. } = self;
         Ok(Network { arch, input, classes, nodes, layout })
     }
@@ -419,8 +420,15 @@ impl Builder {
         Ok(self.node(name, Op::PositionEmbedding { embedding }, vec![x], vec![t, d]))
     }
 
-    /// Adds softmax attention over packed queries, keys and values.
-    pub fn attention(&mut self, name: &str, x: NodeId, heads: usize) -> Result<NodeId> {
+    /// Adds softmax attention over packed queries, keys and values; where it is `causal` a token sees itself
+    /// and those before it only.
+    pub fn attention(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        heads: usize,
+        causal: bool,
+    ) -> Result<NodeId> {
         let [t, packed] = self.tokens(name, x)?;
         if packed % 3 != 0 {
             let problem = format!("gets {packed} values a token, which are no three of a size");
@@ -438,7 +446,7 @@ impl Builder {
                 "let model.heads divide model.dim",
             ));
         }
-        Ok(self.node(name, Op::Attention { heads }, vec![x], vec![t, d]))
+        Ok(self.node(name, Op::Attention { heads, causal }, vec![x], vec![t, d]))
     }
 
     /// Adds the choice of the first token.

@@ -158,6 +158,8 @@ pub enum Op {
     Attention {
         /// Number of heads; divides d.
         heads: usize,
+        /// Whether a token sees itself and those before it only.
+        causal: bool,
     },
     /// The first token: (t, d) -> (d).
     FirstToken,
@@ -226,7 +228,7 @@ pub struct Network {
     pub arch: String,
     /// Shape of an image, (c, h, w).
     pub input: [usize; 3],
-    /// Number of logits.
+    /// Number of logits, or of numbers that are predicted; for a sequence, those of each position.
     pub classes: usize,
     /// The nodes; node 0 is [`Op::Input`].
     pub nodes: Vec<Node>,
@@ -235,6 +237,16 @@ pub struct Network {
 }
 
 impl Network {
+    /// Numbers that come out for one image: the classes, times the positions of a sequence.
+    pub fn outputs(&self) -> usize {
+        self.nodes.last().map_or(0, |node| node.shape.iter().product())
+    }
+
+    /// Rows of `classes` numbers that come out for one image: 1, or the positions of a sequence.
+    pub fn positions(&self) -> usize {
+        self.outputs() / self.classes.max(1)
+    }
+
     /// For each node, how many later nodes read it.
     pub fn consumers(&self) -> Vec<usize> {
         let mut counts = vec![0; self.nodes.len()];

@@ -42,21 +42,20 @@ impl MaskedObjective<'_> {
     fn pass(&self, theta: &[f32], grad: &mut [f32]) -> Result<Evaluation> {
         let DatasetObjective { backend, buffers, sample, .. } = self.of;
         let batcher = self.of.batcher()?;
-        let (image, total) = (sample.image_len(), sample.len());
+        let total = sample.len();
         let pieces = total.div_ceil(PIECE) as u64;
         let (mut losses, mut sum, mut correct) = (Vec::new(), 0.0, 0);
         let mut mean_grad = vec![0f64; grad.len()];
         for (piece, start) in (0..total).step_by(PIECE).enumerate() {
             let indices: Vec<usize> = (start..(start + PIECE).min(total)).collect();
             let n = indices.len();
-            let (mut images, mut labels) = (vec![0.0; n * image], vec![0; n]);
-            batcher.fill(&indices, None, &mut images, &mut labels);
+            let (images, targets) = batcher.batch(&indices, None);
             let found = backend.train_pass(
                 TrainPass {
                     theta,
                     buffers: &mut buffers.clone(),
                     images: &images,
-                    labels: &labels,
+                    targets: targets.view(),
                     label_smoothing: 0.0,
                     streams: &self.streams,
                     step: self.draw * pieces + piece as u64,

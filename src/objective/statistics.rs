@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{BatchNormPolicy, DatasetObjective, PIECE};
 use crate::backend::TrainPass;
-use crate::dataset::{Batcher, LabelledImages};
+use crate::dataset::{Batcher, LabelledImages, TargetBuffer};
 use crate::network::Op;
 use crate::rng::Streams;
 use crate::{Error, Result};
@@ -86,17 +86,18 @@ impl DatasetObjective {
         theta: &[f32],
         buffers: &[f32],
         images: &[f32],
-        labels: &[u8],
+        targets: &TargetBuffer,
     ) -> Result<Option<Vec<f32>>> {
         if !matches!(self.statistics, Statistics::Batch) || !self.has_batch_norm() {
             return Ok(None);
         }
-        let mut found = self.statistics_of(theta, buffers, images, labels)?;
+        let mut found = self.statistics_of(theta, buffers, images, targets)?;
         // In training a batch is divided by its own variance; the running one is that of the population.
         let network = self.backend.network();
+        let examples = images.len() / self.sample.image_len();
         for node in &network.nodes {
             let Op::BatchNorm { var, .. } = node.op else { continue };
-            let values = labels.len() * node.shape[1..].iter().product::<usize>();
+            let values = examples * node.shape[1..].iter().product::<usize>();
             let share = (values - 1) as f32 / values as f32;
             found[network.layout.buffers[var].range()].iter_mut().for_each(|v| *v *= share);
         }
@@ -118,10 +119,8 @@ impl DatasetObjective {
             if passes > 0 && indices.len() < BATCH {
                 break;
             }
-            let mut images = vec![0.0; indices.len() * all.image_len()];
-            let mut labels = vec![0; indices.len()];
-            batcher.fill(&indices, None, &mut images, &mut labels);
-            let found = self.statistics_of(theta, buffers, &images, &labels)?;
+            let (images, targets) = batcher.batch(&indices, None);
+            let found = self.statistics_of(theta, buffers, &images, &targets)?;
             sums.iter_mut().zip(&found).for_each(|(sum, v)| *sum += f64::from(*v));
             passes += 1;
         }
@@ -134,7 +133,7 @@ impl DatasetObjective {
         theta: &[f32],
         buffers: &[f32],
         images: &[f32],
-        labels: &[u8],
+        targets: &TargetBuffer,
     ) -> Result<Vec<f32>> {
         let network = self.backend.network();
         let norms = network.nodes.iter().filter_map(|node| match node.op {
@@ -156,7 +155,7 @@ impl DatasetObjective {
                 theta,
                 buffers: &mut moved,
                 images,
-                labels,
+                targets: targets.view(),
                 label_smoothing: 0.0,
                 streams: &Streams::new(0),
                 step: 0,

@@ -29,6 +29,10 @@ pub struct EvaluatedOn {
     /// always. f32 where a header does not say.
     #[serde(default)]
     pub precision: Precision,
+    /// Answers in one sample that are right or wrong: 1, the positions of a text, or 0 where numbers are
+    /// predicted.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub answers: usize,
     /// The pixel statistics, where no run's spec says them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub norm_stats: Option<String>,
@@ -48,8 +52,15 @@ impl EvaluatedOn {
             batch_norm: BatchNormPolicy::Frozen,
             backend: "own".into(),
             precision: Precision::F32,
+            answers: 1,
             norm_stats: None,
         }
+    }
+
+    /// The share of right answers, 0..1, where `correct` of all samples' answers are; NaN where nothing is
+    /// right or wrong.
+    pub fn accuracy(&self, correct: usize) -> f64 {
+        correct as f64 / (self.samples * self.answers) as f64
     }
 
     /// ` in bf16`; nothing for f32.
@@ -59,6 +70,14 @@ impl EvaluatedOn {
             narrow => format!(" in {narrow}"),
         }
     }
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(n: &usize) -> bool {
+    *n == 1
 }
 
 /// How the images of a sample were chosen.

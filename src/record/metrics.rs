@@ -95,7 +95,7 @@ pub struct SharpnessRecord {
 
 impl StepRecord {
     pub(super) fn new(m: StepMetrics, elapsed_secs: f64) -> Self {
-        let accuracy = m.correct as f64 / m.images as f64;
+        let accuracy = m.correct as f64 / m.answers as f64;
         Self {
             step: m.step,
             epoch: m.epoch,

@@ -162,7 +162,8 @@ pub fn of_run(
                 lr: info.lr,
                 loss: train.loss,
                 correct: train.correct,
-                images: train.total,
+                answers: train.total,
+                images: setup.data.train.len(),
                 grad_norm: f64::NAN,
             };
             recorder.on(&setup, &Event::Step { state: &state, metrics })?;

@@ -14,7 +14,7 @@ use super::Progress;
 use crate::backend::native::Level;
 use crate::backend::native::peak::Peak;
 use crate::backend::{Backend, Precision, TrainPass};
-use crate::dataset::{LabelledImages, NormStats};
+use crate::dataset::{BatchTargets, LabelledImages, NormStats};
 use crate::landscape::theta_at;
 use crate::names::named_enum;
 use crate::network::Network;
@@ -225,7 +225,8 @@ fn train_rounds(
     let mut rng = streams.stream("bench", 0);
     let image: usize = network.input.iter().product();
     let images: Vec<f32> = (0..n * image).map(|_| rng.normal() as f32).collect();
-    let labels: Vec<u8> = (0..n).map(|i| (i % network.classes) as u8).collect();
+    let rows = n * network.positions();
+    let labels: Vec<u8> = (0..rows).map(|i| (i % network.classes) as u8).collect();
     // The paper's optimizer. The rate below is low: one batch again and again is not its recipe.
     let mut optimizer = Optimizer::new(&OptimConfig::default(), network.layout.dim(), &[])?;
     let (mut theta, mut buffers) = (network.init_theta(&streams), network.init_buffers());
@@ -236,7 +237,7 @@ fn train_rounds(
             theta: &theta,
             buffers: &mut buffers,
             images: &images,
-            labels: &labels,
+            targets: BatchTargets::Classes(&labels),
             label_smoothing: 0.0,
             streams: &streams,
             step,

@@ -11,7 +11,9 @@ use super::opened::RunSet;
 use super::repair::{Flaw, flaws};
 use super::snapshot_map;
 use crate::disk;
-use crate::landscape::{GradientStore, Plane, Stack, SurfaceStore};
+use crate::landscape::{
+    ConvexityCell, GradientCell, Plane, PointCell, PointStore, Stack, SurfaceStore,
+};
 use crate::record::{Joint, Manifest, Run, Status};
 use crate::train::Verdict;
 use crate::{Error, Result};
@@ -275,15 +277,21 @@ impl Found {
             Ok(progress(store.missing().len(), store.cells.len(), state, "cells"))
         });
         self.read(path, kind, read);
-        match GradientStore::open(path) {
+        self.points::<GradientCell>(path, kind);
+        self.points::<ConvexityCell>(path, kind);
+    }
+
+    /// What was measured at points of the surface in the folder `path`.
+    fn points<C: PointCell>(&mut self, path: &Path, kind: ArtifactKind) {
+        match PointStore::<C>::open(path) {
             Ok(None) => {}
-            gradients => {
-                let read = gradients.map(|store| {
+            found => {
+                let read = found.map(|store| {
                     let counts = store.map(|s| (s.missing().len(), s.cells.len()));
                     let (missing, all) = counts.unwrap_or_default();
-                    progress(missing, all, ArtifactState::Whole, "gradients")
+                    progress(missing, all, ArtifactState::Whole, C::FOLDER)
                 });
-                self.read(&path.join("gradients"), kind, read);
+                self.read(&path.join(C::FOLDER), kind, read);
             }
         }
     }

@@ -169,9 +169,7 @@ fn train(
                 return Err(Error::Interrupted { remedy: "run the same command again".into() });
             }
             progress(step as usize, total as usize);
-            let mut images = vec![0.0; indices.len() * train.image_len()];
-            let mut labels = vec![0; indices.len()];
-            batcher.fill(indices, Some(&augmentation), &mut images, &mut labels);
+            let (images, targets) = batcher.batch(indices, Some(&augmentation));
             let t = rng.uniform();
             let theta = request.shape.at(t, [ends[0], &bend, ends[1]]);
             let found = setup.backend.train_pass(
@@ -179,7 +177,7 @@ fn train(
                     theta: &theta,
                     buffers: &mut buffers,
                     images: &images,
-                    labels: &labels,
+                    targets: targets.view(),
                     label_smoothing: setup.train.label_smoothing,
                     streams: &streams,
                     step,

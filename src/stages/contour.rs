@@ -4,7 +4,7 @@ use super::film_options::{ChartSource, FilmOptions, HOLD_SECS, begin_with_path};
 use super::on_plane::OnPlane;
 use super::opened::{OpenRun, RunSet};
 use super::{provenance, shadow};
-use crate::landscape::{GradientStore, Header, SurfaceStore};
+use crate::landscape::{GradientStore, SurfaceStore};
 use crate::names::named_enum;
 use crate::record::Status;
 use crate::render::scene::{
@@ -148,11 +148,7 @@ fn arrows(
         return Ok(Arrows::Interpolant);
     }
     // Gradients beside a surface that is no longer theirs are none.
-    let found = GradientStore::open(store.folder())?.filter(|found| {
-        let mut header = Header { grid: store.header.grid, ..found.header.clone() };
-        header.on.precision = store.header.on.precision;
-        header == store.header
-    });
+    let found = GradientStore::open(store.folder())?.filter(|found| found.is_of(&store.header));
     let gradients = found.iter().flat_map(|found| {
         found.cells.iter().flatten().map(|cell| {
             let [x, y] = found.header.grid.point(cell.k);

@@ -306,7 +306,7 @@ pub(super) fn curve_of(store: &SurfaceStore, seconds: f64) -> Curve {
     let points = store.cells.iter().flatten().map(|cell| CurvePoint {
         x: store.header.grid.x.at(cell.k),
         loss: cell.loss,
-        accuracy: cell.correct as f64 / samples as f64,
+        accuracy: on.accuracy(cell.correct),
         loss_se: cell.loss_se,
     });
     Curve {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::opened::OpenRun;
 use crate::dataset::Dataset;
 use crate::disk;
-use crate::spec::DataSpec;
+use crate::spec::{DataSpec, Spec};
 use crate::{Error, Result};
 
 /// The folder with the files of `data` as it is found from the current folder; `None` where nothing is
@@ -31,7 +31,8 @@ pub(super) fn begun_in(data: &DataSpec) -> Option<String> {
 pub fn of_run(run: &OpenRun, dir: Option<&Path>) -> Result<Dataset> {
     let (spec, manifest) = (run.spec()?, run.run().manifest()?);
     let load = |dir: Option<PathBuf>| -> Result<Dataset> {
-        let whole = DataSpec { dir, ..spec.data.clone() }.load(spec.train.seed)?;
+        let data = DataSpec { dir, ..spec.data.clone() };
+        let whole = Spec { data, ..spec.clone() }.load_data()?;
         if whole.digest != manifest.data_digest {
             return Err(Error::DataChanged { dataset: whole.name, run: run.name() });
         }

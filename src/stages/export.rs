@@ -121,8 +121,7 @@ fn cells(store: &SurfaceStore, of: impl Fn(&crate::landscape::Cell) -> f64) -> V
 }
 
 fn accuracy(store: &SurfaceStore) -> Vec<f64> {
-    let samples = store.header.on.samples as f64;
-    cells(store, |cell| cell.correct as f64 / samples)
+    cells(store, |cell| store.header.on.accuracy(cell.correct))
 }
 
 fn h5(run: &OpenRun, request: &Request<'_>, out: &Path) -> Result<Vec<PathBuf>> {

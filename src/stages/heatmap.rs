@@ -3,11 +3,12 @@
 use super::contour::PanelSource;
 use super::film_options::{FilmOptions, HOLD_SECS, begin_with_path};
 use super::provenance::{self, ErrorOf};
-use crate::Result;
-use crate::landscape::Cell;
+use crate::landscape::{Cell, ConvexityStore, SurfaceStore};
 use crate::names::named_enum;
+use crate::record::EvaluatedOn;
 use crate::render::scene::Grid;
 use crate::render::scenes::heatmap::{Heatmap, Scaling};
+use crate::{Error, Result};
 
 named_enum! {
     /// What a heat map shows of each cell.
@@ -24,17 +25,22 @@ named_enum! {
         RelativeSe = "relative-se",
         /// How the loss differs from that of the origin: red is higher, blue is lower.
         LossDifference = "loss-difference",
+        /// The ratio of the Hessian's smallest and largest eigenvalue where the smallest is negative, 0 where
+        /// the loss is convex: `surface --convexity` measures it.
+        Convexity = "convexity",
     }
 }
 
 impl CellQuantity {
-    fn of(self, cell: &Cell, samples: usize, origin: f64) -> f64 {
+    fn of(self, cell: &Cell, on: &EvaluatedOn, origin: f64) -> f64 {
         match self {
             Self::Loss => cell.loss,
-            Self::Accuracy => 100.0 * cell.correct as f64 / samples as f64,
+            Self::Accuracy => 100.0 * on.accuracy(cell.correct),
             Self::LossSe => cell.loss_se,
             Self::RelativeSe => 100.0 * cell.loss_se / cell.loss,
             Self::LossDifference => cell.loss - origin,
+            // Of its own points.
+            Self::Convexity => f64::NAN,
         }
     }
 
@@ -45,6 +51,7 @@ impl CellQuantity {
             Self::LossSe => "standard error of the loss",
             Self::RelativeSe => "standard error, % of the loss",
             Self::LossDifference => "loss − final loss",
+            Self::Convexity => "|λ min / λ max|",
         }
     }
 
@@ -55,6 +62,10 @@ impl CellQuantity {
             Self::Accuracy => ("Accuracy", Some(ErrorOf::Accuracy)),
             Self::LossSe | Self::RelativeSe => ("Standard error of the loss", None),
             Self::LossDifference => ("Loss minus the loss at the centre", Some(ErrorOf::Loss)),
+            Self::Convexity => (
+                "Smallest over largest eigenvalue of the Hessian (magnitude; 0 where none is negative)",
+                None,
+            ),
         }
     }
 
@@ -67,8 +78,27 @@ impl CellQuantity {
                 format!("The standard error of the {split} loss, point by point")
             }
             Self::LossDifference => "Loss above the final model".into(),
+            Self::Convexity => format!("Where the {split} loss is convex"),
         }
     }
+}
+
+/// The scale of convexity maps, as in Li et al. 2018.
+const CONVEXITY_RANGE: [f64; 2] = [0.0, 0.5];
+
+/// The convexity that was measured over a surface.
+fn convexity_of(store: &SurfaceStore) -> Result<ConvexityStore> {
+    // What lies beside a surface that is no longer its own is none.
+    let found = ConvexityStore::open(store.folder())?.filter(|found| found.is_of(&store.header));
+    found.ok_or_else(|| Error::Landscape {
+        what: format!("no convexity was measured over {}", store.folder().display()),
+        remedy: "measure it: lossreel surface RUN --convexity".into(),
+    })
+}
+
+/// A value of each cell, NaN where none was evaluated.
+fn values_of<C>(cells: &[Option<C>], of: impl Fn(&C) -> f64) -> Vec<f64> {
+    cells.iter().map(|cell| cell.as_ref().map_or(f64::NAN, &of)).collect()
 }
 
 /// A heat map of `quantity` over the surface of `source`, with its path.
@@ -85,7 +115,15 @@ pub fn gather(
     let on = source.open()?;
     let mut panel = source.panel(&on)?;
     let (store, split) = (&on.store, on.store.header.on.split);
-    let samples = store.header.on.samples;
+    let evaluated_on = &store.header.on;
+    if quantity == CellQuantity::Accuracy && evaluated_on.answers == 0 {
+        return Err(Error::bad_value(
+            "quantity",
+            quantity,
+            "but numbers are predicted, which are not right or wrong",
+            "use loss, loss-se, relative-se or loss-difference",
+        ));
+    }
     // The cell nearest to the origin is taken for it.
     let nearest = |k: &usize| {
         let [x, y] = store.header.grid.point(*k);
@@ -94,18 +132,34 @@ pub fn gather(
     let done = (0..store.cells.len()).filter(|k| store.cells[*k].is_some());
     let origin = done.min_by(|a, b| nearest(a).total_cmp(&nearest(b)));
     let origin = origin.and_then(|k| store.cells[k]).map_or(f64::NAN, |c| c.loss);
-    let values = store
-        .cells
-        .iter()
-        .map(|cell| cell.as_ref().map_or(f64::NAN, |cell| quantity.of(cell, samples, origin)));
-    let grid = Grid { values: values.collect(), ..panel.grid };
+    let convexity = match quantity {
+        CellQuantity::Convexity => Some(convexity_of(store)?),
+        _ => None,
+    };
+    let grid = match &convexity {
+        Some(found) => Grid {
+            xs: found.header.grid.x.values(),
+            ys: found.header.grid.y.values(),
+            values: values_of(&found.cells, |cell| cell.ratio()),
+            interpolated: None,
+        },
+        None => Grid {
+            values: values_of(&store.cells, |cell| quantity.of(cell, evaluated_on, origin)),
+            ..panel.grid
+        },
+    };
     let title = title.map_or_else(|| quantity.headline(split.adjective()), str::to_string);
     let charts = [options.chart_source(&panel.title, &source.run)?];
     let (mut strip, pacing) = options.timing(&title, &mut [&mut panel.path], &charts);
     begin_with_path(&mut strip, 0, split, &panel.path);
     let (words, error) = quantity.caption();
-    let caption = provenance::caption_of(std::slice::from_ref(&on), words, error);
+    let caption = match &convexity {
+        Some(found) => provenance::caption_at(&on, words, &found.header),
+        None => provenance::caption_of(std::slice::from_ref(&on), words, error),
+    };
     let caption = format!("{caption} One square per evaluated point.");
+    // The paper's scale, so that pictures compare.
+    let range = range.or(convexity.is_some().then_some(CONVEXITY_RANGE));
     Ok(Heatmap {
         title,
         heading: panel.title,
@@ -117,7 +171,7 @@ pub fn gather(
         grid,
         scaling: match quantity {
             CellQuantity::LossDifference => Scaling::Diverging,
-            CellQuantity::Accuracy => Scaling::Linear,
+            CellQuantity::Accuracy | CellQuantity::Convexity => Scaling::Linear,
             _ => Scaling::Auto,
         },
         range,

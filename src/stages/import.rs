@@ -40,7 +40,7 @@ pub fn with_spec(
     existing: Existing,
     on_file: &dyn Fn(usize),
 ) -> Result<Imported> {
-    let whole = spec.data.load(spec.train.seed)?;
+    let whole = spec.load_data()?;
     let mut spec = spec.clone();
     // A set smaller than the samples is evaluated whole.
     if spec.data.test_samples >= whole.test.len() {
@@ -123,7 +123,8 @@ pub fn with_spec(
                 lr: f64::NAN,
                 loss: train.loss,
                 correct: train.correct,
-                images: train.total,
+                answers: train.total,
+                images: setup.data.train.len(),
                 grad_norm: f64::NAN,
             };
             recorder.on(&setup, &Event::Step { state: &state, metrics })?;

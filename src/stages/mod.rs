@@ -31,6 +31,7 @@ pub mod on_plane;
 pub mod opened;
 pub mod plane;
 pub mod plane_compare;
+pub mod plane_of_loss;
 pub mod predictions;
 pub(crate) mod provenance;
 pub mod race;

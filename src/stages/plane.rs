@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use super::opened::{OpenRun, RunSet};
+use super::plane_of_loss::{narrow, norm, unit, without};
 use crate::landscape::{
     About, Ignore, Normalisation, PathCoord, Plane, PlaneKind, PlaneOrigin, Rounding, RunPath,
     cosine, random_direction,
@@ -37,14 +38,17 @@ pub enum Directions {
     },
     /// The `xdirection` and `ydirection` of an HDF5 file of the paper's code.
     File(std::path::PathBuf),
-    /// The sharpest direction at the end and the path's displacement beside the sharp ones, as
-    /// [`super::river::plane`] finds them.
-    River {
-        /// What they are, in words.
+    /// Two that somebody has found: [`super::river::plane`], [`super::plane_of_loss::plane`].
+    Given {
+        /// What they are.
+        kind: PlaneKind,
+        /// The same in words.
         made: String,
         /// The two, each (P,).
         vectors: Box<[Vec<f32>; 2]>,
     },
+    /// From the end of the first of three runs to those of the others, orthogonal and of length 1.
+    Minima,
 }
 
 impl Default for Directions {
@@ -83,7 +87,7 @@ pub(super) fn of_run_along(run: &Run, directions: &Directions) -> Result<Plane> 
     compute(&members, directions, PlaneOrigin::Final)
 }
 
-/// Makes the plane of the centred principal components of `runs` together and writes it as
+/// Makes the plane of `runs` together, of the centred principal components or through their ends, and writes it as
 /// `planes/NAME` of the joint folder `out`.
 ///
 /// # Errors
@@ -92,13 +96,13 @@ pub(super) fn of_run_along(run: &Run, directions: &Directions) -> Result<Plane> 
 pub fn joint(
     out: &Path,
     runs: &[Run],
-    origin: PlaneOrigin,
+    (directions, origin): (&Directions, PlaneOrigin),
     name: &str,
     existing: Existing,
 ) -> Result<(RunSet, Plane)> {
     let members =
         runs.iter().map(|run| member(OpenRun::new(run.clone()))).collect::<Result<Vec<_>>>()?;
-    let mut plane = compute(&members, &Directions::Pca(Centring::Centred), origin)?;
+    let mut plane = compute(&members, directions, origin)?;
     check_name("plane", name)?;
     // Nothing is touched before everything that can be refused has been.
     let joint = Joint::create(out, runs, existing)?;
@@ -162,6 +166,7 @@ pub(super) fn compute(
     let several = members.len() > 1;
     let mut axes = match directions {
         Directions::Pca(centring) => principal(members, &snapshots, &joined, *centring)?,
+        Directions::Minima => minima(members, &snapshots, &joined)?,
         drawn => {
             let used = places(&joined, &(0..joined.len()).collect::<Vec<_>>(), members.len());
             let (_, last) = used[0].last().expect("a run has snapshots");
@@ -176,6 +181,10 @@ pub(super) fn compute(
     if several {
         // Signs do not depend on the order of the runs: taken together they head right and up.
         for (axis, direction) in [x, y].into_iter().enumerate() {
+            // The ends lie where the directions say.
+            if axes.kind == PlaneKind::Minima {
+                break;
+            }
             let moved = |used: &Vec<(usize, usize)>| match (used.first(), used.last()) {
                 (Some(first), Some(last)) => seen.coords[last.0][axis] - seen.coords[first.0][axis],
                 _ => 0.0,
@@ -238,6 +247,7 @@ pub(super) fn compute(
         null_interval: axes.null_interval,
         null_spectrum: axes.null_spectrum,
         spectrum: axes.spectrum,
+        seen: seen.seen(),
         notes: axes.notes,
         rounding,
     };
@@ -336,6 +346,54 @@ fn principal(
         shares,
         notes,
     })
+}
+
+/// The directions through the ends of three runs.
+fn minima(
+    members: &[Member],
+    snapshots: &[RunSnapshots],
+    joined: &Joined<'_, RunSnapshots>,
+) -> Result<Axes> {
+    let [a, b, c] = snapshots else {
+        return Err(Error::bad_value(
+            "--directions",
+            "minima",
+            format!("but {} runs are given", snapshots.len()),
+            "name three: the plane goes through their ends",
+        ));
+    };
+    let used = places(joined, &(0..joined.len()).collect::<Vec<_>>(), members.len());
+    let end = |run: &RunSnapshots, of: usize| -> Result<Vec<f32>> {
+        let last = used[of].last().ok_or_else(|| Error::Landscape {
+            what: format!("{} has no snapshot that is finite", members[of].name),
+            remedy: "leave that run out".into(),
+        })?;
+        Ok(run.state(last.1)?.0)
+    };
+    let (a, b, c) = (end(a, 0)?, end(b, 1)?, end(c, 2)?);
+    let from_a = |to: &[f32]| -> Vec<f64> {
+        to.iter().zip(&a).map(|(to, a)| f64::from(*to) - f64::from(*a)).collect()
+    };
+    let (to_b, to_c) = (from_a(&b), from_a(&c));
+    let (b_length, c_length) = (norm(&to_b), norm(&to_c));
+    let x = unit(to_b);
+    let y = x.as_ref().and_then(|x| {
+        let rest = without(to_c, x);
+        Some(rest).filter(|rest| norm(rest) > 1e-6 * c_length).and_then(unit)
+    });
+    let (Some(x), Some(y)) = (x, y) else {
+        return Err(Error::Landscape {
+            what: "the ends of the three runs lie on one line, or two of them are the same".into(),
+            remedy: "name runs that end at different weights (another train.seed)".into(),
+        });
+    };
+    let names: Vec<&str> = members.iter().map(|m| m.name.as_str()).collect();
+    let made = format!(
+        "through the ends of {}, {} and {}: the second lies {b_length:.4} from the first along x, the third \
+         {c_length:.4} from it",
+        names[0], names[1], names[2]
+    );
+    Ok(Axes::without_path(PlaneKind::Minima, made, [narrow(&x), narrow(&y)], used))
 }
 
 /// How large the rounding of the snapshots is beside the path; `None` where none is rounded.
@@ -489,10 +547,10 @@ fn drawn_directions(
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             Ok((PlaneKind::File, format!("directions of {name}"), axes))
         }
-        Directions::River { made, vectors } => {
-            Ok((PlaneKind::River, made.clone(), (**vectors).clone()))
+        Directions::Given { kind, made, vectors } => Ok((*kind, made.clone(), (**vectors).clone())),
+        Directions::Pca(_) | Directions::Minima => {
+            unreachable!("these directions come from paths")
         }
-        Directions::Pca(_) => unreachable!("PCA directions come from a path"),
     }
 }
 
@@ -549,7 +607,7 @@ pub fn through_point(
     buffers: &[f32],
     directions: &Directions,
 ) -> Result<Plane> {
-    if matches!(directions, Directions::Pca(_)) {
+    if matches!(directions, Directions::Pca(_) | Directions::Minima) {
         return Err(Error::NoPath { what: "a file of weights" });
     }
     let (kind, made, [x, y]) = drawn_directions(&network.layout, theta, directions)?;
@@ -568,6 +626,7 @@ pub fn through_point(
         spectrum: vec![],
         paths: vec![],
         notes: vec![],
+        seen: None,
         rounding: None,
     };
     Ok(Plane { origin: theta.to_vec(), buffers: buffers.to_vec(), x, y, about })

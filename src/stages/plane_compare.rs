@@ -6,7 +6,7 @@ use super::opened::OpenRun;
 use crate::landscape::{Ignore, Normalisation, cosine, random_direction};
 use crate::record::Run;
 use crate::rng::Streams;
-use crate::trajectory::{PcaConfig, Projection, Snapshots, pca, project};
+use crate::trajectory::{PcaConfig, Snapshots, pca, project};
 use crate::{Error, Result};
 
 /// How much of a path a plane sees.
@@ -43,10 +43,11 @@ pub fn compare(
     let mut end = vec![0.0; snapshots.dim()];
     snapshots.read(found.gram.origin, &mut end)?;
     let of = |plane: String, x: &[f32], y: &[f32]| -> Result<PlaneShare> {
-        let both = project(&snapshots, &end, x, y)?;
-        let share = share_of(&both)?;
-        let axes = [along(&snapshots, &end, x)?, along(&snapshots, &end, y)?];
-        Ok(PlaneShare { plane, share, axes, cosine: cosine(x, y) })
+        let seen = project(&snapshots, &end, x, y)?.seen().ok_or_else(|| Error::Landscape {
+            what: "the run does not move: no plane sees anything of it".into(),
+            remedy: "record a run that does".into(),
+        })?;
+        Ok(PlaneShare { plane, share: seen.both, axes: [seen.x, seen.y], cosine: cosine(x, y) })
     };
     let mut shares = Vec::with_capacity(random + 1);
     let directions = found.directions(&snapshots)?;
@@ -57,57 +58,4 @@ pub fn compare(
         shares.push(of(format!("random, {norm} normalised, seed {seed}"), &draw(0), &draw(1))?);
     }
     Ok(shares)
-}
-
-/// The part of the squared displacements that a projection holds.
-fn share_of(seen: &Projection) -> Result<f64> {
-    let (mut inside, mut all) = (0.0, 0.0);
-    for (residual, distance) in seen.off_plane_residual.iter().zip(&seen.distance) {
-        if distance.is_finite() && residual.is_finite() {
-            inside += (1.0 - residual * residual) * distance * distance;
-            all += distance * distance;
-        }
-    }
-    if all > 0.0 {
-        return Ok(inside / all);
-    }
-    Err(Error::Landscape {
-        what: "the run does not move: no plane sees anything of it".into(),
-        remedy: "record a run that does".into(),
-    })
-}
-
-/// The part of the squared displacements from `end` that lies along `direction`.
-fn along(snapshots: &impl Snapshots, end: &[f32], direction: &[f32]) -> Result<f64> {
-    let length_sq: f64 = direction.iter().map(|d| f64::from(*d).powi(2)).sum();
-    let (mut inside, mut all) = (0.0, 0.0);
-    let mut theta = vec![0.0; end.len()];
-    for i in 0..snapshots.len() {
-        snapshots.read(i, &mut theta)?;
-        let (mut dot, mut square) = (0.0, 0.0);
-        for ((t, e), d) in theta.iter().zip(end).zip(direction) {
-            let moved = f64::from(*t) - f64::from(*e);
-            dot += moved * f64::from(*d);
-            square += moved * moved;
-        }
-        if square.is_finite() {
-            inside += dot * dot / length_sq;
-            all += square;
-        }
-    }
-    Ok(inside / all)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_share_of_an_axis_is_that_of_the_displacements_along_it() {
-        let path = vec![vec![3.0f32, 4.0, 0.0], vec![0.0, 0.0, 5.0], vec![0.0; 3]];
-        // 9 + 16 + 25: along x 9 of 50, whatever the length of the direction.
-        assert!((along(&path, &[0.0; 3], &[2.0, 0.0, 0.0]).unwrap() - 0.18).abs() < 1e-9);
-        let seen = project(&path, &[0.0; 3], &[1.0, 0.0, 0.0], &[0.0, 1.0, 0.0]).unwrap();
-        assert!((share_of(&seen).unwrap() - 0.5).abs() < 1e-9);
-    }
 }

@@ -2,7 +2,7 @@
 //! points, the random walk beside the plane, BatchNorm.
 
 use super::on_plane::OnPlane;
-use crate::dataset::{DataSet, planar};
+use crate::dataset::things;
 use crate::landscape::{Cell, Header, Plane, PlaneKind, SurfaceStore};
 use crate::record::EvaluatedOn;
 use crate::render::numbers::{significant, thousands};
@@ -17,12 +17,13 @@ pub(crate) enum ErrorOf {
 }
 
 impl ErrorOf {
-    fn of(self, cell: &Cell, samples: usize) -> f64 {
+    fn of(self, cell: &Cell, on: &EvaluatedOn) -> f64 {
         match self {
             ErrorOf::Loss => 100.0 * cell.loss_se / cell.loss,
             ErrorOf::Accuracy => {
-                let p = cell.correct as f64 / samples as f64;
-                100.0 * (p * (1.0 - p) / samples as f64).sqrt()
+                // Of the images: the positions of one text are not independent.
+                let p = on.accuracy(cell.correct);
+                100.0 * (p * (1.0 - p) / on.samples as f64).sqrt()
             }
         }
     }
@@ -36,8 +37,12 @@ impl ErrorOf {
 }
 
 /// The median over cells of a standard error: a cell where the network overflows has none.
-fn typical<'a>(of: ErrorOf, cells: impl Iterator<Item = &'a Cell>, samples: usize) -> Option<f64> {
-    let mut errors: Vec<f64> = cells.map(|c| of.of(c, samples)).filter(|e| e.is_finite()).collect();
+fn typical<'a>(
+    of: ErrorOf,
+    cells: impl Iterator<Item = (&'a EvaluatedOn, &'a Cell)>,
+) -> Option<f64> {
+    let mut errors: Vec<f64> =
+        cells.map(|(on, cell)| of.of(cell, on)).filter(|e| e.is_finite()).collect();
     errors.sort_by(f64::total_cmp);
     errors.get(errors.len() / 2).copied()
 }
@@ -47,14 +52,14 @@ fn typical<'a>(of: ErrorOf, cells: impl Iterator<Item = &'a Cell>, samples: usiz
 pub(crate) fn error(of: ErrorOf, stores: &[&SurfaceStore]) -> String {
     let (mut words, mut lowest, mut differ) = (Vec::new(), Vec::new(), false);
     for store in stores {
-        let (samples, cells) = (store.header.on.samples, || store.cells.iter().flatten());
-        let Some(median) = typical(of, cells(), samples) else {
+        let (on, cells) = (&store.header.on, || store.cells.iter().flatten());
+        let Some(median) = typical(of, cells().map(|cell| (on, cell))) else {
             words.push("unknown".to_string());
             continue;
         };
         let finite = cells().filter(|c| c.loss.is_finite());
         let least = finite.min_by(|a, b| a.loss.total_cmp(&b.loss));
-        let least = least.map(|c| of.of(c, samples)).filter(|e| e.is_finite());
+        let least = least.map(|c| of.of(c, on)).filter(|e| e.is_finite());
         differ |= of == ErrorOf::Loss && least.is_some_and(|e| e > 1.25 * median);
         lowest.push(least.map_or("unknown".to_string(), |e| of.words(e)));
         words.push(of.words(median));
@@ -69,9 +74,10 @@ pub(crate) fn error(of: ErrorOf, stores: &[&SurfaceStore]) -> String {
 
 /// `typical error 4 %` of the loss over the cells of all `stores`.
 pub(super) fn typical_error(stores: &[SurfaceStore]) -> String {
-    let cells = stores.iter().flat_map(|store| store.cells.iter().flatten());
-    let samples = stores.first().map_or(0, |store| store.header.on.samples);
-    let error = typical(ErrorOf::Loss, cells, samples);
+    let cells = stores
+        .iter()
+        .flat_map(|store| store.cells.iter().flatten().map(|cell| (&store.header.on, cell)));
+    let error = typical(ErrorOf::Loss, cells);
     format!("typical error {}", error.map_or("unknown".into(), |e| ErrorOf::Loss.words(e)))
 }
 
@@ -83,11 +89,10 @@ pub(crate) fn count(n: usize, thing: &str) -> String {
 /// `200 training images`, `1,000 test images in bf16`.
 pub(crate) fn sample(on: &EvaluatedOn) -> String {
     let count = thousands(&on.samples.to_string());
-    let things = match on.dataset.parse::<DataSet>() {
-        Ok(set) if set.form().is_some_and(|(shape, _)| shape == planar::SHAPE) => "points",
-        Ok(_) => "images",
-        Err(_) if on.samples == 0 => return on.dataset.clone(),
-        Err(_) => return format!("{count} samples of {}", on.dataset),
+    let things = match things(&on.dataset) {
+        Some(things) => things,
+        None if on.samples == 0 => return on.dataset.clone(),
+        None => return format!("{count} samples of {}", on.dataset),
     };
     format!("{count} {} {things}{}", on.split.adjective(), on.precision_words())
 }
@@ -133,6 +138,17 @@ pub(super) fn caption(panels: &[OnPlane]) -> String {
     caption_of(panels, "Loss", Some(ErrorOf::Loss))
 }
 
+/// The caption of a `quantity` that was measured at the points of a grid of its own over the surface of `on`.
+pub(super) fn caption_at(on: &OnPlane, quantity: &str, header: &Header) -> String {
+    let norm = header.on.batch_norm.caption().map_or(String::new(), |words| format!(" {words}."));
+    format!(
+        "{quantity} on {} at {}. Dots: saved weights. {}.{norm}",
+        sample(&header.on),
+        size(header),
+        axes(&on.plane)
+    )
+}
+
 /// The same about another `quantity`, with the sampling error of `of` where it has one.
 pub(super) fn caption_of(panels: &[OnPlane], quantity: &str, of: Option<ErrorOf>) -> String {
     let about = |p: &OnPlane| {
@@ -161,11 +177,13 @@ mod tests {
     fn errors_are_medians_and_those_of_accuracies_are_binomial() {
         let cell = |loss: f64, loss_se: f64, correct| Cell { k: 0, loss, loss_se, correct };
         let cells = [cell(1.0, 0.02, 50), cell(2.0, 0.1, 50), cell(f64::INFINITY, f64::NAN, 50)];
-        let words = |of: ErrorOf| typical(of, cells.iter(), 100).map(|error| of.words(error));
+        let on = EvaluatedOn::own_data("digits", 100);
+        let all = || cells.iter().map(|cell| (&on, cell));
+        let words = |of: ErrorOf| typical(of, all()).map(|error| of.words(error));
         assert_eq!(words(ErrorOf::Loss).unwrap(), "5 %");
         // A half of a hundred: 100 sqrt(0.5 * 0.5 / 100) = 5 points.
         assert_eq!(words(ErrorOf::Accuracy).unwrap(), "5 points");
-        assert_eq!(typical(ErrorOf::Loss, [].iter(), 100), None);
+        assert_eq!(typical(ErrorOf::Loss, std::iter::empty()), None);
         assert_eq!([1, 0, 1025].map(|n| count(n, "cell")), ["1 cell", "0 cells", "1,025 cells"]);
     }
 }

@@ -14,7 +14,7 @@ use super::opened::RunSet;
 use super::plane::{Directions, of_run_along};
 use super::{Progress, SampleChoice, Subject};
 use crate::curvature::{Extremes, ExtremesConfig, Parts, Subspace, leading};
-use crate::landscape::Plane;
+use crate::landscape::{Plane, PlaneKind};
 use crate::names::named_enum;
 use crate::objective::{DatasetObjective, Objective};
 use crate::record::{Run, RunSnapshots};
@@ -202,7 +202,8 @@ pub fn plane(
         request.sample.split,
         if k == 1 { "" } else { "s" },
     );
-    let plane = of_run_along(run, &Directions::River { made, vectors: Box::new([x, y]) })?;
+    let vectors = Box::new([x, y]);
+    let plane = of_run_along(run, &Directions::Given { kind: PlaneKind::River, made, vectors })?;
     RunSet::from(run.clone()).write_plane(name, &plane)?;
     Ok(plane)
 }

@@ -81,10 +81,10 @@ pub fn current(set: &RunSet, name: &str) -> Result<(Plane, Option<Behind>)> {
         return Ok((plane, Some(Behind { run, known: 0, now })));
     };
     match old.about.kind {
-        PlaneKind::Random | PlaneKind::File | PlaneKind::River => {
-            Err(error(set, name, &old, behind))
+        PlaneKind::Pca | PlaneKind::PcaUncentred | PlaneKind::Joint | PlaneKind::Minima => {
+            Ok((again(set, &old)?, Some(behind)))
         }
-        _ => Ok((again(set, &old)?, Some(behind))),
+        _ => Err(error(set, name, &old, behind)),
     }
 }
 
@@ -95,14 +95,13 @@ pub fn current(set: &RunSet, name: &str) -> Result<(Plane, Option<Behind>)> {
 /// path.
 fn again(set: &RunSet, old: &Plane) -> Result<Plane> {
     let members = set.runs().iter().cloned().map(member).collect::<Result<Vec<_>>>()?;
-    let centring = match old.about.kind {
-        PlaneKind::Pca | PlaneKind::Joint => Centring::Centred,
-        PlaneKind::PcaUncentred => Centring::Uncentred,
-        PlaneKind::Random | PlaneKind::File | PlaneKind::River => {
-            return Err(Error::StalePath { run: set.name().into() });
-        }
+    let directions = match old.about.kind {
+        PlaneKind::Pca | PlaneKind::Joint => Directions::Pca(Centring::Centred),
+        PlaneKind::PcaUncentred => Directions::Pca(Centring::Uncentred),
+        PlaneKind::Minima => Directions::Minima,
+        _ => return Err(Error::StalePath { run: set.name().into() }),
     };
-    let mut plane = compute(&members, &Directions::Pca(centring), old.about.origin)?;
+    let mut plane = compute(&members, &directions, old.about.origin)?;
     for (index, path) in plane.about.paths.iter_mut().enumerate() {
         path.run = set.run_name(index);
     }

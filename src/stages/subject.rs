@@ -284,6 +284,7 @@ impl Subject {
             batch_norm,
             backend: self.backend.name().to_string(),
             precision: self.backend.precision(),
+            answers: objective.answers(),
             norm_stats: (self.pixels != PixelSource::Run).then(|| self.stats.to_string()),
         }
     }

@@ -10,8 +10,8 @@ use super::opened::{OpenRun, RunSet};
 use super::{Progress, SampleChoice, Subject};
 use crate::backend::{Precision, backend_in};
 use crate::landscape::{
-    Axis, GradientStore, Grid, Header, PathLoss, PathLosses, Plane, PlaneKind, SurfaceReport,
-    SurfaceStore, evaluate, gradient_grid, theta_at,
+    Axis, ConvexityStore, GradientStore, Grid, Header, PathLoss, PathLosses, Plane, PlaneKind,
+    PointCell, PointStore, SurfaceReport, SurfaceStore, evaluate, point_grid, theta_at,
 };
 use crate::objective::{BatchNormPolicy, DatasetObjective, Objective, PointPolicy};
 use crate::parallel::Team;
@@ -45,8 +45,8 @@ pub fn grid_of(plane: &Plane, request: &SurfaceRequest) -> Grid {
     match (request.range, plane.about.kind) {
         (Some(range), _) => axes(range),
         (None, PlaneKind::Random | PlaneKind::File) => axes([(-1.0, 1.0); 2]),
-        (None, PlaneKind::Joint) => around().squarer(),
-        (None, PlaneKind::Pca | PlaneKind::PcaUncentred | PlaneKind::River) => around(),
+        (None, PlaneKind::Joint | PlaneKind::Minima) => around().squarer(),
+        (None, _) => around(),
     }
 }
 
@@ -264,27 +264,53 @@ pub fn gradients(
     interrupt: &AtomicBool,
     progress: Progress<'_>,
 ) -> Result<GradientStore> {
-    if let Some((policy, _)) = over.policy {
-        let problem = "but gradients are those with statistics that stand still";
-        return Err(Error::bad_value(
-            "bn",
-            policy,
-            problem,
-            "use frozen, or leave out the gradients",
-        ));
-    }
     let objective = over.objective(sample)?;
-    let mut header =
-        Header { grid: gradient_grid(&store.header.grid, size), ..store.header.clone() };
-    // Whatever the losses are evaluated in, gradients are f32.
+    at_points(over, store, size, |gradients: &mut GradientStore| {
+        gradients.measure(over.vectors(), &objective, interrupt, progress)
+    })
+}
+
+/// Measures the convexity of the loss at `size` points, as [`gradients`].
+///
+/// # Errors
+/// As [`gradients`].
+pub fn convexity(
+    over: &OverPlane<'_>,
+    store: &SurfaceStore,
+    sample: SampleChoice,
+    size: [usize; 2],
+    interrupt: &AtomicBool,
+    progress: Progress<'_>,
+) -> Result<ConvexityStore> {
+    let objective = over.objective(sample)?;
+    let layout = &over.subject.network().layout;
+    at_points(over, store, size, |convexity: &mut ConvexityStore| {
+        convexity.measure(over.vectors(), &objective, layout, interrupt, progress)
+    })
+}
+
+/// Opens or begins what is measured at `size` points over the ground of a surface, and goes on with it.
+fn at_points<C: PointCell>(
+    over: &OverPlane<'_>,
+    store: &SurfaceStore,
+    size: [usize; 2],
+    measure: impl FnOnce(&mut PointStore<C>) -> Result<()>,
+) -> Result<PointStore<C>> {
+    if let Some((policy, _)) = over.policy {
+        let problem = "but derivatives are those with statistics that stand still";
+        let remedy = format!("use frozen, or leave out the {}", C::FOLDER);
+        return Err(Error::bad_value("bn", policy, problem, remedy));
+    }
+    let mut header = Header { grid: point_grid(&store.header.grid, size), ..store.header.clone() };
+    // Whatever the losses are evaluated in, derivatives are in f32.
     header.on.precision = Precision::F32;
-    let _lock = match GradientStore::open(store.folder())? {
+    let _lock = match PointStore::<C>::open(store.folder())? {
         Some(old) if old.missing().is_empty() => None,
         _ => store.take()?,
     };
-    let mut gradients = GradientStore::begin(store.folder(), header)?;
-    gradients.measure(over.vectors(), &objective, interrupt, progress)?;
-    Ok(gradients)
+    let mut points = PointStore::begin(store.folder(), header)?;
+    measure(&mut points)?;
+    Ok(points)
 }
 
 /// Evaluates every snapshot of every run on the surface's sample: itself, with its own network and

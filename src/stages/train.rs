@@ -36,7 +36,7 @@ pub struct Prepared {
 /// # Errors
 /// Those of the spec, the data and the folder.
 pub fn create(spec: &Spec, out: &Path, existing: Existing) -> Result<Prepared> {
-    let whole = spec.data.load(spec.train.seed)?;
+    let whole = spec.load_data()?;
     let setup = spec.setup(&whole)?;
     let mut state = setup.begin()?;
     let notes = begin::at(&spec.model, &setup, &mut state)?;

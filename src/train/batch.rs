@@ -3,6 +3,7 @@
 use super::Setup;
 use crate::Result;
 use crate::backend::{TrainLoss, TrainPass};
+use crate::dataset::BatchTargets;
 use crate::optim::BatchLoss;
 use crate::rng::Streams;
 
@@ -18,8 +19,8 @@ pub(super) struct StepBatch<'a> {
     pub room: &'a mut Vec<f32>,
     /// Normalised images, (n, c, h, w).
     pub images: &'a [f32],
-    /// Their classes, (n).
-    pub labels: &'a [u8],
+    /// What the outputs for them are held against.
+    pub targets: BatchTargets<'a>,
 }
 
 impl StepBatch<'_> {
@@ -31,7 +32,7 @@ impl StepBatch<'_> {
             theta,
             buffers: self.room,
             images: self.images,
-            labels: self.labels,
+            targets: self.targets,
             label_smoothing: self.setup.train.label_smoothing,
             streams: self.streams,
             step: self.step,

@@ -5,37 +5,36 @@ use std::ops::ControlFlow;
 use std::sync::mpsc;
 
 use crate::Result;
-use crate::dataset::{Augmentation, Batcher};
+use crate::dataset::{Augmentation, BatchTargets, Batcher, TargetBuffer};
 
-/// Calls `step` with the images and labels of each of `chunks` (indices of images) in turn, until
+/// Calls `step` with the images and targets of each of `chunks` (indices of images) in turn, until
 /// it breaks or fails. Buffers are reused: at most three are made.
 pub(super) fn each<'a, B>(
     batcher: &Batcher,
     augmentation: &Augmentation,
     chunks: impl Iterator<Item = &'a [usize]> + Send,
-    mut step: impl FnMut(&[f32], &[u8]) -> Result<ControlFlow<B>>,
+    mut step: impl FnMut(&[f32], BatchTargets<'_>) -> Result<ControlFlow<B>>,
 ) -> Result<ControlFlow<B>> {
     let image = batcher.source().image_len();
     std::thread::scope(|scope| {
-        let (ready, batches) = mpsc::sync_channel::<(Vec<f32>, Vec<u8>)>(1);
-        let (give_back, spent) = mpsc::channel::<(Vec<f32>, Vec<u8>)>();
+        let (ready, batches) = mpsc::sync_channel::<(Vec<f32>, TargetBuffer)>(1);
+        let (give_back, spent) = mpsc::channel::<(Vec<f32>, TargetBuffer)>();
         scope.spawn(move || {
             for indices in chunks {
-                let (mut images, mut labels) = spent.try_recv().unwrap_or_default();
+                let (mut images, mut targets) = spent.try_recv().unwrap_or_default();
                 images.resize(indices.len() * image, 0.0);
-                labels.resize(indices.len(), 0);
-                batcher.fill(indices, Some(augmentation), &mut images, &mut labels);
-                if ready.send((images, labels)).is_err() {
+                batcher.fill(indices, Some(augmentation), &mut images, &mut targets);
+                if ready.send((images, targets)).is_err() {
                     return; // training has stopped
                 }
             }
         });
-        for (images, labels) in batches {
-            if let ControlFlow::Break(b) = step(&images, &labels)? {
+        for (images, targets) in batches {
+            if let ControlFlow::Break(b) = step(&images, targets.view())? {
                 return Ok(ControlFlow::Break(b));
             }
             // The error means that the thread has ended and needs no more buffers.
-            let _ = give_back.send((images, labels));
+            let _ = give_back.send((images, targets));
         }
         Ok(ControlFlow::Continue(()))
     })
@@ -57,8 +56,8 @@ mod tests {
         let none = Augmentation { augment: Augment::None, streams: Streams::new(0), epoch: 0 };
         let order: Vec<usize> = (0..60).rev().collect();
         let mut seen = Vec::new();
-        let end = each(&batcher, &none, order.chunks(7), |images, labels| {
-            assert_eq!(images.len(), labels.len());
+        let end = each(&batcher, &none, order.chunks(7), |images, targets| {
+            assert_eq!(images.len(), targets.answers());
             seen.extend_from_slice(images);
             Ok(ControlFlow::<()>::Continue(()))
         });

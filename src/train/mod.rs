@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::{Backend, BackendName, TrainPass};
 use crate::dataset::{
-    Augment, Augmentation, Batcher, Dataset, LabelledImages, LastBatch, NormStats, batches,
+    Augment, Augmentation, Batcher, Dataset, LabelledImages, LastBatch, Loss, NormStats, batches,
     epoch_order,
 };
 use crate::memory;
@@ -35,7 +35,11 @@ pub struct TrainSpec {
     pub batch_size: usize,
     /// Root of all randomness.
     pub seed: u64,
-    /// Share of the target spread over all classes, 0 for none.
+    /// What is made small: `cross_entropy` or `squared`; without it squared error for targets that are
+    /// numbers and cross-entropy for classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
+    /// Share of the target spread over all classes, 0 for none; of cross-entropy only.
     pub label_smoothing: f64,
     /// `keep` or `drop` the short batch at the end of an epoch.
     pub last_batch: LastBatch,
@@ -53,6 +57,7 @@ impl Default for TrainSpec {
             epochs: 300,
             batch_size: 128,
             seed: 0,
+            loss: None,
             label_smoothing: 0.0,
             last_batch: LastBatch::Keep,
             eval_samples: 0,
@@ -77,6 +82,14 @@ impl TrainSpec {
                 self.label_smoothing,
                 "not a share below 1",
                 "use a value from 0 up to but not including 1",
+            ));
+        }
+        if self.loss == Some(Loss::Squared) && self.label_smoothing > 0.0 {
+            return Err(Error::bad_value(
+                "train.label_smoothing",
+                self.label_smoothing,
+                "but the squared error has none",
+                "use 0, or train.loss = \"cross_entropy\"",
             ));
         }
         Ok(())
@@ -145,7 +158,7 @@ pub struct TrainState {
     pub step: u64,
     /// Sum of the running training loss over this epoch's images so far.
     pub epoch_loss: f64,
-    /// Correctly classified images among them.
+    /// Right answers for them.
     pub epoch_correct: u64,
     /// Their number.
     pub epoch_images: u64,
@@ -166,8 +179,10 @@ pub struct StepMetrics {
     pub lr: f64,
     /// Mean loss of its batch, before the update, in train mode.
     pub loss: f64,
-    /// Correctly classified images in its batch.
+    /// Right answers in its batch.
     pub correct: usize,
+    /// Answers in its batch: its images, the positions of its sequences, or 0 where nothing is classified.
+    pub answers: usize,
     /// Images in its batch.
     pub images: usize,
     /// L2 norm of the gradient before clipping and decay.
@@ -185,7 +200,7 @@ pub struct EpochMetrics {
     pub lr: f64,
     /// Mean over the epoch's batches as they were trained on (augmented, moving weights).
     pub running_loss: f64,
-    /// Share of correctly classified images among them, 0..1.
+    /// Share of right answers among them, 0..1; NaN where nothing is classified.
     pub running_accuracy: f64,
     /// Training images, not augmented, eval mode.
     pub train: Evaluation,
@@ -285,7 +300,7 @@ pub fn train(
         let augmentation = Augmentation { augment: setup.augment, streams, epoch };
         let done = (state.step % steps_per_epoch) as usize;
         let chunks = batches(&order, spec.batch_size, spec.last_batch)?.skip(done);
-        let epoch = feed::each(&batcher, &augmentation, chunks, |images, labels| {
+        let epoch = feed::each(&batcher, &augmentation, chunks, |images, targets| {
             if interrupt.load(Ordering::Relaxed) {
                 return Ok(ControlFlow::Break(Verdict::Interrupted));
             }
@@ -296,7 +311,7 @@ pub fn train(
                     theta: state.optimizer.gradient_point(&state.theta, &mut point),
                     buffers: &mut state.buffers,
                     images,
-                    labels,
+                    targets,
                     label_smoothing: spec.label_smoothing,
                     streams: &streams,
                     step: state.step,
@@ -314,16 +329,17 @@ pub fn train(
                     buffers: &state.buffers,
                     room: &mut room,
                     images,
-                    labels,
+                    targets,
                 };
                 let (theta, optimizer) = (&mut state.theta, &mut state.optimizer);
                 optimizer.step_on(theta, &mut grad, found.loss, lr, &mut batch)?.grad_norm
             };
+            let n = images.len() / setup.data.train.image_len();
             if !diverged {
                 state.step += 1;
-                state.epoch_loss += found.loss * labels.len() as f64;
+                state.epoch_loss += found.loss * n as f64;
                 state.epoch_correct += found.correct as u64;
-                state.epoch_images += labels.len() as u64;
+                state.epoch_images += n as u64;
             }
             let metrics = StepMetrics {
                 step: state.step + u64::from(diverged),
@@ -331,7 +347,8 @@ pub fn train(
                 lr,
                 loss: found.loss,
                 correct: found.correct,
-                images: labels.len(),
+                answers: targets.answers(),
+                images: n,
                 grad_norm,
             };
             listener(Event::Step { state, metrics })?;
@@ -409,6 +426,7 @@ impl Evaluator {
     ) -> Result<EpochMetrics> {
         let [train, test] = self.at(&state.theta, &setup.buffers_at_theta(state)?)?;
         let images = state.epoch_images as f64;
+        let answers = images * setup.data.train.targets.answers() as f64;
         let metrics = EpochMetrics {
             epoch: state.step / steps_per_epoch,
             step: state.step,
@@ -419,7 +437,7 @@ impl Evaluator {
                 total_steps,
             ),
             running_loss: state.epoch_loss / images,
-            running_accuracy: state.epoch_correct as f64 / images,
+            running_accuracy: state.epoch_correct as f64 / answers,
             train,
             test,
             elapsed_secs: started.elapsed().as_secs_f64(),

@@ -58,9 +58,7 @@ impl Setup {
         let mut passes = 0;
         for indices in batches(&order, self.train.batch_size, self.train.last_batch)?.take(BATCHES)
         {
-            let mut images = vec![0.0; indices.len() * train.image_len()];
-            let mut labels = vec![0; indices.len()];
-            batcher.fill(indices, Some(&augmentation), &mut images, &mut labels);
+            let (images, targets) = batcher.batch(indices, Some(&augmentation));
             let mut batch = StepBatch {
                 setup: self,
                 streams: &streams,
@@ -68,7 +66,7 @@ impl Setup {
                 buffers: &zeroed,
                 room: &mut room,
                 images: &images,
-                labels: &labels,
+                targets: targets.view(),
             };
             batch.pass(theta, &mut grad)?;
             sums.iter_mut().zip(&room).for_each(|(sum, v)| *sum += f64::from(*v));

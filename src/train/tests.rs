@@ -151,8 +151,7 @@ fn statistics_at_theta_are_means_over_the_first_batches() {
     let (weight, bias) = (param("fc1.weight"), param("fc1.bias"));
     let data = &setup.data.train;
     let batcher = Batcher::new(data, setup.data.max_value, &setup.stats).unwrap();
-    let (mut images, mut labels) = (vec![0.0; 400 * 64], vec![0; 400]);
-    batcher.fill(&(0..400).collect::<Vec<_>>(), None, &mut images, &mut labels);
+    let (images, _) = batcher.batch(&(0..400).collect::<Vec<_>>(), None);
     for (unit, mean) in found[buffer("bn1.running_mean")].iter().enumerate() {
         let row = &weight[64 * unit..64 * (unit + 1)];
         let product = |image: &[f32]| -> f64 {

@@ -24,7 +24,7 @@ pub use joined::{Joined, JointPca, joint_pca};
 pub use map::{Embedding, Fidelity, LEAST_SNAPSHOTS, MOST_SNAPSHOTS, SnapshotMap, snapshot_map};
 pub use null::{Null, NullInterval, null_explained_variance, null_of_path};
 pub use pca::{AxisKind, Centring, Pca, PcaConfig, pca, pca_of};
-pub use project::{Projection, project};
+pub use project::{Projection, Seen, project};
 
 use crate::error::Result;
 

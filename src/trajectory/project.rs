@@ -6,6 +6,7 @@
 //! the surface shows under a point of the path is not the loss at that snapshot.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::Snapshots;
 use crate::error::{Error, Result};
@@ -24,6 +25,41 @@ pub struct Projection {
     pub distance: Vec<f64>,
     /// The cosine of the angle between the directions.
     pub cosine: f64,
+    /// The lengths of the directions.
+    pub lengths: [f64; 2],
+}
+
+/// How much of a path a plane sees: shares of the squared displacements of all snapshots from the origin, 0..1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Along x alone.
+    pub x: f64,
+    /// Along y alone.
+    pub y: f64,
+    /// In the plane; the sum of the two for orthogonal directions.
+    pub both: f64,
+}
+
+impl Projection {
+    /// How much of the path the plane sees; `None` for a path that does not move. Snapshots that are not finite
+    /// are left out.
+    pub fn seen(&self) -> Option<Seen> {
+        let ([lx, ly], cosine) = (self.lengths, self.cosine);
+        let (mut x, mut y, mut both, mut all) = (0.0, 0.0, 0.0, 0.0);
+        for ((coords, residual), distance) in
+            self.coords.iter().zip(&self.off_plane_residual).zip(&self.distance)
+        {
+            if !(residual.is_finite() && distance.is_finite()) {
+                continue;
+            }
+            let [a, b] = [coords[0] * lx, coords[1] * ly];
+            x += (a + b * cosine).powi(2);
+            y += (b + a * cosine).powi(2);
+            both += (1.0 - residual * residual) * distance * distance;
+            all += distance * distance;
+        }
+        (all > 0.0).then(|| Seen { x: x / all, y: y / all, both: both / all })
+    }
 }
 
 /// Projects every snapshot onto the plane of the directions `x` and `y`, (P,), through `origin`,
@@ -66,6 +102,7 @@ pub fn project(
         off_plane_residual: Vec::with_capacity(snapshots.len()),
         distance: Vec::with_capacity(snapshots.len()),
         cosine: xy / (xx * yy).sqrt(),
+        lengths: [xx.sqrt(), yy.sqrt()],
     };
     let mut theta = vec![0.0f32; dim];
     for snapshot in 0..snapshots.len() {
@@ -131,6 +168,25 @@ mod tests {
         let (rows, origin, x, y) = oblique(&[[3.0, 0.0, 4.0]]);
         let got = project(&rows, &origin, &x, &y).unwrap();
         assert!((got.off_plane_residual[0] - 0.8).abs() < 1e-15);
+    }
+
+    #[test]
+    fn what_a_plane_sees_is_shares_of_the_squared_displacements() {
+        // Displacements (3, 4, 0) and (0, 0, 5): 9 + 16 + 25.
+        let path = vec![vec![3.0f32, 4.0, 0.0], vec![0.0, 0.0, 5.0], vec![0.0; 3]];
+        let of = |x: [f32; 3], y: [f32; 3]| project(&path, &[0.0; 3], &x, &y).unwrap().seen();
+        let seen = of([2.0, 0.0, 0.0], [0.0, 1.0, 0.0]).unwrap();
+        for (got, want) in [(seen.x, 0.18), (seen.y, 0.32), (seen.both, 0.5)] {
+            assert!((got - want).abs() < 1e-12, "{seen:?}");
+        }
+        // Oblique: along (1, 1) the displacement (3, 4) has 7^2 / 2.
+        let seen = of([2.0, 0.0, 0.0], [1.0, 1.0, 0.0]).unwrap();
+        for (got, want) in [(seen.x, 0.18), (seen.y, 0.49), (seen.both, 0.5)] {
+            assert!((got - want).abs() < 1e-12, "{seen:?}");
+        }
+        let still = vec![vec![1.0f32, 0.0, 0.0]; 2];
+        let seen = project(&still, &still[0], &[1.0, 0.0, 0.0], &[0.0, 1.0, 0.0]).unwrap().seen();
+        assert_eq!(seen, None);
     }
 
     #[test]

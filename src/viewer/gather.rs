@@ -556,9 +556,8 @@ impl Work<'_> {
             store.cells.iter().map(|cell| cell.as_ref().map_or(f64::NAN, f)).collect()
         };
         let mut fields = vec![("loss", format!("{split} loss"), of(&|c| c.loss))];
-        let samples = on.samples as f64;
-        if on.samples > 0 && store.cells.iter().flatten().any(|c| c.correct > 0) {
-            let accuracy = of(&|c| c.correct as f64 / samples);
+        if on.samples * on.answers > 0 && store.cells.iter().flatten().any(|c| c.correct > 0) {
+            let accuracy = of(&|c| on.accuracy(c.correct));
             let error = accuracy.iter().map(|a| 1.0 - a).collect();
             fields.push(("accuracy", format!("{split} accuracy"), accuracy));
             fields.push(("error", format!("{split} error"), error));

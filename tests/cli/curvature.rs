@@ -209,3 +209,61 @@ fn arrows_are_measured_where_somebody_measured_them() {
     place.ok(&[&surface[..], &["--force"]].concat());
     assert!(!cells.exists());
 }
+
+#[test]
+fn convexity_is_measured_over_a_surface_resumed_and_drawn() {
+    let place = Place::new();
+    place.train("run", &[]);
+    place.ok(&["plane", "run"]);
+    place.refused(
+        &["render", "run", "--as=heatmap", "--quantity=convexity", "--out=none.png"],
+        &["surface"],
+    );
+    place.ok(&["surface", "run", "--grid=5x5", "--samples=50"]);
+    place.refused(
+        &["render", "run", "--as=heatmap", "--quantity=convexity", "--out=none.png"],
+        &["--convexity"],
+    );
+    let args = ["surface", "run", "--grid=5x5", "--samples=50", "--convexity=4x3"];
+    let found = place.json(&args);
+    assert_eq!(found["convexity"][0], 12, "{found}");
+    assert!(found["convexity"][1].as_u64().unwrap() >= 10, "{found}");
+    let cells = place.path("run/surfaces/pca/convexity/cells.jsonl");
+    let whole = fs::read_to_string(&cells).unwrap();
+    // A net that is not linear is nowhere convex in all its weights, but nearly so near its end.
+    let ratios: Vec<f64> = whole
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .map(|cell| -cell["smallest"].as_f64().unwrap() / cell["largest"].as_f64().unwrap())
+        .collect();
+    assert!(ratios.iter().all(|r| *r > 0.0 && *r < 1.5), "{ratios:?}");
+    // Cut off after five points it goes on to the same bytes.
+    let half: String = whole.lines().take(5).map(|line| format!("{line}\n")).collect();
+    fs::write(&cells, half).unwrap();
+    place.ok(&args);
+    assert_eq!(fs::read_to_string(&cells).unwrap(), whole);
+    place.ok(&["render", "run", "--as=heatmap", "--quantity=convexity", "--out=map.png"]);
+    let checked = place.ok(&["inspect", "run", "--check"]);
+    assert!(checked.contains("convexity"), "{checked}");
+    // The value at a point is what `curvature` finds of its weights there: the grid's own centre is no point of
+    // it, so a surface of one point at the end is taken.
+    place.ok(&[
+        "surface",
+        "run",
+        "--grid=3x3",
+        "--range=-1e-6,1e-6",
+        "--name=end",
+        "--samples=50",
+        "--convexity=1x1",
+    ]);
+    let cell = fs::read_to_string(place.path("run/surfaces/end/convexity/cells.jsonl")).unwrap();
+    let cell: Value = serde_json::from_str(cell.trim()).unwrap();
+    let whole =
+        place.json(&["curvature", "run", "--samples=50", "--parameters=weights", "--smallest=1"]);
+    let largest = cell["largest"].as_f64().unwrap();
+    let text = whole.to_string();
+    let numbers = text.split(|c: char| !(c.is_ascii_digit() || "+-.eE".contains(c)));
+    let close =
+        numbers.filter_map(|n| n.parse::<f64>().ok()).any(|n| (n - largest).abs() < 2e-3 * largest);
+    assert!(close, "{largest}: {whole}");
+}

@@ -22,6 +22,7 @@ mod measure;
 mod not_finite;
 mod options;
 mod pipeline;
+mod planes;
 mod precision;
 mod recorded;
 mod recording;
@@ -34,6 +35,7 @@ mod stale;
 mod strange;
 mod surface_files;
 mod sweep;
+mod targets;
 mod trust;
 mod view;
 

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor, Var};
 
 use self::ops::{Forward, Mode};
-use super::{Backend, BackendName, Point, TrainLoss, TrainPass, cross_entropy_grad};
+use super::{Backend, BackendName, Point, TrainLoss, TrainPass, loss_grad};
+use crate::dataset::BatchTargets;
 use crate::network::{Buffer, Network, Param};
 use crate::{Error, Result};
 
@@ -69,8 +70,7 @@ impl CandleBackend {
 
         let host = flat(&logits)?;
         let mut dlogits = vec![0.0; host.len()];
-        let (loss, correct) =
-            cross_entropy_grad(&host, batch.labels, batch.label_smoothing, &mut dlogits);
+        let (loss, correct) = loss_grad(&host, batch.targets, batch.label_smoothing, &mut dlogits);
         // d(sum(logits * c))/dtheta = J^T c with the constant c = dloss/dlogits.
         let c = self.tensor(&dlogits, logits.dims())?;
         let grads = (|| logits.mul(&c)?.sum_all()?.backward())()
@@ -89,7 +89,7 @@ impl CandleBackend {
 /// What a backward pass runs on.
 struct Batch<'a> {
     images: &'a [f32],
-    labels: &'a [u8],
+    targets: BatchTargets<'a>,
     label_smoothing: f64,
 }
 
@@ -103,9 +103,9 @@ impl Backend for CandleBackend {
     }
 
     fn train_pass(&self, pass: TrainPass<'_>, grad: &mut [f32]) -> Result<TrainLoss> {
-        let TrainPass { theta, buffers, images, labels, label_smoothing, streams, step } = pass;
+        let TrainPass { theta, buffers, images, targets, label_smoothing, streams, step } = pass;
         let mode = Mode::Train { streams: *streams, step };
-        let batch = Batch { images, labels, label_smoothing };
+        let batch = Batch { images, targets, label_smoothing };
         let (loss, stats) = self.backward(theta, buffers, batch, mode, grad)?;
         for (mean, var, batch_mean, batch_var, momentum) in stats {
             let update = |buffer: &Buffer, new: Vec<f32>, running: &mut [f32]| {
@@ -124,10 +124,10 @@ impl Backend for CandleBackend {
         theta: &[f32],
         buffers: &[f32],
         images: &[f32],
-        labels: &[u8],
+        targets: BatchTargets<'_>,
         grad: &mut [f32],
     ) -> Result<TrainLoss> {
-        let batch = Batch { images, labels, label_smoothing: 0.0 };
+        let batch = Batch { images, targets, label_smoothing: 0.0 };
         let (loss, _) = self.backward(theta, buffers, batch, Mode::Eval, grad)?;
         Ok(loss)
     }

@@ -153,7 +153,7 @@ impl<'a> Forward<'a> {
                 Tensor::cat(&[&self.params[token].broadcast_as((n, 1, d))?.contiguous()?, x], 1)
             }
             Op::PositionEmbedding { embedding } => x.broadcast_add(&self.params[embedding]),
-            Op::Attention { heads } => attention(x, heads),
+            Op::Attention { heads, causal } => attention(x, heads, causal),
             Op::FirstToken => x.i((.., 0, ..)),
         }
     }
@@ -307,15 +307,20 @@ fn max_pool_over(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> Re
 }
 
 /// Multi-head softmax attention: queries, keys and values packed along the last axis,
-/// (n, t, 3 d) -> (n, t, d).
-fn attention(packed: &Tensor, heads: usize) -> Result<Tensor> {
+/// (n, t, 3 d) -> (n, t, d). `causal` hides from a token those after it.
+fn attention(packed: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
     let (n, t, d3) = packed.dims3()?;
     let (d, head) = (d3 / 3, d3 / 3 / heads);
     let part = |i: usize| {
         packed.narrow(2, i * d, d)?.reshape((n, t, heads, head))?.transpose(1, 2)?.contiguous()
     };
     let (q, k, v) = (part(0)?, part(1)?, part(2)?);
-    let scores = (q.matmul(&k.t()?.contiguous()?)? / (head as f64).sqrt())?;
+    let mut scores = (q.matmul(&k.t()?.contiguous()?)? / (head as f64).sqrt())?;
+    if causal {
+        let hidden = |at: usize| if at % t > at / t { f32::NEG_INFINITY } else { 0.0 };
+        let mask: Vec<f32> = (0..t * t).map(hidden).collect();
+        scores = scores.broadcast_add(&Tensor::from_vec(mask, (t, t), packed.device())?)?;
+    }
     let weights = candle_nn::ops::softmax(&scores, D::Minus1)?;
     weights.matmul(&v)?.transpose(1, 2)?.contiguous()?.reshape((n, t, d))
 }

@@ -310,7 +310,8 @@ mod tests {
         statistics: Statistics,
     ) -> (f64, Vec<f32>, Vec<f32>) {
         let [c, h, w] = net.network().input;
-        let images = Var::from_tensor(&tensor(&case.images, (case.labels.len(), c, h, w))).unwrap();
+        let n = case.images.len() / (c * h * w);
+        let images = Var::from_tensor(&tensor(&case.images, (n, c, h, w))).unwrap();
         let theta = Var::from_tensor(&tensor(&case.theta, case.theta.len())).unwrap();
         let logits = net.forward(&images, &theta, statistics).unwrap();
         let labels: Vec<u32> = case.labels.iter().map(|l| u32::from(*l)).collect();
@@ -333,7 +334,7 @@ mod tests {
 
             let mut want = vec![0.0; case.theta.len()];
             let found = reference
-                .eval_gradient(&case.theta, &case.buffers, &case.images, &case.labels, &mut want)
+                .eval_gradient(&case.theta, &case.buffers, &case.images, case.targets(), &mut want)
                 .unwrap();
             let (loss, _, grad) = loss_and_gradients(&net, &case, Statistics::Running);
             assert!((loss - found.loss).abs() < 1e-5 * found.loss.max(1.0), "{}", network.arch);
@@ -345,7 +346,7 @@ mod tests {
                 theta: &case.theta,
                 buffers: &mut buffers,
                 images: &case.images,
-                labels: &case.labels,
+                targets: case.targets(),
                 label_smoothing: 0.0,
                 streams: &streams,
                 step: 0,

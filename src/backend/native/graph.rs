@@ -4,6 +4,7 @@
 //! 1x1 convolution; tensors of one axis are feature maps of one pixel, tokens (t, d) are feature
 //! maps of d channels with one row of t pixels.
 
+use super::kernels::attention::Heads;
 use super::kernels::{ConvForm, Window};
 use super::shape::Order;
 use crate::network::{Activation, BufferId, Network, Node, NodeId, Op, ParamId};
@@ -61,9 +62,7 @@ pub(super) enum UnitOp {
         bias: ParamId,
         eps: f64,
     },
-    Attention {
-        heads: usize,
-    },
+    Attention(Heads),
     FirstToken,
 }
 
@@ -291,7 +290,7 @@ fn plain(network: &Network, id: NodeId) -> Option<UnitOp> {
         Op::ClassToken { token } => UnitOp::ClassToken { token },
         Op::PositionEmbedding { embedding } => UnitOp::PositionEmbedding { embedding },
         Op::LayerNorm { weight, bias, eps } => UnitOp::TokenNorm { weight, bias, eps },
-        Op::Attention { heads } => UnitOp::Attention { heads },
+        Op::Attention { heads, causal } => UnitOp::Attention(Heads { heads, causal }),
         Op::FirstToken => UnitOp::FirstToken,
         Op::BatchNorm { .. } | Op::Add => unreachable!("joins are made elsewhere"),
     })

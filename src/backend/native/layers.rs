@@ -64,7 +64,7 @@ pub(super) fn forward(layer: &UnitOp, inputs: &[Tensor], with: With, y: &mut [f3
                 let bias = rows.get(1).map_or(&[][..], |bias| &bias.values);
                 depthwise::forward(level, window, [&rows[0].values, bias], (x, xs), (y, ys));
             }
-            UnitOp::Attention { heads } => {
+            UnitOp::Attention(heads) => {
                 attention::attention(level, heads, (x, xs), work, (y, ys));
             }
             UnitOp::Conv { .. } | UnitOp::Join { .. } => {
@@ -125,7 +125,7 @@ pub(super) fn backward(
             UnitOp::Depthwise { window, .. } => {
                 depthwise::backward(level, window, &rows[0].values, (dy, dys), (dx, dxs));
             }
-            UnitOp::Attention { heads } => {
+            UnitOp::Attention(heads) => {
                 let dy = (dy, dys);
                 attention::attention_backward(level, heads, saved(0), dy, work, (dx, dxs));
             }

@@ -35,6 +35,7 @@ use self::pass::{Batch, LossTarget, Mode, Pass, Task};
 use self::plan::LossFrom;
 use self::tangent::{Sample, Second, Tangents};
 use super::{Backend, BackendName, Point, Precision, TrainLoss, TrainPass, difference_hvp};
+use crate::dataset::BatchTargets;
 use crate::network::Network;
 use crate::{Error, Result, parallel};
 
@@ -155,8 +156,8 @@ impl Backend for NativeBackend {
     }
 
     fn train_pass(&self, pass: TrainPass<'_>, grad: &mut [f32]) -> Result<TrainLoss> {
-        let TrainPass { theta, buffers, images, labels, label_smoothing, streams, step } = pass;
-        let batch = Batch { images, target: LossTarget::Classes { labels, label_smoothing } };
+        let TrainPass { theta, buffers, images, targets, label_smoothing, streams, step } = pass;
+        let batch = Batch { images, target: LossTarget::Of { targets, label_smoothing } };
         let mode = Mode::Train { streams, step };
         Ok(self.pass(Task { network: &self.network, theta, batch, mode }, buffers, grad))
     }
@@ -166,10 +167,10 @@ impl Backend for NativeBackend {
         theta: &[f32],
         buffers: &[f32],
         images: &[f32],
-        labels: &[u8],
+        targets: BatchTargets<'_>,
         grad: &mut [f32],
     ) -> Result<TrainLoss> {
-        let batch = Batch { images, target: LossTarget::Classes { labels, label_smoothing: 0.0 } };
+        let batch = Batch { images, target: LossTarget::Of { targets, label_smoothing: 0.0 } };
         let task = Task { network: &self.network, theta, batch, mode: Mode::Eval };
         Ok(self.pass(task, &mut buffers.to_vec(), grad))
     }
@@ -179,16 +180,16 @@ impl Backend for NativeBackend {
         theta: &[f32],
         buffers: &[f32],
         images: &[f32],
-        labels: &[u8],
+        targets: BatchTargets<'_>,
         v: &[f32],
         out: &mut [f32],
     ) -> Result<()> {
         if tangent::unsupported(&self.network) {
             return difference_hvp(theta, v, out, |theta, grad| {
-                self.eval_gradient(theta, buffers, images, labels, grad).map(|_| ())
+                self.eval_gradient(theta, buffers, images, targets, grad).map(|_| ())
             });
         }
-        let sample = Sample { images, labels, matrix: Second::Hessian };
+        let sample = Sample { images, targets, matrix: Second::Hessian };
         self.product([theta, v], buffers, sample, out);
         Ok(())
     }
@@ -198,7 +199,7 @@ impl Backend for NativeBackend {
         theta: &[f32],
         buffers: &[f32],
         images: &[f32],
-        labels: &[u8],
+        targets: BatchTargets<'_>,
         v: &[f32],
         out: &mut [f32],
     ) -> Result<()> {
@@ -210,7 +211,7 @@ impl Backend for NativeBackend {
                 "use the Hessian",
             ));
         }
-        let sample = Sample { images, labels, matrix: Second::GaussNewton };
+        let sample = Sample { images, targets, matrix: Second::GaussNewton };
         self.product([theta, v], buffers, sample, out);
         Ok(())
     }

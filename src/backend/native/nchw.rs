@@ -15,6 +15,20 @@ pub(super) fn load(image: &[f32], y: &mut [f32], shape: &Shape) {
     }
 }
 
+/// The channels of each pixel behind those of the one before: (pixels, c), which for tokens is (t, c).
+pub(super) fn rows<'a>(image: &'a [f32], shape: &'a Shape) -> impl Iterator<Item = &'a [f32]> {
+    let places = (0..shape.h).flat_map(|y| (0..shape.w).map(move |x| (y as isize, x as isize)));
+    places.map(|(y, x)| &image[shape.at(y, x)..][..shape.c])
+}
+
+/// Writes (pixels, c) to the channels of each pixel.
+pub(super) fn set_rows(from: &[f32], image: &mut [f32], shape: &Shape) {
+    let places = (0..shape.h).flat_map(|y| (0..shape.w).map(move |x| (y as isize, x as isize)));
+    for (row, (y, x)) in from.chunks_exact(shape.c).zip(places) {
+        image[shape.at(y, x)..][..shape.c].copy_from_slice(row);
+    }
+}
+
 /// The way back of [`load`], behind what `out` holds.
 pub(super) fn unload(image: &[f32], shape: &Shape, out: &mut Vec<f32>) {
     for c in 0..shape.c {

@@ -57,8 +57,9 @@ pub(super) enum Step {
     /// Any other layer backward, to its input number `input`; `saved` is what it needs of the
     /// forward pass.
     PlainBackward { unit: UnitId, input: usize, saved: Vec<SlotId>, dy: SlotId, dx: SlotId },
-    /// Copies a feature map (logits, gradients) to where the caller of the pass reads it.
-    Output { from: SlotId },
+    /// Copies a feature map to where the caller of the pass reads it: `by_rows` pixel after pixel, as logits
+    /// are, otherwise channel after channel, as images are.
+    Output { from: SlotId, by_rows: bool },
 }
 
 impl Step {
@@ -85,7 +86,7 @@ impl Step {
             Step::PlainBackward { saved, dy, dx, .. } => {
                 (saved.iter().chain([dy]).copied().collect(), Some(*dx))
             }
-            Step::Output { from } => (vec![*from], None),
+            Step::Output { from, .. } => (vec![*from], None),
         }
     }
 }
@@ -241,7 +242,7 @@ impl<'a> Emitter<'a> {
         }
         let logits = self.graph.logits();
         if self.loss_from != LossFrom::Engine {
-            self.push(Step::Output { from: self.held[logits] });
+            self.push(Step::Output { from: self.held[logits], by_rows: true });
             self.phases.push(Phase::default());
         }
         let gradient = self.slot(logits, self.needs[logits]);
@@ -252,7 +253,7 @@ impl<'a> Emitter<'a> {
         }
         if self.image_gradient {
             let from = self.gradient(0);
-            self.push(Step::Output { from });
+            self.push(Step::Output { from, by_rows: false });
         }
         (self.phases, self.shapes)
     }
@@ -347,9 +348,9 @@ impl<'a> Emitter<'a> {
                 for (input, v) in inputs {
                     let saved = match layer {
                         UnitOp::MaxPool(_) => vec![self.held[v], y],
-                        UnitOp::Activation(_)
-                        | UnitOp::TokenNorm { .. }
-                        | UnitOp::Attention { .. } => vec![self.held[v]],
+                        UnitOp::Activation(_) | UnitOp::TokenNorm { .. } | UnitOp::Attention(_) => {
+                            vec![self.held[v]]
+                        }
                         _ => vec![],
                     };
                     let dx = self.slot(v, self.needs[v]);

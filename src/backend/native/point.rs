@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use super::graph::{Graph, NormId, Purpose, Unit, UnitOp, ValueId};
 use super::kernels::{self, Algorithm, ConvForward, Epilogue, Geometry, Tensor, Term};
 use super::layers::{self, With};
-use super::nchw::load;
+use super::nchw::{load, rows};
 use super::plan::{Memory, PassPlan, Slot, SlotId, Step, UnitId, allocate};
 use super::rows::Rows;
 use super::shape::Shape;
@@ -29,7 +29,8 @@ pub(super) struct Compiled {
     /// For each unit that is a convolution: its kernel, and the normalisation folded into it.
     convs: Vec<Option<(ConvForward, Option<NormId>)>>,
     logits: SlotId,
-    classes: usize,
+    /// Numbers that come out for an image.
+    outputs: usize,
     /// Floats of an input image.
     image: usize,
     /// Memory for activations, one a running call, for reuse.
@@ -115,7 +116,7 @@ impl Compiled {
         Self {
             level,
             logits,
-            classes: network.classes,
+            outputs: network.outputs(),
             image: network.input.iter().product(),
             convs,
             plan,
@@ -382,15 +383,14 @@ impl Point for NativePoint {
         let compiled = &*self.compiled;
         let idle = compiled.idle.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let mut memories = idle.unwrap_or_else(|| compiled.memories());
-        let mut all = Vec::with_capacity(images.len() / compiled.image * compiled.classes);
+        let mut all = Vec::with_capacity(images.len() / compiled.image * compiled.outputs);
         let last = compiled.plan.phases.len() - 1;
         for images in images.chunks(compiled.plan.largest_group * compiled.image) {
             let group = Group { start: 0, n: images.len() / compiled.image };
             self.run(last, group, images, &mut memories);
             let z = compiled.view(&memories, compiled.logits, group);
             for image in z.data.chunks_exact(z.shape.len()) {
-                let at = z.shape.at(0, 0);
-                all.extend_from_slice(&image[at..at + compiled.classes]);
+                rows(image, z.shape).for_each(|row| all.extend_from_slice(row));
             }
         }
         compiled.idle.lock().unwrap_or_else(|e| e.into_inner()).push(memories);

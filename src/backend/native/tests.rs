@@ -12,7 +12,10 @@ pub(super) struct Case {
     pub theta: Vec<f32>,
     pub buffers: Vec<f32>,
     pub images: Vec<f32>,
+    /// A class for each row of outputs.
     pub labels: Vec<u8>,
+    /// Whether they are held against the outputs by squared error.
+    pub squared: bool,
 }
 
 impl Case {
@@ -21,13 +24,23 @@ impl Case {
         let mut rng = streams.stream("test", 0);
         let [c, h, w] = network.input;
         let images = (0..n * c * h * w).map(|_| rng.normal() as f32).collect();
-        let labels = (0..n).map(|_| rng.below(network.classes) as u8).collect();
+        let rows = n * network.positions();
+        let labels = (0..rows).map(|_| rng.below(network.classes) as u8).collect();
         let mut theta = network.init_theta(&streams);
         // Away from the symmetric start, where much would cancel.
         theta.iter_mut().for_each(|v| *v += 0.05 * rng.normal() as f32);
         let mut buffers = network.init_buffers();
         buffers.iter_mut().for_each(|v| *v += 0.2 * rng.uniform() as f32);
-        Self { theta, buffers, images, labels }
+        Self { theta, buffers, images, labels, squared: false }
+    }
+
+    /// The targets of the batch.
+    pub fn targets(&self) -> BatchTargets<'_> {
+        if self.squared {
+            BatchTargets::OneHot(&self.labels)
+        } else {
+            BatchTargets::Classes(&self.labels)
+        }
     }
 
     /// Loss, right answers, gradient and buffers after a pass in train mode.
@@ -37,7 +50,7 @@ impl Case {
             theta: &self.theta,
             buffers: &mut buffers,
             images: &self.images,
-            labels: &self.labels,
+            targets: self.targets(),
             label_smoothing: 0.1,
             streams: &Streams::new(3),
             step: 5,
@@ -49,7 +62,7 @@ impl Case {
     fn eval(&self, backend: &dyn Backend) -> (TrainLoss, Vec<f32>) {
         let mut grad = vec![f32::NAN; self.theta.len()];
         let loss = backend
-            .eval_gradient(&self.theta, &self.buffers, &self.images, &self.labels, &mut grad)
+            .eval_gradient(&self.theta, &self.buffers, &self.images, self.targets(), &mut grad)
             .unwrap();
         (loss, grad)
     }
@@ -91,9 +104,11 @@ fn depthwise(input: [usize; 3]) -> Network {
 pub(super) fn nets() -> Vec<(Network, usize)> {
     let small = |arch: &str| ModelSpec { width: 0.25, hidden: vec![20, 9], ..ModelSpec::of(arch) };
     let with = |a| ActivationChoice(Some(a));
+    let gpt = ModelSpec { dim: 24, depth: 2, heads: 2, ..ModelSpec::of("gpt") };
     let vit = ModelSpec { dim: 36, depth: 2, heads: 3, patch: 2, ..ModelSpec::of("vit") };
     vec![
         (ModelSpec { dropout: 0.2, ..vit.clone() }.build([3, 6, 10], 4).unwrap(), 5),
+        (ModelSpec { dropout: 0.1, ..gpt }.build([7, 1, 11], 7).unwrap(), 5),
         (small("resnet8").build([3, 8, 6], 5).unwrap(), 5),
         (depthwise([3, 9, 7]), 4),
         (
@@ -251,4 +266,29 @@ fn an_images_logits_are_the_same_bytes_whatever_is_evaluated_with_it() {
         let alone: Vec<f32> = each.flat_map(|image| point.logits(image).unwrap()).collect();
         assert!(together == alone, "{}", network.arch);
     }
+}
+
+/// The squared error to classes and to numbers, forward and backward.
+#[test]
+fn the_squared_error_is_that_of_the_reference() {
+    let network = ModelSpec { width: 0.25, ..ModelSpec::of("resnet8") }.build([3, 8, 6], 5);
+    let network = Arc::new(network.unwrap());
+    let case = Case { squared: true, ..Case::new(&network, 7) };
+    let reference = backend(BackendName::Candle, network.clone()).unwrap();
+    let native = NativeBackend::new(network).unwrap();
+    let ((want, want_grad), (found, grad)) = (case.eval(&*reference), case.eval(&native));
+    assert!((found.loss - want.loss).abs() < 1e-5 * want.loss, "{} {}", found.loss, want.loss);
+    assert_eq!(found.correct, want.correct);
+    assert!(distance(&grad, &want_grad) < 1e-4);
+    let values: Vec<f32> = (0..35).map(|i| (i as f32 * 0.7).sin()).collect();
+    let of = |backend: &dyn Backend| {
+        let mut grad = vec![f32::NAN; case.theta.len()];
+        let targets = BatchTargets::Values(&values);
+        let Case { theta, buffers, images, .. } = &case;
+        (backend.eval_gradient(theta, buffers, images, targets, &mut grad).unwrap(), grad)
+    };
+    let ((want, want_grad), (found, grad)) = (of(&*reference), of(&native));
+    assert!((found.loss - want.loss).abs() < 1e-5 * want.loss, "{} {}", found.loss, want.loss);
+    assert_eq!((found.correct, want.correct), (0, 0));
+    assert!(distance(&grad, &want_grad) < 1e-4);
 }

@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::DataSet;
+use super::TargetKind;
 use super::images::{Dataset, LabelledImages};
 use super::own::arrays;
 use super::tree::Tree;
@@ -135,7 +136,7 @@ fn read_group(group: &Group, sizes: [usize; 2]) -> Result<[LabelledImages; 2]> {
 }
 
 fn read_arrays(files: &[PathBuf], sizes: [usize; 2]) -> Result<[LabelledImages; 2]> {
-    let splits = arrays::read_splits(files, Some([1, SIDE, SIDE]))?;
+    let splits = arrays::read_splits(files, Some([1, SIDE, SIDE]), TargetKind::Classes)?;
     let bad = |what: String| Error::BadFile {
         what,
         remedy: "keep the arrays of this set alone there, or name their file as an own set (`npz`)"

@@ -5,6 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use super::super::images::LabelledImages;
+use super::super::targets::Targets;
+use super::TargetKind;
 use super::npy::{self, NamedArray};
 use super::quantise::{Values, to_bytes};
 use crate::element::Element;
@@ -65,6 +67,7 @@ fn role_of(name: &str) -> Option<(Part, bool)> {
 pub(in crate::dataset) fn read_splits(
     files: &[PathBuf],
     shape: Option<[usize; 3]>,
+    targets: TargetKind,
 ) -> Result<(LabelledImages, Option<LabelledImages>)> {
     let first = files.first().map_or(Path::new(""), PathBuf::as_path);
     let bad = |what: String, remedy: &str| Error::BadFile {
@@ -125,10 +128,20 @@ pub(in crate::dataset) fn read_splits(
                 "save images as (n, h, w), (n, h, w, c) or (n, c, h, w), or give data.shape = [c, h, w]")
         })?;
         form = Some(image_shape);
-        let labels_of = self::labels(&labels.array).map_err(|problem| {
+        let found = match targets {
+            TargetKind::Classes => self::labels(&labels.array).map(|of| (of, Targets::Labels)),
+            TargetKind::Values => self::values(&labels.array),
+        };
+        let (labels_of, targets) = found.map_err(|problem| {
             bad(
                 format!("the array {} of {:?} {problem}", labels.name, labels.array.shape),
-                "save labels as whole numbers from 0 to 255, one an image",
+                match targets {
+                    TargetKind::Classes => {
+                        "save labels as whole numbers from 0 to 255, one an image; numbers to be predicted \
+                         need data.targets = \"values\""
+                    }
+                    TargetKind::Values => "save finite numbers, (n,) or (n, outputs)",
+                },
             )
         })?;
         if labels_of.len() != images.array.shape[0] {
@@ -143,24 +156,23 @@ pub(in crate::dataset) fn read_splits(
                 "save one label for each image",
             ));
         }
-        splits.push((values, labels_of, images.name));
+        splits.push((values, labels_of, targets, images.name));
     }
     let shape = form.unwrap_or([1, 1, 1]);
     let (values, rest): (Vec<Values>, Vec<_>) =
-        splits.into_iter().map(|(values, labels, name)| (values, (labels, name))).unzip();
+        splits.into_iter().map(|(values, labels, of, name)| (values, (labels, of, name))).unzip();
     let bytes = to_bytes(values, shape[0], shape[1] * shape[2]).map_err(|(which, image)| {
         bad(
             format!(
                 "image {image} of the array {} has a value that is NaN or infinite",
-                rest[which].1
+                rest[which].2
             ),
             "leave such images out, or replace the values",
         )
     })?;
-    let mut splits = bytes
-        .into_iter()
-        .zip(rest)
-        .map(|(bytes, (labels, _))| LabelledImages::new(bytes, labels, shape));
+    let mut splits = bytes.into_iter().zip(rest).map(|(bytes, (labels, of, _))| {
+        LabelledImages::new(bytes, labels, shape)?.with_targets(of)
+    });
     let train = splits.next().transpose()?;
     let test = splits.next().transpose()?;
     let train = train.ok_or_else(|| bad("there are no images".into(), "save some"))?;
@@ -212,6 +224,20 @@ fn planar(
     Ok((shape, values))
 }
 
+/// Numbers of (n,) or (n, outputs), with a label of 0 for each example.
+fn values(array: &NumpyArray) -> std::result::Result<(Vec<u8>, Targets), String> {
+    let values: Vec<f32> = array.values().collect();
+    let Some((&n, dims)) = array.shape.split_first() else { return Err("is one number".into()) };
+    let outputs = dims.iter().product::<usize>();
+    if dims.len() > 1 || outputs == 0 {
+        return Err("is no list of numbers or of rows of them".into());
+    }
+    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        return Err(format!("has a value that is NaN or infinite at {at}"));
+    }
+    Ok((vec![0; n], Targets::Values { values, outputs }))
+}
+
 /// Labels of (n,), (n, 1), or of (n, k) with a single 1 in each row.
 fn labels(array: &NumpyArray) -> std::result::Result<Vec<u8>, String> {
     let values: Vec<f32> = array.values().collect();
@@ -251,7 +277,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("set.npz");
         std::fs::write(&path, npz(members, true)).unwrap();
-        read_splits(&[path], shape)
+        read_splits(&[path], shape, TargetKind::Classes)
     }
 
     fn whole(values: &[i64]) -> Vec<u8> {

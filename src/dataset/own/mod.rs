@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::DataSet;
 use super::images::{Dataset, LabelledImages};
+use super::targets::Targets;
+use super::text;
 use super::tree::Tree;
 use crate::disk;
 use crate::error::{Error, Result};
@@ -45,6 +47,18 @@ named_enum! {
         Rgb = "rgb",
         /// One channel of brightness.
         Grey = "grey",
+    }
+}
+
+named_enum! {
+    /// What the targets of a table or of arrays are.
+    #[derive(Default)]
+    pub enum TargetKind("kind of targets") {
+        /// A class for each example.
+        #[default]
+        Classes = "classes",
+        /// One or more numbers for each example: regression.
+        Values = "values",
     }
 }
 
@@ -92,13 +106,23 @@ pub struct OwnData {
     pub test_fraction: Option<f64>,
     /// The seed of that draw; without it 0, for every run.
     pub split_seed: Option<u64>,
-    /// The column of a table with the labels.
+    /// The column of a table with the labels, or with the numbers to be predicted.
     pub label_column: Option<LabelColumn>,
+    /// What the targets are.
+    pub targets: TargetKind,
+    /// The columns of a table with the numbers to be predicted, where they are several.
+    pub target_columns: Vec<LabelColumn>,
+    /// Whether numbers to be predicted are left in their own units; otherwise each column of them is
+    /// brought to mean 0 and standard deviation 1 over the training split.
+    pub raw_targets: bool,
+    /// The positions of an example of text; without it 64.
+    pub context: Option<usize>,
     /// The shape (c, h, w) of an image where numbers stand in a row.
     pub shape: Option<[usize; 3]>,
 }
 
-/// Images of both splits (no test images where none are there) and the names of the classes.
+/// Images of both splits (no test images where none are there) and the names of the classes, or of the numbers
+/// that are predicted.
 struct Read {
     train: LabelledImages,
     test: Option<LabelledImages>,
@@ -117,6 +141,9 @@ pub(super) fn load(set: DataSet, dir: Option<&Path>, own: &OwnData) -> Result<Da
             remedy: format!("name {} with `data.dir`", wanted(set)),
         });
     }
+    if set == DataSet::Text {
+        return text::load(&dir, own);
+    }
     let read = match set {
         DataSet::Folder => folder::read(&dir, own)?,
         DataSet::Npz => read_arrays(&dir, own)?,
@@ -129,7 +156,7 @@ pub(super) fn load(set: DataSet, dir: Option<&Path>, own: &OwnData) -> Result<Da
             format!("use at most {MOST_CLASSES}"),
         ));
     }
-    if read.classes.len() < 2 {
+    if own.targets == TargetKind::Classes && read.classes.len() < 2 {
         return Err(bad(
             format!("there is only one class, {}", read.classes.join("")),
             format!("use two or more: {}", wanted(set)),
@@ -145,7 +172,10 @@ pub(super) fn load(set: DataSet, dir: Option<&Path>, own: &OwnData) -> Result<Da
         })?,
     };
     let names: Vec<&str> = read.classes.iter().map(String::as_str).collect();
-    Dataset::new(set.as_str(), train, test, &names, 255.0)
+    let mut splits = [train, test];
+    let scales = if own.raw_targets { Vec::new() } else { standardise(&mut splits, &names)? };
+    let [train, test] = splits;
+    Ok(Dataset::new(set.as_str(), train, test, &names, 255.0)?.with_target_scales(scales))
 }
 
 /// What `data.dir` names for a set of one's own.
@@ -156,6 +186,7 @@ pub(super) fn wanted(set: DataSet) -> &'static str {
              such folders"
         }
         DataSet::Npz => "an .npz file with x_train, y_train, x_test and y_test, or with x and y",
+        DataSet::Text => text::wanted(),
         _ => "a .csv file with one row an example, or a folder with train.csv and test.csv",
     }
 }
@@ -174,10 +205,43 @@ fn read_arrays(dir: &Path, own: &OwnData) -> Result<Read> {
             path: dir.to_path_buf(),
         });
     }
-    let (train, test) = arrays::read_splits(&files, own.shape)?;
+    let (train, test) = arrays::read_splits(&files, own.shape, own.targets)?;
+    if let Targets::Values { outputs, .. } = train.targets {
+        let names = (0..outputs).map(|output| format!("y{output}")).collect();
+        return Ok(Read { train, test, classes: names });
+    }
     let largest = |split: &LabelledImages| split.labels.iter().copied().max().unwrap_or(0);
     let last = test.as_ref().map_or(0, largest).max(largest(&train));
     Ok(Read { train, test, classes: (0..=last).map(|class| class.to_string()).collect() })
+}
+
+/// Brings the numbers to be predicted to mean 0 and standard deviation 1 over the training split, column by
+/// column; the mean and the deviation of each in its own units. Nothing for targets that are no numbers.
+fn standardise(splits: &mut [LabelledImages; 2], names: &[&str]) -> Result<Vec<[f64; 2]>> {
+    let Targets::Values { values, outputs } = &splits[0].targets else { return Ok(Vec::new()) };
+    let (outputs, n) = (*outputs, splits[0].len() as f64);
+    let mut scales = Vec::with_capacity(outputs);
+    for (column, name) in names.iter().enumerate().take(outputs) {
+        let of = || values.iter().skip(column).step_by(outputs).map(|v| f64::from(*v));
+        let mean = of().sum::<f64>() / n;
+        let sd = (of().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n).sqrt();
+        if sd <= 1e-12 * mean.abs() {
+            return Err(Error::Data {
+                what: format!("the numbers to be predicted in {name} are all {mean} in training"),
+                remedy: "leave that column out, or keep raw_targets = true".into(),
+            });
+        }
+        scales.push([mean, sd]);
+    }
+    for split in splits {
+        if let Targets::Values { values, .. } = &mut split.targets {
+            for (at, value) in values.iter_mut().enumerate() {
+                let [mean, sd] = scales[at % outputs];
+                *value = ((f64::from(*value) - mean) / sd) as f32;
+            }
+        }
+    }
+    Ok(scales)
 }
 
 /// The images to train on and those drawn for testing: of each class the same share, at least one where

@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use super::super::images::LabelledImages;
+use super::super::targets::Targets;
 use super::super::tree::Tree;
 use super::quantise::{Values, to_bytes};
-use super::{LabelColumn, OwnData, Read};
+use super::{LabelColumn, OwnData, Read, TargetKind};
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::memory;
@@ -63,7 +64,13 @@ pub(super) fn read(dir: &Path, own: &OwnData) -> Result<Read> {
     let (train, test) = files(dir)?;
     let train = cells(&train)?;
     let test = test.map(|path| cells(&path)).transpose()?;
-    let label = label_column(&train, own)?;
+    let answers = match own.target_columns.as_slice() {
+        [] => vec![label_column(&train, own.label_column.as_ref(), own.targets)?],
+        given => given
+            .iter()
+            .map(|column| label_column(&train, Some(column), own.targets))
+            .collect::<Result<Vec<usize>>>()?,
+    };
     if let Some(test) = &test
         && (test.width() != train.width() || test.names != train.names)
     {
@@ -81,8 +88,9 @@ pub(super) fn read(dir: &Path, own: &OwnData) -> Result<Read> {
         name.is_some_and(|name| COUNTING_NAMES.contains(&name.to_lowercase().as_str()))
             && train.counts(column)
     };
-    let columns: Vec<usize> =
-        (0..train.width()).filter(|&column| column != label && !counting(column)).collect();
+    let columns: Vec<usize> = (0..train.width())
+        .filter(|column| !answers.contains(column) && !counting(*column))
+        .collect();
     if columns.is_empty() {
         return Err(train.bad(
             "it has no column beside the label".into(),
@@ -98,12 +106,37 @@ pub(super) fn read(dir: &Path, own: &OwnData) -> Result<Read> {
             "give the channels, height and width whose product that is",
         ));
     }
-    let classes = classes(&train, label);
+    let classes = match own.targets {
+        TargetKind::Classes => classes(&train, answers[0]),
+        TargetKind::Values => answers
+            .iter()
+            .map(|&column| match &train.names {
+                Some(names) => names[column].clone(),
+                None => format!("column {column}"),
+            })
+            .collect(),
+    };
     let mut splits = Vec::new();
     for table in [Some(&train), test.as_ref()].into_iter().flatten() {
-        splits.push((numbers(table, &columns)?, labels(table, label, &classes)?));
+        let targets = match own.targets {
+            TargetKind::Classes => (labels(table, answers[0], &classes)?, Targets::Labels),
+            TargetKind::Values => {
+                let values = numbers(table, &answers)?;
+                if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                    return Err(table.bad(
+                        format!(
+                            "line {} has a number to be predicted that is NaN or infinite",
+                            table.line(at / answers.len())
+                        ),
+                        "leave such rows out, or replace the values",
+                    ));
+                }
+                (vec![0; table.rows.len()], Targets::Values { values, outputs: answers.len() })
+            }
+        };
+        splits.push((Values::Numbers(numbers(table, &columns)?), targets));
     }
-    let (values, labels): (Vec<Values>, Vec<Vec<u8>>) = splits.into_iter().unzip();
+    let (values, labels): (Vec<Values>, Vec<_>) = splits.into_iter().unzip();
     let tables = [Some(&train), test.as_ref()];
     let bytes = to_bytes(values, shape[0], shape[1] * shape[2]).map_err(|(which, row)| {
         let table = tables[which].unwrap_or(&train);
@@ -115,7 +148,7 @@ pub(super) fn read(dir: &Path, own: &OwnData) -> Result<Read> {
     let mut splits = bytes
         .into_iter()
         .zip(labels)
-        .map(|(bytes, labels)| LabelledImages::new(bytes, labels, shape));
+        .map(|(bytes, (labels, of))| LabelledImages::new(bytes, labels, shape)?.with_targets(of));
     let first = splits.next().transpose()?;
     let second = splits.next().transpose()?;
     let first = first.ok_or_else(|| train.bad("it has no rows".into(), "add some"))?;
@@ -192,7 +225,8 @@ fn delimiter(text: &[u8]) -> u8 {
     [b'\t', b';', b','].into_iter().max_by_key(|&b| count(b)).unwrap_or(b',')
 }
 
-fn label_column(table: &Cells, own: &OwnData) -> Result<usize> {
+/// The place of the column that `wanted` names, or of the one that is meant where nothing is named.
+fn label_column(table: &Cells, wanted: Option<&LabelColumn>, targets: TargetKind) -> Result<usize> {
     let width = table.width();
     let by_name = |wanted: &str| {
         let names = table.names.as_ref()?;
@@ -208,7 +242,7 @@ fn label_column(table: &Cells, own: &OwnData) -> Result<usize> {
             format!("use 0 to {} (-1 is the last) or a name of the first line{names}", width - 1),
         )
     };
-    match &own.label_column {
+    match wanted {
         Some(LabelColumn::Place(place)) => {
             let from_end = if *place < 0 { width as i64 } else { 0 };
             let column = usize::try_from(place.saturating_add(from_end)).ok();
@@ -224,6 +258,7 @@ fn label_column(table: &Cells, own: &OwnData) -> Result<usize> {
             let mut texts = (0..width)
                 .filter(|&column| !table.all(column, |_, cell| cell.parse::<f64>().is_ok()));
             let only_text = texts.next().filter(|_| texts.next().is_none());
+            let only_text = only_text.filter(|_| targets == TargetKind::Classes);
             named.or(only_text).ok_or_else(|| {
                 table.bad(
                     "nothing says which column has the labels".into(),
@@ -272,7 +307,7 @@ fn labels(table: &Cells, label: usize, classes: &[String]) -> Result<Vec<u8>> {
     table.rows.iter().enumerate().map(find).collect()
 }
 
-fn numbers(table: &Cells, columns: &[usize]) -> Result<Values> {
+fn numbers(table: &Cells, columns: &[usize]) -> Result<Vec<f32>> {
     let mut values = Vec::with_capacity(table.rows.len() * columns.len());
     for (row, cells) in table.rows.iter().enumerate() {
         for &column in columns {
@@ -291,7 +326,7 @@ fn numbers(table: &Cells, columns: &[usize]) -> Result<Values> {
             values.push(value);
         }
     }
-    Ok(Values::Numbers(values))
+    Ok(values)
 }
 
 #[cfg(test)]

@@ -7,6 +7,13 @@ use super::product::{Left, product};
 use crate::backend::native::shape::{CHANNEL_BLOCK, Shape};
 use crate::backend::native::simd::{Kernel, Level, Simd};
 
+/// How many heads there are, and whether a token sees itself and those before it only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Heads {
+    pub heads: usize,
+    pub causal: bool,
+}
+
 /// One head's sizes: tokens, channels, and both rounded up to whole vectors.
 #[derive(Debug, Clone, Copy)]
 struct Head {
@@ -14,13 +21,14 @@ struct Head {
     d: usize,
     wide_t: usize,
     wide_d: usize,
+    causal: bool,
 }
 
 impl Head {
-    fn new(packed: &Shape, heads: usize) -> Self {
+    fn new(packed: &Shape, Heads { heads, causal }: Heads) -> Self {
         let (t, d) = (packed.pixels(), packed.c / 3 / heads);
         let [wide_t, wide_d] = [t, d].map(|n| n.next_multiple_of(CHANNEL_BLOCK));
-        Self { t, d, wide_t, wide_d }
+        Self { t, d, wide_t, wide_d, causal }
     }
 
     /// Channels `from..from + d` of all tokens, rows of `wide_d`; what is behind the channels stays
@@ -62,11 +70,11 @@ impl Head {
         columns: &mut [f32],
         weights: &mut [f32],
     ) {
-        let Self { t, d, wide_t, .. } = *self;
+        let Self { t, d, wide_t, causal, .. } = *self;
         self.gather_columns(x, xs, k, columns);
         let queries = Left { data: &x[xs.at(0, 0) + q..], steps: [xs.stride, 1] };
         product(level, [t, d, wide_t], queries, columns, weights);
-        let rows = Rows { t, wide: wide_t, scale: self.scale() };
+        let rows = Rows { t, wide: wide_t, scale: self.scale(), causal };
         // SAFETY: the level was found available; `weights` holds t rows.
         unsafe { level.run(Softmax { rows, x: &mut weights[..t * wide_t] }) }
     }
@@ -90,17 +98,17 @@ fn pieces<const N: usize>(work: &mut Vec<f32>, lens: [usize; N]) -> [&mut [f32];
 /// y (t, d) = attention(x (t, 3 d)); `work` is any buffer.
 pub(crate) fn attention(
     level: Level,
-    heads: usize,
+    heads: Heads,
     (x, xs): (&[f32], &Shape),
     work: &mut Vec<f32>,
     (y, ys): (&mut [f32], &Shape),
 ) {
     assert!(xs.h == 1 && xs.c == 3 * ys.c && xs.w == ys.w);
     let head = Head::new(xs, heads);
-    let Head { t, d, wide_t, wide_d } = head;
+    let Head { t, d, wide_t, wide_d, .. } = head;
     let lens = [d * wide_t, t * wide_t, t * wide_d, t * wide_d];
     let [columns, weights, values, out] = pieces(work, lens);
-    for h in 0..heads {
+    for h in 0..heads.heads {
         let [q, k, v] = [0, 1, 2].map(|part| part * ys.c + h * d);
         head.weights(level, x, xs, [q, k], columns, weights);
         head.gather(x, xs, v, values);
@@ -113,7 +121,7 @@ pub(crate) fn attention(
 /// The gradient to x (t, 3 d) from that to the output (t, d).
 pub(crate) fn attention_backward(
     level: Level,
-    heads: usize,
+    heads: Heads,
     (x, xs): (&[f32], &Shape),
     (dy, dys): (&[f32], &Shape),
     work: &mut Vec<f32>,
@@ -121,12 +129,12 @@ pub(crate) fn attention_backward(
 ) {
     assert!(xs.h == 1 && xs.c == 3 * dys.c && xs.w == dys.w && dxs.c == xs.c && dxs.w == xs.w);
     let head = Head::new(xs, heads);
-    let Head { t, d, wide_t, wide_d } = head;
+    let Head { t, d, wide_t, wide_d, .. } = head;
     let lens = [d * wide_t, t * wide_t, t * wide_t, t * wide_d, t * wide_d];
     let [columns, weights, slopes, rows, out] = pieces(work, lens);
     let along = [wide_t, 1];
     let across = [1, wide_t];
-    for h in 0..heads {
+    for h in 0..heads.heads {
         let [q, k, v] = [0, 1, 2].map(|part| part * dys.c + h * d);
         head.weights(level, x, xs, [q, k], columns, weights);
         // dv = P^T dy
@@ -138,7 +146,7 @@ pub(crate) fn attention_backward(
         head.gather_columns(x, xs, v, columns);
         let grads = Left { data: rows, steps: [wide_d, 1] };
         product(level, [t, d, wide_t], grads, columns, slopes);
-        let shape = Rows { t, wide: wide_t, scale: 1.0 };
+        let shape = Rows { t, wide: wide_t, scale: 1.0, causal: head.causal };
         let all = ..t * wide_t;
         // SAFETY: the level was found available; both hold t rows.
         unsafe {
@@ -160,6 +168,8 @@ struct Rows {
     /// Floats from row to row: whole vectors.
     wide: usize,
     scale: f32,
+    /// Whether row i has i + 1 floats that count.
+    causal: bool,
 }
 
 /// x = softmax(scale x) along each row; zeros behind it.
@@ -173,12 +183,13 @@ impl Kernel for Softmax<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Rows { t, wide, scale } = self.rows;
+        let Rows { t, wide, scale, causal } = self.rows;
         // SAFETY: vectors stay inside the rows, of which there are t.
         unsafe {
-            for row in self.x.chunks_exact_mut(wide) {
+            for (i, row) in self.x.chunks_exact_mut(wide).enumerate() {
+                let seen = if causal { i + 1 } else { t };
                 // exp makes about 1e-38 of these, nothing beside the row's largest, 1.
-                row[t..].fill(f32::NEG_INFINITY);
+                row[seen..].fill(f32::NEG_INFINITY);
                 let row_at = row.as_mut_ptr();
                 let mut largest = S::splat(f32::NEG_INFINITY);
                 for j in (0..wide).step_by(S::LANES) {
@@ -197,7 +208,7 @@ impl Kernel for Softmax<'_> {
                 for j in (0..wide).step_by(S::LANES) {
                     S::store(row_at.add(j), S::mul(share, S::load(row_at.add(j))));
                 }
-                row[t..].fill(0.0);
+                row[seen..].fill(0.0);
             }
         }
     }

@@ -2,13 +2,12 @@
 
 use super::run::{Group, Run};
 use super::{LossTarget, Mode};
-use crate::backend::cross_entropy_grad;
+use crate::backend::loss_grad;
 use crate::backend::native::graph::NormId;
 use crate::backend::native::kernels::{self, Epilogue, Tensor, Term};
 use crate::backend::native::layers::{self, With};
-use crate::backend::native::nchw::{load, unload};
+use crate::backend::native::nchw::{load, rows, set_rows, unload};
 use crate::backend::native::plan::{SlotId, UnitId};
-use crate::backend::native::shape::Shape;
 
 impl Run<'_> {
     pub fn input(&mut self, to: SlotId, group: Group) {
@@ -99,20 +98,26 @@ impl Run<'_> {
         let (losses, correct) = self.write(gradient, group, |run, g, shape| {
             let z = run.view(logits, group);
             let mut found = (0.0, 0);
+            let (mut outputs, mut gradient) = (Vec::new(), Vec::new());
+            let z_shape = run.pass.plan.slots[logits].shape;
             let pixels = z.data.chunks_exact(z.shape.len()).zip(g.chunks_exact_mut(shape.len()));
             for (k, (z, g)) in pixels.enumerate() {
-                let (from, to) = (pixel(run.pass.plan.slots[logits].shape), pixel(*shape));
-                let g = &mut g[to];
+                let len = shape.pixels() * shape.c;
                 match target {
-                    LossTarget::Classes { labels, label_smoothing } => {
-                        let label = &labels[first + k..][..1];
-                        let (loss, right) = cross_entropy_grad(&z[from], label, label_smoothing, g);
+                    LossTarget::Of { targets, label_smoothing } => {
+                        outputs.clear();
+                        rows(z, &z_shape).for_each(|row| outputs.extend_from_slice(row));
+                        gradient.resize(len, 0.0);
+                        let target = targets.example(first + k, total);
+                        let (loss, right) =
+                            loss_grad(&outputs, target, label_smoothing, &mut gradient);
                         // Of the mean over the batch.
-                        g.iter_mut().for_each(|g| *g /= total as f32);
+                        gradient.iter_mut().for_each(|g| *g /= total as f32);
+                        set_rows(&gradient, g, shape);
                         found = (found.0 + loss, found.1 + right);
                     }
                     LossTarget::Gradient(given) => {
-                        g.copy_from_slice(&given[(first + k) * g.len()..][..g.len()]);
+                        set_rows(&given[(first + k) * len..][..len], g, shape);
                     }
                 }
             }
@@ -122,18 +127,16 @@ impl Run<'_> {
         self.piece.correct += correct;
     }
 
-    pub fn output(&mut self, from: SlotId, group: Group) {
+    pub fn output(&mut self, from: SlotId, by_rows: bool, group: Group) {
         let mut output = std::mem::take(&mut self.piece.output);
         let from = self.view(from, group);
         for image in from.data.chunks_exact(from.shape.len()) {
-            unload(image, from.shape, &mut output);
+            if by_rows {
+                rows(image, from.shape).for_each(|row| output.extend_from_slice(row));
+            } else {
+                unload(image, from.shape, &mut output);
+            }
         }
         self.piece.output = output;
     }
-}
-
-/// One pixel's channels in an image of one pixel.
-fn pixel(shape: Shape) -> std::ops::Range<usize> {
-    let at = shape.at(0, 0);
-    at..at + shape.c
 }

@@ -22,6 +22,7 @@ use super::plan::{LossFrom, PassPlan, Phase, Step};
 use super::shape::Shape;
 use super::simd::Level;
 use crate::backend::TrainLoss;
+use crate::dataset::BatchTargets;
 use crate::network::Network;
 use crate::rng::Streams;
 
@@ -50,8 +51,8 @@ pub(super) struct Batch<'a> {
 /// The loss whose gradient the pass computes from the logits.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum LossTarget<'a> {
-    /// The mean cross-entropy with these classes.
-    Classes { labels: &'a [u8], label_smoothing: f64 },
+    /// The mean loss with these targets; label smoothing where they are classes.
+    Of { targets: BatchTargets<'a>, label_smoothing: f64 },
     /// A loss computed by the caller: its gradient to the logits, (n, classes).
     Gradient(&'a [f32]),
 }

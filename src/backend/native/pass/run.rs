@@ -102,7 +102,7 @@ impl Run<'_> {
             Step::Join { terms, relu, y } => self.join(terms, *relu, *y, group),
             Step::Plain { unit, inputs, y } => self.plain(*unit, inputs, *y, group),
             Step::Loss { logits, gradient } => self.loss(*logits, *gradient, group),
-            Step::Output { from } => self.output(*from, group),
+            Step::Output { from, by_rows } => self.output(*from, *by_rows, group),
             Step::JoinBackward { sources, mask, reductions, g } => {
                 self.join_backward(sources, *mask, reductions, *g, group);
             }

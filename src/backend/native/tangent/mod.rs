@@ -23,6 +23,7 @@ use super::graph::Graph;
 use super::plan::{PassPlan, Slot, Step};
 use super::shape::Shape;
 use super::simd::Level;
+use crate::dataset::BatchTargets;
 use crate::network::{Network, Op};
 
 /// Most pieces a batch is cut into: the most workers that find work.
@@ -96,7 +97,7 @@ pub(super) fn unsupported(network: &Network) -> bool {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample<'a> {
     pub images: &'a [f32],
-    pub labels: &'a [u8],
+    pub targets: BatchTargets<'a>,
     pub matrix: Second,
 }
 
@@ -150,7 +151,7 @@ impl Tangents {
         self.workers.len()
     }
 
-    /// Writes H v over `out`; H is the Hessian at `theta` of the sample's mean cross-entropy with
+    /// Writes H v over `out`; H is the Hessian at `theta` of the sample's mean loss with
     /// running statistics as in `buffers`.
     pub fn run(
         &mut self,
@@ -160,7 +161,7 @@ impl Tangents {
         sample: Sample,
         out: &mut [f32],
     ) {
-        let n = sample.labels.len();
+        let n = sample.images.len() / network.input.iter().product::<usize>();
         let len = self.convs.iter().flatten().map(|c| c.db.end).max().unwrap_or(0);
         let most = (SUM_BYTES / (4 * len.max(1))).clamp(2, PIECES);
         let per_piece = n.div_ceil(most);
@@ -175,7 +176,8 @@ impl Tangents {
             let mut sums = this.sums[p].lock().unwrap_or_else(|e| e.into_inner());
             let mut worker = this.workers[worker].lock().unwrap_or_else(|e| e.into_inner());
             this.clear(&mut sums, len);
-            let run = steps::Run { pass: this, sums: &mut sums, worker: &mut worker, sample };
+            let run =
+                steps::Run { pass: this, sums: &mut sums, worker: &mut worker, sample, total: n };
             run.piece(p * per_piece..n.min((p + 1) * per_piece));
         };
         if self.workers.len() == 1 {

@@ -9,11 +9,11 @@ use crate::backend::native::kernels::tangent::{
 };
 use crate::backend::native::kernels::{self, Epilogue, Reduction, Tensor, activation};
 use crate::backend::native::layers::{self, With};
-use crate::backend::native::nchw::load;
+use crate::backend::native::nchw::{load, rows, set_rows};
 use crate::backend::native::plan::{Memory, Slot, SlotId, Step, UnitId};
 use crate::backend::native::shape::Shape;
 use crate::backend::native::simd::Level;
-use crate::backend::{cross_entropy_grad, cross_entropy_grad_tangent};
+use crate::backend::{loss_grad, loss_grad_tangent};
 
 /// The value's and the tangent's place in a pair.
 const VALUE: usize = 0;
@@ -25,6 +25,8 @@ pub(super) struct Run<'a> {
     pub sums: &'a mut Sums,
     pub worker: &'a mut Worker,
     pub sample: Sample<'a>,
+    /// Images of the sample.
+    pub total: usize,
 }
 
 impl Run<'_> {
@@ -64,7 +66,7 @@ impl Run<'_> {
         let (level, n) = (pass.level, group.len());
         match step {
             Step::Input { to } => self.write(*to, n, |run, [y, dy], shape| {
-                let image = run.sample.images.len() / run.sample.labels.len();
+                let image = shape.pixels() * shape.c;
                 let images = run.sample.images[group.start * image..].chunks_exact(image);
                 for (image, y) in images.zip(y.chunks_exact_mut(shape.len())) {
                     load(image, y, shape);
@@ -201,23 +203,29 @@ impl Run<'_> {
         let sample = self.sample;
         self.write(gradient, n, |run, [g, dg], shape| {
             let (z, dz) = (run.view(logits, VALUE, n), run.view(logits, TANGENT, n));
-            let inside = |s: &Shape| s.at(0, 0)..s.at(0, 0) + s.c;
+            let outputs = |t: Tensor<'_>, k: usize| -> Vec<f32> {
+                rows(&t.data[k * t.shape.len()..][..t.shape.len()], t.shape)
+                    .flatten()
+                    .copied()
+                    .collect()
+            };
+            let total = run.total;
             // Of the mean over all images.
-            let share = 1.0 / sample.labels.len() as f32;
+            let share = 1.0 / total as f32;
             for (k, image) in group.clone().enumerate() {
-                let from = |t: Tensor<'_>| k * t.shape.len();
-                let z = &z.data[from(z)..][inside(z.shape)];
-                let dz = &dz.data[from(dz)..][inside(dz.shape)];
-                let g = &mut g[k * shape.len()..][inside(shape)];
-                let dg = &mut dg[k * shape.len()..][inside(shape)];
-                cross_entropy_grad(z, &sample.labels[image..=image], 0.0, g);
-                cross_entropy_grad_tangent(z, dz, dg);
+                let (z, dz) = (outputs(z, k), outputs(dz, k));
+                let target = sample.targets.example(image, total);
+                let (mut of_g, mut of_dg) = (vec![0.0; z.len()], vec![0.0; z.len()]);
                 // Second derivatives of the network are those that the gradient itself multiplies on
                 // its way back.
-                if sample.matrix == Second::GaussNewton {
-                    g.fill(0.0);
+                if sample.matrix == Second::Hessian {
+                    loss_grad(&z, target, 0.0, &mut of_g);
                 }
-                g.iter_mut().chain(dg).for_each(|v| *v *= share);
+                loss_grad_tangent(&z, &dz, target, &mut of_dg);
+                for (values, to) in [(&mut of_g, &mut *g), (&mut of_dg, &mut *dg)] {
+                    values.iter_mut().for_each(|v| *v *= share);
+                    set_rows(values, &mut to[k * shape.len()..][..shape.len()], shape);
+                }
             }
         });
     }
