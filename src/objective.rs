@@ -343,7 +343,10 @@ impl DatasetObjective {
 }
 
 /// Refuses targets that are not those of a network's outputs.
-fn check_targets(network: &Network, sample: &LabelledImages) -> Result<()> {
+///
+/// # Errors
+/// [`Error::BadValue`] with what the network puts out and what the data have.
+pub(crate) fn check_targets(network: &Network, sample: &LabelledImages) -> Result<()> {
     let fits = match &sample.targets {
         Targets::Labels | Targets::OneHot => network.positions() == 1,
         Targets::Values { outputs, .. } => *outputs == network.outputs(),
@@ -363,9 +366,11 @@ fn check_targets(network: &Network, sample: &LabelledImages) -> Result<()> {
         "model.arch",
         &network.arch,
         format!(
-            "whose outputs are {} rows of {}, but the data have {wanted}",
-            network.positions(),
-            network.classes
+            "which puts out {}, but the data have {wanted}",
+            match network.positions() {
+                1 => format!("{} numbers", network.classes),
+                n => format!("{} numbers for each of {n} positions", network.classes),
+            }
         ),
         "use `gpt` for texts and any other network for images and tables",
     ))

@@ -17,6 +17,7 @@ use crate::dataset::{
 use crate::disk;
 use crate::models::ModelSpec;
 use crate::network::Network;
+use crate::objective::check_targets;
 use crate::optim::{OptimConfig, ScheduleConfig};
 use crate::record::RecordSpec;
 use crate::rng::Streams;
@@ -493,6 +494,7 @@ impl Spec {
     pub fn setup(&self, whole: &Dataset) -> Result<Setup> {
         let data = self.data.sample(whole, &Streams::new(self.train.seed))?;
         let network = self.network(whole)?;
+        check_targets(&network, &data.train)?;
         let augmented = self.data.augment() != Augment::None;
         self.optim.check_batches(self.train.batch_size, data.train.len(), augmented)?;
         let setup = Setup {

@@ -29,7 +29,6 @@ mod subset;
 mod svhn;
 mod synthetic;
 mod targets;
-mod text;
 mod tree;
 
 use std::path::{Path, PathBuf};

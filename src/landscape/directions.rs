@@ -98,6 +98,29 @@ pub fn cosine(x: &[f32], y: &[f32]) -> f64 {
     dot / (norm(x) * norm(y))
 }
 
+/// The length of a vector.
+pub(crate) fn length(v: &[f64]) -> f64 {
+    v.iter().map(|v| v * v).sum::<f64>().sqrt()
+}
+
+/// The vector of length 1 in that direction; none for one of no or no finite length.
+pub(crate) fn unit(v: Vec<f64>) -> Option<Vec<f64>> {
+    let length = length(&v);
+    (length > 0.0 && length.is_finite()).then(|| v.into_iter().map(|v| v / length).collect())
+}
+
+/// `v` without its part along `unit`, which has length 1.
+pub(crate) fn without(mut v: Vec<f64>, unit: &[f64]) -> Vec<f64> {
+    let along: f64 = v.iter().zip(unit).map(|(v, u)| v * u).sum();
+    v.iter_mut().zip(unit).for_each(|(v, u)| *v -= along * u);
+    v
+}
+
+/// As parameters are stored.
+pub(crate) fn narrow(v: &[f64]) -> Vec<f32> {
+    v.iter().map(|v| *v as f32).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,6 +25,7 @@ pub use among::{evaluate_among, serve_cells};
 pub use connecting::Shape;
 pub use convexity::{ConvexityCell, ConvexityStore};
 pub use directions::{Ignore, Normalisation, cosine, normalise, random_direction};
+pub(crate) use directions::{length, narrow, unit, without};
 pub use evaluate::{SurfaceReport, evaluate, theta_at};
 pub use gradients::{GradientCell, GradientStore};
 pub use grid::{Axis, Grid};

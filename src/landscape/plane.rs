@@ -200,10 +200,17 @@ impl Plane {
 
     /// Label of an axis (0 is x), with its share of the variance where that is known.
     pub fn axis_label(&self, axis: usize) -> String {
-        match self.about.explained_variance.get(axis) {
-            Some(share) => format!("PC{} ({:.1} %)", axis + 1, 100.0 * share),
-            None => format!("direction {}", axis + 1),
+        if let Some(share) = self.about.explained_variance.get(axis) {
+            return format!("PC{} ({:.1} %)", axis + 1, 100.0 * share);
         }
+        let words = match self.about.kind {
+            PlaneKind::River => ["sharpest direction", "rest of the path"],
+            PlaneKind::Gradient => ["against the gradient", "rest of the last step"],
+            PlaneKind::Minima => ["towards the second end", "towards the third end"],
+            PlaneKind::Hessian => return format!("eigenvector {} of the Hessian", axis + 1),
+            _ => return format!("direction {}", axis + 1),
+        };
+        words[axis.min(1)].into()
     }
 }
 

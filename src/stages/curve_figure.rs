@@ -15,11 +15,9 @@ use crate::{Error, Result};
 /// # Errors
 /// Those of reading the folders.
 pub fn curves(folders: &[(String, PathBuf)], title: Option<&str>) -> Result<CurveFigure> {
-    let mut figure = CurveFigure {
-        title: title.unwrap_or("Loss and accuracy along a line").into(),
-        x_label: "distance along the direction, α".into(),
-        ..CurveFigure::default()
-    };
+    let mut figure = CurveFigure::default();
+    // Whether all go from one network to another.
+    let mut between = !folders.is_empty();
     let (mut directions, mut samples, mut medians) = (Vec::new(), Vec::new(), Vec::new());
     for (panel, (name, folder)) in folders.iter().enumerate() {
         let found = curve::open(folder)?;
@@ -27,7 +25,12 @@ pub fn curves(folders: &[(String, PathBuf)], title: Option<&str>) -> Result<Curv
             SplitName::Train => Split::Train,
             SplitName::Test => Split::Test,
         };
+        between &= found.barrier.is_some();
         for quantity in [Quantity::Loss, Quantity::Accuracy] {
+            // Numbers that are predicted have no accuracy.
+            if quantity == Quantity::Accuracy && found.points.iter().all(|p| p.accuracy.is_nan()) {
+                continue;
+            }
             let points = found
                 .points
                 .iter()
@@ -50,6 +53,13 @@ pub fn curves(folders: &[(String, PathBuf)], title: Option<&str>) -> Result<Curv
     // What the runs have in common is said once.
     directions.dedup();
     samples.dedup();
+    let own = if between { "Between two networks" } else { "Loss and accuracy along a line" };
+    figure.title = title.unwrap_or(own).into();
+    figure.x_label = if between {
+        "from one network at 0 to the other at 1".into()
+    } else {
+        "distance along the direction, α".into()
+    };
     figure.subtitle = directions.join(" | ");
     figure.caption = format!(
         "{} (typical error of the loss {}); straight lines between the points.",

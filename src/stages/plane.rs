@@ -7,10 +7,9 @@
 use std::path::Path;
 
 use super::opened::{OpenRun, RunSet};
-use super::plane_of_loss::{narrow, norm, unit, without};
 use crate::landscape::{
     About, Ignore, Normalisation, PathCoord, Plane, PlaneKind, PlaneOrigin, Rounding, RunPath,
-    cosine, random_direction,
+    cosine, length, narrow, random_direction, unit, without,
 };
 use crate::network::{Network, ParamLayout};
 use crate::record::{Existing, FORMAT_VERSION, Joint, Run, RunSnapshots, check_name, run_digest};
@@ -375,11 +374,11 @@ fn minima(
         to.iter().zip(&a).map(|(to, a)| f64::from(*to) - f64::from(*a)).collect()
     };
     let (to_b, to_c) = (from_a(&b), from_a(&c));
-    let (b_length, c_length) = (norm(&to_b), norm(&to_c));
+    let (b_length, c_length) = (length(&to_b), length(&to_c));
     let x = unit(to_b);
     let y = x.as_ref().and_then(|x| {
         let rest = without(to_c, x);
-        Some(rest).filter(|rest| norm(rest) > 1e-6 * c_length).and_then(unit)
+        Some(rest).filter(|rest| length(rest) > 1e-6 * c_length).and_then(unit)
     });
     let (Some(x), Some(y)) = (x, y) else {
         return Err(Error::Landscape {

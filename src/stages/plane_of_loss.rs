@@ -8,10 +8,11 @@ use super::opened::RunSet;
 use super::plane::{Directions, of_run_along};
 use super::{SampleChoice, Subject};
 use crate::curvature::{Curvature, ExtremesConfig, extremes_and_vectors};
-use crate::landscape::{Plane, PlaneKind};
+use crate::landscape::{Plane, PlaneKind, length, narrow, unit, without};
 use crate::names::named_enum;
 use crate::objective::Objective;
 use crate::record::{Run, RunSnapshots};
+use crate::render::numbers::thousands;
 use crate::rng::Streams;
 use crate::{Error, Result};
 
@@ -63,7 +64,8 @@ pub fn plane(
     let snapshots = RunSnapshots::new(infos, subject.network().layout.clone());
     let (end, buffers) = snapshots.state(last)?;
     let objective = subject.objective(request.sample)?.with_buffers(buffers)?;
-    let on = format!("on {} {} images", objective.samples(), request.sample.split);
+    let samples = thousands(&objective.samples().to_string());
+    let on = format!("on {samples} {} images", request.sample.split.adjective());
     let (kind, made, mut vectors) = match request.directions {
         LossDirections::Gradient => {
             let before = (last > 0).then(|| snapshots.state(last - 1)).transpose()?;
@@ -117,9 +119,9 @@ fn gradient_and_step(
     })?;
     let step: Vec<f64> =
         end.iter().zip(before).map(|(e, b)| f64::from(*e) - f64::from(*b)).collect();
-    let length = norm(&step);
+    let moved = length(&step);
     let rest = without(step, &x);
-    let y = Some(rest).filter(|rest| norm(rest) > 1e-6 * length).and_then(unit);
+    let y = Some(rest).filter(|rest| length(rest) > 1e-6 * moved).and_then(unit);
     let y = y.ok_or_else(|| Error::Landscape {
         what: "the last step between snapshots is zero, or goes along the gradient".into(),
         remedy: "take --directions pca or hessian".into(),
@@ -173,29 +175,6 @@ fn eigenvectors(
         )
     };
     Ok((made, [x, y]))
-}
-
-/// The length of a vector.
-pub(super) fn norm(v: &[f64]) -> f64 {
-    v.iter().map(|v| v * v).sum::<f64>().sqrt()
-}
-
-/// The vector of length 1 in that direction; none for one of no or no finite length.
-pub(super) fn unit(v: Vec<f64>) -> Option<Vec<f64>> {
-    let length = norm(&v);
-    (length > 0.0 && length.is_finite()).then(|| v.into_iter().map(|v| v / length).collect())
-}
-
-/// `v` without its part along `unit`, which has length 1.
-pub(super) fn without(mut v: Vec<f64>, unit: &[f64]) -> Vec<f64> {
-    let along: f64 = v.iter().zip(unit).map(|(v, u)| v * u).sum();
-    v.iter_mut().zip(unit).for_each(|(v, u)| *v -= along * u);
-    v
-}
-
-/// As parameters are stored.
-pub(super) fn narrow(v: &[f64]) -> Vec<f32> {
-    v.iter().map(|v| *v as f32).collect()
 }
 
 #[cfg(test)]

@@ -199,7 +199,7 @@ pub fn plane(
         "x: sharpest direction at the end (leading eigenvector of the Hessian on {} {} images); y: the \
          path from start to end without its part along the {k} leading eigenvector{}",
         path.objective.samples(),
-        request.sample.split,
+        request.sample.split.adjective(),
         if k == 1 { "" } else { "s" },
     );
     let vectors = Box::new([x, y]);

@@ -279,14 +279,25 @@ impl SceneRequest {
 
     fn curve(&self, style: CurveStyle) -> Result<CurveFigure> {
         let figure = if self.curve_files.is_empty() {
-            let name = self.surface.as_deref().unwrap_or("curve");
-            let named = self.named_runs()?.into_iter();
-            let folders: Vec<(String, PathBuf)> = named
-                .map(|(title, run)| {
-                    curve::check(&run, name)?;
-                    Ok((title, run.run().curve_dir(name)?))
-                })
-                .collect::<Result<_>>()?;
+            // Several curves of a run by their names, with commas.
+            let names: Vec<&str> =
+                self.surface.as_deref().unwrap_or("curve").split(',').map(str::trim).collect();
+            let runs = self.named_runs()?;
+            let mut folders = Vec::with_capacity(runs.len() * names.len());
+            for (title, run) in &runs {
+                for name in &names {
+                    curve::check(run, name)?;
+                    let shown = match (runs.len(), names.len()) {
+                        (_, 1) => title.clone(),
+                        (1, _) => match self.panel_titles.get(folders.len()) {
+                            Some(given) => given.clone(),
+                            None => (*name).to_string(),
+                        },
+                        _ => format!("{title}, {name}"),
+                    };
+                    folders.push((shown, run.run().curve_dir(name)?));
+                }
+            }
             curve_figure::curves(&folders, self.title())?
         } else {
             let named = |(i, file): (usize, &PathBuf)| {

@@ -17,7 +17,8 @@ fn planes_by_the_loss_see_what_they_see_and_carry_a_surface() {
     assert!(share("both") > 0.0 && share("both") <= 1.0, "{found}");
     assert!((share("x") + share("y") - share("both")).abs() < 1e-6, "{found}");
     // The eigenvalues are those that `curvature` finds there.
-    let curvature = place.ok(&["curvature", "run", "--samples=200", "--largest=2"]);
+    let curvature =
+        place.ok(&["curvature", "run", "--samples=200", "--snapshots=1", "--eigenvalues=2"]);
     let said = place.ok(&["plane", "run", "--directions=hessian", "--samples=200"]);
     let (_, named) = said.split_once("eigenvalues (").unwrap();
     let first: f64 = named.split(' ').next().unwrap().parse().unwrap();
@@ -71,7 +72,7 @@ fn the_plane_through_three_ends_has_them_where_it_says() {
     // f32 directions: the ends lie in the plane to rounding.
     assert!((1..3).all(|run| off(run) < 1e-3), "{found}");
     place.ok(&["surface", "joint", "--plane=minima", "--grid=5x5", "--samples=100"]);
-    place.ok(&["render", "joint", "--plane=minima", "--out=minima.png"]);
+    place.ok(&["render", "joint", "--as=race", "--plane=minima", "--out=minima.png"]);
 
     let joint = |runs: &[&str], words: &[&str]| {
         place.refused(&[&["plane"], runs, &["--out=other", "--directions=minima"]].concat(), words);

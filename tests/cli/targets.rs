@@ -15,10 +15,10 @@ fn table(rows: usize) -> String {
     text
 }
 
+const CSV: &[&str] = &["--dataset=csv", "--data-dir=houses.csv"];
+
 const VALUES: &[&str] = &[
     "train",
-    "--dataset=csv",
-    "--data-dir=houses.csv",
     "--set=data.targets=values",
     "--set=model.arch=mlp",
     "--set=model.norm=none",
@@ -45,7 +45,7 @@ fn a_regression_is_trained_drawn_and_written_in_the_units_of_its_table() {
     assert!(shown.contains("to be predicted: price, size"), "{shown}");
 
     let two = "--set=data.target_columns=[\"price\", \"size\"]";
-    let said = place.ok(&[VALUES, &["--out=run", two]].concat());
+    let said = place.ok(&[VALUES, CSV, &["--out=run", two]].concat());
     assert!(!said.contains("accuracy") && said.contains("examples"), "{said}");
     let found = place.json(&["evaluate", "run", "--predictions=out.csv"]);
     let explained = found["values"]["explained"].as_f64().unwrap();
@@ -66,7 +66,7 @@ fn a_regression_is_trained_drawn_and_written_in_the_units_of_its_table() {
         .map(|line| line.split(',').map(|cell| cell.parse().unwrap()).collect())
         .collect();
     assert_eq!(rows.len(), 120);
-    assert!(rows.iter().all(|row| row[1] > 100_000.0 && row[1] < 350_000.0), "{written}");
+    assert!(rows.iter().all(|row| row[1] > 20_000.0 && row[1] < 400_000.0), "{written}");
     let mean = rows.iter().map(|row| (row[1] - row[2]).powi(2)).sum::<f64>() / 120.0;
     assert!((mean.sqrt() - rmse).abs() < 1e-3 * rmse, "{} {rmse}", mean.sqrt());
 
@@ -109,7 +109,7 @@ fn numbers_are_predicted_from_arrays_too_and_may_stay_in_their_units() {
     fs::write(place.path("set/x.npy"), array("(200, 3)", &x)).unwrap();
     fs::write(place.path("set/y.npy"), array("(200,)", &y)).unwrap();
     let npz = ["--dataset=npz", "--data-dir=set", "--set=data.raw_targets=true"];
-    place.ok(&[VALUES, &npz, &["--out=run"]].concat());
+    place.ok(&[VALUES, &npz[..], &["--out=run"]].concat());
     let found = place.json(&["evaluate", "run"]);
     assert!(found["values"]["explained"].as_f64().unwrap() > 0.95, "{found}");
     assert_eq!(found["values"]["rmse"][0]["name"], "y0");
@@ -126,7 +126,7 @@ fn targets_that_cannot_be_meant_are_refused_with_a_remedy() {
     let place = Place::new();
     fs::write(place.path("houses.csv"), table(60)).unwrap();
     let refused = |more: &[&str], words: &[&str]| {
-        place.refused(&[VALUES, &["--out=run"], more].concat(), words);
+        place.refused(&[VALUES, CSV, &["--out=run"], more].concat(), words);
         assert!(!place.path("run/manifest.json").exists());
     };
     refused(&[], &["data.label_column"]);
@@ -169,17 +169,17 @@ fn classes_are_learned_by_the_squared_error_and_its_surface_is_that_loss() {
     place.refused(&args, &["label_smoothing", "squared"]);
 }
 
-/// Words that repeat: what follows most letters is certain.
+/// Words that come in turn: what follows most letters is certain.
 fn text(words: usize) -> String {
     let all = ["loss", "surface", "path", "plane"];
-    (0..words).map(|i| all[(i * i + i / 3) % 4].to_string() + " ").collect()
+    (0..words).map(|i| all[i % 4].to_string() + " ").collect()
 }
 
 const GPT: &[&str] = &[
     "train",
     "--dataset=text",
     "--data-dir=book.txt",
-    "--set=data.context=16",
+    "--set=data.context=17",
     "--set=model.arch=gpt",
     "--set=model.dim=24",
     "--set=model.depth=1",
@@ -196,10 +196,11 @@ fn a_language_model_of_characters_is_trained_and_its_surface_drawn() {
     fs::write(place.path("book.txt"), text(1500)).unwrap();
     place.ok(&[GPT, &["--out=run"]].concat());
     let found = place.json(&["evaluate", "run"]);
-    // 1,500 words of 6.25 letters, a tenth for testing, in stretches of 16.
+    // 1,500 words of 6.25 letters, a tenth for testing, in stretches of 17, which begin at every
+    // place of the four words.
     let total = found["total"].as_u64().unwrap();
-    assert!(total.is_multiple_of(16) && total > 800, "{found}");
-    // Within a word letters are certain from the second on; which word follows is hard to say.
+    assert!(total.is_multiple_of(17) && total > 800, "{found}");
+    // Only the beginning of a stretch leaves open where in the text it is.
     assert!(found["accuracy"].as_f64().unwrap() > 0.7, "{found}");
     assert!(found["loss"].as_f64().unwrap() < 0.9, "{found}");
     place.ok(&["plane", "run"]);

@@ -7,6 +7,7 @@ mod npy;
 mod picture;
 mod quantise;
 mod table;
+mod text;
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use super::DataSet;
 use super::images::{Dataset, LabelledImages};
 use super::targets::Targets;
-use super::text;
 use super::tree::Tree;
 use crate::disk;
 use crate::error::{Error, Result};

@@ -11,10 +11,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::super::images::{Dataset, LabelledImages};
+use super::super::targets::Targets;
+use super::super::tree::Tree;
 use super::OwnData;
-use super::images::{Dataset, LabelledImages};
-use super::targets::Targets;
-use super::tree::Tree;
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::memory;
