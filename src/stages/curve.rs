@@ -27,7 +27,8 @@ pub struct CurvePoint {
     /// Mean loss; in JSON "NaN" or "inf" where it is not finite.
     #[serde(serialize_with = "crate::disk::float::serialize")]
     pub loss: f64,
-    /// Share of right answers, 0..1.
+    /// Share of right answers, 0..1; NaN where nothing is right or wrong.
+    #[serde(serialize_with = "crate::disk::float::serialize")]
     pub accuracy: f64,
     /// Standard error of the loss, likewise.
     #[serde(serialize_with = "crate::disk::float::serialize")]

@@ -243,8 +243,8 @@ fn convexity_is_measured_over_a_surface_resumed_and_drawn() {
     place.ok(&args);
     assert_eq!(fs::read_to_string(&cells).unwrap(), whole);
     place.ok(&["render", "run", "--as=heatmap", "--quantity=convexity", "--out=map.png"]);
-    let checked = place.ok(&["inspect", "run", "--check"]);
-    assert!(checked.contains("convexity"), "{checked}");
+    let checked = place.json(&["inspect", "run", "--check"]).to_string();
+    assert!(checked.contains("surfaces/pca/convexity"), "{checked}");
     // The value at a point is what `curvature` finds of its weights there: the grid's own centre is no point of
     // it, so a surface of one point at the end is taken.
     place.ok(&[

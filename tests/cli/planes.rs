@@ -10,7 +10,7 @@ fn numbers(value: &Value) -> Vec<f64> {
 #[test]
 fn planes_by_the_loss_see_what_they_see_and_carry_a_surface() {
     let place = Place::new();
-    place.train("run", &["--set=train.epochs=6"]);
+    place.train("run", &[]);
     let found = place.json(&["plane", "run", "--directions=hessian", "--samples=200"]);
     let seen = &found["seen"];
     let share = |axis: &str| seen[axis].as_f64().unwrap();
@@ -50,7 +50,7 @@ fn planes_by_the_loss_see_what_they_see_and_carry_a_surface() {
     place.refused(&["plane", "run", "--directions=hessian", "--tolerance=2"], &["--tolerance"]);
 
     // A run that went on: a plane of its old end is not quietly another one.
-    place.ok(&["train", "--resume=run", "--set=train.epochs=7"]);
+    stale::go_on(&place, "run");
     place.refused(&["surface", "run", "--plane=hessian", "--grid=3x3"], &["hessian"]);
 }
 

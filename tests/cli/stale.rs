@@ -8,7 +8,7 @@ use crate::Place;
 const SURFACE: &[&str] = &["surface", "r", "--grid=4x4", "--samples=16"];
 
 /// Lets a finished run train for one more epoch.
-fn go_on(place: &Place, run: &str) {
+pub(super) fn go_on(place: &Place, run: &str) {
     let path = place.path(&format!("{run}/spec.toml"));
     let spec = fs::read_to_string(&path).unwrap();
     assert!(spec.contains("epochs = 2"), "{spec}");
