@@ -44,6 +44,7 @@ fn picture(panel: &ContourPanel, solids: &Solids, azimuth: f32, size: [usize; 2]
         quad: 0.01,
         stripes: 0.1,
         glass: None,
+        floor: true,
     };
     let view = Viewpoint::around([0.0, 0.0, 0.4], azimuth, 25.0, 1.0);
     let centre = [0.5 * size[0] as f32, 0.5 * size[1] as f32];
