@@ -141,9 +141,12 @@ impl<'a> SurfaceFilm<'a> {
         let table = Some(&film.table);
         let contents = Contents { panels: &film.panels, domains: &[], bar_label_ems, table };
         let screen = Screen { theme, size, frames, fps };
-        let (page, layout) = Page::laid_out(film.page_spec(), film.times(), screen, 18.0, |page| {
-            Layout::windows(page, &contents, &film.value_label, BOARD_LINES)
-        });
+        // Words are few beside a surface alone, and may be large.
+        let least = if theme.words.scales { 18.0 } else { 9.0 };
+        let (page, layout) =
+            Page::laid_out(film.page_spec(), film.times(), screen, least, |page| {
+                Layout::windows(page, &contents, &film.value_label, BOARD_LINES)
+            });
         let mut surfaces: Vec<(HeightField, Trail)> = film
             .panels
             .iter()
