@@ -1,14 +1,16 @@
 //! `lossreel render`
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use indicatif::ProgressBar;
 use lossreel::render::canvas::add_fallback;
 use lossreel::render::canvas::theme::{Colormap, Theme};
 use lossreel::render::encode::palette::Dither;
+use lossreel::render::film::annotate::Note;
 use lossreel::render::film::{Format, Output, RenderReport};
+use lossreel::render::scene::PanelTable;
 use lossreel::stages::scenes::{SceneData, SceneRequest};
 use lossreel::{Error, Result};
 
@@ -59,6 +61,19 @@ pub struct Args {
     /// Titles of the panels, one a run.
     #[arg(long, value_name = "TITLE")]
     panel_title: Vec<String>,
+    /// contour, surface: panels a row; by default as many as show them largest.
+    #[arg(long, value_name = "N")]
+    columns: Option<usize>,
+    /// contour, surface: titles above the columns, one for each, from the left.
+    #[arg(long, value_name = "TITLE", requires = "columns")]
+    column_title: Vec<String>,
+    /// contour, surface: titles beside the rows, one for each, from the top.
+    #[arg(long, value_name = "TITLE", requires = "columns")]
+    row_title: Vec<String>,
+    /// Words and arrows over the picture, from a file of [[note]] tables with text, at (shares of the page,
+    /// [0, 0] is its top left corner), and to (the tip of an arrow), from, until (seconds), size, color.
+    #[arg(long, value_name = "FILE.toml")]
+    annotate: Option<PathBuf>,
     #[command(flatten)]
     look: Look,
     #[command(flatten)]
@@ -81,7 +96,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Look")]
 pub struct Look {
-    /// Pixels across and down, 320x180 to 4096x4096; also 480p, 720p, 1080p, 1440p, 4k. MP4 and Y4M
+    /// Pixels across and down, 320x180 to 4096x4096; also 480p, 720p, 1080p, 1440p, 4k, and for
+    /// telephones square (1080x1080) and vertical (1080x1920). MP4 and Y4M
     /// round odd numbers down. column is a figure for one column of a paper: 3.3 inches wide in a PDF, type
     /// of 7 to 8 points, no headline and no caption.
     #[arg(long, default_value = "1280x720", value_name = "WxH")]
@@ -90,8 +106,8 @@ pub struct Look {
     /// watched at half its size.
     #[arg(long, default_value_t = 1.0)]
     scale: f32,
-    /// light, dark (for a projector) or print (greys).
-    #[arg(long, default_value = "light")]
+    /// light, dark (for a projector), print (greys), or a file of one's own colours (theme.toml).
+    #[arg(long, default_value = "light", value_name = "NAME|FILE.toml")]
     theme: String,
     /// Colour map instead of the theme's: lagoon, viridis, cividis, magma, inferno, greys or
     /// diverging; -r behind the name turns it over.
@@ -132,7 +148,12 @@ impl Look {
             add_fallback(font)?;
         }
         let mut output = Output::new(path);
-        output.theme = Theme { scale: self.scale, ..Theme::by_name(&self.theme)? };
+        let is_file = self.theme.ends_with(".toml") || self.theme.contains('/');
+        let theme = match is_file {
+            true => Theme::read(Path::new(&self.theme))?,
+            false => Theme::by_name(&self.theme)?,
+        };
+        output.theme = Theme { scale: self.scale, ..theme };
         if self.size == COLUMN.name {
             [output.width, output.height] = COLUMN.pixels;
             output.paper.pixels_an_inch = COLUMN.pixels_an_inch;
@@ -178,6 +199,9 @@ struct Files {
     /// shading, larger file. Surfaces in space are always so.
     #[arg(long)]
     dither: bool,
+    /// Leave the page of a still (PNG, SVG, PDF) transparent, for a slide or a web page of another colour.
+    #[arg(long)]
+    transparent: bool,
     /// Draw the text of an SVG as outlines: it looks the same in every program, and is no text any more.
     #[arg(long)]
     outlines: bool,
@@ -205,6 +229,10 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         // A lit surface has more shades than a GIF has colours.
         output.dither = Dither::Ordered;
     }
+    if let Some(path) = &args.annotate {
+        output.notes = Note::read(path)?;
+    }
+    output.theme.words.scales = !args.space.no_axes;
     let request = SceneRequest {
         grid_files: args.grid_file,
         file_quantity: args.file_quantity,
@@ -213,6 +241,11 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         surface: args.surface,
         title: args.title,
         panel_titles: args.panel_title,
+        table: PanelTable {
+            columns: args.columns,
+            column_titles: args.column_title,
+            row_titles: args.row_title,
+        },
         film: args.scenes.film()?,
         ..SceneRequest::new(args.scenes.scene(args.scene, &args.space)?, args.runs)
     };
@@ -256,6 +289,7 @@ fn output(look: &Look, files: &Files) -> Result<Output> {
     }
     output.quality = files.quality;
     output.paper.outlines = files.outlines;
+    output.paper.transparent = files.transparent;
     output.dither = if files.dither { Dither::Ordered } else { Dither::None };
     if files.r#loop == Some(0) {
         return Err(Error::bad_value("--loop", 0, "no film", "use 1 or more, or leave it out"));
@@ -286,6 +320,8 @@ fn size(text: &str) -> Result<[u32; 2]> {
         "1080p" => Some([1920, 1080]),
         "1440p" => Some([2560, 1440]),
         "4k" | "2160p" => Some([3840, 2160]),
+        "square" => Some([1080, 1080]),
+        "vertical" => Some([1080, 1920]),
         _ => None,
     };
     let given = || {
@@ -376,6 +412,7 @@ mod tests {
         }
         assert_eq!(size("4k").unwrap(), [3840, 2160]);
         assert_eq!(size("640x360").unwrap(), [640, 360]);
+        assert_eq!(size("Vertical").unwrap(), [1080, 1920]);
         assert!(size("640").is_err());
     }
 }

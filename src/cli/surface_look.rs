@@ -34,6 +34,9 @@ pub struct LookArgs {
     /// for.
     #[arg(long, help_heading = HEADING)]
     relief: Option<f32>,
+    /// The surface alone, without box, axes and colour bar: for a title, where nothing is read off.
+    #[arg(long, help_heading = HEADING)]
+    pub no_axes: bool,
     /// Pictures of which a frame is the mean, each with four samples a pixel; 4 for stills, 1 for
     /// films.
     #[arg(long, help_heading = HEADING)]

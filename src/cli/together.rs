@@ -135,10 +135,11 @@ const SCENES: &[(&[&str], &[&str])] = &[
     (&["layout", "goal"], &["race"]),
     (&["twin", "curve_file"], &["curve"]),
     (
-        &["camera", "azimuth", "elevation", "heights", "clip", "relief", "passes"],
+        &["camera", "azimuth", "elevation", "heights", "clip", "relief", "no_axes", "passes"],
         &["surface", "moving"],
     ),
     (&["grid_file"], &["contour", "surface", "heatmap", "moving"]),
+    (&["columns"], &["contour", "surface"]),
     (
         &["plane"],
         &[
@@ -185,7 +186,7 @@ fn render(given: &Given<'_>) -> Result<()> {
         let reader = format!("--as {}", scenes.join(", "));
         given.only(options, scenes.contains(&&*scene), &reader)?;
     }
-    let look = ["camera", "azimuth", "elevation", "heights", "clip", "relief", "passes"];
+    let look = ["camera", "azimuth", "elevation", "heights", "clip", "relief", "no_axes", "passes"];
     let in_space = scene != "moving" || given.value("view") == "space";
     given.only(&look, in_space, "--view space")?;
     let random_plane = scene != "contour" || given.has("inset");
@@ -196,6 +197,8 @@ fn render(given: &Given<'_>) -> Result<()> {
     let format = format_of(given);
     given.only(&["quality"], format == "mp4", "an mp4")?;
     given.only(&["outlines"], format == "svg", "an svg")?;
+    let still = ["png", "svg", "pdf"].contains(&&*format);
+    given.only(&["transparent"], still, "a still (png, svg, pdf)")?;
     given.only(&["dither", "loop"], format == "gif", "a gif")
 }
 

@@ -402,6 +402,8 @@ pub struct Film {
     pub value_label: String,
     /// One panel, two side by side, or more in small multiples.
     pub panels: Vec<ContourPanel>,
+    /// How the panels stand, where somebody chose it.
+    pub table: PanelTable,
     /// The levels of the contours, where somebody chose them.
     pub levels: Levels,
     /// Curves with a playhead below the panels.
@@ -410,6 +412,55 @@ pub struct Film {
     pub hold_secs: f64,
     /// Clock, pauses, card.
     pub pacing: Pacing,
+}
+
+/// How the panels of a film stand: row by row, with titles of columns and rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PanelTable {
+    /// Panels a row; `None` for as many as show them largest.
+    pub columns: Option<usize>,
+    /// Above the columns, from the left; empty for none.
+    pub column_titles: Vec<String>,
+    /// Beside the rows, from the top; empty for none.
+    pub row_titles: Vec<String>,
+}
+
+impl PanelTable {
+    /// The table for `panels` panels, whose titles are counted.
+    ///
+    /// Errors: [`Error::BadValue`] on more columns than panels, and on titles for other columns or rows than
+    /// there are.
+    pub fn check(&self, panels: usize) -> Result<()> {
+        if let Some(columns) = self.columns.filter(|c| !(1..=panels).contains(c)) {
+            let problem = format!("columns for {panels} panels");
+            let remedy = format!("write 1 to {panels}");
+            return Err(Error::bad_value("columns", columns, problem, remedy));
+        }
+        let columns = self.columns.unwrap_or(panels);
+        let rows = panels.div_ceil(columns.max(1));
+        for (key, titles, count, of) in [
+            ("column_titles", &self.column_titles, columns, "columns"),
+            ("row_titles", &self.row_titles, rows, "rows"),
+        ] {
+            if titles.is_empty() {
+                continue;
+            }
+            if self.columns.is_none() {
+                let remedy = "say how many columns there are (columns)";
+                return Err(Error::bad_value(key, titles.len(), "titles of a table", remedy));
+            }
+            if titles.len() != count {
+                let problem = format!("titles for {count} {of}");
+                return Err(Error::bad_value(key, titles.len(), problem, "give one for each"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether columns or rows have titles.
+    pub fn is_titled(&self) -> bool {
+        !(self.column_titles.is_empty() && self.row_titles.is_empty())
+    }
 }
 
 /// How a curve figure puts loss and accuracy together.

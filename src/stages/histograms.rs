@@ -5,11 +5,11 @@ use super::film_options::FilmOptions;
 use super::film_options::HOLD_SECS;
 use super::opened::{OpenRun, moment_of, spread};
 use super::provenance;
-use crate::Result;
 use crate::names::named_enum;
 use crate::network::{ParamLayout, Role};
 use crate::render::scene::PathPoint;
-use crate::render::scenes::histograms::{HistogramFilm, LayerHistogram};
+use crate::render::scenes::histograms::{HistogramFilm, HistogramRun, LayerHistogram};
+use crate::{Error, Result};
 
 named_enum! {
     /// Which weights a histogram counts.
@@ -33,80 +33,136 @@ fn bins(len: usize) -> usize {
     (2 * ((1.5 * (len as f64).cbrt()).round() as usize)).clamp(10, 80)
 }
 
-/// Histograms of the weights (not biases, not norms) of `run` at its snapshots.
+/// Histograms of the weights (not biases, not norms) of `runs`, one or two with their names, at their
+/// snapshots. Of two those layers are shown that both have by one name.
 ///
 /// # Errors
-/// Those of reading the run.
+/// [`Error::BadValue`] for more than two runs, and for two without a layer in common; those of reading
+/// the runs.
 pub fn gather(
-    run: &OpenRun,
+    runs: &[(String, OpenRun)],
     layers: LayerChoice,
     title: Option<&str>,
     options: &FilmOptions,
 ) -> Result<HistogramFilm> {
-    let (read, total) = run.some_snapshots(SNAPSHOTS, |_| true)?;
-    let layout = run.layout()?;
-    let mut snapshots: Vec<PathPoint> = read.infos().iter().map(moment_of).collect();
-    let wanted = ranges(layout, layers);
+    if !(1..=2).contains(&runs.len()) {
+        let problem = format!("which shows one run or two, but {} were named", runs.len());
+        return Err(Error::bad_value("scene", "histograms", problem, "name one run or two"));
+    }
+    let layouts: Vec<&ParamLayout> =
+        runs.iter().map(|(_, run)| run.layout()).collect::<Result<_>>()?;
+    let wanted = ranges(&layouts, layers);
+    if wanted.is_empty() {
+        let problem = "of two runs that have no layer in common";
+        let remedy = "name runs of one architecture, or show all weights in one plot (all)";
+        return Err(Error::bad_value("layers", layers, problem, remedy));
+    }
     let mut reach = vec![0.0f64; wanted.len()];
-    for i in 0..snapshots.len() {
-        let theta = read.state(i)?.0;
-        for (reach, (_, parts)) in reach.iter_mut().zip(&wanted) {
-            *reach = reach.max(LayerHistogram::reach_of(&gathered(&theta, parts)));
+    let mut reads = Vec::new();
+    for (k, (_, run)) in runs.iter().enumerate() {
+        let (read, total) = run.some_snapshots(SNAPSHOTS, |_| true)?;
+        for i in 0..read.infos().len() {
+            let theta = read.state(i)?.0;
+            for (reach, (_, parts)) in reach.iter_mut().zip(&wanted) {
+                *reach = reach.max(LayerHistogram::reach_of(&gathered(&theta, &parts[k])));
+            }
         }
+        reads.push((read, total));
     }
-    let mut found: Vec<LayerHistogram> = wanted
-        .iter()
-        .zip(&reach)
-        .map(|((name, parts), reach)| {
-            LayerHistogram::new(name, parts.iter().map(|r| r.len()).sum(), *reach)
-        })
-        .collect();
-    for i in 0..snapshots.len() {
-        let theta = read.state(i)?.0;
-        for (layer, (_, parts)) in found.iter_mut().zip(&wanted) {
-            layer.push(&gathered(&theta, parts), bins(layer.len));
+    let mut found: Vec<HistogramRun> = Vec::new();
+    for (k, ((name, _), (read, _))) in runs.iter().zip(&reads).enumerate() {
+        let len = |parts: &Parts| parts.iter().map(|r| r.len()).sum::<usize>();
+        let of_layer = |((name, parts), reach): (&(String, Vec<Parts>), &f64)| {
+            LayerHistogram::new(name, len(&parts[k]), *reach)
+        };
+        let mut layers: Vec<LayerHistogram> = wanted.iter().zip(&reach).map(of_layer).collect();
+        for i in 0..read.infos().len() {
+            let theta = read.state(i)?.0;
+            for (layer, (_, parts)) in layers.iter_mut().zip(&wanted) {
+                // As many bins for both: their heights are compared.
+                layer.push(&gathered(&theta, &parts[k]), bins(len(&parts[0])));
+            }
         }
+        let snapshots = read.infos().iter().map(moment_of).collect();
+        found.push(HistogramRun { name: name.clone(), snapshots, layers });
     }
-    let name = run.description()?;
-    let charts = [options.chart_source(&name, run)?];
-    let title = title.map_or_else(|| format!("The weights of {name}"), str::to_string);
-    let (strip, pacing) = options.timing(&title, &mut [&mut snapshots], &charts);
-    let of = if snapshots.len() < total { format!(" of {total}") } else { String::new() };
-    let counted = provenance::count(snapshots.len(), "snapshot");
-    let tensors = layout.params.iter().filter(|p| p.role == Role::Weight).count();
-    let shown = if found.len() < tensors && layers == LayerChoice::Each {
-        format!("; {} of {tensors} layers", found.len())
+    let names: Vec<String> =
+        runs.iter().map(|(_, run)| run.description()).collect::<Result<_>>()?;
+    let charts = runs.iter().zip(&names).map(|((_, run), name)| options.chart_source(name, run));
+    let charts = charts.collect::<Result<Vec<_>>>()?;
+    let of = if names.len() == 2 && names[0] != names[1] {
+        format!("{} and {}", names[0], names[1])
     } else {
-        String::new()
+        names[0].clone()
     };
+    let title = title.map_or_else(|| format!("The weights of {of}"), str::to_string);
+    let mut paths: Vec<&mut [PathPoint]> =
+        found.iter_mut().map(|run| &mut run.snapshots[..]).collect();
+    let (strip, pacing) = options.timing(&title, &mut paths, &charts);
     Ok(HistogramFilm {
-        caption: format!(
-            "{}{of}{shown}; biases and norms left out. Black outline: before training. The outer \
-             bins hold what lies beyond (at most one weight in a thousand). Between snapshots the bars \
-             are interpolated, σ is the last snapshot's.",
-            counted
-        ),
-        layers: found,
+        caption: caption(&found, &reads.iter().map(|r| r.1).collect::<Vec<_>>(), &layouts, layers),
+        runs: found,
         strip,
         pacing,
         title,
-        snapshots,
         hold_secs: HOLD_SECS,
     })
 }
 
+/// What is counted, of how much, and what of it is not measured.
+fn caption(
+    runs: &[HistogramRun],
+    totals: &[usize],
+    layouts: &[&ParamLayout],
+    layers: LayerChoice,
+) -> String {
+    let counted = |(run, total): (&HistogramRun, &usize)| {
+        let n = run.snapshots.len();
+        let of = if n < *total { format!(" of {total}") } else { String::new() };
+        format!("{}{of}", provenance::count(n, "snapshot"))
+    };
+    let mut counts: Vec<String> = runs.iter().zip(totals).map(counted).collect();
+    counts.dedup();
+    let tensors = layouts[0].params.iter().filter(|p| p.role == Role::Weight).count();
+    let shown = runs[0].layers.len();
+    let part = match layers == LayerChoice::Each && shown < tensors {
+        true => format!("; {shown} of {tensors} layers"),
+        false => String::new(),
+    };
+    format!(
+        "{}{part}; biases and norms left out. The outer bins hold what lies beyond (at most one weight in a \
+         thousand). Between snapshots the bars are interpolated, σ is the last snapshot's.",
+        counts.join(" and ")
+    )
+}
+
 type Parts = Vec<std::ops::Range<usize>>;
 
-fn ranges(layout: &ParamLayout, choice: LayerChoice) -> Vec<(String, Parts)> {
-    let weights: Vec<_> = layout.params.iter().filter(|p| p.role == Role::Weight).collect();
+/// The plots: a name, and for each of `layouts` the parts of its vector that are counted.
+fn ranges(layouts: &[&ParamLayout], choice: LayerChoice) -> Vec<(String, Vec<Parts>)> {
+    let weights = |layout: &ParamLayout| -> Vec<(String, std::ops::Range<usize>)> {
+        let own = layout.params.iter().filter(|p| p.role == Role::Weight);
+        own.map(|p| (p.name.clone(), p.range())).collect()
+    };
+    let all: Vec<_> = layouts.iter().map(|layout| weights(layout)).collect();
     match choice {
         LayerChoice::All => {
-            vec![("all weights".into(), weights.iter().map(|p| p.range()).collect())]
+            let parts = |own: &Vec<(String, std::ops::Range<usize>)>| {
+                own.iter().map(|(_, range)| range.clone()).collect()
+            };
+            vec![("all weights".into(), all.iter().map(parts).collect())]
         }
-        LayerChoice::Each => spread(weights.len(), LAYERS)
-            .into_iter()
-            .map(|i| (in_words(&weights[i].name), vec![weights[i].range()]))
-            .collect(),
+        LayerChoice::Each => {
+            let of_all = |(name, _): &(String, std::ops::Range<usize>)| {
+                let part = |own: &Vec<(String, std::ops::Range<usize>)>| {
+                    own.iter().find(|(other, _)| other == name).map(|(_, r)| vec![r.clone()])
+                };
+                let parts: Option<Vec<Parts>> = all.iter().map(part).collect();
+                parts.map(|parts| (in_words(name), parts))
+            };
+            let common: Vec<_> = all[0].iter().filter_map(of_all).collect();
+            spread(common.len(), LAYERS).into_iter().map(|i| common[i].clone()).collect()
+        }
     }
 }
 
@@ -156,6 +212,28 @@ mod tests {
         for (name, words) in names {
             assert_eq!(in_words(name), words, "{name}");
         }
+    }
+
+    #[test]
+    fn of_two_nets_the_layers_are_shown_that_both_have() {
+        let layout = |sizes: &[(&str, usize)]| {
+            let weight = |(name, len): &(&str, usize)| (name.to_string(), vec![*len], Role::Weight);
+            ParamLayout::of_tensors(sizes.iter().map(weight), [])
+        };
+        let a = layout(&[("conv1.weight", 4), ("layer1.0.conv1.weight", 6), ("linear.weight", 2)]);
+        let b = layout(&[("conv1.weight", 4), ("linear.weight", 3), ("other.weight", 9)]);
+        let found = ranges(&[&a, &b], LayerChoice::Each);
+        let expected = [
+            ("first convolution", vec![vec![0..4], vec![0..4]]),
+            ("output layer", vec![vec![10..12], vec![4..7]]),
+        ];
+        assert_eq!(found.len(), 2);
+        for ((name, parts), (words, ranges)) in found.iter().zip(&expected) {
+            assert_eq!((name.as_str(), parts), (*words, ranges));
+        }
+        let all = ranges(&[&a, &b], LayerChoice::All);
+        assert_eq!(all[0].1[1], vec![0..4, 4..7, 7..16]);
+        assert!(ranges(&[&a, &layout(&[("w.weight", 1)])], LayerChoice::Each).is_empty());
     }
 
     #[test]

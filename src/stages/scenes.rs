@@ -1,6 +1,7 @@
 //! What can be drawn of runs and files, one enum of scenes with their options: a request is gathered
 //! into plain data, and that is shown or written.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::contour::{self, Extras, PanelSource};
@@ -17,7 +18,7 @@ use super::{
 use crate::record::Joint;
 use crate::render::film::show::Show;
 use crate::render::film::{self, Output, RenderReport};
-use crate::render::scene::{Clock, CurveFigure, CurveStyle, Film, Levels};
+use crate::render::scene::{Clock, CurveFigure, CurveStyle, Film, Levels, PanelTable};
 use crate::render::scenes::boundary::{BoundaryFilm, BoundaryShow};
 use crate::render::scenes::contour::ContourFilm;
 use crate::render::scenes::curve::CurveShow;
@@ -147,6 +148,9 @@ pub struct SceneRequest {
     pub title: Option<String>,
     /// Titles of the panels, none or one a run.
     pub panel_titles: Vec<String>,
+    /// How the panels of contours and surfaces stand; where it has titles those of the panels are left out
+    /// unless they are given.
+    pub table: PanelTable,
     /// Clock, charts, pauses, title card.
     pub film: FilmOptions,
 }
@@ -165,6 +169,7 @@ impl SceneRequest {
             surface: None,
             title: None,
             panel_titles: Vec::new(),
+            table: PanelTable::default(),
             film: FilmOptions::default(),
         }
     }
@@ -215,6 +220,9 @@ impl SceneRequest {
             let remedy = "give one for each run or file";
             return refuse("panel_titles", &self.panel_titles.len(), &problem, remedy);
         }
+        if matches!(self.scene, Scene::Contour(_) | Scene::Surface(_)) {
+            self.table.check(panels)?;
+        }
         Ok(())
     }
 
@@ -233,12 +241,18 @@ impl SceneRequest {
         Ok(self.runs()?.into_iter().enumerate().map(source).collect())
     }
 
-    /// The runs with their titles or names.
+    /// The runs with their titles; without these with their networks in words where that tells them apart,
+    /// else with their folders' names.
     fn named_runs(&self) -> Result<Vec<(String, OpenRun)>> {
+        let runs = self.runs()?;
+        let words: Vec<String> = runs.iter().filter_map(|run| run.description().ok()).collect();
+        let distinct: BTreeSet<&String> = words.iter().collect();
+        let told_apart = distinct.len() == runs.len();
         let named = |(i, run): (usize, OpenRun)| {
-            (self.panel_titles.get(i).cloned().unwrap_or_else(|| run.name()), run)
+            let own = || if told_apart { words[i].clone() } else { run.name() };
+            (self.panel_titles.get(i).cloned().unwrap_or_else(own), run)
         };
-        Ok(self.runs()?.into_iter().enumerate().map(named).collect())
+        Ok(runs.into_iter().enumerate().map(named).collect())
     }
 
     /// The one folder of a scene that shows one run.
@@ -260,10 +274,15 @@ impl SceneRequest {
     }
 
     fn film(&self, extras: Extras) -> Result<Film> {
-        if self.grid_files.is_empty() {
-            return contour::gather(&self.sources()?, self.title(), &self.film, extras);
+        let mut film = match self.grid_files.is_empty() {
+            true => contour::gather(&self.sources()?, self.title(), &self.film, extras)?,
+            false => grid_file::film(&self.file_request(extras.levels))?,
+        };
+        film.table = self.table.clone();
+        if self.table.is_titled() && self.panel_titles.is_empty() {
+            film.panels.iter_mut().for_each(|panel| panel.title.clear());
         }
-        grid_file::film(&self.file_request(extras.levels))
+        Ok(film)
     }
 
     fn file_request(&self, levels: Levels) -> FileRequest<'_> {
@@ -392,9 +411,9 @@ impl SceneRequest {
                 SceneData::Heatmap(heatmap::gather(&source, *quantity, *range, title, &self.film)?)
             }
             Scene::Histograms(layers) => {
-                let run = OpenRun::open(self.only()?)?;
+                let runs = self.named_runs()?;
                 let options = self.film.without_charts();
-                let film = histograms::gather(&run, *layers, self.title(), &options)?;
+                let film = histograms::gather(&runs, *layers, self.title(), &options)?;
                 SceneData::Histograms(film)
             }
             Scene::Shadow(seed) => {

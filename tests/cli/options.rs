@@ -35,6 +35,8 @@ fn options_that_have_no_effect_are_refused_by_name() {
         (&["render", "r", "--out=x.png", "--as=surface", "--hillshade"], "--hillshade"),
         (&["render", "r", "--out=x.png", "--quality=50"], "--quality"),
         (&["render", "r", "--out=x.mp4", "--dither"], "--dither"),
+        (&["render", "r", "--out=x.mp4", "--transparent"], "--transparent"),
+        (&["render", "r", "--out=x.png", "--no-axes"], "--no-axes"),
         (&["function", "beale", "--fps=20"], "--fps"),
         (&["function", "beale", "--out=x.png", "--frames=20"], "--frames"),
         (&["function", "beale", "--out=x.json", "--theme=dark"], "--theme"),

@@ -87,10 +87,101 @@ fn scenes_that_do_not_fit_a_run_are_refused() {
         &["a spectrum does not move", ".svg or .pdf"],
     );
     place.refused(
-        &["render", "run", "run", "--as", "histograms", "--out", "x.png"],
-        &["shows one run"],
+        &["render", "run", "run", "run", "--as", "histograms", "--out", "x.png"],
+        &["shows one run or two, but 3"],
     );
     refused(&["--as", "heatmap", "--values", "1,0"], &["lower end first"]);
+}
+
+#[test]
+fn films_have_their_cues_beside_them_and_stills_may_have_no_page() {
+    let place = Place::new();
+    place.ok(SPIRALS);
+    place.ok(&["plane", "run"]);
+    place.ok(&["surface", "run", "--grid", "7x5", "--samples", "60"]);
+    let film = ["render", "run", "--size", "480x320", "--frames", "90", "--card", "0.5"];
+    place.ok(&[&film[..], &["--title", "Two spirals", "--out", "film.mp4"]].concat());
+    let cues = fs::read_to_string(place.path("film.cues.json")).unwrap();
+    let cues: serde_json::Value = serde_json::from_str(&cues).unwrap();
+    assert_eq!((&cues["film"], &cues["seconds"]), (&"film.mp4".into(), &3.0.into()));
+    // The card, and the drop of the learning rate at epoch 5.
+    let labels: Vec<&str> =
+        cues["cues"].as_array().unwrap().iter().map(|c| c["label"].as_str().unwrap()).collect();
+    assert!(labels[0].starts_with("Two spirals") && labels.len() >= 2, "{labels:?}");
+    assert!(labels.iter().any(|label| label.contains("learning rate")), "{labels:?}");
+    let captions = fs::read_to_string(place.path("film.vtt")).unwrap();
+    assert!(captions.starts_with("WEBVTT\n\n00:00:00.000 --> 00:00:00.500\n"), "{captions}");
+    assert!(captions.contains("Loss on 60 training points"), "{captions}");
+
+    let still = ["render", "run", "--size", "480x320", "--out"];
+    let decoded = |file: &str, more: &[&str]| {
+        place.ok(&[&still[..], &[file], more].concat());
+        image::open(place.path(file)).unwrap().to_rgba8()
+    };
+    let (page, bare) = (decoded("page.png", &[]), decoded("bare.png", &["--transparent"]));
+    assert_eq!((page.get_pixel(0, 0).0, bare.get_pixel(0, 0).0), ([255; 4], [0; 4]));
+    // On white it is the same picture, but for rounding.
+    for (page, bare) in page.pixels().zip(bare.pixels()) {
+        let alpha = f32::from(bare.0[3]) / 255.0;
+        for k in 0..3 {
+            let on_white = f32::from(bare.0[k]) * alpha + 255.0 * (1.0 - alpha);
+            assert!((on_white - f32::from(page.0[k])).abs() <= 4.0, "{page:?} {bare:?}");
+        }
+    }
+    place.ok(&[&still[..], &["bare.svg", "--transparent"]].concat());
+    let svg = fs::read_to_string(place.path("bare.svg")).unwrap();
+    place.ok(&[&still[..], &["page.svg"]].concat());
+    let full = fs::read_to_string(place.path("page.svg")).unwrap();
+    assert!(svg.len() < full.len(), "the page is still there");
+}
+
+#[test]
+fn several_runs_stand_in_a_table_and_two_share_their_histograms() {
+    let place = Place::new();
+    let mut runs = vec!["render"];
+    for (name, width) in [("a", "[8]"), ("b", "[8]"), ("c", "[6]"), ("d", "[6]")] {
+        let hidden = format!("--set=model.hidden={width}");
+        let own: Vec<&str> =
+            SPIRALS.iter().map(|arg| if *arg == "run" { name } else { arg }).collect();
+        let own: Vec<&str> = own.into_iter().filter(|arg| !arg.contains("hidden")).collect();
+        place.ok(&[&own[..], &[&hidden]].concat());
+        place.ok(&["plane", name]);
+        place.ok(&["surface", name, "--grid", "5x5", "--samples", "40"]);
+        runs.push(name);
+    }
+    let table = ["--columns", "2", "--column-title", "one", "--column-title", "other"];
+    let rows = ["--row-title", "eight", "--row-title", "six"];
+    for scene in ["contour", "surface"] {
+        let file = format!("{scene}.svg");
+        let args = ["--as", scene, "--out", &file, "--strip", "none"];
+        place.ok(&[&runs[..], &table[..], &rows[..], &args[..]].concat());
+        let svg = fs::read_to_string(place.path(&file)).unwrap();
+        for title in ["one", "other", "eight", "six"] {
+            assert!(svg.contains(&format!(">{title}<")), "{scene}: {title}");
+        }
+    }
+    // Networks that differ are named by what they are, others by their folders.
+    let names = |runs: &[&str]| {
+        place.ok(&[&["render", "--as", "spectrum", "--out", "s.svg"], runs].concat());
+        fs::read_to_string(place.path("s.svg")).unwrap()
+    };
+    assert!(names(&["a", "b"]).contains(">a<"));
+    let refused = |more: &[&str], words: &[&str]| {
+        place.refused(&[&runs[..], &["--out", "x.png"], more].concat(), words);
+    };
+    refused(&["--columns", "5"], &["columns for 4 panels", "1 to 4"]);
+    refused(&[&table[..], &["--row-title", "eight"]].concat(), &["titles for 2 rows"]);
+    place.refused(
+        &["render", "a", "--as", "spectrum", "--columns", "1", "--out", "x.svg"],
+        &["`--columns`", "leave it out"],
+    );
+    let two = ["--as", "histograms", "--panel-title", "left", "--panel-title", "right"];
+    place.ok(&[&["render", "a", "b", "--out", "two.svg"], &two[..]].concat());
+    let svg = fs::read_to_string(place.path("two.svg")).unwrap();
+    assert!(svg.contains(">left<") && svg.contains(">right<"));
+    // Of other widths the layers have the same names: both counts are said.
+    place.ok(&[&["render", "a", "c", "--out", "widths.svg"], &two[..]].concat());
+    assert!(fs::read_to_string(place.path("widths.svg")).unwrap().contains(" and "));
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub(crate) mod svg;
 pub(crate) mod text;
 pub use text::add_fallback;
 pub mod theme;
+mod theme_file;
 
 use tiny_skia::{Path, PathBuilder};
 

@@ -45,7 +45,7 @@ struct Picture {
 }
 
 impl Pdf {
-    /// A page of one colour, `units` large, of which so many are an inch.
+    /// A page of one colour (of none where that is transparent), `units` large, of which so many are an inch.
     pub fn new(units: [u32; 2], background: Color, units_an_inch: f32) -> Self {
         let [width, height] = units.map(|n| n as f32);
         let mut page = Content::new();
@@ -62,7 +62,9 @@ impl Pdf {
             glyphs: Default::default(),
             images: Vec::new(),
         };
-        pdf.rect(Rect::new(0.0, 0.0, width, height), background);
+        if background.a > 0 {
+            pdf.rect(Rect::new(0.0, 0.0, width, height), background);
+        }
         pdf
     }
 

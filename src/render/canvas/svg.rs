@@ -28,7 +28,7 @@ pub struct Svg {
 }
 
 impl Svg {
-    /// A page of one colour, `pixels` large, that is drawn on as if it were `units` large.
+    /// A page of one colour (of none where that is transparent), `pixels` large, that is drawn on as if it were `units` large.
     pub fn new(pixels: [u32; 2], units: [u32; 2], background: Color) -> Self {
         let [width, height] = units;
         let mut svg = Self {
@@ -41,7 +41,9 @@ impl Svg {
             weights: [false; 2],
             outlines: false,
         };
-        svg.rect(Rect::new(0.0, 0.0, width as f32, height as f32), background);
+        if background.a > 0 {
+            svg.rect(Rect::new(0.0, 0.0, width as f32, height as f32), background);
+        }
         svg
     }
 

@@ -111,6 +111,9 @@ pub struct Words {
     pub headline: bool,
     /// Whether there is a caption, where the numbers come from.
     pub caption: bool,
+    /// Whether a surface in space has its box, its axes and its colour bar: a picture to open a talk with is
+    /// looked at and not read off.
+    pub scales: bool,
     /// A line below the headline; may be empty.
     pub subtitle: String,
     /// Who made the picture or its data, at the right end of the caption; may be empty.
@@ -119,7 +122,8 @@ pub struct Words {
 
 impl Default for Words {
     fn default() -> Self {
-        Self { headline: true, caption: true, subtitle: String::new(), credit: String::new() }
+        let (subtitle, credit) = (String::new(), String::new());
+        Self { headline: true, caption: true, scales: true, subtitle, credit }
     }
 }
 

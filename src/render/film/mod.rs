@@ -1,8 +1,11 @@
 //! From a [`Show`] to a file: a static layer drawn once, the moving parts drawn over a copy of it
 //! for each frame, on all cores, in order into an encoder.
 
+pub mod annotate;
+mod cues;
 mod fit;
 mod frames;
+mod matte;
 mod output;
 mod sheet;
 pub mod show;
@@ -25,13 +28,15 @@ use crate::render::encode::mp4::{self, Segment};
 use crate::render::encode::palette::{Dither, Histogram, Palette};
 use crate::render::encode::yuv::Yuv;
 use crate::render::encode::{mux, y4m};
+use crate::render::film::annotate::Annotated;
 use crate::render::film::fit::Plan;
 use crate::render::film::frames::Frames;
 pub use crate::render::film::output::{Format, Output, Paper, RenderReport};
 use crate::render::film::show::Show;
 
 /// Draws `show` and writes it to `output.path`; `progress` gets the number of frames done and of all frames.
-/// The file appears when it is complete; the poster and the contact sheet follow. `show` must have
+/// The file appears when it is complete; the poster and the contact sheet follow, and beside an MP4 its
+/// cues and captions. `show` must have
 /// been made for the size that [`Output::check`] returns; it brings its own frames and theme.
 ///
 /// Errors: [`Error::UnknownName`] on an extension that no encoder has, [`Error::BadValue`] on a
@@ -42,8 +47,13 @@ pub fn write_show(
     output: &Output,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<RenderReport> {
+    let annotated = Annotated { show, notes: &output.notes, fps: output.fps };
+    let show: &dyn Show = if output.notes.is_empty() { show } else { &annotated };
     let format = checked(show, output)?;
     let report = write_film(show, output, format, progress)?;
+    if format == Format::Mp4 && output.numbered().is_none() {
+        cues::write(show, &output.path, report.seconds)?;
+    }
     if let Some(path) = &output.poster {
         write_poster(show, output, path)?;
     }
@@ -368,8 +378,10 @@ fn write_still(
     out: &mut dyn Write,
     path: &Path,
 ) -> Result<()> {
+    let page = show.theme().background;
+    let page = if paper.transparent { page.alpha(0.0) } else { page };
     if format == Format::Svg {
-        let svg = Svg::new(pixels, show.size(), show.theme().background);
+        let svg = Svg::new(pixels, show.size(), page);
         let mut svg = svg.with_outlines(paper.outlines);
         show.draw_static(&mut svg)?;
         show.draw_moving(&mut svg, frame)?;
@@ -378,10 +390,14 @@ fn write_still(
             .map_err(Error::io("write the picture", path));
     }
     if format == Format::Pdf {
-        let mut pdf = Pdf::new(show.size(), show.theme().background, paper.pixels_an_inch);
+        let mut pdf = Pdf::new(show.size(), page, paper.pixels_an_inch);
         show.draw_static(&mut pdf)?;
         show.draw_moving(&mut pdf, frame)?;
         return out.write_all(&pdf.finish()).map_err(Error::io("write the picture", path));
+    }
+    if paper.transparent {
+        let picture = matte::draw(show, pixels, frame)?;
+        return png::write_rgba(out, &picture, pixels[0], pixels[1]);
     }
     let picture = match frames {
         Some(frames) => frames.picture(frame)?,

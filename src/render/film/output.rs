@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::render::canvas::pdf::SCREEN;
 use crate::render::canvas::theme::Theme;
 use crate::render::encode::palette::Dither;
+use crate::render::film::annotate::Note;
 
 /// Where a picture or film goes and what it is to be like.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +38,9 @@ pub struct Output {
     /// A GIF or MP4 that would be larger is made again with fewer frames a second, fewer colours or
     /// a lower quality, and at last smaller, until it fits; the report says what was done.
     pub max_bytes: Option<u64>,
-    /// How SVG and PDF are printed.
+    /// Words and arrows over the picture.
+    pub notes: Vec<Note>,
+    /// How stills are printed.
     pub paper: Paper,
     /// A still that is written as well, `.png`, `.svg` or `.pdf`: the frame that stands for the whole.
     pub poster: Option<PathBuf>,
@@ -45,18 +48,20 @@ pub struct Output {
     pub contact_sheet: Option<PathBuf>,
 }
 
-/// How documents are printed.
+/// How stills are printed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Paper {
     /// Whether an SVG has its text as outlines: the same in every program, and no text any more.
     pub outlines: bool,
+    /// Whether the page of a still has no colour.
+    pub transparent: bool,
     /// How many pixels of the picture are an inch on the page of a PDF.
     pub pixels_an_inch: f32,
 }
 
 impl Default for Paper {
     fn default() -> Self {
-        Self { outlines: false, pixels_an_inch: SCREEN }
+        Self { outlines: false, transparent: false, pixels_an_inch: SCREEN }
     }
 }
 
@@ -131,6 +136,7 @@ impl Output {
             dither: Dither::None,
             loops: None,
             max_bytes: None,
+            notes: Vec::new(),
             paper: Paper::default(),
             poster: None,
             contact_sheet: None,

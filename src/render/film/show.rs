@@ -8,6 +8,19 @@ use crate::render::canvas::Canvas;
 use crate::render::canvas::raster::Raster;
 use crate::render::canvas::theme::Theme;
 
+/// A part of a film.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chapter {
+    /// When it begins, in seconds of the film.
+    pub from: f64,
+    /// When it ends.
+    pub until: f64,
+    /// What is to be seen.
+    pub label: String,
+    /// When a speaker lets the film rest in it; the picture stands still there.
+    pub rest: Option<f64>,
+}
+
 /// Something that can be drawn frame by frame, on pixels or vectors. Frames are asked for in any
 /// order and from several threads; the same frame must always be the same picture.
 pub trait Show: Sync {
@@ -33,6 +46,11 @@ pub trait Show: Sync {
     /// What a scene that does not move is called ("a spectrum"): no film can be made of it.
     fn still(&self) -> Option<&'static str> {
         None
+    }
+
+    /// What happens in the film, in the order of time; empty where nothing can be told apart.
+    fn chapters(&self) -> Vec<Chapter> {
+        Vec::new()
     }
 
     /// The frame that stands for the whole film; the last one where the scene knows no better.

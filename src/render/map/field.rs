@@ -68,7 +68,7 @@ impl Field {
         frame: Rect,
         spacing: f32,
     ) -> Option<Self> {
-        let place = |v: &f64| if v.is_finite() { scale.position(*v) } else { f64::NAN };
+        let place = |v: &f64| if v.is_finite() { scale.beyond(*v) } else { f64::NAN };
         Self::of(grid.values.iter().map(place).collect(), grid, domain, frame, spacing)
     }
 

@@ -12,7 +12,7 @@ use crate::render::canvas::Rect;
 use crate::render::canvas::text::{self, Weight};
 use crate::render::page::scale::widest_tick;
 use crate::render::page::{Page, PageSpec, Screen};
-use crate::render::scene::{ContourPanel, Domain};
+use crate::render::scene::{ContourPanel, Domain, PanelTable};
 
 /// Where one panel's parts are.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,6 +52,9 @@ pub(in crate::render) struct Layout {
     pub board: Rect,
 }
 
+/// The room beside a row for its title, in lines of headings.
+pub(in crate::render) const ROW_TITLE: f32 = 1.8;
+
 /// What has to be laid out.
 pub(in crate::render) struct Contents<'a> {
     /// The panels; their titles, subtitles and paths take room.
@@ -60,6 +63,28 @@ pub(in crate::render) struct Contents<'a> {
     pub domains: &'a [Domain],
     /// The widest label of the colour bar in ems.
     pub bar_label_ems: f32,
+    /// How the panels stand, where somebody chose it.
+    pub table: Option<&'a PanelTable>,
+}
+
+impl Contents<'_> {
+    /// What the table's titles leave of `area` for the panels.
+    fn inside(&self, area: Rect, page: &Page) -> Rect {
+        let size = page.font.heading;
+        let titled = |titles: fn(&PanelTable) -> &Vec<String>| {
+            self.table.is_some_and(|table| !titles(table).is_empty())
+        };
+        let left = if titled(|table| &table.row_titles) { ROW_TITLE * size } else { 0.0 };
+        let top = if titled(|table| &table.column_titles) { 1.7 * size } else { 0.0 };
+        let (w, h) = ((area.w - left).max(4.0), (area.h - top).max(4.0));
+        Rect::new(area.x + left, area.y + top, w, h)
+    }
+
+    /// How many panels stand side by side, where somebody chose it.
+    fn columns(&self) -> Option<usize> {
+        let most = self.panels.len().max(1);
+        self.table.and_then(|table| table.columns).map(|columns| columns.clamp(1, most))
+    }
 }
 
 /// The width of `text` in ems of regular type.
@@ -192,7 +217,8 @@ impl Layout {
         let (panels, charts) = (contents.panels, page.chart_count);
         let [room_w, room_h] = page.room();
         let strip = charts > 0;
-        let has_path = panels.iter().any(|p| !p.path.is_empty());
+        let scales = page.theme.words.scales;
+        let has_path = scales && panels.iter().any(|p| !p.path.is_empty());
         // A single surface on a wide page has its charts and its read-out beside it.
         let n = panels.len();
         let roomy = room_h >= 300.0 && room_w >= 420.0;
@@ -203,19 +229,21 @@ impl Layout {
             (true, true) => (0.27 * body.w).max(12.0 * font.small),
             (true, false) => 12.6 * font.small,
         };
-        let bar_w = if page.rect.w >= 300.0 {
+        let bar_w = if scales && page.rect.w >= 300.0 {
             let title = ems(bar_title) * font.small - if beside { 0.0 } else { page.margin };
             (16.0 * px_scale + contents.bar_label_ems * font.small + 8.0 * px_scale).max(title)
         } else {
             0.0
         };
-        let gap = 14.0 * px_scale;
+        let gap = if scales { 14.0 * px_scale } else { 0.0 };
         let side_gap = if beside { 24.0 * px_scale } else { 0.0 };
         let cells =
             Rect { w: body.w - bar_w - gap - side_w - side_gap, h: body.h - strip_h, ..body };
+        let cells = contents.inside(cells, page);
         let flat = n <= 3 && page.rect.w >= page.rect.h;
         let columns = if flat { n } else { (n as f32).sqrt().ceil() as usize };
-        let subtitle = panels.iter().any(|p| !p.subtitle.is_empty()) && room_h >= 240.0;
+        let columns = contents.columns().unwrap_or(columns);
+        let subtitle = scales && panels.iter().any(|p| !p.subtitle.is_empty()) && room_h >= 240.0;
         let heading = panels.iter().any(|p| !p.title.is_empty());
         let head = if heading { 1.55 * font.heading } else { 0.0 }
             + if subtitle { 1.45 * font.small } else { 0.0 }
@@ -240,7 +268,7 @@ impl Layout {
                 let y = frame.bottom() + 0.2 * font.small;
                 Rect::new(cell.x, y, cell.w, foot - 0.3 * font.small)
             };
-            let readout = (!panel.path.is_empty()).then_some(readout);
+            let readout = (scales && !panel.path.is_empty()).then_some(readout);
             PanelBox { cell, frame, equal_scales: true, readout, subtitle, axis_labels }
         };
         let panels: Vec<PanelBox> =
@@ -304,7 +332,7 @@ impl<'a> Cells<'a> {
         let area = Rect { h: body.h - strip_h, ..body };
         let bar_w = if page.rect.w >= 300.0 { self.bar_width } else { 0.0 };
         let bar_gap = if bar_w > 0.0 { 16.0 * px_scale } else { 0.0 };
-        let cells = Rect { w: area.w - bar_w - bar_gap, ..area };
+        let cells = contents.inside(Rect { w: area.w - bar_w - bar_gap, ..area }, page);
         let panels = |columns: usize| -> Vec<PanelBox> {
             let cells = grid(cells, n, columns, 22.0 * px_scale);
             contents.domains.iter().zip(cells).map(|(d, cell)| self.panel(cell, d)).collect()
@@ -313,7 +341,8 @@ impl<'a> Cells<'a> {
         let worth = |columns: &usize| {
             panels(*columns).iter().map(PanelBox::worth).fold(f32::INFINITY, f32::min)
         };
-        let columns = (1..=n).max_by(|a, b| worth(a).total_cmp(&worth(b))).unwrap_or(1);
+        let best = || (1..=n).max_by(|a, b| worth(a).total_cmp(&worth(b))).unwrap_or(1);
+        let columns = contents.columns().unwrap_or_else(best);
         let mut layout = Layout { panels: panels(columns), ..Layout::default() };
         if let (true, Some(first)) = (bar_w > 0.0, layout.panels.first().copied()) {
             let rows = n.div_ceil(columns);
@@ -491,7 +520,7 @@ mod tests {
             ..ContourPanel::default()
         };
         let panels = vec![panel; domains.len()];
-        let contents = Contents { panels: &panels, domains, bar_label_ems: 3.0 };
+        let contents = Contents { panels: &panels, domains, bar_label_ems: 3.0, table: None };
         let spec =
             PageSpec { title: "title", caption: "caption", series: &series, ..Default::default() };
         let screen = Screen { theme: &theme, size, frames: 10, fps: 10 };

@@ -12,16 +12,17 @@ pub mod layout;
 mod plotters_canvas;
 pub mod readout;
 pub mod scale;
+pub(in crate::render) mod table;
 pub mod timeline;
 
 use crate::error::Result;
 use crate::render::canvas::text::Type;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
-use crate::render::film::show::Show;
+use crate::render::film::show::{Chapter, Show};
 use crate::render::numbers::{epoch_text, significant, thousands};
 use crate::render::page::chart::{Chart, Future};
-use crate::render::page::timeline::Timeline;
+use crate::render::page::timeline::{Part, Timeline};
 use crate::render::scene::{Clock, Pacing, Quantity, Series, Strip};
 
 /// What a page has beside its scene; what is empty takes no room.
@@ -344,6 +345,39 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// The parts of the film: its card, its way, its pauses, its end.
+    fn chapters(&self) -> Vec<Chapter> {
+        let (spec, clock) = (&self.spec, self.clock());
+        let at = |time: f64| clock.text(time, self.span());
+        let named = |time: f64| match clock {
+            Clock::WallTime => at(time),
+            _ => format!("{} {}", clock.unit(), at(time)),
+        };
+        let chapter = |(part, from, until): (Part, f64, f64)| {
+            let (label, rest) = match part {
+                Part::Card => {
+                    let card = spec.pacing.card.as_ref();
+                    let lines = card.iter().flat_map(|c| std::iter::once(&c.title).chain(&c.lines));
+                    let lines: Vec<&str> = lines.map(String::as_str).collect();
+                    // Before it begins to fade.
+                    (lines.join(". "), Some((until - 0.4).max(0.5 * (from + until))))
+                }
+                Part::Way(a, b) if from == 0.0 && !spec.title.is_empty() => {
+                    (format!("{}: {} to {}", spec.title, named(a), at(b)), None)
+                }
+                Part::Way(a, b) => (format!("{} to {}", named(a), at(b)), None),
+                Part::Moment(k) => {
+                    let label = spec.pacing.moments.get(k).map_or("", |m| &m.label);
+                    (label.to_string(), Some(0.5 * (from + until)))
+                }
+                Part::End if spec.caption.is_empty() => (named(self.timeline.end), None),
+                Part::End => (format!("{}. {}", named(self.timeline.end), spec.caption), None),
+            };
+            Chapter { from, until, label, rest }
+        };
+        self.timeline.parts().into_iter().map(chapter).collect()
+    }
+
     /// All texts from outside.
     fn texts(&self) -> impl Iterator<Item = &str> {
         let spec = &self.spec;
@@ -413,6 +447,10 @@ impl<B: Body> Show for Scene<'_, B> {
 
     fn still(&self) -> Option<&'static str> {
         B::STILL
+    }
+
+    fn chapters(&self) -> Vec<Chapter> {
+        self.page.chapters()
     }
 }
 

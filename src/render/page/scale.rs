@@ -163,6 +163,24 @@ impl LevelScale {
         }
     }
 
+    /// A value's place as [`LevelScale::position`] has it, but where it lies outside it is clipped a
+    /// decade (in plain units: the length of the scale) farther out, so that a contour at an end of the
+    /// scale runs where the values pass it.
+    pub fn beyond(&self, value: f64) -> f64 {
+        let [low, high] = [self.low, self.high].map(|v| self.position(v));
+        let margin = match self.spacing {
+            Spacing::Log => (high - low).min(1.0),
+            Spacing::Linear => high - low,
+        };
+        let place = match self.spacing {
+            // What has no logarithm lies farthest below.
+            Spacing::Log if value <= 0.0 => f64::NEG_INFINITY,
+            Spacing::Log => value.log10(),
+            Spacing::Linear => value,
+        };
+        place.clamp(low - margin, high + margin)
+    }
+
     /// The colour-map parameter in `0..=1` of the band between levels `band - 1` and `band`.
     pub fn band_shade(&self, band: usize) -> f64 {
         let bands = self.levels.len() + 1;
@@ -418,6 +436,11 @@ mod tests {
         assert_eq!(LevelScale::new([f64::NAN]).levels.len(), 1);
     }
 
+    /// A value's place to three digits.
+    fn place_beyond(scale: &LevelScale, value: f64) -> f64 {
+        (1e3 * scale.beyond(value)).round() / 1e3
+    }
+
     #[test]
     fn levels_can_be_chosen_as_the_paper_has_them() {
         let values: Vec<f64> = (0..100).map(|i| 0.02 * 1.1f64.powi(i)).collect();
@@ -432,6 +455,9 @@ mod tests {
         {
             assert!(Levels::new(range, step).is_err(), "{range:?} {step:?}");
         }
+        // Beyond the ends places go on, for a decade.
+        let places = [0.05, 0.001, 0.0, 50.0, 1e9].map(|v| place_beyond(&scale, v));
+        assert_eq!(places, [-1.301, -2.0, -2.0, 1.699, 2.0]);
         let share = Levels { linear: true, ..Levels::default() };
         let percent = LevelScale::chosen([0.0, 0.0, 24.27, 50.48, 75.73], &share);
         assert_eq!((percent.low, percent.high, percent.spacing), (0.0, 75.73, Spacing::Linear));

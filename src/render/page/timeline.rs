@@ -32,6 +32,19 @@ pub struct Timeline {
     labels: Vec<(f64, f64)>,
 }
 
+/// A part of a film.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Part {
+    /// The card.
+    Card,
+    /// The way from one time to another.
+    Way(f64, f64),
+    /// The pause at a moment (its place in [`Pacing::moments`]).
+    Moment(usize),
+    /// The hold on the last picture.
+    End,
+}
+
 impl Timeline {
     /// The timeline of snapshots at `times` (in the clock's unit, in any order; those not finite
     /// do not count).
@@ -96,6 +109,8 @@ impl Timeline {
         self.labels = vec![(f64::INFINITY, f64::NEG_INFINITY); moments.len()];
         let mut knots = Vec::with_capacity(way.len() + 2 * moments.len());
         let mut paused = 0.0;
+        // The way goes on from the moment that it was split at, which is a knot already.
+        let mut known = 0;
         for index in order {
             let moment = &moments[index];
             if !inside(moment) {
@@ -104,16 +119,17 @@ impl Timeline {
             let at = share_at(&way, moment.time);
             let split = way.partition_point(|(u, _)| *u < at);
             let rest = way.split_off(split);
-            knots.extend(way.iter().map(|(u, t)| (u * travel + paused, *t)));
+            knots.extend(way.iter().skip(known).map(|(u, t)| (u * travel + paused, *t)));
             let frame = at * travel + paused;
             let pause = moment.pause_secs.max(0.0) * self.fps * scale;
             knots.extend([(frame, moment.time), (frame + pause, moment.time)]);
             paused += pause;
             // The label comes with the moment, never before, and goes a little after its pause.
             self.labels[index] = (frame, frame + pause + self.fps);
-            way = rest;
+            way = std::iter::once((at, moment.time)).chain(rest).collect();
+            known = 1;
         }
-        knots.extend(way.iter().map(|(u, t)| (u * travel + paused, *t)));
+        knots.extend(way.iter().skip(known).map(|(u, t)| (u * travel + paused, *t)));
         knots.dedup();
         self.knots = knots;
     }
@@ -154,6 +170,31 @@ impl Timeline {
         (0..self.labels.len()).filter(shown).max_by(begun)
     }
 
+    /// The parts of the film in the order of time, each with its first and last second; those that no frame
+    /// shows are left out.
+    pub fn parts(&self) -> Vec<(Part, f64, f64)> {
+        let second = |frame: f64| (self.card as f64 + frame) / self.fps;
+        let mut parts = vec![(Part::Card, 0.0, second(0.0))];
+        let last = (self.moving - 1) as f64;
+        let mut pauses: Vec<(usize, f64, f64)> = (0..self.labels.len())
+            // A label stays for a second after its pause.
+            .map(|k| (k, self.labels[k].0, self.labels[k].1 - self.fps))
+            .filter(|(_, from, until)| until > from)
+            .collect();
+        pauses.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let time = |frame: f64| self.epoch(self.card + frame.round() as usize);
+        let mut gone = 0.0;
+        for (k, from, until) in pauses {
+            parts.push((Part::Way(time(gone), time(from)), second(gone), second(from)));
+            parts.push((Part::Moment(k), second(from), second(until)));
+            gone = until;
+        }
+        parts.push((Part::Way(time(gone), self.end), second(gone), second(last)));
+        parts.push((Part::End, second(last), self.frames as f64 / self.fps));
+        parts.retain(|(_, from, until)| (until - from) * self.fps > 0.5);
+        parts
+    }
+
     /// How much of the card is seen in `frame`, 0..=1: it fades in its last third of a second.
     pub fn card_opacity(&self, frame: usize) -> f32 {
         let left = self.card.saturating_sub(frame) as f64;
@@ -186,6 +227,45 @@ mod tests {
 
     fn moment(time: f64, pause_secs: f64) -> Moment {
         Moment { time, label: "here".into(), pause_secs }
+    }
+
+    #[test]
+    fn parts_follow_each_other_and_a_film_stands_still_in_its_pauses() {
+        let moments = vec![moment(12.0, 1.0), moment(4.0, 0.5), moment(99.0, 1.0)];
+        let card = Some(Card { title: "A".into(), lines: vec![], secs: 1.0 });
+        let pacing = Pacing { moments, card, ..Pacing::default() };
+        let timeline = Timeline::over([0.0, 20.0].into_iter(), &pacing, 1.0, 200, 20.0);
+        let parts = timeline.parts();
+        let kinds: Vec<Part> = parts.iter().map(|p| p.0).collect();
+        assert_eq!((kinds[0], kinds[2], kinds[4]), (Part::Card, Part::Moment(1), Part::Moment(0)));
+        assert_eq!((kinds.len(), kinds[6]), (7, Part::End));
+        assert!(parts.windows(2).all(|w| w[0].2 == w[1].1), "{parts:?}");
+        assert_eq!((parts[0].1, parts[0].2, parts[6].2), (0.0, 1.0, 10.0));
+        for (part, from, until) in parts {
+            if let Part::Moment(k) = part {
+                let frame = (0.5 * (from + until) * 20.0).round() as usize;
+                assert_eq!(timeline.epoch(frame), [12.0, 4.0][k]);
+            }
+        }
+        // Without anything there is the way and its end.
+        let plain = runs(&[10.0], 100, 20.0).parts();
+        assert_eq!(
+            plain.iter().map(|p| p.0).collect::<Vec<_>>(),
+            [Part::Way(0.0, 10.0), Part::End]
+        );
+    }
+
+    #[test]
+    fn between_several_pauses_the_way_is_as_even_as_without_them() {
+        let moments = vec![moment(4.0, 0.5), moment(4.0, 0.25), moment(12.0, 1.0)];
+        let pacing = Pacing { moments, ..Pacing::default() };
+        let timeline = Timeline::over([0.0, 20.0].into_iter(), &pacing, 1.0, 200, 20.0);
+        let steps: Vec<f64> = (1..180).map(|f| timeline.epoch(f) - timeline.epoch(f - 1)).collect();
+        let even = 20.0 / (179.0 - 35.0);
+        // A step is the even one, nothing, or the part of it that lies beside a pause.
+        assert!(steps.iter().all(|s| (-1e-12..=even + 1e-9).contains(s)), "{steps:?}");
+        let whole = steps.iter().filter(|s| (*s - even).abs() < 1e-9).count();
+        assert!(whole >= 140, "{whole}");
     }
 
     #[test]

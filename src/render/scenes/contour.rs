@@ -12,6 +12,7 @@ use crate::render::page::colorbar::ColorBar;
 use crate::render::page::layout::{Contents, Layout, widest_ems};
 use crate::render::page::readout;
 use crate::render::page::scale::LevelScale;
+use crate::render::page::table;
 use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
 use crate::render::scene::{ContourPanel, Domain, Film};
 
@@ -38,7 +39,8 @@ impl Film {
         self.panels.iter().flat_map(|p| &p.path).map(|p| p.time)
     }
 
-    /// Errors: [`Error::Render`] without panels or with a grid that cannot be drawn.
+    /// Errors: [`Error::Render`] without panels or with a grid that cannot be drawn, and those of
+    /// [`crate::render::scene::PanelTable::check`].
     pub(in crate::render) fn check(&self) -> Result<()> {
         if self.panels.is_empty() {
             return Err(Error::Render {
@@ -46,6 +48,7 @@ impl Film {
                 remedy: "give it at least one surface".into(),
             });
         }
+        self.table.check(self.panels.len())?;
         self.panels.iter().try_for_each(|p| p.grid.check())
     }
 
@@ -62,7 +65,9 @@ impl Film {
         let panels = self.panels.iter();
         let panels = panels.flat_map(|p| [&p.title, &p.subtitle, &p.x_label, &p.y_label]);
         let insets = self.panels.iter().filter_map(|p| p.inset.as_ref()).map(|i| &i.title);
-        panels.chain(insets).chain([&self.value_label]).map(String::as_str).collect()
+        let table = self.table.column_titles.iter().chain(&self.table.row_titles);
+        let own = panels.chain(insets).chain([&self.value_label]);
+        own.chain(table).map(String::as_str).collect()
     }
 }
 
@@ -82,7 +87,8 @@ impl<'a> ContourFilm<'a> {
         let scale = LevelScale::chosen(values, &film.levels).resolved(&film.cells());
         let domains: Vec<Domain> = film.panels.iter().map(Domain::of).collect();
         let bar_label_ems = widest_ems(&scale.labels());
-        let contents = Contents { panels: &film.panels, domains: &domains, bar_label_ems };
+        let table = Some(&film.table);
+        let contents = Contents { panels: &film.panels, domains: &domains, bar_label_ems, table };
         let screen = Screen { theme, size, frames, fps };
         let lay_out = |page: &Page| Layout::panels(page, &contents);
         let (page, layout) = Page::laid_out(film.page_spec(), film.times(), screen, 7.0, lay_out);
@@ -119,9 +125,11 @@ impl Body for Contours<'_> {
             let plate = self.insets[k].as_ref().map(InsetView::plate).into_iter();
             keep_clear.extend(plate.flat_map(|plate| readout::spots(plate, page)));
             panel::draw(canvas, p, place, page, &self.scale, &keep_clear);
-            let key = (self.film.panels.len() > 1).then(|| theme.series_color(k));
+            let keyed = self.film.panels.len() > 1 && !p.title.is_empty();
+            let key = keyed.then(|| theme.series_color(k));
             panel::draw_heading(canvas, p, place, page, key);
         }
+        table::draw(canvas, &self.film.table, &layout.panels, page);
         for inset in self.insets.iter().flatten() {
             inset.draw_static(canvas, page);
         }

@@ -253,6 +253,7 @@ impl<'a> HeatmapShow<'a> {
             domains: &[domain],
             // The mark beside the bar takes as much as two letters; its title as a rule is wider.
             bar_label_ems: numbers.fold(2.0, f32::max).max(ems(&map.value_label) - 2.0) + 0.5,
+            table: None,
         };
         let spec = PageSpec::film(&map.title, &map.caption, &map.strip, &map.pacing, map.hold_secs);
         let times = map.path.iter().map(|p| p.time);

@@ -1,11 +1,13 @@
 //! How the weights of each layer are spread, moving with the snapshots: small multiples of
-//! histograms, the initial spread behind as an outline.
+//! histograms, the spread before training as an outline. Of two runs the second one's bars lie over the
+//! first one's, both in one scale, and nothing else does.
 //!
 //! Between two snapshots the bars' heights are interpolated, for the eye only; the caption says so.
 
 use tiny_skia::PathBuilder;
 
 use crate::error::{Error, Result};
+use crate::render::canvas::color::Color;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::numbers::{fixed, number, significant, thousands};
@@ -28,6 +30,17 @@ pub struct LayerHistogram {
     pub deviation: Vec<f64>,
 }
 
+/// The layers of one run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HistogramRun {
+    /// Its name; read where there are two.
+    pub name: String,
+    /// When the snapshots were taken; only time, step and epoch are read.
+    pub snapshots: Vec<PathPoint>,
+    /// One for each layer, at most 24.
+    pub layers: Vec<LayerHistogram>,
+}
+
 /// Histograms of several layers, moving together.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HistogramFilm {
@@ -35,10 +48,8 @@ pub struct HistogramFilm {
     pub title: String,
     /// Where the numbers come from.
     pub caption: String,
-    /// When the snapshots were taken; only step and epoch are read.
-    pub snapshots: Vec<PathPoint>,
-    /// One for each layer, at most 24.
-    pub layers: Vec<LayerHistogram>,
+    /// One run or two; two have the same layers in the same order, with the same bins.
+    pub runs: Vec<HistogramRun>,
     /// Charts below.
     pub strip: Strip,
     /// Clock, pauses, card.
@@ -88,8 +99,10 @@ pub type HistogramShow<'a> = Scene<'a, Histograms<'a>>;
 /// The plots of a histogram film.
 pub struct Histograms<'a> {
     film: &'a HistogramFilm,
-    /// Times of the snapshots in the clock's unit.
-    times: Vec<f64>,
+    /// For each run the times of its snapshots in the clock's unit.
+    times: Vec<Vec<f64>>,
+    /// The baseline of what the bars are.
+    key: f32,
     plots: Vec<Plot>,
 }
 
@@ -102,8 +115,8 @@ struct Plot {
 impl<'a> HistogramShow<'a> {
     /// Makes `film` ready for a picture of `size` pixels in `frames` frames.
     ///
-    /// Errors: [`Error::Render`] on a film without snapshots or layers, or with rows that do not fit
-    /// together.
+    /// Errors: [`Error::Render`] on a film without a run or with more than two, on runs without snapshots or
+    /// layers, and on rows or runs that do not fit together.
     pub fn new(
         film: &'a HistogramFilm,
         theme: &'a Theme,
@@ -111,53 +124,130 @@ impl<'a> HistogramShow<'a> {
         frames: usize,
         fps: u32,
     ) -> Result<Self> {
-        let n = film.snapshots.len();
-        let fits = |l: &LayerHistogram| {
-            l.shares.len() == n
-                && l.deviation.len() == n
-                && l.shares.iter().all(|s| s.len() >= 2 && s.len() == l.shares[0].len())
+        let fits = |run: &HistogramRun| {
+            let n = run.snapshots.len();
+            n > 0
+                && (1..=24).contains(&run.layers.len())
+                && run.layers.iter().all(|l| {
+                    l.shares.len() == n
+                        && l.deviation.len() == n
+                        && l.shares.iter().all(|s| s.len() >= 2 && s.len() == l.shares[0].len())
+                })
         };
-        if n == 0 || !(1..=24).contains(&film.layers.len()) || !film.layers.iter().all(fits) {
+        if !(1..=2).contains(&film.runs.len()) || !film.runs.iter().all(fits) {
+            let of = |run: &HistogramRun| {
+                format!("{} layers over {} snapshots", run.layers.len(), run.snapshots.len())
+            };
+            let all: Vec<String> = film.runs.iter().map(of).collect();
             return Err(Error::Render {
-                what: format!("{} layers over {n} snapshots cannot be drawn", film.layers.len()),
-                remedy: "give 1 to 24 layers a histogram of at least two bins for each snapshot"
+                what: format!("histograms of {} runs ({}) cannot be drawn", all.len(), all.join(", ")),
+                remedy: "give one run or two 1 to 24 layers, each with a histogram of at least two bins \
+                         for each snapshot"
                     .into(),
+            });
+        }
+        let first = &film.runs[0];
+        let alike = |run: &HistogramRun| {
+            run.layers.len() == first.layers.len()
+                && run
+                    .layers
+                    .iter()
+                    .zip(&first.layers)
+                    .all(|(a, b)| a.reach == b.reach && a.shares[0].len() == b.shares[0].len())
+        };
+        if !film.runs.iter().all(alike) {
+            return Err(Error::Render {
+                what: "histograms of two runs whose layers or bins differ cannot be drawn".into(),
+                remedy:
+                    "give both the same layers in the same order, with one reach and as many bins"
+                        .into(),
             });
         }
         let spec =
             PageSpec::film(&film.title, &film.caption, &film.strip, &film.pacing, film.hold_secs);
-        let times: Vec<f64> = film.snapshots.iter().map(|p| p.time).collect();
+        let times: Vec<Vec<f64>> =
+            film.runs.iter().map(|run| run.snapshots.iter().map(|p| p.time).collect()).collect();
         let screen = Screen { theme, size, frames, fps };
-        let page = Page::new(spec, times.iter().copied(), screen).with_strip_below(0.25);
-        let (count, body, font) = (film.layers.len(), page.body, page.font);
+        let all = times.iter().flatten().copied();
+        let page = Page::new(spec, all, screen).with_strip_below(0.25);
+        let (count, font) = (first.layers.len(), page.font);
+        let key = page.body.y + 0.9 * font.label;
+        let below = 1.9 * font.label;
+        let body = Rect { y: page.body.y + below, h: (page.body.h - below).max(4.0), ..page.body };
         let columns = (1..=count)
             .min_by(|&a, &b| misfit(a, count, body).total_cmp(&misfit(b, count, body)))
             .unwrap_or(1);
         let (head, foot) = (2.9 * font.small, 1.9 * font.small);
         let cells = grid(body, count, columns, 22.0 * page.px_scale);
-        let plot = |(layer, cell): (&LayerHistogram, Rect)| {
+        let plot = |(k, cell): (usize, Rect)| {
             let (x, y) = (cell.x.round(), (cell.y + head).round());
             let rect = Rect::new(x, y, cell.w.round(), (cell.h - head - foot).max(4.0).round());
-            Plot { rect, highest: highest(layer) }
+            let highest = film.runs.iter().map(|run| highest(&run.layers[k])).fold(0.0, f32::max);
+            Plot { rect, highest }
         };
-        let plots = film.layers.iter().zip(cells).map(plot).collect();
-        Ok(Self { page, body: Histograms { film, times, plots } })
+        let plots = cells.into_iter().enumerate().map(plot).collect();
+        Ok(Self { page, body: Histograms { film, times, key, plots } })
     }
 }
 
 impl Histograms<'_> {
-    /// The snapshots before and after `time`, and how far it is from the one to the other.
-    fn between(&self, time: f64) -> (usize, usize, f32) {
-        let after = self.times.partition_point(|&t| t <= time);
-        let last = self.times.len() - 1;
+    /// The snapshots of `run` before and after `time`, and how far it is from the one to the other.
+    fn between(&self, run: usize, time: f64) -> (usize, usize, f32) {
+        let times = &self.times[run];
+        let after = times.partition_point(|&t| t <= time);
+        let last = times.len() - 1;
         if after == 0 || after > last {
             let k = if after == 0 { 0 } else { last };
             return (k, k, 0.0);
         }
-        let (a, b) = (self.times[after - 1], self.times[after]);
+        let (a, b) = (times[after - 1], times[after]);
         let share = if b > a { ((time - a) / (b - a)) as f32 } else { 1.0 };
         (after - 1, after, share)
     }
+
+    /// Says what is drawn how: a small bar or line, and its meaning.
+    fn draw_key(&self, page: &Page, canvas: &mut dyn Canvas) {
+        let (theme, size) = (page.theme, page.font.label);
+        let style = TextStyle::new(size, theme.text);
+        let end = page.body.right();
+        let mut x = page.body.x;
+        let width = 1.3 * size;
+        let mut entry = |text: &str, bar: Option<usize>| {
+            let room = end - x - width - 0.5 * size;
+            let text = style.fit(text, room);
+            if text.is_empty() {
+                return;
+            }
+            let middle = self.key - 0.36 * size;
+            match bar {
+                Some(run) => {
+                    let mark = Rect::new(x, middle - 0.36 * size, width, 0.72 * size);
+                    canvas.rect(mark, bar_color(theme, run, self.film.runs.len()));
+                }
+                None => canvas.line(&[(x, middle), (x + width, middle)], &outline(page)),
+            }
+            canvas.text(&text, x + width + 0.5 * size, self.key, &style);
+            x += width + 2.0 * size + style.width(&text);
+        };
+        match &self.film.runs[..] {
+            [_] => {
+                entry("at this moment", Some(0));
+                entry("before training", None);
+            }
+            runs => runs.iter().enumerate().for_each(|(k, run)| entry(&run.name, Some(k))),
+        }
+    }
+}
+
+/// The colour of the bars of `run` among `runs`; of two both can be seen where they overlap.
+fn bar_color(theme: &Theme, run: usize, runs: usize) -> Color {
+    let color = theme.series_color(run);
+    if runs == 1 { theme.background.mix(color, 0.72) } else { color.alpha(0.5) }
+}
+
+/// The line around what was before training.
+fn outline(page: &Page) -> Stroke {
+    Stroke::solid(page.theme.text.alpha(0.75), (1.3 * page.px_scale).max(0.8))
 }
 
 /// How far cells in `columns` columns are from a 5:3 shape.
@@ -199,18 +289,42 @@ fn steps(row: &[f32], rect: Rect, highest: f32) -> Vec<(f32, f32)> {
     points
 }
 
+/// A number with its digits in groups of three.
+fn grouped(count: usize) -> String {
+    thousands(&count.to_string())
+}
+
+/// Bars that are cut have a break at their top.
+fn draw_breaks(canvas: &mut dyn Canvas, row: &[f32], plot: &Plot, page: &Page) {
+    let (r, px_scale) = (plot.rect, page.px_scale);
+    let width = r.w / row.len() as f32;
+    for (i, _) in row.iter().enumerate().filter(|(_, v)| **v > plot.highest * 1.0001) {
+        let x = r.x + (i as f32 + 0.5) * width;
+        let notch = Stroke::solid(page.theme.background, (2.0 * px_scale).max(1.2));
+        let (dx, y) = ((0.5 * width).max(4.0 * px_scale), r.y + 5.0 * px_scale);
+        canvas.line(&[(x - dx, y + 3.0 * px_scale), (x + dx, y - 3.0 * px_scale)], &notch);
+    }
+}
+
 impl Body for Histograms<'_> {
     fn draw_static(&self, page: &Page, canvas: &mut dyn Canvas) -> Result<()> {
         let (theme, font, px_scale) = (page.theme, page.font, page.px_scale);
         let muted = TextStyle::new(font.small, theme.muted);
-        for (layer, plot) in self.film.layers.iter().zip(&self.plots) {
-            let r = plot.rect;
+        self.draw_key(page, canvas);
+        for (k, plot) in self.plots.iter().enumerate() {
+            let (r, layer) = (plot.rect, &self.film.runs[0].layers[k]);
             let name = TextStyle::new(font.small, theme.text).bold();
-            let count = format!("{} weights", thousands(&layer.len.to_string()));
+            let lens: Vec<usize> = self.film.runs.iter().map(|run| run.layers[k].len).collect();
+            let each = match lens[..] {
+                [a, b] if a != b => format!("{} and {}", grouped(a), grouped(b)),
+                _ => grouped(lens[0]),
+            };
+            let count = format!("{each} weights");
             let text = name.fit(&layer.name, r.w);
             canvas.text(&text, r.x, r.y - 1.75 * font.small, &name);
             // Where it fits beside the deviation.
-            if muted.width(&count) + muted.width("  σ 0.0000") <= r.w {
+            let numbers = "  σ 0.0000".repeat(lens.len());
+            if muted.width(&count) + muted.width(&numbers) <= r.w {
                 canvas.text(&count, r.x, r.y - 0.5 * font.small, &muted);
             }
             let base = Stroke::solid(theme.muted, px_scale.max(0.75));
@@ -230,42 +344,54 @@ impl Body for Histograms<'_> {
     fn draw_moving(&self, page: &Page, canvas: &mut dyn Canvas, frame: usize) -> Result<()> {
         let (theme, font, px_scale) = (page.theme, page.font, page.px_scale);
         let time = page.timeline.epoch(frame);
-        let (before, after, share) = self.between(time);
-        for (layer, plot) in self.film.layers.iter().zip(&self.plots) {
+        let runs = &self.film.runs;
+        for (k, plot) in self.plots.iter().enumerate() {
             let r = plot.rect;
-            let (a, b) = (&layer.shares[before], &layer.shares[after]);
-            let row: Vec<f32> = a.iter().zip(b).map(|(a, b)| a + share * (b - a)).collect();
-            let points = steps(&row, r, plot.highest);
-            let mut path = PathBuilder::new();
-            path.move_to(points[0].0, points[0].1);
-            points[1..].iter().for_each(|p| path.line_to(p.0, p.1));
-            path.close();
-            if let Some(path) = path.finish() {
-                canvas.fill(&path, theme.background.mix(theme.series_color(0), 0.72), false);
+            // Where each run's number ends, from the right.
+            let mut end = r.right();
+            let mut numbers = Vec::new();
+            for (i, run) in runs.iter().enumerate() {
+                let (before, after, share) = self.between(i, time);
+                let layer = &run.layers[k];
+                let (a, b) = (&layer.shares[before], &layer.shares[after]);
+                let row: Vec<f32> = a.iter().zip(b).map(|(a, b)| a + share * (b - a)).collect();
+                let points = steps(&row, r, plot.highest);
+                let mut path = PathBuilder::new();
+                path.move_to(points[0].0, points[0].1);
+                points[1..].iter().for_each(|p| path.line_to(p.0, p.1));
+                path.close();
+                if let Some(path) = path.finish() {
+                    canvas.fill(&path, bar_color(theme, i, runs.len()), false);
+                }
+                if runs.len() == 1 {
+                    let initial = steps(&layer.shares[0], r, plot.highest);
+                    canvas.line(&initial, &outline(page));
+                } else {
+                    let edge = Stroke::solid(theme.series_ink(i), (1.2 * px_scale).max(0.8));
+                    canvas.line(&points, &edge);
+                }
+                draw_breaks(canvas, &row, plot, page);
+                // Of the last snapshot passed: a number is never interpolated.
+                let passed = if share >= 1.0 { after } else { before };
+                numbers.push(format!("σ {}", steady(layer.deviation[passed])));
             }
-            let initial = steps(&layer.shares[0], r, plot.highest);
-            canvas
-                .line(&initial, &Stroke::solid(theme.text.alpha(0.75), (1.3 * px_scale).max(0.8)));
-            // Bars that are cut have a break at their top.
-            let width = r.w / row.len() as f32;
-            for (i, _) in row.iter().enumerate().filter(|(_, v)| **v > plot.highest * 1.0001) {
-                let x = r.x + (i as f32 + 0.5) * width;
-                let notch = Stroke::solid(theme.background, (2.0 * px_scale).max(1.2));
-                let (dx, y) = ((0.5 * width).max(4.0 * px_scale), r.y + 5.0 * px_scale);
-                canvas.line(&[(x - dx, y + 3.0 * px_scale), (x + dx, y - 3.0 * px_scale)], &notch);
+            for (i, text) in numbers.iter().enumerate().rev() {
+                let ink = if runs.len() == 1 { theme.text } else { theme.series_ink(i) };
+                let style = TextStyle::new(font.small, ink).align(Align::Right);
+                if end - style.width(text) >= r.x {
+                    canvas.text(text, end, r.y - 0.5 * font.small, &style);
+                }
+                end -= style.width(text) + 0.8 * font.small;
             }
-            // Of the last snapshot passed: a number is never interpolated.
-            let passed = if share >= 1.0 { after } else { before };
-            let text = format!("σ {}", steady(layer.deviation[passed]));
-            let style = TextStyle::new(font.small, theme.text).align(Align::Right);
-            canvas.text(&text, r.right(), r.y - 0.5 * font.small, &style);
         }
         page.draw_time(canvas, frame);
         Ok(())
     }
 
     fn texts(&self) -> Vec<&str> {
-        self.film.layers.iter().map(|l| l.name.as_str()).collect()
+        let runs = &self.film.runs;
+        let layers = runs[0].layers.iter().map(|l| l.name.as_str());
+        layers.chain(runs.iter().map(|run| run.name.as_str())).collect()
     }
 }
 

@@ -45,6 +45,7 @@ impl<'a> MovingFilm<'a> {
             panels: std::slice::from_ref(&moving.panel),
             domains: &[domain],
             bar_label_ems: widest_ems(&scale.labels()),
+            table: None,
         };
         let screen = Screen { theme, size, frames, fps };
         let (page, layout) =

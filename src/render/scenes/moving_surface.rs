@@ -75,6 +75,7 @@ impl<'a> MovingSurface<'a> {
             // The layout of windows asks for no domain.
             domains: &[],
             bar_label_ems: widest_ems(&scale.labels()),
+            table: None,
         };
         let screen = Screen { theme, size, frames, fps };
         let (page, layout) =

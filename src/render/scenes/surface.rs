@@ -9,6 +9,7 @@ use crate::render::page::colorbar::ColorBar;
 use crate::render::page::layout::{Contents, Layout, PanelBox, widest_ems};
 use crate::render::page::readout;
 use crate::render::page::scale::LevelScale;
+use crate::render::page::table;
 use crate::render::page::{Body, Page, Scene, Screen};
 use crate::render::scene::{ContourPanel, Film};
 use crate::render::surface3d::axes::BoxAxes;
@@ -96,7 +97,11 @@ pub(in crate::render) fn axes(
     value_label: &str,
 ) -> BoxAxes {
     let axes = BoxAxes::new(panel, field, scale, value_label, &page.font, box_width(place.frame));
-    if place.axis_labels { axes } else { axes.without_labels() }
+    match (page.theme.words.scales, place.axis_labels) {
+        (false, _) => axes.without_scales(field),
+        (true, true) => axes,
+        (true, false) => axes.without_labels(),
+    }
 }
 
 /// The colour bar of surfaces.
@@ -133,11 +138,15 @@ impl<'a> SurfaceFilm<'a> {
             scale::scale(&values, look.heights, look.clip, &film.levels)?.resolved(&film.cells());
         let bar_label_ems = widest_ems(&scale.labels());
         // The layout of windows asks for no domain.
-        let contents = Contents { panels: &film.panels, domains: &[], bar_label_ems };
+        let table = Some(&film.table);
+        let contents = Contents { panels: &film.panels, domains: &[], bar_label_ems, table };
         let screen = Screen { theme, size, frames, fps };
-        let (page, layout) = Page::laid_out(film.page_spec(), film.times(), screen, 18.0, |page| {
-            Layout::windows(page, &contents, &film.value_label, BOARD_LINES)
-        });
+        // Words are few beside a surface alone, and may be large.
+        let least = if theme.words.scales { 18.0 } else { 9.0 };
+        let (page, layout) =
+            Page::laid_out(film.page_spec(), film.times(), screen, least, |page| {
+                Layout::windows(page, &contents, &film.value_label, BOARD_LINES)
+            });
         let mut surfaces: Vec<(HeightField, Trail)> = film
             .panels
             .iter()
@@ -204,10 +213,11 @@ impl Body for Surfaces<'_> {
     fn draw_static(&self, page: &Page, canvas: &mut dyn Canvas) -> Result<()> {
         let film = self.film;
         for (k, (p, place)) in film.panels.iter().zip(&self.layout.panels).enumerate() {
-            let keyed = film.panels.len() > 1 && !p.path.is_empty();
+            let keyed = film.panels.len() > 1 && !p.path.is_empty() && !p.title.is_empty();
             let key = keyed.then(|| page.theme.series_color(k));
             panel::draw_heading(canvas, p, place, page, key);
         }
+        table::draw(canvas, &film.table, &self.layout.panels, page);
         draw_bar(canvas, self.layout.colorbar, (&film.value_label, &self.scale), page);
         Ok(())
     }
@@ -304,12 +314,7 @@ mod tests {
         let now = FrameTime::new(frame, page.timeline.frames, time, 1.0);
         let view = window.flight.view(now.frame, now.share);
         let camera = Camera::new(&view, body.renderer.focal, window.centre);
-        let (unit, px) = (body.renderer.focal / OVERVIEW, page.px_scale);
-        let sizes = Sizes {
-            tube: (3.1 * px).max(1.3) / unit,
-            marker: (9.0 * px).max(3.0) / unit,
-            fade: 1.0,
-        };
+        let sizes = Sizes::new(page.px_scale, body.renderer.focal / OVERVIEW, 1.0);
         let places = window.trail.guarded(field, time, &sizes, view.eye);
         let width = page.rect.w as usize;
         let color = page.theme.series_color(k);
@@ -345,7 +350,30 @@ mod tests {
                     for frame in [30, 33, 36, 39] {
                         let picture = show::frame(&film, &backdrop, frame).unwrap();
                         let [marker, path] = seen(&film, 0, frame, picture.rgba());
-                        if marker < 1.0 || path < 0.7 {
+                        if marker < 1.0 || path < 0.8 {
+                            unseen.push(format!("{name} {k} {camera} {frame}: {marker} {path}"));
+                        }
+                    }
+                }
+            }
+        }
+        assert!(unseen.is_empty(), "{} unseen:\n{}", unseen.len(), unseen.join("\n"));
+    }
+
+    #[test]
+    fn in_a_page_of_four_each_marker_and_the_newest_third_of_each_path_are_seen() {
+        let mut unseen = Vec::new();
+        for (name, theme) in [("light", Theme::light()), ("dark", Theme::dark())] {
+            let film = Film { panels: deep_valleys(), hold_secs: 1.0, ..Film::default() };
+            for camera in CameraPath::PRESETS {
+                let look = SurfaceView::new(CameraPath::preset(camera).unwrap());
+                let film = SurfaceFilm::new(&film, &look, &theme, [1280, 720], 40, 10).unwrap();
+                let backdrop = show::backdrop(&film).unwrap();
+                for frame in [30, 39] {
+                    let picture = show::frame(&film, &backdrop, frame).unwrap();
+                    for k in 0..4 {
+                        let [marker, path] = seen(&film, k, frame, picture.rgba());
+                        if marker < 1.0 || path < 0.8 {
                             unseen.push(format!("{name} {k} {camera} {frame}: {marker} {path}"));
                         }
                     }

@@ -3,7 +3,7 @@
 use super::boundary::{BoundaryFilm, BoundaryShow, InputSpace};
 use super::curve::CurveShow;
 use super::heatmap::{Heatmap, HeatmapShow, Scaling};
-use super::histograms::{HistogramFilm, HistogramShow, LayerHistogram};
+use super::histograms::{HistogramFilm, HistogramRun, HistogramShow, LayerHistogram};
 use super::shadow::{ShadowFilm, ShadowShow, ShadowView};
 use super::spectrum::{PathSpectrum, SpectrumFigure, SpectrumShow};
 use crate::render::canvas::theme::Theme;
@@ -85,11 +85,28 @@ fn histograms(snapshots: usize) -> HistogramFilm {
     HistogramFilm {
         title: "The weights of a net".into(),
         caption: "Line: before training.".into(),
-        snapshots: panel(3, 3, snapshots).path,
-        layers: layers.collect(),
+        runs: vec![HistogramRun {
+            name: "a run".into(),
+            snapshots: panel(3, 3, snapshots).path,
+            layers: layers.collect(),
+        }],
         pacing: pacing(),
         ..HistogramFilm::default()
     }
+}
+
+/// The same of two runs, the other one with narrower bells, fewer snapshots and another width of a layer.
+fn two_histograms() -> HistogramFilm {
+    let mut film = histograms(15);
+    let mut other = histograms(9).runs.remove(0);
+    other.name = "another run".into();
+    for layer in &mut other.layers {
+        layer.shares.iter_mut().for_each(|row| row.reverse());
+        layer.deviation.iter_mut().for_each(|d| *d *= 0.5);
+    }
+    other.layers[2].len = 77;
+    film.runs.push(other);
+    film
 }
 
 fn boundary(snapshots: usize) -> BoundaryFilm {
@@ -247,6 +264,9 @@ fn every_scene_looks_as_it_did() {
     let film = histograms(15);
     let histograms = HistogramShow::new(&film, &dark, SIZE, FRAMES, FPS).unwrap();
     assert_golden_show("scene-histograms", &histograms, 30);
+    let film = two_histograms();
+    let histograms = HistogramShow::new(&film, &light, SIZE, FRAMES, FPS).unwrap();
+    assert_golden_show("scene-histograms-two", &histograms, 30);
     let film = boundary(15);
     let boundary = BoundaryShow::new(&film, &light, SIZE, FRAMES, FPS).unwrap();
     assert_golden_show("scene-boundary", &boundary, 34);
@@ -391,7 +411,7 @@ fn films_survive_strange_paths() {
         });
     }
     let mut nan = histograms(3);
-    for layer in &mut nan.layers {
+    for layer in &mut nan.runs[0].layers {
         *layer = LayerHistogram::new("diverged", 4, 0.0);
         (0..3).for_each(|_| layer.push(&[f32::NAN, f32::INFINITY], 10));
     }
@@ -399,8 +419,20 @@ fn films_survive_strange_paths() {
     survives("weights that are not finite", &|size| {
         Box::new(HistogramShow::new(nan, theme, size, FRAMES, FPS).unwrap())
     });
-    let none = HistogramFilm { layers: Vec::new(), ..histograms(2) };
-    assert!(HistogramShow::new(&none, theme, SIZE, 5, FPS).is_err());
+    let pair: &'static HistogramFilm = leak(two_histograms());
+    survives("histograms of two runs", &|size| {
+        Box::new(HistogramShow::new(pair, theme, size, FRAMES, FPS).unwrap())
+    });
+    let refused = |change: &dyn Fn(&mut HistogramFilm), says: &str| {
+        let mut film = two_histograms();
+        change(&mut film);
+        let err = HistogramShow::new(&film, theme, SIZE, 5, FPS).err().unwrap().to_string();
+        assert!(err.contains(says), "{err}");
+    };
+    refused(&|film| film.runs[1].layers.clear(), "0 layers over 9 snapshots");
+    refused(&|film| film.runs.clear(), "0 runs");
+    refused(&|film| film.runs.push(film.runs[0].clone()), "3 runs");
+    refused(&|film| film.runs[1].layers[0].reach = 2.0, "layers or bins differ");
 }
 
 #[test]
@@ -473,7 +505,7 @@ fn titles_in_other_scripts_are_drawn_and_their_missing_characters_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let mut film = histograms(2);
     film.title = "损失曲面上的路径".into();
-    film.layers[0].name = "طبقة".into();
+    film.runs[0].layers[0].name = "طبقة".into();
     let show = HistogramShow::new(&film, &theme, SIZE, 3, FPS).unwrap();
     let output =
         Output { width: SIZE[0], height: SIZE[1], ..Output::new(folder.path().join("film.png")) };
@@ -512,6 +544,10 @@ fn words_can_be_read_in_every_scene_at_every_size() {
     let shadows: &'static ShadowFilm = leak(shadow(15));
     assert_legible("shadow", &|size, scale| {
         Box::new(ShadowShow::new(shadows, theme(scale), size, FRAMES, FPS).unwrap())
+    });
+    let pair: &'static HistogramFilm = leak(two_histograms());
+    assert_legible("histograms of two runs", &|size, scale| {
+        Box::new(HistogramShow::new(pair, theme(scale), size, FRAMES, FPS).unwrap())
     });
     let bars: &'static HistogramFilm = leak(histograms(15));
     assert_legible("histograms", &|size, scale| {

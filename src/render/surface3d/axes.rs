@@ -22,6 +22,8 @@ use crate::render::scene::{ContourPanel, Domain};
 pub struct BoxAxes {
     half: [f32; 2],
     top: f32,
+    /// Where nothing of the box is drawn: some points of the surface, which is to fill the picture.
+    bare: Option<Vec<Vec3>>,
     /// Along x and y: place from -1 to 1, text.
     floor: [Vec<(f32, String)>; 2],
     floor_labels: [String; 2],
@@ -94,6 +96,7 @@ impl BoxAxes {
         Self {
             half: field.half,
             top: field.relief,
+            bare: None,
             floor: [along(domain.x, field.half[0]), along(domain.y, field.half[1])],
             floor_labels: [format!("{}{note}", panel.x_label), panel.y_label.clone()],
             heights,
@@ -105,9 +108,20 @@ impl BoxAxes {
         }
     }
 
-    /// The box's corners, for fitting it into a picture.
+    /// What is to be fitted into a picture: the box's corners, or points of the surface where that is alone.
     pub fn corners(&self) -> Vec<Vec3> {
-        corners(self.half, self.top)
+        self.bare.clone().unwrap_or_else(|| corners(self.half, self.top))
+    }
+
+    /// The box of `field` without a line or a number: the surface alone, and room for nothing else.
+    pub fn without_scales(self, field: &HeightField) -> Self {
+        const SIDE: usize = 40;
+        let at = |i: usize| i as f32 / SIDE as f32;
+        let points = (0..=SIDE).flat_map(|j| (0..=SIDE).map(move |i| (at(i), at(j))));
+        let mut points: Vec<Vec3> = points.map(|(u, v)| field.surface(u, v)).collect();
+        let [u, v] = field.lowest();
+        points.push(field.surface(u, v));
+        Self { bare: Some(points), ..self }
     }
 
     /// The same without labels, for a picture too small for them: ticks and numbers alone.
@@ -117,6 +131,9 @@ impl BoxAxes {
 
     /// Room for labels around the fitted box: left, top, right, bottom.
     pub fn room(&self, font: &Type, px_scale: f32) -> [f32; 4] {
+        if self.bare.is_some() {
+            return [0.0; 4];
+        }
         let style = TextStyle::new(font.small, Color::hex(0));
         let heights = self.heights.iter().map(|h| style.width(&h.1)).fold(0.0, f32::max);
         let left = heights + 13.0 * px_scale;
@@ -137,6 +154,9 @@ impl BoxAxes {
 
     /// Walls and grid lines, to be drawn before the surface.
     pub fn draw_behind(&self, canvas: &mut dyn Canvas, camera: &Camera, ink: &Ink) {
+        if self.bare.is_some() {
+            return;
+        }
         let [bx, by] = self.behind(camera);
         let walls = [
             [(bx, -1.0, 0.0), (bx, 1.0, 0.0), (bx, 1.0, self.top), (bx, -1.0, self.top)],
@@ -184,6 +204,9 @@ impl BoxAxes {
 
     /// The floor's front edges, ticks and labels, to be drawn after the surface.
     pub fn draw_before(&self, canvas: &mut dyn Canvas, camera: &Camera, ink: &Ink) {
+        if self.bare.is_some() {
+            return;
+        }
         let [bx, by] = self.behind(camera);
         self.draw_edge(canvas, camera, ink, |t| (-bx, t, 0.0));
         self.draw_edge(canvas, camera, ink, |t| (t, -by, 0.0));

@@ -76,12 +76,12 @@ impl CameraPath {
                 by(1.0, 0.0),
             ],
             "follow" => vec![
-                by(0.0, -12.0),
-                Key { follow: 1.0, ..by(0.14, -8.0) },
+                by(0.0, -44.0),
+                Key { follow: 1.0, ..by(0.14, -38.0) },
                 // Back beside the box before the film comes to rest: the whole path is seen at its end.
-                Key { follow: 1.0, ..by(0.58, 8.0) },
-                by(0.74, 14.0),
-                by(1.0, 15.0),
+                Key { follow: 1.0, ..by(0.58, -26.0) },
+                by(0.74, -20.0),
+                by(1.0, 0.0),
             ],
             _ => return Err(Error::unknown_name("camera", name, &Self::PRESETS)),
         };
@@ -279,7 +279,10 @@ fn stations(places: &[(&HeightField, [f32; 2])]) -> Vec<[Vec3; 3]> {
         unwrapped[i] = unwrapped[i - 1] + turn
             - (turn / std::f32::consts::TAU).round() * std::f32::consts::TAU;
     }
-    let heading = smooth(&unwrapped, 16.0);
+    // Where the path hardly moves the camera circles around the marker: a film never stands.
+    let circling = |(i, angle): (usize, f32)| angle + CIRCLED * (i as f32 / (n - 1) as f32 - 0.5);
+    let heading: Vec<f32> =
+        smooth(&unwrapped, 16.0).into_iter().enumerate().map(circling).collect();
     let z = smooth(&axis(2), 6.0);
     let company: Vec<(Vec3, Vec3, f32)> = (0..n)
         .map(|i| {
@@ -320,6 +323,8 @@ fn stations(places: &[(&HeightField, [f32; 2])]) -> Vec<[Vec3; 3]> {
 
 /// How far the camera that follows is from the marker.
 const AWAY: f32 = 1.25;
+/// By how much it circles around the marker over a whole film, in radians.
+const CIRCLED: f32 = 1.6;
 
 /// A Gaussian mean over `sigma` entries; the ends count on.
 fn smooth(values: &[f32], sigma: f32) -> Vec<f32> {
@@ -402,6 +407,34 @@ mod tests {
             }
         }
         assert!(following > 150 && seen >= following * 97 / 100, "{seen} of {following}");
+    }
+
+    #[test]
+    fn a_camera_that_follows_moves_in_every_second_though_the_path_stands() {
+        use crate::render::page::scale::LevelScale;
+        use crate::render::scene::{ContourPanel, Grid};
+        use crate::render::surface3d::vec3::{norm, sub};
+
+        let xs: Vec<f64> = (0..21).map(|i| f64::from(i) / 10.0 - 1.0).collect();
+        let bowl = xs.iter().flat_map(|&y| xs.iter().map(move |&x| 0.1 + x * x + y * y));
+        let grid = Grid { values: bowl.collect(), ys: xs.clone(), xs, interpolated: None };
+        let panel = ContourPanel { grid, ..Default::default() };
+        let scale = LevelScale::new(panel.grid.values.iter().copied());
+        let field = HeightField::new(&panel, &scale, 1.35);
+        let way = CameraPath::preset("follow").unwrap().placed(-112.0, 27.0);
+        // All of the way in the first fifth of the film, as of most runs by the epoch.
+        let marker = |share: f64| {
+            let t = (5.0 * share).min(1.0) as f32;
+            [0.9 - 0.4 * t, 0.9 - 0.4 * t]
+        };
+        let flight = Flight::new(&way, |_| &field, 300, marker);
+        let eye = |frame: usize| flight.view(frame, frame as f64 / 299.0).eye;
+        for frame in 0..270 {
+            let moved: f32 = (frame..frame + 30).map(|f| norm(sub(eye(f + 1), eye(f)))).sum();
+            assert!(moved > 0.12, "{moved} in the second from frame {frame}");
+            let jump = norm(sub(eye(frame + 1), eye(frame)));
+            assert!(jump < 0.5, "{jump} at frame {frame}");
+        }
     }
 
     #[test]

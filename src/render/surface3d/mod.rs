@@ -5,8 +5,8 @@
 //! `viewpoint` from which side most is seen, `framing` how high its box is; `zbuffer` finds what
 //! is in front, four samples a pixel; `shade` and `paint` give it light and colour; `solids` are
 //! tubes and markers, `trail` the path made of them, `glass` the near side of the surface where it would
-//! hide the path; `axes` draws the box around; `window` puts one
-//! surface with its path and its box into a rectangle of the page.
+//! hide the path; `axes` draws the box around, `orientation` a small map of where the camera is;
+//! `window` puts one surface with its path and its box into a rectangle of the page.
 
 pub(crate) mod axes;
 pub(crate) mod camera;
@@ -15,6 +15,7 @@ pub(crate) mod framing;
 pub(crate) mod glass;
 pub(crate) mod heightfield;
 pub(crate) mod horizon;
+pub(crate) mod orientation;
 pub(crate) mod paint;
 pub(crate) mod picture;
 pub mod scale;

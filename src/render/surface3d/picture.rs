@@ -47,6 +47,8 @@ pub struct Subject<'a> {
     pub stripes: f32,
     /// Where the near side of the surface is thinned.
     pub glass: Option<&'a Glass>,
+    /// Whether there is a floor with the surface's map on it.
+    pub floor: bool,
 }
 
 /// A mesh of corners on the screen.
@@ -389,6 +391,9 @@ impl Painter<'_> {
     /// The floor in the pixel: linear light times coverage, and the coverage.
     #[inline]
     fn floor_at(&self, x: usize, y: usize) -> [f32; 4] {
+        if !self.scene.floor {
+            return [0.0; 4];
+        }
         let camera = self.shader.camera;
         let (px, py) = (x as f32 + 0.5, y as f32 + 0.5);
         let Some(([u, v], steps)) = self.floor.hit(camera, px, py) else { return [0.0; 4] };

@@ -6,7 +6,7 @@ use super::heightfield::HeightField;
 use super::horizon::LightMap;
 use super::paint::{Light, gap, linear, place};
 use super::solids::Solids;
-use super::vec3::{Vec3, add, scale};
+use super::vec3::{Vec3, add, norm, scale, sub};
 use super::viewpoint::Stand;
 use crate::render::canvas::Rect;
 use crate::render::canvas::color::Color;
@@ -17,6 +17,8 @@ use crate::render::scene::{ContourPanel, Domain, PathPoint, Reading};
 
 /// Steps from the oldest to the newest part of the tail.
 const SHADES: usize = 12;
+/// The least distance of two beads in radii of the tube: a bead is three across and the rest is free.
+const BEADS_APART: f32 = 8.0;
 const BEAD: u32 = SHADES as u32;
 const MARKER: u32 = BEAD + 1;
 const ROD: u32 = BEAD + 2;
@@ -45,6 +47,13 @@ pub struct Drawn {
     pub thinned: f32,
 }
 
+impl Drawn {
+    /// Without the path's way on the floor, where there is none.
+    pub fn drop_floor(&mut self) {
+        self.solids.cut(|material| material == FLOOR, |_| false);
+    }
+}
+
 /// Sizes in box units.
 #[derive(Debug, Clone, Copy)]
 pub struct Sizes {
@@ -54,6 +63,15 @@ pub struct Sizes {
     pub marker: f32,
     /// For how many epochs the tail fades.
     pub fade: f64,
+}
+
+impl Sizes {
+    /// Of a path in a window where a design pixel is `px_scale` pixels and a box unit `unit` pixels.
+    pub fn new(px_scale: f32, unit: f32, fade: f64) -> Self {
+        let tube = (3.1 * px_scale).max(1.3) / unit;
+        let marker = (9.0 * px_scale).max(3.0) / unit;
+        Self { tube, marker, fade }
+    }
 }
 
 impl Trail {
@@ -209,8 +227,14 @@ impl Trail {
                 light.touch(*p, 3.2 * sizes.tube, 0.55, field.half);
             }
         }
+        let mut last: Option<Vec3> = None;
         for &(_, p) in self.beads.iter().filter(|(t, p)| *t <= epoch && inside(*p)) {
-            solids.sphere(on_surface(p, 1.3 * sizes.tube).0, 1.55 * sizes.tube, 7, BEAD);
+            let at = on_surface(p, 1.3 * sizes.tube).0;
+            // Where they would touch there is no telling what colour the path has.
+            if last.is_none_or(|last| norm(sub(at, last)) >= BEADS_APART * sizes.tube) {
+                solids.sphere(at, 1.55 * sizes.tube, 7, BEAD);
+                last = Some(at);
+            }
         }
         if !inside(head) {
             return drawn;

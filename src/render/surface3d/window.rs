@@ -6,6 +6,7 @@ use super::flight::{CameraPath, Flight};
 use super::glass::Glass;
 use super::heightfield::HeightField;
 use super::horizon::LightMap;
+use super::orientation;
 use super::paint::{Light, Paint};
 use super::picture::{self, Subject};
 use super::shade::Lamps;
@@ -187,6 +188,11 @@ impl Window {
         }
         self.axes.draw_before(canvas, &camera, &ink);
         canvas.set_clip(None);
+        let map = orientation::place(self.viewport, surface.field, px_scale);
+        if let Some(map) = map.filter(|_| view.follow > 0.01) {
+            let (place, on) = ((map, px_scale), (surface.field, &self.trail));
+            orientation::draw(canvas, place, on, &view, when.time, (theme, color));
+        }
         // What is not drawn as it is, is said.
         let style = TextStyle::new(font.small, theme.muted.alpha(drawn.thinned.min(1.0)));
         let v = self.viewport;
@@ -209,12 +215,11 @@ impl Window {
         // Sizes are pixels of the overview: what comes near gets larger.
         let unit = renderer.focal / OVERVIEW;
         let px_scale = renderer.px_scale;
-        let sizes = Sizes {
-            tube: (3.1 * px_scale).max(1.3) / unit,
-            marker: (9.0 * px_scale).max(3.0) / unit,
-            fade: when.fade,
-        };
+        let sizes = Sizes::new(px_scale, unit, when.fade);
         let mut drawn = self.trail.draw(surface.field, &mut light, when.time, &sizes);
+        if !renderer.theme.words.scales {
+            drawn.drop_floor();
+        }
         let v = self.viewport;
         let local = camera.shifted([-v.x, -v.y]);
         let size = [v.w as usize, v.h as usize];
@@ -232,6 +237,7 @@ impl Window {
             quad: if renderer.passes.len() > 1 { 1.6 } else { 4.0 } / unit,
             stripes: (9.0 * px_scale).max(5.0) / unit,
             glass: glass.as_ref(),
+            floor: renderer.theme.words.scales,
         };
         let rgba = picture::draw(&scene, view, &local, size, &renderer.passes);
         canvas.image(&rgba, size[0] as u32, size[1] as u32, v);

@@ -251,7 +251,9 @@ fn reports_tell_what_was_written_and_nothing_is_left_beside_it() {
     assert!((report.seconds - 0.48).abs() < 1e-12 && report.warnings.is_empty());
     assert_eq!(report.bytes, std::fs::metadata(&path).unwrap().len());
     assert_eq!(seen, (1..=12).map(|n| (n, 12)).collect::<Vec<_>>());
-    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    let beside = ["film.cues.json", "film.vtt"].map(|name| path.with_file_name(name));
+    assert!(beside.iter().all(|file| file.is_file()));
+    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 3);
     let poster = render(&film, &output(&folder.path().join("p.png"), (400, 226), 12, 25));
     assert_eq!((poster.frames, poster.seconds, poster.fps), (1, 0.0, 0));
 }

@@ -130,7 +130,7 @@ impl<'a> OptimizerShow<'a> {
         let domain = Domain::of(&film.surface);
         let bar_label_ems = widest_ems(&scale.labels());
         let panels = std::slice::from_ref(&film.surface);
-        let contents = Contents { panels, domains: &[domain], bar_label_ems };
+        let contents = Contents { panels, domains: &[domain], bar_label_ems, table: None };
         let pacing = Pacing { clock: Clock::Step, ..Pacing::default() };
         let spec = PageSpec {
             title: &film.title,

@@ -11,7 +11,7 @@ use crate::render::page::readout::{self, Row};
 use crate::render::page::scale::LevelScale;
 use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
 use crate::render::scene::{Clock, ContourPanel, Domain, Reading};
-use crate::render::scenes::race::covered;
+use crate::render::scenes::race::covered::{self, Coincident};
 use crate::render::scenes::race::standings::{Record, standings};
 use crate::render::scenes::race::{Race, RaceLayout, Racer, board_size};
 
@@ -25,8 +25,8 @@ pub struct RaceBody<'a> {
     scale: LevelScale,
     panels: Vec<ContourPanel>,
     pub(super) tracks: Vec<Track>,
-    /// From when on each point of each track is covered by another.
-    covered: Vec<Vec<f64>>,
+    /// Where each track coincides with others.
+    coincident: Vec<Coincident>,
     pub(super) records: Vec<Record>,
     /// For how many frames a row is lit that has come up on the board.
     pub(super) lit_frames: usize,
@@ -70,7 +70,7 @@ impl<'a> RaceFilm<'a> {
         let domain = Domain::of(&with_all_paths);
         let domains = vec![domain; panels.len()];
         let bar_label_ems = widest_ems(&scale.labels());
-        let contents = Contents { panels: &panels, domains: &domains, bar_label_ems };
+        let contents = Contents { panels: &panels, domains: &domains, bar_label_ems, table: None };
         let spec = PageSpec {
             title: &race.title,
             caption: &race.caption,
@@ -95,10 +95,11 @@ impl<'a> RaceFilm<'a> {
             .enumerate()
             .map(|(k, racer)| Track::new(&racer.path, domain, frame_of(k), page.px_scale))
             .collect();
-        let covered = covered::covered_from(&tracks, page.px_scale);
+        let coincident = covered::coincident(&tracks, page.px_scale);
         let lit_frames = (0.6 * f64::from(fps)).ceil() as usize;
         let records = race.racers.iter().map(|r| r.record.clone()).collect();
-        let body = RaceBody { race, layout, scale, panels, tracks, covered, records, lit_frames };
+        let body =
+            RaceBody { race, layout, scale, panels, tracks, coincident, records, lit_frames };
         Ok(Self { page, body })
     }
 }
@@ -171,9 +172,7 @@ impl Body for RaceBody<'_> {
                 for (racer, track) in self.tracks.iter().enumerate() {
                     track.draw(canvas, time, &pen(racer));
                 }
-                for (racer, (track, from)) in self.tracks.iter().zip(&self.covered).enumerate() {
-                    covered::draw(canvas, (track, from), time, &pen(racer), racer);
-                }
+                covered::draw(canvas, &self.tracks, &self.coincident, time, pen);
                 self.tracks
                     .iter()
                     .enumerate()
