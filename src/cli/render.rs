@@ -52,7 +52,7 @@ pub struct Args {
     /// Plane, by name.
     #[arg(long, default_value = "pca")]
     plane: String,
-    /// Surface, by name; the plane's by default. With --as curve, the curve's name.
+    /// Surface, by name; the plane's by default. With --as curve, the curve's name, or several with commas.
     #[arg(long)]
     surface: Option<String>,
     /// Headline.

@@ -24,9 +24,11 @@ const FILES: &[(&str, &str)] = &[
     ("architectures", include_str!("../../experiments/lecture/architectures.toml")),
     ("choice_of_plane", include_str!("../../experiments/lecture/choice_of_plane.toml")),
     ("wide_and_sharp", include_str!("../../experiments/lecture/wide_and_sharp.toml")),
+    ("convexity", include_str!("../../experiments/lecture/convexity.toml")),
     ("edge_of_stability", include_str!("../../experiments/lecture/edge_of_stability.toml")),
     ("optimizers", include_str!("../../experiments/lecture/optimizers.toml")),
     ("race", include_str!("../../experiments/lecture/race.toml")),
+    ("barrier", include_str!("../../experiments/lecture/barrier.toml")),
 ];
 
 named_enum! {

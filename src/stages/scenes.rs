@@ -210,6 +210,8 @@ impl SceneRequest {
             // The joint folder says how many.
             Scene::Race(..) | Scene::Map => self.panel_titles.len(),
             Scene::Curve(_) if !self.curve_files.is_empty() => self.curve_files.len(),
+            // A title for each run, or for each curve of one.
+            Scene::Curve(_) if self.folders.len() == 1 => self.curve_names().len(),
             _ => self.folders.len() + self.grid_files.len(),
         };
         if panels == 0 && !joint {
@@ -296,11 +298,14 @@ impl SceneRequest {
         }
     }
 
+    /// The names of the curves to draw of each run, which commas divide.
+    fn curve_names(&self) -> Vec<&str> {
+        self.surface.as_deref().unwrap_or("curve").split(',').map(str::trim).collect()
+    }
+
     fn curve(&self, style: CurveStyle) -> Result<CurveFigure> {
         let figure = if self.curve_files.is_empty() {
-            // Several curves of a run by their names, with commas.
-            let names: Vec<&str> =
-                self.surface.as_deref().unwrap_or("curve").split(',').map(str::trim).collect();
+            let names = self.curve_names();
             let runs = self.named_runs()?;
             let mut folders = Vec::with_capacity(runs.len() * names.len());
             for (title, run) in &runs {
