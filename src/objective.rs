@@ -407,6 +407,18 @@ impl DatasetObjective {
         Ok(pieces.concat())
     }
 
+    /// The loss of each image of the sample, (n,), in its order.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub fn losses(&self, theta: &[f32]) -> Result<Vec<f64>> {
+        let pieces = self.pieces(theta, &self.buffers, &|_| (), |outputs, targets, indices| {
+            let of = |(k, z): (usize, &[f32])| loss(z, targets.example(k, indices.len())).0;
+            outputs.enumerate().map(of).collect::<Vec<f64>>()
+        })?;
+        Ok(pieces.concat())
+    }
+
     /// The numbers that are to be predicted for the sample, (n, outputs), in its order; none where the
     /// targets are classes.
     pub fn values(&self) -> Option<&[f32]> {

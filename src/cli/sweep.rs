@@ -264,7 +264,10 @@ fn print(sweep: &Sweep, states: Vec<MemberState>, out: &Out) -> Result<()> {
         )?;
         for (state, m) in states.iter().zip(&measured) {
             let number = |v: Option<f64>| v.map_or("-".into(), |v| format!("{v:.4}"));
-            let share = |v: Option<f64>| v.map_or("-".into(), |v| format!("{:.2} %", 100.0 * v));
+            let known = |v: &f64| !v.is_nan();
+            let share = |v: Option<f64>| {
+                v.filter(known).map_or("-".into(), |v| format!("{:.2} %", 100.0 * v))
+            };
             writeln!(
                 w,
                 "{:<width$}  {:<9} {:>10} {:>10} {:>14}",

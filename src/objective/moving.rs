@@ -43,7 +43,7 @@ impl MovingStatistics {
     pub fn losses(&self, state: &[f32]) -> Result<Vec<f64>> {
         let (theta, buffers) = self.parts(state);
         let of = self.inner.with_buffers(buffers)?;
-        Ok(of.predictions(theta, &|_| ())?.iter().map(|p| p.loss).collect())
+        of.losses(theta)
     }
 }
 

@@ -78,16 +78,19 @@ impl Quantity {
             Self::TestAccuracy => {
                 "Share of right answers on the test images at the end of training, in eval mode."
             }
-            Self::TestLoss => "Mean cross-entropy on the test images at the end, in nats.",
+            Self::TestLoss => {
+                "Mean loss on the test images at the end: cross-entropy in nats, or the squared error that was \
+                 trained."
+            }
             Self::TrainLoss => {
-                "Mean cross-entropy on the training images (as many as train.eval_samples says) at the \
-                 end, in eval mode and without augmentation, in nats."
+                "Mean loss on the training images (as many as train.eval_samples says) at the end, in eval mode \
+                 and without augmentation: cross-entropy in nats, or the squared error that was trained."
             }
             Self::GeneralisationGap => {
                 "Training accuracy minus test accuracy at the end, both in eval mode."
             }
             Self::Sharpness => {
-                "Largest eigenvalue of the Hessian of the mean cross-entropy at the end, by Lanczos on \
+                "Largest eigenvalue of the Hessian of the mean training loss at the end, by Lanczos on \
                  exact Hessian-vector products; only where its residual is within the tolerance."
             }
             Self::BasinWidth => {

@@ -118,11 +118,8 @@ pub fn compute(
     let along = Along { objective: &objective, shape: request.shape, points };
     let report = evaluate(&mut store, [&[0.0], &[1.0], &[0.0]], &along, interrupt, progress)?;
     let mut curve = curve_of(&store, report.seconds);
-    curve.barrier = CurveBarrier::of(&curve.points, |t| {
-        let theta = request.shape.at(t, points);
-        let found = objective.predictions(&theta, &|_| ())?;
-        Ok(found.iter().map(|p| p.loss).collect())
-    })?;
+    curve.barrier =
+        CurveBarrier::of(&curve.points, |t| objective.losses(&request.shape.at(t, points)))?;
     curve.notes = far.notes.clone();
     Ok(curve)
 }

@@ -197,8 +197,7 @@ pub fn compute(
     let mut curve = on_line(&through, along, folder, request, of, interrupt, progress)?;
     if between {
         curve.barrier = CurveBarrier::of(&curve.points, |x| {
-            let found = objective.predictions(&at(x, &subject.theta, &of_theta), &|_| ())?;
-            Ok(found.iter().map(|p| p.loss).collect())
+            objective.losses(&at(x, &subject.theta, &of_theta))
         })?;
     }
     Ok(curve)

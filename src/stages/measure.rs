@@ -18,7 +18,7 @@ use crate::measures::{
     epsilon_sharpness, expected_rise, merge_tree, monotonicity, rho_sharpness, roughness, smad,
 };
 use crate::names::named_enum;
-use crate::objective::{DatasetObjective, Objective};
+use crate::objective::{DatasetObjective, Evaluation, Objective};
 use crate::record::{FORMAT_VERSION, Run, SampleSource};
 use crate::rng::Streams;
 use crate::weights::hdf5;
@@ -294,8 +294,7 @@ fn paired(
             }
             if let std::collections::hash_map::Entry::Vacant(free) = losses.entry(k) {
                 let theta = theta_at(origin, x, y, grid.point(k));
-                let found = objective.predictions(&theta, &|_| ())?;
-                free.insert(found.iter().map(|p| p.loss).collect());
+                free.insert(objective.losses(&theta)?);
             }
         }
         let (low, high) = (&losses[&pair.minimum], &losses[&pair.saddle]);
@@ -511,12 +510,14 @@ pub fn of_point(
         let there = subject.objective(test)?.loss(theta)?;
         let value = m.push("generalisation_gap", there.loss - here.loss);
         *value = value.clone().with_se(there.loss_se.hypot(here.loss_se));
-        let gap = here.accuracy() - there.accuracy();
-        let variance = |p: f64, n: usize| p * (1.0 - p) / n as f64;
-        let se = (variance(here.accuracy(), here.total) + variance(there.accuracy(), there.total))
-            .sqrt();
-        let value = m.push("accuracy_gap", gap);
-        *value = value.clone().with_se(se);
+        // Numbers that are predicted have no accuracy.
+        if here.total > 0 {
+            let gap = here.accuracy() - there.accuracy();
+            let variance = |p: f64, n: usize| p * (1.0 - p) / n as f64;
+            let of = |found: &Evaluation| variance(found.accuracy(), found.total);
+            let value = m.push("accuracy_gap", gap);
+            *value = value.clone().with_se((of(&here) + of(&there)).sqrt());
+        }
     }
     let norm = theta.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
     m.push("norm", norm);

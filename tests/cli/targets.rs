@@ -82,6 +82,13 @@ fn a_regression_is_trained_drawn_and_written_in_the_units_of_its_table() {
     place.ok(&["curvature", "run", "--samples=100"]);
     let inspected = place.ok(&["inspect", "run"]);
     assert!(!inspected.contains("NaN"), "{inspected}");
+    // Measures and barriers are of this loss, without accuracies.
+    let measured = place.ok(&["measure", "run", "--samples=60", "--json"]);
+    assert!(measured.contains("lambda_max") && !measured.contains("accuracy_gap"), "{measured}");
+    place.ok(&[VALUES, CSV, &["--out=other", two, "--set=train.seed=1", "--set=train.epochs=5"]]
+        .concat());
+    let curve = place.json(&["curve", "run", "other", "--points=5", "--samples=60", "--name=line"]);
+    assert!(curve["barrier"]["value"].as_f64().unwrap() >= 0.0, "{curve}");
     // What a run has, its page has: no accuracy where there is none.
     place.ok(&["view", "run", "--out=page.html"]);
 }
@@ -212,6 +219,7 @@ fn a_language_model_of_characters_is_trained_and_its_surface_drawn() {
     }
     place.ok(&["render", "run", "--out=run.png"]);
     place.ok(&["render", "run", "--as=heatmap", "--quantity=accuracy", "--out=accuracy.png"]);
+    place.ok(&["measure", "run", "--samples=20"]);
     place.refused(&["evaluate", "run", "--predictions=out.csv"], &["classes"]);
     // Curvature by differences of exact gradients: attention has no tangents here.
     let curvature = place.json(&["curvature", "run", "--samples=20"]);
