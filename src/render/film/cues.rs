@@ -10,19 +10,30 @@ use crate::disk;
 use crate::error::Result;
 use crate::render::film::show::{Chapter, Show};
 
-/// Writes `film.cues.json` and `film.vtt` beside the film at `path`, which runs for `seconds`.
+/// What is in every file of ours: one without it is somebody's own work.
+const MARK: &str = "made by lossreel render";
+
+/// Writes `film.cues.json` and `film.vtt` beside the film at `path`, which runs for `seconds`. A file of that
+/// name that was not made here, as captions written by hand, is left as it is; what is returned says so.
 ///
 /// Errors: [`crate::Error::Io`].
-pub fn write(show: &dyn Show, path: &Path, seconds: f64) -> Result<()> {
+pub fn write(show: &dyn Show, path: &Path, seconds: f64) -> Result<Vec<String>> {
+    let mut kept = Vec::new();
     let chapters = show.chapters();
     for (extension, text) in
         [("cues.json", cues(&chapters, path, seconds)), ("vtt", captions(&chapters, seconds))]
     {
         let file = path.with_extension(extension);
+        let ours = || disk::read_text(&file, "read what is there").is_ok_and(|t| t.contains(MARK));
+        if disk::is_there(&file)? && !ours() {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            kept.push(format!("{name} was not made by lossreel and stays as it is"));
+            continue;
+        }
         disk::remove_temporaries_of(&file)?;
         disk::write_bytes(&file, text.as_bytes())?;
     }
-    Ok(())
+    Ok(kept)
 }
 
 /// To the millisecond.
@@ -41,6 +52,7 @@ fn cues(chapters: &[Chapter], path: &Path, seconds: f64) -> String {
     };
     let all = json!({
         "format_version": 1,
+        "note": MARK,
         "film": path.file_name().unwrap_or_default().to_string_lossy(),
         "seconds": rounded(seconds),
         "cues": chapters.iter().filter_map(cue).collect::<Vec<_>>(),
@@ -50,7 +62,7 @@ fn cues(chapters: &[Chapter], path: &Path, seconds: f64) -> String {
 }
 
 fn captions(chapters: &[Chapter], seconds: f64) -> String {
-    let mut text = String::from("WEBVTT\n");
+    let mut text = format!("WEBVTT\n\nNOTE {MARK}\n");
     for chapter in chapters {
         let until = chapter.until.min(seconds);
         if until - chapter.from < 0.02 {
@@ -91,7 +103,7 @@ mod tests {
         assert_eq!(json["film"], "film.mp4");
         assert_eq!(json["cues"], json!([{ "seconds": 1.5, "label": "A title" }]));
         assert_eq!(json["chapters"].as_array().unwrap().len(), 3);
-        let expected = "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\nA title\n\n00:00:02.000 --> \
+        let expected = "WEBVTT\n\nNOTE made by lossreel render\n\n00:00:00.000 --> 00:00:02.000\nA title\n\n00:00:02.000 --> \
                         01:01:01.250\na &lt; b --&gt; c and &amp; more\n";
         assert_eq!(captions(&chapters, 3700.0), expected);
     }

@@ -50,9 +50,9 @@ pub fn write_show(
     let annotated = Annotated { show, notes: &output.notes, fps: output.fps };
     let show: &dyn Show = if output.notes.is_empty() { show } else { &annotated };
     let format = checked(show, output)?;
-    let report = write_film(show, output, format, progress)?;
+    let mut report = write_film(show, output, format, progress)?;
     if format == Format::Mp4 && output.numbered().is_none() {
-        cues::write(show, &output.path, report.seconds)?;
+        report.warnings.extend(cues::write(show, &output.path, report.seconds)?);
     }
     if let Some(path) = &output.poster {
         write_poster(show, output, path)?;

@@ -225,10 +225,12 @@ impl SpectrumFigure {
         if height > 0.6 * frame.h {
             return;
         }
-        let x = frame.x + 0.36 * frame.w;
         let mut y = frame.bottom() - 0.9 * size - height;
         let style = TextStyle::new(size, theme.text);
         let widest = lines.iter().map(|l| style.bold().width(&l.0)).fold(0.0, f32::max);
+        // Farther to the left only as long names need it: the lines rise there.
+        let (least, most) = (frame.x + 0.22 * frame.w, frame.x + 0.36 * frame.w);
+        let x = (frame.right() - 0.6 * size - widest).clamp(least, most);
         let room = (frame.right() - x - 0.6 * size).min(widest);
         // A plate, so that the mesh does not run through the words.
         let plate = Rect::new(x - 0.4 * size, y, room + 0.8 * size, height + 0.5 * size);
