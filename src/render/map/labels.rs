@@ -89,13 +89,7 @@ pub fn place(lines: &[Line], setting: &Setting) -> (Vec<Label>, Vec<Line>) {
     let mut broken = Vec::new();
     let mut order: Vec<usize> = (0..lines.len()).collect();
     let lengths: Vec<f32> = lines.iter().map(|l| Measured::new(&l.points).length()).collect();
-    // The lowest level says how low the valley is, though its line is short; else the longest lines first.
-    let lowest = lines.iter().map(|l| l.level).min();
-    let rank = |index: usize| (Some(lines[index].level) != lowest, -lengths[index]);
-    order.sort_by(|&a, &b| {
-        let (a, b) = (rank(a), rank(b));
-        a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
-    });
+    order.sort_by(|&a, &b| lengths[b].total_cmp(&lengths[a]));
     // On a rugged surface a level has many lines: a label on each would be a map of numbers. Two a level
     // say what it is, and on the whole there is one for about every ten ems square.
     let most = (setting.frame.w * setting.frame.h / (10.0 * setting.size).powi(2)) as usize;

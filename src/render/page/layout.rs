@@ -269,8 +269,6 @@ impl Layout {
                 Rect::new(cell.x, y, cell.w, foot - 0.3 * font.small)
             };
             let readout = (scales && !panel.path.is_empty()).then_some(readout);
-            // In a low window labels would leave little of it for the surface.
-            let axis_labels = axis_labels && h >= 16.0 * font.small;
             PanelBox { cell, frame, equal_scales: true, readout, subtitle, axis_labels }
         };
         let panels: Vec<PanelBox> =

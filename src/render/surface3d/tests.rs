@@ -247,40 +247,6 @@ fn a_surface_in_space_has_its_card_and_its_moments_as_other_films_have() {
 }
 
 #[test]
-fn a_surface_without_axes_fills_its_window_and_nothing_else_is_drawn() {
-    let mut scene = film(vec![panel(31, 31, 0)]);
-    (scene.title, scene.caption) = (String::new(), String::new());
-    scene.strip = Default::default();
-    scene.panels[0].title.clear();
-    scene.panels[0].subtitle.clear();
-    let mut theme = Theme::dark();
-    theme.words.scales = false;
-    for size in [[640, 360], [360, 640]] {
-        for camera in ["still", "orbit"] {
-            let show = SurfaceFilm::new(&scene, &look(camera), &theme, size, 24, 10).unwrap();
-            let back = backdrop(&show).unwrap();
-            let ground = back.rgba()[..4].to_vec();
-            assert!(back.rgba().chunks_exact(4).all(|p| p == ground), "words or a colour bar");
-            // Where something is over the whole way of the camera.
-            let (mut low, mut high) = ([u32::MAX; 2], [0; 2]);
-            for at in 0..24 {
-                let picture = frame(&show, &back, at).unwrap();
-                let drawn =
-                    picture.rgba().chunks_exact(4).enumerate().filter(|(_, p)| *p != ground);
-                for (i, _) in drawn {
-                    let at = [i as u32 % size[0], i as u32 / size[0]];
-                    low = [0, 1].map(|k| low[k].min(at[k]));
-                    high = [0, 1].map(|k| high[k].max(at[k]));
-                }
-            }
-            let inside = (0..2).all(|k| low[k] > 0 && high[k] < size[k] - 1);
-            let full = (0..2).any(|k| high[k] - low[k] > size[k] * 17 / 20);
-            assert!(inside && full, "{size:?} {camera}: {low:?} to {high:?}");
-        }
-    }
-}
-
-#[test]
 fn words_can_be_read_at_every_size() {
     for (name, film, camera) in [
         ("a surface", film(vec![panel(41, 25, 21)]), "orbit"),

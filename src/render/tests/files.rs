@@ -5,7 +5,6 @@ use std::path::Path;
 
 use crate::render::canvas::theme::Theme;
 use crate::render::encode::palette::Dither;
-use crate::render::film::annotate::{Annotated, Note};
 use crate::render::film::show::{self, Show};
 use crate::render::film::{Format, Output, stream_show, write_show};
 use crate::render::scene::Film;
@@ -213,32 +212,4 @@ fn a_show_of_another_size_is_refused() {
     assert_eq!(show.size(), [640, 360]);
     let refusal = write_show(&show, &out, &mut |_, _| {}).unwrap_err().to_string();
     assert!(refusal.contains("a scene of 640x360 for a picture of 400x226"), "{refusal}");
-}
-
-#[test]
-fn notes_are_drawn_at_their_times_and_places_and_nowhere_else() {
-    let scene = film(vec![panel(21, 15, 9)]);
-    let theme = Theme::light();
-    let show = ContourFilm::new(&scene, &theme, [640, 360], 60, 30).unwrap();
-    let text =
-        "[[note]]\ntext = \"look\"\nat = [0.2, 0.5]\nto = [0.4, 0.5]\nfrom = 1.0\nuntil = 1.8";
-    let notes = Note::parse(text).unwrap();
-    let annotated = Annotated { show: &show, notes: &notes, fps: 30 };
-    assert!(annotated.texts().contains(&"look"));
-    let backdrop = show::backdrop(&show).unwrap();
-    let changed = |at: usize| -> Vec<(usize, usize)> {
-        let bare = show::frame(&show, &backdrop, at).unwrap();
-        let noted = show::frame(&annotated, &backdrop, at).unwrap();
-        let pairs = bare.rgba().chunks_exact(4).zip(noted.rgba().chunks_exact(4)).enumerate();
-        pairs.filter(|(_, (a, b))| a != b).map(|(i, _)| (i % 640, i / 640)).collect()
-    };
-    assert_eq!((changed(29).len(), changed(55).len()), (0, 0));
-    let seen = changed(42);
-    assert!(seen.len() > 200, "{}", seen.len());
-    // Around the words and along the arrow, whose tip is at 256, 180.
-    assert!(
-        seen.iter().all(|(x, y)| (90..=262).contains(x) && (160..=200).contains(y)),
-        "{seen:?}"
-    );
-    assert!(seen.iter().any(|(x, y)| (250..=262).contains(x) && (176..=184).contains(y)));
 }
