@@ -133,11 +133,10 @@ mod tests {
         // The largest and the smallest of all are biases'.
         (curvature[14], curvature[15]) = (-100.0, 100.0);
         let cell = at(&Quadratic { curvature: curvature.clone(), centre: vec![0.0; 16] });
-        assert!(
-            (cell.largest - 12.0).abs() < 1e-3 && (cell.smallest + 2.4).abs() < 1e-3,
-            "{cell:?}"
-        );
-        assert!((cell.ratio() - 0.2).abs() < 1e-3, "{cell:?}");
+        // A residual of up to 0.02 * 12 over a gap of 1, squared.
+        let off = (cell.largest - 12.0).abs().max((cell.smallest + 2.4).abs());
+        assert!(off < 0.06, "{cell:?}");
+        assert!((cell.ratio() - 0.2).abs() < 2e-3, "{cell:?}");
         curvature[3] = 4.0;
         let convex = at(&Quadratic { curvature, centre: vec![0.0; 16] });
         assert_eq!(convex.ratio(), 0.0, "{convex:?}");
