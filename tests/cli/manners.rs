@@ -102,7 +102,8 @@ fn every_dataset_is_listed() {
             "gaussians",
             "folder",
             "npz",
-            "csv"
+            "csv",
+            "text"
         ]
     );
     let found = Place::new().json(&["datasets", "fetch", "digits"]);
