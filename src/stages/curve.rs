@@ -59,6 +59,14 @@ pub struct Curve {
     pub notes: Vec<String>,
 }
 
+impl Curve {
+    /// Whether it goes from one network, at 0, to another, at 1.
+    pub fn is_between(&self) -> bool {
+        // As `Line` and the trained shapes say it.
+        self.direction.starts_with("line to ") || self.direction.contains(" curve to ")
+    }
+}
+
 /// How far the loss rises above the straight line between that at 0 and that at 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct CurveBarrier {

@@ -25,7 +25,7 @@ pub fn curves(folders: &[(String, PathBuf)], title: Option<&str>) -> Result<Curv
             SplitName::Train => Split::Train,
             SplitName::Test => Split::Test,
         };
-        between &= found.barrier.is_some();
+        between &= found.is_between();
         for quantity in [Quantity::Loss, Quantity::Accuracy] {
             // Numbers that are predicted have no accuracy.
             if quantity == Quantity::Accuracy && found.points.iter().all(|p| p.accuracy.is_nan()) {

@@ -101,6 +101,15 @@ fn a_trained_curve_is_lower_than_the_line_and_its_bend_is_trained_once() {
     assert!(place.path("a/curves/bezier/bend.safetensors").is_file());
     let again = place.json(&trained);
     assert_eq!(points(&again), points(&curve));
+    // Both ways in one figure, which says what lies at its ends.
+    let both =
+        ["--surface=curve,bezier", "--panel-title=Line", "--panel-title=Bent", "--out=b.svg"];
+    place.ok(&[&["render", "a", "--as=curve"], &both[..]].concat());
+    let svg = std::fs::read_to_string(place.path("b.svg")).unwrap();
+    for words in ["Between two networks", "from one network at 0", "Line", "Bent"] {
+        assert!(svg.contains(words), "no `{words}`");
+    }
+    place.refused(&["render", "a", "--as=curve", "--surface=curve,none", "--out=c.svg"], &["none"]);
     place.refused(&["curve", "a", "--shape=chain"], &["--shape", "no other network"]);
     let lr = ["curve", "a", "b", "--shape=chain", "--lr=0"];
     place.refused(&lr, &["--lr", "positive"]);
