@@ -50,7 +50,7 @@ use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, T
 
 use super::pass::{Batch, LossTarget, Mode, Pass, Task};
 use super::plan::LossFrom;
-use super::{Level, check};
+use super::{Caches, Level, check};
 use crate::network::Network;
 use crate::parallel;
 use crate::rng::Streams;
@@ -202,7 +202,12 @@ impl NetOp {
         let idle = lock(self.idle()).pop();
         idle.filter(|p| p.workers() == workers).unwrap_or_else(|| {
             let loss_from = LossFrom::Caller { image_gradient: self.image_gradient };
-            Pass::new(self.shared.level, &self.shared.network, loss_from, workers)
+            Pass::new(
+                (self.shared.level, Caches::detect()),
+                &self.shared.network,
+                loss_from,
+                workers,
+            )
         })
     }
 }

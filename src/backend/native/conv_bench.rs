@@ -4,6 +4,7 @@
 //! this adapter is the one public way to them. It is hidden from the documentation and promises
 //! nothing.
 
+use super::caches::Caches;
 pub use super::kernels::Algorithm;
 use super::kernels::{
     ConvDataGradient, ConvForm, ConvForward, ConvWeightGradient, Epilogue, Geometry,
@@ -71,7 +72,7 @@ impl ConvBench {
         let input = Shape::new([inputs, side, side], padding);
         let output = Shape::new([outputs, out, out], padding);
         let dz_shape = Shape::new([outputs, out, out], form.gradient_halo(side, out));
-        let geometry = Geometry { level, algorithm, form, images };
+        let geometry = Geometry { level, caches: Caches::detect(), algorithm, form, images };
         let conv = ConvForward::new(&geometry, input, output);
         let backward = ConvDataGradient::new(&geometry, dz_shape, input);
         let weights = ConvWeightGradient::new(&geometry, input, dz_shape);

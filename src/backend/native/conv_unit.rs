@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::caches::Caches;
 use super::graph::{Graph, UnitOp};
 use super::kernels::{Algorithm, ConvDataGradient, ConvForward, ConvWeightGradient, Geometry};
 use super::plan::{Slot, SlotId, Step};
@@ -102,6 +103,7 @@ impl<const K: usize> ConvUnit<K> {
 /// Makes the units of a pass's convolutions from its steps.
 pub(super) struct ConvUnits<'a, const K: usize> {
     level: Level,
+    caches: Caches,
     algorithm: Algorithm,
     graph: &'a Graph,
     slots: &'a [Slot],
@@ -112,17 +114,17 @@ pub(super) struct ConvUnits<'a, const K: usize> {
 }
 
 impl<'a, const K: usize> ConvUnits<'a, K> {
-    pub fn new(level: Level, graph: &'a Graph, slots: &'a [Slot]) -> Self {
+    pub fn new((level, caches): (Level, Caches), graph: &'a Graph, slots: &'a [Slot]) -> Self {
         let forward = vec![None; graph.units.len()];
         let units = graph.units.iter().map(|_| None).collect();
-        Self { level, algorithm: Algorithm::from_env(), graph, slots, forward, units }
+        Self { level, caches, algorithm: Algorithm::from_env(), graph, slots, forward, units }
     }
 
     /// Takes the next step of the pass, which works on `images` images at a time. A gradient that
     /// it sums up is placed at `at`; returns the end of its place.
     pub fn step(&mut self, step: &Step, images: usize, at: usize) -> usize {
-        let (level, algorithm) = (self.level, self.algorithm);
-        let geometry = |form| Geometry { level, algorithm, form, images };
+        let (level, caches, algorithm) = (self.level, self.caches, self.algorithm);
+        let geometry = |form| Geometry { level, caches, algorithm, form, images };
         let shape = |slot: SlotId| self.slots[slot].shape;
         match *step {
             Step::Conv { unit, x, y, .. } => self.forward[unit] = Some([x, y]),

@@ -5,6 +5,7 @@
 //! products; `point` compiles one point of parameter space for evaluation. The `kernels` work
 //! on padded NHWC feature maps (`shape`) with the vectors of `simd`.
 
+mod caches;
 pub mod candle_op;
 #[doc(hidden)]
 pub mod conv_bench;
@@ -25,6 +26,7 @@ mod tangent;
 #[cfg(test)]
 mod tests;
 
+pub use caches::Caches;
 pub use simd::Level;
 
 use std::sync::{Arc, Mutex};
@@ -101,7 +103,8 @@ impl NativeBackend {
     pub fn at_level(network: Arc<Network>, level: Level) -> Result<Self> {
         check(&network, level)?;
         let precision = Precision::F32;
-        let evaluation = Arc::new(point::Compiled::new(level, precision, &network));
+        let evaluation =
+            Arc::new(point::Compiled::new((level, Caches::detect()), precision, &network));
         Ok(Self {
             network,
             level,
@@ -115,16 +118,20 @@ impl NativeBackend {
     /// The same backend with points that multiply in `precision`.
     #[must_use]
     pub fn evaluating_in(self, precision: Precision) -> Self {
-        let evaluation = Arc::new(point::Compiled::new(self.level, precision, &self.network));
+        let evaluation = Arc::new(point::Compiled::new(
+            (self.level, Caches::detect()),
+            precision,
+            &self.network,
+        ));
         Self { precision, evaluation, ..self }
     }
 
     fn pass(&self, task: Task, buffers: &mut [f32], grad: &mut [f32]) -> TrainLoss {
         let workers = parallel::threads();
         let idle = self.passes.lock().unwrap_or_else(|e| e.into_inner()).pop();
-        let mut pass = idle
-            .filter(|p| p.workers() == workers)
-            .unwrap_or_else(|| Pass::new(self.level, &self.network, LossFrom::Engine, workers));
+        let mut pass = idle.filter(|p| p.workers() == workers).unwrap_or_else(|| {
+            Pass::new((self.level, Caches::detect()), &self.network, LossFrom::Engine, workers)
+        });
         let found = pass.run(task, buffers, grad);
         self.passes.lock().unwrap_or_else(|e| e.into_inner()).push(pass);
         found
@@ -135,7 +142,11 @@ impl NativeBackend {
         let workers = parallel::threads();
         let idle = self.tangents.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let mut tangents = idle.filter(|t| t.workers() == workers).unwrap_or_else(|| {
-            Tangents::new(self.level, Graph::new(&self.network, Purpose::Eval), workers)
+            Tangents::new(
+                (self.level, Caches::detect()),
+                Graph::new(&self.network, Purpose::Eval),
+                workers,
+            )
         });
         tangents.run(&self.network, points, buffers, sample, out);
         self.tangents.lock().unwrap_or_else(|e| e.into_inner()).push(tangents);

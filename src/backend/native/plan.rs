@@ -10,8 +10,9 @@
 //! hold the batch. Slots of one shape share memory where their lifetimes do not overlap (of one
 //! shape only, so that their zero borders stay zero).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
+use super::caches::Caches;
 use super::graph::{Graph, NormId, UnitOp, ValueId};
 use super::shape::Shape;
 
@@ -107,6 +108,8 @@ pub(super) struct Phase {
     pub finish: Vec<Finish>,
     /// Images that go through the steps together.
     pub group: usize,
+    /// Pieces, at most, into which a batch is cut for it.
+    pub pieces: usize,
 }
 
 /// Where a slot's floats are.
@@ -132,17 +135,38 @@ pub(super) struct PassPlan {
     pub slots: Vec<Slot>,
     /// Shapes of the batch buffers.
     pub batch: Vec<Shape>,
-    /// Shapes of the scratch buffers.
-    pub scratch: Vec<Shape>,
-    /// Images of the largest group.
-    pub largest_group: usize,
+    /// Shapes of the scratch buffers, and the images of the largest group that each holds.
+    pub scratch: Vec<(Shape, usize)>,
 }
 
-/// Bytes of one group's tensors: they should stay in a core's second cache with the weights.
-const GROUP_BYTES: usize = 640 << 10;
-
-/// Most images of a group.
+/// Most images of a group whose tensors stay in the cache.
 pub(super) const MAX_GROUP: usize = 8;
+
+/// Images of a group where the way of the weights from the third level cache decides.
+pub(super) const HEAVY_GROUP: usize = 32;
+
+/// Whether [`HEAVY_GROUP`] images should go through steps together instead of the `resident` ones
+/// whose tensors, of `tensors` bytes an image, stay in a second level cache of `l2` bytes: where the
+/// weights, of `weights` bytes that each group moves once, do not stay there either, and moving them
+/// for each of the smaller groups takes longer than moving the tensors.
+pub(super) fn is_heavy(resident: usize, tensors: usize, weights: usize, l2: usize) -> bool {
+    weights > l2 / 2 && weights / HEAVY_GROUP + 2 * tensors < weights / resident
+}
+
+/// Most pieces a batch is cut into: the most workers that find work.
+pub(super) const PIECES: usize = 16;
+
+/// The pieces of a phase in which each piece has sums of `gradients` bytes of its own. Where these
+/// do not stay in the second level cache, clearing them, adding to them and adding them up takes as
+/// long as everything else, so that there are fewer. They follow from the network alone, as all
+/// sums' orders do: bytes do not depend on the number of workers.
+fn pieces_of(gradients: usize) -> usize {
+    match gradients {
+        0..=1_500_000 => PIECES,
+        1_500_001..=4_000_000 => PIECES / 2,
+        _ => PIECES / 4,
+    }
+}
 
 /// Who computes the loss and its gradient to the logits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,8 +180,21 @@ pub(super) enum LossFrom {
 
 impl PassPlan {
     /// The pass of `graph`: forward, loss, backward to all parameters.
-    pub fn new(graph: &Graph, loss_from: LossFrom) -> Self {
-        let (phases, shapes) = Emitter::new(graph, loss_from).run();
+    pub fn new(graph: &Graph, loss_from: LossFrom, caches: Caches) -> Self {
+        let (mut phases, shapes) = Emitter::new(graph, loss_from).run();
+        for phase in &mut phases {
+            let bytes = |work: &dyn Fn(&Step) -> usize| phase.steps.iter().map(work).sum::<usize>();
+            let weights = bytes(&|step| weight_bytes(graph, step));
+            let gradients = bytes(&|step| match step {
+                Step::ConvWeights { .. } => weight_bytes(graph, step) / 2,
+                _ => 0,
+            });
+            let tensors = touched(&phase.steps, &shapes);
+            let resident = (caches.l2 * 5 / 8 / tensors.max(1)).clamp(1, MAX_GROUP);
+            let heavy = is_heavy(resident, tensors, weights, caches.l2);
+            phase.group = if heavy { HEAVY_GROUP } else { resident };
+            phase.pieces = pieces_of(gradients);
+        }
         allocate(phases, shapes)
     }
 
@@ -167,6 +204,36 @@ impl PassPlan {
         let steps = phases.into_iter().flat_map(|p| p.steps).collect();
         allocate(vec![Phase { steps, ..Phase::default() }], shapes)
     }
+}
+
+/// Bytes an image of the tensors that steps touch.
+pub(super) fn touched(steps: &[Step], shapes: &[Shape]) -> usize {
+    let slots: BTreeSet<SlotId> = steps
+        .iter()
+        .flat_map(|step| {
+            let (reads, write) = step.touches();
+            reads.into_iter().chain(write)
+        })
+        .collect();
+    slots.into_iter().map(|slot| size_of::<f32>() * shapes[slot].len()).sum()
+}
+
+/// Bytes of weights that a step moves once for all images of its group, about: those of Winograd's
+/// transform domain where that may be chosen.
+pub(super) fn weight_bytes(graph: &Graph, step: &Step) -> usize {
+    let (unit, times) = match *step {
+        Step::Conv { unit, .. } | Step::Fused { unit, .. } | Step::ConvData { unit, .. } => {
+            (unit, 1)
+        }
+        // Read and written.
+        Step::ConvWeights { unit, .. } => (unit, 2),
+        _ => return 0,
+    };
+    let UnitOp::Conv { form, .. } = graph.units[unit].op else { return 0 };
+    let [inputs, outputs] =
+        [graph.units[unit].inputs[0], graph.units[unit].output].map(|value| graph.values[value][0]);
+    let taps = if (form.kernel, form.stride) == (3, 1) { 36 } else { form.kernel * form.kernel };
+    times * taps * inputs * outputs * size_of::<f32>()
 }
 
 struct Emitter<'a> {
@@ -382,7 +449,7 @@ fn norm_of_conv(unit: &super::graph::Unit, norms: &[super::graph::BatchNorm]) ->
 }
 
 /// Gives each slot its memory.
-pub(super) fn allocate(mut phases: Vec<Phase>, shapes: Vec<Shape>) -> PassPlan {
+pub(super) fn allocate(phases: Vec<Phase>, shapes: Vec<Shape>) -> PassPlan {
     // First and last use of each slot as (phase, step).
     let mut first = vec![None; shapes.len()];
     let mut last = vec![(0, 0); shapes.len()];
@@ -398,7 +465,7 @@ pub(super) fn allocate(mut phases: Vec<Phase>, shapes: Vec<Shape>) -> PassPlan {
     }
     let mut slots: Vec<Slot> =
         shapes.iter().map(|&shape| Slot { shape, memory: Memory::Scratch(0) }).collect();
-    let (mut batch, mut scratch): (Vec<Shape>, Vec<Shape>) = Default::default();
+    let (mut batch, mut scratch): (Vec<Shape>, Vec<(Shape, usize)>) = Default::default();
     let mut free: HashMap<(Shape, bool), Vec<usize>> = HashMap::new();
     for (p, phase) in phases.iter().enumerate() {
         for (s, step) in phase.steps.iter().enumerate() {
@@ -406,13 +473,20 @@ pub(super) fn allocate(mut phases: Vec<Phase>, shapes: Vec<Shape>) -> PassPlan {
             if let Some(slot) = write.filter(|&w| first[w] == Some((p, s))) {
                 let shape = shapes[slot];
                 let within = last[slot].0 == p;
-                let all = if within { &mut scratch } else { &mut batch };
-                let index = free.entry((shape, within)).or_default().pop().unwrap_or_else(|| {
-                    all.push(shape);
-                    all.len() - 1
-                });
-                slots[slot].memory =
-                    if within { Memory::Scratch(index) } else { Memory::Batch(index) };
+                let known = free.entry((shape, within)).or_default().pop();
+                slots[slot].memory = if within {
+                    let index = known.unwrap_or_else(|| {
+                        scratch.push((shape, 0));
+                        scratch.len() - 1
+                    });
+                    scratch[index].1 = scratch[index].1.max(phase.group);
+                    Memory::Scratch(index)
+                } else {
+                    Memory::Batch(known.unwrap_or_else(|| {
+                        batch.push(shape);
+                        batch.len() - 1
+                    }))
+                };
             }
             let mut done: Vec<SlotId> =
                 reads.into_iter().chain(write).filter(|&slot| last[slot] == (p, s)).collect();
@@ -427,20 +501,5 @@ pub(super) fn allocate(mut phases: Vec<Phase>, shapes: Vec<Shape>) -> PassPlan {
             }
         }
     }
-    for phase in &mut phases {
-        let mut touched: Vec<SlotId> = phase
-            .steps
-            .iter()
-            .flat_map(|s| {
-                let (reads, write) = s.touches();
-                reads.into_iter().chain(write)
-            })
-            .collect();
-        touched.sort_unstable();
-        touched.dedup();
-        let bytes: usize = touched.iter().map(|&s| 4 * shapes[s].len()).sum();
-        phase.group = (GROUP_BYTES / bytes.max(1)).clamp(1, MAX_GROUP);
-    }
-    let largest_group = phases.iter().map(|p| p.group).max().unwrap_or(1);
-    PassPlan { phases, slots, batch, scratch, largest_group }
+    PassPlan { phases, slots, batch, scratch }
 }

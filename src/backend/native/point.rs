@@ -8,6 +8,7 @@ mod phases;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
+use super::caches::Caches;
 use super::graph::{Graph, NormId, Purpose, Unit, UnitOp, ValueId};
 use super::kernels::{self, Algorithm, ConvForward, Epilogue, Geometry, Tensor, Term};
 use super::layers::{self, With};
@@ -58,7 +59,7 @@ impl Memories {
 }
 
 impl Compiled {
-    pub fn new(level: Level, precision: Precision, network: &Network) -> Self {
+    pub fn new((level, caches): (Level, Caches), precision: Precision, network: &Network) -> Self {
         let graph = Graph::new(network, Purpose::Eval);
         // A residual lies as the sum does, so that one offset serves both.
         let mut halos = graph.halos();
@@ -76,7 +77,7 @@ impl Compiled {
         let mut shapes: Vec<Shape> =
             graph.values.iter().zip(halos).map(|(&v, halo)| Shape::new(v, halo)).collect();
         let algorithm = Algorithm::from_env();
-        let geometry = |form, images| Geometry { level, algorithm, form, images };
+        let geometry = |form, images| Geometry { level, caches, algorithm, form, images };
         // Images lie tight where direct kernels in f32 alone read them.
         let direct = |unit: &Unit| match unit.op {
             UnitOp::Conv { form, .. } if precision == Precision::F32 => {
@@ -88,11 +89,7 @@ impl Compiled {
             shapes[0] = shapes[0].tight();
         }
         let (steps, folded) = fuse(&graph);
-        let phases = phases::cut(steps, &shapes);
-        let groups: Vec<usize> = phases.iter().map(|p| p.group).collect();
-        let mut plan = allocate(phases, shapes.clone());
-        plan.phases.iter_mut().zip(&groups).for_each(|(phase, group)| phase.group = *group);
-        plan.largest_group = groups.last().copied().unwrap_or(1);
+        let plan = allocate(phases::cut(&graph, steps, &shapes, caches), shapes.clone());
         let logits = graph.logits();
         let mut images = vec![1; graph.units.len()];
         for phase in &plan.phases {
@@ -139,14 +136,19 @@ impl Compiled {
         found
     }
 
+    /// Images that go through the network together: the last phase's group, the largest.
+    fn together(&self) -> usize {
+        self.plan.phases.last().map_or(1, |phase| phase.group)
+    }
+
     /// Memory for a call.
     fn memories(&self) -> Memories {
-        let buffer = |s: &Shape| vec![0.0; s.len() * self.plan.largest_group];
+        let together = self.together();
         let convs = self.convs.iter().flatten();
         let kernel = convs.map(|(conv, _)| conv.scratch_len()).max().unwrap_or(0);
         Memories {
-            batch: self.plan.batch.iter().map(buffer).collect(),
-            scratch: self.plan.scratch.iter().map(buffer).collect(),
+            batch: self.plan.batch.iter().map(|s| vec![0.0; s.len() * together]).collect(),
+            scratch: self.plan.scratch.iter().map(|(s, n)| vec![0.0; s.len() * n]).collect(),
             kernel: vec![0.0; kernel],
         }
     }
@@ -385,7 +387,7 @@ impl Point for NativePoint {
         let mut memories = idle.unwrap_or_else(|| compiled.memories());
         let mut all = Vec::with_capacity(images.len() / compiled.image * compiled.outputs);
         let last = compiled.plan.phases.len() - 1;
-        for images in images.chunks(compiled.plan.largest_group * compiled.image) {
+        for images in images.chunks(compiled.together() * compiled.image) {
             let group = Group { start: 0, n: images.len() / compiled.image };
             self.run(last, group, images, &mut memories);
             let z = compiled.view(&memories, compiled.logits, group);

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use super::Epilogue;
 use super::conv::{Conv, ConvBackward, ConvForm, NarrowConv};
 use super::winograd::Winograd;
+use crate::backend::native::caches::Caches;
 use crate::backend::native::number::Numbers;
 use crate::backend::native::shape::{CHANNEL_BLOCK, Shape};
 use crate::backend::native::simd::Level;
@@ -35,6 +36,7 @@ impl Algorithm {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Geometry {
     pub level: Level,
+    pub caches: Caches,
     pub algorithm: Algorithm,
     pub form: ConvForm,
     /// Images a call, about.
@@ -55,7 +57,7 @@ impl Geometry {
             return None;
         }
         let tile = Winograd::choose(numbers, input, output, self.images)?;
-        Winograd::new(self.level, numbers, tile, [input, output])
+        Winograd::new(self.level, numbers, tile, [input, output], self.caches)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Executes a [`PassPlan`]: one pass over a batch, forward and backward.
 //!
-//! The batch is cut into pieces by its size alone. A piece owns its images' memory and its partial
-//! sums, and one worker at a time works on it; partial sums are added up in the pieces' order. So
-//! the bytes do not depend on the number of workers, and nothing is shared that could race.
+//! For each phase the batch is cut into pieces, by its size and the phase alone. A piece has its
+//! images' part of the memory and partial sums of its own, and one worker at a time works on it;
+//! partial sums are added up in the pieces' order. So the bytes do not depend on the number of
+//! workers, and nothing is shared that could race.
 
 mod backward;
 mod forward;
@@ -17,17 +18,15 @@ use rayon::prelude::*;
 use self::norms::NormState;
 use self::run::Run;
 use self::units::Units;
+use super::caches::Caches;
 use super::graph::{Graph, Purpose};
-use super::plan::{LossFrom, PassPlan, Phase, Step};
+use super::plan::{LossFrom, PIECES, PassPlan, Phase, Step};
 use super::shape::Shape;
 use super::simd::Level;
 use crate::backend::TrainLoss;
 use crate::dataset::BatchTargets;
 use crate::network::Network;
 use crate::rng::Streams;
-
-/// Most pieces a batch is cut into: the most workers that find work.
-const PIECES: usize = 16;
 
 /// Floats of the pieces' gradients that a worker adds up at a time.
 const CHUNK: usize = 8192;
@@ -66,10 +65,9 @@ pub(super) struct Task<'a> {
     pub mode: Mode<'a>,
 }
 
-/// A piece of the batch.
+/// What a piece of the batch adds up and puts out.
 #[derive(Debug, Default)]
 struct Piece {
-    slots: Vec<Vec<f32>>,
     /// For each normalisation two sums by channel, (2, stride).
     sums: Vec<Vec<f64>>,
     /// Gradients of the parameters that the current phase reaches.
@@ -97,7 +95,9 @@ pub(super) struct Pass {
     plan: PassPlan,
     units: Units,
     norms: Vec<NormState>,
-    pieces: Vec<Mutex<Piece>>,
+    /// Tensors of the whole batch.
+    batch: Vec<Vec<f32>>,
+    pieces: Vec<Piece>,
     workers: Vec<Mutex<Worker>>,
     total: Vec<f32>,
 }
@@ -112,33 +112,38 @@ impl Task<'_> {
     fn images(&self) -> usize {
         self.batch.images.len() / self.network.input.iter().product::<usize>()
     }
+}
 
-    /// Images of a piece; the last may have fewer.
-    fn per_piece(&self) -> usize {
-        self.images().div_ceil(PIECES)
-    }
-
-    fn pieces(&self) -> usize {
-        self.images().div_ceil(self.per_piece())
+impl Phase {
+    /// Images of each piece of a batch of `images`, of which the last may have fewer, and pieces.
+    fn cut(&self, images: usize) -> [usize; 2] {
+        let per_piece = images.div_ceil(self.pieces);
+        [per_piece, images.div_ceil(per_piece)]
     }
 }
 
 impl Pass {
     /// A pass for `network` with room for `workers` workers.
-    pub fn new(level: Level, network: &Network, loss_from: LossFrom, workers: usize) -> Self {
+    pub fn new(
+        (level, caches): (Level, Caches),
+        network: &Network,
+        loss_from: LossFrom,
+        workers: usize,
+    ) -> Self {
         let graph = Graph::new(network, Purpose::Train);
-        let plan = PassPlan::new(&graph, loss_from);
-        let units = Units::new(level, network, &graph, &plan);
+        let plan = PassPlan::new(&graph, loss_from, caches);
+        let units = Units::new((level, caches), network, &graph, &plan);
         let kernel = units.scratch_len();
         let worker = || {
-            let slot = |s: &Shape| vec![0.0; s.len() * plan.largest_group];
+            let slot = |(shape, images): &(Shape, usize)| vec![0.0; shape.len() * images];
             let slots = plan.scratch.iter().map(slot).collect();
             Mutex::new(Worker { slots, kernel: vec![0.0; kernel], ..Worker::default() })
         };
         let workers = (0..workers).map(|_| worker()).collect();
         let norms = graph.norms.iter().map(|_| NormState::default()).collect();
-        let (pieces, total) = (Vec::new(), Vec::new());
-        Self { level, graph, plan, units, norms, pieces, workers, total }
+        let pieces = std::iter::repeat_with(Piece::default).take(PIECES).collect();
+        let (batch, total) = (Vec::new(), Vec::new());
+        Self { level, graph, plan, units, norms, batch, pieces, workers, total }
     }
 
     /// Workers it has room for.
@@ -153,8 +158,7 @@ impl Pass {
         grad.fill(0.0);
         self.phases(0..self.plan.phases.len(), task, buffers, grad);
         let (mut loss, mut correct) = (0.0, 0);
-        for piece in &self.pieces[..task.pieces()] {
-            let piece = lock(piece);
+        for piece in &self.pieces {
             loss += piece.losses;
             correct += piece.correct;
         }
@@ -166,7 +170,7 @@ impl Pass {
     pub fn forward(&mut self, task: Task, buffers: &mut [f32]) -> Vec<f32> {
         self.begin(task, buffers);
         self.phases(0..self.loss(), task, buffers, &mut []);
-        self.output(task.pieces())
+        self.output()
     }
 
     /// The second half, on the same images: writes the gradient of the loss over `grad`; returns
@@ -174,7 +178,7 @@ impl Pass {
     pub fn backward(&mut self, task: Task, grad: &mut [f32]) -> Vec<f32> {
         grad.fill(0.0);
         self.phases(self.loss()..self.plan.phases.len(), task, &mut [], grad);
-        self.output(task.pieces())
+        self.output()
     }
 
     /// The phase that begins with the loss.
@@ -188,17 +192,17 @@ impl Pass {
     }
 
     /// What the pieces put out, in their order.
-    fn output(&self, pieces: usize) -> Vec<f32> {
+    fn output(&mut self) -> Vec<f32> {
         let mut all = Vec::new();
-        for piece in &self.pieces[..pieces] {
-            all.append(&mut lock(piece).output);
+        for piece in &mut self.pieces {
+            all.append(&mut piece.output);
         }
         all
     }
 
     /// Everything that comes before the first phase.
     fn begin(&mut self, task: Task, buffers: &[f32]) {
-        self.make_room(task.pieces(), task.per_piece());
+        self.make_room(task.images());
         self.units.pack(task.network, task.theta);
         if matches!(task.mode, Mode::Eval) {
             for id in 0..self.graph.norms.len() {
@@ -216,33 +220,36 @@ impl Pass {
     ) {
         let Task { network, batch, mode, .. } = task;
         let image = network.input.iter().product::<usize>();
-        let (n, per_piece, pieces) = (task.images(), task.per_piece(), task.pieces());
+        let n = task.images();
         let phases = std::mem::take(&mut self.plan.phases);
         for phase in &phases[range] {
             let gradients = self.units.gradient_len(phase);
+            let [per_piece, pieces] = phase.cut(n);
+            let (mut memory, mut all) =
+                (std::mem::take(&mut self.batch), std::mem::take(&mut self.pieces));
+            let mut work: Vec<(&mut Piece, Vec<&mut [f32]>)> =
+                all.iter_mut().take(pieces).map(|piece| (piece, Vec::new())).collect();
+            for (slot, shape) in memory.iter_mut().zip(&self.plan.batch) {
+                let parts = slot[..n * shape.len()].chunks_mut(per_piece * shape.len());
+                work.iter_mut().zip(parts).for_each(|((_, slots), part)| slots.push(part));
+            }
             let this = &*self;
-            let work = |p: usize| {
+            let run = |(p, (piece, slots)): (usize, (&mut Piece, Vec<&mut [f32]>))| {
                 let worker = rayon::current_thread_index().unwrap_or(0) % this.workers.len();
-                let run = Run {
-                    pass: this,
-                    piece: &mut lock(&this.pieces[p]),
-                    worker: &mut lock(&this.workers[worker]),
-                    batch,
-                    mode,
-                    first: p * per_piece,
-                    total: n,
-                    image,
-                };
-                let here = per_piece.min(n - p * per_piece);
-                run.phase(phase, here, gradients);
+                let worker = &mut lock(&this.workers[worker]);
+                let (first, total) = (p * per_piece, n);
+                let run =
+                    Run { pass: this, piece, slots, worker, batch, mode, first, total, image };
+                run.phase(phase, per_piece.min(n - first), gradients);
             };
             if self.workers.len() == 1 {
-                (0..pieces).for_each(work);
+                work.into_iter().enumerate().for_each(run);
             } else {
-                (0..pieces).into_par_iter().with_max_len(1).for_each(work);
+                work.into_par_iter().enumerate().with_max_len(1).for_each(run);
             }
+            (self.batch, self.pieces) = (memory, all);
             for finish in &phase.finish {
-                self.finish(*finish, task, buffers, grad);
+                self.finish((*finish, pieces), task, buffers, grad);
             }
             if gradients > 0 {
                 self.add_up(pieces);
@@ -254,8 +261,7 @@ impl Pass {
 
     /// Adds up the pieces' gradients in their order.
     fn add_up(&mut self, pieces: usize) {
-        let guards: Vec<_> = self.pieces[..pieces].iter().map(lock).collect();
-        let parts: Vec<&[f32]> = guards.iter().map(|p| p.dw.as_slice()).collect();
+        let parts: Vec<&[f32]> = self.pieces[..pieces].iter().map(|p| p.dw.as_slice()).collect();
         let len = parts[0].len();
         self.total.resize(len, 0.0);
         let add = |(k, total): (usize, &mut [f32])| {
@@ -272,19 +278,15 @@ impl Pass {
         }
     }
 
-    /// Pieces with memory for `images` images each; what is there is kept.
-    fn make_room(&mut self, pieces: usize, images: usize) {
-        while self.pieces.len() < pieces {
-            self.pieces.push(Mutex::default());
-        }
-        for piece in &self.pieces[..pieces] {
-            let mut piece = lock(piece);
-            piece.slots.resize_with(self.plan.batch.len(), Vec::new);
-            for (slot, shape) in piece.slots.iter_mut().zip(&self.plan.batch) {
-                if slot.len() < images * shape.len() {
-                    slot.resize(images * shape.len(), 0.0);
-                }
+    /// Memory for `images` images, with what is there kept; pieces that have added up nothing.
+    fn make_room(&mut self, images: usize) {
+        self.batch.resize_with(self.plan.batch.len(), Vec::new);
+        for (slot, shape) in self.batch.iter_mut().zip(&self.plan.batch) {
+            if slot.len() < images * shape.len() {
+                slot.resize(images * shape.len(), 0.0);
             }
+        }
+        for piece in &mut self.pieces {
             piece.output.clear();
             piece.losses = 0.0;
             piece.correct = 0;

@@ -1,6 +1,6 @@
 //! Batch normalisation between phases: what the pieces' sums make of scale, shift and gradient.
 
-use super::{Mode, Pass, Task, lock};
+use super::{Mode, Pass, Task};
 use crate::backend::native::graph::{BatchNorm, NormId};
 use crate::backend::native::plan::Finish;
 use crate::backend::native::shape::Shape;
@@ -54,20 +54,25 @@ impl Pass {
     }
 
     /// The pieces' sums of normalisation `id`, added up; (2, stride).
-    fn sums(&self, id: NormId, pieces: usize) -> Vec<f64> {
+    fn sums(&mut self, id: NormId, pieces: usize) -> Vec<f64> {
         let mut all = vec![0.0; 2 * self.norm_shape(&self.graph.norms[id]).stride];
-        for piece in &self.pieces[..pieces] {
-            let mut piece = lock(piece);
+        for piece in &mut self.pieces[..pieces] {
             all.iter_mut().zip(&piece.sums[id]).for_each(|(a, s)| *a += s);
             piece.sums[id].fill(0.0);
         }
         all
     }
 
-    /// What follows a phase for the whole batch; sums of `task.pieces()` pieces.
-    pub fn finish(&mut self, finish: Finish, task: Task, buffers: &mut [f32], grad: &mut [f32]) {
+    /// What follows a phase for the whole batch; sums of its `pieces`.
+    pub fn finish(
+        &mut self,
+        (finish, pieces): (Finish, usize),
+        task: Task,
+        buffers: &mut [f32],
+        grad: &mut [f32],
+    ) {
         let Task { network, theta, mode, .. } = task;
-        let (n, pieces) = (task.images(), task.pieces());
+        let n = task.images();
         match finish {
             Finish::Moments(id) => {
                 let sums = self.sums(id, pieces);

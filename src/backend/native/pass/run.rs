@@ -13,6 +13,8 @@ use crate::rng::Rng;
 pub(super) struct Run<'a> {
     pub pass: &'a Pass,
     pub piece: &'a mut Piece,
+    /// The piece's part of the tensors of the batch.
+    pub slots: Vec<&'a mut [f32]>,
     pub worker: &'a mut Worker,
     pub batch: Batch<'a>,
     pub mode: Mode<'a>,
@@ -49,17 +51,10 @@ impl Run<'_> {
         let Slot { shape, memory } = &self.pass.plan.slots[slot];
         let len = shape.len();
         let data = match *memory {
-            Memory::Batch(i) => &self.piece.slots[i][group.start * len..][..group.n * len],
+            Memory::Batch(i) => &self.slots[i][group.start * len..][..group.n * len],
             Memory::Scratch(i) => &self.worker.slots[i][..group.n * len],
         };
         Tensor { data, shape }
-    }
-
-    fn storage(&mut self, slot: SlotId) -> &mut Vec<f32> {
-        match self.pass.plan.slots[slot].memory {
-            Memory::Batch(i) => &mut self.piece.slots[i],
-            Memory::Scratch(i) => &mut self.worker.slots[i],
-        }
     }
 
     /// Lets `f` write a slot's images of the group while it reads any others.
@@ -71,11 +66,21 @@ impl Run<'_> {
     ) -> R {
         let Slot { shape, memory } = self.pass.plan.slots[slot];
         let len = shape.len();
-        let start = if matches!(memory, Memory::Batch(_)) { group.start * len } else { 0 };
-        let mut data = std::mem::take(self.storage(slot));
-        let result = f(self, &mut data[start..start + group.n * len], &shape);
-        *self.storage(slot) = data;
-        result
+        // Out of the way while it is written.
+        match memory {
+            Memory::Batch(i) => {
+                let data = std::mem::take(&mut self.slots[i]);
+                let result = f(self, &mut data[group.start * len..][..group.n * len], &shape);
+                self.slots[i] = data;
+                result
+            }
+            Memory::Scratch(i) => {
+                let mut data = std::mem::take(&mut self.worker.slots[i]);
+                let result = f(self, &mut data[..group.n * len], &shape);
+                self.worker.slots[i] = data;
+                result
+            }
+        }
     }
 
     /// Adds what a kernel counted to the piece's sums for `norm`.

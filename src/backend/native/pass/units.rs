@@ -3,6 +3,7 @@
 
 use rayon::prelude::*;
 
+use crate::backend::native::caches::Caches;
 use crate::backend::native::conv_unit::{ConvUnit, ConvUnits};
 use crate::backend::native::graph::{Graph, Unit};
 use crate::backend::native::plan::{PassPlan, Phase, Step};
@@ -21,8 +22,8 @@ pub(super) struct Units {
 
 impl Units {
     /// Kernels for the shapes that `plan` gives to the units' tensors.
-    pub fn new(level: Level, network: &Network, graph: &Graph, plan: &PassPlan) -> Self {
-        let mut convs = ConvUnits::new(level, graph, &plan.slots);
+    pub fn new(on: (Level, Caches), network: &Network, graph: &Graph, plan: &PassPlan) -> Self {
+        let mut convs = ConvUnits::new(on, graph, &plan.slots);
         let mut rows: Vec<Vec<Rows>> = graph.units.iter().map(|_| Vec::new()).collect();
         for phase in &plan.phases {
             // The next free place among the phase's sums.

@@ -4,28 +4,28 @@
 //! layer's weights once, and where feature maps are small and channels many (the last stages of a
 //! residual net, VGG's, its linear layers) reading them takes as long as computing with them. So
 //! groups grow on the way: where tensors have become smaller, the images of several groups go on
-//! together. Least cycles seen against one group size throughout: ResNet-56 4 % fewer, VGG-9 20 %,
-//! WRN-16-4 18 %; larger groups at the end (16, 32) gained nothing more.
+//! together; and from the first layer whose weights would take longer to move than its tensors, a
+//! large group does, out of the cache.
 
-use crate::backend::native::plan::{Phase, Step};
+use crate::backend::native::caches::Caches;
+use crate::backend::native::graph::Graph;
+use crate::backend::native::plan::{HEAVY_GROUP, Phase, Step, is_heavy, touched, weight_bytes};
 use crate::backend::native::shape::Shape;
 
-/// Bytes of a group's tensors at any step.
-const GROUP_BYTES: usize = 900 << 10;
-
-/// Most images of a group.
-const MAX_GROUP: usize = 8;
+/// Most images of a group whose tensors stay in the cache.
+const MAX_GROUP: usize = 16;
 
 /// The steps in phases with their groups; each group is a multiple of the one before.
-pub(super) fn cut(steps: Vec<Step>, shapes: &[Shape]) -> Vec<Phase> {
-    let fits = |step: &Step| {
-        let (reads, write) = step.touches();
-        let bytes: usize = reads.iter().chain(&write).map(|&s| 4 * shapes[s].len()).sum();
-        let images = (GROUP_BYTES / bytes.max(1)).clamp(1, MAX_GROUP);
-        1 << images.ilog2()
-    };
+pub(super) fn cut(graph: &Graph, steps: Vec<Step>, shapes: &[Shape], caches: Caches) -> Vec<Phase> {
+    let mut groups = Vec::with_capacity(steps.len());
+    let mut heavy = false;
+    for step in &steps {
+        let tensors = touched(std::slice::from_ref(step), shapes);
+        let resident = (caches.l2 * 7 / 8 / tensors.max(1)).clamp(1, MAX_GROUP);
+        heavy |= is_heavy(resident, tensors, weight_bytes(graph, step), caches.l2);
+        groups.push(if heavy { HEAVY_GROUP } else { 1 << resident.ilog2() });
+    }
     // What a later step cannot take, an earlier one need not gather.
-    let mut groups: Vec<usize> = steps.iter().map(fits).collect();
     for s in (1..groups.len()).rev() {
         groups[s - 1] = groups[s - 1].min(groups[s]);
     }

@@ -18,6 +18,7 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
+use super::caches::Caches;
 use super::conv_unit::{ConvUnit, ConvUnits};
 use super::graph::Graph;
 use super::plan::{PassPlan, Slot, Step};
@@ -112,12 +113,12 @@ pub(super) enum Second {
 
 impl Tangents {
     /// Products for a graph without dropout, with room for `workers` workers.
-    pub fn new(level: Level, graph: Graph, workers: usize) -> Self {
+    pub fn new((level, caches): (Level, Caches), graph: Graph, workers: usize) -> Self {
         let plan = PassPlan::of_one_phase(&graph);
         let steps: Vec<Step> = plan.phases.into_iter().flat_map(|p| p.steps).collect();
-        let floats: usize = plan.scratch.iter().map(Shape::len).sum();
+        let floats: usize = plan.scratch.iter().map(|(shape, _)| shape.len()).sum();
         let group = (GROUP_BYTES / (8 * floats)).clamp(1, MAX_GROUP);
-        let mut convs = ConvUnits::new(level, &graph, &plan.slots);
+        let mut convs = ConvUnits::new((level, caches), &graph, &plan.slots);
         let mut at = 0;
         for step in &steps {
             at = convs.step(step, group, at);
@@ -126,7 +127,7 @@ impl Tangents {
         let largest = plan.slots.iter().map(|s| s.shape.len()).max().unwrap_or(0);
         let kernel = convs.iter().flatten().map(ConvUnit::scratch_len).max().unwrap_or(0);
         let worker = || {
-            let pair = |s: &Shape| [(); 2].map(|()| vec![0.0; s.len() * group]);
+            let pair = |(s, _): &(Shape, usize)| [(); 2].map(|()| vec![0.0; s.len() * group]);
             let slots = plan.scratch.iter().map(pair).collect();
             let (part, kernel) = (vec![0.0; largest * group], vec![0.0; kernel]);
             Mutex::new(Worker { slots, part, kernel, ..Worker::default() })

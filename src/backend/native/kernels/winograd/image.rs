@@ -190,26 +190,28 @@ unsafe fn input_column<S: Simd, N: Number<S>, const A: usize, const PAIR: usize>
     }
 }
 
-/// y = A^T m A of the tiles `tiles`, finished.
+/// y = A^T m A of the tiles `tiles` and the output channels [first, end), finished.
 ///
 /// # Safety
-/// `m` holds the tiles as `domain` says, `y` has their images; what `finish` asks for.
+/// `m` holds those channels of the tiles as `domain` says, `y` has their images; what `finish` asks
+/// for.
 #[inline(always)]
 pub(super) unsafe fn output<S: Simd, N: Number<S>, const M: usize, const A: usize>(
     plan: &Winograd,
     tiles: [usize; 2],
+    channels: [usize; 2],
     (m, domain): (&[f32], Domain),
     y: &mut [f32],
     finish: &mut impl Finish<S>,
 ) {
     let shape = &plan.output;
-    for channel in (0..shape.stride).step_by(S::LANES) {
+    for channel in (channels[0]..channels[1]).step_by(S::LANES) {
         // SAFETY: the channels lie in every tile of m and every pixel of y; the pixels are clipped
         // to the feature map.
         unsafe {
             finish.begin(channel);
             for run in Runs::new(plan, tiles) {
-                let m = &m[domain.at(channel, run.slot)..];
+                let m = &m[domain.at(channel - channels[0], run.slot)..];
                 let at = run.image * shape.len() + channel;
                 let mut at = at + shape.at(run.y as isize, run.x as isize);
                 let rows = M.min(shape.h - run.y);

@@ -24,6 +24,7 @@ use product::Matrix;
 use weights::{Pack, Turn, Unpack};
 
 use super::Epilogue;
+use crate::backend::native::caches::Caches;
 use crate::backend::native::number::{F32, Number, NumberKernel, Numbers};
 use crate::backend::native::shape::{CHANNEL_BLOCK, Shape};
 use crate::backend::native::simd::{Kernel, Level, Simd};
@@ -63,6 +64,8 @@ pub(in crate::backend::native) struct Winograd {
     output: Shape,
     /// Tiles in flight, at most.
     tiles: usize,
+    /// The same for the gradient of the weights.
+    gradient_tiles: usize,
 }
 
 /// Cycles that a vector of 16 channels of a tile takes to be transformed in, and out: measured.
@@ -109,14 +112,48 @@ impl Winograd {
         numbers: Numbers,
         tile: Tile,
         [input, output]: [Shape; 2],
+        caches: Caches,
     ) -> Option<Self> {
         let fits = (input.h, input.w) == (output.h, output.w) && input.halo >= 1;
         let some = input.h * input.w * input.c * output.c > 0 && numbers.available(level);
         if !fits || !some {
             return None;
         }
-        let tiles = tiles_in_flight(tile, input.stride / numbers.per_word() + output.stride);
-        Some(Self { level, numbers, tile, input, output, tiles })
+        let strip = Self::strip(level.lanes()).min(output.stride);
+        let (tiles, gradient_tiles) = (0, GRADIENT_TILES);
+        let mut plan = Self { level, numbers, tile, input, output, tiles, gradient_tiles };
+        plan.tiles = plan.tiles_in_flight(strip, caches.l2);
+        if plan.is_heavy(caches.l2) {
+            plan.gradient_tiles = HEAVY_GRADIENT_TILES;
+        }
+        Some(plan)
+    }
+
+    /// Output channels that go through the products together: the two vectors of a register tile.
+    const fn strip(lanes: usize) -> usize {
+        2 * lanes
+    }
+
+    /// Whether the weights do not stay in a second level cache of `l2` bytes beside the tiles.
+    fn is_heavy(&self, l2: usize) -> bool {
+        self.packed_len() * size_of::<f32>() > l2 / 2
+    }
+
+    /// Tiles that [`Self::forward`] has in flight: as many as fill the register tiles, with their
+    /// matrices beside the weights in a second level cache of `l2` bytes. Weights that do not stay
+    /// there are fetched anew for each block of tiles; then a block is as large as the cache allows.
+    fn tiles_in_flight(&self, strip: usize, l2: usize) -> usize {
+        let words = self.input.stride / self.numbers.per_word() + strip;
+        let bytes = self.tile.positions() * words * size_of::<f32>();
+        let enough = match self.tile {
+            Tile::F2 => 48,
+            Tile::F4 => 24,
+        };
+        if self.is_heavy(l2) {
+            (l2 * 3 / 4 / bytes).clamp(12, 192)
+        } else {
+            (l2 / 2 / bytes).clamp(12, enough)
+        }
     }
 
     /// What it is, in words.
@@ -161,16 +198,17 @@ impl Winograd {
 
     /// Floats of `scratch` for [`Self::forward`].
     pub fn scratch_len(&self) -> usize {
-        self.scratch_of(self.tiles)
+        self.scratch_of(self.tiles, Self::strip(self.level.lanes()).min(self.output.stride))
     }
 
     /// Floats of `scratch` for [`Self::backward_weights`].
     pub fn weights_scratch_len(&self) -> usize {
-        self.scratch_of(WEIGHTS_TILES)
+        self.scratch_of(self.gradient_tiles, self.output.stride)
     }
 
-    fn scratch_of(&self, tiles: usize) -> usize {
-        let position = (self.input.stride + self.output.stride) * tiles + 2 * CHANNEL_BLOCK;
+    /// Matrices of `tiles` tiles with all channels in and `outs` channels out.
+    fn scratch_of(&self, tiles: usize, outs: usize) -> usize {
+        let position = (self.input.stride + outs) * tiles + 2 * CHANNEL_BLOCK;
         self.tile.positions() * position + CHANNEL_BLOCK
     }
 
@@ -230,7 +268,7 @@ impl Winograd {
         assert_eq!(du.len(), self.packed_len());
         assert_eq!(self.numbers, Numbers::F32, "bf16 is for evaluation");
         let scratch = aligned(scratch, self.weights_scratch_len());
-        let tiles = self.blocks(images, WEIGHTS_TILES);
+        let tiles = self.blocks(images, self.gradient_tiles);
         let plan = self;
         // SAFETY: the level is available, and the lengths have just been checked.
         unsafe {
@@ -309,18 +347,11 @@ unsafe fn store<S: Simd>(to: &mut [f32], at: usize, v: S::V) {
 
 /// Tiles that [`Winograd::backward_weights`] has in flight: each block of them reads and writes all
 /// of the weights' gradient once.
-const WEIGHTS_TILES: usize = 48;
+const GRADIENT_TILES: usize = 48;
 
-/// Tiles that [`Winograd::forward`] has in flight: as many as fill the register tiles and leave
-/// their matrices, of `channels` in and out, in half of a second level cache of 1 MB.
-fn tiles_in_flight(tile: Tile, channels: usize) -> usize {
-    let most = match tile {
-        Tile::F2 => 48,
-        Tile::F4 => 24,
-    };
-    let bytes = tile.positions() * channels * size_of::<f32>();
-    ((512 << 10) / bytes / 12 * 12).clamp(12, most)
-}
+/// The same where that gradient does not stay in the second level cache. The tiles do not either
+/// then, but a position's matrices do, one position after the other.
+const HEAVY_GRADIENT_TILES: usize = 128;
 
 /// The first `len` floats from a cache line's start on, where there is one within 16 floats.
 fn aligned(scratch: &mut [f32], len: usize) -> &mut [f32] {
@@ -384,7 +415,8 @@ impl<const M: usize, const A: usize> Forward<'_, M, A> {
         let Self { plan, x, tiles, packed, y, scratch, .. } = self;
         let outs = plan.output.stride;
         let v_domain = Domain::new(plan.input.stride, tiles.at_once, N::PER_WORD);
-        let m_domain = Domain::new(outs, tiles.at_once, 1);
+        let strip = Winograd::strip(S::LANES).min(outs);
+        let m_domain = Domain::new(strip, tiles.at_once, 1);
         let (v, m) = scratch.split_at_mut(A * A * v_domain.position);
         debug_assert!(m.len() >= A * A * m_domain.position);
         let mut block = tiles.from(0);
@@ -392,17 +424,25 @@ impl<const M: usize, const A: usize> Forward<'_, M, A> {
             // SAFETY: the tiles are those of x's and y's images; v and m have room for a block.
             unsafe {
                 image::input::<S, N, M, A>(plan, block, x, v, v_domain);
-                for xi in 0..A * A {
-                    let v = &v[xi * v_domain.position..];
-                    let m = &mut m[xi * m_domain.position..];
-                    product::multiply::<S, N>(
-                        [block[1] - block[0], plan.depth(), outs],
-                        Matrix { floats: v, block: v_domain.block },
-                        &packed[xi * plan.u_position()..],
-                        Matrix { floats: m, block: m_domain.block },
-                    );
+                // The tiles' matrix stays in the cache while the weights pass, a strip of output
+                // channels after the other.
+                for first in (0..outs).step_by(strip) {
+                    let channels = [first, outs.min(first + strip)];
+                    let width = channels[1] - channels[0];
+                    for xi in 0..A * A {
+                        let v = &v[xi * v_domain.position..];
+                        let m = &mut m[xi * m_domain.position..];
+                        let at = xi * plan.u_position() + first * plan.depth();
+                        product::multiply::<S, N>(
+                            [block[1] - block[0], plan.depth(), width],
+                            Matrix { floats: v, block: v_domain.block },
+                            &packed[at..],
+                            Matrix { floats: m, block: m_domain.block },
+                        );
+                    }
+                    let from = (&*m, m_domain);
+                    image::output::<S, N, M, A>(plan, block, channels, from, y, &mut finish);
                 }
-                image::output::<S, N, M, A>(plan, block, (m, m_domain), y, &mut finish);
             }
             block = tiles.from(block[1]);
         }

@@ -7,10 +7,14 @@
 mod bf16;
 
 use super::{Tile, Winograd};
+use crate::backend::native::caches::Caches;
 use crate::backend::native::kernels::Epilogue;
 use crate::backend::native::number::Numbers;
 use crate::backend::native::shape::Shape;
 use crate::backend::native::simd::Level;
+
+/// A cache in which hardly any weights stay, and one in which all do.
+const CACHES: [Caches; 2] = [Caches { l2: 64 << 10, l3: 0 }, Caches { l2: 2 << 20, l3: 32 << 20 }];
 
 /// Channels in, channels out, height, width, images.
 const CASES: [[usize; 5]; 9] = [
@@ -129,10 +133,14 @@ fn every_case(mut test: impl FnMut(Case)) {
             for level in Level::all() {
                 let input = Shape::new([inputs, h, w], 1 + number % 2);
                 let output = Shape::new([outputs, h, w], number % 3);
-                let plan = Winograd::new(level, Numbers::F32, tile, [input, output]).unwrap();
-                let name = format!("{inputs}->{outputs} {h}x{w} x{images} {tile:?} {level}");
-                let numbers = Noise(number as u64);
-                test(Case { name, plan, shapes: [input, output], images, numbers });
+                let shapes = [input, output];
+                for caches in CACHES {
+                    let plan = Winograd::new(level, Numbers::F32, tile, shapes, caches).unwrap();
+                    let name =
+                        format!("{inputs}->{outputs} {h}x{w} x{images} {tile:?} {level} {caches}");
+                    let numbers = Noise(number as u64);
+                    test(Case { name, plan, shapes, images, numbers });
+                }
             }
         }
     }
@@ -303,7 +311,7 @@ fn a_group_of_images_gives_what_each_gives_alone() {
 #[test]
 fn a_feature_map_without_halo_is_refused() {
     let [bare, padded] = [0, 1].map(|halo| Shape::new([16, 8, 8], halo));
-    let new = |shapes| Winograd::new(Level::Portable, Numbers::F32, Tile::F4, shapes);
+    let new = |shapes| Winograd::new(Level::Portable, Numbers::F32, Tile::F4, shapes, CACHES[1]);
     assert!(new([bare, padded]).is_none());
     assert!(new([padded, bare]).is_some());
 }

@@ -33,11 +33,15 @@ fn every_case(mut test: impl FnMut(Case)) {
             for (level, numbers) in ways() {
                 let input = Shape::new([inputs, h, w], 1 + number % 2);
                 let output = Shape::new([outputs, h, w], number % 3);
-                let plan = Winograd::new(level, numbers, tile, [input, output]).unwrap();
-                let name =
-                    format!("{inputs}->{outputs} {h}x{w} x{images} {tile:?} {level} {numbers:?}");
-                let numbers = Noise(number as u64);
-                test(Case { name, plan, shapes: [input, output], images, numbers });
+                let shapes = [input, output];
+                for caches in CACHES {
+                    let plan = Winograd::new(level, numbers, tile, shapes, caches).unwrap();
+                    let name = format!(
+                        "{inputs}->{outputs} {h}x{w} x{images} {tile:?} {level} {numbers:?} {caches}"
+                    );
+                    let numbers = Noise(number as u64);
+                    test(Case { name, plan, shapes, images, numbers });
+                }
             }
         }
     }
