@@ -76,6 +76,61 @@ pub struct TrainLoss {
     pub correct: usize,
 }
 
+/// What a layer took of training passes: seconds, summed over the threads.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize)]
+pub struct LayerTime {
+    /// Its parameters' name without `.weight`, or what it does.
+    pub name: String,
+    /// Shape of its input, (c, h, w).
+    pub from: [usize; 3],
+    /// Shape of its output.
+    pub to: [usize; 3],
+    /// Multiply-accumulates of its forward pass for an image; 0 where it is no convolution and no
+    /// linear layer. Each of the two gradients has as many.
+    pub macs: u64,
+    /// What executes its forward pass, in words.
+    pub kernel: String,
+    /// The forward pass.
+    pub forward: f64,
+    /// The gradient to its input.
+    pub to_input: f64,
+    /// The gradient to its weights.
+    pub to_weights: f64,
+    /// Batch normalisation behind it with the residual sum and ReLU that go with it, both ways.
+    pub normalisation: f64,
+    /// Everything else, both ways.
+    pub rest: f64,
+}
+
+impl LayerTime {
+    /// All of it, in seconds.
+    pub fn seconds(&self) -> f64 {
+        self.forward + self.to_input + self.to_weights + self.normalisation + self.rest
+    }
+}
+
+/// Where the time of training passes went.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct PassTimes {
+    /// Images of all passes.
+    pub images: usize,
+    /// Threads.
+    pub threads: usize,
+    /// Seconds that passed.
+    pub wall: f64,
+    /// The layers in their order.
+    pub layers: Vec<LayerTime>,
+    /// Seconds, summed over the threads, for loading the images, the loss and sums of gradients.
+    pub images_and_loss: f64,
+    /// The threads' seconds while weights were packed for the kernels.
+    pub packing: f64,
+    /// The threads' seconds while sums over the batch were added up: statistics and gradients.
+    pub adding_up: f64,
+    /// The rest of the threads' seconds: clearing sums, handing out work, waiting for the other
+    /// threads.
+    pub waiting: f64,
+}
+
 /// An engine bound to one network.
 pub trait Backend: Send + Sync {
     /// Its name.
@@ -92,6 +147,20 @@ pub trait Backend: Send + Sync {
     /// Forward and backward in train mode: batch statistics, dropout. Writes the mean gradient
     /// over `grad` (layout order, the length of `theta`).
     fn train_pass(&self, pass: TrainPass<'_>, grad: &mut [f32]) -> Result<TrainLoss>;
+
+    /// Passes of [`Backend::train_pass`] one after the other for at least `seconds`, and how long
+    /// they spent in each layer. `None` from a backend that does not know.
+    ///
+    /// # Errors
+    /// Those of [`Backend::train_pass`].
+    fn time_layers(
+        &self,
+        _pass: TrainPass<'_>,
+        _grad: &mut [f32],
+        _seconds: f64,
+    ) -> Result<Option<PassTimes>> {
+        Ok(None)
+    }
 
     /// Forward and backward of the mean loss in eval mode: running statistics taken from
     /// `buffers`, no dropout. Writes the gradient over `grad`.

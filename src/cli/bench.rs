@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lossreel::backend::{BackendName, Precision, backend_in};
+use lossreel::backend::{BackendName, LayerTime, PassTimes, Precision, backend_in};
 use lossreel::models::Shortcut;
 use lossreel::stages::bench::{BenchOnly, BenchReport, BenchRequest, bench};
 use lossreel::train::TrainSpec;
@@ -48,6 +48,10 @@ pub struct Args {
     /// Measure train or eval only.
     #[arg(long, value_name = "WHAT")]
     only: Option<BenchOnly>,
+    /// Print what each layer takes of a training pass: forward, backward to its input and to its
+    /// weights, batch normalisation.
+    #[arg(long)]
+    layers: bool,
 }
 
 /// Prints the speeds.
@@ -61,6 +65,7 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
         rounds: args.rounds,
         round_secs: args.round_secs,
         only: args.only,
+        layers: args.layers,
     };
     let bar = Follow::new(out, "measuring", "rounds");
     let report = bench(&engine, &request, &|done, total| bar.on(done, total));
@@ -106,6 +111,7 @@ fn lines(report: &BenchReport) -> Vec<String> {
             report.peak_gflops,
             report.peak_level
         ),
+        format!("caches: {}", report.caches),
     ];
     let speed = |what: String, rounds: &[f64], rate: f64, gflops: f64, share: f64| {
         let (low, high) =
@@ -141,6 +147,9 @@ fn lines(report: &BenchReport) -> Vec<String> {
             kernels.collect::<Vec<_>>().join(", ")
         ));
     }
+    if let Some(times) = &report.layers {
+        lines.extend(layer_lines(times, report.peak_gflops));
+    }
     if let Some(seconds) = report.epoch_50000_seconds {
         lines.push(format!("{:<34} {}", "an epoch of 50,000 images", duration(seconds)));
     }
@@ -165,4 +174,58 @@ fn three_digits(value: f64) -> String {
         3
     };
     format!("{value:.decimals$}")
+}
+/// A table of the layers: milliseconds of a thread for 100 images, and the share of the peak that the
+/// convolutions' definition makes of it.
+fn layer_lines(times: &PassTimes, peak_gflops: f64) -> Vec<String> {
+    let per_100 = 100.0 * 1e3 / times.images.max(1) as f64;
+    let of_thread = peak_gflops * 1e9 / times.threads as f64;
+    let mut lines = vec![
+        "layers in training: ms of a thread for 100 images (share of the peak)".to_string(),
+        format!(
+            "  {:<24} {:>11} {:>13} {:>13} {:>13} {:>7} {:>7}  {}",
+            "layer", "output", "forward", "to input", "to weights", "norm", "rest", "kernel"
+        ),
+    ];
+    let convolution = |layer: &LayerTime, seconds: f64| {
+        if seconds == 0.0 {
+            return String::new();
+        }
+        let flops = 2.0 * layer.macs as f64 * times.images as f64;
+        format!("{:.2} ({:.0} %)", seconds * per_100, 100.0 * flops / seconds / of_thread)
+    };
+    let plain = |seconds: f64| {
+        if seconds == 0.0 { String::new() } else { format!("{:.2}", seconds * per_100) }
+    };
+    for layer in &times.layers {
+        let [c, h, w] = layer.to;
+        let cells = [layer.forward, layer.to_input, layer.to_weights];
+        let [forward, to_input, to_weights] = cells.map(|seconds| convolution(layer, seconds));
+        lines.push(format!(
+            "  {:<24} {:>11} {forward:>13} {to_input:>13} {to_weights:>13} {:>7} {:>7}  {}",
+            layer.name,
+            format!("{c}x{h}x{w}"),
+            plain(layer.normalisation),
+            plain(layer.rest),
+            layer.kernel
+        ));
+    }
+    let all = times.wall * times.threads as f64;
+    let share =
+        |of: &dyn Fn(&LayerTime) -> f64| 100.0 * times.layers.iter().map(of).sum::<f64>() / all;
+    lines.push(format!(
+        "  of the threads' time: forward {:.1} %, to input {:.1} %, to weights {:.1} %, normalisation \
+         {:.1} %, rest {:.1} %, images and loss {:.1} %, packing weights {:.1} %, adding up \
+         {:.1} %, waiting {:.1} %",
+        share(&|l| l.forward),
+        share(&|l| l.to_input),
+        share(&|l| l.to_weights),
+        share(&|l| l.normalisation),
+        share(&|l| l.rest),
+        100.0 * times.images_and_loss / all,
+        100.0 * times.packing / all,
+        100.0 * times.adding_up / all,
+        100.0 * times.waiting / all,
+    ));
+    lines
 }

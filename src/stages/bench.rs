@@ -11,9 +11,9 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::Progress;
-use crate::backend::native::Level;
 use crate::backend::native::peak::Peak;
-use crate::backend::{Backend, Precision, TrainPass};
+use crate::backend::native::{Caches, Level};
+use crate::backend::{Backend, PassTimes, Precision, TrainPass};
 use crate::dataset::{BatchTargets, LabelledImages, NormStats};
 use crate::landscape::theta_at;
 use crate::names::named_enum;
@@ -45,11 +45,13 @@ pub struct BenchRequest {
     pub round_secs: f64,
     /// One measurement, or `None` for both.
     pub only: Option<BenchOnly>,
+    /// Where the time of training passes goes, layer by layer, as well.
+    pub layers: bool,
 }
 
 impl Default for BenchRequest {
     fn default() -> Self {
-        Self { batch_size: 128, rounds: 5, round_secs: 1.0, only: None }
+        Self { batch_size: 128, rounds: 5, round_secs: 1.0, only: None, layers: false }
     }
 }
 
@@ -105,6 +107,8 @@ pub struct BenchReport {
     pub threads: usize,
     /// Images a training step.
     pub batch_size: usize,
+    /// The caches that the engine plans for.
+    pub caches: Caches,
     /// The processor's measured f32 peak on these threads, 1e9 operations a second.
     pub peak_gflops: f64,
     /// The instructions that reached the peak, those the native engine uses.
@@ -119,6 +123,8 @@ pub struct BenchReport {
     /// That over the peak, 0..1. It can exceed 1 where convolutions are computed with fewer
     /// multiplications than their definition has (Winograd).
     pub train_peak_share: Option<f64>,
+    /// Where the time of training passes went.
+    pub layers: Option<PassTimes>,
     /// Evaluation, median of the rounds.
     pub eval_images_per_s: Option<f64>,
     /// Evaluation, each round.
@@ -166,6 +172,9 @@ pub fn bench(
         report.train_peak_share = Some(gflops / peak.gflops);
         report.epoch_50000_seconds = Some(50_000.0 / rate);
     }
+    if request.layers {
+        report.layers = Some(layers(backend, request)?);
+    }
     if wanted(BenchOnly::Eval) {
         let before = total - request.rounds;
         let (samples, rates) = eval_rounds(backend, request, &|d| progress(before + d, total))?;
@@ -197,12 +206,14 @@ fn empty_report(
         eval_kernels: backend.eval_kernels(),
         threads: peak.threads,
         batch_size: request.batch_size,
+        caches: Caches::detect(),
         peak_gflops: peak.gflops,
         peak_level: peak.level,
         train_images_per_s: None,
         train_rounds: vec![],
         train_gflops: None,
         train_peak_share: None,
+        layers: None,
         eval_images_per_s: None,
         eval_rounds: vec![],
         eval_gflops: None,
@@ -220,19 +231,14 @@ fn train_rounds(
     progress: &dyn Fn(usize),
 ) -> Result<Vec<f64>> {
     let network = backend.network();
-    let n = request.batch_size;
     let streams = Streams::new(0);
-    let mut rng = streams.stream("bench", 0);
-    let image: usize = network.input.iter().product();
-    let images: Vec<f32> = (0..n * image).map(|_| rng.normal() as f32).collect();
-    let rows = n * network.positions();
-    let labels: Vec<u8> = (0..rows).map(|i| (i % network.classes) as u8).collect();
+    let (images, labels) = batch(network, request.batch_size, &streams);
     // The paper's optimizer. The rate below is low: one batch again and again is not its recipe.
     let mut optimizer = Optimizer::new(&OptimConfig::default(), network.layout.dim(), &[])?;
     let (mut theta, mut buffers) = (network.init_theta(&streams), network.init_buffers());
     let mut grad = vec![0.0; theta.len()];
     let mut step = 0;
-    rounds(request, n, progress, || {
+    rounds(request, request.batch_size, progress, || {
         let pass = TrainPass {
             theta: &theta,
             buffers: &mut buffers,
@@ -246,6 +252,42 @@ fn train_rounds(
         optimizer.step(&mut theta, &mut grad, 0.01);
         step += 1;
         Ok(())
+    })
+}
+
+/// Images of noise, with labels.
+fn batch(network: &Network, n: usize, streams: &Streams) -> (Vec<f32>, Vec<u8>) {
+    let mut rng = streams.stream("bench", 0);
+    let image: usize = network.input.iter().product();
+    let images = (0..n * image).map(|_| rng.normal() as f32).collect();
+    let rows = n * network.positions();
+    (images, (0..rows).map(|i| (i % network.classes) as u8).collect())
+}
+
+/// Where training passes spend their time, measured as long as all rounds of a measurement take.
+fn layers(backend: &Arc<dyn Backend>, request: &BenchRequest) -> Result<PassTimes> {
+    let network = backend.network();
+    let streams = Streams::new(0);
+    let (images, labels) = batch(network, request.batch_size, &streams);
+    let (theta, mut buffers) = (network.init_theta(&streams), network.init_buffers());
+    let pass = TrainPass {
+        theta: &theta,
+        buffers: &mut buffers,
+        images: &images,
+        targets: BatchTargets::Classes(&labels),
+        label_smoothing: 0.0,
+        streams: &streams,
+        step: 0,
+    };
+    let seconds = request.rounds as f64 * request.round_secs;
+    let times = backend.time_layers(pass, &mut vec![0.0; theta.len()], seconds)?;
+    times.ok_or_else(|| {
+        Error::bad_value(
+            "layers",
+            backend.name(),
+            "this backend does not know what its layers take",
+            "use the native backend",
+        )
     })
 }
 
@@ -343,7 +385,8 @@ mod tests {
 
     #[test]
     fn a_report_agrees_with_itself() {
-        let request = BenchRequest { batch_size: 8, rounds: 3, round_secs: 0.01, only: None };
+        let request =
+            BenchRequest { batch_size: 8, rounds: 3, round_secs: 0.01, only: None, layers: false };
         let calls = std::sync::Mutex::new(vec![]);
         let report =
             bench(&mlp(), &request, &|done, total| calls.lock().unwrap().push((done, total)))
@@ -382,8 +425,13 @@ mod tests {
 
     #[test]
     fn one_measurement_leaves_the_other_out() {
-        let request =
-            BenchRequest { batch_size: 4, rounds: 1, round_secs: 0.0, only: Some(BenchOnly::Eval) };
+        let request = BenchRequest {
+            batch_size: 4,
+            rounds: 1,
+            round_secs: 0.0,
+            only: Some(BenchOnly::Eval),
+            layers: false,
+        };
         let report = bench(&mlp(), &request, &|_, _| ()).unwrap();
         assert!(report.train_images_per_s.is_none() && report.train_rounds.is_empty());
         assert_eq!(report.eval_rounds.len(), 1);

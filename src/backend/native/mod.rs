@@ -30,13 +30,16 @@ pub use caches::Caches;
 pub use simd::Level;
 
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use self::graph::{Graph, Purpose};
 use self::number::Numbers;
 use self::pass::{Batch, LossTarget, Mode, Pass, Task};
 use self::plan::LossFrom;
 use self::tangent::{Sample, Second, Tangents};
-use super::{Backend, BackendName, Point, Precision, TrainLoss, TrainPass, difference_hvp};
+use super::{
+    Backend, BackendName, PassTimes, Point, Precision, TrainLoss, TrainPass, difference_hvp,
+};
 use crate::dataset::BatchTargets;
 use crate::network::Network;
 use crate::{Error, Result, parallel};
@@ -127,14 +130,20 @@ impl NativeBackend {
     }
 
     fn pass(&self, task: Task, buffers: &mut [f32], grad: &mut [f32]) -> TrainLoss {
-        let workers = parallel::threads();
-        let idle = self.passes.lock().unwrap_or_else(|e| e.into_inner()).pop();
-        let mut pass = idle.filter(|p| p.workers() == workers).unwrap_or_else(|| {
-            Pass::new((self.level, Caches::detect()), &self.network, LossFrom::Engine, workers)
-        });
+        let mut pass = self.idle_pass();
         let found = pass.run(task, buffers, grad);
         self.passes.lock().unwrap_or_else(|e| e.into_inner()).push(pass);
         found
+    }
+
+    /// A pass for as many workers as there are threads, with its memory where one has run before.
+    fn idle_pass(&self) -> Pass {
+        let workers = parallel::threads();
+        let idle = self.passes.lock().unwrap_or_else(|e| e.into_inner()).pop();
+        idle.filter(|p| p.workers() == workers).unwrap_or_else(|| {
+            let on = (self.level, Caches::detect());
+            Pass::new(on, &self.network, LossFrom::Engine, workers)
+        })
     }
 
     /// The product of a matrix of second derivatives with a vector.
@@ -171,6 +180,33 @@ impl Backend for NativeBackend {
         let batch = Batch { images, target: LossTarget::Of { targets, label_smoothing } };
         let mode = Mode::Train { streams, step };
         Ok(self.pass(Task { network: &self.network, theta, batch, mode }, buffers, grad))
+    }
+
+    fn time_layers(
+        &self,
+        pass: TrainPass<'_>,
+        grad: &mut [f32],
+        seconds: f64,
+    ) -> Result<Option<PassTimes>> {
+        let TrainPass { theta, buffers, images, targets, label_smoothing, streams, step } = pass;
+        let batch = Batch { images, target: LossTarget::Of { targets, label_smoothing } };
+        let mode = Mode::Train { streams, step };
+        let task = Task { network: &self.network, theta, batch, mode };
+        let mut pass = self.idle_pass();
+        // Once for the memory's sake.
+        pass.run(task, buffers, grad);
+        pass.time_steps(true);
+        let (started, mut passes) = (Instant::now(), 0);
+        while passes == 0 || started.elapsed().as_secs_f64() < seconds {
+            pass.run(task, buffers, grad);
+            passes += 1;
+        }
+        let wall = started.elapsed().as_secs_f64();
+        let images = passes * images.len() / self.network.input.iter().product::<usize>();
+        let times = pass.times(&self.network, images, wall);
+        pass.time_steps(false);
+        self.passes.lock().unwrap_or_else(|e| e.into_inner()).push(pass);
+        Ok(Some(times))
     }
 
     fn eval_gradient(

@@ -9,9 +9,11 @@ mod backward;
 mod forward;
 mod norms;
 mod run;
+mod times;
 mod units;
 
 use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
 
 use rayon::prelude::*;
 
@@ -85,6 +87,8 @@ struct Worker {
     sums: [Vec<f32>; 2],
     /// What a kernel needs while it runs.
     kernel: Vec<f32>,
+    /// Seconds in each step of all phases, one after the other; empty where steps are not timed.
+    times: Vec<f64>,
 }
 
 /// Everything a pass needs, made once for a network and kept between steps.
@@ -100,6 +104,16 @@ pub(super) struct Pass {
     pieces: Vec<Piece>,
     workers: Vec<Mutex<Worker>>,
     total: Vec<f32>,
+    between: Between,
+}
+
+/// Seconds that pass between the phases, on all threads together.
+#[derive(Debug, Clone, Copy, Default)]
+struct Between {
+    /// Packing weights.
+    packing: f64,
+    /// Adding up the pieces' sums.
+    adding_up: f64,
 }
 
 /// Locks, also after a panic on another thread, which is being propagated anyway.
@@ -143,7 +157,18 @@ impl Pass {
         let norms = graph.norms.iter().map(|_| NormState::default()).collect();
         let pieces = std::iter::repeat_with(Piece::default).take(PIECES).collect();
         let (batch, total) = (Vec::new(), Vec::new());
-        Self { level, graph, plan, units, norms, batch, pieces, workers, total }
+        Self {
+            level,
+            graph,
+            plan,
+            units,
+            norms,
+            batch,
+            pieces,
+            workers,
+            total,
+            between: Between::default(),
+        }
     }
 
     /// Workers it has room for.
@@ -203,7 +228,9 @@ impl Pass {
     /// Everything that comes before the first phase.
     fn begin(&mut self, task: Task, buffers: &[f32]) {
         self.make_room(task.images());
+        let started = Instant::now();
         self.units.pack(task.network, task.theta);
+        self.between.packing += started.elapsed().as_secs_f64();
         if matches!(task.mode, Mode::Eval) {
             for id in 0..self.graph.norms.len() {
                 self.set_norm_from_buffers(task, buffers, id);
@@ -222,6 +249,7 @@ impl Pass {
         let image = network.input.iter().product::<usize>();
         let n = task.images();
         let phases = std::mem::take(&mut self.plan.phases);
+        let mut steps_before: usize = phases[..range.start].iter().map(|p| p.steps.len()).sum();
         for phase in &phases[range] {
             let gradients = self.units.gradient_len(phase);
             let [per_piece, pieces] = phase.cut(n);
@@ -240,7 +268,7 @@ impl Pass {
                 let (first, total) = (p * per_piece, n);
                 let run =
                     Run { pass: this, piece, slots, worker, batch, mode, first, total, image };
-                run.phase(phase, per_piece.min(n - first), gradients);
+                run.phase((phase, steps_before), per_piece.min(n - first), gradients);
             };
             if self.workers.len() == 1 {
                 work.into_iter().enumerate().for_each(run);
@@ -248,6 +276,7 @@ impl Pass {
                 work.into_par_iter().enumerate().with_max_len(1).for_each(run);
             }
             (self.batch, self.pieces) = (memory, all);
+            let started = Instant::now();
             for finish in &phase.finish {
                 self.finish((*finish, pieces), task, buffers, grad);
             }
@@ -255,6 +284,8 @@ impl Pass {
                 self.add_up(pieces);
                 self.units.unpack(phase, network, &self.total, grad);
             }
+            self.between.adding_up += started.elapsed().as_secs_f64();
+            steps_before += phase.steps.len();
         }
         self.plan.phases = phases;
     }

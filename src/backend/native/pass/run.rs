@@ -1,6 +1,8 @@
 //! A worker on a piece of the batch: a phase's steps on a few images at a time, and where their
 //! tensors are.
 
+use std::time::Instant;
+
 use super::{Batch, Mode, Pass, Piece, Worker};
 use crate::backend::native::graph::NormId;
 use crate::backend::native::kernels::Tensor;
@@ -34,14 +36,26 @@ pub(super) struct Group {
 }
 
 impl Run<'_> {
-    /// `gradients` is the phase's length of [`Piece::dw`].
-    pub fn phase(mut self, phase: &Phase, images: usize, gradients: usize) {
+    /// All of a phase that comes after `steps_before` steps; `gradients` is its length of
+    /// [`Piece::dw`].
+    pub fn phase(
+        mut self,
+        (phase, steps_before): (&Phase, usize),
+        images: usize,
+        gradients: usize,
+    ) {
         self.piece.dw.clear();
         self.piece.dw.resize(gradients, 0.0);
         for start in (0..images).step_by(phase.group) {
             let group = Group { start, n: phase.group.min(images - start) };
-            for step in &phase.steps {
-                self.step(step, group);
+            for (k, step) in phase.steps.iter().enumerate() {
+                if self.worker.times.is_empty() {
+                    self.step(step, group);
+                } else {
+                    let started = Instant::now();
+                    self.step(step, group);
+                    self.worker.times[steps_before + k] += started.elapsed().as_secs_f64();
+                }
             }
         }
     }
