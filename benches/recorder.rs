@@ -173,6 +173,7 @@ fn manifest() -> lossreel::record::Manifest {
         backend: String::new(),
         cpu: String::new(),
         cpu_features: Vec::new(),
+        plan: String::new(),
         threads: 1,
         platform: String::new(),
         started_unix_secs: 0,

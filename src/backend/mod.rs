@@ -231,6 +231,12 @@ pub trait Backend: Send + Sync {
         Vec::new()
     }
 
+    /// What its plans are made for, in words: with the same plan passes give the same bytes. Empty where there
+    /// is no choice.
+    fn plan(&self) -> String {
+        String::new()
+    }
+
     /// Makes one point of parameter space ready for evaluation (eval mode).
     fn at(&self, theta: &[f32], buffers: &[f32]) -> Result<Box<dyn Point>>;
 }

@@ -6,9 +6,11 @@ use clap::Args;
 use lossreel::backend::{BackendName, Precision, native};
 use lossreel::dataset::{DataSet, NormChoice, SampleOrder, SplitName};
 use lossreel::models::{ModelSpec, Shortcut};
-use lossreel::record::Run;
+use lossreel::record::{PrecisionError, Run};
 use lossreel::spec::{DataSpec, Spec};
-use lossreel::stages::{PixelSource, RunChoice, SampleChoice, Subject, WeightsFile};
+use lossreel::stages::{
+    PRECISION_BOUND, PixelSource, RunChoice, SampleChoice, Subject, WeightsFile,
+};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
@@ -95,9 +97,18 @@ impl Target {
         self.in_f32()
     }
 
-    /// `subject`, evaluated as `--precision` says.
+    /// `subject`, evaluated as `--precision` says, or in f32 where that would be too far off.
     pub fn in_precision(&self, subject: Subject) -> Result<Subject> {
-        let subject = subject.in_precision(self.precision)?;
+        let (subject, too_far_off) = subject.tried_in(self.precision)?;
+        if let Some(error) = too_far_off {
+            let bound = PrecisionError(PRECISION_BOUND);
+            out::warn(format_args!(
+                "in {} the loss of this network is {error} off that in f32, more than the {bound} that \
+                 are accepted: f32 is used",
+                self.precision
+            ));
+            return Ok(subject);
+        }
         if self.precision == Precision::Bf16 && !native::multiplies_bf16() {
             out::warn(format_args!(
                 "this processor has no AVX512-BF16: bf16 is as slow as f32 here, and less exact"

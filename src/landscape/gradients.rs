@@ -114,6 +114,7 @@ mod tests {
                 batch_norm: BatchNormPolicy::None,
                 backend: "analytic".into(),
                 precision: Precision::F32,
+                precision_error: None,
                 answers: 1,
                 norm_stats: None,
             },

@@ -110,6 +110,7 @@ impl LoopRecorder {
             backend: "own loop".into(),
             cpu,
             cpu_features,
+            plan: String::new(),
             threads: rayon::current_num_threads(),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             started_unix_secs: since_1970.as_secs(),

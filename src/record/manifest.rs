@@ -48,6 +48,10 @@ pub struct Manifest {
     pub cpu: String,
     /// Instruction sets that decide which kernels run.
     pub cpu_features: Vec<String>,
+    /// What the engine's plans were made for: the instructions, and the caches to which groups of images and
+    /// blocks of tiles are cut. Trainings with one plan have the same bytes. Empty where lossreel did not train.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub plan: String,
     /// Threads used.
     pub threads: usize,
     /// Operating system and processor family.

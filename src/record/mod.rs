@@ -33,7 +33,7 @@ pub use curvature::{
     CurvatureOf, CurvatureRecord, DensityRecord, EstimateRecord, LayerRecord, LayersRecord,
     TraceRecord,
 };
-pub use evaluation::{EvaluatedOn, SampleSource};
+pub use evaluation::{EvaluatedOn, PrecisionError, SampleSource};
 pub use joint::{Joint, JointAbout, JointRun, run_digest};
 pub use keep::Keep;
 pub use loop_recorder::LoopRecorder;

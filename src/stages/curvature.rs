@@ -453,6 +453,7 @@ fn about(
         on: EvaluatedOn {
             // Hessian-vector products are in f32 whatever the losses are evaluated in.
             precision: Precision::F32,
+            precision_error: None,
             norm_stats: None,
             ..subject.evaluated_on(request.sample, objective, batch_norm)
         },

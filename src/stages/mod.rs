@@ -53,7 +53,9 @@ pub use contour::PanelSource;
 pub use film_options::FilmOptions;
 pub use on_plane::OnPlane;
 pub use opened::{OpenRun, RunSet};
-pub use subject::{PixelSource, RunChoice, SampleChoice, Subject, WeightsFile};
+pub use subject::{
+    PRECISION_BOUND, PRECISION_IMAGES, PixelSource, RunChoice, SampleChoice, Subject, WeightsFile,
+};
 
 /// What a stage calls with (done, total), from any thread.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);

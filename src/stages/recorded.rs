@@ -74,6 +74,7 @@ pub fn native(
         batch_norm: BatchNormPolicy::None,
         backend: engine.name().to_string(),
         precision: engine.precision(),
+        precision_error: None,
         answers: sample.targets.answers(),
         norm_stats: Some(stats.to_string()),
     };

@@ -12,8 +12,8 @@ use crate::dataset::{
 use crate::landscape::Through;
 use crate::models::ModelSpec;
 use crate::network::{Network, ParamLayout};
-use crate::objective::{BatchNormPolicy, DatasetObjective};
-use crate::record::{EvaluatedOn, Run, RunSnapshots};
+use crate::objective::{BatchNormPolicy, DatasetObjective, Objective};
+use crate::record::{EvaluatedOn, PrecisionError, Run, RunSnapshots};
 use crate::rng::Streams;
 use crate::spec::DataSpec;
 use crate::weights::{Checkpoint, Fitted, NamedTensor, Normaliser, assign};
@@ -41,6 +41,8 @@ pub struct Subject {
     pub notes: Vec<String>,
     /// Which snapshot of a run it is.
     pub through: Option<Through>,
+    /// How far its loss is from that in f32, where it is evaluated in another precision.
+    pub precision_error: Option<PrecisionError>,
 }
 
 /// Where the pixel statistics of a subject are from.
@@ -105,6 +107,12 @@ impl Default for SampleChoice {
     }
 }
 
+/// Images on which a narrow precision is held against f32.
+pub const PRECISION_IMAGES: usize = 512;
+
+/// How far, relative to the loss in f32, the loss in a narrow precision may be off to be used.
+pub const PRECISION_BOUND: f64 = 0.02;
+
 impl Subject {
     /// The last state of a run (the last whose loss was finite), or its snapshot `snapshot`.
     ///
@@ -153,6 +161,7 @@ impl Subject {
             notes: Vec::new(),
             data,
             through,
+            precision_error: None,
         })
     }
 
@@ -213,6 +222,7 @@ impl Subject {
             notes,
             data: whole,
             through: None,
+            precision_error: None,
         })
     }
 
@@ -226,6 +236,34 @@ impl Subject {
         }
         let network = Arc::new(self.network().clone());
         Ok(Self { backend: backend_in(precision, self.backend.name(), network)?, ..self })
+    }
+
+    /// The same subject in f32 evaluated in `precision`, with how far its loss is off at its weights on
+    /// some training images, [`PRECISION_IMAGES`] at most; the second is whether that is more than
+    /// [`PRECISION_BOUND`], and the subject in f32 then.
+    ///
+    /// A network whose activations grow from layer to layer (a deep one without shortcuts) multiplies what
+    /// rounding leaves in its first layers.
+    ///
+    /// # Errors
+    /// As [`Subject::in_precision`]; those of the backend.
+    pub fn tried_in(self, precision: Precision) -> Result<(Self, Option<PrecisionError>)> {
+        if precision == self.backend.precision() {
+            return Ok((self, None));
+        }
+        let images = PRECISION_IMAGES.min(self.split_len(SplitName::Train));
+        let choice = SampleChoice { samples: Some(images), ..SampleChoice::default() };
+        let exact = self.objective(choice)?;
+        let network = Arc::new(self.network().clone());
+        let engine = backend_in(precision, self.backend.name(), network)?;
+        let narrow = self.objective(choice)?.with_backend(engine.clone(), self.buffers.clone())?;
+        let [exact, narrow] = [exact.loss(&self.theta)?.loss, narrow.loss(&self.theta)?.loss];
+        let error = PrecisionError::between(narrow, exact);
+        Ok(if error.is_within(PRECISION_BOUND) {
+            (Self { backend: engine, precision_error: Some(error), ..self }, None)
+        } else {
+            (self, Some(error))
+        })
     }
 
     /// The network.
@@ -284,6 +322,7 @@ impl Subject {
             batch_norm,
             backend: self.backend.name().to_string(),
             precision: self.backend.precision(),
+            precision_error: self.precision_error,
             answers: objective.answers(),
             norm_stats: (self.pixels != PixelSource::Run).then(|| self.stats.to_string()),
         }

@@ -304,6 +304,7 @@ fn at_points<C: PointCell>(
     let mut header = Header { grid: point_grid(&store.header.grid, size), ..store.header.clone() };
     // Whatever the losses are evaluated in, derivatives are in f32.
     header.on.precision = Precision::F32;
+    header.on.precision_error = None;
     let _lock = match PointStore::<C>::open(store.folder())? {
         Some(old) if old.missing().is_empty() => None,
         _ => store.take()?,

@@ -152,6 +152,7 @@ pub(super) fn manifest(spec: &Spec, setup: &Setup, whole: &Dataset) -> Manifest 
         backend: spec.train.backend.to_string(),
         cpu,
         cpu_features,
+        plan: setup.backend.plan(),
         threads: parallel::threads(),
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         started_unix_secs: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),

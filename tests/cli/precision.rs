@@ -43,7 +43,10 @@ fn a_surface_in_bf16_says_so_and_never_goes_on_with_one_in_f32() {
     let bf16 = [&surface[..], &["--precision", "bf16"]].concat();
     place.ok(&[&bf16[..], &["--threads", "1"]].concat());
     let grid = fs::read_to_string(place.path("run/surfaces/pca/grid.json")).unwrap();
-    assert_eq!(serde_json::from_str::<Value>(&grid).unwrap()["precision"], "bf16");
+    let grid: Value = serde_json::from_str(&grid).unwrap();
+    assert_eq!(grid["precision"], "bf16");
+    let error = grid["precision_error"].as_f64().unwrap();
+    assert!(error > 0.0 && error <= 0.02, "{error}");
     let cells = place.path("run/surfaces/pca/cells.jsonl");
     let before = fs::read(&cells).unwrap();
 
@@ -83,6 +86,75 @@ fn a_surface_without_a_precision_is_one_in_f32() {
     place.ok(&surface);
     let refused = [&surface[..], &["--precision", "bf16"]].concat();
     place.refused(&refused, &["values in f32, these are in bf16"]);
+}
+
+/// Two halves of the first layer's channels that cancel but for little: what rounding leaves of their
+/// difference is no loss.
+#[test]
+fn a_network_whose_loss_bf16_does_not_give_is_evaluated_in_f32() {
+    let place = Place::new();
+    let train = [
+        "train",
+        "--set=data.set=digits",
+        "--set=model.arch=mlp",
+        "--set=train.epochs=3",
+        "--set=model.norm=none",
+    ];
+    place.ok(&[&train[..], &["--set=model.hidden=[64,64]", "--out", "run"]].concat());
+    place.ok(&["export", "run", "--to", "safetensors", "--out", "weights.safetensors"]);
+    let bytes = fs::read(place.path("weights.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = file
+        .tensors()
+        .into_iter()
+        .map(|(name, view)| {
+            let values = view.data().chunks_exact(4);
+            let values = values.map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+            (name, view.shape().to_vec(), values)
+        })
+        .collect();
+    // The second layer sees the first one's channels beside a large constant, which the next layer takes off.
+    let shift = 3e3;
+    let names: Vec<&str> = tensors.iter().map(|t| t.0.as_str()).collect();
+    assert!(
+        ["fc1.bias", "fc2.weight", "fc2.bias"].iter().all(|name| names.contains(name)),
+        "{names:?}"
+    );
+    let sums: Vec<f32> = {
+        let (_, shape, values) = tensors.iter().find(|t| t.0 == "fc2.weight").unwrap();
+        values.chunks_exact(shape[1]).map(|row| row.iter().sum()).collect()
+    };
+    for (name, _, values) in &mut tensors {
+        if name == "fc1.bias" {
+            values.iter_mut().for_each(|v| *v += shift);
+        }
+        if name == "fc2.bias" {
+            values.iter_mut().zip(&sums).for_each(|(v, sum)| *v -= shift * sum);
+        }
+    }
+    let views: Vec<_> = tensors
+        .iter()
+        .map(|(name, shape, values)| {
+            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            (name.clone(), shape.clone(), bytes)
+        })
+        .collect();
+    let views = views.iter().map(|(name, shape, bytes)| {
+        let view =
+            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
+        (name.clone(), view.unwrap())
+    });
+    safetensors::serialize_to_file(views, None, &place.path("shifted.safetensors")).unwrap();
+    let surface = ["surface", "--weights", "shifted.safetensors", "--arch", "mlp"];
+    let data = ["--model", "hidden=[64,64]", "--model", "norm=none", "--dataset", "digits"];
+    let grid = ["--grid", "2x2", "--samples", "40", "--out", "surface", "--precision", "bf16"];
+    let found: Ended = place.run(&[&surface[..], &data, &grid].concat());
+    assert_eq!(found.code, 0, "{}", found.stderr);
+    assert!(found.stderr.contains("off that in f32"), "{}", found.stderr);
+    let grid = fs::read_to_string(place.path("surface/grid.json")).unwrap();
+    let grid: Value = serde_json::from_str(&grid).unwrap();
+    assert_eq!(grid["precision"], "f32");
+    assert!(grid.get("precision_error").is_none(), "{grid}");
 }
 
 #[test]

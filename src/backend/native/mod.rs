@@ -33,6 +33,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use self::graph::{Graph, Purpose};
+use self::kernels::Algorithm;
 use self::number::Numbers;
 use self::pass::{Batch, LossTarget, Mode, Pass, Task};
 use self::plan::LossFrom;
@@ -49,6 +50,7 @@ use crate::{Error, Result, parallel};
 pub struct NativeBackend {
     network: Arc<Network>,
     level: Level,
+    caches: Caches,
     precision: Precision,
     /// Memory of training passes, for reuse.
     passes: Mutex<Vec<Pass>>,
@@ -105,28 +107,24 @@ impl NativeBackend {
     /// As [`NativeBackend::new`], and for a level that this processor lacks.
     pub fn at_level(network: Arc<Network>, level: Level) -> Result<Self> {
         check(&network, level)?;
-        let precision = Precision::F32;
-        let evaluation =
-            Arc::new(point::Compiled::new((level, Caches::detect()), precision, &network));
-        Ok(Self {
-            network,
-            level,
-            precision,
-            passes: Mutex::default(),
-            tangents: Mutex::default(),
-            evaluation,
-        })
+        Ok(Self::planned(network, (level, Caches::detect()), Precision::F32))
+    }
+
+    /// A backend whose plans are made for these instructions, which the processor has, and caches.
+    fn planned(
+        network: Arc<Network>,
+        (level, caches): (Level, Caches),
+        precision: Precision,
+    ) -> Self {
+        let evaluation = Arc::new(point::Compiled::new((level, caches), precision, &network));
+        let (passes, tangents) = Default::default();
+        Self { network, level, caches, precision, passes, tangents, evaluation }
     }
 
     /// The same backend with points that multiply in `precision`.
     #[must_use]
     pub fn evaluating_in(self, precision: Precision) -> Self {
-        let evaluation = Arc::new(point::Compiled::new(
-            (self.level, Caches::detect()),
-            precision,
-            &self.network,
-        ));
-        Self { precision, evaluation, ..self }
+        Self::planned(self.network, (self.level, self.caches), precision)
     }
 
     fn pass(&self, task: Task, buffers: &mut [f32], grad: &mut [f32]) -> TrainLoss {
@@ -141,7 +139,7 @@ impl NativeBackend {
         let workers = parallel::threads();
         let idle = self.passes.lock().unwrap_or_else(|e| e.into_inner()).pop();
         idle.filter(|p| p.workers() == workers).unwrap_or_else(|| {
-            let on = (self.level, Caches::detect());
+            let on = (self.level, self.caches);
             Pass::new(on, &self.network, LossFrom::Engine, workers)
         })
     }
@@ -152,7 +150,7 @@ impl NativeBackend {
         let idle = self.tangents.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let mut tangents = idle.filter(|t| t.workers() == workers).unwrap_or_else(|| {
             Tangents::new(
-                (self.level, Caches::detect()),
+                (self.level, self.caches),
                 Graph::new(&self.network, Purpose::Eval),
                 workers,
             )
@@ -265,6 +263,14 @@ impl Backend for NativeBackend {
 
     fn eval_kernels(&self) -> Vec<(String, usize)> {
         self.evaluation.kernels()
+    }
+
+    fn plan(&self) -> String {
+        let algorithm = match Algorithm::from_env() {
+            Algorithm::Direct => ", direct convolutions",
+            Algorithm::Fastest => "",
+        };
+        format!("{}{algorithm}, {}", self.level, self.caches)
     }
 
     fn preferred_images(&self) -> usize {

@@ -251,6 +251,52 @@ fn a_pass_gives_the_same_bytes_on_any_number_of_threads_and_again() {
     }
 }
 
+/// Groups, blocks and pieces are cut otherwise for other caches; what is computed stays the same. The
+/// channels are so many that weights do not stay in the smaller caches, and that a phase's gradients are
+/// cut into fewer pieces.
+#[test]
+fn a_plan_for_other_caches_gives_the_same_up_to_rounding() {
+    let file = r#"
+        layers = [
+            { op = "conv2d", out = 24, kernel = 3, padding = 1, bias = false },
+            { op = "batch_norm" },
+            { op = "relu", name = "a" },
+            { op = "conv2d", out = 200, kernel = 3, padding = 1, bias = false },
+            { op = "batch_norm" },
+            { op = "relu" },
+            { op = "max_pool", kernel = 2 },
+            { op = "conv2d", out = 180, kernel = 3, padding = 1, bias = false },
+            { op = "batch_norm" },
+            { op = "relu" },
+            { op = "flatten" },
+            { op = "linear", out = "classes" },
+        ]
+    "#;
+    let layers = toml::from_str::<ArchFile>(file).unwrap().layers;
+    let wide = ModelSpec { layers, ..ModelSpec::of("wide") }.build([3, 8, 8], 5).unwrap();
+    for (network, n) in nets().into_iter().take(4).chain([(wide, 21)]) {
+        let network = Arc::new(network);
+        let case = Case::new(&network, n);
+        for level in Level::all() {
+            let of = |l2: usize| {
+                let on = (level, Caches { l2, l3: 8 * l2 });
+                let native = NativeBackend::planned(network.clone(), on, Precision::F32);
+                let (loss, grad, buffers) = case.train(&native);
+                let point = native.at(&case.theta, &case.buffers).unwrap();
+                (loss, grad, buffers, point.logits(&case.images).unwrap())
+            };
+            let (loss, grad, buffers, logits) = of(2 << 20);
+            for l2 in [64 << 10, 512 << 10, 64 << 20] {
+                let (l, g, b, z) = of(l2);
+                let what = format!("{} at {level} with {l2}", network.arch);
+                assert!((l.loss - loss.loss).abs() < 1e-5 * loss.loss, "{what}: {l:?} {loss:?}");
+                let off = [distance(&g, &grad), distance(&b, &buffers), distance(&z, &logits)];
+                assert!(off.iter().all(|o| *o < CLOSE), "{what}: {off:?}");
+            }
+        }
+    }
+}
+
 /// Groups of images grow on the way through the net; the last ones of a call are smaller.
 #[test]
 fn an_images_logits_are_the_same_bytes_whatever_is_evaluated_with_it() {

@@ -32,7 +32,7 @@ impl Domain {
 
     /// Where `channel` of tile `slot` lies at the first position.
     #[inline(always)]
-    fn at(&self, channel: usize, slot: usize) -> usize {
+    pub fn at(&self, channel: usize, slot: usize) -> usize {
         let block = channel / CHANNEL_BLOCK * self.block;
         block + (channel % CHANNEL_BLOCK + slot * CHANNEL_BLOCK) / self.per_word
     }

@@ -164,7 +164,7 @@ impl Winograd {
 
     /// Floats of packed weights, and of their gradient in the transform domain.
     pub fn packed_len(&self) -> usize {
-        self.tile.positions() * self.u_position()
+        self.u_strip(self.level.lanes(), self.output.stride).start
     }
 
     /// weight (out, in, 3, 3) -> `packed`; `scale` multiplies each output channel's.
@@ -312,19 +312,40 @@ impl Winograd {
         self.input.c.div_ceil(self.numbers.per_word())
     }
 
-    /// Floats of packed weights from a position to the next; 16 more than the matrix takes, for the
-    /// reason [`Domain::position`] gives.
-    fn u_position(&self) -> usize {
-        self.depth() * self.output.stride + CHANNEL_BLOCK
+    /// The packed weights of the output channels from `out` on, the first of a strip; of those
+    /// behind the last, where the packed weights end.
+    fn u_strip(&self, lanes: usize, out: usize) -> Strip {
+        let width =
+            |out: usize| if self.output.stride - out >= 2 * lanes { 2 * lanes } else { lanes };
+        // 16 more than the matrix takes, for the reason [`Domain::position`] gives.
+        let position = |width: usize| self.depth() * width + CHANNEL_BLOCK;
+        let whole = self.tile.positions() * position(2 * lanes);
+        let before = out / (2 * lanes);
+        let rest = out % (2 * lanes);
+        let start =
+            before * whole + if rest > 0 { self.tile.positions() * position(lanes) } else { 0 };
+        let width = width(out.min(self.output.stride));
+        Strip { start, width, position: position(width) }
     }
 
     /// Where the vector of output channels from `out` on of word `depth` of the input channels lies
-    /// within a position: strips of two vectors, the last of one where two do not fit.
-    fn u_at(&self, lanes: usize, out: usize, depth: usize) -> usize {
-        let strip = out - out % (2 * lanes);
-        let width = if self.output.stride - strip >= 2 * lanes { 2 * lanes } else { lanes };
-        strip * self.depth() + depth * width + (out - strip)
+    /// at the first position, and floats from a position to the next.
+    fn u_at(&self, lanes: usize, out: usize, depth: usize) -> [usize; 2] {
+        let within = out % (2 * lanes);
+        let strip = self.u_strip(lanes, out - within);
+        [strip.start + depth * strip.width + within, strip.position]
     }
+}
+
+/// Where a strip of packed weights lies, `[A * A][words of in][vectors]`: what the products of a
+/// strip read, they read one after the other.
+#[derive(Debug, Clone, Copy)]
+struct Strip {
+    start: usize,
+    /// Floats of its output channels: two vectors, or one where two do not fit.
+    width: usize,
+    /// Floats from a position to the next.
+    position: usize,
 }
 
 /// The vector at `from[at..]`.
@@ -429,10 +450,11 @@ impl<const M: usize, const A: usize> Forward<'_, M, A> {
                 for first in (0..outs).step_by(strip) {
                     let channels = [first, outs.min(first + strip)];
                     let width = channels[1] - channels[0];
+                    let strip_of_u = plan.u_strip(S::LANES, first);
                     for xi in 0..A * A {
                         let v = &v[xi * v_domain.position..];
                         let m = &mut m[xi * m_domain.position..];
-                        let at = xi * plan.u_position() + first * plan.depth();
+                        let at = strip_of_u.start + xi * strip_of_u.position;
                         product::multiply::<S, N>(
                             [block[1] - block[0], plan.depth(), width],
                             Matrix { floats: v, block: v_domain.block },
@@ -465,6 +487,7 @@ impl<const M: usize, const A: usize> Kernel for Gradient<'_, M, A> {
     unsafe fn run<S: Simd>(self) {
         let Self { plan, x, tiles, dz, du, scratch } = self;
         let (depth, outs) = (plan.input.c, plan.output.stride);
+        let strip = Winograd::strip(S::LANES);
         let v_domain = Domain::new(plan.input.stride, tiles.at_once, 1);
         let z_domain = Domain::new(outs, tiles.at_once, 1);
         let (v, z) = scratch.split_at_mut(A * A * v_domain.position);
@@ -477,13 +500,17 @@ impl<const M: usize, const A: usize> Kernel for Gradient<'_, M, A> {
                 image::gradient::<S, M, A>(plan, block, dz, z, z_domain);
                 for xi in 0..A * A {
                     let v = &v[xi * v_domain.position..];
-                    let z = &z[xi * z_domain.position..];
-                    product::accumulate::<S>(
-                        [block[1] - block[0], depth, outs],
-                        Matrix { floats: v, block: v_domain.block },
-                        Matrix { floats: z, block: z_domain.block },
-                        &mut du[xi * plan.u_position()..],
-                    );
+                    for first in (0..outs).step_by(strip) {
+                        let width = strip.min(outs - first);
+                        let strip_of_u = plan.u_strip(S::LANES, first);
+                        let z = &z[xi * z_domain.position + z_domain.at(first, 0)..];
+                        product::accumulate::<S>(
+                            [block[1] - block[0], depth, width],
+                            Matrix { floats: v, block: v_domain.block },
+                            Matrix { floats: z, block: z_domain.block },
+                            &mut du[strip_of_u.start + xi * strip_of_u.position..],
+                        );
+                    }
                 }
             }
             block = tiles.from(block[1]);

@@ -33,6 +33,25 @@ unsafe fn float(from: &[f32], at: usize) -> f32 {
     unsafe { *from.get_unchecked(at) }
 }
 
+/// Floats of the packed weights that are asked for ahead of their use: what arrives from the third
+/// level cache meanwhile. They are read one after the other, but past the borders of pages, where a
+/// processor's own prefetching stops.
+const AHEAD: usize = 1024;
+
+/// Asks for the cache line of from\[at\], which may lie behind its end.
+#[inline(always)]
+fn prefetch(from: &[f32], at: usize) {
+    let at = from.as_ptr().wrapping_add(at);
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: prefetching reads nothing and faults nowhere.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// m (tiles, width) = v (tiles, depth) times u, packed `[width / 2 vectors][depth][2 vectors]`; the
 /// last columns of u are one vector where the width leaves no more. `depth` counts words of v and
 /// u; m is f32.
@@ -114,6 +133,9 @@ unsafe fn register_tile<S: Simd, N: Number<S>, const T: usize, const R: usize>(
         for from in (0..depth).step_by(words) {
             let first = from / words * v.block;
             for v_at in first..first + words.min(depth - from) {
+                for r in 0..R {
+                    prefetch(u, u_at + AHEAD + r * S::LANES);
+                }
                 let mut row = [S::zero(); R];
                 for r in 0..R {
                     row[r] = load::<S>(u, u_at + r * S::LANES);

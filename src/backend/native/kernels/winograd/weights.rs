@@ -14,7 +14,7 @@ pub(super) enum Turn {
     Backward,
 }
 
-/// weight -> U, packed `[A * A][out / 2 vectors][words of in][2 vectors]`.
+/// weight -> U, packed `[out / 2 vectors][A * A][words of in][2 vectors]`.
 pub(super) struct Pack<'a, const A: usize> {
     pub plan: &'a Winograd,
     pub turn: Turn,
@@ -29,7 +29,6 @@ impl<const A: usize> NumberKernel for Pack<'_, A> {
     #[inline(always)]
     unsafe fn run<S: Simd, N: Number<S>>(self) {
         let depth = self.plan.input.c;
-        let positions = self.plan.u_position();
         for first in (0..self.plan.output.stride).step_by(S::LANES) {
             for word in 0..depth.div_ceil(N::PER_WORD) {
                 let i = word * N::PER_WORD;
@@ -41,7 +40,7 @@ impl<const A: usize> NumberKernel for Pack<'_, A> {
                     if N::PER_WORD == 2 && i + 1 < depth {
                         high = self.transformed::<S, N>(first, i + 1);
                     }
-                    let at = self.plan.u_at(S::LANES, first, word);
+                    let [at, positions] = self.plan.u_at(S::LANES, first, word);
                     for p in 0..A {
                         for q in 0..A {
                             let at = (p * A + q) * positions + at;
@@ -122,10 +121,9 @@ impl<const A: usize> Kernel for Unpack<'_, A> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let (depth, outs) = (self.plan.input.c, self.plan.output.c);
-        let positions = self.plan.u_position();
         for first in (0..outs).step_by(S::LANES) {
             for i in 0..depth {
-                let at = self.plan.u_at(S::LANES, first, i);
+                let [at, positions] = self.plan.u_at(S::LANES, first, i);
                 let mut taps = [[0.0f32; 16]; 9];
                 // SAFETY: the level's instruction set is there by the kernel's contract; the loads'
                 // places are checked by the slice; `taps` is 16 floats wide.
