@@ -179,6 +179,14 @@ pub enum Error {
         /// The run folder.
         path: PathBuf,
     },
+    /// A run that did not measure its preconditioned sharpness while it was trained.
+    #[error("no preconditioned sharpness was measured (by {rule}): {}", path.display())]
+    NoPreconditioned {
+        /// The run folder.
+        path: PathBuf,
+        /// Its update rule.
+        rule: String,
+    },
     /// A run whose metrics have no times.
     #[error("the run has no times in its metrics: {}", path.display())]
     NoTimes {

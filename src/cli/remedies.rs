@@ -77,6 +77,11 @@ fn remedy(error: &Error) -> Option<String> {
              record.sharpness=epoch)",
             path.display()
         ),
+        Error::NoPreconditioned { .. } => {
+            "it is known of adam, adamw and rmsprop that were trained with record.sharpness; train it again with \
+             --set record.sharpness=epoch"
+                .into()
+        }
         Error::NoTimes { .. } => "race by --clock epoch or step".into(),
         Error::NoJointPlane { .. } => "make one: lossreel plane RUN RUN ... --out JOINT".into(),
         Error::NoJointFolder { .. } => {

@@ -2,7 +2,7 @@
 //! second derivatives with vectors alone: P may be tens of millions, and the matrix is never formed.
 //!
 //! An [`Operator`] is what is multiplied: the Hessian or the Gauss-Newton matrix ([`Curvature`]), the
-//! [`Block`] of some parameters of it. [`Krylov`] is the space that such products span. On it stand the
+//! [`Block`] of some parameters of it, [`Scaled`] from both sides. [`Krylov`] is the space that such products span. On it stand the
 //! ends of the spectrum ([`extremes`]; the largest eigenvalue is what the literature calls sharpness) and
 //! its [`density`]; the [`trace`](fn@trace) needs products only.
 
@@ -19,7 +19,7 @@ pub use extremes::{
     Estimate, Extremes, ExtremesConfig, extremes, extremes_and_vectors, extremes_of, leading,
 };
 pub use krylov::{Krylov, Ritz};
-pub use operator::{Block, Curvature, Matrix, Operator};
+pub use operator::{Block, Curvature, Matrix, Operator, Scaled};
 pub use parameters::{Layer, layers, parameters};
 pub use subspace::{Parts, Subspace};
 pub use trace::{Mean, Trace, TraceConfig, TraceMethod, trace};

@@ -109,10 +109,50 @@ impl Operator for Block<'_> {
     }
 }
 
+/// D A D for a diagonal matrix D: with D = P^-1/2 it has the eigenvalues of P^-1 A.
+pub struct Scaled<'a> {
+    of: &'a dyn Operator,
+    by: &'a [f32],
+}
+
+impl<'a> Scaled<'a> {
+    /// `of`, (n, n), between the diagonal matrix of `by`, (n,), and itself.
+    ///
+    /// # Panics
+    /// If the two are of different size.
+    pub fn new(of: &'a dyn Operator, by: &'a [f32]) -> Self {
+        assert_eq!(of.dim(), by.len(), "a diagonal of another size");
+        Self { of, by }
+    }
+}
+
+impl Operator for Scaled<'_> {
+    fn dim(&self) -> usize {
+        self.by.len()
+    }
+
+    fn apply(&self, v: &[f32], out: &mut [f32]) -> Result<()> {
+        let scaled: Vec<f32> = v.iter().zip(self.by).map(|(v, d)| v * d).collect();
+        self.of.apply(&scaled, out)?;
+        out.iter_mut().zip(self.by).for_each(|(o, d)| *o *= d);
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::objective::Quadratic;
+
+    #[test]
+    fn a_scaled_matrix_has_the_diagonal_on_both_sides() {
+        let of = Quadratic { curvature: vec![1.0, 2.0, 3.0], centre: vec![0.0; 3] };
+        let theta = [0.5; 3];
+        let hessian = Curvature::hessian(&of, &theta);
+        let mut out = vec![0.0; 3];
+        Scaled::new(&hessian, &[2.0, 1.0, 0.5]).apply(&[1.0, -1.0, 4.0], &mut out).unwrap();
+        assert_eq!(out, [4.0, -2.0, 3.0]);
+    }
 
     #[test]
     fn a_block_is_the_matrix_on_its_rows_and_columns() {

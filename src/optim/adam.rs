@@ -52,4 +52,14 @@ impl<F: Real> Rule<F> for Adam {
         let [m, v] = slots else { panic!("adam keeps two state vectors") };
         self.update(t, lr, [m, v], theta, grad);
     }
+
+    /// (1 - b1^t) (sqrt(v_hat) + eps), the correction of the mean in it (arXiv:2207.14484, section 2).
+    fn preconditioner(&self, t: u64, slots: &[Vec<F>]) -> Option<Vec<F>> {
+        let v = slots.get(1)?;
+        let t = t as f64;
+        let correction = F::of(1.0 - self.beta1.powf(t));
+        let v_scale = F::of((1.0 - self.beta2.powf(t)).sqrt());
+        let eps = F::of(self.eps);
+        Some(v.iter().map(|&v| correction * (v.sqrt() / v_scale + eps)).collect())
+    }
 }

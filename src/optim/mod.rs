@@ -249,6 +249,13 @@ impl<F: Real> Optimizer<F> {
         self.t
     }
 
+    /// What the rule divides each value of the gradient by, (P,): Adam's, AdamW's and RMSprop's roots of the mean
+    /// squares, with Adam's correction of the mean. `None` before the first step, and for rules without a
+    /// diagonal preconditioner.
+    pub fn preconditioner(&self) -> Option<Vec<F>> {
+        if self.t == 0 { None } else { self.rule.preconditioner(self.t, &self.slots) }
+    }
+
     /// The state vectors with their names, for a checkpoint.
     pub fn slots(&self) -> impl Iterator<Item = (&'static str, &[F])> {
         let names = self.rule.slots(self.params).into_iter().map(|(name, _)| name);

@@ -17,6 +17,13 @@ hyperparameters! {
 
 described!(RmsProp: "RMSprop", lr 1e-2);
 
+/// sqrt(s - a^2) + eps, a = 0 unless centred.
+fn denominator<F: Real>(s: F, a: F, eps: F) -> F {
+    let variance = s - a * a;
+    // Rounding can take it below zero; a NaN stays one.
+    (if variance < F::zero() { F::zero() } else { variance }).sqrt() + eps
+}
+
 impl<F: Real> Rule<F> for RmsProp {
     fn slots(&self, params: usize) -> Vec<(&'static str, usize)> {
         let names: &[_] = match (self.centered, self.momentum != 0.0) {
@@ -26,6 +33,13 @@ impl<F: Real> Rule<F> for RmsProp {
             (true, true) => &["square_avg", "grad_avg", "momentum_buffer"],
         };
         names.iter().map(|name| (*name, params)).collect()
+    }
+
+    fn preconditioner(&self, _: u64, slots: &[Vec<F>]) -> Option<Vec<F>> {
+        let (s, eps) = (slots.first()?, F::of(self.eps));
+        let means = if self.centered { slots.get(1)?.as_slice() } else { &[] };
+        let mean = |k: usize| means.get(k).copied().unwrap_or(F::zero());
+        Some(s.iter().enumerate().map(|(k, &s)| denominator(s, mean(k), eps)).collect())
     }
 
     fn step(&self, Update { lr, theta, grad, slots, .. }: Update<'_, F>) {
@@ -51,12 +65,7 @@ impl<F: Real> Rule<F> for RmsProp {
                 }
             });
         }
-        // d = sqrt(s - a^2) + eps, a = 0 unless centred.
-        let denominator = |s: F, a: F| {
-            let variance = s - a * a;
-            // Rounding can take it below zero; a NaN stays one.
-            (if variance < F::zero() { F::zero() } else { variance }).sqrt() + eps
-        };
+        let denominator = |s: F, a: F| denominator(s, a, eps);
         match (centered, moving) {
             (false, false) => in_pieces(theta, grad, [square_avg], &|theta, grad, [s]| {
                 for ((w, &g), s) in theta.iter_mut().zip(grad).zip(s) {

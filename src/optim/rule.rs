@@ -65,6 +65,12 @@ pub(super) trait Rule<F: Real>: Debug + Send + Sync {
     fn gradient_point(&self, _slots: &[Vec<F>], _theta: &[F], _out: &mut [F]) -> bool {
         false
     }
+
+    /// What each value of the gradient, or of its running mean, is divided by after step `t` (at least 1);
+    /// `None` for a rule without a diagonal one.
+    fn preconditioner(&self, _t: u64, _slots: &[Vec<F>]) -> Option<Vec<F>> {
+        None
+    }
 }
 
 /// A rule as the configuration sees it: its defaults, its keys, and how it is made.

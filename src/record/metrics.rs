@@ -91,6 +91,14 @@ pub struct SharpnessRecord {
     pub iterations: usize,
     /// Images it was measured on.
     pub samples: usize,
+    /// The preconditioned sharpness: the largest eigenvalue of P^-1 H, where the rule divides the gradient by the
+    /// diagonal matrix P ([`Optimizer::preconditioner`](crate::optim::Optimizer::preconditioner)).
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::disk::optional_float"
+    )]
+    pub preconditioned: Option<f64>,
 }
 
 impl StepRecord {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::{Policy, RecordSpec, SharpnessRecord};
 use crate::Result;
-use crate::curvature::{ExtremesConfig, extremes};
+use crate::curvature::{Curvature, ExtremesConfig, Scaled, extremes, extremes_of};
 use crate::dataset::{SampleOrder, choose};
 use crate::objective::DatasetObjective;
 use crate::rng::Streams;
@@ -62,6 +62,16 @@ impl SharpnessMeter {
         let config = ExtremesConfig::default();
         let never = AtomicBool::new(false);
         let found = extremes(&objective, &state.theta, config, &Streams::new(0), &never)?;
+        let preconditioned = match state.optimizer.preconditioner() {
+            Some(divisors) => {
+                let roots: Vec<f32> = divisors.iter().map(|p| 1.0 / p.sqrt()).collect();
+                let hessian = Curvature::hessian(&objective, &state.theta);
+                let scaled = Scaled::new(&hessian, &roots);
+                let found = extremes_of(&scaled, config, &Streams::new(0), &never)?;
+                Some(found.eigenvalues.first().copied().unwrap_or(f64::NAN))
+            }
+            None => None,
+        };
         let record = SharpnessRecord {
             step: state.step,
             epoch,
@@ -72,6 +82,7 @@ impl SharpnessMeter {
                 .unwrap_or(f64::NAN),
             iterations: found.iterations,
             samples: objective.samples(),
+            preconditioned,
         };
         self.objective = Some(objective);
         self.last_step = Some(state.step);

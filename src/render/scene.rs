@@ -233,6 +233,8 @@ pub enum Quantity {
     GradNorm,
     /// The largest eigenvalue of the Hessian, likewise.
     Sharpness,
+    /// The largest eigenvalue of the preconditioned Hessian, likewise.
+    PreconditionedSharpness,
 }
 
 /// Which data a curve was measured on: train is drawn solid, test dashed, a bound thin and dashed.

@@ -2,7 +2,7 @@
 //! pause, the title card.
 
 use super::opened::OpenRun;
-use super::sharpness::Sharpness;
+use super::sharpness::{Sharpness, SharpnessOf};
 use crate::dataset::SplitName;
 use crate::names::named_enum;
 use crate::record::Metrics;
@@ -105,6 +105,8 @@ named_enum! {
         LearningRate = "lr",
         /// Largest eigenvalue of the Hessian, and the edge of stability.
         Sharpness = "sharpness",
+        /// Largest eigenvalue of the Hessian as the rule preconditions it, and its edge of stability.
+        PreconditionedSharpness = "preconditioned-sharpness",
         /// Norm of the mini-batch gradient.
         GradNorm = "grad-norm",
     }
@@ -152,6 +154,8 @@ pub struct ChartSource<'a> {
     pub metrics: &'a Metrics,
     /// Its sharpness, where a chart of it is asked for.
     pub sharpness: Option<Sharpness>,
+    /// Its preconditioned sharpness, likewise.
+    pub preconditioned: Option<Sharpness>,
 }
 
 /// Of more values than this a chart shows running medians.
@@ -175,7 +179,9 @@ impl FilmOptions {
     pub fn chart_source<'a>(&self, name: &'a str, run: &'a OpenRun) -> Result<ChartSource<'a>> {
         let wanted = self.charts().contains(&StripChart::Sharpness);
         let sharpness = wanted.then(|| Sharpness::of_run(run)).transpose()?;
-        Ok(ChartSource { name, metrics: run.metrics()?, sharpness })
+        let wanted = self.charts().contains(&StripChart::PreconditionedSharpness);
+        let preconditioned = wanted.then(|| Sharpness::preconditioned(run)).transpose()?;
+        Ok(ChartSource { name, metrics: run.metrics()?, sharpness, preconditioned })
     }
 
     /// Charts and pacing of a film with the headline `title` that shows `paths` of `runs`, whose
@@ -204,8 +210,13 @@ impl FilmOptions {
 
     /// The charts of `runs`, each in the colour of its place in the list.
     pub fn strip(&self, clock: Clock, runs: &[ChartSource]) -> Strip {
-        let sharpest = runs.iter().filter_map(|run| run.sharpness.as_ref());
-        let highest = sharpest.map(Sharpness::highest).fold(0.0, f64::max);
+        let highest = [SharpnessOf::Hessian, SharpnessOf::Preconditioned].map(|of| {
+            let known = runs.iter().filter_map(|run| match of {
+                SharpnessOf::Hessian => run.sharpness.as_ref(),
+                SharpnessOf::Preconditioned => run.preconditioned.as_ref(),
+            });
+            known.map(Sharpness::highest).fold(0.0, f64::max)
+        });
         let mut series: Vec<Series> = Vec::new();
         for (panel, run) in runs.iter().enumerate() {
             let at = |epoch: f64, step: u64| time_of(clock, run.metrics, epoch, step);
@@ -291,13 +302,14 @@ fn same_points(a: &[(f64, f64)], b: &[(f64, f64)]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(same)
 }
 
-/// The curves of one chart of `run`; `highest` is the largest sharpness of all runs.
+/// The curves of one chart of `run`; `highest` is the largest sharpness of all runs, and the largest
+/// preconditioned one.
 fn chart_series(
     chart: StripChart,
     panel: usize,
     at: &dyn Fn(f64, u64) -> f64,
     run: &ChartSource,
-    highest: f64,
+    [sharpest, sharpest_preconditioned]: [f64; 2],
 ) -> Vec<Series> {
     let metrics = run.metrics;
     let series = |name: &str, quantity, split, points| Series {
@@ -351,6 +363,11 @@ fn chart_series(
         }
         StripChart::Sharpness => {
             let known = run.sharpness.as_ref();
+            known.map_or_else(Vec::new, |known| known.series(panel, at, metrics, sharpest))
+        }
+        StripChart::PreconditionedSharpness => {
+            let known = run.preconditioned.as_ref();
+            let highest = sharpest_preconditioned;
             known.map_or_else(Vec::new, |known| known.series(panel, at, metrics, highest))
         }
         StripChart::GradNorm => {
@@ -441,7 +458,7 @@ mod tests {
     }
 
     fn source<'a>(name: &'a str, metrics: &'a Metrics) -> ChartSource<'a> {
-        ChartSource { name, metrics, sharpness: None }
+        ChartSource { name, metrics, sharpness: None, preconditioned: None }
     }
 
     #[test]
@@ -521,7 +538,12 @@ mod tests {
             value: 20.0,
         });
         let run = |name, product| ChartSource {
-            sharpness: Some(Sharpness { points: points.to_vec(), edge: Some(product) }),
+            sharpness: Some(Sharpness {
+                of: SharpnessOf::Hessian,
+                points: points.to_vec(),
+                edge: Some(product),
+            }),
+            preconditioned: None,
             ..source(name, &metrics)
         };
         let charts = StripChart::list("sharpness").unwrap();

@@ -1,16 +1,28 @@
-//! Sharpness over training as the strip below a film shows it: what the run measured while it trained
+//! Sharpness, and preconditioned sharpness, over training as the strip below a film shows it: what the run measured while it trained
 //! or what was computed of its snapshots afterwards, and the edge of stability beside it.
 
 use super::opened::OpenRun;
 use crate::dataset::SplitName;
+use crate::optim::RuleName;
 use crate::record::Metrics;
 use crate::render::numbers::significant;
 use crate::render::scene::{Quantity, Series, Split};
 use crate::{Error, Result};
 
+/// Of which matrix the largest eigenvalue is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SharpnessOf {
+    /// The Hessian.
+    Hessian,
+    /// The Hessian as the run's rule preconditions it: P^-1 H.
+    Preconditioned,
+}
+
 /// The sharpness of a run over its steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sharpness {
+    /// Of which matrix.
+    pub of: SharpnessOf,
     /// In the order of the steps; NaN where a Hessian-vector product was not finite.
     pub points: Vec<SharpnessPoint>,
     /// The edge of stability of the optimizer as a product with the learning rate, where one is known.
@@ -55,7 +67,33 @@ impl Sharpness {
         if points.is_empty() {
             return Err(Error::NoSharpness { path: run.run().root().to_path_buf() });
         }
-        Ok(Self { points, edge: run.spec()?.optim.edge() })
+        Ok(Self { of: SharpnessOf::Hessian, points, edge: run.spec()?.optim.edge() })
+    }
+
+    /// The same of the preconditioned Hessian, which the log alone has; of SGD, whose preconditioner is 1, that
+    /// of the Hessian.
+    ///
+    /// # Errors
+    /// [`Error::NoPreconditioned`] when the run did not measure it.
+    pub fn preconditioned(run: &OpenRun) -> Result<Self> {
+        let optim = &run.spec()?.optim;
+        let (of, edge) = (SharpnessOf::Preconditioned, optim.preconditioned_edge());
+        if optim.rule == RuleName::Sgd {
+            return Ok(Self { of, edge, ..Self::of_run(run)? });
+        }
+        let measured = run.metrics()?.sharpness.iter();
+        let points: Vec<SharpnessPoint> = measured
+            .filter_map(|s| {
+                Some(SharpnessPoint { step: s.step, epoch: s.epoch, value: s.preconditioned? })
+            })
+            .collect();
+        if points.is_empty() {
+            return Err(Error::NoPreconditioned {
+                path: run.run().root().to_path_buf(),
+                rule: optim.rule.to_string(),
+            });
+        }
+        Ok(Self { of, points, edge })
     }
 
     /// The largest value, 0 where none is finite.
@@ -83,7 +121,10 @@ impl Sharpness {
         let curve = |name: String, split, points| Series {
             name,
             panel,
-            quantity: Quantity::Sharpness,
+            quantity: match self.of {
+                SharpnessOf::Hessian => Quantity::Sharpness,
+                SharpnessOf::Preconditioned => Quantity::PreconditionedSharpness,
+            },
             split,
             points,
         };
@@ -165,7 +206,8 @@ mod tests {
             epoch: step as f64 / 10.0,
             value: 5.0 + step as f64,
         };
-        Sharpness { points: steps.iter().map(point).collect(), edge: Some(2.0) }
+        let of = SharpnessOf::Hessian;
+        Sharpness { of, points: steps.iter().map(point).collect(), edge: Some(2.0) }
     }
 
     fn curves(steps: &[u64], at: &dyn Fn(f64, u64) -> f64, metrics: &Metrics) -> Vec<Series> {

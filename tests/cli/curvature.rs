@@ -183,6 +183,47 @@ fn a_film_shows_sharpness_where_there_is_some_and_names_the_command_where_not() 
     assert!(svg.contains("Sharpness") && svg.contains(">2/lr<"), "{svg}");
 }
 
+/// With an eps far above all gradients Adam's preconditioner is eps (1 - 0.9^t), but for a part in a million.
+#[test]
+fn the_preconditioned_sharpness_is_that_of_the_rule_and_has_its_edge_in_a_film() {
+    let place = Place::new();
+    let adam = ["--set=optim.rule=adam", "--set=optim.eps=1e4", "--set=optim.lr=10"];
+    let measured = ["--set=record.sharpness=2 steps", "--set=record.sharpness_samples=60"];
+    place.train("adam", &[&adam[..], &measured].concat());
+    let lines = fs::read_to_string(place.path("adam/metrics.jsonl")).unwrap();
+    let found: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|line| line["kind"] == "sharpness")
+        .collect();
+    assert_eq!(found.len(), 5, "{lines}");
+    assert!(found[0].get("preconditioned").is_none(), "there is none before the first step");
+    for line in &found[1..] {
+        let [t, plain, scaled] =
+            ["step", "sharpness", "preconditioned"].map(|key| line[key].as_f64().unwrap());
+        let want = plain / (1e4 * (1.0 - 0.9f64.powf(t)));
+        assert!((scaled - want).abs() < 1e-3 * want, "{line}: {want}");
+    }
+    for run in ["adam", "sgd"] {
+        if run == "sgd" {
+            place.train("sgd", &[&measured[..], &["--set=optim.momentum=0"]].concat());
+        }
+        place.ok(&["plane", run]);
+        place.ok(&["surface", run, "--grid", "3x3", "--samples", "20"]);
+        let strip = ["--strip", "preconditioned-sharpness", "--out", "x.svg"];
+        place.ok(&[&["render", run], &strip[..]].concat());
+        let svg = fs::read_to_string(place.path("x.svg")).unwrap();
+        let edge = if run == "adam" { ">38/lr<" } else { ">2/lr<" };
+        assert!(svg.contains("Preconditioned sharpness") && svg.contains(edge), "{run}: {svg}");
+    }
+    // Without measurements: what to do.
+    place.train("bare", &["--set=optim.rule=adam"]);
+    place.ok(&["plane", "bare"]);
+    place.ok(&["surface", "bare", "--grid", "3x3", "--samples", "20"]);
+    let strip = ["render", "bare", "--strip", "preconditioned-sharpness", "--out", "y.svg"];
+    place.refused(&strip, &["by adam", "record.sharpness=epoch"]);
+}
+
 #[test]
 fn arrows_are_measured_where_somebody_measured_them() {
     let place = Place::new();

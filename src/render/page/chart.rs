@@ -278,6 +278,8 @@ impl<'a> Chart<'a> {
             Quantity::GradNorm => "Gradient norm",
             Quantity::Sharpness if self.log => "Sharpness (log scale)",
             Quantity::Sharpness => "Sharpness",
+            Quantity::PreconditionedSharpness if self.log => "Preconditioned sharpness (log scale)",
+            Quantity::PreconditionedSharpness => "Preconditioned sharpness",
         }
     }
 
