@@ -158,8 +158,8 @@ pub(super) const PIECES: usize = 16;
 
 /// The pieces of a phase in which each piece has sums of `gradients` bytes of its own. Where these
 /// do not stay in the second level cache, clearing them, adding to them and adding them up takes as
-/// long as everything else, so that there are fewer. They follow from the network alone, as all
-/// sums' orders do: bytes do not depend on the number of workers.
+/// long as everything else, so that there are fewer. They follow from the network and the plan's
+/// caches, never from the number of workers, as the order of all sums does.
 fn pieces_of(gradients: usize) -> usize {
     match gradients {
         0..=1_500_000 => PIECES,
@@ -194,6 +194,9 @@ impl PassPlan {
             let heavy = is_heavy(resident, tensors, weights, caches.l2);
             phase.group = if heavy { HEAVY_GROUP } else { resident };
             phase.pieces = pieces_of(gradients);
+            if heavy {
+                phase.pieces = phase.pieces.min(PIECES / 2);
+            }
         }
         allocate(phases, shapes)
     }

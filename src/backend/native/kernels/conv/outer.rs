@@ -23,6 +23,8 @@ impl Kernel for Outer<'_> {
         let (mut first, mut dw) = (0, self.dw.as_mut_ptr());
         while first < vectors {
             let wide = (vectors - first).min(2);
+            // 9 rows are a window's row of an image of three channels, 5 one of a 5x5 kernel on grey
+            // images: left to 8 and 1, or 4 and 1, they would take as long as twice as many.
             for r in 0..self.conv.windows.runs.len() {
                 let run = self.conv.windows.runs[r];
                 let mut k = 0;
@@ -34,14 +36,17 @@ impl Kernel for Outer<'_> {
                         match (wide, S::ACCUMULATORS) {
                             (2, 24) => match left {
                                 12.. => self.block::<S, 12, 2>(first, run.at + k, dw),
-                                8.. => self.block::<S, 8, 2>(first, run.at + k, dw),
-                                4.. => self.block::<S, 4, 2>(first, run.at + k, dw),
+                                9.. => self.block::<S, 9, 2>(first, run.at + k, dw),
+                                8 => self.block::<S, 8, 2>(first, run.at + k, dw),
+                                5.. => self.block::<S, 5, 2>(first, run.at + k, dw),
+                                4 => self.block::<S, 4, 2>(first, run.at + k, dw),
                                 3 => self.block::<S, 3, 2>(first, run.at + k, dw),
                                 _ => self.block::<S, 1, 2>(first, run.at + k, dw),
                             },
                             (2, 12) => match left {
                                 6.. => self.block::<S, 6, 2>(first, run.at + k, dw),
-                                4.. => self.block::<S, 4, 2>(first, run.at + k, dw),
+                                5 => self.block::<S, 5, 2>(first, run.at + k, dw),
+                                4 => self.block::<S, 4, 2>(first, run.at + k, dw),
                                 3 => self.block::<S, 3, 2>(first, run.at + k, dw),
                                 _ => self.block::<S, 1, 2>(first, run.at + k, dw),
                             },
@@ -51,8 +56,10 @@ impl Kernel for Outer<'_> {
                             },
                             _ => match left {
                                 16.. => self.block::<S, 16, 1>(first, run.at + k, dw),
-                                8.. => self.block::<S, 8, 1>(first, run.at + k, dw),
-                                4.. => self.block::<S, 4, 1>(first, run.at + k, dw),
+                                9.. => self.block::<S, 9, 1>(first, run.at + k, dw),
+                                8 => self.block::<S, 8, 1>(first, run.at + k, dw),
+                                5.. => self.block::<S, 5, 1>(first, run.at + k, dw),
+                                4 => self.block::<S, 4, 1>(first, run.at + k, dw),
                                 3 => self.block::<S, 3, 1>(first, run.at + k, dw),
                                 _ => self.block::<S, 1, 1>(first, run.at + k, dw),
                             },
