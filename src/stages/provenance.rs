@@ -81,7 +81,10 @@ fn one_or_range(values: &[Option<f64>], words: impl Fn(f64) -> String) -> String
         said.dedup();
         return said.join(" to ");
     }
-    said.dedup();
+    // One for all, or one for each: two words for three surfaces would say nothing of any.
+    if said.iter().all(|word| *word == said[0]) {
+        said.truncate(1);
+    }
     said.join(" / ")
 }
 
@@ -239,6 +242,7 @@ mod tests {
         let percent = |v: f64| format!("{v} %");
         assert_eq!(one_or_range(&[Some(4.0), Some(4.0)], percent), "4 %");
         assert_eq!(one_or_range(&[Some(4.0), None], percent), "4 % / unknown");
+        assert_eq!(one_or_range(&[17.0, 9.0, 9.0].map(Some), percent), "17 % / 9 % / 9 %");
         assert_eq!(one_or_range(&[4.0, 3.0, 4.0, 61.0].map(Some), percent), "3 % to 61 %");
     }
 
