@@ -531,7 +531,7 @@ mod tests {
         let steep = |least: f64| (0..400).map(|i| least * 1.025f64.powi(i)).collect::<Vec<f64>>();
         let valley = (0..200).map(|i| 0.01 * 1.03f64.powi(i));
         let trained = valley.chain((0..200).map(|i| 3.1 + 0.03 * f64::from(i))).collect();
-        let layers = [steep(3.0), steep(2.0), trained];
+        let layers = [steep(15.0), steep(12.0), trained];
         let all = LevelScale::new(layers.iter().flatten().copied());
         let largest = |scale: &LevelScale, layer: &[f64]| -> usize {
             let mut edges = vec![f64::NEG_INFINITY];
