@@ -70,7 +70,7 @@ pub fn film(request: &FileRequest) -> Result<Film> {
     notes.dedup();
     film.caption = format!(
         "{}; sample and error unknown. A smooth spline between the points.",
-        notes.join(" | ")
+        said_once(&notes)
     );
     if request.path.is_some() {
         film.hold_secs = HOLD_SECS;
@@ -241,6 +241,19 @@ fn read(path: &Path, quantity: Option<&str>, title: Option<&str>) -> Result<File
         ..ContourPanel::default()
     };
     Ok(FileSurface { name: field.name.clone(), panel, note })
+}
+
+/// The notes of several files as one: what they hold is said once.
+fn said_once(notes: &[String]) -> String {
+    let parts: Option<Vec<(&str, &str)>> =
+        notes.iter().map(|note| note.split_once(", file ")).collect();
+    match parts {
+        Some(all) if all.len() > 1 && all.iter().all(|part| part.0 == all[0].0) => {
+            let names: Vec<&str> = all.iter().map(|part| part.1).collect();
+            format!("{}, files {}", all[0].0, names.join(", "))
+        }
+        _ => notes.join(" | "),
+    }
 }
 
 /// Whether a quantity is a share, whose scale is linear: an accuracy.

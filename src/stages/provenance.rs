@@ -50,26 +50,42 @@ fn typical<'a>(
 /// `typical error 4 %, at the minimum 60 %`, of one surface or more: the median over all points, and
 /// the error of the lowest one where that is another.
 pub(crate) fn error(of: ErrorOf, stores: &[&SurfaceStore]) -> String {
-    let (mut words, mut lowest, mut differ) = (Vec::new(), Vec::new(), false);
+    let (mut medians, mut lowest, mut differ) = (Vec::new(), Vec::new(), false);
     for store in stores {
         let (on, cells) = (&store.header.on, || store.cells.iter().flatten());
         let Some(median) = typical(of, cells().map(|cell| (on, cell))) else {
-            words.push("unknown".to_string());
+            medians.push(None);
             continue;
         };
         let finite = cells().filter(|c| c.loss.is_finite());
         let least = finite.min_by(|a, b| a.loss.total_cmp(&b.loss));
         let least = least.map(|c| of.of(c, on)).filter(|e| e.is_finite());
         differ |= of == ErrorOf::Loss && least.is_some_and(|e| e > 1.25 * median);
-        lowest.push(least.map_or("unknown".to_string(), |e| of.words(e)));
-        words.push(of.words(median));
+        lowest.push(least);
+        medians.push(Some(median));
     }
-    let joined = |mut words: Vec<String>| {
-        words.dedup();
-        words.join(" / ")
-    };
-    let at = if differ { format!(", at the minimum {}", joined(lowest)) } else { String::new() };
-    format!("typical error {}{at}", joined(words))
+    let joined = |errors: &[Option<f64>]| one_or_range(errors, |error| of.words(error));
+    let at = if differ { format!(", at the minimum {}", joined(&lowest)) } else { String::new() };
+    format!("typical error {}{at}", joined(&medians))
+}
+
+/// `4 %`, `4 % / 10 %`, and of more than three surfaces the least and the greatest: `4 % to 10 %`.
+fn one_or_range(values: &[Option<f64>], words: impl Fn(f64) -> String) -> String {
+    let say = |value: &Option<f64>| value.map_or("unknown".to_string(), &words);
+    let mut said: Vec<String> = values.iter().map(say).collect();
+    if let (4.., Some(known)) = (values.len(), values.iter().copied().collect::<Option<Vec<f64>>>())
+    {
+        let least = known.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = known.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        said = vec![words(least), words(most)];
+        said.dedup();
+        return said.join(" to ");
+    }
+    // One for all, or one for each: two words for three surfaces would say nothing of any.
+    if said.iter().all(|word| *word == said[0]) {
+        said.truncate(1);
+    }
+    said.join(" / ")
 }
 
 /// `typical error 4 %` of the loss over the cells of all `stores`.
@@ -121,9 +137,43 @@ fn axes(plane: &Plane) -> String {
     let walk = if about.kind == PlaneKind::Joint { "Random walks" } else { "A random walk" };
     match &about.null_explained_variance[..] {
         [a, b] if a + b == 0.0 => "The path does not move".into(),
-        [a, b] => format!("{walk} would give {:.0} % + {:.0} %", 100.0 * a, 100.0 * b),
+        [a, b] => format!("{walk} would give {}", sum_in_words(*a, *b)),
         _ => capital(&about.made),
     }
+}
+
+fn sum_in_words(a: f64, b: f64) -> String {
+    format!("{:.0} % + {:.0} %", 100.0 * a, 100.0 * b)
+}
+
+/// The same of several planes; `None` where one sentence cannot say it.
+fn axes_of(planes: &[&Plane]) -> Option<String> {
+    let first = axes(planes[0]);
+    if planes.iter().all(|plane| axes(plane) == first) {
+        return Some(first);
+    }
+    let pair = |values: &[f64]| match values {
+        [a, b, ..] if a + b > 0.0 => Some([*a, *b]),
+        _ => None,
+    };
+    let walks = planes.iter().map(|plane| pair(&plane.about.null_explained_variance));
+    let shares = planes.iter().map(|plane| pair(&plane.about.explained_variance));
+    Some(walks_in_words(&walks.collect::<Option<Vec<_>>>()?, &shares.collect::<Option<Vec<_>>>()?))
+}
+
+/// What random walks would give on the axes of several planes and, where these are more than two, what
+/// the planes show: then the labels of the axes may have no room for it.
+fn walks_in_words(walks: &[[f64; 2]], shares: &[[f64; 2]]) -> String {
+    if walks.len() == 2 {
+        let mut sums: Vec<String> = walks.iter().map(|[a, b]| sum_in_words(*a, *b)).collect();
+        sums.dedup();
+        return format!("Random walks would give {}", sums.join(" and "));
+    }
+    let sum = |pairs: &[[f64; 2]]| {
+        let sums: Vec<Option<f64>> = pairs.iter().map(|[a, b]| Some(100.0 * (a + b))).collect();
+        one_or_range(&sums, |v| format!("{v:.0} %"))
+    };
+    format!("The planes show {} of the motion; of random walks, {}", sum(shares), sum(walks))
 }
 
 /// The first letter large.
@@ -154,24 +204,47 @@ pub(super) fn caption_of(panels: &[OnPlane], quantity: &str, of: Option<ErrorOf>
     let about = |p: &OnPlane| {
         let (store, on) = (&p.store, &p.store.header.on);
         let norm = on.batch_norm.caption().map_or(String::new(), |words| format!(" {words}."));
-        (sample(on), points(store), axes(&p.plane), norm)
+        (sample(on), points(store), norm)
     };
-    let line = |group: &[OnPlane]| {
-        let (sample, points, axes, norm) = about(&group[0]);
+    let line = |group: &[OnPlane], axes: &str| {
+        let (sample, points, norm) = about(&group[0]);
         let stores: Vec<&SurfaceStore> = group.iter().map(|p| &p.store).collect();
         let error = of.map_or(String::new(), |of| format!(" ({})", error(of, &stores)));
         format!("{quantity} on {sample} at {points}{error}. Dots: saved weights. {axes}.{norm}")
     };
-    if panels.iter().all(|p| about(p) == about(&panels[0])) {
-        line(panels)
-    } else {
-        panels.iter().map(|one| line(std::slice::from_ref(one))).collect::<Vec<_>>().join(" | ")
+    let alike = panels.iter().all(|p| about(p) == about(&panels[0]));
+    let planes: Vec<&Plane> = panels.iter().map(|p| &p.plane).collect();
+    match axes_of(&planes).filter(|_| alike) {
+        Some(axes) => line(panels, &axes),
+        None => {
+            let own = |one: &OnPlane| line(std::slice::from_ref(one), &axes(&one.plane));
+            panels.iter().map(own).collect::<Vec<_>>().join(" | ")
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_planes_are_said_in_one_sentence() {
+        let walks = [[0.736, 0.134], [0.64, 0.178]];
+        let shares = [[0.83, 0.10], [0.75, 0.16]];
+        let two = walks_in_words(&walks, &shares);
+        assert_eq!(two, "Random walks would give 74 % + 13 % and 64 % + 18 %");
+        let many = |pairs: [[f64; 2]; 2]| [pairs, pairs, pairs].concat();
+        let six = walks_in_words(&many(walks), &many(shares));
+        assert_eq!(
+            six,
+            "The planes show 91 % to 93 % of the motion; of random walks, 82 % to 87 %"
+        );
+        let percent = |v: f64| format!("{v} %");
+        assert_eq!(one_or_range(&[Some(4.0), Some(4.0)], percent), "4 %");
+        assert_eq!(one_or_range(&[Some(4.0), None], percent), "4 % / unknown");
+        assert_eq!(one_or_range(&[17.0, 9.0, 9.0].map(Some), percent), "17 % / 9 % / 9 %");
+        assert_eq!(one_or_range(&[4.0, 3.0, 4.0, 61.0].map(Some), percent), "3 % to 61 %");
+    }
 
     #[test]
     fn errors_are_medians_and_those_of_accuracies_are_binomial() {

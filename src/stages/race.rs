@@ -5,6 +5,7 @@ use super::on_plane::OnPlane;
 use super::opened::{OpenRun, RunSet};
 use super::provenance::{self, capital};
 use crate::dataset::SplitName;
+use crate::objective::BatchNormPolicy;
 use crate::record::{EpochRecord, Metrics, Status};
 use crate::render::numbers::significant;
 use crate::render::scene::{Clock, Moment, Pacing, Quantity, Series, Split};
@@ -129,6 +130,13 @@ pub fn gather(set: &RunSet, request: &RaceRequest) -> Result<Race> {
     race.pacing.moments = moments(&race, request.film.pause_secs);
     race.surface = on.panel();
     race.caption = provenance::caption(std::slice::from_ref(&on));
+    if let BatchNormPolicy::FrozenAtEndOf { run } = &on.store.header.on.batch_norm
+        && let Some(k) = on.plane.about.paths.iter().position(|path| path.run == *run)
+    {
+        // By the name that the picture gives it.
+        let said = |name: &str| format!("final statistics of {name}.");
+        race.caption = race.caption.replace(&said(run), &said(&race.racers[k].name));
+    }
     Ok(race)
 }
 

@@ -12,8 +12,8 @@ use super::histograms::LayerChoice;
 use super::opened::{OpenRun, RunSet};
 use super::race::RaceRequest;
 use super::{
-    boundary, curve, curve_figure, grid_file, heatmap, histograms, moving, race, shadow,
-    snapshot_map, spectrum, stale,
+    boundary, curve, curve_figure, grid_file, heatmap, histograms, moving, provenance, race,
+    shadow, snapshot_map, spectrum, stale,
 };
 use crate::record::Joint;
 use crate::render::film::show::Show;
@@ -281,6 +281,7 @@ impl SceneRequest {
             false => grid_file::film(&self.file_request(extras.levels))?,
         };
         film.table = self.table.clone();
+        say_once(&mut film);
         if self.table.is_titled() && self.panel_titles.is_empty() {
             film.panels.iter_mut().for_each(|panel| panel.title.clear());
         }
@@ -436,6 +437,25 @@ impl SceneRequest {
             Scene::Map => SceneData::Map(self.map()?),
         })
     }
+}
+
+/// What the subtitles of many panels begin with, where that is the same for all, goes into the caption: in
+/// small multiples every line counts.
+fn say_once(film: &mut Film) {
+    const MANY: usize = 4;
+    let split = |text: &str| {
+        let (settings, rest) = text.split_once("; ").unwrap_or((text, ""));
+        (settings.to_string(), rest.to_string())
+    };
+    let parts: Vec<(String, String)> = film.panels.iter().map(|p| split(&p.subtitle)).collect();
+    let common = parts[0].0.clone();
+    if parts.len() < MANY || common.is_empty() || parts.iter().any(|p| p.0 != common) {
+        return;
+    }
+    for (panel, (_, rest)) in film.panels.iter_mut().zip(parts) {
+        panel.subtitle = rest;
+    }
+    film.caption = format!("{}. {}", provenance::capital(&common), film.caption);
 }
 
 /// A scene as plain data, ready to be drawn.

@@ -94,13 +94,20 @@ pub fn place(lines: &[Line], setting: &Setting) -> (Vec<Label>, Vec<Line>) {
     // say what it is, and on the whole there is one for about every ten ems square.
     let most = (setting.frame.w * setting.frame.h / (10.0 * setting.size).powi(2)) as usize;
     let mut of_level = vec![0usize; setting.levels.len()];
+    // The lowest level's longest line is first: how deep a valley is can be told from no other line.
+    let lowest = lines.iter().map(|line| line.level).min();
+    if let Some(first) = order.iter().position(|&i| Some(lines[i].level) == lowest) {
+        order[..=first].rotate_right(1);
+    }
     for index in order {
         let line = &lines[index];
         let measured = Measured::new(&line.points);
         let width = setting.widths[line.level] + 0.7 * setting.size;
         let length = measured.length();
         let mut gaps: Vec<(f32, f32)> = Vec::new();
-        if length > 2.6 * width && of_level[line.level] < 2 && labels.len() < most.max(4) {
+        // The first of a level has room where a second one has none.
+        let room = if of_level[line.level] == 0 { most + most / 2 } else { most };
+        if length > 2.6 * width && of_level[line.level] < 2 && labels.len() < room.max(4) {
             let wanted = ((length / (45.0 * setting.size)) as usize + 1).min(2);
             let wanted = wanted.min(2 - of_level[line.level]);
             let mut candidates = candidates(&measured, line.level, width, setting);
@@ -221,6 +228,29 @@ impl Field {
 mod tests {
     use super::*;
     use crate::render::map::contour;
+
+    #[test]
+    fn the_lowest_level_has_a_label_however_many_others_there_are() {
+        // Twenty rings: more lines than the frame has room for labels.
+        let n = 120;
+        let at = |i: usize| -1.0 + 2.0 * i as f64 / (n - 1) as f64;
+        let z = (0..n * n).map(|k| at(k % n).hypot(at(k / n))).collect();
+        let field = Field { nx: n, ny: n, z };
+        let frame = Rect::new(0.0, 0.0, 360.0, 360.0);
+        let levels: Vec<f64> = (0..16).map(|i| 0.25 + 0.07 * f64::from(i)).collect();
+        let lines: Vec<Line> = (0..levels.len())
+            .flat_map(|level| {
+                let loops = contour::loops(&field, levels[level], frame);
+                let lines = loops.iter().flat_map(contour::lines);
+                lines.map(|points| Line { level, points }).collect::<Vec<_>>()
+            })
+            .collect();
+        let (widths, size) = (vec![18.0; levels.len()], 11.0);
+        let (field, levels, widths) = (&field, &levels[..], &widths[..]);
+        let setting = Setting { frame, field, levels, widths, size, avoid: &[], holes: &[] };
+        let (labels, _) = place(&lines, &setting);
+        assert!(labels.iter().any(|label| label.level == 0), "{labels:?}");
+    }
 
     #[test]
     fn labels_stay_inside_apart_and_off_the_path() {

@@ -304,6 +304,6 @@ pub(in crate::render) fn draw_heading(
 ) {
     let texts = (panel.title.as_str(), place.subtitle.then_some(panel.subtitle.as_str()));
     let small = page.font.small;
-    let at = [place.cell.x, place.frame.y - 0.95 * small, 1.45 * small];
+    let at = [place.cell.x, place.heading_end - 0.95 * small, 1.45 * small];
     axes::draw_heading(canvas, page, texts, at, place.cell.w, key);
 }

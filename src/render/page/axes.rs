@@ -82,15 +82,15 @@ impl<'a> Axes<'a> {
         page: &'a Page<'a>,
     ) -> Self {
         let note = if place.equal_scales { "" } else { "  ·  axes not to one scale" };
-        let x_label = format!("{}{note}", panel.x_label);
-        let shown = place.axis_labels;
+        let [x_label, y_label] = place.axis_labels.of(panel);
+        let x_label = if x_label.is_empty() { String::new() } else { format!("{x_label}{note}") };
         Self {
             page,
             frame: place.frame,
             domain,
             cell: place.cell,
-            x_label: if shown { x_label } else { String::new() },
-            y_label: if shown { &panel.y_label } else { "" },
+            x_label,
+            y_label,
             labels: LabelPlace::AtEdge,
         }
     }
@@ -211,14 +211,25 @@ pub(in crate::render) fn draw_heading(
         canvas.text(&style.fit(text, room), x, baseline, &style);
         baseline -= leading;
     }
-    let style = TextStyle::new(font.heading, theme.text).bold();
     let mut left = x;
     if let Some(color) = key {
         let radius = 0.3 * font.heading;
         canvas.disc(left + radius, baseline - 0.36 * font.heading, radius, color);
         left += 2.0 * radius + 0.35 * font.heading;
     }
+    let style = heading_style(title, room - (left - x), page);
     canvas.text(&style.fit(title, room - (left - x)), left, baseline, &style);
+}
+
+/// The type of a panel's `title` in `room` pixels: somewhat smaller before a word of it is cut.
+fn heading_style(title: &str, room: f32, page: &Page) -> TextStyle {
+    let style = TextStyle::new(page.font.heading, page.theme.text).bold();
+    let needed = 0.99 * room / style.width(title).max(1.0);
+    let least = (page.font.small / page.font.heading).max(0.75);
+    match (least..1.0).contains(&needed) {
+        true => TextStyle { size: needed * style.size, ..style },
+        false => style,
+    }
 }
 
 /// The height that [`draw_heading`] takes above a frame.

@@ -2,6 +2,7 @@
 //! and the x axis on our canvas; the curves are drawn here, because a film draws them up to now in
 //! every frame, and they are labelled at their ends, not in a legend.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
@@ -26,6 +27,9 @@ pub(in crate::render) enum Future {
     /// As strong as the past: a still figure.
     Full,
 }
+
+/// The distance of two names beside a plot, in ems.
+const LABEL_GAP: f32 = 1.12;
 
 /// A linear axis with given ticks, for plotters.
 struct Axis {
@@ -240,8 +244,14 @@ impl<'a> Chart<'a> {
                 self.x_px(pair[1]) - self.x_px(pair[0]) >= 0.5 * widths + 0.4 * self.font.small
             })
         };
-        let fewer = (1..=most).rev().map(|count| ticks(self.x[0], self.x[1], count));
-        self.x_ticks = fewer.into_iter().find(apart).unwrap_or_default();
+        let at = |count: usize| ticks(self.x[0], self.x[1], count);
+        let fewer: Vec<f64> = (1..=most).rev().map(at).find(apart).unwrap_or_default();
+        // A single number is no scale: the next finer ticks, where they have room.
+        let more = (most + 1..=2 * most + 2).map(at).find(|ticks| ticks.len() >= 2);
+        self.x_ticks = match fewer.len() {
+            0 | 1 => more.filter(apart).unwrap_or(fewer),
+            _ => fewer,
+        };
     }
 
     fn x_px(&self, x: f64) -> f32 {
@@ -316,6 +326,17 @@ impl<'a> Chart<'a> {
             text = title.fit(&text.replace(" (log scale)", " (log)"), self.rect.w);
         }
         canvas.text(&text, self.rect.x, self.rect.y + 0.85 * font.small, &title);
+        let after = self.rect.x + title.width(&text) + 0.9 * font.small;
+        let key =
+            TextStyle::new(font.small, theme.muted).fit(&self.key(), self.rect.right() - after);
+        if !key.is_empty() {
+            canvas.text(
+                &key,
+                after,
+                self.rect.y + 0.85 * font.small,
+                &TextStyle::new(font.small, theme.muted),
+            );
+        }
         let muted = TextStyle::new(font.small, theme.muted);
         let below = self.plot.bottom() + 1.3 * font.small;
         let label = muted.fit(self.x_label, self.rect.w);
@@ -458,10 +479,37 @@ impl<'a> Chart<'a> {
         pieces
     }
 
+    /// Whether several runs' curves have the same names, and more of them than have room beside the plot:
+    /// a word beside the title then says what each kind of line is, and the colour says whose it is.
+    fn is_crowded(&self) -> bool {
+        let names = || self.series.iter().map(|s| &s.name).filter(|name| !name.is_empty());
+        let distinct: BTreeSet<&String> = names().collect();
+        let room = self.plot.h / (LABEL_GAP * self.font.small) + 1.5;
+        distinct.len() < names().count() && names().count() as f32 > room
+    }
+
+    /// What the kinds of lines are, where their names have no room.
+    fn key(&self) -> String {
+        let word =
+            |split: Split| self.series.iter().find(|s| s.split == split).map(|s| s.name.as_str());
+        let said = |line: &str, split: Split| {
+            word(split).filter(|w| !w.is_empty()).map(|w| format!("{line}: {w}"))
+        };
+        let words = [said("solid", Split::Train), said("dashed", Split::Test)];
+        if self.is_crowded() {
+            words.into_iter().flatten().collect::<Vec<_>>().join(", ")
+        } else {
+            String::new()
+        }
+    }
+
     /// Each curve's name beside its last point, pushed apart where they would collide.
     fn draw_labels(&self, canvas: &mut dyn Canvas, theme: &Theme) {
+        if self.is_crowded() {
+            return;
+        }
         let size = self.font.small;
-        let gap = 1.12 * size;
+        let gap = LABEL_GAP * size;
         let mut ends: Vec<(f32, &Series)> = self
             .series
             .iter()
@@ -494,8 +542,10 @@ impl<'a> Chart<'a> {
     /// Writes a few words at the right end of the title's line, where they fit beside the title.
     pub fn draw_note(&self, canvas: &mut dyn Canvas, theme: &Theme, text: &str) {
         let size = self.font.small;
-        let title = TextStyle::new(size, theme.text).bold().width(self.title());
         let style = TextStyle::new(size, theme.muted).align(Align::Right);
+        let key = self.key();
+        let key = if key.is_empty() { 0.0 } else { style.width(&key) + 0.9 * size };
+        let title = TextStyle::new(size, theme.text).bold().width(self.title()) + key;
         if self.rect.x + title + size + style.width(text) <= self.plot.right() {
             canvas.text(text, self.plot.right(), self.rect.y + 0.85 * size, &style);
         }

@@ -21,15 +21,62 @@ pub(in crate::render) struct PanelBox {
     pub cell: Rect,
     /// The surface.
     pub frame: Rect,
+    /// Where its title and subtitle end, above the frame or in its upper corner.
+    pub heading_end: f32,
     /// Whether both axes have one scale.
     pub equal_scales: bool,
     /// The read-out's place beside or below the frame; `None`: there is none.
     pub readout: Option<Rect>,
     /// Whether there is a line for a subtitle.
     pub subtitle: bool,
-    /// Whether axes show their label.
-    pub axis_labels: bool,
+    /// Which labels its axes show.
+    pub axis_labels: AxisLabels,
 }
+
+/// Which labels the axes of a panel show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::render) enum AxisLabels {
+    /// None: there is no room.
+    None,
+    /// Both, in full.
+    Own,
+    /// The panel is one of many that have the same axes: a label stands once for each column and once for
+    /// each row.
+    Shared {
+        /// Whether it is the lowest of its column, and so has the label of x.
+        x: bool,
+        /// Whether it is the first of its row, and so has that of y.
+        y: bool,
+        /// Whether the labels differ in what stands in parentheses, which is left out.
+        name_only: bool,
+    },
+}
+
+impl AxisLabels {
+    /// The labels of `panel`'s x and y axis, where they are shown.
+    pub fn of(self, panel: &ContourPanel) -> [&str; 2] {
+        let own = [panel.x_label.as_str(), panel.y_label.as_str()];
+        match self {
+            Self::None => [""; 2],
+            Self::Own => own,
+            Self::Shared { x, y, name_only } => {
+                let [of_x, of_y] = if name_only { own.map(name_of) } else { own };
+                [if x { of_x } else { "" }, if y { of_y } else { "" }]
+            }
+        }
+    }
+}
+
+/// A label without its share of the variance: `PC1` of `PC1 (82.8 %)`.
+fn name_of(label: &str) -> &str {
+    label.split_once(" (").map_or(label, |(name, _)| name)
+}
+
+/// What keeps a read-out from the subtitle of the next row of many panels, in lines of small type.
+const ROW_GAP: f32 = 0.6;
+
+/// So many panels are small multiples: what they have in common is said once.
+pub(in crate::render) const MULTIPLES: usize = 4;
 
 impl PanelBox {
     /// How well it shows its surface: by its area, and one scale on both axes is worth more than
@@ -80,6 +127,18 @@ impl Contents<'_> {
         Rect::new(area.x + left, area.y + top, w, h)
     }
 
+    /// The labels of panel `k`'s axes, of those that stand in `columns`; `None` where each has its own.
+    fn shared_labels(&self, k: usize, columns: usize) -> Option<AxisLabels> {
+        let n = self.panels.len();
+        let same = |of: fn(&ContourPanel) -> &str| {
+            self.panels.iter().all(|p| of(p) == of(&self.panels[0]))
+        };
+        let names = same(|p| name_of(&p.x_label)) && same(|p| name_of(&p.y_label));
+        let name_only = !(same(|p| &p.x_label) && same(|p| &p.y_label));
+        let (x, y) = (k + columns >= n, k % columns == 0);
+        (n >= MULTIPLES && names).then_some(AxisLabels::Shared { x, y, name_only })
+    }
+
     /// How many panels stand side by side, where somebody chose it.
     fn columns(&self) -> Option<usize> {
         let most = self.panels.len().max(1);
@@ -103,6 +162,8 @@ struct Cells<'a> {
     contents: &'a Contents<'a>,
     subtitles: bool,
     axis_labels: bool,
+    /// The height of an axis' label.
+    label: f32,
     /// What lies between a cell's edges and its frame: left, top, right, bottom.
     gutters: [f32; 4],
     /// The colour bar with its labels.
@@ -182,7 +243,8 @@ impl Layout {
             let h = (board_h * font.label + charts_min + gap).min(0.5 * body.h);
             Rect { w: body.w - bar_w, h: body.h - h, ..body }
         };
-        let panel = cells.panel_without_readout(cell, &contents.domains[0]);
+        let labels = cells.own_labels();
+        let panel = cells.panel_without_readout((cell, labels), &contents.domains[0]);
         let side = if wide {
             let x = cell.right() + bar_w + gap;
             let y = body.y.max(panel.frame.y.min(body.y + 2.0 * font.label));
@@ -203,7 +265,8 @@ impl Layout {
         if charts > 0 && below >= charts_min {
             let top = side.bottom() - below;
             // Beside the frame not higher than a chart is good for.
-            let most = if wide { 13.0 * font.label * charts as f32 } else { below };
+            let each = if charts == 1 { 20.0 } else { 13.0 };
+            let most = if wide { each * font.label * charts as f32 } else { below };
             let area = Rect::new(side.x, top, side.w, below.min(most));
             layout.charts = chart_places(area, charts, gap, px_scale);
         }
@@ -223,7 +286,10 @@ impl Layout {
         let n = panels.len();
         let roomy = room_h >= 300.0 && room_w >= 420.0;
         let beside = n == 1 && page.rect.w > 1.3 * page.rect.h && roomy && (strip || has_path);
-        let strip_h = if strip && !beside { (0.20 * body.h).max(7.0 * font.small) } else { 0.0 };
+        // Many surfaces need the room more than the charts do.
+        let many = n >= MULTIPLES;
+        let share = if many { 0.17 } else { 0.20 };
+        let strip_h = if strip && !beside { (share * body.h).max(7.0 * font.small) } else { 0.0 };
         let side_w = match (beside, strip) {
             (false, _) => 0.0,
             (true, true) => (0.27 * body.w).max(12.0 * font.small),
@@ -249,18 +315,31 @@ impl Layout {
             + if subtitle { 1.45 * font.small } else { 0.0 }
             + 0.4 * font.small;
         let cell_h = cells.h / n.div_ceil(columns) as f32;
+        // Of many, short subtitles stand in the upper corner of their windows, which is free: a box in
+        // space has a corner in the middle there.
+        let cell_w = cells.w / columns as f32;
+        let short = |p: &ContourPanel| ems(&p.subtitle) * font.small < 0.42 * cell_w;
+        let lift =
+            if many && subtitle && panels.iter().all(short) { 1.45 * font.small } else { 0.0 };
+        let (head, apart) = (head - lift, if many { ROW_GAP * font.small } else { 0.0 });
         let foot = match has_path && !beside {
-            true if cell_h >= 18.0 * font.small => 3.3 * font.small,
+            true if !many && cell_h >= 18.0 * font.small => 3.3 * font.small,
             true => 1.7 * font.small,
             false => 0.0,
         };
-        let axis_labels = room_h >= 240.0 && room_w >= 420.0;
+        let axis_labels = match room_h >= 240.0 && room_w >= 420.0 {
+            // A box in space has its axes on sides of its own: each panel names them, in a word.
+            true if many => AxisLabels::Shared { x: true, y: true, name_only: true },
+            true => AxisLabels::Own,
+            false => AxisLabels::None,
+        };
         let place = |(panel, cell): (&ContourPanel, Rect)| {
             // Whole pixels: the picture is copied, not resampled.
             let (x, y) = (cell.x.round(), (cell.y + head).round());
             let w = (cell.right() - x).floor().max(8.0);
-            let h = (cell.bottom() - foot - y).floor().max(8.0);
+            let h = (cell.bottom() - apart - foot - y).floor().max(8.0);
             let frame = Rect::new(x, y, w, h);
+            let heading_end = y + lift;
             let readout = if beside {
                 let w = side_w.min(17.0 * font.label);
                 Rect::new(body.right() - side_w, frame.y, w, board * font.label)
@@ -269,7 +348,15 @@ impl Layout {
                 Rect::new(cell.x, y, cell.w, foot - 0.3 * font.small)
             };
             let readout = (scales && !panel.path.is_empty()).then_some(readout);
-            PanelBox { cell, frame, equal_scales: true, readout, subtitle, axis_labels }
+            PanelBox {
+                cell,
+                frame,
+                heading_end,
+                equal_scales: true,
+                readout,
+                subtitle,
+                axis_labels,
+            }
         };
         let panels: Vec<PanelBox> =
             panels.iter().zip(grid(cells, n, columns, gap)).map(place).collect();
@@ -309,7 +396,7 @@ impl<'a> Cells<'a> {
             label + 1.3 * font.small + 7.0 * px_scale,
         ];
         let bar_width = 16.0 * px_scale + contents.bar_label_ems * font.small + 14.0 * px_scale;
-        Self { page, contents, subtitles, axis_labels, gutters, bar_width }
+        Self { page, contents, subtitles, axis_labels, label, gutters, bar_width }
     }
 
     /// The least width and the height of a read-out beside a frame.
@@ -328,14 +415,16 @@ impl<'a> Cells<'a> {
         let (font, px_scale, body) = (page.font, page.px_scale, page.body);
         let n = contents.domains.len().max(1);
         let strip = page.chart_count > 0;
-        let strip_h = if strip { (0.245 * body.h).max(7.0 * font.small) } else { 0.0 };
+        // Many panels need the room more than the charts do.
+        let share = if n >= MULTIPLES { 0.19 } else { 0.245 };
+        let strip_h = if strip { (share * body.h).max(7.0 * font.small) } else { 0.0 };
         let area = Rect { h: body.h - strip_h, ..body };
         let bar_w = if page.rect.w >= 300.0 { self.bar_width } else { 0.0 };
         let bar_gap = if bar_w > 0.0 { 16.0 * px_scale } else { 0.0 };
         let cells = contents.inside(Rect { w: area.w - bar_w - bar_gap, ..area }, page);
         let panels = |columns: usize| -> Vec<PanelBox> {
-            let cells = grid(cells, n, columns, 22.0 * px_scale);
-            contents.domains.iter().zip(cells).map(|(d, cell)| self.panel(cell, d)).collect()
+            let cells = self.cells(cells, columns, 22.0 * px_scale);
+            contents.domains.iter().zip(cells).map(|(d, place)| self.panel(place, d)).collect()
         };
         // As many columns as show the smallest panel largest.
         let worth = |columns: &usize| {
@@ -366,7 +455,7 @@ impl<'a> Cells<'a> {
                 .panels
                 .iter()
                 .map(|p| {
-                    let axes = p.frame.bottom() + self.gutters[3];
+                    let axes = p.frame.bottom() + self.gutters(p.axis_labels)[3];
                     axes.max(p.readout.map_or(0.0, |r| r.bottom()))
                 })
                 .fold(0.0, f32::max)
@@ -386,7 +475,8 @@ impl<'a> Cells<'a> {
         let side_min = if strip { 0.27 * body.w } else { 0.0 }.max(self.readout_size().0);
         let gap = 28.0 * px_scale;
         let cell = Rect { w: body.w - bar_w - side_min - gap, ..body };
-        let mut panel = self.panel_without_readout(cell, &self.contents.domains[0]);
+        let labels = self.own_labels();
+        let mut panel = self.panel_without_readout((cell, labels), &self.contents.domains[0]);
         let bar = self.bar_beside(panel.frame, panel.frame.right() + 16.0 * px_scale);
         // Below the bar's title, which may be wider than the bar.
         let x = bar.x - 16.0 * px_scale + bar_w + gap;
@@ -403,8 +493,50 @@ impl<'a> Cells<'a> {
         }
     }
 
-    fn panel_without_readout(&self, cell: Rect, domain: &Domain) -> PanelBox {
-        let [left, top, right, bottom] = self.gutters;
+    /// Each panel's labels where it has its own.
+    fn own_labels(&self) -> AxisLabels {
+        if self.axis_labels { AxisLabels::Own } else { AxisLabels::None }
+    }
+
+    /// What lies between a cell's edges and its frame, with `labels` on its axes.
+    fn gutters(&self, labels: AxisLabels) -> [f32; 4] {
+        let [mut left, top, right, mut bottom] = self.gutters;
+        if let AxisLabels::Shared { x, y, .. } = labels {
+            left -= if y { 0.0 } else { self.label };
+            bottom -= if x { 0.0 } else { self.label };
+        }
+        [left, top, right, bottom]
+    }
+
+    /// Cells in `columns` of `area`, `gap` between columns, and the labels of each one's axes. Where they
+    /// share labels the cells that have one are larger by it, so that all frames are of one size.
+    fn cells(&self, area: Rect, columns: usize, gap: f32) -> Vec<(Rect, AxisLabels)> {
+        let n = self.contents.domains.len().max(1);
+        let shared = |k| self.contents.shared_labels(k, columns).filter(|_| self.axis_labels);
+        let label = if shared(0).is_some() { self.label } else { 0.0 };
+        let (w, h) = ((area.w - label).max(4.0), (area.h - label).max(4.0));
+        let inner = Rect::new(area.x + label, area.y, w, h);
+        let widened = |(k, mut cell): (usize, Rect)| {
+            if n >= MULTIPLES {
+                cell.h = (cell.h - ROW_GAP * self.page.font.small).max(4.0);
+            }
+            let Some(labels) = shared(k) else { return (cell, self.own_labels()) };
+            if let AxisLabels::Shared { x, y, .. } = labels {
+                cell.h += if x { label } else { 0.0 };
+                (cell.x, cell.w) =
+                    if y { (cell.x - label, cell.w + label) } else { (cell.x, cell.w) };
+            }
+            (cell, labels)
+        };
+        grid(inner, n, columns, gap).into_iter().enumerate().map(widened).collect()
+    }
+
+    fn panel_without_readout(
+        &self,
+        (cell, labels): (Rect, AxisLabels),
+        domain: &Domain,
+    ) -> PanelBox {
+        let [left, top, right, bottom] = self.gutters(labels);
         let room = Rect::new(
             cell.x + left,
             cell.y + top,
@@ -418,16 +550,25 @@ impl<'a> Cells<'a> {
         let frame = if equal_scales { Rect { w, h, ..room } } else { room };
         // Whole pixels: frames are drawn with crisp edges.
         let frame = Rect::new(frame.x.round(), frame.y.round(), frame.w.round(), frame.h.round());
-        let (subtitle, axis_labels) = (self.subtitles, self.axis_labels);
-        PanelBox { cell, frame, equal_scales, readout: None, subtitle, axis_labels }
+        let subtitle = self.subtitles;
+        let heading_end = frame.y;
+        PanelBox {
+            cell,
+            frame,
+            heading_end,
+            equal_scales,
+            readout: None,
+            subtitle,
+            axis_labels: labels,
+        }
     }
 
     /// A panel with its read-out: beside the frame or in a row below it, for which the frame gives way
     /// where there is none; never on the map, where it would cover a path or a minimum.
-    fn panel(&self, cell: Rect, domain: &Domain) -> PanelBox {
-        let mut panel = self.panel_without_readout(cell, domain);
+    fn panel(&self, (cell, labels): (Rect, AxisLabels), domain: &Domain) -> PanelBox {
+        let mut panel = self.panel_without_readout((cell, labels), domain);
         let (font, gap) = (self.page.font, 12.0 * self.page.px_scale);
-        let below_axes = self.gutters[3];
+        let below_axes = self.gutters(labels)[3];
         let (width, height) = self.readout_size();
         let aside = cell.right() - panel.frame.right() - gap;
         let below = cell.bottom() - panel.frame.bottom() - below_axes;
@@ -450,7 +591,7 @@ impl<'a> Cells<'a> {
             let two = panel.frame.h >= 16.0 * font.small && panel.frame.w >= 20.0 * font.small;
             let (row_h, taken) = if two { (2.9, 3.8) } else { (1.4, 2.0) };
             let smaller = Rect { h: cell.h - taken * font.small, ..cell };
-            panel = self.panel_without_readout(smaller, domain);
+            panel = self.panel_without_readout((smaller, labels), domain);
             panel.cell = cell;
             panel.readout = Some(row(&panel, row_h * font.small));
         }
@@ -494,6 +635,8 @@ fn chart_places(area: Rect, count: usize, gap: f32, px_scale: f32) -> Vec<Rect> 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::render::canvas::theme::Theme;
     use crate::render::scene::{Quantity, Series, Split};
@@ -595,6 +738,51 @@ mod tests {
         let strip = Rect::new(0.0, 0.0, 760.0, 130.0);
         let five = chart_places(strip, 5, 20.0, 1.0);
         assert!(five.iter().all(|c| c.h == 130.0 && c.w > 130.0), "{five:?}");
+    }
+
+    #[test]
+    fn six_maps_fill_their_cells_and_say_their_axes_once_a_row_and_column() {
+        const WIDE: [Domain; 6] = [Domain { x: [-15.0, 3.0], y: [-6.5, 4.3] }; 6];
+        let layout = laid_out([1280, 720], 1.0, &WIDE, Layout::panels);
+        let sizes: Vec<(f32, f32)> = layout.panels.iter().map(|p| (p.frame.w, p.frame.h)).collect();
+        assert!(sizes.iter().all(|size| (size.0 - sizes[0].0).abs() < 1.5), "{sizes:?}");
+        // Under titles and subtitles, above read-outs and charts.
+        assert!(sizes[0].0 > 185.0, "{sizes:?}");
+        let rows: BTreeSet<i32> = layout.panels.iter().map(|p| p.frame.y as i32).collect();
+        let columns: BTreeSet<i32> = layout.panels.iter().map(|p| p.frame.x as i32).collect();
+        let panel = |x: &str, y: &str| ContourPanel {
+            x_label: x.into(),
+            y_label: y.into(),
+            ..ContourPanel::default()
+        };
+        let shown = |of: usize| {
+            let labels = layout
+                .panels
+                .iter()
+                .map(|p| p.axis_labels.of(&panel("PC1 (80 %)", "PC2 (10 %)"))[of].to_string());
+            labels.filter(|label| !label.is_empty()).count()
+        };
+        assert_eq!((shown(0), shown(1)), (columns.len(), rows.len()));
+    }
+
+    #[test]
+    fn labels_that_many_panels_share_leave_out_what_differs() {
+        let panel = |share: u32| ContourPanel {
+            x_label: format!("PC1 ({share} %)"),
+            y_label: "PC2 (9 %)".into(),
+            ..ContourPanel::default()
+        };
+        let labels = |panels: &[ContourPanel]| {
+            let contents = Contents { panels, domains: &[], bar_label_ems: 3.0, table: None };
+            let of = contents.shared_labels(panels.len() - 1, 2)?;
+            Some(of.of(&panels[0]).map(str::to_string))
+        };
+        let some = |x: &str, y: &str| Some([x.to_string(), y.to_string()]);
+        assert_eq!(labels(&[80, 80, 80].map(panel)), None);
+        // The last of five in two columns is the first of its row, and the lowest of its column.
+        assert_eq!(labels(&[80, 70, 80, 75, 60].map(panel)), some("PC1", "PC2"));
+        assert_eq!(labels(&[80; 5].map(panel)), some("PC1 (80 %)", "PC2 (9 %)"));
+        assert_eq!(labels(&[80; 4].map(panel)), some("PC1 (80 %)", ""));
     }
 
     #[test]

@@ -140,17 +140,19 @@ impl<'a> Page<'a> {
         if !words.caption {
             spec.caption = "";
         }
+        // A long caption is not cut where the picture is high enough for all of it.
+        let most = if height / type_scale >= 400.0 { 3 } else { 2 };
         let lines = |width: f32, font: &Type, margin: f32| {
             let style = TextStyle::new(font.small, theme.muted);
             // Not quite to the margin: of an SVG another program may draw it in a wider font.
             let room = 0.955 * (width - 2.0 * margin);
-            let mut lines = wrap(spec.caption, room, 2, &style);
+            let mut lines = wrap(spec.caption, room, most, &style);
             // Beside the last line where there is room, else as more words of the caption.
             let own = if words.credit.is_empty() { 0.0 } else { style.width(&words.credit) };
             let last = lines.last().map_or(0.0, |line| style.width(line));
             if own > 0.0 && (lines.is_empty() || last + own + 2.0 * font.small > room) {
                 let all = format!("{} {}", spec.caption, words.credit);
-                lines = wrap(all.trim_start(), room, 2, &style);
+                lines = wrap(all.trim_start(), room, most, &style);
             }
             lines
         };
@@ -161,8 +163,8 @@ impl<'a> Page<'a> {
             caption = lines(width, &font, margin);
         }
         if caption.len() > 1 {
-            // A second line is taken off everything else, as if the picture ended above it.
-            bottom -= (1.35 * font.small).round();
+            // A second line, and a third, is taken off everything else, as if the picture ended above it.
+            bottom -= (1.35 * font.small * (caption.len() - 1) as f32).round();
             (px_scale, font, margin) = measures(width, bottom, type_scale);
             caption = lines(width, &font, margin);
         }

@@ -150,6 +150,19 @@ impl LevelScale {
         self
     }
 
+    /// The scale with more levels where a band of this one holds a large part of a layer's values: a stack
+    /// of surfaces has one scale, and where the surfaces differ by orders of magnitude one of them would
+    /// be a single colour. The last layers, with which a film ends, come first.
+    pub fn for_layers<'a>(mut self, layers: impl DoubleEndedIterator<Item = &'a [f64]>) -> Self {
+        for layer in layers.rev() {
+            let shown = |v: &&f64| **v >= self.low && **v <= self.high;
+            let mut values: Vec<f64> = layer.iter().filter(shown).copied().collect();
+            values.sort_by(f64::total_cmp);
+            self.levels = refined(self.levels, &values);
+        }
+        self
+    }
+
     /// A value's place on the scale, in `log10` or plain units; NaN stays NaN, what lies outside
     /// is clipped to `low` and `high`.
     pub fn position(&self, value: f64) -> f64 {
@@ -374,6 +387,8 @@ pub fn log_ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
     if !(low > 0.0 && high > low && high.is_finite()) {
         return vec![low];
     }
+    // The finest that were too many, but by one: a single number says nothing of the others.
+    let mut nearly: Vec<f64> = Vec::new();
     let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
     let inside = |v: &f64| *v >= low * 0.999_999 && *v <= high * 1.000_001;
     for mantissas in [&[1.0, 2.0, 5.0][..], &[1.0, 3.0], &[1.0]] {
@@ -385,15 +400,27 @@ pub fn log_ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
             .filter(inside)
             .collect();
         if found.len() <= count {
-            return if found.len() >= 2 { found } else { ticks(low, high, count) };
+            if found.len() >= 2 {
+                return found;
+            }
+            let even = ticks(low, high, count);
+            return if even.len() < 2 && !nearly.is_empty() { nearly } else { even };
+        }
+        if found.len() == count + 1 {
+            nearly = found;
         }
     }
+    let every = |stride: i32| -> Vec<f64> {
+        (first..=last)
+            .filter(|e| e.rem_euclid(stride.max(1)) == 0)
+            .map(|e| power_of_ten(1.0, e))
+            .filter(inside)
+            .collect()
+    };
     let stride = (last - first + count.max(1) as i32 - 1) / count.max(1) as i32;
-    (first..=last)
-        .filter(|e| e.rem_euclid(stride.max(1)) == 0)
-        .map(|e| power_of_ten(1.0, e))
-        .filter(inside)
-        .collect()
+    // A wide step may leave one number where a narrower one leaves three.
+    let finer = (1..=stride).rev().map(every).find(|found| found.len() >= 2);
+    finer.filter(|found| found.len() <= count + 1).unwrap_or_else(|| every(stride))
 }
 
 #[cfg(test)]
@@ -499,6 +526,29 @@ mod tests {
     }
 
     #[test]
+    fn no_layer_of_a_stack_is_mostly_one_band() {
+        // Two surfaces of the start of training, steep, and one of a trained net, half of it a plateau.
+        let steep = |least: f64| (0..400).map(|i| least * 1.025f64.powi(i)).collect::<Vec<f64>>();
+        let valley = (0..200).map(|i| 0.01 * 1.03f64.powi(i));
+        let trained = valley.chain((0..200).map(|i| 3.1 + 0.03 * f64::from(i))).collect();
+        let layers = [steep(15.0), steep(12.0), trained];
+        let all = LevelScale::new(layers.iter().flatten().copied());
+        let largest = |scale: &LevelScale, layer: &[f64]| -> usize {
+            let mut edges = vec![f64::NEG_INFINITY];
+            edges.extend(&scale.levels);
+            edges.push(f64::INFINITY);
+            let count = |w: &[f64]| layer.iter().filter(|v| **v >= w[0] && **v < w[1]).count();
+            edges.windows(2).map(count).max().unwrap()
+        };
+        assert!(largest(&all, &layers[2]) > 150, "{:?}", all.levels);
+        let scale = all.for_layers(layers.iter().map(Vec::as_slice));
+        let most = largest(&scale, &layers[2]);
+        assert!(most <= 100, "{most} of 400: {:?}", scale.levels);
+        assert!(scale.levels.len() <= MAX_LEVELS + MOST_PARTS);
+        assert!(scale.levels.windows(2).all(|w| w[0] < w[1]));
+    }
+
+    #[test]
     fn diverged_cells_do_not_flatten_the_rest() {
         // One cell in ten at 1e30: beyond the percentile's help.
         let values = (0..100).map(|i| if i % 10 == 0 { 1e30 } else { 0.1 + f64::from(i) });
@@ -522,5 +572,10 @@ mod tests {
         assert_eq!(ticks(3.0, 3.0, 4), [3.0]);
         assert_eq!(log_ticks(0.05, 3.0, 6), [0.05, 0.1, 0.2, 0.5, 1.0, 2.0]);
         assert_eq!(log_ticks(1e-4, 10.0, 3), [1e-4, 1e-2, 1.0]);
+        // A low chart has two numbers at least: one alone would be no scale.
+        for [low, high] in [[0.027, 0.85], [0.0021, 137.0], [0.4, 2.6], [1e-7, 3e4], [0.9, 12.0]] {
+            let found = log_ticks(low, high, 2);
+            assert!((2..=3).contains(&found.len()), "{low} to {high}: {found:?}");
+        }
     }
 }

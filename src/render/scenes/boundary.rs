@@ -11,7 +11,7 @@ use crate::render::map::panel;
 use crate::render::map::path::{Pen, Track};
 use crate::render::page::axes::{Axes, draw_heading, frame_in, gutters, heading_height};
 use crate::render::page::colorbar::ColorBar;
-use crate::render::page::layout::PanelBox;
+use crate::render::page::layout::{AxisLabels, PanelBox};
 use crate::render::page::scale::LevelScale;
 use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
 use crate::render::scene::{ContourPanel, Domain, Pacing, PathPoint, Strip};
@@ -138,30 +138,21 @@ impl<'a> BoundaryShow<'a> {
         let head = heading([&inputs.title, &inputs.subtitle])
             .max(heading([&film.panel.title, &film.panel.subtitle]));
         // The key of classes goes below the inputs' frame.
-        let key = 1.7 * font.small;
+        let key = 2.2 * font.small;
         let (first, second) = if tall {
             let h = 0.5 * (page.body.h - gap);
             let lower = Rect { y: page.body.y + h + gap, h, ..page.body };
             (Rect { h, ..page.body }, lower)
         } else {
             // As wide as the inputs are when they are as high as there is room for.
-            let above =
-                page.body.h - head - key - gutters(&page, input_domain.y, [false; 2], head)[3];
-            let w =
-                (above.max(8.0) * input_domain.aspect() + 0.6 * font.small).min(0.46 * page.body.w);
+            let above = (page.body.h - head - key).max(8.0);
+            let w = (above * input_domain.aspect()).min(0.46 * page.body.w);
             let right = Rect { x: page.body.x + w + gap, w: page.body.w - w - gap, ..page.body };
             (Rect { w, ..page.body }, right)
         };
-        // No numbers stand beside the inputs.
-        let around_inputs = {
-            let [_, top, right, bottom] = gutters(&page, input_domain.y, [false; 2], head);
-            [0.0, top, right, bottom]
-        };
-        let mut frame_of = frame_in(first, around_inputs, &input_domain, true);
-        frame_of.h = (frame_of.h - key).max(8.0).round();
-        let width = (frame_of.h * input_domain.aspect()).min(frame_of.w).round();
+        // No numbers stand around the inputs, only the key below them.
+        let mut frame_of = frame_in(first, [0.0, head, 0.0, key], &input_domain, true);
         frame_of.x = first.x.round();
-        frame_of.w = width;
         let bar =
             if has_surface { 16.0 * px_scale + 4.2 * font.small + 16.0 * px_scale } else { 0.0 };
         let cell = Rect { w: second.w - bar, ..second };
@@ -177,7 +168,17 @@ impl<'a> BoundaryShow<'a> {
             Rect::new(x, y, 16.0 * px_scale, (frame.bottom() - y).max(2.0))
         });
         let subtitle = !film.panel.subtitle.is_empty();
-        let place = PanelBox { cell, frame, equal_scales, readout: None, subtitle, axis_labels };
+        let axis_labels = if axis_labels { AxisLabels::Own } else { AxisLabels::None };
+        let heading_end = frame.y;
+        let place = PanelBox {
+            cell,
+            frame,
+            heading_end,
+            equal_scales,
+            readout: None,
+            subtitle,
+            axis_labels,
+        };
         let track = Track::new(&film.panel.path, domain, frame, px_scale);
         let body =
             Boundary { film, place, domain, scale, bar, track, inputs: frame_of, input_domain };

@@ -39,7 +39,12 @@ impl<'a> MovingFilm<'a> {
         fps: u32,
     ) -> Result<Self> {
         moving.check()?;
+        let layers = moving.layers.iter().map(|layer| layer.values.as_slice());
         let scale = LevelScale::chosen(moving.values(), &moving.levels);
+        let scale = match moving.levels.ends {
+            None => scale.for_layers(layers),
+            Some(_) => scale,
+        };
         let domain = Domain::of(&moving.panel);
         let contents = Contents {
             panels: std::slice::from_ref(&moving.panel),

@@ -177,6 +177,14 @@ impl Moving {
         own.chain(self.layers.iter().map(|l| &l.label)).map(String::as_str).collect()
     }
 
+    /// Whether every layer is called by its place alone.
+    fn counts_layers(&self) -> bool {
+        let named = |(i, layer): (usize, &MovingLayer)| {
+            layer.label.split_once(' ').is_some_and(|(_, number)| number == (i + 1).to_string())
+        };
+        self.layers.iter().enumerate().all(named)
+    }
+
     /// The lines of a read-out: which layer, evaluated or not, and the marker's losses at the last
     /// layer.
     pub(in crate::render) fn rows(&self, at: Position) -> Vec<Row> {
@@ -223,8 +231,11 @@ pub(in crate::render) fn draw_board(
         Marker::Moves => format!("epoch {}", epoch_text(moving.epoch(at), 2)),
         Marker::Stays => String::new(),
     };
+    // "mini-batch 2" without a time says what "mini-batch 2 of 8" above it has said.
+    let said = epoch.is_empty() && moving.counts_layers();
     let rest: Vec<(&str, &str)> = [(rows[1].1.as_str(), epoch.as_str())]
         .into_iter()
+        .filter(|_| !said)
         .chain(rows[2..].iter().map(|(name, value)| (&**name, value.as_str())))
         .collect();
     let name = TextStyle::new(font.label, theme.muted);

@@ -6,7 +6,7 @@ use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Canvas, Rect};
 use crate::render::map::panel;
 use crate::render::page::colorbar::ColorBar;
-use crate::render::page::layout::{Contents, Layout, PanelBox, widest_ems};
+use crate::render::page::layout::{AxisLabels, Contents, Layout, PanelBox, widest_ems};
 use crate::render::page::readout;
 use crate::render::page::scale::LevelScale;
 use crate::render::page::table;
@@ -99,8 +99,8 @@ pub(in crate::render) fn axes(
     let axes = BoxAxes::new(panel, field, scale, value_label, &page.font, box_width(place.frame));
     match (page.theme.words.scales, place.axis_labels) {
         (false, _) => axes.without_scales(field),
-        (true, true) => axes,
-        (true, false) => axes.without_labels(),
+        (true, AxisLabels::Own) => axes,
+        (true, labels) => axes.with_labels(labels.of(panel)),
     }
 }
 
@@ -335,6 +335,36 @@ mod tests {
         // The beads are white: a point of the tube is looked for around.
         let path = rest.iter().filter(|p| near(p.at, 4)).count() as f32 / rest.len().max(1) as f32;
         [if near(marker.at, 1) { 1.0 } else { 0.0 }, path]
+    }
+
+    #[test]
+    fn six_surfaces_are_not_tiny() {
+        let labelled = |valley: ContourPanel| ContourPanel {
+            title: "ResNet-32".into(),
+            subtitle: "test accuracy 93.9 %".into(),
+            x_label: "PC1 (82.8 %)".into(),
+            y_label: "PC2 (10.3 %)".into(),
+            ..valley
+        };
+        let panels: Vec<ContourPanel> =
+            deep_valleys().into_iter().cycle().take(6).map(labelled).collect();
+        let film = Film { panels, value_label: "training loss".into(), ..Film::default() };
+        let look = SurfaceView::new(CameraPath::preset("sway").unwrap());
+        let theme = Theme::light();
+        let film = SurfaceFilm::new(&film, &look, &theme, [1280, 720], 40, 10).unwrap();
+        for window in &film.body.windows {
+            let view = window.flight.view(39, 1.0);
+            let camera = Camera::new(&view, film.body.renderer.focal, window.centre);
+            let seen: Vec<f32> = window
+                .axes
+                .corners()
+                .iter()
+                .filter_map(|&p| camera.project(p).map(|[x, _, _]| x))
+                .collect();
+            let width = seen.iter().copied().fold(f32::NEG_INFINITY, f32::max)
+                - seen.iter().copied().fold(f32::INFINITY, f32::min);
+            assert!(width > 0.45 * window.viewport.w, "{width} of {}", window.viewport.w);
+        }
     }
 
     #[test]

@@ -124,9 +124,11 @@ impl BoxAxes {
         Self { bare: Some(points), ..self }
     }
 
-    /// The same without labels, for a picture too small for them: ticks and numbers alone.
-    pub fn without_labels(self) -> Self {
-        Self { floor_labels: Default::default(), height_label: String::new(), ..self }
+    /// The same with short `labels` along the floor, or none, and without that of the heights, which the
+    /// colour bar has, too: for a small picture.
+    pub fn with_labels(self, labels: [&str; 2]) -> Self {
+        let floor_labels = labels.map(str::to_string);
+        Self { floor_labels, height_label: String::new(), ..self }
     }
 
     /// Room for labels around the fitted box: left, top, right, bottom.
@@ -137,9 +139,15 @@ impl BoxAxes {
         let style = TextStyle::new(font.small, Color::hex(0));
         let heights = self.heights.iter().map(|h| style.width(&h.1)).fold(0.0, f32::max);
         let left = heights + 13.0 * px_scale;
-        let label = if self.floor_labels[0].is_empty() { 0.0 } else { 1.2 * font.label };
+        // Beside the middle of its edge a short label reaches no lower than the corner's numbers.
+        let label = match (self.floor_labels[0].is_empty(), self.height_label.is_empty()) {
+            (true, _) => 0.0,
+            (false, true) => 0.3 * font.label,
+            (false, false) => 1.2 * font.label,
+        };
+        let above = if self.height_label.is_empty() { 0.7 } else { 1.7 } * font.small;
         let below = 1.2 * font.small + label + 8.0 * px_scale;
-        [left, 1.7 * font.small, 2.6 * font.small, below]
+        [left, above, 2.6 * font.small, below]
     }
 
     fn at(&self, x: f32, y: f32, z: f32) -> Vec3 {
@@ -305,13 +313,13 @@ impl BoxAxes {
         let (dx, dy) = (q[0] - p[0], q[1] - p[1]);
         let style = TextStyle::new(font.label, ink.theme.text);
         let text = &self.floor_labels[axis];
-        // The one fades into the other quickly: a still in between would show both.
-        let fits = (dx.hypot(dy) / style.width(text).max(1.0) - 1.1) / 0.05;
-        let strength = seen * ink.strength * fits.clamp(0.0, 1.0);
+        // The one or the other: a film that rests while one fades into the other would show both.
+        let fits = dx.hypot(dy) > 1.12 * style.width(text);
+        let strength = seen * ink.strength;
         // Across the edge on the screen, away from the box.
         let out = direction(a, b);
-        if fits < 1.0 {
-            let color = style.color.alpha(seen * ink.strength * (1.0 - fits.clamp(0.0, 1.0)));
+        if !fits {
+            let color = style.color.alpha(strength);
             let upright = TextStyle { color, ..style }.align(Align::Center);
             let gap = 17.0 * px_scale + out[0].abs() * widest + out[1].abs() * 1.05 * font.small;
             let half = 0.5 * upright.width(text);
@@ -322,8 +330,6 @@ impl BoxAxes {
             let inside = x.clamp(least.min(most), most.max(least));
             let down = if (inside - x).abs() > 1.0 { 1.3 * font.label } else { 0.0 };
             canvas.text(text, inside, y + 0.5 * CAP_HEIGHT * font.label + down, &upright);
-        }
-        if fits <= 0.0 {
             return;
         }
         let along = [dx / dx.hypot(dy), dy / dx.hypot(dy)];
