@@ -135,7 +135,7 @@ impl Contents<'_> {
         };
         let names = same(|p| name_of(&p.x_label)) && same(|p| name_of(&p.y_label));
         let name_only = !(same(|p| &p.x_label) && same(|p| &p.y_label));
-        let (x, y) = (k + columns >= n, k % columns == 0);
+        let (x, y) = (k + columns >= n, k.is_multiple_of(columns));
         (n >= MULTIPLES && names).then_some(AxisLabels::Shared { x, y, name_only })
     }
 
