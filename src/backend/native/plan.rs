@@ -13,8 +13,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::caches::Caches;
-use super::graph::{Graph, NormId, UnitOp, ValueId};
+use super::graph::{Graph, NormId, Unit, UnitOp, ValueId};
+use super::kernels::{Algorithm, Geometry};
 use super::shape::Shape;
+use super::simd::Level;
 
 /// Index into [`PassPlan::slots`].
 pub(super) type SlotId = usize;
@@ -180,8 +182,11 @@ pub(super) enum LossFrom {
 
 impl PassPlan {
     /// The pass of `graph`: forward, loss, backward to all parameters.
-    pub fn new(graph: &Graph, loss_from: LossFrom, caches: Caches) -> Self {
-        let (mut phases, shapes) = Emitter::new(graph, loss_from).run();
+    pub fn new(graph: &Graph, loss_from: LossFrom, (level, caches): (Level, Caches)) -> Self {
+        let (mut phases, mut shapes) = Emitter::new(graph, loss_from).run();
+        if graph.images_may_be_tight(&shapes, (level, caches)) {
+            shapes[0] = shapes[0].tight();
+        }
         for phase in &mut phases {
             let bytes = |work: &dyn Fn(&Step) -> usize| phase.steps.iter().map(work).sum::<usize>();
             let weights = bytes(&|step| weight_bytes(graph, step));
@@ -206,6 +211,22 @@ impl PassPlan {
         let (phases, shapes) = Emitter::new(graph, LossFrom::Engine).run();
         let steps = phases.into_iter().flat_map(|p| p.steps).collect();
         allocate(vec![Phase { steps, ..Phase::default() }], shapes)
+    }
+}
+
+impl Graph {
+    /// Whether the images, tensors of `shapes`, may lie without idle channels: whether direct convolutions
+    /// in f32 alone read them.
+    pub fn images_may_be_tight(&self, shapes: &[Shape], (level, caches): (Level, Caches)) -> bool {
+        let direct = |unit: &Unit| match unit.op {
+            UnitOp::Conv { form, .. } => {
+                let algorithm = Algorithm::from_env();
+                let geometry = Geometry { level, caches, algorithm, form, images: 1 };
+                geometry.is_direct(shapes[0], shapes[unit.output])
+            }
+            _ => false,
+        };
+        self.units.iter().filter(|unit| unit.inputs.contains(&0)).all(direct)
     }
 }
 
@@ -446,7 +467,7 @@ impl<'a> Emitter<'a> {
 }
 
 /// The normalisation whose moments the convolution itself gathers.
-fn norm_of_conv(unit: &super::graph::Unit, norms: &[super::graph::BatchNorm]) -> Option<NormId> {
+fn norm_of_conv(unit: &Unit, norms: &[super::graph::BatchNorm]) -> Option<NormId> {
     let conv = matches!(unit.op, UnitOp::Conv { .. });
     conv.then(|| norms.iter().position(|n| n.input == unit.output)).flatten()
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use super::caches::Caches;
-use super::graph::{Graph, NormId, Purpose, Unit, UnitOp, ValueId};
+use super::graph::{Graph, NormId, Purpose, UnitOp, ValueId};
 use super::kernels::{self, Algorithm, ConvForward, Epilogue, Geometry, Tensor, Term};
 use super::layers::{self, With};
 use super::nchw::{load, rows};
@@ -78,14 +78,7 @@ impl Compiled {
             graph.values.iter().zip(halos).map(|(&v, halo)| Shape::new(v, halo)).collect();
         let algorithm = Algorithm::from_env();
         let geometry = |form, images| Geometry { level, caches, algorithm, form, images };
-        // Images lie tight where direct kernels in f32 alone read them.
-        let direct = |unit: &Unit| match unit.op {
-            UnitOp::Conv { form, .. } if precision == Precision::F32 => {
-                geometry(form, 1).is_direct(shapes[0], shapes[unit.output])
-            }
-            _ => false,
-        };
-        if graph.units.iter().filter(|u| u.inputs.contains(&0)).all(direct) {
+        if precision == Precision::F32 && graph.images_may_be_tight(&shapes, (level, caches)) {
             shapes[0] = shapes[0].tight();
         }
         let (steps, folded) = fuse(&graph);

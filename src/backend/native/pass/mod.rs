@@ -145,7 +145,7 @@ impl Pass {
         workers: usize,
     ) -> Self {
         let graph = Graph::new(network, Purpose::Train);
-        let plan = PassPlan::new(&graph, loss_from, caches);
+        let plan = PassPlan::new(&graph, loss_from, (level, caches));
         let units = Units::new((level, caches), network, &graph, &plan);
         let kernel = units.scratch_len();
         let worker = || {
