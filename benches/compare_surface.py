@@ -177,6 +177,9 @@ class Engine:
         torch = theirs.torch
         self.name, self.theirs, self.threads = name, theirs, args.threads
         self.images = theirs.images.contiguous()
+        # Parameters of equal values would be exported as one; every cell sets its own.
+        for parameter in theirs.net.parameters():
+            parameter.data.normal_()
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder) / "net.onnx")
             # With its own weights in it, unfolded, under the names that PyTorch has for them.
