@@ -23,13 +23,13 @@ impl Caches {
     const UNKNOWN: Self = Self { l2: 512 << 10, l3: 8 << 20 };
 
     /// Those of this processor, or what `LOSSREEL_L2` and `LOSSREEL_L3` say (a value that is no
-    /// size, or below 64 KiB for the second level, changes nothing).
+    /// size, or not between 64 KiB and 1 GiB for the second level, changes nothing).
     pub fn detect() -> Self {
         static FOUND: OnceLock<Caches> = OnceLock::new();
         *FOUND.get_or_init(|| {
             let found = processor().unwrap_or(Self::UNKNOWN);
             let asked = |name| std::env::var(name).ok().and_then(|text| size(&text));
-            let l2 = asked("LOSSREEL_L2").filter(|&l2| l2 >= 64 << 10);
+            let l2 = asked("LOSSREEL_L2").filter(|l2| (64 << 10..=1 << 30).contains(l2));
             Self { l2: l2.unwrap_or(found.l2), l3: asked("LOSSREEL_L3").unwrap_or(found.l3) }
         })
     }
