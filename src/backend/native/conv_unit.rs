@@ -74,14 +74,17 @@ impl<const K: usize> ConvUnit<K> {
         self.forward.scratch_len().max(self.weights.scratch_len()).max(data)
     }
 
-    /// Packs the parameters at each of the points.
+    /// Packs the parameters at each of the points, by all threads.
     pub fn pack(&mut self, layout: &ParamLayout, points: [&[f32]; K]) {
         for (k, point) in points.into_iter().enumerate() {
             let weight = &point[layout.params[self.weight_id].range()];
-            self.forward.pack(weight, None, &mut self.weight[k]);
-            if let Some(data) = &self.data {
-                data.pack(weight, &mut self.weight_back[k]);
-            }
+            let Self { forward, data, weight: packed, weight_back, .. } = self;
+            let back = || {
+                if let Some(data) = data {
+                    data.pack_shared(weight, &mut weight_back[k]);
+                }
+            };
+            rayon::join(|| forward.pack_shared(weight, &mut packed[k]), back);
             if let Some(bias) = self.bias_id {
                 let bias = &point[layout.params[bias].range()];
                 self.bias[k][..bias.len()].copy_from_slice(bias);

@@ -51,12 +51,13 @@ impl Geometry {
 
     /// Winograd's kernel between two shapes, where it applies and pays.
     fn winograd(&self, numbers: Numbers, input: Shape, output: Shape) -> Option<Winograd> {
-        let fits = self.form == ConvForm { kernel: 3, stride: 1, padding: 1 };
+        let kernel = self.form.kernel;
+        let fits = self.form == ConvForm { kernel, stride: 1, padding: kernel / 2 };
         let fits = fits && input.stride.is_multiple_of(CHANNEL_BLOCK);
         if self.algorithm == Algorithm::Direct || !fits {
             return None;
         }
-        let tile = Winograd::choose(numbers, input, output, self.images)?;
+        let tile = Winograd::choose(numbers, kernel, [input, output], self.images)?;
         Winograd::new(self.level, numbers, tile, [input, output], self.caches)
     }
 }
@@ -84,6 +85,10 @@ impl ConvForward {
         let numbers = Numbers::bf16(level);
         if let Some(kernel) = geometry.winograd(numbers, input, output) {
             return Some(Self::Winograd(kernel));
+        }
+        // Of a 5x5 kernel, Winograd's in f32 is faster than the direct one in bf16.
+        if form.kernel == 5 && !geometry.is_direct(input, output) {
+            return None;
         }
         // Windows of few channels are many short runs, whose beginnings take the time: with three
         // channels in, bf16 was never faster. Otherwise the vector multiplications that an image
@@ -126,6 +131,14 @@ impl ConvForward {
             Self::Direct(kernel) => kernel.pack(weight, scale, packed),
             Self::Narrow(kernel) => kernel.pack(weight, scale, packed),
             Self::Winograd(kernel) => kernel.pack(weight, scale, packed),
+        }
+    }
+
+    /// Packs `weight`, (out, in, k, k), by all threads where there is much of it.
+    pub fn pack_shared(&self, weight: &[f32], packed: &mut [f32]) {
+        match self {
+            Self::Direct(kernel) => kernel.pack_shared(weight, packed),
+            _ => self.pack(weight, None, packed),
         }
     }
 
@@ -183,6 +196,14 @@ impl ConvDataGradient {
     pub fn pack(&self, weight: &[f32], packed: &mut [f32]) {
         match self {
             Self::Direct(kernel) => kernel.pack(weight, packed),
+            Self::Winograd(kernel) => kernel.pack_backward(weight, packed),
+        }
+    }
+
+    /// Packs `weight`, (out, in, k, k), by all threads where there is much of it.
+    pub fn pack_shared(&self, weight: &[f32], packed: &mut [f32]) {
+        match self {
+            Self::Direct(kernel) => kernel.pack_shared(weight, packed),
             Self::Winograd(kernel) => kernel.pack_backward(weight, packed),
         }
     }

@@ -12,12 +12,14 @@
 
 mod narrow;
 mod outer;
+mod packing;
 mod sums;
 #[cfg(test)]
 mod tests;
 mod windows;
 
 use outer::Outer;
+use packing::Packing;
 use sums::sum_windows;
 use windows::Windows;
 
@@ -29,31 +31,6 @@ use crate::backend::native::number::Numbers;
 use crate::backend::native::shape::Shape;
 use crate::backend::native::simd::Level;
 
-/// Writes `value(output channel, input channel, tap)` in the order in which tiles read it:
-/// `[block of 2 vectors][tap][input channel][lane]`, the last block narrower if need be.
-fn pack(
-    level: Level,
-    [outputs, inputs, output_stride]: [usize; 3],
-    taps: &[[usize; 2]],
-    value: impl Fn(usize, usize, [usize; 2]) -> f32,
-    packed: &mut [f32],
-) {
-    let (mut at, mut first) = (0, 0);
-    while first < output_stride {
-        let wide = (2 * level.lanes()).min(output_stride - first);
-        for &tap in taps {
-            for i in 0..inputs {
-                for (lane, slot) in packed[at..at + wide].iter_mut().enumerate() {
-                    let o = first + lane;
-                    *slot = if o < outputs { value(o, i, tap) } else { 0.0 };
-                }
-                at += wide;
-            }
-        }
-        first += wide;
-    }
-}
-
 /// A convolution's forward pass, and its gradient to the weights.
 #[derive(Debug)]
 pub(crate) struct Conv {
@@ -62,6 +39,7 @@ pub(crate) struct Conv {
     output: Shape,
     form: ConvForm,
     windows: Windows,
+    packing: Packing,
 }
 
 impl Conv {
@@ -70,22 +48,26 @@ impl Conv {
         assert!(input.halo >= form.padding, "the input's halo is narrower than the padding");
         let windows = Windows::forward(&input, &output, form);
         assert!(windows.reach() <= input.len(), "a window leaves the feature map");
-        Self { level, input, output, form, windows }
+        let side = form.kernel;
+        let steps = [input.c * side * side, side * side];
+        let channels = [output.c, input.c, output.stride];
+        let packing = Packing::new(level, channels, steps, &windows.taps, side);
+        Self { level, input, output, form, windows, packing }
     }
 
     /// Floats of packed weights.
     pub fn packed_len(&self) -> usize {
-        self.windows.depth() * self.output.stride
+        self.packing.len()
     }
 
     /// Packs `weight`, (out, in, k, k), each output channel times its `scale`.
     pub fn pack(&self, weight: &[f32], scale: Option<&[f32]>, packed: &mut [f32]) {
-        let (c, k) = (self.input.c, self.form.kernel);
-        let value = |o: usize, i: usize, [y, x]: [usize; 2]| {
-            weight[((o * c + i) * k + y) * k + x] * scale.map_or(1.0, |s| s[o])
-        };
-        let channels = [self.output.c, c, self.output.stride];
-        pack(self.level, channels, &self.windows.taps, value, packed);
+        self.packing.pack(weight, scale, packed);
+    }
+
+    /// Packs `weight`, (out, in, k, k), by all threads.
+    pub fn pack_shared(&self, weight: &[f32], packed: &mut [f32]) {
+        self.packing.pack_shared(weight, packed);
     }
 
     /// y = conv(x) for `images` images, through `epilogue`.
@@ -130,24 +112,9 @@ impl Conv {
         unsafe { self.level.run(kernel) }
     }
 
-    /// Adds a packed gradient to `grad`, (out, in, k, k).
+    /// Adds a packed gradient to `grad`, (out, in, k, k), by all threads.
     pub fn unpack_add(&self, dw: &[f32], grad: &mut [f32]) {
-        let (c, k) = (self.input.c, self.form.kernel);
-        let (mut at, mut first) = (0, 0);
-        while first < self.output.stride {
-            let wide = (2 * self.level.lanes()).min(self.output.stride - first);
-            for &[y, x] in &self.windows.taps {
-                for i in 0..c {
-                    for (lane, v) in dw[at..at + wide].iter().enumerate() {
-                        if first + lane < self.output.c {
-                            grad[(((first + lane) * c + i) * k + y) * k + x] += v;
-                        }
-                    }
-                    at += wide;
-                }
-            }
-            first += wide;
-        }
+        self.packing.unpack_add(dw, grad);
     }
 }
 
@@ -157,8 +124,8 @@ pub(crate) struct ConvBackward {
     level: Level,
     dz: Shape,
     dx: Shape,
-    form: ConvForm,
-    phases: Vec<Windows>,
+    /// For each phase of the input's pixels.
+    phases: Vec<(Windows, Packing)>,
 }
 
 impl ConvBackward {
@@ -173,23 +140,39 @@ impl ConvBackward {
             .filter(|windows| !windows.out_at.is_empty())
             .collect();
         assert!(phases.iter().all(|w| w.reach() <= dz.len()), "a window leaves the feature map");
-        Self { level, dz, dx, form, phases }
+        // The parameter is (out, in, k, k), and the way leads from out to in.
+        let side = form.kernel;
+        let steps = [side * side, dx.c * side * side];
+        let packing = |windows: &Windows| {
+            Packing::new(level, [dx.c, dz.c, dx.stride], steps, &windows.taps, side)
+        };
+        let with_packing = |windows: Windows| {
+            let packing = packing(&windows);
+            (windows, packing)
+        };
+        let phases = phases.into_iter().map(with_packing).collect();
+        Self { level, dz, dx, phases }
     }
 
     /// Floats of packed weights.
     pub fn packed_len(&self) -> usize {
-        self.phases.iter().map(|w| w.depth() * self.dx.stride).sum()
+        self.phases.iter().map(|(_, packing)| packing.len()).sum()
     }
 
     /// Packs `weight`, (out, in, k, k).
     pub fn pack(&self, weight: &[f32], mut packed: &mut [f32]) {
-        let (inputs, k) = (self.dx.c, self.form.kernel);
-        for windows in &self.phases {
-            let (own, rest) = packed.split_at_mut(windows.depth() * self.dx.stride);
-            let value =
-                |i: usize, o: usize, [y, x]: [usize; 2]| weight[((o * inputs + i) * k + y) * k + x];
-            let channels = [inputs, self.dz.c, self.dx.stride];
-            pack(self.level, channels, &windows.taps, value, own);
+        for (_, packing) in &self.phases {
+            let (own, rest) = packed.split_at_mut(packing.len());
+            packing.pack(weight, None, own);
+            packed = rest;
+        }
+    }
+
+    /// Packs `weight`, (out, in, k, k), by all threads.
+    pub fn pack_shared(&self, weight: &[f32], mut packed: &mut [f32]) {
+        for (_, packing) in &self.phases {
+            let (own, rest) = packed.split_at_mut(packing.len());
+            packing.pack_shared(weight, own);
             packed = rest;
         }
     }
@@ -203,8 +186,8 @@ impl ConvBackward {
         epilogue: impl Fn() -> Epilogue<'e>,
         dx: &mut [f32],
     ) {
-        for windows in &self.phases {
-            let (own, rest) = packed.split_at(windows.depth() * self.dx.stride);
+        for (windows, packing) in &self.phases {
+            let (own, rest) = packed.split_at(packing.len());
             let shapes = [&self.dz, &self.dx];
             sum_windows(
                 (self.level, Numbers::F32),

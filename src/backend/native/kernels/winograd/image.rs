@@ -89,7 +89,7 @@ impl Iterator for Runs {
 ///
 /// # Safety
 /// `x` has the images of the tiles, `v` room for them as `domain` says; the input's halo is at
-/// least 1 and zero.
+/// least the padding, and zero.
 #[inline(always)]
 pub(super) unsafe fn input<S: Simd, N: Number<S>, const M: usize, const A: usize>(
     plan: &Winograd,
@@ -115,7 +115,7 @@ pub(super) unsafe fn input<S: Simd, N: Number<S>, const M: usize, const A: usize
 }
 
 /// Two of the A rows of a run of transformed tiles: the columns' transforms stay in registers, and
-/// the two that neighbouring tiles share are worked out once.
+/// those that neighbouring tiles share are worked out once.
 #[inline(always)]
 unsafe fn input_lines<S: Simd, N: Number<S>, const M: usize, const A: usize, const PAIR: usize>(
     shape: &Shape,
@@ -124,24 +124,27 @@ unsafe fn input_lines<S: Simd, N: Number<S>, const M: usize, const A: usize, con
     v: &mut [f32],
     domain: Domain,
 ) {
+    // Half of the kernel's side, which is M less than A, and one.
+    let padding = (A - M) / 2;
     // Rows and columns behind the halo are zero as the halo is, which is read in their place.
-    let last_column = (shape.w + 1) * shape.stride;
+    let last_column = (shape.w + padding) * shape.stride;
     let mut rows = [0; A];
     for (p, row) in rows.iter_mut().enumerate() {
-        *row = shape.at((run.y + p).min(shape.h + 1) as isize - 1, -1);
+        let y = (run.y + p).min(shape.h + padding) as isize - padding as isize;
+        *row = shape.at(y, -(padding as isize));
     }
     let targets = transform::input_rows::<A>(PAIR);
     let mut column = run.x * shape.stride;
-    // SAFETY: all reads are within the image and its halo of at least 1, by the clamps; the writes
-    // are the run's tiles.
+    // SAFETY: all reads are within the image and its halo of at least the padding, by the clamps;
+    // the writes are the run's tiles.
     unsafe {
         let mut lines = [[S::zero(); A]; 2];
-        for q in 0..2 {
+        for q in 0..A - M {
             let at = column + q * shape.stride;
             [lines[0][q], lines[1][q]] = input_column::<S, N, A, PAIR>(x, at, &rows);
         }
         for tile in 0..run.len {
-            for q in 2..A {
+            for q in A - M..A {
                 let at = (column + q * shape.stride).min(last_column);
                 [lines[0][q], lines[1][q]] = input_column::<S, N, A, PAIR>(x, at, &rows);
             }
@@ -152,8 +155,9 @@ unsafe fn input_lines<S: Simd, N: Number<S>, const M: usize, const A: usize, con
                 for q in 0..A {
                     store_numbers::<S, N>(v, at + q * domain.position, line[q]);
                 }
-                lines[l][0] = lines[l][M];
-                lines[l][1] = lines[l][M + 1];
+                for q in 0..A - M {
+                    lines[l][q] = lines[l][q + M];
+                }
             }
             column += M * shape.stride;
         }

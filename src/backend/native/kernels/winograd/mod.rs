@@ -1,9 +1,12 @@
-//! 3x3 convolutions of stride 1 by Winograd's minimal filtering (Lavin and Gray, arXiv:1509.09308).
+//! 3x3 and 5x5 convolutions of stride 1 by Winograd's minimal filtering (Lavin and Gray,
+//! arXiv:1509.09308).
 //!
-//! A tile of M x M outputs comes from a patch d of A x A inputs, A = M + 2:
+//! With a kernel of R x R, a tile of M x M outputs comes from a patch d of A x A inputs,
+//! A = M + R - 1:
 //! Y = A^T [ sum over channels of (G g G^T) * (B^T d B) ] A, * elementwise. So each of the A x A
 //! positions of the transform domain is a matrix product over channels, with 36 multiplications
-//! for 16 outputs in F(4x4), 16 for 4 in F(2x2), where the direct way takes 144 and 36. A block of
+//! for 16 outputs in F(4x4), 16 for 4 in F(2x2), where the direct way takes 144 and 36, and with 36
+//! for 4 in F(2x2) of 5x5 where it takes 100. A block of
 //! tiles, from as many images as it takes, goes through all stages before the next begins, so that
 //! its matrices stay in the second level cache. The weights' gradient is the adjoint:
 //! dg = G^T [ sum over tiles of (B^T d B) * (A dY A^T) ] G.
@@ -36,24 +39,45 @@ pub(in crate::backend::native) enum Tile {
     F2,
     /// 4 x 4: 4 times fewer.
     F4,
+    /// 2 x 2 of a 5x5 kernel: 2.8 times fewer.
+    F2Of5,
 }
 
 impl Tile {
     /// M: pixels a side.
     const fn side(self) -> usize {
         match self {
-            Self::F2 => 2,
+            Self::F2 | Self::F2Of5 => 2,
             Self::F4 => 4,
         }
     }
 
+    /// R: the kernel's side.
+    const fn kernel(self) -> usize {
+        match self {
+            Self::F2 | Self::F4 => 3,
+            Self::F2Of5 => 5,
+        }
+    }
+
+    /// The zeros around the image.
+    const fn padding(self) -> usize {
+        self.kernel() / 2
+    }
+
+    /// The kernel's weights.
+    const fn taps(self) -> usize {
+        self.kernel() * self.kernel()
+    }
+
     /// A * A: positions in the transform domain.
     const fn positions(self) -> usize {
-        (self.side() + 2) * (self.side() + 2)
+        let transformed = self.side() + self.kernel() - 1;
+        transformed * transformed
     }
 }
 
-/// A 3x3 convolution of stride 1 and padding 1 on groups of images, one thread.
+/// A convolution of stride 1, padded to its input's size, on groups of images, one thread.
 #[derive(Debug, Clone)]
 pub(in crate::backend::native) struct Winograd {
     level: Level,
@@ -73,6 +97,7 @@ const fn transform_cycles(tile: Tile) -> usize {
     match tile {
         Tile::F2 => 70,
         Tile::F4 => 180,
+        Tile::F2Of5 => 150,
     }
 }
 
@@ -83,8 +108,14 @@ impl Winograd {
     /// By counting cycles of a core with AVX-512: one vector multiplication each (the direct
     /// kernels reach 85 % of that), the transforms, and the time to fetch the weights, which a
     /// group of images reads once. Other levels differ in all of these, but alike. Pairs of bf16
-    /// halve the multiplications and the weights.
-    pub fn choose(numbers: Numbers, input: Shape, output: Shape, images: usize) -> Option<Tile> {
+    /// halve the multiplications and the weights. A 5x5 kernel's domain is in f32 alone: rounded to
+    /// bf16 it would leave the outputs 1.3 to 2.7 % off (measured), more than F(4x4)'s.
+    pub fn choose(
+        numbers: Numbers,
+        kernel: usize,
+        [input, output]: [Shape; 2],
+        images: usize,
+    ) -> Option<Tile> {
         let vectors = output.stride / CHANNEL_BLOCK;
         let per_word = if numbers == Numbers::F32 { 1 } else { 2 };
         // Vector multiplications a pixel and tap.
@@ -94,7 +125,8 @@ impl Winograd {
             // 50 GB/s from the third level cache, 35 where they do not fit.
             bytes / if bytes > 16 << 20 { 10 } else { 14 }
         };
-        let direct = (images * output.pixels() * 9 * pairs * 20 / 17).max(fetch(9));
+        let taps = kernel * kernel;
+        let direct = (images * output.pixels() * taps * pairs * 20 / 17).max(fetch(taps));
         let cycles = |tile: Tile| {
             let side = tile.side();
             let tiles = images * output.h.div_ceil(side) * output.w.div_ceil(side);
@@ -102,11 +134,17 @@ impl Winograd {
             let each = tile.positions() * pairs + transform_cycles(tile) * ends;
             (tiles * each).max(fetch(tile.positions()))
         };
-        let best = [Tile::F4, Tile::F2].into_iter().min_by_key(|&tile| cycles(tile))?;
+        let tiles: &[Tile] = match (kernel, numbers) {
+            (3, _) => &[Tile::F4, Tile::F2],
+            (5, Numbers::F32) => &[Tile::F2Of5],
+            _ => return None,
+        };
+        let best = tiles.iter().copied().min_by_key(|&tile| cycles(tile))?;
         (cycles(best) * 7 / 6 < direct).then_some(best)
     }
 
-    /// For feature maps `input` -> `output`; None where the sides differ or the input has no halo.
+    /// For feature maps `input` -> `output`; None where the sides differ or the input's halo is less
+    /// than the padding.
     pub fn new(
         level: Level,
         numbers: Numbers,
@@ -114,7 +152,7 @@ impl Winograd {
         [input, output]: [Shape; 2],
         caches: Caches,
     ) -> Option<Self> {
-        let fits = (input.h, input.w) == (output.h, output.w) && input.halo >= 1;
+        let fits = (input.h, input.w) == (output.h, output.w) && input.halo >= tile.padding();
         let some = input.h * input.w * input.c * output.c > 0 && numbers.available(level);
         if !fits || !some {
             return None;
@@ -147,7 +185,7 @@ impl Winograd {
         let bytes = self.tile.positions() * words * size_of::<f32>();
         let enough = match self.tile {
             Tile::F2 => 48,
-            Tile::F4 => 24,
+            Tile::F4 | Tile::F2Of5 => 24,
         };
         if self.is_heavy(l2) {
             (l2 * 3 / 4 / bytes).clamp(12, 192)
@@ -159,7 +197,8 @@ impl Winograd {
     /// What it is, in words.
     pub fn name(&self) -> String {
         let side = self.tile.side();
-        format!("Winograd F({side}x{side}) {}", self.numbers.precision())
+        let of = if self.tile == Tile::F2Of5 { " of 5x5" } else { "" };
+        format!("Winograd F({side}x{side}){of} {}", self.numbers.precision())
     }
 
     /// Floats of packed weights, and of their gradient in the transform domain.
@@ -167,7 +206,7 @@ impl Winograd {
         self.u_strip(self.level.lanes(), self.output.stride).start
     }
 
-    /// weight (out, in, 3, 3) -> `packed`; `scale` multiplies each output channel's.
+    /// weight (out, in, R, R) -> `packed`; `scale` multiplies each output channel's.
     ///
     /// # Panics
     /// If a slice has not the length it should have; so do the other functions.
@@ -176,22 +215,25 @@ impl Winograd {
         self.pack_turned(Turn::Forward, weight, scale, packed);
     }
 
-    /// The weight (out, in, 3, 3) of a convolution whose backward this is, from the gradient of its
+    /// The weight (out, in, R, R) of a convolution whose backward this is, from the gradient of its
     /// output (our input) to that of its input (our output).
     pub fn pack_backward(&self, weight: &[f32], packed: &mut [f32]) {
         self.pack_turned(Turn::Backward, weight, None, packed);
     }
 
     fn pack_turned(&self, turn: Turn, weight: &[f32], scale: Option<&[f32]>, packed: &mut [f32]) {
-        assert_eq!(weight.len(), 9 * self.input.c * self.output.c);
+        assert_eq!(weight.len(), self.tile.taps() * self.input.c * self.output.c);
         assert_eq!(packed.len(), self.packed_len());
         let plan = self;
         let (numbers, level) = (self.numbers, self.level);
         // SAFETY: level and numbers are available, `new` saw to it. So below.
         unsafe {
             match self.tile {
-                Tile::F2 => numbers.run(level, Pack::<4> { plan, turn, weight, scale, packed }),
-                Tile::F4 => numbers.run(level, Pack::<6> { plan, turn, weight, scale, packed }),
+                Tile::F2 => numbers.run(level, Pack::<3, 4> { plan, turn, weight, scale, packed }),
+                Tile::F4 => numbers.run(level, Pack::<3, 6> { plan, turn, weight, scale, packed }),
+                Tile::F2Of5 => {
+                    numbers.run(level, Pack::<5, 6> { plan, turn, weight, scale, packed })
+                }
             }
         }
     }
@@ -250,6 +292,10 @@ impl Winograd {
                     let kernel = Forward::<4, 6> { plan, x, tiles, packed, epilogue, y, scratch };
                     self.numbers.run(self.level, kernel)
                 }
+                Tile::F2Of5 => {
+                    let kernel = Forward::<2, 6> { plan, x, tiles, packed, epilogue, y, scratch };
+                    self.numbers.run(self.level, kernel)
+                }
             }
         }
     }
@@ -275,21 +321,23 @@ impl Winograd {
             match self.tile {
                 Tile::F2 => self.level.run(Gradient::<2, 4> { plan, x, tiles, dz, du, scratch }),
                 Tile::F4 => self.level.run(Gradient::<4, 6> { plan, x, tiles, dz, du, scratch }),
+                Tile::F2Of5 => self.level.run(Gradient::<2, 6> { plan, x, tiles, dz, du, scratch }),
             }
         }
     }
 
-    /// dweight (out, in, 3, 3) += what [`Self::backward_weights`] gathered in `du`.
+    /// dweight (out, in, R, R) += what [`Self::backward_weights`] gathered in `du`.
     pub fn finish_weights(&self, du: &[f32], dweight: &mut [f32]) {
-        assert_eq!(dweight.len(), 9 * self.input.c * self.output.c);
+        assert_eq!(dweight.len(), self.tile.taps() * self.input.c * self.output.c);
         assert_eq!(du.len(), self.packed_len());
         assert_eq!(self.numbers, Numbers::F32, "bf16 is for evaluation");
         let plan = self;
         // SAFETY: the level is available.
         unsafe {
             match self.tile {
-                Tile::F2 => self.level.run(Unpack::<4> { plan, du, dweight }),
-                Tile::F4 => self.level.run(Unpack::<6> { plan, du, dweight }),
+                Tile::F2 => self.level.run(Unpack::<3, 4> { plan, du, dweight }),
+                Tile::F4 => self.level.run(Unpack::<3, 6> { plan, du, dweight }),
+                Tile::F2Of5 => self.level.run(Unpack::<5, 6> { plan, du, dweight }),
             }
         }
     }

@@ -29,11 +29,13 @@ const CASES: [[usize; 5]; 9] = [
     [32, 64, 16, 16, 3],
 ];
 
+const TILES: [Tile; 3] = [Tile::F2, Tile::F4, Tile::F2Of5];
+
 /// What rounding may cost: the largest seen, doubled.
 fn bound(tile: Tile) -> f64 {
     match tile {
         Tile::F2 => 1e-6,
-        Tile::F4 => 4e-6,
+        Tile::F4 | Tile::F2Of5 => 4e-6,
     }
 }
 
@@ -70,27 +72,36 @@ fn pixels(shape: Shape, images: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Calls `f(at in x, at in y, at in weight)` for every product of the convolution, each of a group
-/// of images.
-fn products([input, output]: [Shape; 2], images: usize, mut f: impl FnMut(usize, usize, usize)) {
+/// Calls `f(at in x, at in y, at in weight)` for every product of the convolution with a kernel of
+/// `side` x `side`, each of a group of images.
+fn products(
+    side: usize,
+    [input, output]: [Shape; 2],
+    images: usize,
+    mut f: impl FnMut(usize, usize, usize),
+) {
+    let (taps, padding) = (side * side, (side / 2) as isize);
     for (n, to) in pixels(output, images).enumerate() {
         let pixel = n % output.pixels();
         let (y, x) = ((pixel / output.w) as isize, (pixel % output.w) as isize);
-        for tap in 0..9 {
-            let (row, column) = (y + tap as isize / 3 - 1, x + tap as isize % 3 - 1);
+        for tap in 0..taps {
+            let (down, across) = ((tap / side) as isize, (tap % side) as isize);
+            let (row, column) = (y + down - padding, x + across - padding);
             let from = n / output.pixels() * input.len() + input.at(row, column);
             for o in 0..output.c {
                 for i in 0..input.c {
-                    f(from + i, to + o, (o * input.c + i) * 9 + tap);
+                    f(from + i, to + o, (o * input.c + i) * taps + tap);
                 }
             }
         }
     }
 }
 
-fn naive(shapes: [Shape; 2], images: usize, x: &[f32], weight: &[f32]) -> Vec<f64> {
-    let mut y = vec![0.0; images * shapes[1].len()];
-    products(shapes, images, |from, to, w| y[to] += f64::from(x[from]) * f64::from(weight[w]));
+fn naive(case: &Case, x: &[f32], weight: &[f32]) -> Vec<f64> {
+    let mut y = vec![0.0; case.images * case.shapes[1].len()];
+    products(case.plan.tile.kernel(), case.shapes, case.images, |from, to, w| {
+        y[to] += f64::from(x[from]) * f64::from(weight[w])
+    });
     y
 }
 
@@ -129,9 +140,9 @@ impl Case {
 /// All cases, tiles and levels; output feature maps have a halo of 0, 1 or 2.
 fn every_case(mut test: impl FnMut(Case)) {
     for (number, [inputs, outputs, h, w, images]) in CASES.into_iter().enumerate() {
-        for tile in [Tile::F2, Tile::F4] {
+        for tile in TILES {
             for level in Level::all() {
-                let input = Shape::new([inputs, h, w], 1 + number % 2);
+                let input = Shape::new([inputs, h, w], tile.padding() + number % 2);
                 let output = Shape::new([outputs, h, w], number % 3);
                 let shapes = [input, output];
                 for caches in CACHES {
@@ -151,12 +162,12 @@ fn the_forward_pass_is_the_convolution() {
     every_case(|mut case| {
         let [input, output] = case.shapes;
         let x = case.numbers.feature_maps(input, case.images);
-        let weight = case.numbers.many(9 * input.c * output.c);
+        let weight = case.numbers.many(case.plan.tile.taps() * input.c * output.c);
         let mut packed = vec![f32::NAN; case.plan.packed_len()];
         case.plan.pack(&weight, None, &mut packed);
         let mut y = vec![0.0; case.images * output.len()];
         case.plan.forward(&x, case.images, &packed, Epilogue::Plain, &mut y, &mut case.scratch());
-        case.check("forward", &y, &naive(case.shapes, case.images, &x, &weight));
+        case.check("forward", &y, &naive(&case, &x, &weight));
     });
 }
 
@@ -165,14 +176,14 @@ fn scale_bias_residual_and_relu_are_applied() {
     every_case(|mut case| {
         let [input, output] = case.shapes;
         let x = case.numbers.feature_maps(input, case.images);
-        let weight = case.numbers.many(9 * input.c * output.c);
+        let weight = case.numbers.many(case.plan.tile.taps() * input.c * output.c);
         let scale = case.numbers.many(output.c);
         let mut bias = case.numbers.many(output.c);
         bias.resize(output.stride, 0.0);
         let residual = case.numbers.feature_maps(output, case.images);
         let mut packed = vec![f32::NAN; case.plan.packed_len()];
         case.plan.pack(&weight, Some(&scale), &mut packed);
-        let mut truth = naive(case.shapes, case.images, &x, &weight);
+        let mut truth = naive(&case, &x, &weight);
         for at in pixels(output, case.images) {
             for c in 0..output.c {
                 truth[at + c] = truth[at + c] * f64::from(scale[c]) + f64::from(bias[c]);
@@ -196,7 +207,7 @@ fn the_sums_are_those_of_what_is_stored() {
     every_case(|mut case| {
         let [input, output] = case.shapes;
         let x = case.numbers.feature_maps(input, case.images);
-        let weight = case.numbers.many(9 * input.c * output.c);
+        let weight = case.numbers.many(case.plan.tile.taps() * input.c * output.c);
         let mut packed = vec![f32::NAN; case.plan.packed_len()];
         case.plan.pack(&weight, None, &mut packed);
         let mut y = vec![0.0; case.images * output.len()];
@@ -221,16 +232,17 @@ fn turned_weights_take_the_gradient_back_to_the_input() {
         // The case's input is the gradient of an output, its output that of an input.
         let [dz_shape, dx_shape] = case.shapes;
         let dz = case.numbers.feature_maps(dz_shape, case.images);
-        let weight = case.numbers.many(9 * dz_shape.c * dx_shape.c);
+        let weight = case.numbers.many(case.plan.tile.taps() * dz_shape.c * dx_shape.c);
         let mut packed = vec![f32::NAN; case.plan.packed_len()];
         case.plan.pack_backward(&weight, &mut packed);
         let mut dx = vec![0.0; case.images * dx_shape.len()];
         case.plan.forward(&dz, case.images, &packed, Epilogue::Plain, &mut dx, &mut case.scratch());
 
-        // The truth comes with a halo of 1, into which the forward products reach.
-        let x_shape = Shape::new([dx_shape.c, dx_shape.h, dx_shape.w], 1);
+        // The truth comes with a halo, into which the forward products reach.
+        let halo = case.plan.tile.padding();
+        let x_shape = Shape::new([dx_shape.c, dx_shape.h, dx_shape.w], halo);
         let mut wide = vec![0.0; case.images * x_shape.len()];
-        products([x_shape, dz_shape], case.images, |from, to, w| {
+        products(case.plan.tile.kernel(), [x_shape, dz_shape], case.images, |from, to, w| {
             wide[from] += f64::from(dz[to]) * f64::from(weight[w]);
         });
         let mut truth = vec![0.0; dx.len()];
@@ -248,7 +260,7 @@ fn the_gradient_of_the_weights_is_the_sum_of_all_products() {
         let [input, output] = case.shapes;
         let x = case.numbers.feature_maps(input, case.images);
         let dz = case.numbers.feature_maps(output, case.images);
-        let weights = 9 * input.c * output.c;
+        let weights = case.plan.tile.taps() * input.c * output.c;
         let mut du = vec![0.0; case.plan.packed_len()];
         let mut dweight = vec![0.0; weights];
         // Twice, from the same images: both functions add.
@@ -258,7 +270,7 @@ fn the_gradient_of_the_weights_is_the_sum_of_all_products() {
         case.plan.finish_weights(&du, &mut dweight);
         case.plan.finish_weights(&du, &mut dweight);
         let mut truth = vec![0.0; weights];
-        products(case.shapes, case.images, |from, to, w| {
+        products(case.plan.tile.kernel(), case.shapes, case.images, |from, to, w| {
             truth[w] += 4.0 * f64::from(x[from]) * f64::from(dz[to]);
         });
         case.check("weights", &dweight, &truth);
@@ -270,7 +282,7 @@ fn nothing_around_the_feature_maps_is_written() {
     every_case(|mut case| {
         let [input, output] = case.shapes;
         let x = case.numbers.feature_maps(input, case.images);
-        let weight = case.numbers.many(9 * input.c * output.c);
+        let weight = case.numbers.many(case.plan.tile.taps() * input.c * output.c);
         let mut packed = vec![f32::NAN; case.plan.packed_len()];
         case.plan.pack(&weight, None, &mut packed);
         let mut y = vec![7.0; case.images * output.len()];
@@ -292,7 +304,7 @@ fn a_group_of_images_gives_what_each_gives_alone() {
     every_case(|mut case| {
         let [input, output] = case.shapes;
         let x = case.numbers.feature_maps(input, case.images);
-        let weight = case.numbers.many(9 * input.c * output.c);
+        let weight = case.numbers.many(case.plan.tile.taps() * input.c * output.c);
         let mut packed = vec![f32::NAN; case.plan.packed_len()];
         case.plan.pack(&weight, None, &mut packed);
         let mut scratch = case.scratch();
@@ -314,14 +326,20 @@ fn a_feature_map_without_halo_is_refused() {
     let new = |shapes| Winograd::new(Level::Portable, Numbers::F32, Tile::F4, shapes, CACHES[1]);
     assert!(new([bare, padded]).is_none());
     assert!(new([padded, bare]).is_some());
+    let wide = [1, 2].map(|halo| {
+        let shapes = [Shape::new([16, 8, 8], halo), bare];
+        Winograd::new(Level::Portable, Numbers::F32, Tile::F2Of5, shapes, CACHES[1]).is_some()
+    });
+    assert_eq!(wide, [false, true]);
 }
 
 #[test]
 fn the_tile_follows_from_the_shapes() {
-    let choose = |inputs, outputs, side, images| {
-        let [input, output] = [inputs, outputs].map(|c| Shape::new([c, side, side], 1));
-        Winograd::choose(Numbers::F32, input, output, images)
+    let of = |kernel, inputs, outputs, side, images| {
+        let shapes = [inputs, outputs].map(|c| Shape::new([c, side, side], 1));
+        Winograd::choose(Numbers::F32, kernel, shapes, images)
     };
+    let choose = |inputs, outputs, side, images| of(3, inputs, outputs, side, images);
     for (channels, side) in [(16, 32), (32, 16), (64, 8), (128, 16), (256, 8)] {
         assert_eq!(choose(channels, channels, side, 1), Some(Tile::F4), "{channels}@{side}");
     }
@@ -331,4 +349,11 @@ fn the_tile_follows_from_the_shapes() {
     // One tile an image: the weights' way from memory decides.
     assert_ne!(choose(512, 512, 4, 1), Some(Tile::F4));
     assert_eq!(choose(512, 512, 4, 16), Some(Tile::F4));
+    // Other kernels: 5x5 where there are channels enough, 1x1 and 7x7 never.
+    assert_eq!(of(5, 32, 64, 14, 8), Some(Tile::F2Of5));
+    assert_eq!(of(5, 64, 32, 14, 8), Some(Tile::F2Of5));
+    assert_eq!(of(5, 1, 32, 28, 8), None);
+    assert_eq!([of(1, 64, 64, 14, 8), of(7, 64, 64, 14, 8)], [None, None]);
+    let shapes = [32, 64].map(|c| Shape::new([c, 14, 14], 2));
+    assert_eq!(Winograd::choose(Numbers::Rounded, 5, shapes, 8), None);
 }

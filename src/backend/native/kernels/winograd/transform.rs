@@ -1,13 +1,14 @@
-//! The one-dimensional transforms of F(2,3) and F(4,3) on vectors of channels.
+//! The one-dimensional transforms of F(2,3), F(4,3) and F(2,5) on vectors of channels.
 //!
-//! The interpolation points are 0, 1, -1, infinity for F(2,3), and for F(4,3) those of [`Points`].
-//! A, B, G are the matrices of Lavin and Gray (arXiv:1509.09308). A two-dimensional transform
-//! applies them to the columns, then to the rows. `A` is the side of a transformed tile, the `M`
-//! outputs and two more: 4 or 6.
+//! The interpolation points are 0, 1, -1, infinity for F(2,3), and for the other two those of
+//! [`Points`]. A, B, G are the matrices of Lavin and Gray (arXiv:1509.09308). A two-dimensional
+//! transform applies them to the columns, then to the rows. `A` is the side of a transformed tile,
+//! 4 or 6: the `M` outputs and `R` - 1 more for a kernel of `R`. B follows from the points alone,
+//! so that F(4,3) and F(2,5) share it.
 
 use crate::backend::native::simd::Simd;
 
-/// The finite points of F(4,3) beside 0: two of either sign.
+/// The finite points of six beside 0: two of either sign.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Points {
     near: f32,
@@ -19,7 +20,7 @@ impl Points {
     pub const PLAIN: Self = Self { near: 1.0, far: 2.0 };
 
     /// Where the numbers of the transform domain are rounded to bf16, these halve the error of the
-    /// outputs, 1.1 % of them for uncorrelated numbers where the plain ones leave 2.5 %. Found by
+    /// outputs of F(4,3), 1.1 % of them for uncorrelated numbers where the plain ones leave 2.5 %. Found by
     /// trying: any near 2/3 and 3/2 are as good (Barabasz et al., arXiv:1803.10986, on why), of
     /// which these have squares without rounding.
     pub const BALANCED: Self = Self { near: 0.625, far: 1.5 };
@@ -111,8 +112,11 @@ pub(super) unsafe fn output<S: Simd, const M: usize, const A: usize>(
             let Points { near: a, far: b } = points;
             let line = |a: f32, x, b: f32, y| S::fma(S::splat(b), y, S::mul(S::splat(a), x));
             out[1] = line(a, odd, b, odd_2);
-            out[2] = line(a * a, even, b * b, even_2);
-            out[3] = S::add(line(a * a * a, odd, b * b * b, odd_2), m[5]);
+            if M == 4 {
+                out[2] = line(a * a, even, b * b, even_2);
+                out[3] = line(a * a * a, odd, b * b * b, odd_2);
+            }
+            out[M - 1] = S::add(out[M - 1], m[5]);
         }
         out
     }
@@ -135,14 +139,17 @@ pub(super) unsafe fn output_transposed<S: Simd, const M: usize, const A: usize>(
             out[2] = S::sub(y[0], y[1]);
             out[3] = S::sub(S::zero(), y[1]);
         } else {
-            let (even, odd) = (S::add(y[0], y[2]), S::add(y[1], y[3]));
-            let even_2 = S::fma(S::splat(4.0), y[2], y[0]);
-            let odd_2 = S::fma(S::splat(4.0), y[3], y[1]);
+            let ([mut even, mut odd], [mut even_2, mut odd_2]) = ([y[0], y[1]], [y[0], y[1]]);
+            if M == 4 {
+                (even, odd) = (S::add(y[0], y[2]), S::add(y[1], y[3]));
+                even_2 = S::fma(S::splat(4.0), y[2], y[0]);
+                odd_2 = S::fma(S::splat(4.0), y[3], y[1]);
+            }
             out[1] = S::add(even, odd);
             out[2] = S::sub(even, odd);
             out[3] = S::fma(S::splat(2.0), odd_2, even_2);
             out[4] = S::fma(S::splat(-2.0), odd_2, even_2);
-            out[5] = y[3];
+            out[5] = y[M - 1];
         }
         out
     }
@@ -153,11 +160,14 @@ pub(super) unsafe fn output_transposed<S: Simd, const M: usize, const A: usize>(
 /// # Safety
 /// As all of [`Simd`]: the processor has the instruction set.
 #[inline(always)]
-pub(super) unsafe fn kernel<S: Simd, const A: usize>(points: Points, g: &[S::V; 3]) -> [S::V; A] {
+pub(super) unsafe fn kernel<S: Simd, const R: usize, const A: usize>(
+    points: Points,
+    g: &[S::V; R],
+) -> [S::V; A] {
     // SAFETY: the caller's promise.
     unsafe {
         let mut out = [S::zero(); A];
-        out[A - 1] = g[2];
+        out[A - 1] = g[R - 1];
         if A == 4 {
             let ends = S::add(g[0], g[2]);
             out[0] = g[0];
@@ -166,16 +176,22 @@ pub(super) unsafe fn kernel<S: Simd, const A: usize>(points: Points, g: &[S::V; 
         } else {
             let Points { near, far } = points;
             let [near_2, far_2] = [near * near, far * far];
-            let pair = |point: f32, sum| {
-                [S::fma(S::splat(point), g[1], sum), S::fma(S::splat(-point), g[1], sum)]
+            // The kernel's polynomial at a point of either sign, by its even and its odd part.
+            let pair = |point: f32| {
+                let square = S::splat(point * point);
+                let (mut even, mut odd) = (g[2], g[1]);
+                if R == 5 {
+                    even = S::fma(square, g[4], even);
+                    odd = S::fma(square, g[3], odd);
+                }
+                let even = S::fma(square, even, g[0]);
+                [S::fma(S::splat(point), odd, even), S::fma(S::splat(-point), odd, even)]
             };
-            let near_sum = S::fma(S::splat(near_2), g[2], g[0]);
-            let far_sum = S::fma(S::splat(far_2), g[2], g[0]);
             let near_factor = S::splat(1.0 / (2.0 * near_2 * (near_2 - far_2)));
             let far_factor = S::splat(1.0 / (2.0 * far_2 * (far_2 - near_2)));
             out[0] = S::mul(S::splat(1.0 / (near_2 * far_2)), g[0]);
-            [out[1], out[2]] = pair(near, near_sum).map(|v| S::mul(near_factor, v));
-            [out[3], out[4]] = pair(far, far_sum).map(|v| S::mul(far_factor, v));
+            [out[1], out[2]] = pair(near).map(|v| S::mul(near_factor, v));
+            [out[3], out[4]] = pair(far).map(|v| S::mul(far_factor, v));
         }
         out
     }
@@ -187,21 +203,31 @@ pub(super) unsafe fn kernel<S: Simd, const A: usize>(points: Points, g: &[S::V; 
 /// # Safety
 /// As all of [`Simd`]: the processor has the instruction set.
 #[inline(always)]
-pub(super) unsafe fn kernel_transposed<S: Simd, const A: usize>(u: &[S::V; A]) -> [S::V; 3] {
+pub(super) unsafe fn kernel_transposed<S: Simd, const R: usize, const A: usize>(
+    u: &[S::V; A],
+) -> [S::V; R] {
     // SAFETY: the caller's promise.
     unsafe {
+        let mut out = [S::zero(); R];
         let (even, odd) = (S::add(u[1], u[2]), S::sub(u[1], u[2]));
         if A == 4 {
             let half = S::splat(0.5);
-            return [S::fma(half, even, u[0]), S::mul(half, odd), S::fma(half, even, u[3])];
+            out[0] = S::fma(half, even, u[0]);
+            out[1] = S::mul(half, odd);
+            out[2] = S::fma(half, even, u[3]);
+            return out;
         }
         let (even_2, odd_2) = (S::add(u[3], u[4]), S::sub(u[3], u[4]));
         let sixth = S::splat(1.0 / 6.0);
         let ends = S::fma(S::splat(0.25), even_2, S::sub(S::zero(), even));
-        [
-            S::fma(sixth, ends, S::mul(S::splat(0.25), u[0])),
-            S::mul(sixth, S::fma(S::splat(0.5), odd_2, S::sub(S::zero(), odd))),
-            S::fma(sixth, S::sub(even_2, even), u[5]),
-        ]
+        out[0] = S::fma(sixth, ends, S::mul(S::splat(0.25), u[0]));
+        out[1] = S::mul(sixth, S::fma(S::splat(0.5), odd_2, S::sub(S::zero(), odd)));
+        out[2] = S::mul(sixth, S::sub(even_2, even));
+        if R == 5 {
+            out[3] = S::mul(sixth, S::fma(S::splat(2.0), odd_2, S::sub(S::zero(), odd)));
+            out[4] = S::mul(sixth, S::fma(S::splat(4.0), even_2, S::sub(S::zero(), even)));
+        }
+        out[R - 1] = S::add(out[R - 1], u[5]);
+        out
     }
 }

@@ -8,14 +8,14 @@ use crate::backend::native::simd::{Kernel, Simd};
 /// Whose weights are packed, as seen from the convolution that will use them.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Turn {
-    /// Its own, (out, in, 3, 3).
+    /// Its own, (out, in, R, R).
     Forward,
-    /// Those of the convolution whose backward it is: (in, out, 3, 3), turned by 180 degrees.
+    /// Those of the convolution whose backward it is: (in, out, R, R), turned by 180 degrees.
     Backward,
 }
 
 /// weight -> U, packed `[out / 2 vectors][A * A][words of in][2 vectors]`.
-pub(super) struct Pack<'a, const A: usize> {
+pub(super) struct Pack<'a, const R: usize, const A: usize> {
     pub plan: &'a Winograd,
     pub turn: Turn,
     pub weight: &'a [f32],
@@ -23,7 +23,7 @@ pub(super) struct Pack<'a, const A: usize> {
     pub packed: &'a mut [f32],
 }
 
-impl<const A: usize> NumberKernel for Pack<'_, A> {
+impl<const R: usize, const A: usize> NumberKernel for Pack<'_, R, A> {
     type Out = ();
 
     #[inline(always)]
@@ -54,7 +54,7 @@ impl<const A: usize> NumberKernel for Pack<'_, A> {
     }
 }
 
-impl<const A: usize> Pack<'_, A> {
+impl<const R: usize, const A: usize> Pack<'_, R, A> {
     /// G g G^T of input channel `i` and the output channels from `first` on.
     ///
     /// # Safety
@@ -63,17 +63,18 @@ impl<const A: usize> Pack<'_, A> {
     unsafe fn transformed<S: Simd, N: Number<S>>(&self, first: usize, i: usize) -> [[S::V; A]; A] {
         let (depth, outs) = (self.plan.input.c, self.plan.output.c);
         let count = outs.saturating_sub(first).min(S::LANES);
-        // (3, 3) of vectors over the output channels; zero behind the last.
-        let mut taps = [[0.0f32; 16]; 9];
+        // (R, R) of vectors over the output channels; zero behind the last.
+        let mut taps = [[[0.0f32; 16]; R]; R];
         for lane in 0..count {
             let o = first + lane;
             let from = match self.turn {
-                Turn::Forward => (o * depth + i) * 9,
-                Turn::Backward => (i * outs + o) * 9,
+                Turn::Forward => (o * depth + i) * R * R,
+                Turn::Backward => (i * outs + o) * R * R,
             };
-            let g = &self.weight[from..from + 9];
-            for k in 0..9 {
-                taps[k][lane] = g[if self.turn == Turn::Forward { k } else { 8 - k }];
+            let g = &self.weight[from..from + R * R];
+            for k in 0..R * R {
+                let turned = if self.turn == Turn::Forward { k } else { R * R - 1 - k };
+                taps[k / R][k % R][lane] = g[turned];
             }
         }
         let mut lanes = [0.0; 16];
@@ -83,39 +84,39 @@ impl<const A: usize> Pack<'_, A> {
         let points = points::<S, N>();
         // SAFETY: the caller's promise; `taps` and `lanes` are 16 floats wide.
         unsafe {
-            let mut half = [[S::zero(); 3]; A];
-            for x in 0..3 {
-                let mut g = [S::zero(); 3];
-                for y in 0..3 {
-                    g[y] = S::load(taps[3 * y + x].as_ptr());
+            let mut half = [[S::zero(); R]; A];
+            for x in 0..R {
+                let mut g = [S::zero(); R];
+                for y in 0..R {
+                    g[y] = S::load(taps[y][x].as_ptr());
                 }
                 if self.scale.is_some() {
                     for tap in &mut g {
                         *tap = S::mul(*tap, S::load(lanes.as_ptr()));
                     }
                 }
-                let column = transform::kernel::<S, A>(points, &g);
+                let column = transform::kernel::<S, R, A>(points, &g);
                 for p in 0..A {
                     half[p][x] = column[p];
                 }
             }
             let mut all = [[S::zero(); A]; A];
             for p in 0..A {
-                all[p] = transform::kernel::<S, A>(points, &half[p]);
+                all[p] = transform::kernel::<S, R, A>(points, &half[p]);
             }
             all
         }
     }
 }
 
-/// dU, as [`Pack`] lays it out -> dweight (out, in, 3, 3), added.
-pub(super) struct Unpack<'a, const A: usize> {
+/// dU, as [`Pack`] lays it out -> dweight (out, in, R, R), added.
+pub(super) struct Unpack<'a, const R: usize, const A: usize> {
     pub plan: &'a Winograd,
     pub du: &'a [f32],
     pub dweight: &'a mut [f32],
 }
 
-impl<const A: usize> Kernel for Unpack<'_, A> {
+impl<const R: usize, const A: usize> Kernel for Unpack<'_, R, A> {
     type Out = ();
 
     #[inline(always)]
@@ -124,33 +125,33 @@ impl<const A: usize> Kernel for Unpack<'_, A> {
         for first in (0..outs).step_by(S::LANES) {
             for i in 0..depth {
                 let [at, positions] = self.plan.u_at(S::LANES, first, i);
-                let mut taps = [[0.0f32; 16]; 9];
+                let mut taps = [[[0.0f32; 16]; R]; R];
                 // SAFETY: the level's instruction set is there by the kernel's contract; the loads'
                 // places are checked by the slice; `taps` is 16 floats wide.
                 unsafe {
-                    let mut half = [[S::zero(); A]; 3];
+                    let mut half = [[S::zero(); A]; R];
                     for q in 0..A {
                         let mut u = [S::zero(); A];
                         for p in 0..A {
                             let at = (p * A + q) * positions + at;
                             u[p] = S::load(self.du[at..at + S::LANES].as_ptr());
                         }
-                        let column = transform::kernel_transposed::<S, A>(&u);
-                        for y in 0..3 {
+                        let column = transform::kernel_transposed::<S, R, A>(&u);
+                        for y in 0..R {
                             half[y][q] = column[y];
                         }
                     }
-                    for y in 0..3 {
-                        let row = transform::kernel_transposed::<S, A>(&half[y]);
-                        for x in 0..3 {
-                            S::store(taps[3 * y + x].as_mut_ptr(), row[x]);
+                    for y in 0..R {
+                        let row = transform::kernel_transposed::<S, R, A>(&half[y]);
+                        for x in 0..R {
+                            S::store(taps[y][x].as_mut_ptr(), row[x]);
                         }
                     }
                 }
                 for lane in 0..S::LANES.min(outs - first) {
-                    let to = ((first + lane) * depth + i) * 9;
-                    for (k, dw) in self.dweight[to..to + 9].iter_mut().enumerate() {
-                        *dw += taps[k][lane];
+                    let to = ((first + lane) * depth + i) * R * R;
+                    for (k, dw) in self.dweight[to..to + R * R].iter_mut().enumerate() {
+                        *dw += taps[k / R][k % R][lane];
                     }
                 }
             }

@@ -172,7 +172,7 @@ fn outputs_are_those_of_operands_rounded_in_the_transform_domain() {
             .zip(&scale)
             .flat_map(|(row, s)| row.iter().map(move |w| w * s))
             .collect();
-        let exact = naive(case.shapes, case.images, &x, &scaled);
+        let exact = naive(&case, &x, &scaled);
         let off = [deviation(&y, &rounded), deviation(&y, &exact)];
         if std::env::var_os("SHOW").is_some() {
             println!("{} rounded {:.2e} exact {:.2e}", case.name, off[0], off[1]);
