@@ -10,7 +10,12 @@
 //! hold the batch. Slots of one shape share memory where their lifetimes do not overlap (of one
 //! shape only, so that their zero borders stay zero).
 
-use std::collections::{BTreeSet, HashMap};
+mod groups;
+
+use std::collections::HashMap;
+
+use groups::grouped;
+pub(super) use groups::{HEAVY_GROUP, PIECES, is_heavy, touched, weight_bytes};
 
 use super::caches::Caches;
 use super::graph::{Graph, NormId, Unit, UnitOp, ValueId};
@@ -141,35 +146,6 @@ pub(super) struct PassPlan {
     pub scratch: Vec<(Shape, usize)>,
 }
 
-/// Most images of a group whose tensors stay in the cache.
-pub(super) const MAX_GROUP: usize = 8;
-
-/// Images of a group where the way of the weights from the third level cache decides.
-pub(super) const HEAVY_GROUP: usize = 32;
-
-/// Whether [`HEAVY_GROUP`] images should go through steps together instead of the `resident` ones
-/// whose tensors, of `tensors` bytes an image, stay in a second level cache of `l2` bytes: where the
-/// weights, of `weights` bytes that each group moves once, do not stay there either, and moving them
-/// for each of the smaller groups takes longer than moving the tensors.
-pub(super) fn is_heavy(resident: usize, tensors: usize, weights: usize, l2: usize) -> bool {
-    weights > l2 / 2 && weights / HEAVY_GROUP + 2 * tensors < weights / resident
-}
-
-/// Most pieces a batch is cut into: the most workers that find work.
-pub(super) const PIECES: usize = 16;
-
-/// The pieces of a phase in which each piece has sums of `gradients` bytes of its own. Where these
-/// do not stay in the second level cache, clearing them, adding to them and adding them up takes as
-/// long as everything else, so that there are fewer. They follow from the network and the plan's
-/// caches, never from the number of workers, as the order of all sums does.
-fn pieces_of(gradients: usize) -> usize {
-    match gradients {
-        0..=1_500_000 => PIECES,
-        1_500_001..=4_000_000 => PIECES / 2,
-        _ => PIECES / 4,
-    }
-}
-
 /// Who computes the loss and its gradient to the logits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LossFrom {
@@ -183,26 +159,11 @@ pub(super) enum LossFrom {
 impl PassPlan {
     /// The pass of `graph`: forward, loss, backward to all parameters.
     pub fn new(graph: &Graph, loss_from: LossFrom, (level, caches): (Level, Caches)) -> Self {
-        let (mut phases, mut shapes) = Emitter::new(graph, loss_from).run();
+        let (phases, mut shapes) = Emitter::new(graph, loss_from).run();
         if graph.images_may_be_tight(&shapes, (level, caches)) {
             shapes[0] = shapes[0].tight();
         }
-        for phase in &mut phases {
-            let bytes = |work: &dyn Fn(&Step) -> usize| phase.steps.iter().map(work).sum::<usize>();
-            let weights = bytes(&|step| weight_bytes(graph, step));
-            let gradients = bytes(&|step| match step {
-                Step::ConvWeights { .. } => weight_bytes(graph, step) / 2,
-                _ => 0,
-            });
-            let tensors = touched(&phase.steps, &shapes);
-            let resident = (caches.l2 * 5 / 8 / tensors.max(1)).clamp(1, MAX_GROUP);
-            let heavy = is_heavy(resident, tensors, weights, caches.l2);
-            phase.group = if heavy { HEAVY_GROUP } else { resident };
-            phase.pieces = pieces_of(gradients);
-            if heavy {
-                phase.pieces = phase.pieces.min(PIECES / 2);
-            }
-        }
+        let phases = grouped(graph, phases, &shapes, caches.l2);
         allocate(phases, shapes)
     }
 
@@ -228,36 +189,6 @@ impl Graph {
         };
         self.units.iter().filter(|unit| unit.inputs.contains(&0)).all(direct)
     }
-}
-
-/// Bytes an image of the tensors that steps touch.
-pub(super) fn touched(steps: &[Step], shapes: &[Shape]) -> usize {
-    let slots: BTreeSet<SlotId> = steps
-        .iter()
-        .flat_map(|step| {
-            let (reads, write) = step.touches();
-            reads.into_iter().chain(write)
-        })
-        .collect();
-    slots.into_iter().map(|slot| size_of::<f32>() * shapes[slot].len()).sum()
-}
-
-/// Bytes of weights that a step moves once for all images of its group, about: those of Winograd's
-/// transform domain where that may be chosen.
-pub(super) fn weight_bytes(graph: &Graph, step: &Step) -> usize {
-    let (unit, times) = match *step {
-        Step::Conv { unit, .. } | Step::Fused { unit, .. } | Step::ConvData { unit, .. } => {
-            (unit, 1)
-        }
-        // Read and written.
-        Step::ConvWeights { unit, .. } => (unit, 2),
-        _ => return 0,
-    };
-    let UnitOp::Conv { form, .. } = graph.units[unit].op else { return 0 };
-    let [inputs, outputs] =
-        [graph.units[unit].inputs[0], graph.units[unit].output].map(|value| graph.values[value][0]);
-    let taps = if (form.kernel, form.stride) == (3, 1) { 36 } else { form.kernel * form.kernel };
-    times * taps * inputs * outputs * size_of::<f32>()
 }
 
 struct Emitter<'a> {

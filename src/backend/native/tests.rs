@@ -161,6 +161,7 @@ pub(super) fn nets() -> Vec<(Network, usize)> {
             12,
         ),
         (small("mlp").build([1, 5, 3], 4).unwrap(), 7),
+        (ModelSpec { norm: Norm::None, ..small("2c2d") }.build([1, 12, 10], 4).unwrap(), 9),
         (
             ModelSpec { activation: with(Activation::Gelu), ..small("vgg9") }
                 .build([1, 8, 8], 3)
@@ -274,7 +275,10 @@ fn a_plan_for_other_caches_gives_the_same_up_to_rounding() {
     "#;
     let layers = toml::from_str::<ArchFile>(file).unwrap().layers;
     let wide = ModelSpec { layers, ..ModelSpec::of("wide") }.build([3, 8, 8], 5).unwrap();
-    for (network, n) in nets().into_iter().take(4).chain([(wide, 21)]) {
+    // Without BatchNorm, so that phases may be cut.
+    let half = ModelSpec { width: 0.5, norm: Norm::None, ..ModelSpec::of("2c2d") };
+    let cut = half.build([1, 20, 20], 10).unwrap();
+    for (network, n) in nets().into_iter().take(4).chain([(wide, 21), (cut, 37)]) {
         let network = Arc::new(network);
         let case = Case::new(&network, n);
         for level in Level::all() {
