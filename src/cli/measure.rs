@@ -10,6 +10,7 @@ use lossreel::stages::measure::{
     MeasureOf, Measured, OfPoint, OfSurface, of_file, of_folder, of_line, of_point, of_surface,
     write_csv,
 };
+use lossreel::stages::path_shape::RunPath;
 use lossreel::stages::{RunChoice, RunSet, Subject};
 use lossreel::{Error, Result};
 use serde::Serialize;
@@ -20,7 +21,7 @@ use super::progress::Follow;
 use super::target::Sample;
 
 /// Put numbers with errors to a landscape: of the surface over a run's plane, of its curve, of its last
-/// state. Several runs stand side by side.
+/// state, of the path of its snapshots. Several runs stand side by side.
 ///
 /// Written to RUN/measures with each measure's definition and source; --definitions prints them.
 #[derive(Debug, clap::Args)]
@@ -35,7 +36,7 @@ pub struct Args {
     /// Of a --grid-file: train_loss, test_loss, or another of its quantities.
     #[arg(long, value_name = "NAME", requires = "grid_file")]
     values: Option<String>,
-    /// What is measured: surface, line, point; by default all that is there.
+    /// What is measured: surface, line, point, path; by default all that is there.
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     of: Vec<MeasureOf>,
     /// The surface, by name.
@@ -74,6 +75,10 @@ pub struct Args {
     /// Write a table of all as CSV.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
+    /// Write the path's snapshots as CSV: distances from the start and to the end, displacements, cosines
+    /// between them, update over weights; of one run.
+    #[arg(long, value_name = "FILE")]
+    path_csv: Option<PathBuf>,
     /// Name of the file in RUN/measures.
     #[arg(long, value_name = "NAME", default_value = "measures")]
     name: String,
@@ -101,6 +106,10 @@ pub fn run(args: Args, out: &Out) -> Result<()> {
     if let Some(bad) = args.min_persistence.filter(|t| !(*t >= 0.0 && t.is_finite())) {
         let remedy = "use 0 or more";
         return Err(Error::bad_value("--min-persistence", bad, "not a difference in loss", remedy));
+    }
+    if args.path_csv.is_some() && args.runs.len() != 1 {
+        let problem = "but it is of one run";
+        return Err(Error::bad_value("--path-csv", "", problem, "name one run"));
     }
     let (mut all, mut written) = (Vec::new(), Vec::new());
     for root in &args.runs {
@@ -140,10 +149,10 @@ fn of_root(root: &Path, args: &Args, out: &Out) -> Result<(Measured, Option<Path
     let asked = |of: MeasureOf| args.of.contains(&of);
     let is_surface = root.join("grid.json").is_file();
     if is_surface && !Joint::is_at(root) {
-        if asked(MeasureOf::Line) || asked(MeasureOf::Point) {
+        if [MeasureOf::Line, MeasureOf::Point, MeasureOf::Path].into_iter().any(asked) {
             let problem = "but the folder holds a surface and no run";
             let remedy = "measure the surface alone";
-            return Err(Error::bad_value("--of", "line or point", problem, remedy));
+            return Err(Error::bad_value("--of", "line, point or path", problem, remedy));
         }
         let name = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut measured = Measured::new(name);
@@ -182,6 +191,13 @@ fn of_root(root: &Path, args: &Args, out: &Out) -> Result<(Measured, Option<Path
                 measured.notes.push("the run's network is not known: nothing of its point".into());
             }
             Err(error) => return Err(error),
+        }
+    }
+    if wanted(MeasureOf::Path) {
+        let found = RunPath::of_run(&set.runs()[0])?;
+        found.measure(&mut measured);
+        if let Some(file) = &args.path_csv {
+            found.write_csv(file)?;
         }
     }
     let path = measured.write(&run, &args.name)?;

@@ -13,6 +13,7 @@ mod expected_rise;
 mod field;
 mod merge;
 mod monotonicity;
+mod path;
 mod roughness;
 mod smad;
 
@@ -24,6 +25,7 @@ pub use expected_rise::{Rise, expected_rise};
 pub use field::Field;
 pub use merge::{MergeTree, Pair, merge_tree};
 pub use monotonicity::{Monotonicity, monotonicity};
+pub use path::{PathShape, Station};
 pub use roughness::roughness;
 pub use smad::{Smad, smad};
 
@@ -167,6 +169,37 @@ pub const MEASURES: &[Definition] = &[
         unit: NATS,
         definition: "the largest rise from a point of the line to a later one: the line is monotone up to this",
         source: "Lucas et al. 2021",
+    },
+    Definition {
+        name: "path_length",
+        unit: "weights",
+        definition: "sum of the distances between successive snapshots",
+        source: "-",
+    },
+    Definition {
+        name: "path_distance",
+        unit: "weights",
+        definition: "distance from the first snapshot to the last",
+        source: "-",
+    },
+    Definition {
+        name: "path_straightness",
+        unit: ONE,
+        definition: "the distance over the length: 1 for a straight line, near 0 for a path that comes back",
+        source: "-",
+    },
+    Definition {
+        name: "path_cosine",
+        unit: ONE,
+        definition: "mean cosine of the angle between successive displacements: 1 straight on, 0 at right \
+                     angles, -1 to and fro",
+        source: "-",
+    },
+    Definition {
+        name: "path_relative_distance",
+        unit: ONE,
+        definition: "the distance over the length of the weights at the first snapshot",
+        source: "-",
     },
     Definition {
         name: "loss",

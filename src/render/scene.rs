@@ -235,6 +235,12 @@ pub enum Quantity {
     Sharpness,
     /// The largest eigenvalue of the preconditioned Hessian, likewise.
     PreconditionedSharpness,
+    /// A distance in weights, on a linear axis.
+    Distance,
+    /// The cosine of an angle, on a linear axis.
+    Cosine,
+    /// The update of a step relative to the weights, on a logarithmic axis where all values are positive.
+    Update,
 }
 
 /// Which data a curve was measured on: train is drawn solid, test dashed, a bound thin and dashed.

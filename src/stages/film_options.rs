@@ -2,8 +2,10 @@
 //! pause, the title card.
 
 use super::opened::OpenRun;
+use super::path_shape::RunPath;
 use super::sharpness::{Sharpness, SharpnessOf};
 use crate::dataset::SplitName;
+use crate::measures::Station;
 use crate::names::named_enum;
 use crate::record::Metrics;
 use crate::render::scene::{
@@ -109,6 +111,12 @@ named_enum! {
         PreconditionedSharpness = "preconditioned-sharpness",
         /// Norm of the mini-batch gradient.
         GradNorm = "grad-norm",
+        /// Distance of the weights from the first snapshot and to the last.
+        Distance = "distance",
+        /// Cosine of the angle between displacements of successive snapshots.
+        Cosine = "cosine",
+        /// Displacement over weights, for a step.
+        Update = "update",
     }
 }
 
@@ -156,6 +164,8 @@ pub struct ChartSource<'a> {
     pub sharpness: Option<Sharpness>,
     /// Its preconditioned sharpness, likewise.
     pub preconditioned: Option<Sharpness>,
+    /// The shape of its path, likewise.
+    pub path: Option<RunPath>,
 }
 
 /// Of more values than this a chart shows running medians.
@@ -181,7 +191,10 @@ impl FilmOptions {
         let sharpness = wanted.then(|| Sharpness::of_run(run)).transpose()?;
         let wanted = self.charts().contains(&StripChart::PreconditionedSharpness);
         let preconditioned = wanted.then(|| Sharpness::preconditioned(run)).transpose()?;
-        Ok(ChartSource { name, metrics: run.metrics()?, sharpness, preconditioned })
+        let of_path = [StripChart::Distance, StripChart::Cosine, StripChart::Update];
+        let wanted = self.charts().iter().any(|chart| of_path.contains(chart));
+        let path = wanted.then(|| RunPath::of_run(run)).transpose()?;
+        Ok(ChartSource { name, metrics: run.metrics()?, sharpness, preconditioned, path })
     }
 
     /// Charts and pacing of a film with the headline `title` that shows `paths` of `runs`, whose
@@ -370,6 +383,29 @@ fn chart_series(
             let highest = sharpest_preconditioned;
             known.map_or_else(Vec::new, |known| known.series(panel, at, metrics, highest))
         }
+        StripChart::Distance | StripChart::Cosine | StripChart::Update => {
+            let Some(path) = &run.path else { return Vec::new() };
+            let of = |value: fn(&Station) -> f64| -> Vec<(f64, f64)> {
+                let stations = path.times.iter().zip(&path.shape.stations);
+                let points = stations.map(|((step, epoch), s)| (at(*epoch, *step), value(s)));
+                points.filter(|(_, value)| value.is_finite()).collect()
+            };
+            match chart {
+                StripChart::Distance => vec![
+                    series(
+                        "from the start",
+                        Quantity::Distance,
+                        Split::Train,
+                        of(|s| s.from_start),
+                    ),
+                    series("to the end", Quantity::Distance, Split::Test, of(|s| s.to_end)),
+                ],
+                StripChart::Cosine => {
+                    vec![series("", Quantity::Cosine, Split::Train, of(|s| s.cosine))]
+                }
+                _ => vec![series("", Quantity::Update, Split::Train, of(|s| s.update))],
+            }
+        }
         StripChart::GradNorm => {
             let each = metrics.steps.len().div_ceil(POINTS).max(1);
             let median = |steps: &[crate::record::StepRecord]| {
@@ -426,6 +462,7 @@ pub fn seconds(key: &str, secs: f64) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measures::PathShape;
     use crate::record::{EpochRecord, StepRecord};
 
     fn metrics() -> Metrics {
@@ -458,7 +495,7 @@ mod tests {
     }
 
     fn source<'a>(name: &'a str, metrics: &'a Metrics) -> ChartSource<'a> {
-        ChartSource { name, metrics, sharpness: None, preconditioned: None }
+        ChartSource { name, metrics, sharpness: None, preconditioned: None, path: None }
     }
 
     #[test]
@@ -524,6 +561,19 @@ mod tests {
         assert!(strip.series[1].points.len() <= POINTS);
         assert_eq!(strip.series[1].name, "running median");
         assert!(StripChart::list("none").unwrap().is_empty());
+        // Nothing of the snapshots where nothing is known of them.
+        let charts = StripChart::list("distance,cosine,update").unwrap();
+        let options = FilmOptions { charts: Some(charts), ..FilmOptions::default() };
+        assert!(options.strip(Clock::Epoch, &[source("a", &metrics)]).series.is_empty());
+        let about = |i: usize, j: usize| [0.0, 3.0, 4.0][i] * [0.0, 3.0, 4.0][j];
+        let shape = PathShape::new(about, &[2.0, 5.0, 6.0], &[0, 100, 200]);
+        let path = Some(RunPath { times: vec![(0, 0.0), (100, 1.0), (200, 2.0)], shape });
+        let strip = options.strip(Clock::Epoch, &[ChartSource { path, ..source("a", &metrics) }]);
+        let points: Vec<&[(f64, f64)]> = strip.series.iter().map(|s| &s.points[..]).collect();
+        assert_eq!(points[0], [(0.0, 0.0), (1.0, 3.0), (2.0, 4.0)]);
+        assert_eq!(points[1], [(0.0, 4.0), (1.0, 1.0), (2.0, 0.0)]);
+        assert_eq!(points[2], [(2.0, 1.0)]);
+        assert_eq!(points[3], [(1.0, 0.015), (2.0, 0.002)]);
         let err = StripChart::list("loss,acuracy").unwrap_err().to_string();
         assert!(err.contains("did you mean `accuracy`?"), "{err}");
     }
@@ -544,6 +594,7 @@ mod tests {
                 edge: Some(product),
             }),
             preconditioned: None,
+            path: None,
             ..source(name, &metrics)
         };
         let charts = StripChart::list("sharpness").unwrap();

@@ -33,6 +33,8 @@ named_enum! {
         Line = "line",
         /// The last state of a run.
         Point = "point",
+        /// The path of a run's snapshots.
+        Path = "path",
     }
 }
 

@@ -29,6 +29,7 @@ pub mod measure;
 pub mod moving;
 pub mod on_plane;
 pub mod opened;
+pub mod path_shape;
 pub mod plane;
 pub mod plane_compare;
 pub mod plane_of_loss;

@@ -33,10 +33,35 @@ fn a_run_is_measured_with_all_that_is_there_and_two_stand_side_by_side() {
     assert!(number(of(&point, 0), "rho_sharpness@0.05") > 0.0);
     assert!(number(of(&point, 0), "epsilon_sharpness@0.0005") > 0.0);
 
+    let path = place.json(&["measure", "a", "--of=path", "--path-csv=path.csv"]);
+    let [length, distance, straightness] = ["path_length", "path_distance", "path_straightness"]
+        .map(|name| number(of(&path, 0), name));
+    assert!(0.0 < distance && distance <= length, "{distance} {length}");
+    assert!((straightness - distance / length).abs() < 1e-12);
+    assert!((-1.0..=1.0).contains(&number(of(&path, 0), "path_cosine")));
+    let csv = fs::read_to_string(place.path("path.csv")).unwrap();
+    let lines: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    let snapshots = fs::read_dir(place.path("a/snapshots")).unwrap().count();
+    assert_eq!(lines.len(), 1 + snapshots);
+    assert_eq!(
+        lines[0],
+        ["step", "epoch", "from_start", "to_end", "displacement", "cosine", "update"]
+    );
+    let last = &lines[snapshots];
+    assert_eq!((last[2].parse::<f64>().unwrap(), last[3]), (distance, "0"));
+    assert_eq!((lines[1][2], lines[1][4], lines[2][5]), ("0", "", ""));
+    place.refused(&["measure", "a", "b", "--path-csv=path.csv"], &["--path-csv", "one run"]);
+
     for run in ["a", "b"] {
         place.ok(&["plane", run]);
         place.ok(&["surface", run, "--grid=9x9", "--samples=50"]);
         place.ok(&["curve", run, "--points=9", "--samples=50"]);
+    }
+    // The same in step with the path, beside its plane.
+    place.ok(&["render", "a", "--strip", "distance,cosine,update", "--out", "path.svg"]);
+    let svg = fs::read_to_string(place.path("path.svg")).unwrap();
+    for title in ["Distance in weights", "Cosine between displacements", "Update / weights"] {
+        assert!(svg.contains(title), "{title}");
     }
     let both = ["measure", "a", "b", "--of=surface,line", "--csv=all.csv"];
     let found = place.json(&both);

@@ -178,7 +178,8 @@ impl<'a> Chart<'a> {
         if x[0] >= x[1] {
             x = [x[0] - 0.5, x[0] + 0.5];
         }
-        let log = quantity != Quantity::Accuracy && low > 0.0 && high > 4.0 * low;
+        let linear = [Quantity::Accuracy, Quantity::Distance, Quantity::Cosine].contains(&quantity);
+        let log = !linear && low > 0.0 && high > 4.0 * low;
         let unit = |v: f64| if log { v.log10() } else { v };
         let (mut y0, mut y1) = (unit(low), unit(high));
         let pad = if y1 > y0 { 0.06 * (y1 - y0) } else { 0.5 * y0.abs().max(0.1) };
@@ -290,6 +291,10 @@ impl<'a> Chart<'a> {
             Quantity::Sharpness => "Sharpness",
             Quantity::PreconditionedSharpness if self.log => "Preconditioned sharpness (log scale)",
             Quantity::PreconditionedSharpness => "Preconditioned sharpness",
+            Quantity::Distance => "Distance in weights",
+            Quantity::Cosine => "Cosine between displacements",
+            Quantity::Update if self.log => "Update / weights (log scale)",
+            Quantity::Update => "Update / weights",
         }
     }
 
