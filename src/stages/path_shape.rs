@@ -6,7 +6,7 @@ use super::opened::OpenRun;
 use crate::disk;
 use crate::measures::{PathShape, Station, Value};
 use crate::trajectory::{Gram, MEMORY_BYTES, Snapshots};
-use crate::{Error, Result};
+use crate::Result;
 
 use super::measure::Measured;
 
@@ -24,7 +24,7 @@ impl RunPath {
     /// are.
     ///
     /// # Errors
-    /// [`Error::Landscape`] where no snapshot is finite; those of reading snapshots.
+    /// [`crate::Error::Landscape`] where no snapshot is finite; those of reading snapshots.
     pub fn of_run(run: &OpenRun) -> Result<Self> {
         let snapshots = run.snapshots(|_| true)?;
         let gram = Gram::of(run.run().inner_products(&snapshots, MEMORY_BYTES)?, None)?;
@@ -63,7 +63,7 @@ impl RunPath {
     /// Writes the path as CSV, a line a snapshot.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`crate::Error::Io`].
     pub fn write_csv(&self, path: &Path) -> Result<()> {
         let mut text = String::from("step,epoch,from_start,to_end,displacement,cosine,update\n");
         // What is not known is empty.
