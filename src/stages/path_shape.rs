@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::opened::OpenRun;
+use crate::Result;
 use crate::disk;
 use crate::measures::{PathShape, Station, Value};
 use crate::trajectory::{Gram, MEMORY_BYTES, Snapshots};
-use crate::Result;
 
 use super::measure::Measured;
 

@@ -7,7 +7,7 @@
 use super::caches::Caches;
 pub use super::kernels::Algorithm;
 use super::kernels::{
-    ConvDataGradient, ConvForm, ConvForward, ConvWeightGradient, Epilogue, Geometry,
+    ConvDataGradient, ConvForm, ConvForward, ConvWeightGradient, Epilogue, Geometry, Threads,
 };
 use super::shape::Shape;
 use super::simd::Level;
@@ -120,14 +120,15 @@ impl ConvBench {
     pub fn forward(&mut self) {
         let epilogue = Epilogue::Bias { bias: &self.bias, residual: None, relu: true };
         let (y, scratch) = (&mut self.y, &mut self.scratch);
-        self.forward.run(&self.x, self.images, &self.packed, epilogue, y, scratch);
+        self.forward.run(&self.x, self.images, &self.packed, epilogue, y, scratch, Threads::One);
     }
 
     /// The same in bf16 where evaluation takes it, else in f32.
     pub fn forward_bf16(&mut self) {
         let Some((conv, packed)) = &self.narrow else { return self.forward() };
         let epilogue = Epilogue::Bias { bias: &self.bias, residual: None, relu: true };
-        conv.run(&self.x, self.images, packed, epilogue, &mut self.y, &mut self.scratch);
+        let (x, y, scratch) = (&self.x, &mut self.y, &mut self.scratch);
+        conv.run(x, self.images, packed, epilogue, y, scratch, Threads::One);
     }
 
     /// What executes [`ConvBench::forward`] and [`ConvBench::forward_bf16`], in words.
@@ -139,13 +140,14 @@ impl ConvBench {
     /// The gradient to the input.
     pub fn backward_data(&mut self) {
         let packed = &self.packed_backward;
-        self.data.run(&self.dz, self.images, packed, &mut self.dx, &mut self.scratch);
+        let (dx, scratch) = (&mut self.dx, &mut self.scratch);
+        self.data.run(&self.dz, self.images, packed, dx, scratch, Threads::One);
     }
 
     /// The gradient to the weights.
     pub fn backward_weights(&mut self) {
         self.dw.fill(0.0);
         let (dw, scratch) = (&mut self.dw, &mut self.scratch);
-        self.weights.run(&self.x, &self.dz, self.images, dw, scratch);
+        self.weights.run(&self.x, &self.dz, self.images, dw, scratch, Threads::One);
     }
 }

@@ -117,6 +117,8 @@ pub(super) struct Phase {
     pub group: usize,
     /// Pieces, at most, into which a batch is cut for it.
     pub pieces: usize,
+    /// Whether it is of one piece, on whose linear layers all threads work together.
+    pub shared: bool,
 }
 
 /// Where a slot's floats are.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use super::caches::Caches;
 use super::graph::{Graph, NormId, Purpose, UnitOp, ValueId};
-use super::kernels::{self, Algorithm, ConvForward, Epilogue, Geometry, Tensor, Term};
+use super::kernels::{self, Algorithm, ConvForward, Epilogue, Geometry, Tensor, Term, Threads};
 use super::layers::{self, With};
 use super::nchw::{load, rows};
 use super::plan::{Memory, PassPlan, Slot, SlotId, Step, UnitId, allocate};
@@ -343,7 +343,8 @@ impl NativePoint {
                 if let Some((conv, _)) = &compiled.convs[*unit] {
                     let residual = residual.map(|r| view(r).data);
                     let epilogue = Epilogue::Bias { bias, residual, relu: *relu };
-                    conv.run(view(*x).data, n, packed, epilogue, y, &mut kernel);
+                    let x = view(*x).data;
+                    conv.run(x, n, packed, epilogue, y, &mut kernel, Threads::One);
                 }
             }
             Step::Join { terms, relu, .. } => {

@@ -6,9 +6,9 @@
 
 use std::sync::OnceLock;
 
-use super::Epilogue;
 use super::conv::{Conv, ConvBackward, ConvForm, NarrowConv};
 use super::winograd::Winograd;
+use super::{Epilogue, Threads};
 use crate::backend::native::caches::Caches;
 use crate::backend::native::number::Numbers;
 use crate::backend::native::shape::{CHANNEL_BLOCK, Shape};
@@ -142,7 +142,9 @@ impl ConvForward {
         }
     }
 
-    /// y = conv(x) for `images` images, through `epilogue`.
+    /// y = conv(x) for `images` images, through `epilogue`. The direct kernels alone share it among
+    /// threads.
+    #[allow(clippy::too_many_arguments)] // one call, taken apart at once
     pub fn run(
         &self,
         x: &[f32],
@@ -151,9 +153,10 @@ impl ConvForward {
         epilogue: Epilogue,
         y: &mut [f32],
         scratch: &mut [f32],
+        threads: Threads,
     ) {
         match self {
-            Self::Direct(kernel) => kernel.forward(x, images, packed, epilogue, y),
+            Self::Direct(kernel) => kernel.forward(x, images, packed, epilogue, y, threads),
             Self::Narrow(kernel) => kernel.forward(x, images, packed, &epilogue, y, scratch),
             Self::Winograd(kernel) => kernel.forward(x, images, packed, epilogue, y, scratch),
         }
@@ -216,8 +219,14 @@ impl ConvDataGradient {
         packed: &[f32],
         dx: &mut [f32],
         scratch: &mut [f32],
+        threads: Threads,
     ) {
-        self.run_through(dz, images, packed, || Epilogue::Plain, dx, scratch);
+        match self {
+            Self::Direct(kernel) => kernel.run(dz, images, packed, || Epilogue::Plain, dx, threads),
+            Self::Winograd(kernel) => {
+                kernel.forward(dz, images, packed, Epilogue::Plain, dx, scratch);
+            }
+        }
     }
 
     /// Writes the gradient of `images` images through an epilogue over `dx`.
@@ -231,7 +240,7 @@ impl ConvDataGradient {
         scratch: &mut [f32],
     ) {
         match self {
-            Self::Direct(kernel) => kernel.run(dz, images, packed, epilogue, dx),
+            Self::Direct(kernel) => kernel.run(dz, images, packed, epilogue, dx, Threads::One),
             Self::Winograd(kernel) => kernel.forward(dz, images, packed, epilogue(), dx, scratch),
         }
     }
@@ -278,9 +287,12 @@ impl ConvWeightGradient {
         images: usize,
         gathered: &mut [f32],
         scratch: &mut [f32],
+        threads: Threads,
     ) {
         match self {
-            Self::Direct(kernel, shape) => kernel.backward_weights(x, dz, shape, images, gathered),
+            Self::Direct(kernel, shape) => {
+                kernel.backward_weights(x, dz, shape, images, gathered, threads);
+            }
             Self::Winograd(kernel) => kernel.backward_weights(x, dz, images, gathered, scratch),
         }
     }

@@ -23,6 +23,16 @@ pub(super) use convolution::{ConvDataGradient, ConvForward, ConvWeightGradient, 
 pub(super) use join::{Reduction, Tensor, Term, affine_backward, join, join_backward, moments};
 pub(super) use plain::Window;
 
+/// Who computes what a kernel is called for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Threads {
+    /// The thread that calls.
+    One,
+    /// All threads of the pool, which share the output channels. Nothing may be locked meanwhile that
+    /// another thread of the pool waits for.
+    All,
+}
+
 /// What happens to a convolution's sums on their way to memory.
 #[derive(Debug)]
 pub(super) enum Epilogue<'a> {

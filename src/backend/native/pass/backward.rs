@@ -49,7 +49,8 @@ impl Run<'_> {
         let mut dw = std::mem::take(&mut self.piece.dw);
         let mut kernel = std::mem::take(&mut self.worker.kernel);
         let (x, dz) = (self.view(x, group), self.view(dz, group));
-        conv.weights.run(x.data, dz.data, group.n, &mut dw[conv.dw.clone()], &mut kernel);
+        let own = &mut dw[conv.dw.clone()];
+        conv.weights.run(x.data, dz.data, group.n, own, &mut kernel, self.threads);
         if !conv.db.is_empty() {
             let db = &mut dw[conv.db.clone()];
             for image in dz.data.chunks_exact(dz.shape.len()) {
@@ -69,7 +70,7 @@ impl Run<'_> {
         let mut kernel = std::mem::take(&mut self.worker.kernel);
         self.write(dx, group, |run, dx, _| {
             let dz = run.view(dz, group).data;
-            data.run(dz, group.n, &conv.weight_back[0], dx, &mut kernel);
+            data.run(dz, group.n, &conv.weight_back[0], dx, &mut kernel, run.threads);
         });
         self.worker.kernel = kernel;
     }

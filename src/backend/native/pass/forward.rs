@@ -37,7 +37,8 @@ impl Run<'_> {
                 Epilogue::Bias { bias: &conv.bias[0], residual: None, relu: false }
             };
             let x = run.view(x, group);
-            conv.forward.run(x.data, group.n, &conv.weight[0], epilogue, y, &mut kernel);
+            let (weight, threads) = (&conv.weight[0], run.threads);
+            conv.forward.run(x.data, group.n, weight, epilogue, y, &mut kernel, threads);
         });
         self.worker.kernel = kernel;
         if let Some(norm) = stats {

@@ -22,6 +22,7 @@ use self::run::Run;
 use self::units::Units;
 use super::caches::Caches;
 use super::graph::{Graph, Purpose};
+use super::kernels::Threads;
 use super::plan::{LossFrom, PIECES, PassPlan, Phase, Step};
 use super::shape::Shape;
 use super::simd::Level;
@@ -261,13 +262,26 @@ impl Pass {
                 let parts = slot[..n * shape.len()].chunks_mut(per_piece * shape.len());
                 work.iter_mut().zip(parts).for_each(|((_, slots), part)| slots.push(part));
             }
+            // In a phase of one piece nobody waits for its worker.
+            let shared = phase.shared && self.workers.len() > 1;
+            let threads = if shared { Threads::All } else { Threads::One };
             let this = &*self;
             let run = |(p, (piece, slots)): (usize, (&mut Piece, Vec<&mut [f32]>))| {
                 let worker = rayon::current_thread_index().unwrap_or(0) % this.workers.len();
                 let worker = &mut lock(&this.workers[worker]);
                 let (first, total) = (p * per_piece, n);
-                let run =
-                    Run { pass: this, piece, slots, worker, batch, mode, first, total, image };
+                let run = Run {
+                    pass: this,
+                    piece,
+                    slots,
+                    worker,
+                    batch,
+                    mode,
+                    first,
+                    total,
+                    image,
+                    threads,
+                };
                 run.phase((phase, steps_before), per_piece.min(n - first), gradients);
             };
             if self.workers.len() == 1 {
@@ -292,6 +306,9 @@ impl Pass {
 
     /// Adds up the pieces' gradients in their order.
     fn add_up(&mut self, pieces: usize) {
+        if pieces == 1 {
+            return std::mem::swap(&mut self.total, &mut self.pieces[0].dw);
+        }
         let parts: Vec<&[f32]> = self.pieces[..pieces].iter().map(|p| p.dw.as_slice()).collect();
         let len = parts[0].len();
         self.total.resize(len, 0.0);

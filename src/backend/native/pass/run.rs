@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{Batch, Mode, Pass, Piece, Worker};
 use crate::backend::native::graph::NormId;
-use crate::backend::native::kernels::Tensor;
+use crate::backend::native::kernels::{Tensor, Threads};
 use crate::backend::native::plan::{Memory, Phase, Slot, SlotId, Step};
 use crate::backend::native::shape::Shape;
 use crate::network::NodeId;
@@ -26,6 +26,8 @@ pub(super) struct Run<'a> {
     pub total: usize,
     /// Floats of an input image.
     pub image: usize,
+    /// Who computes linear layers.
+    pub threads: Threads,
 }
 
 /// Images of a piece that go through a phase together.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{Phase, SlotId, Step};
-use crate::backend::native::graph::{Graph, UnitOp};
+use crate::backend::native::graph::{Graph, Unit, UnitOp};
 use crate::backend::native::shape::Shape;
 
 /// Most images of a group whose tensors stay in the cache.
@@ -83,6 +83,23 @@ fn cut(graph: &Graph, phase: Phase, shapes: &[Shape], l2: usize) -> Vec<Phase> {
     parts.into_iter().map(|(_, steps)| Phase { steps, ..Phase::default() }).collect()
 }
 
+/// Images of a group where all threads share a linear layer's output channels: each weight is moved once for
+/// them, by one thread.
+const SHARED_GROUP: usize = 128;
+
+/// Whether all threads work together on a phase of one piece: where its convolutions are linear layers, whose
+/// output channels can be shared, and what one thread has to do alone is little beside them.
+fn shares(graph: &Graph, phase: &Phase, tensors: usize, weights: usize) -> bool {
+    let linear = |step: &Step| match *step {
+        Step::Conv { unit, .. } | Step::ConvWeights { unit, .. } | Step::ConvData { unit, .. } => {
+            let Unit { inputs, output, .. } = &graph.units[unit];
+            [inputs[0], *output].iter().all(|&value| graph.values[value][1..] == [1, 1])
+        }
+        _ => true,
+    };
+    SHARED_GROUP * tensors < weights && phase.steps.iter().all(linear)
+}
+
 /// Most pieces a batch is cut into: the most workers that find work.
 pub(in crate::backend::native) const PIECES: usize = 16;
 
@@ -154,7 +171,9 @@ pub(super) fn grouped(
         let heavy = is_heavy(resident, tensors, weights, l2);
         phase.group = if heavy { HEAVY_GROUP } else { resident };
         phase.pieces = pieces_of(gradients);
-        if heavy {
+        if heavy && shares(graph, phase, tensors, weights) {
+            (phase.group, phase.pieces, phase.shared) = (SHARED_GROUP, 1, true);
+        } else if heavy {
             phase.pieces = phase.pieces.min(PIECES / 2);
         }
     }
@@ -182,7 +201,8 @@ mod tests {
         let groups: Vec<usize> = of.phases.iter().map(|p| p.group).collect();
         // Convolutions, linear layers there and back, convolutions back.
         assert_eq!(groups.len(), 3, "{groups:?}");
-        assert!(groups[0] <= 8 && groups[1] == HEAVY_GROUP && groups[2] <= 8, "{groups:?}");
+        assert!(groups[0] <= 8 && groups[1] == SHARED_GROUP && groups[2] <= 8, "{groups:?}");
+        assert!(of.phases[1].shared && of.phases[1].pieces == 1);
         // What crosses is of the whole batch, and most is not.
         let batch = of.slots.iter().filter(|s| matches!(s.memory, Memory::Batch(_))).count();
         assert!((3..of.slots.len() / 2).contains(&batch), "{batch} of {}", of.slots.len());

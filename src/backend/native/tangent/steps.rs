@@ -7,7 +7,7 @@ use crate::backend::native::graph::{NormId, UnitOp};
 use crate::backend::native::kernels::tangent::{
     TangentTerm, activate_backward_tangent, join_tangent, max_pool_tangent,
 };
-use crate::backend::native::kernels::{self, Epilogue, Reduction, Tensor, activation};
+use crate::backend::native::kernels::{self, Epilogue, Reduction, Tensor, Threads, activation};
 use crate::backend::native::layers::{self, With};
 use crate::backend::native::nchw::{load, rows, set_rows};
 use crate::backend::native::plan::{Memory, Slot, SlotId, Step, UnitId};
@@ -143,7 +143,8 @@ impl Run<'_> {
             let through =
                 |k: usize, residual| Epilogue::Bias { bias: &conv.bias[k], residual, relu: false };
             let mut run = |x: &[f32], weight: usize, epilogue, y: &mut [f32]| {
-                conv.forward.run(x, n, &conv.weight[weight], epilogue, y, &mut kernel);
+                let weight = &conv.weight[weight];
+                conv.forward.run(x, n, weight, epilogue, y, &mut kernel, Threads::One);
             };
             run(x, VALUE, through(VALUE, None), y);
             if still {
@@ -165,9 +166,11 @@ impl Run<'_> {
         let mut kernel = std::mem::take(&mut self.worker.kernel);
         let dw = &mut sums[conv.dw.clone()];
         let (g, dg) = (self.view(dz, VALUE, n), self.view(dz, TANGENT, n));
-        conv.weights.run(self.view(x, VALUE, n).data, dg.data, n, dw, &mut kernel);
+        let value = self.view(x, VALUE, n).data;
+        conv.weights.run(value, dg.data, n, dw, &mut kernel, Threads::One);
         if !still {
-            conv.weights.run(self.view(x, TANGENT, n).data, g.data, n, dw, &mut kernel);
+            let tangent = self.view(x, TANGENT, n).data;
+            conv.weights.run(tangent, g.data, n, dw, &mut kernel, Threads::One);
         }
         if !conv.db.is_empty() {
             let db = &mut sums[conv.db.clone()];
@@ -189,8 +192,8 @@ impl Run<'_> {
         self.write(dx, n, |run, [dx, ddx], shape| {
             let (g, dg) = (run.view(dz, VALUE, n).data, run.view(dz, TANGENT, n).data);
             let part = &mut part[..n * shape.len()];
-            data.run(g, n, &conv.weight_back[0], dx, &mut kernel);
-            data.run(g, n, &conv.weight_back[1], part, &mut kernel);
+            data.run(g, n, &conv.weight_back[0], dx, &mut kernel, Threads::One);
+            data.run(g, n, &conv.weight_back[1], part, &mut kernel, Threads::One);
             let zeros = vec![0.0; shape.stride];
             let onto = || Epilogue::Bias { bias: &zeros, residual: Some(part), relu: false };
             data.run_through(dg, n, &conv.weight_back[0], onto, ddx, &mut kernel);

@@ -26,7 +26,11 @@ use windows::Windows;
 pub(crate) use narrow::NarrowConv;
 pub(crate) use windows::ConvForm;
 
-use super::Epilogue;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::{Epilogue, Threads};
 use crate::backend::native::number::Numbers;
 use crate::backend::native::shape::Shape;
 use crate::backend::native::simd::Level;
@@ -78,6 +82,7 @@ impl Conv {
         packed: &[f32],
         epilogue: Epilogue,
         y: &mut [f32],
+        threads: Threads,
     ) {
         let shapes = [&self.input, &self.output];
         sum_windows(
@@ -89,6 +94,7 @@ impl Conv {
             packed,
             epilogue,
             y,
+            threads,
         );
     }
 
@@ -100,6 +106,7 @@ impl Conv {
         dz_shape: &Shape,
         images: usize,
         dw: &mut [f32],
+        threads: Threads,
     ) {
         assert_eq!(
             (dz_shape.stride, dz_shape.h, dz_shape.w),
@@ -107,9 +114,18 @@ impl Conv {
         );
         assert!(x.len() >= images * self.input.len() && dz.len() >= images * dz_shape.len());
         assert_eq!(dw.len(), self.packed_len());
-        let kernel = Outer { conv: self, x, dz, dz_shape, images, dw };
-        // SAFETY: the level was found available; lengths are checked above and in `new`.
-        unsafe { self.level.run(kernel) }
+        let run = |blocks: Range<usize>, dw: &mut [f32]| {
+            let kernel = Outer { conv: self, x, dz, dz_shape, images, blocks, dw };
+            // SAFETY: the level was found available; lengths are checked above and in `new`.
+            unsafe { self.level.run(kernel) }
+        };
+        match threads {
+            Threads::One => run(0..self.packing.blocks(), dw),
+            Threads::All => {
+                let blocks = dw.par_chunks_mut(self.packing.block_len()).enumerate();
+                blocks.for_each(|(block, dw)| run(block..block + 1, dw));
+            }
+        }
     }
 
     /// Adds a packed gradient to `grad`, (out, in, k, k), by all threads.
@@ -185,6 +201,7 @@ impl ConvBackward {
         mut packed: &[f32],
         epilogue: impl Fn() -> Epilogue<'e>,
         dx: &mut [f32],
+        threads: Threads,
     ) {
         for (windows, packing) in &self.phases {
             let (own, rest) = packed.split_at(packing.len());
@@ -198,6 +215,7 @@ impl ConvBackward {
                 own,
                 epilogue(),
                 dx,
+                threads,
             );
             packed = rest;
         }

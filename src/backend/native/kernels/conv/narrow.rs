@@ -4,7 +4,7 @@
 use super::ConvForm;
 use super::sums::sum_windows;
 use super::windows::{Run, Windows};
-use crate::backend::native::kernels::Epilogue;
+use crate::backend::native::kernels::{Epilogue, Threads};
 use crate::backend::native::number::{Number, NumberKernel, Numbers};
 use crate::backend::native::shape::Shape;
 use crate::backend::native::simd::{Level, Simd};
@@ -97,7 +97,7 @@ impl NarrowConv {
             let epilogue = Epilogue::Bias { bias, residual, relu };
             let kind = (self.level, self.numbers);
             let y = &mut y[here];
-            sum_windows(kind, shapes, &self.windows, words, n, packed, epilogue, y);
+            sum_windows(kind, shapes, &self.windows, words, n, packed, epilogue, y, Threads::One);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The gradient to the weights: a sum over all pixels of outer products.
 
+use std::ops::Range;
+
 use super::Conv;
 use crate::backend::native::shape::Shape;
 use crate::backend::native::simd::{Kernel, Simd};
@@ -11,6 +13,9 @@ pub(super) struct Outer<'a> {
     pub dz: &'a [f32],
     pub dz_shape: &'a Shape,
     pub images: usize,
+    /// Of two vectors of output channels, the last one perhaps of one.
+    pub blocks: Range<usize>,
+    /// The gradient of these blocks' weights.
     pub dw: &'a mut [f32],
 }
 
@@ -20,8 +25,8 @@ impl Kernel for Outer<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(mut self) {
         let vectors = self.conv.output.stride / S::LANES;
-        let (mut first, mut dw) = (0, self.dw.as_mut_ptr());
-        while first < vectors {
+        let mut dw = self.dw.as_mut_ptr();
+        for first in self.blocks.clone().map(|block| 2 * block) {
             let wide = (vectors - first).min(2);
             // 9 rows are a window's row of an image of three channels, 5 one of a 5x5 kernel on grey
             // images: left to 8 and 1, or 4 and 1, they would take as long as twice as many.
@@ -70,7 +75,6 @@ impl Kernel for Outer<'_> {
                     dw = unsafe { dw.add(rows * wide * S::LANES) };
                 }
             }
-            first += wide;
         }
     }
 }

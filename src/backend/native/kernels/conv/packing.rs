@@ -50,8 +50,13 @@ impl Packing {
         self.taps.len() * self.inputs * self.stride
     }
 
+    /// Blocks, of which the last may be narrower.
+    pub fn blocks(&self) -> usize {
+        self.stride.div_ceil(self.block)
+    }
+
     /// Floats of a block that is not the last.
-    fn block_len(&self) -> usize {
+    pub fn block_len(&self) -> usize {
         (self.taps.len() * self.inputs * self.block).max(1)
     }
 

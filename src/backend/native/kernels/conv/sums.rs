@@ -1,7 +1,11 @@
 //! Sums over windows: the forward pass, and the gradient to the input a phase at a time.
 
+use std::ops::Range;
+
+use rayon::prelude::*;
+
 use super::windows::{Run, Windows};
-use crate::backend::native::kernels::Epilogue;
+use crate::backend::native::kernels::{Epilogue, Threads};
 use crate::backend::native::number::{Number, NumberKernel, Numbers};
 use crate::backend::native::shape::Shape;
 use crate::backend::native::simd::{Level, Simd};
@@ -18,6 +22,7 @@ pub(super) fn sum_windows(
     packed: &[f32],
     epilogue: Epilogue,
     y: &mut [f32],
+    threads: Threads,
 ) {
     let lens = [input.len() / numbers.per_word(), output.len()];
     assert!(x.len() >= images * lens[0] && y.len() >= images * lens[1]);
@@ -35,10 +40,38 @@ pub(super) fn sum_windows(
     let stride = output.stride;
     // Numbers that have been rounded are multiplied as any f32 is.
     let numbers = if numbers == Numbers::Rounded { Numbers::F32 } else { numbers };
-    // SAFETY: level and numbers were found available; windows stay inside their feature map
-    // (checked when they were made), and all lengths are checked above.
-    unsafe { numbers.run(level, Direct { lens, stride, windows, x, images, packed, epilogue, y }) }
+    let output = Output { floats: y.as_mut_ptr(), len: y.len() };
+    let run = |blocks: Range<usize>, epilogue: Epilogue| {
+        let kernel = Direct { lens, stride, windows, x, images, packed, epilogue, output, blocks };
+        // SAFETY: level and numbers were found available; windows stay inside their feature map
+        // (checked when they were made), and all lengths are checked above. Two calls write other
+        // channels of `y`, which nobody else has.
+        unsafe { numbers.run(level, kernel) }
+    };
+    let blocks = stride.div_ceil(2 * level.lanes());
+    match (threads, epilogue) {
+        (Threads::All, Epilogue::Plain) => {
+            (0..blocks).into_par_iter().for_each(|b| run(b..b + 1, Epilogue::Plain));
+        }
+        (Threads::All, Epilogue::Bias { bias, residual, relu }) => {
+            let each = |b| run(b..b + 1, Epilogue::Bias { bias, residual, relu });
+            (0..blocks).into_par_iter().for_each(each);
+        }
+        (_, epilogue) => run(0..blocks, epilogue),
+    }
 }
+
+/// Where sums are written: several threads write to disjoint channels of it.
+#[derive(Clone, Copy)]
+struct Output {
+    floats: *mut f32,
+    len: usize,
+}
+
+// SAFETY: a pointer to floats that its owner lends to all threads, which write disjoint parts.
+unsafe impl Send for Output {}
+// SAFETY: as above.
+unsafe impl Sync for Output {}
 
 /// The forward kernel's operands; lengths are checked by [`sum_windows`].
 struct Direct<'a> {
@@ -49,7 +82,9 @@ struct Direct<'a> {
     images: usize,
     packed: &'a [f32],
     epilogue: Epilogue<'a>,
-    y: &'a mut [f32],
+    output: Output,
+    /// Of two vectors of output channels, the last one perhaps of one.
+    blocks: Range<usize>,
 }
 
 impl NumberKernel for Direct<'_> {
@@ -59,12 +94,12 @@ impl NumberKernel for Direct<'_> {
     unsafe fn run<S: Simd, N: Number<S>>(mut self) {
         let depth = self.windows.depth();
         let vectors = self.stride / S::LANES;
-        let (mut first, mut w) = (0, self.packed.as_ptr());
-        while first < vectors {
+        for first in self.blocks.clone().map(|block| 2 * block) {
             let wide = (vectors - first).min(2);
             // SAFETY: `packed` holds depth * stride floats, of which depth * wide * LANES are read
             // for this block; the block's channels lie inside the stride.
             unsafe {
+                let w = self.packed.as_ptr().add(depth * first * S::LANES);
                 match (wide, S::ACCUMULATORS) {
                     (2, 24) => self.block::<S, N, 10, 2>(first, w),
                     (2, 12) => self.block::<S, N, 6, 2>(first, w),
@@ -72,9 +107,7 @@ impl NumberKernel for Direct<'_> {
                     (_, 24) => self.block::<S, N, 10, 1>(first, w),
                     (_, _) => self.block::<S, N, 4, 1>(first, w),
                 }
-                w = w.add(depth * wide * S::LANES);
             }
-            first += wide;
         }
     }
 }
@@ -95,7 +128,7 @@ impl Direct<'_> {
         let pixels = in_at.len();
         let total = pixels * self.images;
         let channel = first * S::LANES;
-        let (x, y) = (self.x.as_ptr(), self.y.as_mut_ptr());
+        let (x, y) = (self.x.as_ptr(), self.output.floats);
         // SAFETY: `i` stays below `images` and `j` below `pixels`, so all offsets are those that
         // were checked.
         unsafe {
@@ -109,7 +142,7 @@ impl Direct<'_> {
                     from[p] = x.add(at);
                     to[p] = i * self.lens[1] + *out_at.get_unchecked(j) as usize + channel;
                     debug_assert!(runs.iter().all(|r| at + r.at + r.len <= self.x.len()));
-                    debug_assert!(to[p] + NV * S::LANES <= self.y.len());
+                    debug_assert!(to[p] + NV * S::LANES <= self.output.len);
                     // Beyond the last pixel the tile repeats it.
                     if p + 1 < live {
                         j += 1;

@@ -120,18 +120,28 @@ fn forward_backward_data_and_backward_weights_agree_with_direct_sums() {
             let mut packed = vec![0.0; conv.packed_len()];
             conv.pack(&case.weight, None, &mut packed);
             let mut got = vec![0.0; y.len()];
-            conv.forward(&case.x, images, &packed, Epilogue::Plain, &mut got);
+            conv.forward(&case.x, images, &packed, Epilogue::Plain, &mut got, Threads::One);
             near(&got, &y, &what("forward"));
+            // Threads that share the channels give the same bytes.
+            let mut shared = vec![0.0; y.len()];
+            conv.forward(&case.x, images, &packed, Epilogue::Plain, &mut shared, Threads::All);
+            assert!(got == shared, "{}", what("forward"));
 
             let back = ConvBackward::new(level, case.dz, case.input, form);
             let mut packed = vec![0.0; back.packed_len()];
             back.pack(&case.weight, &mut packed);
             let mut got = vec![0.0; dx.len()];
-            back.run(&case.g, images, &packed, || Epilogue::Plain, &mut got);
+            back.run(&case.g, images, &packed, || Epilogue::Plain, &mut got, Threads::One);
             near(&got, &dx, &what("backward data"));
+            let mut shared = vec![0.0; dx.len()];
+            back.run(&case.g, images, &packed, || Epilogue::Plain, &mut shared, Threads::All);
+            assert!(got == shared, "{}", what("backward data"));
 
             let mut packed = vec![0.0; conv.packed_len()];
-            conv.backward_weights(&case.x, &case.g, &case.dz, images, &mut packed);
+            conv.backward_weights(&case.x, &case.g, &case.dz, images, &mut packed, Threads::One);
+            let mut shared = vec![0.0; conv.packed_len()];
+            conv.backward_weights(&case.x, &case.g, &case.dz, images, &mut shared, Threads::All);
+            assert!(packed == shared, "{}", what("backward weights"));
             let mut got = vec![0.0; dw.len()];
             conv.unpack_add(&packed, &mut got);
             near(&got, &dw, &what("backward weights"));
@@ -155,7 +165,7 @@ fn epilogues_add_bias_and_residual_clip_at_zero_and_count() {
             let mut sums = vec![0.0; 2 * case.output.stride];
             let mut plain = vec![0.0; images * case.output.len()];
             let stats = Epilogue::Stats { sums: &mut sums };
-            conv.forward(&case.x, images, &packed, stats, &mut plain);
+            conv.forward(&case.x, images, &packed, stats, &mut plain, Threads::One);
             let mut want = vec![0f64; sums.len()];
             for pixel in plain.chunks_exact(case.output.stride) {
                 for (o, v) in pixel.iter().enumerate() {
@@ -172,7 +182,7 @@ fn epilogues_add_bias_and_residual_clip_at_zero_and_count() {
             for relu in [false, true] {
                 let mut got = vec![0.0; plain.len()];
                 let epilogue = Epilogue::Bias { bias: &bias, residual: Some(&residual), relu };
-                conv.forward(&case.x, images, &packed, epilogue, &mut got);
+                conv.forward(&case.x, images, &packed, epilogue, &mut got, Threads::All);
                 let pixels = plain.chunks_exact(case.output.stride).enumerate();
                 let mut want = vec![0f64; got.len()];
                 for (p, pixel) in pixels {
