@@ -30,6 +30,13 @@ pub enum Arch {
     ResNetOfFour(FourStages),
     /// Huang et al. 2017, growth 32.
     DenseNet121,
+    /// Huang et al. 2017 for CIFAR, with bottlenecks and compression (`densenet-100-12`).
+    DenseNetBc {
+        /// Weight layers, 6n + 4.
+        depth: usize,
+        /// Channels that each bottleneck adds.
+        growth: usize,
+    },
     /// Sandler et al. 2018 for CIFAR, as in kuangliu/pytorch-cifar.
     MobileNetV2,
     /// Dosovitskiy et al. 2021, small.
@@ -69,7 +76,8 @@ pub enum Block {
     PreActivation,
 }
 
-/// Names to suggest from; `resnetD` and `wrn-D-K` take any D = 6n + 2 and K.
+/// Names to suggest from; `resnetD` and `wrn-D-K` take any D = 6n + 2 and K, `densenet-D-K` any D = 6n + 4
+/// and K.
 const KNOWN: &[&str] = &[
     "mlp",
     "lenet5",
@@ -98,6 +106,8 @@ const KNOWN: &[&str] = &[
     "wrn-56-4",
     "wrn-56-8",
     "densenet121",
+    "densenet-40-12",
+    "densenet-100-12",
     "mobilenet_v2",
     "vit",
     "gpt",
@@ -127,6 +137,12 @@ impl FromStr for Arch {
             "mobilenet_v2" => Arch::MobileNetV2,
             "vit" => Arch::Vit,
             "gpt" => Arch::Gpt,
+            _ if name.starts_with("densenet-") => {
+                let numbers = name["densenet-".len()..].split_once('-').ok_or_else(unknown)?;
+                let depth: usize = numbers.0.parse().map_err(|_| unknown())?;
+                let growth: usize = numbers.1.parse().map_err(|_| unknown())?;
+                Self::check_dense(depth, growth)?
+            }
             _ => {
                 let (depth, widen) = if let Some(depth) = name.strip_prefix("resnet") {
                     (depth, "1")
@@ -165,5 +181,25 @@ impl Arch {
             ));
         }
         Ok(Arch::ResNet { depth, widen })
+    }
+
+    fn check_dense(depth: usize, growth: usize) -> Result<Self> {
+        if depth < 10 || depth % 6 != 4 || depth > 1000 {
+            return Err(Error::bad_value(
+                "model.arch",
+                depth,
+                "not 6n + 4 from 10 to 1000",
+                "use a depth such as 16, 22, 40 or 100",
+            ));
+        }
+        if !(1..=256).contains(&growth) {
+            return Err(Error::bad_value(
+                "model.arch",
+                growth,
+                "not a growth from 1 to 256 channels",
+                "use densenet-40-12, say",
+            ));
+        }
+        Ok(Arch::DenseNetBc { depth, growth })
     }
 }

@@ -1,26 +1,49 @@
-//! DenseNet-121 (Huang et al. 2017) for CIFAR, as in the code of Li et al. 2018.
+//! DenseNets (Huang et al. 2017) for small images: DenseNet-121 as in the code of Li et al. 2018, and the
+//! DenseNet-BC of three blocks that Huang et al. train on CIFAR.
 
 use super::ModelSpec;
 use super::layers::{Layers, LinearInit};
 use crate::Result;
 use crate::network::{Activation, Network, NodeId};
 
-const BLOCKS: [usize; 4] = [6, 12, 24, 16];
-const GROWTH: usize = 32;
+/// Layers of each dense block of DenseNet-121, and the channels that each adds.
+const BLOCKS_OF_121: [usize; 4] = [6, 12, 24, 16];
+const GROWTH_OF_121: usize = 32;
 
-/// Stem of twice the growth, four dense blocks of bottlenecks, transitions that halve channels and
-/// sides between them.
+/// DenseNet-121.
 pub(super) fn densenet121(spec: &ModelSpec, input: [usize; 3], classes: usize) -> Result<Network> {
+    densenet(spec, &BLOCKS_OF_121, GROWTH_OF_121, input, classes)
+}
+
+/// DenseNet-BC: three blocks of (`depth` - 4) / 6 bottlenecks, each of which adds `growth` channels.
+pub(super) fn densenet_bc(
+    spec: &ModelSpec,
+    [depth, growth]: [usize; 2],
+    input: [usize; 3],
+    classes: usize,
+) -> Result<Network> {
+    densenet(spec, &[(depth - 4) / 6; 3], growth, input, classes)
+}
+
+/// Stem of twice the growth, dense blocks of bottlenecks, transitions that halve channels and sides
+/// between them.
+fn densenet(
+    spec: &ModelSpec,
+    blocks: &[usize],
+    growth: usize,
+    input: [usize; 3],
+    classes: usize,
+) -> Result<Network> {
     let mut b = Layers::new(spec, input, Activation::Relu, LinearInit::Paper);
-    let growth = b.width(GROWTH);
+    let growth = b.width(growth);
     let mut x = b.net.input();
     x = b.conv("conv1", x, 2 * growth, [3, 1], false)?;
-    for (i, layers) in BLOCKS.into_iter().enumerate() {
+    for (i, &layers) in blocks.iter().enumerate() {
         let n = i + 1;
         for layer in 0..layers {
             x = bottleneck(&mut b, &format!("dense{n}.{layer}"), x, growth)?;
         }
-        if n < BLOCKS.len() {
+        if n < blocks.len() {
             x = transition(&mut b, &format!("trans{n}"), x)?;
         }
     }

@@ -110,7 +110,7 @@ named_enum! {
 pub struct ModelSpec {
     /// `mlp`, `lenet5`, `2c2d`, `vgg9` .. `vgg19`, `resnet8` .. `resnet110` (6n + 2), `resnet18`,
     /// `resnet34`, `resnet50`, `resnet101`, `resnet152`, `preact_resnet18`, `wrn-D-K`, `densenet121`,
-    /// `mobilenet_v2`, `vit`, `gpt` (of texts); or a file of layers, `net.toml` (see [`ArchFile`]).
+    /// `densenet-D-K` (6n + 4, growth K), `mobilenet_v2`, `vit`, `gpt` (of texts); or a file of layers, `net.toml` (see [`ArchFile`]).
     pub arch: String,
     /// Residual nets: the shortcut.
     pub shortcut: Shortcut,
@@ -252,6 +252,9 @@ impl ModelSpec {
             }
             Arch::ResNetOfFour(kind) => resnet::resnet_of_four(self, kind, input, classes),
             Arch::DenseNet121 => densenet::densenet121(self, input, classes),
+            Arch::DenseNetBc { depth, growth } => {
+                densenet::densenet_bc(self, [depth, growth], input, classes)
+            }
             Arch::Vit => vit::vit(self, input, classes),
             Arch::Gpt => gpt::gpt(self, input, classes),
         }
@@ -451,6 +454,8 @@ mod tests {
         assert_eq!(counts("resnet56", Shortcut::None).1, 167);
         assert_eq!(counts("vgg9", Shortcut::Projection), (2_789_706, 34));
         assert_eq!(counts("densenet121", Shortcut::Projection).0, 6_956_298);
+        // Huang et al. 2017, Table 2: 0.8M.
+        assert_eq!(counts("densenet-100-12", Shortcut::Projection).0, 769_162);
         // kuangliu/pytorch-cifar's.
         assert_eq!(counts("resnet18", Shortcut::Projection).0, 11_173_962);
         assert_eq!(counts("resnet34", Shortcut::Projection).0, 21_282_122);
@@ -492,6 +497,7 @@ mod tests {
             "resnet50",
             "preact_resnet18",
             "densenet121",
+            "densenet-16-12",
             "mobilenet_v2",
             "vit",
         ] {
@@ -520,6 +526,12 @@ mod tests {
         assert!(err.to_string().contains("model.heads"), "{err}");
         let err = ModelSpec::of("resnet21").build([3, 32, 32], 10).unwrap_err().to_string();
         assert!(err.contains("6n + 2"), "{err}");
+        let err = ModelSpec::of("densenet-41-12").build([3, 32, 32], 10).unwrap_err().to_string();
+        assert!(err.contains("6n + 4"), "{err}");
+        let err = ModelSpec::of("densenet-40-0").build([3, 32, 32], 10).unwrap_err().to_string();
+        assert!(err.contains("growth"), "{err}");
+        let err = ModelSpec::of("densenet-40").build([3, 32, 32], 10).unwrap_err().to_string();
+        assert!(err.contains("did you mean `densenet-40-12`"), "{err}");
         let err = ModelSpec::of("resnte20").build([3, 32, 32], 10).unwrap_err().to_string();
         assert!(err.contains("did you mean `resnet20`"), "{err}");
         let err =

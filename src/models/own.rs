@@ -698,6 +698,7 @@ mod tests {
             "resnet50",
             "preact_resnet18",
             "densenet121",
+            "densenet-16-12",
             "mobilenet_v2",
             "vit",
             "gpt",

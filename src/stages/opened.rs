@@ -206,6 +206,7 @@ fn architecture_words(arch: &str) -> String {
     for (prefix, name) in [
         ("resnet", "ResNet-"),
         ("vgg", "VGG-"),
+        ("densenet-", "DenseNet-BC-"),
         ("densenet", "DenseNet-"),
         ("lenet", "LeNet-"),
         ("wrn-", "WRN-"),
