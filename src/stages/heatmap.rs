@@ -86,11 +86,18 @@ impl CellQuantity {
 /// The scale of convexity maps, as in Li et al. 2018.
 const CONVEXITY_RANGE: [f64; 2] = [0.0, 0.5];
 
-/// The convexity that was measured over a surface.
-fn convexity_of(store: &SurfaceStore) -> Result<ConvexityStore> {
+/// The convexity that was measured over a surface, if any was.
+///
+/// # Errors
+/// Those of opening it.
+pub fn measured_convexity(store: &SurfaceStore) -> Result<Option<ConvexityStore>> {
     // What lies beside a surface that is no longer its own is none.
-    let found = ConvexityStore::open(store.folder())?.filter(|found| found.is_of(&store.header));
-    found.ok_or_else(|| Error::Landscape {
+    Ok(ConvexityStore::open(store.folder())?.filter(|found| found.is_of(&store.header)))
+}
+
+/// The convexity that a picture of it shows.
+fn convexity_of(store: &SurfaceStore) -> Result<ConvexityStore> {
+    measured_convexity(store)?.ok_or_else(|| Error::Landscape {
         what: format!("no convexity was measured over {}", store.folder().display()),
         remedy: "measure it: lossreel surface RUN --convexity".into(),
     })

@@ -150,7 +150,7 @@ pub struct RunInfo {
 /// A curve over training.
 #[derive(Debug, Clone, Serialize)]
 pub struct Series {
-    /// `loss`, `accuracy`, `lr` or `sharpness`.
+    /// `loss`, `accuracy`, `lr`, `sharpness` or `preconditioned_sharpness`.
     pub quantity: &'static str,
     /// `train`, `test`, `batch` or `bound`.
     pub split: &'static str,
@@ -243,6 +243,22 @@ pub struct Field {
     pub label: String,
     /// The values.
     pub values: ArrayRef,
+    /// Points of its own, where it was not measured at those of the surface.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grid: Option<OwnGrid>,
+}
+
+/// The points of a quantity that was measured at others than its surface.
+#[derive(Debug, Clone, Serialize)]
+pub struct OwnGrid {
+    /// Coordinates of the columns.
+    pub xs: ArrayRef,
+    /// Coordinates of the rows.
+    pub ys: ArrayRef,
+    /// As [`SurfaceInfo::status`].
+    pub status: ArrayRef,
+    /// A sentence for the caption.
+    pub caption: String,
 }
 
 /// Losses at the snapshots of a path.

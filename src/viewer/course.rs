@@ -3,7 +3,7 @@
 use super::arrays::{ArrayRef, Arrays};
 use super::content::Series;
 use crate::record::Metrics;
-use crate::stages::sharpness::Sharpness;
+use crate::stages::sharpness::{Sharpness, SharpnessOf};
 
 /// Of more values than this a curve is thinned.
 const POINTS: usize = 600;
@@ -67,10 +67,10 @@ fn thinned(points: Vec<Point>) -> (Vec<Point>, usize) {
     (points.chunks(size).map(median).collect(), size)
 }
 
-/// The curves of a run.
+/// The curves of a run; `sharpnesses` of the Hessian and of the preconditioned one.
 pub(super) fn series(
     metrics: &Metrics,
-    sharpness: Option<&Sharpness>,
+    sharpnesses: [Option<&Sharpness>; 2],
     times: &Times,
     arrays: &mut Arrays,
 ) -> Vec<Series> {
@@ -122,18 +122,22 @@ pub(super) fn series(
     }
     let rates = steps(|s| s.lr);
     add("lr", "train", "learning rate", if rates.is_empty() { epochs(|e| e.lr) } else { rates });
-    if let Some(sharpness) = sharpness {
+    for sharpness in sharpnesses.into_iter().flatten() {
+        let (quantity, name) = match sharpness.of {
+            SharpnessOf::Hessian => ("sharpness", "sharpness"),
+            SharpnessOf::Preconditioned => ("preconditioned_sharpness", "preconditioned sharpness"),
+        };
         let point = |p: &crate::stages::sharpness::SharpnessPoint| Point {
             step: p.step as f64,
             epoch: p.epoch,
             value: p.value,
         };
-        add("sharpness", "train", "sharpness", sharpness.points.iter().map(point).collect());
+        add(quantity, "train", name, sharpness.points.iter().map(point).collect());
         if let Some(edge) = sharpness.edge {
             let mut bound = steps(|s| s.lr);
             bound.iter_mut().for_each(|p| p.value = edge / p.value);
             bound.retain(|p| p.value.is_finite());
-            add("sharpness", "bound", "edge of stability", bound);
+            add(quantity, "bound", "edge of stability", bound);
         }
     }
     found

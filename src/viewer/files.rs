@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::arrays::Arrays;
 use super::content::{Field, Origin, Subject, SurfaceInfo};
+use super::convexity;
 use crate::objective::TestFunction;
 use crate::stages::provenance::count;
 use crate::weights::hdf5;
@@ -50,21 +51,27 @@ pub(super) fn grid_file(path: &Path, title: Option<&str>, arrays: &mut Arrays) -
         // The paper's code has percent.
         let share = |v: &f64| if key.ends_with("accuracy") { v / 100.0 } else { *v };
         let values: Vec<f64> = field.values.iter().map(share).collect();
-        fields.push(Field { key: key.clone(), label, values: arrays.floats(&values) });
+        fields.push(Field { key: key.clone(), label, values: arrays.floats(&values), grid: None });
         if key.ends_with("accuracy") {
             let error: Vec<f64> = values.iter().map(|v| 1.0 - v).collect();
             let key = key.replace("accuracy", "error");
             let label = if key == "error" { "training error" } else { "test error" };
-            fields.push(Field { key, label: label.into(), values: arrays.floats(&error) });
+            fields.push(Field {
+                key,
+                label: label.into(),
+                values: arrays.floats(&error),
+                grid: None,
+            });
         }
     }
     if let (Some(least), Some(most)) = (surface.field("min_eig"), surface.field("max_eig")) {
         let ratio: Vec<f64> =
             least.values.iter().zip(&most.values).map(|(l, m)| (l / m).abs()).collect();
         fields.push(Field {
-            key: "convexity".into(),
-            label: "|smallest / largest eigenvalue| of the Hessian".into(),
+            key: convexity::KEY.into(),
+            label: convexity::LABEL.into(),
             values: arrays.floats(&ratio),
+            grid: None,
         });
     }
     let unfilled = first.unfilled;
@@ -163,6 +170,7 @@ pub(super) fn function(
             key: "loss".into(),
             label: "value".into(),
             values: arrays.floats(&values),
+            grid: None,
         }],
         path_losses: Vec::new(),
         facts: vec![

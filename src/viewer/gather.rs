@@ -9,11 +9,13 @@ use super::content::{
     Content, FORMAT_VERSION, Field, Layers, Origin, PathInfo, PathLossInfo, PlaneInfo, RunInfo,
     Subject, SurfaceInfo, colormaps, themes,
 };
+use super::convexity;
 use super::course::{Times, series};
 use super::files;
 use crate::disk;
 use crate::landscape::{Cell, Header, Plane, PlaneKind, RunPath, Stack, SurfaceStore};
 use crate::objective::TestFunction;
+use crate::optim::RuleName;
 use crate::record::{RunSnapshots, SnapshotInfo, Status};
 use crate::render::numbers::{fixed, number, significant, thousands};
 use crate::stages::provenance::{ErrorOf, capital, count, error, points, sample};
@@ -315,8 +317,16 @@ impl Work<'_> {
             Err(Error::NoSharpness { .. } | Error::NoSpec { .. }) => None,
             Err(error) => return Err(error),
         };
+        let preconditioned = match Sharpness::preconditioned(run) {
+            // Of SGD it is the sharpness itself.
+            Ok(found) if run.spec()?.optim.rule != RuleName::Sgd => Some(found),
+            Ok(_) | Err(Error::NoPreconditioned { .. } | Error::NoSharpness { .. }) => None,
+            Err(Error::NoSpec { .. }) => None,
+            Err(error) => return Err(error),
+        };
         let times = Times::of(metrics);
-        let series = series(metrics, sharpness.as_ref(), &times, self.arrays);
+        let sharpnesses = [sharpness.as_ref(), preconditioned.as_ref()];
+        let series = series(metrics, sharpnesses, &times, self.arrays);
         let last = metrics.epochs.last();
         let step = |s: Option<u64>| s.unwrap_or(0);
         let steps = step(metrics.steps.last().map(|s| s.step)).max(step(last.map(|e| e.step)));
@@ -522,6 +532,11 @@ impl Work<'_> {
                 facts.push(("Losses on the path".into(), text));
             }
         }
+        let mut fields = self.fields(store);
+        if let Some((field, fact)) = convexity::of(store, self.arrays)? {
+            fields.push(field);
+            facts.push(("Convexity".into(), fact));
+        }
         let error = error(ErrorOf::Loss, &[store]);
         let norm = header.on.batch_norm.caption().map_or(String::new(), |s| format!(" {s}."));
         let caption = format!(
@@ -538,7 +553,7 @@ impl Work<'_> {
                 || ["direction 1".into(), "direction 2".into()],
                 |(_, plane, _)| plane.axes.clone(),
             ),
-            fields: self.fields(store),
+            fields,
             status: self.arrays.bytes(&status),
             path_losses,
             facts,
@@ -572,6 +587,7 @@ impl Work<'_> {
                 key: key.into(),
                 label,
                 values: self.arrays.floats(&values),
+                grid: None,
             })
             .collect()
     }
@@ -620,7 +636,7 @@ impl Work<'_> {
                 || ["direction 1".into(), "direction 2".into()],
                 |(_, plane)| plane.axes.clone(),
             ),
-            fields: vec![Field { key: "loss".into(), label, values: values[0] }],
+            fields: vec![Field { key: "loss".into(), label, values: values[0], grid: None }],
             status: self.arrays.bytes(&status),
             path_losses: Vec::new(),
             caption: format!(

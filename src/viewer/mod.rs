@@ -8,6 +8,7 @@
 
 pub mod arrays;
 pub mod content;
+mod convexity;
 mod course;
 mod files;
 mod gather;

@@ -368,7 +368,7 @@ export class App implements PaneHost {
   }
 
   private drawCaption(): void {
-    const captions = [...new Set(this.panes.map((p) => p.surface?.caption ?? ''))].filter(Boolean);
+    const captions = [...new Set(this.panes.map((p) => p.field?.caption ?? p.surface?.caption ?? ''))].filter(Boolean);
     const clipped = this.panes.some((p) => p.scale?.clippedHigh || this.view.cut < 1) ? ' Hatched: above the range.' : '';
     this.caption.textContent = captions.length ? `${captions.join(' | ')} A smooth function between the points.${clipped}` : '';
   }

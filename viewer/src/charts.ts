@@ -13,7 +13,13 @@ export interface Charted {
   series: Series[];
 }
 
-const TITLES = { loss: 'Loss', accuracy: 'Accuracy', lr: 'Learning rate', sharpness: 'Sharpness' } as const;
+const TITLES = {
+  loss: 'Loss',
+  accuracy: 'Accuracy',
+  lr: 'Learning rate',
+  sharpness: 'Sharpness',
+  preconditioned_sharpness: 'Preconditioned sharpness',
+} as const;
 const HEIGHT = 92;
 const PAD = { left: 48, right: 10, top: 20, bottom: 18 };
 
@@ -28,7 +34,7 @@ export class Charts {
     this.heads = [];
     const found: [keyof typeof TITLES, Curve[]][] = [];
     const axis: Exclude<Clock, 'snapshot'> = clock === 'snapshot' ? 'epoch' : clock;
-    for (const quantity of ['loss', 'accuracy', 'lr', 'sharpness'] as const) {
+    for (const quantity of Object.keys(TITLES) as (keyof typeof TITLES)[]) {
       const curves = runs.flatMap((run) =>
         run.series
           .filter((s) => s.quantity === quantity)

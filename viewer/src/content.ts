@@ -52,7 +52,7 @@ export interface RunInfo {
 }
 
 export interface Series {
-  quantity: 'loss' | 'accuracy' | 'lr' | 'sharpness';
+  quantity: 'loss' | 'accuracy' | 'lr' | 'sharpness' | 'preconditioned_sharpness';
   split: 'train' | 'test' | 'batch' | 'bound';
   name: string;
   step: Packed;
@@ -80,13 +80,21 @@ export interface PathInfo {
   later: number;
 }
 
+export interface FieldInfo {
+  key: string;
+  label: string;
+  values: Packed;
+  /** Points of its own, where it was not measured at those of the surface. */
+  grid?: { xs: Packed; ys: Packed; status: Packed; caption: string };
+}
+
 export interface SurfaceInfo {
   name: string;
   plane: number | null;
   xs: Packed;
   ys: Packed;
   axes: [string, string];
-  fields: { key: string; label: string; values: Packed }[];
+  fields: FieldInfo[];
   status: Packed;
   path_losses: { network: Packed; plane: Packed }[];
   facts: Fact[];

@@ -72,6 +72,15 @@ function quoted(argument: string): string {
   return /^[\p{L}\p{N}_@%+=:,./-]+$/u.test(argument) ? argument : `'${argument.replace(/'/g, `'\\''`)}'`;
 }
 
+/** What a heat map calls the quantities that surfaces in space are not drawn of. */
+const CELL_QUANTITIES: Record<string, string> = {
+  accuracy: 'accuracy',
+  error: 'accuracy',
+  loss_se: 'loss-se',
+  relative_se: 'relative-se',
+  convexity: 'convexity',
+};
+
 /** The command that draws the surfaces of the panes from the same side. */
 export function renderCommand(app: App): string {
   const { view } = app;
@@ -82,6 +91,11 @@ export function renderCommand(app: App): string {
     return ['lossreel', 'render', ...pane.subject.render, '--as', 'race', '--theme', app.theme.name, '--out', 'film.mp4'].map(quoted).join(' ');
   }
   const camera = pane.cameraState();
+  const quantity = CELL_QUANTITIES[view.field];
+  if (quantity && pane.subject.origin === 'run') {
+    const map = ['--as', 'heatmap', '--quantity', quantity, '--theme', app.theme.name, '--out', 'picture.png'];
+    return ['lossreel', 'render', ...pane.subject.render, ...(pane.surface?.render ?? []), ...map].map(quoted).join(' ');
+  }
   const same = subjects.filter((s) => s.origin === pane.subject.origin);
   const parts = ['lossreel', 'render', ...new Set(same.flatMap((s) => (s.origin === 'file' ? [s.render.join('\0')] : s.render)))].flatMap((p) => p.split('\0'));
   parts.push(...(pane.surface?.render ?? []), '--as', pane.surface?.layers ? 'moving' : 'surface');

@@ -1,6 +1,6 @@
 // A quantity of a surface as numbers: what was computed, the smooth function between, and its lattice.
 
-import type { Content, Numbers, SurfaceInfo } from './content';
+import type { Content, FieldInfo, Numbers, SurfaceInfo } from './content';
 import { filled, Interpolant } from './interpolant';
 import { ends, place, type Scale, valueAt } from './scale';
 
@@ -15,6 +15,9 @@ export class Field {
   readonly values: Numbers;
   readonly status: Uint8Array;
   readonly label: string;
+  readonly caption: string;
+  /** Whether it has points of its own, other than its surface. */
+  readonly ownGrid: boolean;
   /** Columns and rows of the lattice that is drawn. */
   readonly mx: number;
   readonly my: number;
@@ -30,15 +33,23 @@ export class Field {
     const field = surface.fields.find((f) => f.key === key);
     if (!field) throw new Error(`no ${key}`);
     this.label = field.label;
-    this.xs = content.numbers(surface.xs);
-    this.ys = content.numbers(surface.ys);
+    this.ownGrid = field.grid !== undefined;
+    this.caption = field.grid?.caption ?? surface.caption;
+    const grid = field.grid ?? surface;
+    this.xs = content.numbers(grid.xs);
+    this.ys = content.numbers(grid.ys);
     [this.nx, this.ny] = [this.xs.length, this.ys.length];
     this.values = content.numbers(field.values);
-    this.status = content.marks(surface.status);
+    this.status = content.marks(grid.status);
     this.layers = key === 'loss' && surface.layers ? surface.layers.values.map((v) => content.numbers(v)) : [];
     const fine = (n: number) => (n - 1) * Math.max(1, Math.min(8, Math.floor((FINE - 1) / Math.max(1, n - 1)))) + 1;
     this.mx = Math.max(2, fine(this.nx));
     this.my = Math.max(2, fine(this.ny));
+  }
+
+  /** The quantities that are known at the same points. */
+  beside(): FieldInfo[] {
+    return this.surface.fields.filter((f) => (this.ownGrid ? f.key === this.key : f.grid === undefined));
   }
 
   /** The values of all states, for a scale. */

@@ -195,7 +195,7 @@ export class Pane {
     }
     const [x, y] = [f.xs[k % f.nx]!, f.ys[Math.floor(k / f.nx)]!];
     const parts: string[] = [];
-    for (const field of surface.fields) {
+    for (const field of f.beside()) {
       const state = surface.layers ? Math.round(this.host.stateOf(this)) : 0;
       const packed = surface.layers && field.key === 'loss' ? surface.layers.values[state]! : field.values;
       parts.push(`${field.label} ${valueText(field.key, this.host.content.numbers(packed)[k]!)}`);

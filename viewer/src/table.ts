@@ -106,8 +106,8 @@ function numberText(v: number): string {
 
 /** One row a point: coordinates, status, every quantity. */
 export function surfaceCsv(app: App, pane: Pane): string {
-  const [f, surface] = [pane.field!, pane.surface!];
-  const fields = surface.fields.map((g) => ({ key: g.key, values: app.content.numbers(g.values) }));
+  const f = pane.field!;
+  const fields = f.beside().map((g) => ({ key: g.key, values: app.content.numbers(g.values) }));
   const lines = [['x', 'y', 'status', ...fields.map((g) => g.key)].map(csv).join(',')];
   const status = ['not computed', 'computed', 'interpolated'];
   for (let k = 0; k < f.nx * f.ny; k++) {
@@ -143,7 +143,12 @@ function json(app: App, pane: Pane): string {
       xs: list(content.numbers(surface.xs)),
       ys: list(content.numbers(surface.ys)),
       status: Array.from(content.marks(surface.status)),
-      fields: Object.fromEntries(surface.fields.map((f) => [f.key, list(content.numbers(f.values))])),
+      fields: Object.fromEntries(surface.fields.filter((f) => !f.grid).map((f) => [f.key, list(content.numbers(f.values))])),
+      fields_at_other_points: surface.fields.flatMap(({ key, values, grid }) =>
+        grid
+          ? [{ key, xs: list(content.numbers(grid.xs)), ys: list(content.numbers(grid.ys)), status: Array.from(content.marks(grid.status)), values: list(content.numbers(values)) }]
+          : [],
+      ),
       paths: pane.paths.map((path, p) => ({
         run: pane.subject.runs[path.run]?.name,
         columns: ['snapshot', 'step', 'epoch', 'lr', 'x', 'y', 'off_plane_residual', 'network_loss', 'plane_loss'],

@@ -352,16 +352,38 @@ test('presenting fills the window, and arrow keys go through the views', async (
   await expect(page.locator('body')).not.toHaveClass(/present/);
 });
 
+/** How many colours each of the nine parts around the middle of a picture has. */
+async function colorsOf(base64: string): Promise<number[]> {
+  const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${base64}`)).blob());
+  const canvas = new OffscreenCanvas(image.width, image.height);
+  const g = canvas.getContext('2d')!;
+  g.drawImage(image, 0, 0);
+  const [w, h] = [Math.floor(image.width / 8), Math.floor(image.height / 8)];
+  return [3, 4, 5].flatMap((j) =>
+    [3, 4, 5].map((i) => {
+      const { data } = g.getImageData(i * w - w / 2, j * h - h / 2, w, h);
+      const colors = new Set<number>();
+      for (let k = 0; k < data.length; k += 4) colors.add((data[k]! << 16) | (data[k + 1]! << 8) | data[k + 2]!);
+      return colors.size;
+    }),
+  );
+}
+
 test('pictures are as large as asked for, and data leave as they are', async ({ watched: page }) => {
   await open(page, 'one.html');
   await page.getByText('Export and link').click();
   const stage = await ask(page, (app) => [app.stage.clientWidth, app.stage.clientHeight]);
-  for (const factor of [1, 2]) {
+  const ratio = await ask(page, (app) => app.renderer!.getPixelRatio());
+  for (const factor of [1, 2, 3, 4]) {
     await page.getByLabel('Size').selectOption(String(factor));
     const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Picture as PNG' }).click()]);
     const png = readFileSync(await file.path());
     expect(png.readUInt32BE(16)).toBe(stage[0]! * factor);
     expect(png.readUInt32BE(20)).toBe((stage[1]! + 28) * factor);
+    // All of it is drawn: every part of the surface's half has colours of the map, and the view stays as it was.
+    const drawn = await page.evaluate(colorsOf, png.toString('base64'));
+    expect(Math.min(...drawn), `${factor}: ${drawn}`).toBeGreaterThan(20);
+    expect(await ask(page, (app) => app.renderer!.getPixelRatio())).toBe(ratio);
   }
   await page.getByText('Data', { exact: true }).click();
   const [csv] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Surface as CSV' }).click()]);
@@ -372,6 +394,47 @@ test('pictures are as large as asked for, and data leave as they are', async ({ 
   const all = JSON.parse(readFileSync(await json.path(), 'utf8'));
   expect(all.fields.loss.length).toBe(21 * 17);
   expect(all.paths[0].rows.length).toBe(13);
+});
+
+test('a convexity that was measured is a quantity with points of its own', async ({ watched: page }) => {
+  await open(page, 'one.html');
+  await page.getByLabel('Quantity').selectOption('convexity');
+  const f = await ask(page, (app) => {
+    const { nx, ny, xs, values } = app.panes[0]!.field!;
+    const pca = app.content.numbers(app.panes[0]!.surface!.xs);
+    const loss = app.content.numbers(app.panes[0]!.surface!.fields[0]!.values);
+    return { nx, ny, inside: xs[0]! > pca[0]! && xs[nx - 1]! < pca[pca.length - 1]!, values: Array.from(values), loss: loss.length };
+  });
+  expect([f.nx, f.ny, f.inside, f.loss]).toEqual([5, 4, true, 21 * 17]);
+  expect(f.values.every((v) => v >= 0 && v < 10)).toBe(true);
+  await expect(page.locator('.caption')).toContainText('eigenvalue of the Hessian');
+  await expect(page.locator('.caption')).toContainText('5 × 4 points');
+  await page.getByText('What it rests on').click();
+  await expect(page.locator('.panel')).toContainText('Convexity');
+  // Its own values are read off, and no others.
+  await page.locator('.area').first().focus();
+  await page.keyboard.press('l');
+  const k = Number(await page.locator('.readout').getAttribute('data-k'));
+  await expect(page.locator('.readout')).toContainText('Hessian');
+  await expect(page.locator('.readout')).not.toContainText('loss');
+  expect(k).toBeLessThan(20);
+  await page.getByText('Data', { exact: true }).click();
+  const [csv] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Surface as CSV' }).click()]);
+  const lines = readFileSync(await csv.path(), 'utf8').trim().split('\n');
+  expect([lines.length, lines[0]]).toEqual([1 + 20, 'x,y,status,convexity']);
+  await page.getByText('Export and link').click();
+  await page.locator('#render-command').focus();
+  await expect(page.locator('#render-command')).toHaveValue('lossreel render first --as heatmap --quantity convexity --theme light --out picture.png');
+});
+
+test('preconditioned sharpness that was recorded has a chart with its edge', async ({ watched: page }) => {
+  await open(page, 'adam.html');
+  await expect(page.locator('.charts svg .title')).toHaveText(['Loss', 'Accuracy', 'Learning rate', 'Sharpness', 'Preconditioned sharpness']);
+  const series = await ask(page, (app) => {
+    const found = app.content.header.subjects[0]!.runs[0]!.series.filter((s) => s.quantity === 'preconditioned_sharpness');
+    return found.map((s) => [s.split, Array.from(app.content.numbers(s.value)).every((v) => v > 0)]);
+  });
+  expect(series).toEqual([['train', true], ['bound', true]]);
 });
 
 test('the camera of the page is the camera of the command', async ({ watched: page }) => {

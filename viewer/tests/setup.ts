@@ -19,8 +19,8 @@ export default function setup(): () => void {
   const lossreel = (...args: string[]) => execFileSync(binary(), [...args, '--quiet'], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
   process.env.VIEWER_TEST_DIR = folder;
   process.env.LOSSREEL_BIN = binary();
-  const train = (out: string, seed: number) =>
-    lossreel('train', '--dataset', 'digits', '--set=model.arch=mlp', '--set=data.train_samples=200', '--set=data.test_samples=100', '--set=train.batch_size=50', '--set=train.epochs=6', `--set=train.seed=${seed}`, '--set=record.every=2 steps', '--out', out);
+  const train = (out: string, seed: number, ...more: string[]) =>
+    lossreel('train', '--dataset', 'digits', '--set=model.arch=mlp', '--set=data.train_samples=200', '--set=data.test_samples=100', '--set=train.batch_size=50', '--set=train.epochs=6', `--set=train.seed=${seed}`, '--set=record.every=2 steps', ...more, '--out', out);
   for (const [run, seed, size] of [
     ['first', 1, '21x17'],
     ['second', 2, '15'],
@@ -29,7 +29,13 @@ export default function setup(): () => void {
     lossreel('plane', run);
     lossreel('surface', run, '--grid', size, '--samples', '100');
   }
+  // The first has its convexity as well, at points of its own.
+  lossreel('surface', 'first', '--grid', '21x17', '--samples', '100', '--convexity=5x4');
   lossreel('surface', 'first', '--stack', 'snapshots', '--layers', '3', '--grid', '9', '--samples', '50');
+  train('adam', 3, '--set=optim.rule=adam', '--set=optim.lr=0.003', '--set=record.sharpness=epoch', '--set=record.sharpness_samples=50');
+  lossreel('plane', 'adam');
+  lossreel('surface', 'adam', '--grid', '7', '--samples', '50');
+  lossreel('view', 'adam', '--out', 'adam.html');
   lossreel('export', 'second', '--to', 'h5', '--out', 'second.h5');
   lossreel('view', 'first', 'second', '--out', 'pair.html');
   lossreel('view', 'first', '--surface', 'pca', '--out', 'one.html');
