@@ -157,6 +157,7 @@ impl Look {
         if self.size == COLUMN.name {
             [output.width, output.height] = COLUMN.pixels;
             output.paper.pixels_an_inch = COLUMN.pixels_an_inch;
+            output.paper.as_high_as_needed = true;
             output.theme.scale *= COLUMN.scale;
             (output.theme.words.headline, output.theme.words.caption) = (false, false);
         } else {

@@ -422,12 +422,15 @@ fn chart_series(
 }
 
 /// Drops of the learning rate by more than a third from one step to the next (the first four), and
-/// the best test accuracy. Before a drop the rate was constant: the end of a cosine is none.
+/// the best test accuracy. Before a drop the rate was constant, and it never falls by less: the end of a
+/// cosine is none, whether that goes by steps or by epochs.
 fn key_moments(clock: Clock, metrics: &Metrics, whose: &str, pause_secs: f64) -> Vec<Moment> {
     let at = |epoch: f64, step: u64| time_of(clock, metrics, epoch, step);
     let number = crate::render::numbers::number;
     let dropped = |w: &&[crate::record::StepRecord]| w[0].lr == w[1].lr && w[2].lr < 0.67 * w[1].lr;
-    let drops = metrics.steps.windows(3).filter(dropped).take(4);
+    let gentle = metrics.steps.windows(2).any(|w| w[1].lr < w[0].lr && w[1].lr >= 0.67 * w[0].lr);
+    let most = if gentle { 0 } else { 4 };
+    let drops = metrics.steps.windows(3).filter(dropped).take(most);
     let mut moments: Vec<Moment> = drops
         .map(|w| Moment {
             time: at(w[1].epoch, w[1].step),
@@ -513,6 +516,13 @@ mod tests {
         let moments = FilmOptions::default().pacing(Clock::Epoch, "t", &two).moments;
         assert_eq!(moments.len(), 2, "{moments:?}");
         assert!(moments[0].label.contains("a: ") && moments[0].label.contains("b: "));
+        let mut by_epoch = metrics.clone();
+        for (i, step) in by_epoch.steps.iter_mut().enumerate() {
+            step.lr = 0.1 * ((i / 25) as f64 * std::f64::consts::PI / 20.0).cos() + 0.1;
+        }
+        let one = [source("a", &by_epoch)];
+        let moments = FilmOptions::default().pacing(Clock::Epoch, "t", &one).moments;
+        assert_eq!(moments.len(), 1, "the best epoch alone: {moments:?}");
         let mut cosine = metrics.clone();
         for (i, step) in cosine.steps.iter_mut().enumerate() {
             step.lr = 0.1 * (i as f64 * std::f64::consts::PI / 500.0).cos() + 0.1;

@@ -515,6 +515,17 @@ impl SceneData {
         }
     }
 
+    /// `output`, lower where it may be and the scene would leave its lower end empty.
+    fn fitting(&self, output: &Output) -> Result<Output> {
+        let mut fitting = output.clone();
+        if let (true, Self::Contour(film)) = (output.paper.as_high_as_needed, self) {
+            let (_, size) = output.check()?;
+            let (theme, frames, fps) = (&output.theme, output.frames, output.fps);
+            fitting.height = ContourFilm::new(film, theme, size, frames, fps)?.content_height();
+        }
+        Ok(fitting)
+    }
+
     /// Draws the scene and writes the files of `output`; `on_progress` counts frames.
     ///
     /// # Errors
@@ -524,6 +535,7 @@ impl SceneData {
         output: &Output,
         on_progress: &mut dyn FnMut(usize, usize),
     ) -> Result<RenderReport> {
-        self.show(output, |show| film::write_show(show, output, on_progress))
+        let fitting = self.fitting(output)?;
+        self.show(&fitting, |show| film::write_show(show, &fitting, on_progress))
     }
 }

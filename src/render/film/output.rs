@@ -57,11 +57,18 @@ pub struct Paper {
     pub transparent: bool,
     /// How many pixels of the picture are an inch on the page of a PDF.
     pub pixels_an_inch: f32,
+    /// Whether a picture that would be empty at its lower end is lower instead.
+    pub as_high_as_needed: bool,
 }
 
 impl Default for Paper {
     fn default() -> Self {
-        Self { outlines: false, transparent: false, pixels_an_inch: SCREEN }
+        Self {
+            outlines: false,
+            transparent: false,
+            pixels_an_inch: SCREEN,
+            as_high_as_needed: false,
+        }
     }
 }
 

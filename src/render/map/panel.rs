@@ -12,7 +12,7 @@ use crate::render::map::labels::{self, Line};
 use crate::render::map::relief;
 use crate::render::page::Page;
 use crate::render::page::axes::{self, Axes};
-use crate::render::page::layout::PanelBox;
+use crate::render::page::panels::PanelBox;
 use crate::render::page::scale::{self, LevelScale, Spacing};
 use crate::render::scene::{Arrows, ContourPanel, Domain, Relief};
 

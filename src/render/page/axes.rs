@@ -7,7 +7,7 @@ use crate::render::canvas::color::Color;
 use crate::render::canvas::text::{CAP_HEIGHT, Type};
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
 use crate::render::page::Page;
-use crate::render::page::layout::PanelBox;
+use crate::render::page::panels::PanelBox;
 use crate::render::page::scale::{numbered_ticks, widest_tick};
 use crate::render::scene::{ContourPanel, Domain};
 

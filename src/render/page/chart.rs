@@ -28,6 +28,10 @@ pub(in crate::render) enum Future {
     Full,
 }
 
+/// A logarithmic axis ends so far below its highest value, at a millionth of its square root: what is lower
+/// is as good as nothing, and a rule on a quadratic bowl goes on to 1e-300 and would flatten all above.
+const DEPTH: f64 = 1e-12;
+
 /// The distance of two names beside a plot, in ems.
 const LABEL_GAP: f32 = 1.12;
 
@@ -64,6 +68,8 @@ pub(in crate::render) struct Chart<'a> {
     x: [f64; 2],
     y: [f64; 2],
     log: bool,
+    /// Of a logarithmic axis that does not go down to the lowest value: where it ends.
+    floor: Option<f64>,
     x_ticks: Vec<f64>,
     y_ticks: Vec<f64>,
     x_label: &'a str,
@@ -157,6 +163,13 @@ fn spread(wanted: &[f32], gap: f32, low: f32, high: f32) -> Vec<f32> {
     placed
 }
 
+/// The ticks that `at` gives for `count`; where that is one, as it says nothing of the others, those of the
+/// next higher count that gives two.
+fn at_least_two(count: usize, at: impl Fn(usize) -> Vec<f64>) -> Vec<f64> {
+    let more = || (count + 1..=3 * count + 2).map(&at).find(|ticks| ticks.len() >= 2);
+    Some(at(count)).filter(|ticks| ticks.len() >= 2).or_else(more).unwrap_or_else(|| at(count))
+}
+
 impl<'a> Chart<'a> {
     /// The chart of those of `series` that have a `quantity`, in `rect`.
     pub fn new(
@@ -178,10 +191,15 @@ impl<'a> Chart<'a> {
         if x[0] >= x[1] {
             x = [x[0] - 0.5, x[0] + 0.5];
         }
+        // A round number, as the title names it. A loss of exactly 0 lies below it.
+        let deepest = 10f64.powf((DEPTH * high).log10().floor());
+        let vanishes = quantity == Quantity::Loss && low == 0.0 && high > 0.0;
+        let vanishes = vanishes && points().any(|p| p.1 > 0.0 && p.1 < 1e-6 * high);
         let linear = [Quantity::Accuracy, Quantity::Distance, Quantity::Cosine].contains(&quantity);
-        let log = !linear && low > 0.0 && high > 4.0 * low;
+        let log = !linear && (low > 0.0 && high > 4.0 * low || vanishes);
         let unit = |v: f64| if log { v.log10() } else { v };
-        let (mut y0, mut y1) = (unit(low), unit(high));
+        let floor = (log && low < deepest).then_some(deepest);
+        let (mut y0, mut y1) = (unit(floor.unwrap_or(low)), unit(high));
         let pad = if y1 > y0 { 0.06 * (y1 - y0) } else { 0.5 * y0.abs().max(0.1) };
         (y0, y1) = (y0 - pad, y1 + pad);
         if quantity == Quantity::Accuracy && low >= 0.0 && high <= 1.0 {
@@ -195,7 +213,7 @@ impl<'a> Chart<'a> {
         let y_ticks = if log {
             log_ticks(10f64.powf(y0), 10f64.powf(y1), count).iter().map(|v| v.log10()).collect()
         } else {
-            ticks(y0, y1, count)
+            at_least_two(count, |count| ticks(y0, y1, count))
         };
         let mut chart = Self {
             series,
@@ -205,6 +223,7 @@ impl<'a> Chart<'a> {
             x,
             y: [y0, y1],
             log,
+            floor,
             x_ticks: Vec::new(),
             y_ticks,
             x_label,
@@ -270,35 +289,43 @@ impl<'a> Chart<'a> {
     /// Gives it the one of `titles` that is for its quantity, if there is one.
     pub fn entitle(&mut self, titles: &[(Quantity, String)]) {
         if let Some((_, title)) = titles.iter().find(|(of, _)| *of == self.quantity) {
-            let note = if self.log { " (log scale)" } else { "" };
-            self.title = Some(format!("{title}{note}"));
+            self.title = Some(title.clone());
         }
     }
 
-    fn title(&self) -> &str {
-        if let Some(title) = &self.title {
-            return title;
+    /// The title, with what is to be said of the axis.
+    fn title(&self) -> String {
+        let title = match (&self.title, self.quantity) {
+            (Some(title), _) => title.as_str(),
+            (None, Quantity::Loss) => "Loss",
+            (None, Quantity::Accuracy) => "Accuracy",
+            (None, Quantity::LearningRate) => "Learning rate",
+            (None, Quantity::GradNorm) => "Gradient norm",
+            (None, Quantity::Sharpness) => "Sharpness",
+            (None, Quantity::PreconditionedSharpness) => "Preconditioned sharpness",
+            (None, Quantity::Distance) => "Distance in weights",
+            (None, Quantity::Cosine) => "Cosine between displacements",
+            (None, Quantity::Update) => "Update / weights",
+        };
+        match self.floor {
+            Some(floor) => format!("{title} (log scale, cut off below {})", significant(floor, 1)),
+            None if self.log => format!("{title} (log scale)"),
+            None => title.to_string(),
         }
-        match self.quantity {
-            Quantity::Loss if self.log => "Loss (log scale)",
-            Quantity::Loss => "Loss",
-            Quantity::Accuracy => "Accuracy",
-            Quantity::LearningRate if self.log => "Learning rate (log scale)",
-            Quantity::LearningRate => "Learning rate",
-            Quantity::GradNorm if self.log => "Gradient norm (log scale)",
-            Quantity::GradNorm => "Gradient norm",
-            Quantity::Sharpness if self.log => "Sharpness (log scale)",
-            Quantity::Sharpness => "Sharpness",
-            Quantity::PreconditionedSharpness if self.log => "Preconditioned sharpness (log scale)",
-            Quantity::PreconditionedSharpness => "Preconditioned sharpness",
-            Quantity::Distance => "Distance in weights",
-            Quantity::Cosine => "Cosine between displacements",
-            Quantity::Update if self.log => "Update / weights (log scale)",
-            Quantity::Update => "Update / weights",
-        }
+    }
+
+    /// The title in as many words as have room.
+    fn fitted_title(&self, style: &TextStyle) -> String {
+        let whole = self.title();
+        let short = |text: &str| text.replace(" (log scale", " (log").replace("cut off ", "");
+        let fits = |text: &String| style.width(text) <= self.rect.w;
+        let shorter = short(&whole);
+        if fits(&whole) { whole } else { style.fit(&shorter, self.rect.w) }
     }
 
     fn px(&self, x: f64, value: f64) -> Option<(f32, f32)> {
+        // Below an axis' end a curve goes along its end, which the title says.
+        let value = self.floor.map_or(value, |floor| value.max(floor));
         let y = if self.log { value.log10() } else { value };
         if !(x.is_finite() && y.is_finite()) {
             return None;
@@ -326,10 +353,7 @@ impl<'a> Chart<'a> {
             let baseline = self.plot.bottom() - v * self.plot.h + 0.36 * font.small;
             canvas.text(&self.y_text(y), self.plot.x - 0.4 * font.small, baseline, &tick);
         }
-        let mut text = self.title().to_string();
-        if title.width(&text) > self.rect.w {
-            text = title.fit(&text.replace(" (log scale)", " (log)"), self.rect.w);
-        }
+        let text = self.fitted_title(&title);
         canvas.text(&text, self.rect.x, self.rect.y + 0.85 * font.small, &title);
         let after = self.rect.x + title.width(&text) + 0.9 * font.small;
         let key =
@@ -550,7 +574,7 @@ impl<'a> Chart<'a> {
         let style = TextStyle::new(size, theme.muted).align(Align::Right);
         let key = self.key();
         let key = if key.is_empty() { 0.0 } else { style.width(&key) + 0.9 * size };
-        let title = TextStyle::new(size, theme.text).bold().width(self.title()) + key;
+        let title = TextStyle::new(size, theme.text).bold().width(&self.title()) + key;
         if self.rect.x + title + size + style.width(text) <= self.plot.right() {
             canvas.text(text, self.plot.right(), self.rect.y + 0.85 * size, &style);
         }
@@ -591,6 +615,48 @@ mod tests {
         // More than have room keep their distance; the caller leaves out what is above.
         let crowd = spread(&[50.0; 8], 8.0, 30.0, 70.0);
         assert!(crowd.windows(2).all(|w| w[1] - w[0] >= 7.99) && crowd[7] <= 70.0, "{crowd:?}");
+    }
+
+    /// A chart of one curve through `values`.
+    fn with_chart<T>(quantity: Quantity, values: &[f64], see: impl Fn(&Chart) -> T) -> T {
+        let points = values.iter().enumerate().map(|(i, v)| (i as f64, *v)).collect();
+        let series = Series { name: "run".into(), panel: 0, quantity, split: Split::Train, points };
+        let rect = Rect::new(0.0, 0.0, 400.0, 90.0);
+        let series = [series];
+        see(&Chart::new(&series, quantity, rect, "step", Type::scaled(1.0), 1.0))
+    }
+
+    #[test]
+    fn a_logarithmic_axis_ends_where_the_rest_is_as_good_as_nothing_and_says_so() {
+        let values: Vec<f64> = (0..60).map(|i| 50.0 * 10f64.powi(-3 * i)).collect();
+        with_chart(Quantity::Loss, &values, |chart| {
+            assert_eq!(chart.title(), "Loss (log scale, cut off below 10⁻¹¹)");
+            assert!(chart.y[0] > -12.0 && chart.y_ticks.len() >= 2, "{:?}", chart.y);
+            let bottom = chart.px(0.0, 1e-11).unwrap().1;
+            assert!(bottom <= chart.plot.bottom());
+            assert_eq!(chart.px(59.0, values[59]).unwrap().1, bottom, "along the end");
+            assert!(chart.px(0.0, 1e-9).unwrap().1 < bottom);
+        });
+        // What has come to 0 is at the end, too; a loss that is only small is not.
+        let arrives = [50.0, 1e-3, 1e-9, 0.0];
+        let title = "Loss (log scale, cut off below 10⁻¹¹)";
+        assert_eq!(with_chart(Quantity::Loss, &arrives, |chart| chart.title()), title);
+        assert_eq!(with_chart(Quantity::Loss, &[2.0, 1.0, 0.0], |chart| chart.title()), "Loss");
+        let shallow = [50.0, 1e-3, 1e-9];
+        assert_eq!(with_chart(Quantity::Loss, &shallow, |chart| chart.title()), "Loss (log scale)");
+    }
+
+    #[test]
+    fn no_axis_has_a_single_number() {
+        for values in [[0.1, 0.13, 0.12], [0.085, 0.115, 0.1], [0.0995, 0.1005, 0.1], [0.1; 3]] {
+            let ticks = with_chart(Quantity::Accuracy, &values, |chart| chart.y_ticks.clone());
+            assert!((2..=6).contains(&ticks.len()), "{values:?}: {ticks:?}");
+        }
+        for scale in (0..200).map(|i| 1.03f64.powi(i)) {
+            let values = [0.31, 0.31 + 0.05 * scale, 0.4];
+            let ticks = with_chart(Quantity::Sharpness, &values, |chart| chart.y_ticks.clone());
+            assert!((2..=6).contains(&ticks.len()), "{scale}: {ticks:?}");
+        }
     }
 
     #[test]

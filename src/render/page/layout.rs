@@ -4,87 +4,13 @@
 //! Lengths scale with the picture; type never gets smaller than can be read, so below about 640 x 360
 //! the parts that matter least give way, in this order: the strip, the panels' subtitles and the axis
 //! labels, the caption.
-//!
-//! A frame has equal scales on both axes wherever that fills at least 40 % of its cell; otherwise
-//! it fills the cell and its x label says that the axes are not to one scale.
 
 use crate::render::canvas::Rect;
-use crate::render::canvas::text::{self, Weight};
-use crate::render::page::scale::widest_tick;
+use crate::render::page::panels::{
+    AxisLabels, Cells, Contents, MULTIPLES, PanelBox, ROW_GAP, ems, grid,
+};
 use crate::render::page::{Page, PageSpec, Screen};
-use crate::render::scene::{ContourPanel, Domain, PanelTable};
-
-/// Where one panel's parts are.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::render) struct PanelBox {
-    /// All of the panel.
-    pub cell: Rect,
-    /// The surface.
-    pub frame: Rect,
-    /// Where its title and subtitle end, above the frame or in its upper corner.
-    pub heading_end: f32,
-    /// Whether both axes have one scale.
-    pub equal_scales: bool,
-    /// The read-out's place beside or below the frame; `None`: there is none.
-    pub readout: Option<Rect>,
-    /// Whether there is a line for a subtitle.
-    pub subtitle: bool,
-    /// Which labels its axes show.
-    pub axis_labels: AxisLabels,
-}
-
-/// Which labels the axes of a panel show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::render) enum AxisLabels {
-    /// None: there is no room.
-    None,
-    /// Both, in full.
-    Own,
-    /// The panel is one of many that have the same axes: a label stands once for each column and once for
-    /// each row.
-    Shared {
-        /// Whether it is the lowest of its column, and so has the label of x.
-        x: bool,
-        /// Whether it is the first of its row, and so has that of y.
-        y: bool,
-        /// Whether the labels differ in what stands in parentheses, which is left out.
-        name_only: bool,
-    },
-}
-
-impl AxisLabels {
-    /// The labels of `panel`'s x and y axis, where they are shown.
-    pub fn of(self, panel: &ContourPanel) -> [&str; 2] {
-        let own = [panel.x_label.as_str(), panel.y_label.as_str()];
-        match self {
-            Self::None => [""; 2],
-            Self::Own => own,
-            Self::Shared { x, y, name_only } => {
-                let [of_x, of_y] = if name_only { own.map(name_of) } else { own };
-                [if x { of_x } else { "" }, if y { of_y } else { "" }]
-            }
-        }
-    }
-}
-
-/// A label without its share of the variance: `PC1` of `PC1 (82.8 %)`.
-fn name_of(label: &str) -> &str {
-    label.split_once(" (").map_or(label, |(name, _)| name)
-}
-
-/// What keeps a read-out from the subtitle of the next row of many panels, in lines of small type.
-const ROW_GAP: f32 = 0.6;
-
-/// So many panels are small multiples: what they have in common is said once.
-pub(in crate::render) const MULTIPLES: usize = 4;
-
-impl PanelBox {
-    /// How well it shows its surface: by its area, and one scale on both axes is worth more than
-    /// room.
-    fn worth(&self) -> f32 {
-        self.frame.w * self.frame.h * if self.equal_scales { 1.0 } else { 0.3 }
-    }
-}
+use crate::render::scene::ContourPanel;
 
 /// Where everything in the body is.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -97,77 +23,8 @@ pub(in crate::render) struct Layout {
     pub charts: Vec<Rect>,
     /// The board of [`Layout::with_board`].
     pub board: Rect,
-}
-
-/// The room beside a row for its title, in lines of headings.
-pub(in crate::render) const ROW_TITLE: f32 = 1.8;
-
-/// What has to be laid out.
-pub(in crate::render) struct Contents<'a> {
-    /// The panels; their titles, subtitles and paths take room.
-    pub panels: &'a [ContourPanel],
-    /// What each shows.
-    pub domains: &'a [Domain],
-    /// The widest label of the colour bar in ems.
-    pub bar_label_ems: f32,
-    /// How the panels stand, where somebody chose it.
-    pub table: Option<&'a PanelTable>,
-}
-
-impl Contents<'_> {
-    /// What the table's titles leave of `area` for the panels.
-    fn inside(&self, area: Rect, page: &Page) -> Rect {
-        let size = page.font.heading;
-        let titled = |titles: fn(&PanelTable) -> &Vec<String>| {
-            self.table.is_some_and(|table| !titles(table).is_empty())
-        };
-        let left = if titled(|table| &table.row_titles) { ROW_TITLE * size } else { 0.0 };
-        let top = if titled(|table| &table.column_titles) { 1.7 * size } else { 0.0 };
-        let (w, h) = ((area.w - left).max(4.0), (area.h - top).max(4.0));
-        Rect::new(area.x + left, area.y + top, w, h)
-    }
-
-    /// The labels of panel `k`'s axes, of those that stand in `columns`; `None` where each has its own.
-    fn shared_labels(&self, k: usize, columns: usize) -> Option<AxisLabels> {
-        let n = self.panels.len();
-        let same = |of: fn(&ContourPanel) -> &str| {
-            self.panels.iter().all(|p| of(p) == of(&self.panels[0]))
-        };
-        let names = same(|p| name_of(&p.x_label)) && same(|p| name_of(&p.y_label));
-        let name_only = !(same(|p| &p.x_label) && same(|p| &p.y_label));
-        let (x, y) = (k + columns >= n, k.is_multiple_of(columns));
-        (n >= MULTIPLES && names).then_some(AxisLabels::Shared { x, y, name_only })
-    }
-
-    /// How many panels stand side by side, where somebody chose it.
-    fn columns(&self) -> Option<usize> {
-        let most = self.panels.len().max(1);
-        self.table.and_then(|table| table.columns).map(|columns| columns.clamp(1, most))
-    }
-}
-
-/// The width of `text` in ems of regular type.
-pub(in crate::render) fn ems(text: &str) -> f32 {
-    text::width(text, 1.0, Weight::Regular)
-}
-
-/// The widest of the colour bar's `labels` in ems.
-pub(in crate::render) fn widest_ems(labels: &[String]) -> f32 {
-    labels.iter().map(|l| ems(l)).fold(2.0, f32::max)
-}
-
-/// What panels of one page have in common.
-struct Cells<'a> {
-    page: &'a Page<'a>,
-    contents: &'a Contents<'a>,
-    subtitles: bool,
-    axis_labels: bool,
-    /// The height of an axis' label.
-    label: f32,
-    /// What lies between a cell's edges and its frame: left, top, right, bottom.
-    gutters: [f32; 4],
-    /// The colour bar with its labels.
-    bar_width: f32,
+    /// Where what is below the panels ends, if the rest of the body is empty.
+    pub bottom: Option<f32>,
 }
 
 impl<'a> Page<'a> {
@@ -214,9 +71,9 @@ impl Layout {
     /// surface on a wide page, beside it where that shows the surface larger and holds all charts.
     pub fn panels(page: &Page, contents: &Contents) -> Self {
         let cells = Cells::new(page, contents);
-        let below = cells.place_below();
+        let below = Self::charts_below(&cells);
         if contents.domains.len() == 1 && page.rect.w > 1.3 * page.rect.h {
-            let beside = cells.place_beside();
+            let beside = Self::charts_beside(&cells);
             let readable = |chart: &Rect| chart.h >= 5.5 * page.font.small;
             let fits = beside.charts.iter().all(readable);
             if fits && beside.panels[0].worth() >= below.panels[0].worth() {
@@ -260,6 +117,7 @@ impl Layout {
             panels: vec![panel],
             charts: Vec::new(),
             board: Rect { h: board_h, ..side },
+            bottom: None,
         };
         let below = side.bottom() - (side.y + board_h + 0.6 * font.label);
         if charts > 0 && below >= charts_min {
@@ -306,21 +164,20 @@ impl Layout {
         let cells =
             Rect { w: body.w - bar_w - gap - side_w - side_gap, h: body.h - strip_h, ..body };
         let cells = contents.inside(cells, page);
-        let flat = n <= 3 && page.rect.w >= page.rect.h;
-        let columns = if flat { n } else { (n as f32).sqrt().ceil() as usize };
-        let columns = contents.columns().unwrap_or(columns);
+        let columns = contents.columns().unwrap_or_else(|| window_columns(n, cells, page));
         let subtitle = scales && panels.iter().any(|p| !p.subtitle.is_empty()) && room_h >= 240.0;
         let heading = panels.iter().any(|p| !p.title.is_empty());
         let head = if heading { 1.55 * font.heading } else { 0.0 }
             + if subtitle { 1.45 * font.small } else { 0.0 }
             + 0.4 * font.small;
         let cell_h = cells.h / n.div_ceil(columns) as f32;
-        // Of many, short subtitles stand in the upper corner of their windows, which is free: a box in
+        // Of many, short headings stand in the upper corner of their windows, which is free: a box in
         // space has a corner in the middle there.
-        let cell_w = cells.w / columns as f32;
-        let short = |p: &ContourPanel| ems(&p.subtitle) * font.small < 0.42 * cell_w;
-        let lift =
-            if many && subtitle && panels.iter().all(short) { 1.45 * font.small } else { 0.0 };
+        let corner = 0.42 * cells.w / columns as f32;
+        let short = |p: &ContourPanel| {
+            ems(&p.subtitle) * font.small < corner && ems(&p.title) * font.heading < 0.8 * corner
+        };
+        let lift = if many && panels.iter().all(short) { head - 0.4 * font.small } else { 0.0 };
         let (head, apart) = (head - lift, if many { ROW_GAP * font.small } else { 0.0 });
         let foot = match has_path && !beside {
             true if !many && cell_h >= 18.0 * font.small => 3.3 * font.small,
@@ -339,7 +196,6 @@ impl Layout {
             let w = (cell.right() - x).floor().max(8.0);
             let h = (cell.bottom() - apart - foot - y).floor().max(8.0);
             let frame = Rect::new(x, y, w, h);
-            let heading_end = y + lift;
             let readout = if beside {
                 let w = side_w.min(17.0 * font.label);
                 Rect::new(body.right() - side_w, frame.y, w, board * font.label)
@@ -348,15 +204,8 @@ impl Layout {
                 Rect::new(cell.x, y, cell.w, foot - 0.3 * font.small)
             };
             let readout = (scales && !panel.path.is_empty()).then_some(readout);
-            PanelBox {
-                cell,
-                frame,
-                heading_end,
-                equal_scales: true,
-                readout,
-                subtitle,
-                axis_labels,
-            }
+            let panel = PanelBox::of_frame(cell, frame, subtitle, axis_labels);
+            PanelBox { heading_end: y + lift, readout, ..panel }
         };
         let panels: Vec<PanelBox> =
             panels.iter().zip(grid(cells, n, columns, gap)).map(place).collect();
@@ -374,44 +223,12 @@ impl Layout {
             let strip = Rect { y, h: body.bottom() - y, ..body };
             side_by_side(strip, charts, 34.0 * px_scale)
         };
-        Self { panels, colorbar, charts, board: Rect::default() }
-    }
-}
-
-impl<'a> Cells<'a> {
-    fn new(page: &'a Page, contents: &'a Contents) -> Self {
-        let (font, px_scale) = (page.font, page.px_scale);
-        let [room_w, room_h] = page.room();
-        let axis_labels = room_h >= 240.0 && room_w >= 320.0;
-        let titled = contents.panels.iter().any(|p| !p.title.is_empty());
-        let subtitles = contents.panels.iter().any(|p| !p.subtitle.is_empty()) && room_h >= 240.0;
-        let label = if axis_labels { 1.6 * font.label } else { 0.0 };
-        let heading = if titled { 1.65 * font.heading } else { 0.4 * font.small };
-        let subtitle = if subtitles { 1.45 * font.small } else { 0.0 };
-        let ticks = contents.domains.iter().map(|d| widest_tick(d.y, ems)).fold(1.5, f32::max);
-        let gutters = [
-            label + ticks * font.small + 9.0 * px_scale,
-            heading + subtitle,
-            0.6 * font.small,
-            label + 1.3 * font.small + 7.0 * px_scale,
-        ];
-        let bar_width = 16.0 * px_scale + contents.bar_label_ems * font.small + 14.0 * px_scale;
-        Self { page, contents, subtitles, axis_labels, label, gutters, bar_width }
+        Self { panels, colorbar, charts, ..Self::default() }
     }
 
-    /// The least width and the height of a read-out beside a frame.
-    fn readout_size(&self) -> (f32, f32) {
-        (10.8 * self.page.font.small, 8.6 * self.page.font.label)
-    }
-
-    /// The colour bar beside `frame` with its left edge at `x`; its title is above it.
-    fn bar_beside(&self, frame: Rect, x: f32) -> Rect {
-        let y = frame.y + 1.6 * self.page.font.small;
-        Rect::new(x, y, 16.0 * self.page.px_scale, (frame.bottom() - y).max(1.0))
-    }
-
-    fn place_below(&self) -> Layout {
-        let (page, contents) = (self.page, self.contents);
+    /// Panels with the charts below them.
+    fn charts_below(cells: &Cells) -> Self {
+        let (page, contents) = (cells.page, cells.contents);
         let (font, px_scale, body) = (page.font, page.px_scale, page.body);
         let n = contents.domains.len().max(1);
         let strip = page.chart_count > 0;
@@ -419,12 +236,12 @@ impl<'a> Cells<'a> {
         let share = if n >= MULTIPLES { 0.19 } else { 0.245 };
         let strip_h = if strip { (share * body.h).max(7.0 * font.small) } else { 0.0 };
         let area = Rect { h: body.h - strip_h, ..body };
-        let bar_w = if page.rect.w >= 300.0 { self.bar_width } else { 0.0 };
+        let bar_w = if page.rect.w >= 300.0 { cells.bar_width } else { 0.0 };
         let bar_gap = if bar_w > 0.0 { 16.0 * px_scale } else { 0.0 };
-        let cells = contents.inside(Rect { w: area.w - bar_w - bar_gap, ..area }, page);
+        let inside = contents.inside(Rect { w: area.w - bar_w - bar_gap, ..area }, page);
         let panels = |columns: usize| -> Vec<PanelBox> {
-            let cells = self.cells(cells, columns, 22.0 * px_scale);
-            contents.domains.iter().zip(cells).map(|(d, place)| self.panel(place, d)).collect()
+            let places = cells.cells(inside, columns, 22.0 * px_scale);
+            contents.domains.iter().zip(places).map(|(d, place)| cells.panel(place, d)).collect()
         };
         // As many columns as show the smallest panel largest.
         let worth = |columns: &usize| {
@@ -439,8 +256,8 @@ impl<'a> Cells<'a> {
             let frame = Rect { h: lowest.bottom() - first.frame.y, ..first.frame };
             let right = first.frame.right();
             // Next to a single frame, whether that fills its cell or not; a read-out beside it moves.
-            let x = if n == 1 { right } else { cells.right() } + bar_gap;
-            layout.colorbar = Some(self.bar_beside(frame, x));
+            let x = if n == 1 { right } else { inside.right() } + bar_gap;
+            layout.colorbar = Some(cells.bar_beside(frame, x));
             let beside = layout.panels[0].readout.as_mut().filter(|r| n == 1 && r.x >= right);
             if let Some(readout) = beside {
                 // Below the bar's title, which is wider than the bar.
@@ -448,166 +265,62 @@ impl<'a> Cells<'a> {
                 readout.y += 1.6 * font.small;
             }
         }
+        let below = |p: &PanelBox| {
+            let axes = p.frame.bottom() + cells.gutters(p.axis_labels)[3];
+            axes.max(p.readout.map_or(0.0, |r| r.bottom()))
+        };
+        let used = layout.panels.iter().map(below).fold(0.0, f32::max) + 10.0 * px_scale;
         if strip {
             // Flat frames leave room below them: the strip may have it, up to a point; on a high page
             // all of it, as the charts then stand below each other.
-            let used = layout
-                .panels
-                .iter()
-                .map(|p| {
-                    let axes = p.frame.bottom() + self.gutters(p.axis_labels)[3];
-                    axes.max(p.readout.map_or(0.0, |r| r.bottom()))
-                })
-                .fold(0.0, f32::max)
-                + 10.0 * px_scale;
             let most = if page.rect.h > page.rect.w { 0.62 } else { 0.42 };
             let y = used.max(body.bottom() - most * body.h).min(area.bottom() + 10.0 * px_scale);
             let strip = Rect { y, h: body.bottom() - y, ..body };
             layout.charts = chart_places(strip, page.chart_count, 34.0 * px_scale, px_scale);
+        } else {
+            layout.bottom = Some(used);
         }
         layout
     }
 
-    fn place_beside(&self) -> Layout {
-        let (font, px_scale, body) = (self.page.font, self.page.px_scale, self.page.body);
-        let strip = self.page.chart_count > 0;
-        let bar_w = self.bar_width + 16.0 * px_scale;
-        let side_min = if strip { 0.27 * body.w } else { 0.0 }.max(self.readout_size().0);
+    /// One panel with the charts beside it.
+    fn charts_beside(cells: &Cells) -> Self {
+        let (font, px_scale, body) = (cells.page.font, cells.page.px_scale, cells.page.body);
+        let strip = cells.page.chart_count > 0;
+        let bar_w = cells.bar_width + 16.0 * px_scale;
+        let side_min = if strip { 0.27 * body.w } else { 0.0 }.max(cells.readout_size().0);
         let gap = 28.0 * px_scale;
         let cell = Rect { w: body.w - bar_w - side_min - gap, ..body };
-        let labels = self.own_labels();
-        let mut panel = self.panel_without_readout((cell, labels), &self.contents.domains[0]);
-        let bar = self.bar_beside(panel.frame, panel.frame.right() + 16.0 * px_scale);
+        let labels = cells.own_labels();
+        let mut panel = cells.panel_without_readout((cell, labels), &cells.contents.domains[0]);
+        let bar = cells.bar_beside(panel.frame, panel.frame.right() + 16.0 * px_scale);
         // Below the bar's title, which may be wider than the bar.
         let x = bar.x - 16.0 * px_scale + bar_w + gap;
         let side = Rect::new(x, bar.y, body.right() - x, body.bottom() - bar.y);
-        let readout_h = self.readout_size().1;
+        let readout_h = cells.readout_size().1;
         panel.readout = Some(Rect { h: readout_h, w: side.w.min(17.0 * font.label), ..side });
         let top = side.y + readout_h + 12.0 * px_scale;
         let area = Rect { y: top, h: side.bottom() - top, ..side };
         Layout {
             panels: vec![panel],
             colorbar: Some(bar),
-            charts: below_each_other(area, self.page.chart_count, 8.0 * px_scale),
+            charts: below_each_other(area, cells.page.chart_count, 8.0 * px_scale),
             ..Layout::default()
         }
     }
-
-    /// Each panel's labels where it has its own.
-    fn own_labels(&self) -> AxisLabels {
-        if self.axis_labels { AxisLabels::Own } else { AxisLabels::None }
-    }
-
-    /// What lies between a cell's edges and its frame, with `labels` on its axes.
-    fn gutters(&self, labels: AxisLabels) -> [f32; 4] {
-        let [mut left, top, right, mut bottom] = self.gutters;
-        if let AxisLabels::Shared { x, y, .. } = labels {
-            left -= if y { 0.0 } else { self.label };
-            bottom -= if x { 0.0 } else { self.label };
-        }
-        [left, top, right, bottom]
-    }
-
-    /// Cells in `columns` of `area`, `gap` between columns, and the labels of each one's axes. Where they
-    /// share labels the cells that have one are larger by it, so that all frames are of one size.
-    fn cells(&self, area: Rect, columns: usize, gap: f32) -> Vec<(Rect, AxisLabels)> {
-        let n = self.contents.domains.len().max(1);
-        let shared = |k| self.contents.shared_labels(k, columns).filter(|_| self.axis_labels);
-        let label = if shared(0).is_some() { self.label } else { 0.0 };
-        let (w, h) = ((area.w - label).max(4.0), (area.h - label).max(4.0));
-        let inner = Rect::new(area.x + label, area.y, w, h);
-        let widened = |(k, mut cell): (usize, Rect)| {
-            if n >= MULTIPLES {
-                cell.h = (cell.h - ROW_GAP * self.page.font.small).max(4.0);
-            }
-            let Some(labels) = shared(k) else { return (cell, self.own_labels()) };
-            if let AxisLabels::Shared { x, y, .. } = labels {
-                cell.h += if x { label } else { 0.0 };
-                (cell.x, cell.w) =
-                    if y { (cell.x - label, cell.w + label) } else { (cell.x, cell.w) };
-            }
-            (cell, labels)
-        };
-        grid(inner, n, columns, gap).into_iter().enumerate().map(widened).collect()
-    }
-
-    fn panel_without_readout(
-        &self,
-        (cell, labels): (Rect, AxisLabels),
-        domain: &Domain,
-    ) -> PanelBox {
-        let [left, top, right, bottom] = self.gutters(labels);
-        let room = Rect::new(
-            cell.x + left,
-            cell.y + top,
-            (cell.w - left - right).max(4.0),
-            (cell.h - top - bottom).max(4.0),
-        );
-        let aspect = domain.aspect();
-        let w = (room.h * aspect).min(room.w);
-        let h = (room.w / aspect).min(room.h);
-        let equal_scales = aspect.is_finite() && aspect > 0.0 && w * h >= 0.4 * room.w * room.h;
-        let frame = if equal_scales { Rect { w, h, ..room } } else { room };
-        // Whole pixels: frames are drawn with crisp edges.
-        let frame = Rect::new(frame.x.round(), frame.y.round(), frame.w.round(), frame.h.round());
-        let subtitle = self.subtitles;
-        let heading_end = frame.y;
-        PanelBox {
-            cell,
-            frame,
-            heading_end,
-            equal_scales,
-            readout: None,
-            subtitle,
-            axis_labels: labels,
-        }
-    }
-
-    /// A panel with its read-out: beside the frame or in a row below it, for which the frame gives way
-    /// where there is none; never on the map, where it would cover a path or a minimum.
-    fn panel(&self, (cell, labels): (Rect, AxisLabels), domain: &Domain) -> PanelBox {
-        let mut panel = self.panel_without_readout((cell, labels), domain);
-        let (font, gap) = (self.page.font, 12.0 * self.page.px_scale);
-        let below_axes = self.gutters(labels)[3];
-        let (width, height) = self.readout_size();
-        let aside = cell.right() - panel.frame.right() - gap;
-        let below = cell.bottom() - panel.frame.bottom() - below_axes;
-        let row = |panel: &PanelBox, h: f32| {
-            let y = panel.frame.bottom() + below_axes + 0.3 * font.small;
-            Rect::new(panel.frame.x, y, cell.right() - panel.frame.x, h)
-        };
-        if aside >= width && panel.frame.h >= height {
-            let (x, y) = (panel.frame.right() + gap, panel.frame.y);
-            panel.readout = Some(Rect::new(x, y, aside.min(14.0 * font.label), height));
-        } else if aside >= 6.8 * font.small && panel.frame.h >= 14.5 * font.small {
-            let (x, y) = (panel.frame.right() + gap, panel.frame.y);
-            panel.readout = Some(Rect::new(x, y, aside, 14.5 * font.small));
-        } else if below >= 3.4 * font.small && panel.frame.w >= 20.0 * font.small {
-            panel.readout = Some(row(&panel, 2.9 * font.small));
-        } else if below >= 1.7 * font.small {
-            panel.readout = Some(row(&panel, 1.4 * font.small));
-        } else {
-            // Two lines where that costs the frame little, else one.
-            let two = panel.frame.h >= 16.0 * font.small && panel.frame.w >= 20.0 * font.small;
-            let (row_h, taken) = if two { (2.9, 3.8) } else { (1.4, 2.0) };
-            let smaller = Rect { h: cell.h - taken * font.small, ..cell };
-            panel = self.panel_without_readout((smaller, labels), domain);
-            panel.cell = cell;
-            panel.readout = Some(row(&panel, row_h * font.small));
-        }
-        panel
-    }
 }
 
-/// `n` cells of `area` in `columns` columns, row by row, `gap` between columns.
-pub(in crate::render) fn grid(area: Rect, n: usize, columns: usize, gap: f32) -> Vec<Rect> {
-    let w = (area.w - gap * (columns - 1) as f32) / columns as f32;
-    let h = area.h / n.div_ceil(columns) as f32;
-    let cell = |k: usize| {
-        let (ix, iy) = ((k % columns) as f32, (k / columns) as f32);
-        Rect::new(area.x + ix * (w + gap), area.y + iy * h, w, h)
+/// How many of `n` windows onto surfaces in space stand side by side in `area`. A box in space is somewhat
+/// wider than high: on a high page as many as show it largest.
+fn window_columns(n: usize, area: Rect, page: &Page) -> usize {
+    if page.rect.w >= page.rect.h {
+        return if n <= 3 { n } else { (n as f32).sqrt().ceil() as usize };
+    }
+    let size = |columns: &usize| {
+        let [w, h] = [area.w / *columns as f32, area.h / n.div_ceil(*columns) as f32];
+        w.min(1.25 * (h - 5.0 * page.font.heading))
     };
-    (0..n).map(cell).collect()
+    (1..=n).max_by(|a, b| size(a).total_cmp(&size(b))).unwrap_or(1)
 }
 
 /// `n` parts of `area` with `gap` between them.
@@ -639,7 +352,7 @@ mod tests {
 
     use super::*;
     use crate::render::canvas::theme::Theme;
-    use crate::render::scene::{Quantity, Series, Split};
+    use crate::render::scene::{Domain, Quantity, Series, Split};
 
     /// A page with a title, a caption and two charts, and what `lay_out` makes of it.
     fn laid_out(
@@ -766,23 +479,22 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_many_panels_share_leave_out_what_differs() {
-        let panel = |share: u32| ContourPanel {
-            x_label: format!("PC1 ({share} %)"),
-            y_label: "PC2 (9 %)".into(),
-            ..ContourPanel::default()
+    fn windows_on_a_high_page_are_as_large_as_it_allows() {
+        const SQUARE: Domain = Domain { x: [-1.0, 1.0], y: [-1.0, 1.0] };
+        let windows = |size, n: usize| {
+            let layout = laid_out(size, 1.0, &[SQUARE; 6][..n], |page, contents| {
+                Layout::windows(page, contents, "loss", 6.0)
+            });
+            let columns: BTreeSet<i32> = layout.panels.iter().map(|p| p.frame.x as i32).collect();
+            (columns.len(), layout.panels[0].frame)
         };
-        let labels = |panels: &[ContourPanel]| {
-            let contents = Contents { panels, domains: &[], bar_label_ems: 3.0, table: None };
-            let of = contents.shared_labels(panels.len() - 1, 2)?;
-            Some(of.of(&panels[0]).map(str::to_string))
-        };
-        let some = |x: &str, y: &str| Some([x.to_string(), y.to_string()]);
-        assert_eq!(labels(&[80, 80, 80].map(panel)), None);
-        // The last of five in two columns is the first of its row, and the lowest of its column.
-        assert_eq!(labels(&[80, 70, 80, 75, 60].map(panel)), some("PC1", "PC2"));
-        assert_eq!(labels(&[80; 5].map(panel)), some("PC1 (80 %)", "PC2 (9 %)"));
-        assert_eq!(labels(&[80; 4].map(panel)), some("PC1 (80 %)", ""));
+        let (columns, frame) = windows([720, 1280], 2);
+        assert_eq!(columns, 1);
+        assert!(frame.w > 500.0 && frame.h > 250.0, "{frame:?}");
+        assert_eq!([1, 2, 3, 4, 6].map(|n| windows([1280, 720], n).0), [1, 2, 3, 2, 3]);
+        // A short title and subtitle stand in the corner of their window.
+        let (_, six) = windows([1280, 720], 6);
+        assert!(six.h > 195.0, "{six:?}");
     }
 
     #[test]

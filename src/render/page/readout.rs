@@ -8,7 +8,7 @@ use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::numbers::{epoch_text, fixed, number, thousands};
 use crate::render::page::Page;
-use crate::render::page::layout::PanelBox;
+use crate::render::page::panels::PanelBox;
 use crate::render::scene::{Clock, PathPoint, Reading};
 
 /// A line of a read-out: name and value.

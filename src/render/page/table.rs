@@ -4,7 +4,7 @@
 use crate::render::canvas::text::CAP_HEIGHT;
 use crate::render::canvas::{Align, Canvas, TextStyle};
 use crate::render::page::Page;
-use crate::render::page::layout::{PanelBox, ROW_TITLE};
+use crate::render::page::panels::{PanelBox, ROW_TITLE};
 use crate::render::scene::PanelTable;
 
 /// Draws the titles of `table` around `panels`, which stand in their cells row by row.

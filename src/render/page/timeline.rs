@@ -100,10 +100,14 @@ impl Timeline {
         let mut way = if self.even { vec![(0.0, self.start), (1.0, self.end)] } else { way };
         let mut order: Vec<usize> = (0..moments.len()).collect();
         order.sort_by(|&a, &b| moments[a].time.total_cmp(&moments[b].time));
-        let inside = |m: &Moment| m.time >= self.start && m.time <= self.end;
+        let (start, end, fps) = (self.start, self.end, self.fps);
+        let inside = |m: &Moment| m.time >= start && m.time <= end;
+        // At the end a film that holds its last picture rests anyway.
+        let holds = self.frames > self.card + self.moving;
+        let rests = |m: &Moment| holds && m.time >= end;
+        let pause_of = |m: &Moment| if rests(m) { 0.0 } else { m.pause_secs.max(0.0) * fps };
         // Pauses may take two fifths of the way; more are shortened alike.
-        let asked: f64 =
-            moments.iter().filter(|m| inside(m)).map(|m| m.pause_secs.max(0.0) * self.fps).sum();
+        let asked: f64 = moments.iter().filter(|m| inside(m)).map(pause_of).sum();
         let scale = if asked > 0.4 * steps { 0.4 * steps / asked } else { 1.0 };
         let travel = (steps - asked * scale).max(0.0);
         self.labels = vec![(f64::INFINITY, f64::NEG_INFINITY); moments.len()];
@@ -121,7 +125,7 @@ impl Timeline {
             let rest = way.split_off(split);
             knots.extend(way.iter().skip(known).map(|(u, t)| (u * travel + paused, *t)));
             let frame = at * travel + paused;
-            let pause = moment.pause_secs.max(0.0) * self.fps * scale;
+            let pause = pause_of(moment) * scale;
             knots.extend([(frame, moment.time), (frame + pause, moment.time)]);
             paused += pause;
             // The label comes with the moment, never before, and goes a little after its pause.
@@ -338,6 +342,16 @@ mod tests {
         assert!((0..101).all(|f| timeline.moment(f) != Some(2)));
         let one = Timeline::over([3.0].into_iter(), &pacing, 0.0, 50, 10.0);
         assert!((0..50).all(|f| one.epoch(f) == 3.0));
+    }
+
+    #[test]
+    fn a_moment_at_the_end_is_told_while_the_last_picture_is_held() {
+        let pacing = Pacing { moments: vec![moment(10.0, 2.0)], ..Pacing::default() };
+        let timeline = Timeline::over([0.0, 10.0].into_iter(), &pacing, 2.0, 100, 10.0);
+        let plain = Timeline::over([0.0, 10.0].into_iter(), &Pacing::default(), 2.0, 100, 10.0);
+        assert!((0..100).all(|f| (timeline.epoch(f) - plain.epoch(f)).abs() < 1e-12));
+        let shown: Vec<usize> = (0..100).filter(|&f| timeline.moment(f) == Some(0)).collect();
+        assert_eq!((shown[0], shown.len()), (79, 11));
     }
 
     #[test]

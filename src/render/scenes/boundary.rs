@@ -11,7 +11,7 @@ use crate::render::map::panel;
 use crate::render::map::path::{Pen, Track};
 use crate::render::page::axes::{Axes, draw_heading, frame_in, gutters, heading_height};
 use crate::render::page::colorbar::ColorBar;
-use crate::render::page::layout::{AxisLabels, PanelBox};
+use crate::render::page::panels::{AxisLabels, PanelBox};
 use crate::render::page::scale::LevelScale;
 use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
 use crate::render::scene::{ContourPanel, Domain, Pacing, PathPoint, Strip};
@@ -169,16 +169,8 @@ impl<'a> BoundaryShow<'a> {
         });
         let subtitle = !film.panel.subtitle.is_empty();
         let axis_labels = if axis_labels { AxisLabels::Own } else { AxisLabels::None };
-        let heading_end = frame.y;
-        let place = PanelBox {
-            cell,
-            frame,
-            heading_end,
-            equal_scales,
-            readout: None,
-            subtitle,
-            axis_labels,
-        };
+        let place = PanelBox::of_frame(cell, frame, subtitle, axis_labels);
+        let place = PanelBox { equal_scales, ..place };
         let track = Track::new(&film.panel.path, domain, frame, px_scale);
         let body =
             Boundary { film, place, domain, scale, bar, track, inputs: frame_of, input_domain };

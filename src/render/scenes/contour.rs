@@ -9,7 +9,8 @@ use crate::render::map::inset::InsetView;
 use crate::render::map::panel;
 use crate::render::map::path::{Pen, Track};
 use crate::render::page::colorbar::ColorBar;
-use crate::render::page::layout::{Contents, Layout, widest_ems};
+use crate::render::page::layout::Layout;
+use crate::render::page::panels::{Contents, widest_ems};
 use crate::render::page::readout;
 use crate::render::page::scale::LevelScale;
 use crate::render::page::table;
@@ -101,6 +102,16 @@ impl<'a> ContourFilm<'a> {
             tracks.push(track);
         }
         Ok(Self { page, body: Contours { film, layout, scale, tracks, insets } })
+    }
+
+    /// The height in pixels at which nothing is left empty below the panels; not so low that words of the
+    /// page would have no room.
+    pub fn content_height(&self) -> u32 {
+        let (page, full) = (&self.page, self.page.rect.h);
+        let Some(bottom) = self.body.layout.bottom else { return full as u32 };
+        let least = 241.0 * full / page.room()[1];
+        let height = bottom + full - page.body.bottom();
+        height.max(least).min(full).ceil() as u32
     }
 }
 

@@ -11,7 +11,7 @@ use crate::render::canvas::color::Color;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Rect, Stroke, TextStyle};
 use crate::render::numbers::{fixed, number, significant, thousands};
-use crate::render::page::layout::grid;
+use crate::render::page::panels::grid;
 use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
 use crate::render::scene::{Pacing, PathPoint, Strip};
 

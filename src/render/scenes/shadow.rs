@@ -10,7 +10,7 @@ use crate::render::numbers::significant;
 use crate::render::page::axes::{
     Axes, LabelPlace, draw_heading, frame_in, gutters, heading_height,
 };
-use crate::render::page::layout::grid;
+use crate::render::page::panels::grid;
 use crate::render::page::{Body, Page, PageSpec, Scene, Screen};
 use crate::render::scene::{Domain, Pacing, PathPoint, Strip};
 

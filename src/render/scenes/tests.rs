@@ -11,7 +11,7 @@ use crate::render::film::show::{self, Show};
 use crate::render::film::{Output, write_show};
 use crate::render::scene::{
     Arrows, Card, Clock, CurveFigure, CurveStyle, Film, Gradient, Inset, Moment, Pacing, PathPoint,
-    Quantity, Relief, Series, Split,
+    Quantity, Relief, Series, Split, Strip,
 };
 use crate::render::scenes::contour::ContourFilm;
 use crate::render::tests::golden::{assert_golden_show, film, panel, strip, two_panels};
@@ -532,6 +532,25 @@ fn frames_repeat_themselves_and_still_parts_stand_still() {
     assert!(changed(10, 30) > 500);
     let still: Vec<usize> = (1..FRAMES).filter(|&k| changed(k - 1, k) == 0).collect();
     assert!(still.len() >= 4, "{still:?}");
+}
+
+#[test]
+fn a_figure_for_a_column_is_as_high_as_its_map_needs() {
+    // Wider than high, and neither headline, caption nor charts.
+    let mut flat = film(vec![panel(41, 21, 9)]);
+    flat.strip = Strip::default();
+    let mut theme = Theme { scale: 2.7, ..Theme::light() };
+    (theme.words.headline, theme.words.caption) = (false, false);
+    let laid = |size| ContourFilm::new(&flat, &theme, size, 1, 1).unwrap();
+    let height = laid([990, 1100]).content_height();
+    assert!((650..1000).contains(&height), "{height}");
+    // At that height the picture is the same, and full.
+    assert_eq!(laid([990, height]).content_height(), height);
+    // With charts, which take what is left, it is as high as it was asked for.
+    let theme = Theme::light();
+    let full = film(vec![panel(41, 21, 9)]);
+    let show = ContourFilm::new(&full, &theme, [990, 1100], 1, 1).unwrap();
+    assert_eq!(show.content_height(), 1100);
 }
 
 #[test]
