@@ -97,13 +97,14 @@ fn cues(film: &Path) -> Result<Vec<f64>> {
     Ok(serde_json::from_str(&text).ok().and_then(seconds).unwrap_or_default())
 }
 
+/// A picture has its own headline: the slide's is for the overview, for print and for readers of the page.
 const STYLE: &str = "\
 *{box-sizing:border-box}html,body{margin:0;height:100%;background:#12161b;color:#e8e6e1;\
 font-family:'Source Sans 3','Segoe UI',system-ui,sans-serif;overflow:hidden}\
-.slide{position:absolute;inset:0;display:none;flex-direction:column;padding:3vh 4vw 4vh;gap:1.4vh}\
-.slide.now{display:flex}.slide h2{margin:0;font-size:min(4.6vh,3.4vw);line-height:1.15;font-weight:600}\
+.slide{position:absolute;inset:0;display:none;flex-direction:column;padding:2vh 2vw 3vh;gap:1.4vh}\
+.slide.now{display:flex}.slide h2{margin:0;line-height:1.15;font-weight:600}\
 .slide figure{margin:0;flex:1;min-height:0;display:flex;justify-content:center}\
-.slide video,.slide img{max-width:100%;max-height:100%;object-fit:contain;border-radius:6px}\
+.slide video,.slide img{width:100%;height:100%;object-fit:contain}\
 .caption{margin:0;font-size:min(2.4vh,1.9vw);color:#a9b0b8}\
 .opening{justify-content:center;align-items:center;text-align:center}\
 .opening h1{font-size:min(9vh,6vw);line-height:1.1;margin:0;max-width:18ch}\
@@ -111,7 +112,8 @@ font-family:'Source Sans 3','Segoe UI',system-ui,sans-serif;overflow:hidden}\
 .bar{position:fixed;left:0;right:0;bottom:0;height:4px;background:#232b34}\
 #done{height:100%;width:0;background:#8dbdf0}\
 #place{position:fixed;right:1.2vw;bottom:1.2vh;font-size:min(1.8vh,1.4vw);color:#a9b0b8}\
-body.overview{overflow:auto}.overview .slides{display:grid;grid-template-columns:repeat(auto-fill,minmax(280px,1fr));\
+@media screen{body:not(.overview) .slide h2{position:absolute;width:1px;height:1px;overflow:hidden;\
+clip-path:inset(50%)}}body.overview{overflow:auto}.overview .slides{display:grid;grid-template-columns:repeat(auto-fill,minmax(280px,1fr));\
 gap:16px;padding:16px}.overview .slide{display:flex;position:relative;inset:auto;height:220px;padding:12px;\
 border:1px solid #333b44;border-radius:6px;cursor:pointer}.overview .slide.now{border-color:#8dbdf0}\
 .overview .slide h1,.overview .slide h2{font-size:16px}.overview .caption,.overview .opening p{font-size:12px}\

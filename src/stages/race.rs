@@ -5,6 +5,7 @@ use super::on_plane::OnPlane;
 use super::opened::{OpenRun, RunSet};
 use super::provenance::{self, capital};
 use crate::dataset::SplitName;
+use crate::landscape::PlaneKind;
 use crate::objective::BatchNormPolicy;
 use crate::record::{EpochRecord, Metrics, Status};
 use crate::render::numbers::significant;
@@ -136,6 +137,15 @@ pub fn gather(set: &RunSet, request: &RaceRequest) -> Result<Race> {
         // By the name that the picture gives it.
         let said = |name: &str| format!("final statistics of {name}.");
         race.caption = race.caption.replace(&said(run), &said(&race.racers[k].name));
+    }
+    if on.plane.about.kind == PlaneKind::Minima {
+        // Likewise.
+        let made = capital(&on.plane.about.made);
+        race.caption = race.caption.replace(&made, "The plane goes through the ends of the runs");
+        let labels = [&mut race.surface.x_label, &mut race.surface.y_label];
+        for (label, racer) in labels.into_iter().zip(&race.racers[1..]) {
+            *label = format!("towards the end of {}", racer.name);
+        }
     }
     Ok(race)
 }
