@@ -530,7 +530,7 @@ mod tests {
         assert!(err.contains("6n + 4"), "{err}");
         let err = ModelSpec::of("densenet-40-0").build([3, 32, 32], 10).unwrap_err().to_string();
         assert!(err.contains("growth"), "{err}");
-        let err = ModelSpec::of("densenet-40").build([3, 32, 32], 10).unwrap_err().to_string();
+        let err = ModelSpec::of("densenet-40-l2").build([3, 32, 32], 10).unwrap_err().to_string();
         assert!(err.contains("did you mean `densenet-40-12`"), "{err}");
         let err = ModelSpec::of("resnte20").build([3, 32, 32], 10).unwrap_err().to_string();
         assert!(err.contains("did you mean `resnet20`"), "{err}");
