@@ -87,6 +87,21 @@ pub trait Objective: Sync {
             "use the Hessian",
         ))
     }
+
+    /// The same as a mean over samples, where the loss of each of them is known: what differences of points
+    /// are paired by.
+    fn by_sample(&self) -> Option<&dyn BySample> {
+        None
+    }
+}
+
+/// A loss that is a mean over samples, each of which has its own.
+pub trait BySample: Objective {
+    /// The value at `theta`, (P,), and the loss of each sample, in an order that is the same at all points.
+    ///
+    /// # Errors
+    /// As [`Objective::loss`].
+    fn loss_by_sample(&self, theta: &[f32]) -> Result<(Evaluation, Vec<f64>)>;
 }
 
 /// An objective of a network that holds more than its parameters: BatchNorm's running statistics.
@@ -254,6 +269,27 @@ impl Objective for DatasetObjective {
             Ok(0.0)
         };
         self.mean_over_pieces(out, product).map(|_| ())
+    }
+
+    fn by_sample(&self) -> Option<&dyn BySample> {
+        Some(self)
+    }
+}
+
+impl BySample for DatasetObjective {
+    fn loss_by_sample(&self, theta: &[f32]) -> Result<(Evaluation, Vec<f64>)> {
+        let pieces = self.pieces(theta, &self.buffers, &|_| (), |outputs, targets, indices| {
+            let (mut sums, mut losses) = (Sums::default(), Vec::with_capacity(indices.len()));
+            for (k, z) in outputs.enumerate() {
+                let target = targets.example(k, indices.len());
+                let found = loss(z, target);
+                sums.add(found, target.answers());
+                losses.push(found.0);
+            }
+            (sums, losses)
+        })?;
+        let (sums, losses): (Vec<Sums>, Vec<Vec<f64>>) = pieces.into_iter().unzip();
+        Ok((Sums::total(&sums), losses.concat()))
     }
 }
 

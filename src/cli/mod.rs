@@ -37,6 +37,7 @@ mod scenes;
 mod slurm;
 mod surface;
 mod surface_look;
+mod surface_parts;
 mod sweep;
 mod sweep_follow;
 mod sweep_step;

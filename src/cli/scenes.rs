@@ -56,7 +56,7 @@ pub struct Options {
     /// shadow, contour --inset: seed of the random plane.
     #[arg(long, default_value_t = 0, value_name = "SEED", help_heading = "Scenes")]
     plane_seed: u64,
-    /// heatmap: loss, accuracy, loss-se, relative-se or loss-difference.
+    /// heatmap: loss, accuracy, loss-se, relative-se, difference-se or loss-difference.
     #[arg(long, default_value = "loss", value_name = "QUANTITY", help_heading = "Scenes")]
     quantity: CellQuantity,
     /// heatmap: ends of the colour scale; contour: ends of the scale, and the distance of two levels where

@@ -12,7 +12,7 @@ use lossreel::stages::cost::{self, Cost};
 use lossreel::stages::plane::through_point;
 use lossreel::stages::stack::{self, StackRequest};
 use lossreel::stages::stale::{self, Behind};
-use lossreel::stages::surface::{OverPlane, SurfaceRequest, among, convexity, gradients};
+use lossreel::stages::surface::{OverPlane, SurfaceRequest, among, convexity, gradients, parts};
 use lossreel::stages::{Progress, RunSet, Subject};
 use lossreel::{Error, Result};
 use serde::Serialize;
@@ -23,6 +23,7 @@ use super::out::{Out, duration};
 use super::plane::{Random, directions};
 use super::progress::Follow;
 use super::ranks::{Ranks, stop_flag};
+use super::surface_parts::{self as parts_args, EndedReport, PartsArgs};
 use super::target::{Pixels, Sample, Target};
 
 /// Evaluate the loss over a plane, of a run or of several together, resumably.
@@ -40,10 +41,11 @@ pub struct Args {
     directions: String,
     #[command(flatten)]
     random: Random,
-    /// Columns and rows.
-    #[arg(long, default_value = "51x51", value_name = "NXxNY")]
-    grid: String,
-    /// Ranges in units of the directions; holds the path with a margin by default, or -1,1.
+    /// Columns and rows; 51x51 by default, or those of the surface that is extended.
+    #[arg(long, value_name = "NXxNY")]
+    grid: Option<String>,
+    /// Ranges in units of the directions; by default holds the path with a margin, or -1,1, or those of the
+    /// surface that is extended.
     #[arg(long, value_name = "XMIN,XMAX[,YMIN,YMAX]", allow_hyphen_values = true)]
     range: Option<String>,
     /// Name of the surface in the run folder; the plane's by default (with `-test` for test images).
@@ -94,6 +96,8 @@ pub struct Args {
     /// Training images that statistics are recalibrated on.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     bn_samples: usize,
+    #[command(flatten)]
+    parts: PartsArgs,
     /// Replace another surface of that name.
     #[arg(long)]
     force: bool,
@@ -113,12 +117,17 @@ struct Report<'a> {
     /// Points at which the convexity was measured, and at how many of them it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     convexity: Option<[usize; 2]>,
+    #[serde(flatten)]
+    ended: EndedReport,
     /// What changes from layer to layer of a stack.
     #[serde(skip_serializing_if = "Option::is_none")]
     stack: Option<StackKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
     layers: Option<usize>,
 }
+
+/// Columns and rows where nothing says them.
+const GRID: &str = "51x51";
 
 /// 1,000 training images by default.
 pub fn run(args: Args, out: &Out, ranks: &mut Ranks) -> Result<()> {
@@ -129,10 +138,14 @@ pub fn run(args: Args, out: &Out, ranks: &mut Ranks) -> Result<()> {
         return Ok(());
     }
     let request = |subject: &Subject| -> Result<SurfaceRequest> {
+        let mut sample = args.sample.of_train(subject, 1000);
+        if args.parts.has_images_of_its_own() {
+            sample.samples = args.sample.samples;
+        }
         Ok(SurfaceRequest {
-            size: parse_size(&args.grid)?,
+            size: parse_size(args.grid.as_deref().unwrap_or(GRID))?,
             range: args.range.as_deref().map(parse_range).transpose()?,
-            sample: args.sample.of_train(subject, 1000),
+            sample,
             replace: args.force,
         })
     };
@@ -225,6 +238,7 @@ fn of_runs(
             norm_stats,
             gradients: None,
             convexity: None,
+            ended: EndedReport::default(),
             stack: Some(kind),
             layers,
         };
@@ -234,11 +248,11 @@ fn of_runs(
         });
         return Ok(());
     }
-    let (store, report) = evaluate(team, &over, &folder, &request, stop, out)?;
+    let computed = evaluate(team, &over, &folder, &request, args, stop, out)?;
     followed(out, "losses on the path", "snapshots", |on| {
-        among::path_losses(team, set, &over, &store, request.sample, stop, on)
+        among::path_losses(team, set, &over, &computed.store, computed.request.sample, stop, on)
     })?;
-    measure(&over, &store, &request, (points, report), stop, out)
+    measure(&over, computed, points, stop, out)
 }
 
 /// What the surface, or the stack, would cost.
@@ -250,7 +264,7 @@ fn dry_run(
     out: &Out,
 ) -> Result<()> {
     let layers = args.stack.map_or(1, |_| args.layers.unwrap_or(stack::LAYERS));
-    let points = (request.size[0] * request.size[1]).saturating_mul(layers);
+    let points = args.parts.cells(request.size[0] * request.size[1])?.saturating_mul(layers);
     let objective = over.objective(request.sample)?;
     let samples = objective.samples();
     let seconds = cost::evaluation_seconds(&objective, &over.plane.origin, points)?;
@@ -290,10 +304,10 @@ fn of_file(args: &Args, request: Request<'_>, ranks: &mut Ranks, out: &Out) -> R
     };
     let stop = stop_flag(team);
     let stop = stop.as_ref();
-    let (store, report) = evaluate(team, &over, &folder, &request, stop, out)?;
+    let computed = evaluate(team, &over, &folder, &request, args, stop, out)?;
     // After whatever can be refused: the plane there may be another surface's.
     plane.write(&folder.join("plane.safetensors"))?;
-    measure(&over, &store, &request, (points, report), stop, out)
+    measure(&over, computed, points, stop, out)
 }
 
 /// Calls a stage with a bar that follows it.
@@ -309,15 +323,45 @@ fn followed<T>(
     result
 }
 
+/// A surface that was computed.
+struct Computed {
+    store: SurfaceStore,
+    report: SurfaceReport,
+    ended: EndedReport,
+    /// What it is, its images as many as there are now.
+    request: SurfaceRequest,
+}
+
 fn evaluate(
     team: &mut Team,
     over: &OverPlane<'_>,
     folder: &Path,
     request: &SurfaceRequest,
+    args: &Args,
     stop: &AtomicBool,
     out: &Out,
-) -> Result<(SurfaceStore, SurfaceReport)> {
-    followed(out, "surface", "cells", |on| among::compute(team, over, folder, request, stop, on))
+) -> Result<Computed> {
+    let same_grid = args.grid.is_none() && args.range.is_none();
+    let Some(asked) = args.parts.asked(same_grid)? else {
+        let (store, report) = followed(out, "surface", "cells", |on| {
+            among::compute(team, over, folder, request, stop, on)
+        })?;
+        let (request, ended) = (request.clone(), EndedReport::default());
+        return Ok(Computed { store, report, ended, request });
+    };
+    if !team.is_alone() {
+        return Err(Error::Ranks {
+            what: "a surface that is extended, or of which a part is evaluated, is not divided among ranks".into(),
+            remedy: "start it without mpirun".into(),
+        });
+    }
+    let (store, report, ended) = followed(out, "surface", "cells", |on| {
+        parts::compute(over, folder, request, &asked, stop, on)
+    })?;
+    let mut request = request.clone();
+    request.sample.samples = Some(ended.images);
+    let ended = EndedReport::new(&asked, &ended, over.subject.split_len(request.sample.split));
+    Ok(Computed { store, report, ended, request })
 }
 
 /// At how many points what is measured beside the losses.
@@ -336,12 +380,12 @@ impl Args {
 /// Measures gradients and convexity where they were asked for, and reports.
 fn measure(
     over: &OverPlane<'_>,
-    store: &SurfaceStore,
-    request: &SurfaceRequest,
-    (points, surface): (Points, SurfaceReport),
+    computed: Computed,
+    points: Points,
     stop: &AtomicBool,
     out: &Out,
 ) -> Result<()> {
+    let Computed { store, report: surface, ended, request } = &computed;
     let measured = points.gradients.map(|size| {
         followed(out, "gradients", "points", |on| {
             gradients(over, store, request.sample, size, stop, on)
@@ -358,9 +402,18 @@ fn measure(
         [found.cells.len(), known.count()]
     });
     let norm_stats = Pixels::of(over.subject);
-    let report = Report { surface, norm_stats, gradients, convexity, stack: None, layers: None };
+    let report = Report {
+        surface: surface.clone(),
+        norm_stats,
+        gradients,
+        convexity,
+        ended: *ended,
+        stack: None,
+        layers: None,
+    };
     out.result(&report, |w| {
         words(&report.surface, request.sample.split, store.folder(), w)?;
+        report.ended.words(w)?;
         if let Some(n) = gradients {
             writeln!(w, "gradients             at {n} points")?;
         }
@@ -378,6 +431,9 @@ fn words(
     folder: &Path,
     w: &mut dyn Write,
 ) -> io::Result<()> {
+    if report.interpolated > 0 {
+        write!(w, "{} of ", report.evaluated)?;
+    }
     writeln!(
         w,
         "{} x {} cells, {} {} images each, in {}",
@@ -392,6 +448,9 @@ fn words(
     }
     if let Some(se) = report.relative_se_max {
         writeln!(w, "standard error        {:.1} % of a cell's loss at most", 100.0 * se)?;
+    }
+    if let Some(error) = &report.interpolation {
+        parts_args::interpolation_words(report.interpolated, error, w)?;
     }
     if report.nan + report.infinite > 0 {
         writeln!(w, "not finite            {} NaN, {} infinite", report.nan, report.infinite)?;

@@ -270,7 +270,16 @@ fn remove_written(folder: &Path) -> io::Result<()> {
 
 /// Whether a file in `folder`, one of ours, has a name that this program gives.
 fn is_written(folder: &str, name: &str) -> bool {
-    const NAMES: [&str; 5] = ["grid.json", "stack.json", "cells.jsonl", "paths.jsonl", ".lock"];
+    const NAMES: [&str; 8] = [
+        "grid.json",
+        "stack.json",
+        "change.json",
+        "adaptive.json",
+        "interpolated.json",
+        "cells.jsonl",
+        "paths.jsonl",
+        ".lock",
+    ];
     let json = name.strip_suffix(".json");
     let is_number = |stem: &str| !stem.is_empty() && stem.bytes().all(|b| b.is_ascii_digit());
     NAMES.contains(&name)

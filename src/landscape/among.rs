@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::{Cell, Grid, SurfaceReport, SurfaceStore, evaluate, theta_at};
+use super::evaluate::AtCells;
+use super::{Cell, Grid, SurfaceReport, SurfaceStore, evaluate};
 use crate::objective::Objective;
 use crate::parallel::{self, Job, Place, Slots, Taken, Team, Worker};
 use crate::{Error, Result};
@@ -19,23 +20,24 @@ pub fn evaluate_among(
     team: &mut Team,
     about: &[u8],
     store: &mut SurfaceStore,
-    [origin, x, y]: [&[f32]; 3],
+    vectors: [&[f32]; 3],
     objective: &dyn Objective,
     interrupt: &AtomicBool,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<SurfaceReport> {
-    let missing = store.missing();
+    let missing = store.not_evaluated();
     if team.is_alone() || missing.is_empty() {
-        return evaluate(store, [origin, x, y], objective, interrupt, progress);
+        return evaluate(store, vectors, objective, interrupt, progress);
     }
     let started = Instant::now();
-    let (total, grid) = (store.cells.len(), store.header.grid);
+    let total = store.cells.len();
+    let at = AtCells::new(store.header.grid, vectors, objective)?;
     let done = AtomicUsize::new(total - missing.len());
     progress(total - missing.len(), total);
     let log = Mutex::new((store.log()?, &mut store.cells));
     let one = |place: &Place<'_>, &k: &usize| {
         let cell = match place {
-            Place::Here => Cell::new(k, objective.loss(&theta_at(origin, x, y, grid.point(k)))?),
+            Place::Here => at.cell(k)?,
             Place::There(line) => match line.call(&(k as u64).to_le_bytes(), &mut |_| ()) {
                 Some(bytes) => cell_of(k, &bytes, line.rank())?,
                 None => return Ok(Taken::Left),
@@ -50,7 +52,7 @@ pub fn evaluate_among(
     };
     team.hand_out(about, &missing, parallel::threads(), interrupt, &one)?;
     drop(log);
-    let done = total - store.missing().len();
+    let done = total - store.not_evaluated().len();
     if done < total {
         return Err(Error::Interrupted {
             remedy: format!(
@@ -60,6 +62,7 @@ pub fn evaluate_among(
     }
     store.written_in_any_order();
     store.put_in_order()?;
+    store.drop_interpolation()?;
     Ok(store.report(started.elapsed().as_secs_f64()))
 }
 
@@ -80,10 +83,11 @@ pub fn serve_cells(
     worker: &mut Worker,
     job: &Job,
     grid: &Grid,
-    [origin, x, y]: [&[f32]; 3],
+    vectors: [&[f32]; 3],
     objective: &dyn Objective,
     stop: &AtomicBool,
 ) -> Result<()> {
+    let at = AtCells::new(*grid, vectors, objective)?;
     let threads = parallel::threads();
     // As many again are on their way: no thread waits for the next message.
     let slots = Slots { threads, in_hand: 2 * threads };
@@ -96,8 +100,7 @@ pub fn serve_cells(
                 remedy: "start all ranks with the same version".into(),
             });
         }
-        let cell = Cell::new(k, objective.loss(&theta_at(origin, x, y, grid.point(k)))?);
-        Ok(serde_json::to_vec(&cell).expect("a cell is plain data"))
+        Ok(serde_json::to_vec(&at.cell(k)?).expect("a cell is plain data"))
     };
     worker.work(job, slots, stop, &one)
 }

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Cell, SurfaceStore};
+use super::moments::Moments;
+use super::{Cell, Grid, InterpolationError, SurfaceStore};
 use crate::objective::Objective;
 use crate::parallel;
 use crate::{Error, Result};
@@ -22,9 +23,9 @@ pub struct SurfaceReport {
     pub ny: usize,
     /// Cells whose value was computed (now or before).
     pub evaluated: usize,
-    /// Cells whose value was interpolated: none, this evaluation does not.
+    /// Cells whose value was interpolated.
     pub interpolated: usize,
-    /// Cells whose loss is NaN.
+    /// Evaluated cells whose loss is NaN.
     pub nan: usize,
     /// Cells whose loss is infinite.
     pub infinite: usize,
@@ -34,6 +35,11 @@ pub struct SurfaceReport {
     pub loss_max: Option<f64>,
     /// Largest standard error of a cell relative to its loss.
     pub relative_se_max: Option<f64>,
+    /// Largest standard error of the difference between a cell and the plane's origin, sample by sample.
+    pub difference_se_max: Option<f64>,
+    /// How large the errors of interpolated cells are, by estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interpolation: Option<InterpolationError>,
     /// Images each cell is evaluated on.
     pub samples: usize,
     /// Seconds this call took.
@@ -50,6 +56,47 @@ pub fn theta_at(origin: &[f32], x: &[f32], y: &[f32], [a, b]: [f64; 2]) -> Vec<f
         .collect()
 }
 
+/// Cells of a grid on the plane of `vectors`, each with the error of its difference to the plane's origin.
+pub(super) struct AtCells<'a> {
+    grid: Grid,
+    vectors: [&'a [f32]; 3],
+    objective: &'a dyn Objective,
+    /// The loss of each sample at the plane's origin, where they are known.
+    at_origin: Option<Vec<f64>>,
+}
+
+impl<'a> AtCells<'a> {
+    /// # Errors
+    /// Those of the objective.
+    pub(super) fn new(
+        grid: Grid,
+        vectors: [&'a [f32]; 3],
+        objective: &'a dyn Objective,
+    ) -> Result<Self> {
+        let at_origin = match objective.by_sample() {
+            Some(by_sample) => Some(by_sample.loss_by_sample(vectors[0])?.1),
+            None => None,
+        };
+        Ok(Self { grid, vectors, objective, at_origin })
+    }
+
+    /// Evaluates cell `k`.
+    ///
+    /// # Errors
+    /// Those of the objective.
+    pub(super) fn cell(&self, k: usize) -> Result<Cell> {
+        let [origin, x, y] = self.vectors;
+        let theta = theta_at(origin, x, y, self.grid.point(k));
+        match (self.objective.by_sample(), &self.at_origin) {
+            (Some(by_sample), Some(at_origin)) => {
+                let (value, losses) = by_sample.loss_by_sample(&theta)?;
+                Ok(Cell::new(k, value, Moments::of_differences(&losses, at_origin).se()))
+            }
+            _ => Ok(Cell::new(k, self.objective.loss(&theta)?, f64::NAN)),
+        }
+    }
+}
+
 /// Computes the cells that `store` lacks, several at once, and appends them in order. `progress` is
 /// called with (done, total) from any thread. What is done stays done whatever happens.
 ///
@@ -57,25 +104,59 @@ pub fn theta_at(origin: &[f32], x: &[f32], y: &[f32], [a, b]: [f64; 2]) -> Vec<f
 /// [`Error::Interrupted`] when `interrupt` was set; those of the objective and of the disk.
 pub fn evaluate(
     store: &mut SurfaceStore,
-    [origin, x, y]: [&[f32]; 3],
+    vectors: [&[f32]; 3],
     objective: &dyn Objective,
     interrupt: &AtomicBool,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<SurfaceReport> {
     let started = Instant::now();
     let total = store.cells.len();
-    let missing = store.missing();
-    let done = AtomicUsize::new(total - missing.len());
+    let missing = store.not_evaluated();
     progress(total - missing.len(), total);
     if missing.is_empty() {
         store.put_in_order()?;
+        if store.interpolation.is_some() {
+            store.take_for_good()?;
+            store.drop_interpolation()?;
+        }
         return Ok(store.report(started.elapsed().as_secs_f64()));
     }
-    // Of several ranks that were cut short, any cells are there.
-    let in_order = store.is_in_order() && missing[0] + missing.len() == total;
+    let at = AtCells::new(store.header.grid, vectors, objective)?;
+    let count = (total - missing.len(), total);
+    fill(store, &missing, count, &|k| at.cell(k), interrupt, progress, &|| false)?;
+    store.put_in_order()?;
+    store.drop_interpolation()?;
+    Ok(store.report(started.elapsed().as_secs_f64()))
+}
+
+/// Computes `cells` by `cell`, several at once, and appends them in that order until `enough` says so;
+/// `(done, total)` of them, with others, are there before and in the end. Returns how many of `cells` were
+/// computed.
+///
+/// # Errors
+/// As [`evaluate`].
+pub(super) fn fill(
+    store: &mut SurfaceStore,
+    cells: &[usize],
+    (done, total): (usize, usize),
+    cell: &(dyn Fn(usize) -> Result<Cell> + Sync),
+    interrupt: &AtomicBool,
+    progress: &(dyn Fn(usize, usize) + Sync),
+    enough: &dyn Fn() -> bool,
+) -> Result<usize> {
+    let Some(&first) = cells.first() else { return Ok(0) };
+    let ascending = cells.windows(2).all(|pair| pair[0] < pair[1]);
+    if !(ascending && store.cells[first..].iter().all(Option::is_none)) {
+        // Of several ranks that were cut short, or where not all are evaluated, any cells are there.
+        store.written_in_any_order();
+    }
+    let done = AtomicUsize::new(done);
     let mut log = store.log()?;
-    let grid = store.header.grid;
-    for chunk in missing.chunks(CELLS_PER_THREAD * parallel::threads()) {
+    let mut computed = 0;
+    for chunk in cells.chunks(CELLS_PER_THREAD * parallel::threads()) {
+        if enough() {
+            break;
+        }
         if interrupt.load(Ordering::Relaxed) {
             return Err(Error::Interrupted {
                 remedy: format!(
@@ -84,23 +165,19 @@ pub fn evaluate(
                 ),
             });
         }
-        let cells = parallel::map(chunk, |&k| {
-            let theta = theta_at(origin, x, y, grid.point(k));
-            let cell = Cell::new(k, objective.loss(&theta)?);
+        let found = parallel::map(chunk, |&k| {
+            let found = cell(k)?;
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
-            Ok(cell)
+            Ok(found)
         })?;
-        for cell in cells {
+        for cell in found {
             log.push(&cell)?;
             store.cells[cell.k] = Some(cell);
         }
         log.flush()?;
+        computed += chunk.len();
     }
-    if !in_order {
-        store.written_in_any_order();
-        store.put_in_order()?;
-    }
-    Ok(store.report(started.elapsed().as_secs_f64()))
+    Ok(computed)
 }
 
 impl SurfaceStore {
@@ -113,17 +190,22 @@ impl SurfaceStore {
 fn report(store: &SurfaceStore, seconds: f64) -> SurfaceReport {
     let cells = || store.cells.iter().flatten();
     let finite = || cells().filter(|c| c.loss.is_finite());
+    let [evaluated, interpolated] = store.counts();
     let relative_se = finite().map(|c| c.loss_se / c.loss).filter(|v| v.is_finite());
     SurfaceReport {
         nx: store.header.grid.x.n,
         ny: store.header.grid.y.n,
-        evaluated: cells().count(),
-        interpolated: 0,
+        evaluated,
+        interpolated,
         nan: cells().filter(|c| c.loss.is_nan()).count(),
         infinite: cells().filter(|c| c.loss.is_infinite()).count(),
         loss_min: finite().map(|c| c.loss).reduce(f64::min),
         loss_max: finite().map(|c| c.loss).reduce(f64::max),
         relative_se_max: relative_se.reduce(f64::max),
+        difference_se_max: (finite().map(|c| c.difference_se))
+            .filter(|se| se.is_finite())
+            .reduce(f64::max),
+        interpolation: store.interpolation.as_ref().map(|found| found.error),
         samples: store.header.on.samples,
         seconds,
     }
@@ -142,6 +224,7 @@ pub(super) mod tests {
         let axis = |min, max| Axis { min, max, n };
         Header {
             through: None,
+            until: None,
             format_version: 1,
             grid: Grid { x: axis(-5.0, 5.0), y: axis(-4.0, 6.0) },
             plane_digest: "p".into(),

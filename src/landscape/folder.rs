@@ -12,8 +12,19 @@ use crate::disk;
 use crate::{Error, Result};
 
 /// What a surface or a stack keeps in its folder; the headers go last.
-const OWN: [&str; 6] =
-    ["cells.jsonl", "paths.jsonl", "gradients", "layers", "stack.json", "grid.json"];
+const OWN: [&str; 11] = [
+    "change.json",
+    "next",
+    "cells.jsonl",
+    "paths.jsonl",
+    "interpolated.json",
+    "adaptive.json",
+    "gradients",
+    "convexity",
+    "layers",
+    "stack.json",
+    "grid.json",
+];
 
 /// Files of a folder that are no reason to keep out of it: the lock, and the plane that a surface of a
 /// file of weights has beside it.
@@ -85,7 +96,7 @@ mod tests {
         let root = folder.path();
         for name in OWN.iter().chain(&["notes.txt", "plane.safetensors"]) {
             match *name {
-                "gradients" | "layers" => {
+                "gradients" | "convexity" | "layers" | "next" => {
                     fs::create_dir_all(root.join(name)).unwrap();
                     fs::write(root.join(name).join("cells.jsonl"), "x").unwrap();
                 }

@@ -100,6 +100,7 @@ mod tests {
     fn header(grid: Grid) -> Header {
         Header {
             through: None,
+            until: None,
             format_version: 1,
             grid,
             plane_digest: "p".into(),

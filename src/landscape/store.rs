@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Grid, PathLosses, folder};
+use super::grow::UntilSe;
+use super::interpolation::{Interpolated, Interpolation};
+use super::{Grid, PathLosses, change, folder};
 use crate::disk::{self, JsonFile, JsonlWriter};
 use crate::objective::Evaluation;
 use crate::record::EvaluatedOn;
 use crate::{Error, Result};
 
-const GRID: JsonFile = JsonFile {
+pub(super) const GRID: JsonFile = JsonFile {
     action: "read the surface",
     name: "the header",
     remedy: "remove the folder and compute the surface again",
@@ -33,6 +35,9 @@ pub struct Header {
     /// Through which snapshot of a run a curve goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<Through>,
+    /// Until which standard error images were added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<UntilSe>,
     /// The images and what else each value rests on.
     #[serde(flatten)]
     pub on: EvaluatedOn,
@@ -53,8 +58,8 @@ pub struct Through {
 impl Header {
     /// Whether cells of `other` have the values that cells of this have. The digest of the plane's
     /// vectors says where a curve goes through; how that point was named does not count.
-    fn has_the_values_of(&self, other: &Self) -> bool {
-        *self == Self { through: self.through, ..other.clone() }
+    pub(super) fn has_the_values_of(&self, other: &Self) -> bool {
+        *self == Self { through: self.through, until: self.until, ..other.clone() }
     }
 }
 
@@ -69,13 +74,28 @@ pub struct Cell {
     /// Standard error of that mean.
     #[serde(with = "crate::disk::float")]
     pub loss_se: f64,
+    /// Standard error of the difference to the loss at the plane's origin on the same samples, sample by
+    /// sample: what they have in common is not in it. NaN where it is not known.
+    #[serde(default = "unknown", with = "crate::disk::float", skip_serializing_if = "is_unknown")]
+    pub difference_se: f64,
     /// Right answers.
     pub correct: usize,
 }
 
+fn unknown() -> f64 {
+    f64::NAN
+}
+
+// Serde asks by reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_unknown(value: &f64) -> bool {
+    value.is_nan()
+}
+
 impl Cell {
-    pub(super) fn new(k: usize, value: Evaluation) -> Self {
-        Self { k, loss: value.loss, loss_se: value.loss_se, correct: value.correct }
+    pub(super) fn new(k: usize, value: Evaluation, difference_se: f64) -> Self {
+        let Evaluation { loss, loss_se, correct, .. } = value;
+        Self { k, loss, loss_se, difference_se, correct }
     }
 }
 
@@ -85,8 +105,10 @@ pub struct SurfaceStore {
     folder: PathBuf,
     /// What the surface is.
     pub header: Header,
-    /// Cells by index, `None` where not done.
+    /// Cells by index, `None` where not evaluated.
     pub cells: Vec<Option<Cell>>,
+    /// The losses between evaluated cells, of a surface of which not all are to be evaluated.
+    pub interpolation: Option<Interpolation>,
     /// Whether the log has the cells in the order of their indices. Several ranks write them in any, and
     /// the last of them puts the log in order.
     in_order: bool,
@@ -107,15 +129,17 @@ impl SurfaceStore {
         header.grid.check()?;
         folder::check_free(folder)?;
         if !replace
+            && !change::is_pending(folder)?
             && let Ok(whole) = Self::open(folder)
             && whole.header.has_the_values_of(&header)
-            && whole.missing().is_empty()
+            && whole.not_evaluated().is_empty()
             && whole.in_order
         {
             // Nothing is to be written: the folder may be on a medium that cannot be.
             return Ok(whole);
         }
         let lock = folder::lock(folder)?;
+        change::finish(folder)?;
         let path = folder.join("grid.json");
         if disk::is_there(&folder.join("stack.json"))? && !replace {
             let holds = "a stack of surfaces".into();
@@ -135,7 +159,8 @@ impl SurfaceStore {
         GRID.write(&path, &header)?;
         let cells = vec![None; header.grid.len()];
         let folder = folder.to_path_buf();
-        Ok(Self { folder, header, cells, in_order: true, _lock: Some(lock) })
+        let interpolation = None;
+        Ok(Self { folder, header, cells, interpolation, in_order: true, _lock: Some(lock) })
     }
 
     /// Opens a surface that is there, finished or not.
@@ -143,6 +168,10 @@ impl SurfaceStore {
     /// # Errors
     /// [`Error::NoSurface`] when there is none, [`Error::BadFile`] for one that is damaged.
     pub fn open(folder: &Path) -> Result<Self> {
+        if let Some((header, cells)) = change::pending(folder)? {
+            let (folder, interpolation) = (folder.to_path_buf(), None);
+            return Ok(Self { folder, header, cells, interpolation, in_order: true, _lock: None });
+        }
         let path = folder.join("grid.json");
         let header: Option<Header> = GRID.read_if_there(&path)?;
         let header = header.ok_or_else(|| Error::NoSurface { folder: folder.to_path_buf() })?;
@@ -151,8 +180,9 @@ impl SurfaceStore {
             in_order.set(in_order.get() && last.replace(cell.k) <= cell.k);
             cell.k
         })?;
+        let interpolation = Interpolation::open(folder, &header.grid)?;
         let (folder, in_order) = (folder.to_path_buf(), in_order.get());
-        Ok(Self { folder, header, cells, in_order, _lock: None })
+        Ok(Self { folder, header, cells, interpolation, in_order, _lock: None })
     }
 
     /// The folder.
@@ -160,24 +190,102 @@ impl SurfaceStore {
         &self.folder
     }
 
-    /// Indices of the cells that are not done, in order.
+    /// Indices of the cells that are neither evaluated nor interpolated, in order.
     pub fn missing(&self) -> Vec<usize> {
+        (0..self.cells.len())
+            .filter(|&k| self.cells[k].is_none() && self.interpolated(k).is_none())
+            .collect()
+    }
+
+    /// Indices of the cells that are not evaluated, in order.
+    pub fn not_evaluated(&self) -> Vec<usize> {
         (0..self.cells.len()).filter(|&k| self.cells[k].is_none()).collect()
     }
 
-    /// Losses in row-major order; a cell that is not done is NaN.
+    /// The interpolated value of cell `k`; `None` where it is evaluated, or missing.
+    pub fn interpolated(&self, k: usize) -> Option<&Interpolated> {
+        self.interpolation.as_ref().filter(|_| self.cells[k].is_none())?.of(k)
+    }
+
+    /// How many cells are evaluated, and how many interpolated.
+    pub fn counts(&self) -> [usize; 2] {
+        let interpolated = (0..self.cells.len()).filter(|&k| self.interpolated(k).is_some());
+        [self.cells.iter().flatten().count(), interpolated.count()]
+    }
+
+    /// Which cells are interpolated and not evaluated, by their index; `None` where none is.
+    pub fn interpolated_mask(&self) -> Option<Vec<bool>> {
+        let mask: Vec<bool> =
+            (0..self.cells.len()).map(|k| self.interpolated(k).is_some()).collect();
+        mask.contains(&true).then_some(mask)
+    }
+
+    /// Losses in row-major order, interpolated ones where they are not evaluated; a cell that is missing is
+    /// NaN.
     pub fn losses(&self) -> Vec<f64> {
-        self.cells.iter().map(|c| c.map_or(f64::NAN, |c| c.loss)).collect()
+        let interpolated = |k| self.interpolated(k).map_or(f64::NAN, |found| found.loss);
+        let of =
+            |(k, cell): (usize, &Option<Cell>)| cell.map_or_else(|| interpolated(k), |c| c.loss);
+        self.cells.iter().enumerate().map(of).collect()
+    }
+
+    /// Makes this the surface of `header` with `cells` in the place of what it is, whole or not at all: a kill
+    /// on the way leaves the one or the other.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn become_another(
+        &mut self,
+        header: Header,
+        cells: Vec<Option<Cell>>,
+    ) -> Result<()> {
+        change::write(&self.folder, &header, &cells)?;
+        change::finish(&self.folder)?;
+        (self.header, self.cells, self.interpolation, self.in_order) = (header, cells, None, true);
+        Ok(())
+    }
+
+    /// Notes in the header until when images are added.
+    ///
+    /// # Errors
+    /// [`Error::SurfaceInUse`] when another process writes there, [`Error::Io`].
+    pub fn note_until(&mut self, until: UntilSe) -> Result<()> {
+        if self.header.until == Some(until) {
+            return Ok(());
+        }
+        let _lock = self.take()?;
+        self.header.until = Some(until);
+        GRID.write(&self.folder.join("grid.json"), &self.header)
+    }
+
+    /// Takes the folder for writing until the store is dropped, where it is not taken yet.
+    ///
+    /// # Errors
+    /// [`Error::SurfaceInUse`] when another process writes there, [`Error::Io`].
+    pub(crate) fn take_for_good(&mut self) -> Result<()> {
+        if self._lock.is_none() {
+            self._lock = Some(folder::lock(&self.folder)?);
+        }
+        Ok(())
+    }
+
+    /// Keeps the folder's lock.
+    pub(super) fn hold(&mut self, lock: File) {
+        self._lock = Some(lock);
+    }
+
+    /// Notes that all cells are evaluated: what was interpolated, and how cells were chosen, is no more.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn drop_interpolation(&mut self) -> Result<()> {
+        self.interpolation = None;
+        disk::remove_named(&self.folder, &change::OF_PARTS, "remove the interpolation")
     }
 
     /// The log to append cells to.
     pub(super) fn log(&self) -> Result<JsonlWriter> {
         JsonlWriter::append(&self.folder.join("cells.jsonl"))
-    }
-
-    /// Whether the log has the cells in the order of their indices, as far as it was read.
-    pub(super) fn is_in_order(&self) -> bool {
-        self.in_order
     }
 
     /// Notes that cells were appended in another order than that of their indices.
@@ -246,7 +354,7 @@ pub(super) fn read_cells<T: Clone + DeserializeOwned>(
 }
 
 /// The first thing in which two headers differ, for a message.
-fn difference(old: &Header, new: &Header) -> String {
+pub(super) fn difference(old: &Header, new: &Header) -> String {
     if let (Some(old), Some(new)) = (old.through, new.through)
         && (old.snapshot, old.step) != (new.snapshot, new.step)
     {

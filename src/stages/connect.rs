@@ -101,6 +101,7 @@ pub fn compute(
         plane_digest: digest_of(&[ends[0], ends[1]]),
         plane: words.clone(),
         through: subject.through,
+        until: None,
         on: subject.evaluated_on(request.sample, &objective, policy),
     };
     let mut store = SurfaceStore::begin(folder, header, request.replace)?;

@@ -294,6 +294,7 @@ fn on_line(
         plane_digest: digest_of(&digested),
         plane: made,
         through: snapshot,
+        until: None,
         on,
     };
     let mut store = SurfaceStore::begin(folder, header, request.replace)?;

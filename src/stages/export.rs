@@ -120,6 +120,17 @@ fn cells(store: &SurfaceStore, of: impl Fn(&crate::landscape::Cell) -> f64) -> V
     store.cells.iter().map(|cell| cell.as_ref().map_or(f64::NAN, &of)).collect()
 }
 
+/// 1 for each cell that was evaluated, 0 for the others.
+fn evaluated(store: &SurfaceStore) -> Vec<f64> {
+    store.cells.iter().map(|cell| f64::from(u8::from(cell.is_some()))).collect()
+}
+
+/// The estimated standard error of each interpolated cell, on the scale of the interpolation; NaN for others.
+fn interpolation_error(store: &SurfaceStore) -> Vec<f64> {
+    let of = |k| store.interpolated(k).map_or(f64::NAN, |found| found.error);
+    (0..store.cells.len()).map(of).collect()
+}
+
 fn accuracy(store: &SurfaceStore) -> Vec<f64> {
     cells(store, |cell| store.header.on.accuracy(cell.correct))
 }
@@ -178,6 +189,11 @@ fn arrays(run: &OpenRun, request: &Request<'_>) -> Result<Vec<Array>> {
             arrays.push(Array::new("surface_loss", &shape, store.losses()));
             arrays.push(Array::new("surface_loss_se", &shape, cells(&store, |c| c.loss_se)));
             arrays.push(Array::new("surface_accuracy", &shape, accuracy(&store)));
+            let difference_se = cells(&store, |c| c.difference_se);
+            arrays.push(Array::new("surface_difference_se", &shape, difference_se));
+            arrays.push(Array::new("surface_evaluated", &shape, evaluated(&store)));
+            let error = interpolation_error(&store);
+            arrays.push(Array::new("surface_interpolation_error", &shape, error));
         }
         Err(Error::NoSurface { .. }) => {}
         Err(error) => return Err(error),
@@ -225,6 +241,9 @@ fn table(run: &OpenRun, request: &Request<'_>) -> Result<Table> {
                 .number("loss", filled(store.losses()))
                 .number("loss_se", filled(cells(&store, |c| c.loss_se)))
                 .number("accuracy", filled(accuracy(&store)))
+                .number("difference_se", filled(cells(&store, |c| c.difference_se)))
+                .count("evaluated", evaluated(&store).into_iter().map(|e| Some(e as usize)))
+                .number("interpolation_error", filled(interpolation_error(&store)))
         }
         TableOf::Path => {
             let plane = plane(run, request)?;

@@ -23,6 +23,8 @@ named_enum! {
         LossSe = "loss-se",
         /// The same in percent of the loss.
         RelativeSe = "relative-se",
+        /// The standard error of the difference to the loss at the plane's origin, image by image.
+        DifferenceSe = "difference-se",
         /// How the loss differs from that of the origin: red is higher, blue is lower.
         LossDifference = "loss-difference",
         /// The ratio of the Hessian's smallest and largest eigenvalue where the smallest is negative, 0 where
@@ -38,6 +40,7 @@ impl CellQuantity {
             Self::Accuracy => 100.0 * on.accuracy(cell.correct),
             Self::LossSe => cell.loss_se,
             Self::RelativeSe => 100.0 * cell.loss_se / cell.loss,
+            Self::DifferenceSe => cell.difference_se,
             Self::LossDifference => cell.loss - origin,
             // Of its own points.
             Self::Convexity => f64::NAN,
@@ -50,6 +53,7 @@ impl CellQuantity {
             Self::Accuracy => "accuracy, %",
             Self::LossSe => "standard error of the loss",
             Self::RelativeSe => "standard error, % of the loss",
+            Self::DifferenceSe => "standard error of the difference",
             Self::LossDifference => "loss − final loss",
             Self::Convexity => "|λ min / λ max|",
         }
@@ -61,6 +65,10 @@ impl CellQuantity {
             Self::Loss => ("Loss", Some(ErrorOf::Loss)),
             Self::Accuracy => ("Accuracy", Some(ErrorOf::Accuracy)),
             Self::LossSe | Self::RelativeSe => ("Standard error of the loss", None),
+            Self::DifferenceSe => (
+                "Standard error of the difference to the loss at the centre, image by image,",
+                None,
+            ),
             Self::LossDifference => ("Loss minus the loss at the centre", Some(ErrorOf::Loss)),
             Self::Convexity => (
                 "Smallest over largest eigenvalue of the Hessian (magnitude; 0 where none is negative)",
@@ -76,6 +84,9 @@ impl CellQuantity {
             Self::Accuracy => format!("The {split} accuracy, point by point"),
             Self::LossSe | Self::RelativeSe => {
                 format!("The standard error of the {split} loss, point by point")
+            }
+            Self::DifferenceSe => {
+                format!("How well differences of the {split} loss are known, point by point")
             }
             Self::LossDifference => "Loss above the final model".into(),
             Self::Convexity => format!("Where the {split} loss is convex"),
@@ -128,7 +139,7 @@ pub fn gather(
             "quantity",
             quantity,
             "but numbers are predicted, which are not right or wrong",
-            "use loss, loss-se, relative-se or loss-difference",
+            "use loss, loss-se, relative-se, difference-se or loss-difference",
         ));
     }
     // The cell nearest to the origin is taken for it.
@@ -150,10 +161,18 @@ pub fn gather(
             values: values_of(&found.cells, |cell| cell.ratio()),
             interpolated: None,
         },
-        None => Grid {
-            values: values_of(&store.cells, |cell| quantity.of(cell, evaluated_on, origin)),
-            ..panel.grid
-        },
+        // Only the loss is interpolated; what is measured beside it is not.
+        None => {
+            let losses = |less: f64| store.losses().into_iter().map(|loss| loss - less).collect();
+            let (values, interpolated) = match quantity {
+                CellQuantity::Loss => (losses(0.0), store.interpolated_mask()),
+                CellQuantity::LossDifference => (losses(origin), store.interpolated_mask()),
+                _ => {
+                    (values_of(&store.cells, |cell| quantity.of(cell, evaluated_on, origin)), None)
+                }
+            };
+            Grid { values, interpolated, ..panel.grid }
+        }
     };
     let title = title.map_or_else(|| quantity.headline(split.adjective()), str::to_string);
     let charts = [options.chart_source(&panel.title, &source.run)?];
@@ -164,7 +183,11 @@ pub fn gather(
         Some(found) => provenance::caption_at(&on, words, &found.header),
         None => provenance::caption_of(std::slice::from_ref(&on), words, error),
     };
-    let caption = format!("{caption} One square per evaluated point.");
+    let squares = match grid.interpolated {
+        Some(_) => "One square per point, interpolated ones dimmed.",
+        None => "One square per evaluated point.",
+    };
+    let caption = format!("{caption} {squares}");
     // The paper's scale, so that pictures compare.
     let range = range.or(convexity.is_some().then_some(CONVEXITY_RANGE));
     Ok(Heatmap {

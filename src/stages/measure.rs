@@ -12,7 +12,7 @@ use super::{Progress, SampleChoice, Subject, curve};
 use crate::curvature::{Curvature, ExtremesConfig, TraceConfig, TraceMethod, extremes_of, trace};
 use crate::dataset::{SampleOrder, SplitName};
 use crate::disk::{self, JsonFile};
-use crate::landscape::{Cell, SurfaceStore, theta_at};
+use crate::landscape::{Cell, Moments, SurfaceStore, theta_at};
 use crate::measures::{
     Basin, Extent, Field, MergeTree, Pair, Value, barrier, basin, convex_fraction, definition,
     epsilon_sharpness, expected_rise, merge_tree, monotonicity, rho_sharpness, roughness, smad,
@@ -227,7 +227,11 @@ fn field_of(store: &SurfaceStore) -> Result<(Field, MergeTree)> {
 /// A surface in a few words.
 fn words_of(store: &SurfaceStore) -> String {
     let (grid, on) = (&store.header.grid, &store.header.on);
-    format!("{} x {} cells on {} {} images", grid.x.n, grid.y.n, on.samples, on.split)
+    let of = match store.counts()[1] {
+        0 => String::new(),
+        n => format!(", {n} of them interpolated"),
+    };
+    format!("{} x {} cells on {} {} images{of}", grid.x.n, grid.y.n, on.samples, on.split)
 }
 
 /// Which pairs of a minimum and its saddle are noise.
@@ -260,7 +264,8 @@ impl Noise {
 /// The errors of the cells' losses as if their images were not the same: larger than the truth, so that what
 /// counts counts surely.
 fn unpaired(store: &SurfaceStore, notes: &mut Vec<String>) -> Noise {
-    let se = |k: usize| store.cells[k].map_or(f64::NAN, |c: Cell| c.loss_se);
+    // Of what was interpolated nothing counts surely.
+    let se = |k: usize| store.cells[k].map_or(f64::INFINITY, |c: Cell| c.loss_se);
     notes.push(
         "minima are held to the errors of single cells, which are larger than those of differences on the \
          same images: some that are real may not count"
@@ -300,21 +305,12 @@ fn paired(
             }
         }
         let (low, high) = (&losses[&pair.minimum], &losses[&pair.saddle]);
-        errors.insert((pair.minimum, pair.saddle), paired_se(low, high));
+        errors.insert((pair.minimum, pair.saddle), Moments::of_differences(high, low).se());
     }
     Ok(Some(errors))
 }
 
 type PairErrors = HashMap<(usize, usize), f64>;
-
-/// The standard error of the mean of the differences, image by image.
-fn paired_se(a: &[f64], b: &[f64]) -> f64 {
-    let n = a.len() as f64;
-    let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| b - a).collect();
-    let mean = differences.iter().sum::<f64>() / n;
-    let variance = differences.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    (variance / n).sqrt()
-}
 
 type Vectors = (Vec<f32>, Vec<f32>, Vec<f32>);
 
@@ -647,7 +643,7 @@ mod tests {
         let a: Vec<f64> = (0..100).map(|i| 1.0 + f64::from(i % 10)).collect();
         let b: Vec<f64> =
             a.iter().enumerate().map(|(i, v)| v + 0.5 + 0.01 * (i % 2) as f64).collect();
-        let se = paired_se(&a, &b);
+        let se = Moments::of_differences(&b, &a).se();
         assert!((se - 0.01 * 0.5 * (100.0f64 / 99.0).sqrt() / 10.0).abs() < 1e-12, "{se}");
     }
 

@@ -378,6 +378,8 @@ pub(super) fn panel(plane: &Plane, store: &SurfaceStore, values: Vec<f64>) -> Co
     let error = |cell: &Option<Cell>| cell.as_ref().map_or(f64::NAN, |cell| cell.loss_se);
     ContourPanel {
         errors: store.cells.iter().map(error).collect(),
+        // What is interpolated between evaluated cells is as smooth as they are: the caption says how many
+        // were, and a heat map which.
         grid: Grid { xs: grid.x.values(), ys: grid.y.values(), values, interpolated: None },
         x_label: plane.axis_label(0),
         y_label: plane.axis_label(1),

@@ -118,17 +118,22 @@ fn size(header: &Header) -> String {
     format!("{} × {} points", header.grid.x.n, header.grid.y.n)
 }
 
-/// `31 × 31 points`, `17 of 31 × 31 points`, and how many have no finite loss, which a picture hatches.
+/// `31 × 31 points`, `17 of 31 × 31 points`, `200 evaluated of 31 × 31 points, the rest interpolated`, and how many have no finite loss, which a picture hatches.
 pub(crate) fn points(store: &SurfaceStore) -> String {
-    let (all, done) = (store.cells.len(), store.cells.iter().flatten().count());
-    let of =
-        if done == all { String::new() } else { format!("{} of ", thousands(&done.to_string())) };
+    let (all, [done, interpolated]) = (store.cells.len(), store.counts());
+    let (of, rest) = match (done == all, interpolated) {
+        (true, _) => (String::new(), ""),
+        (false, 0) => (format!("{} of ", thousands(&done.to_string())), ""),
+        (false, _) => {
+            (format!("{} evaluated of ", thousands(&done.to_string())), ", the rest interpolated")
+        }
+    };
     let holes = store.cells.iter().flatten().filter(|c| !c.loss.is_finite()).count();
     let holes = match holes {
         0 => String::new(),
         n => format!(", {} of them not finite, hatched", thousands(&n.to_string())),
     };
-    format!("{of}{}{holes}", size(&store.header))
+    format!("{of}{}{rest}{holes}", size(&store.header))
 }
 
 /// What the plane's axes are worth, as a sentence.
@@ -248,7 +253,13 @@ mod tests {
 
     #[test]
     fn errors_are_medians_and_those_of_accuracies_are_binomial() {
-        let cell = |loss: f64, loss_se: f64, correct| Cell { k: 0, loss, loss_se, correct };
+        let cell = |loss: f64, loss_se: f64, correct| Cell {
+            k: 0,
+            loss,
+            loss_se,
+            difference_se: f64::NAN,
+            correct,
+        };
         let cells = [cell(1.0, 0.02, 50), cell(2.0, 0.1, 50), cell(f64::INFINITY, f64::NAN, 50)];
         let on = EvaluatedOn::own_data("digits", 100);
         let all = || cells.iter().map(|cell| (&on, cell));

@@ -185,6 +185,7 @@ pub fn surface<O: BufferedObjective>(
         plane_digest: plane.digest(),
         plane: plane.about.made.clone(),
         through: None,
+        until: None,
         on: over(on, &first, batch_norm),
     };
     let mut store = SurfaceStore::begin(&set.surface_dir(name)?, header, request.replace)?;

@@ -308,6 +308,8 @@ fn report(stores: &[SurfaceStore], seconds: f64) -> SurfaceReport {
         loss_min: least(|r| r.loss_min),
         loss_max: most(|r| r.loss_max),
         relative_se_max: most(|r| r.relative_se_max),
+        difference_se_max: most(|r| r.difference_se_max),
+        interpolation: None,
         samples: all.first().map_or(0, |r| r.samples),
         seconds,
     }

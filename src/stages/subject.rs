@@ -1,5 +1,6 @@
 //! What evaluation stages look at: a network at some weights, with its data.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -280,10 +281,33 @@ impl Subject {
         let sample = match choice.samples {
             None => split.clone(),
             Some(n) if n == split.len() && choice.order == SampleOrder::File => split.clone(),
-            Some(n) => {
-                split.select(&choose(&split.labels, n, choice.order, &Streams::new(choice.seed))?)
-            }
+            Some(n) => split.select(&self.chosen(choice, n)?),
         };
+        self.objective_on(sample)
+    }
+
+    /// The loss on the images that a sample of `choice` has and one of `fewer` images does not.
+    ///
+    /// # Errors
+    /// As [`Subject::objective`].
+    pub(super) fn objective_of_added(
+        &self,
+        choice: SampleChoice,
+        fewer: usize,
+    ) -> Result<DatasetObjective> {
+        let split = self.data.split(choice.split);
+        let all = self.chosen(choice, choice.samples.unwrap_or(split.len()))?;
+        let old: HashSet<usize> = self.chosen(choice, fewer)?.into_iter().collect();
+        let added: Vec<usize> = all.into_iter().filter(|i| !old.contains(i)).collect();
+        self.objective_on(split.select(&added))
+    }
+
+    fn chosen(&self, choice: SampleChoice, n: usize) -> Result<Vec<usize>> {
+        let labels = &self.data.split(choice.split).labels;
+        choose(labels, n, choice.order, &Streams::new(choice.seed))
+    }
+
+    fn objective_on(&self, sample: LabelledImages) -> Result<DatasetObjective> {
         DatasetObjective::new(
             self.backend.clone(),
             self.buffers.clone(),

@@ -1,6 +1,7 @@
 //! Plane to surface: the loss at the cells of a grid, at the snapshots of the paths, and its gradient.
 
 pub mod among;
+pub mod parts;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -141,7 +142,12 @@ impl<'a> OverPlane<'a> {
     /// # Errors
     /// Those of [`Subject::objective`].
     pub fn objective(&self, sample: SampleChoice) -> Result<DatasetObjective> {
-        let objective = self.subject.objective(sample)?.with_buffers(self.buffers().to_vec())?;
+        self.with_statistics(self.subject.objective(sample)?)
+    }
+
+    /// The same loss with the statistics of this plane.
+    fn with_statistics(&self, objective: DatasetObjective) -> Result<DatasetObjective> {
+        let objective = objective.with_buffers(self.buffers().to_vec())?;
         match self.policy.filter(|_| objective.has_batch_norm()) {
             Some((PointPolicy::Recalibrated, images)) => {
                 objective.recalibrated(self.subject.calibration(images)?)
@@ -164,6 +170,7 @@ impl<'a> OverPlane<'a> {
             plane_digest: self.plane.digest(),
             plane: self.plane.about.made.clone(),
             through: None,
+            until: None,
             on: self.subject.evaluated_on(
                 sample,
                 objective,
@@ -221,6 +228,7 @@ pub fn of_objective(
         plane_digest: plane.digest(),
         plane: plane.about.made.clone(),
         through: None,
+        until: None,
         on,
     };
     let mut store = SurfaceStore::begin(&run.run().surface_dir(name)?, header, false)?;

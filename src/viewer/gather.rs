@@ -496,7 +496,14 @@ impl Work<'_> {
         plane: Option<(usize, &PlaneInfo, &Known)>,
     ) -> Result<SurfaceInfo> {
         let header = &store.header;
-        let status: Vec<u8> = store.cells.iter().map(|cell| u8::from(cell.is_some())).collect();
+        // 1 is computed, 2 interpolated.
+        let status =
+            (0..store.cells.len()).map(|k| match (&store.cells[k], store.interpolated(k)) {
+                (Some(_), _) => 1,
+                (None, Some(_)) => 2,
+                (None, None) => 0,
+            });
+        let status: Vec<u8> = status.collect();
         let mut facts = facts(store);
         if plane.is_none() {
             facts.push((
@@ -570,7 +577,7 @@ impl Work<'_> {
         let of = |f: &dyn Fn(&Cell) -> f64| -> Vec<f64> {
             store.cells.iter().map(|cell| cell.as_ref().map_or(f64::NAN, f)).collect()
         };
-        let mut fields = vec![("loss", format!("{split} loss"), of(&|c| c.loss))];
+        let mut fields = vec![("loss", format!("{split} loss"), store.losses())];
         if on.samples * on.answers > 0 && store.cells.iter().flatten().any(|c| c.correct > 0) {
             let accuracy = of(&|c| on.accuracy(c.correct));
             let error = accuracy.iter().map(|a| 1.0 - a).collect();
@@ -581,6 +588,10 @@ impl Work<'_> {
             fields.push(("loss_se", "standard error of the loss".into(), of(&|c| c.loss_se)));
             let relative = of(&|c| c.loss_se / c.loss);
             fields.push(("relative_se", "standard error / loss".into(), relative));
+        }
+        if store.cells.iter().flatten().any(|c| c.difference_se.is_finite()) {
+            let label = "standard error of the difference to the centre";
+            fields.push(("difference_se", label.into(), of(&|c| c.difference_se)));
         }
         (fields.into_iter())
             .map(|(key, label, values)| Field {

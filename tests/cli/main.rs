@@ -34,6 +34,7 @@ mod sizes;
 mod stale;
 mod strange;
 mod surface_files;
+mod surface_parts;
 mod sweep;
 mod targets;
 mod trust;

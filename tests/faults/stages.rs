@@ -77,6 +77,18 @@ pub(crate) fn all() -> Vec<Stage> {
         stage("surface --stack", Planes, STACK),
         stage("surface --gradients", Planes, GRADIENTS),
         stage("joint surface", Planes, JOINT_SURFACE),
+        // 3 x 2 cells on 20 images before; all 40 of the set.
+        stage("surface --extend", All, &["surface", "r", "--grid=5x3", "--samples=40", "--extend"]),
+        stage(
+            "surface --until-se",
+            Planes,
+            &["surface", "r", "--grid=3x2", "--samples=8", "--until-se=1e-9", "--name=u"],
+        ),
+        stage(
+            "surface --budget",
+            Planes,
+            &["surface", "r", "--grid=7x6", "--samples=8", "--budget=24", "--name=b"],
+        ),
         stage("curve", Runs, CURVE),
         stage("curvature", Runs, CURVATURE),
         stage("import", Runs, &["import", "w.pth", "--out=w.safetensors"]),
