@@ -121,7 +121,7 @@ impl BufferedObjective for DatasetObjective {
 
 /// Images that go through a network together while evaluating. Fixed, so that sums are grouped in
 /// the same way for any number of threads; a multiple of the native engine's groups.
-const PIECE: usize = 64;
+pub const PIECE: usize = 64;
 
 /// A network's mean loss on a fixed sample, in eval mode with fixed buffers.
 pub struct DatasetObjective {

@@ -102,8 +102,7 @@ const LEAST: (usize, usize) = (16, 5);
 /// interpolates the others. With a budget for all cells this is [`super::evaluate`].
 ///
 /// # Errors
-/// [`Error::BadValue`] for a budget of fewer than 16 cells, [`Error::Landscape`] for a grid with a side of fewer
-/// than 5; [`Error::Interrupted`] when `interrupt` was set, or the time was not enough for the coarse grid; those
+/// Those of [`Budget::check`]; [`Error::Interrupted`] when `interrupt` was set, or the time was not enough for the coarse grid; those
 /// of the objective and of the disk.
 pub fn refine(
     store: &mut SurfaceStore,
@@ -122,7 +121,7 @@ pub fn refine(
         Budget::Cells(cells) => cells,
         Budget::Time(_) => all,
     };
-    check(&grid, budget)?;
+    budget.check(&grid)?;
     let start = Start::of(store, budget)?;
     let is_over = || matches!(budget, Budget::Time(time) if started.elapsed() >= time);
     let mut rounds = Rounds::new(grid, &start);
@@ -159,36 +158,54 @@ pub fn refine(
         is_coarse = false;
     }
     store.put_in_order()?;
-    if store.not_evaluated().is_empty() {
-        store.drop_interpolation()?;
-    } else {
-        let found = interpolated(store)?;
-        if store.interpolation.as_ref() != Some(&found) {
-            found.write(store.folder())?;
-            store.interpolation = Some(found);
-        }
-    }
+    interpolate(store)?;
     Ok(store.report(started.elapsed().as_secs_f64()))
 }
 
-fn check(grid: &Grid, budget: Budget) -> Result<()> {
-    if let Budget::Cells(cells) = budget
-        && cells < LEAST.0
-    {
-        return Err(Error::bad_value(
-            "--budget",
-            cells,
-            "too few cells to interpolate between",
-            format!("give {} or more", LEAST.0),
-        ));
+/// Interpolates what is not evaluated of `store` and writes it beside the cells.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn interpolate(store: &mut SurfaceStore) -> Result<()> {
+    if store.not_evaluated().is_empty() {
+        return store.drop_interpolation();
     }
-    if grid.x.n.min(grid.y.n) < LEAST.1 {
-        return Err(Error::Landscape {
-            what: format!("{} x {} cells are too few to leave some out", grid.x.n, grid.y.n),
-            remedy: format!("leave out --budget, or give a --grid of {0}x{0} or more", LEAST.1),
-        });
+    let found = interpolated(store)?;
+    if store.interpolation.as_ref() != Some(&found) {
+        found.write(store.folder())?;
+        store.interpolation = Some(found);
     }
     Ok(())
+}
+
+impl Budget {
+    /// Refuses to leave out cells of `grid` where there would be too few.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] for a budget of fewer than 16 cells, [`Error::Landscape`] for a grid with a side of
+    /// fewer than 5.
+    pub fn check(self, grid: &Grid) -> Result<()> {
+        if let Self::Cells(cells) = self {
+            if cells >= grid.len() {
+                return Ok(());
+            }
+            if cells < LEAST.0 {
+                return Err(Error::bad_value(
+                    "--budget",
+                    cells,
+                    "too few cells to interpolate between",
+                    format!("give {} or more", LEAST.0),
+                ));
+            }
+        }
+        if grid.x.n.min(grid.y.n) < LEAST.1 {
+            return Err(Error::Landscape {
+                what: format!("{} x {} cells are too few to leave some out", grid.x.n, grid.y.n),
+                remedy: format!("leave out --budget, or give a --grid of {0}x{0} or more", LEAST.1),
+            });
+        }
+        Ok(())
+    }
 }
 
 /// The rounds in which cells are chosen.
@@ -409,17 +426,18 @@ mod tests {
         assert!(store.missing().is_empty());
         let [max, mean] = errors(&store, &store.losses());
         let estimated = store.interpolation.as_ref().unwrap().error;
-        println!("{max} {mean} {estimated:?}");
-        // The target of a fifth: 1 % of the range of the log loss.
-        assert!(max < 0.01 && mean < 1e-3, "{max} {mean}");
-        assert!(estimated.mean > 0.5 * mean && estimated.max < 0.05, "{estimated:?}");
+        // 0.09 % of the range of the log loss at most and 0.005 % in the mean when this was written, by
+        // estimate 0.13 % and 0.08 %.
+        assert!(max < 0.002 && mean < 1e-4, "{max} {mean}");
+        assert!(estimated.mean > mean && estimated.max > 0.5 * max, "{estimated:?}");
+        assert!(estimated.max < 0.003, "{estimated:?}");
         // Evaluated values are those of the loss, and no interpolated one is kept beside them.
         for cell in store.cells.iter().flatten() {
             let at = store.header.grid.point(cell.k).map(|v| f64::from(v as f32));
             assert!((cell.loss - Sharp::at(at)).abs() < 1e-12);
             assert!(store.interpolated(cell.k).is_none());
         }
-        // A regular grid of as many cells is worse: every second point of 54 x 54 has 729.
+        // A regular grid of as many cells (27 x 27) misses the sharp bottom.
         let mut regular = Field::new(61, 61);
         let chosen: Vec<usize> = (0..27).map(|i| i * 60 / 26).collect();
         let log = |k: usize| Sharp::at(store.header.grid.point(k)).ln();
@@ -433,7 +451,7 @@ mod tests {
             })
             .collect();
         let [regular_max, _] = errors(&store, &losses);
-        assert!(regular_max > 2.0 * max, "{regular_max} {max}");
+        assert!(regular_max > 10.0 * max, "{regular_max} {max}");
     }
 
     #[test]
@@ -473,10 +491,16 @@ mod tests {
             let [x, _] = store.header.grid.point(k);
             wrong += usize::from(losses[k].is_finite() == (x > 1.24));
         }
-        // A few beside the edge are on the wrong side.
-        assert!(wrong < 12, "{wrong}");
-        let edge = store.interpolation.as_ref().unwrap().error.at_edge;
-        assert!(edge >= wrong, "{edge} {wrong}");
+        // Half of each round goes to the edge until every cell beside it is evaluated.
+        assert_eq!(wrong, 0);
+        assert_eq!(store.interpolation.as_ref().unwrap().error.at_edge, 0);
+        // With the coarse grid alone it is not known where the edge is.
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = run(folder.path(), 41, 82, 1.24);
+        let found = store.interpolation.as_ref().unwrap();
+        assert!(found.error.at_edge > 0, "{:?}", found.error);
+        let of_edge = |k: &usize| store.interpolated(*k).is_some_and(|found| found.error.is_nan());
+        assert_eq!((0..41 * 41).filter(of_edge).count(), found.error.at_edge);
     }
 
     #[test]

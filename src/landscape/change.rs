@@ -75,7 +75,10 @@ pub(super) fn finish(folder: &Path) -> Result<()> {
     let lines = cells.iter().flatten().flat_map(disk::jsonl_line).collect::<Vec<u8>>();
     disk::write_bytes(&folder.join("cells.jsonl"), &lines)?;
     let action = "remove the old surface's file";
-    disk::remove_named(folder, &OF_PARTS, action)?;
+    disk::remove_named(folder, &["interpolated.json"], action)?;
+    if old.as_ref().is_some_and(|old| old.grid != header.grid) {
+        disk::remove_named(folder, &OF_PARTS, action)?;
+    }
     if old.is_some_and(|old| old.on.samples != header.on.samples) {
         // The losses on the path are means over the old images.
         disk::remove_named(folder, &["paths.jsonl"], action)?;

@@ -51,9 +51,6 @@ impl UntilSe {
     }
 }
 
-/// Images that go through a network together while evaluating: samples grow by so many.
-pub const PIECE: usize = 64;
-
 /// How many images each cell of the unfinished surface beside that in `store` has; `None` where there is none.
 ///
 /// # Errors

@@ -29,7 +29,7 @@ mod points;
 mod stack;
 mod store;
 
-pub use adaptive::{Budget, refine};
+pub use adaptive::{Budget, interpolate, refine};
 pub use alignment::{Alignment, align};
 pub use among::{evaluate_among, serve_cells};
 pub use connecting::Shape;
@@ -39,7 +39,7 @@ pub(crate) use directions::{length, narrow, unit, without};
 pub use evaluate::{SurfaceReport, evaluate, theta_at};
 pub use gradients::{GradientCell, GradientStore};
 pub use grid::{Axis, Grid};
-pub use grow::{PIECE, UntilSe, begun, grow};
+pub use grow::{UntilSe, begun, grow};
 pub use interpolation::{Interpolated, Interpolation, InterpolationError, Scale};
 pub(crate) use moments::Moments;
 pub use paths::{PathCoord, PathLoss, PathLosses, PlaneOrigin, RunPath};

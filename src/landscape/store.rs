@@ -374,6 +374,15 @@ pub(super) fn difference(old: &Header, new: &Header) -> String {
     if (on.split, on.samples) != (wanted.split, wanted.samples) {
         return format!("a surface of {} {} images", on.samples, on.split);
     }
+    if (on.sample_order, on.sample_seed) != (wanted.sample_order, wanted.sample_seed) {
+        return format!(
+            "a surface of images in another order, or drawn with seed {}",
+            on.sample_seed
+        );
+    }
+    if on.batch_norm != wanted.batch_norm {
+        return "a surface with other statistics of BatchNorm".into();
+    }
     if on.precision != wanted.precision {
         return format!(
             "a surface of values in {}, these are in {}",

@@ -22,6 +22,7 @@ fn close(a: &Value, b: &Value, tolerance: f64) {
 fn images_are_added_until_differences_are_known_and_no_longer() {
     let place = Place::new();
     place.train("r", &[]);
+    place.ok(&["plane", "r"]);
     let args = ["surface", "r", "--grid=7x5", "--samples=64", "--until-se"];
     let report = place.json(&[&args[..], &["12%", "--name=u"]].concat());
     let until = &report["until_se"];
@@ -78,6 +79,7 @@ fn images_are_added_until_differences_are_known_and_no_longer() {
 fn a_surface_is_extended_with_its_old_cells_or_refused_with_the_reason() {
     let place = Place::new();
     place.train("r", &[]);
+    place.ok(&["plane", "r"]);
     let surface = ["surface", "r", "--samples=50"];
     let with = |more: &[&str]| place.json(&[&surface[..], more].concat());
     place.refused(&["surface", "r", "--extend"], &["no surface"]);
@@ -109,14 +111,16 @@ fn a_surface_is_extended_with_its_old_cells_or_refused_with_the_reason() {
         place.refused(&[&["surface", "r", "--extend"], more].concat(), words);
     };
     refused(&["--samples=60"], &["--samples", "120"]);
-    refused(&["--samples=120", "--split=test", "--name=pca"], &["test", "--name", "--force"]);
+    let test = ["--split=test", "--name=pca", "--sample-order=balanced"];
+    refused(&test, &["120 train images", "--name", "--force"]);
     refused(&["--grid=8x7", "--range=-1,1,0,3"], &["x = -0.75", "17 of them"]);
-    refused(&["--grid=9x7", "--range=-1,1,0,3", "--sample-seed=5"], &["reused"]);
+    refused(&["--grid=9x7", "--range=-1,1,0,3", "--sample-seed=5"], &["reused", "seed 0"]);
     // Of the run that went on another plane.
     let spec = place.path("r/spec.toml");
     let longer = fs::read_to_string(&spec).unwrap().replace("epochs = 2", "epochs = 3");
     fs::write(&spec, longer).unwrap();
     place.ok(&["train", "--resume", "r"]);
+    place.ok(&["plane", "r"]);
     refused(&[], &["another plane"]);
 }
 
@@ -124,6 +128,7 @@ fn a_surface_is_extended_with_its_old_cells_or_refused_with_the_reason() {
 fn a_part_of_the_cells_is_evaluated_and_the_rest_is_marked_as_interpolated_everywhere() {
     let place = Place::new();
     place.train("r", &[]);
+    place.ok(&["plane", "r"]);
     let args = ["surface", "r", "--samples=50", "--grid=15x13"];
     let report = place.json(&[&args[..], &["--budget=60"]].concat());
     assert_eq!(report["evaluated"].as_u64(), Some(60));
@@ -170,4 +175,5 @@ fn a_part_of_the_cells_is_evaluated_and_the_rest_is_marked_as_interpolated_every
     refused(&["--budget=some"], &["--budget", "10m"]);
     refused(&["--budget=3"], &["--budget", "16"]);
     refused(&["--grid=40x2", "--budget=30"], &["too few", "5x5"]);
+    assert!(!place.path("r/surfaces/v").exists());
 }

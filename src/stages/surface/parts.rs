@@ -8,9 +8,10 @@ use std::time::Instant;
 use super::super::{Progress, SampleChoice};
 use super::{OverPlane, SurfaceRequest, grid_of};
 use crate::landscape::{
-    Budget, Header, PIECE, SurfaceReport, SurfaceStore, UntilSe, begun, evaluate, grow, refine,
+    Budget, Header, SurfaceReport, SurfaceStore, UntilSe, begun, evaluate, grow, interpolate,
+    refine,
 };
-use crate::objective::{DatasetObjective, PointPolicy};
+use crate::objective::{DatasetObjective, PIECE, PointPolicy};
 use crate::{Error, Result};
 
 /// In which parts a surface is computed.
@@ -91,10 +92,8 @@ pub fn compute(
         images = next;
         objective = over.objective(of(images))?;
     }
-    let evaluated = store.cells.iter().flatten().count();
-    if evaluated < store.cells.len() {
-        let budget = Budget::Cells(evaluated);
-        refine(&mut store, vectors, &objective, budget, interrupt, progress)?;
+    if store.interpolation.is_none() {
+        interpolate(&mut store)?;
     }
     let report = store.report(started.elapsed().as_secs_f64());
     Ok((store, report, Ended { kept, error, images }))
@@ -117,6 +116,7 @@ fn begin(
             Some(old) if parts.same_grid => old.header.grid,
             _ => grid_of(over.plane, request),
         };
+        parts.budget.map_or(Ok(()), |budget| budget.check(&grid))?;
         Ok(over.header(grid, sample, &over.objective(sample)?))
     };
     if parts.extend {
