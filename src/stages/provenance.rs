@@ -118,14 +118,16 @@ fn size(header: &Header) -> String {
     format!("{} × {} points", header.grid.x.n, header.grid.y.n)
 }
 
-/// `31 × 31 points`, `17 of 31 × 31 points`, `200 evaluated of 31 × 31 points, the rest interpolated`, and how many have no finite loss, which a picture hatches.
+/// `31 × 31 points`, `17 of 31 × 31 points`, `31 × 31 points, 200 of them
+/// evaluated, the rest interpolated`, and how many have no finite loss, which a picture hatches.
 pub(crate) fn points(store: &SurfaceStore) -> String {
     let (all, [done, interpolated]) = (store.cells.len(), store.counts());
     let (of, rest) = match (done == all, interpolated) {
-        (true, _) => (String::new(), ""),
-        (false, 0) => (format!("{} of ", thousands(&done.to_string())), ""),
+        (true, _) => (String::new(), String::new()),
+        (false, 0) => (format!("{} of ", thousands(&done.to_string())), String::new()),
         (false, _) => {
-            (format!("{} evaluated of ", thousands(&done.to_string())), ", the rest interpolated")
+            let done = thousands(&done.to_string());
+            (String::new(), format!(", {done} of them evaluated, the rest interpolated"))
         }
     };
     let holes = store.cells.iter().flatten().filter(|c| !c.loss.is_finite()).count();
