@@ -103,6 +103,8 @@ fn a_surface_is_extended_with_its_old_cells_or_refused_with_the_reason() {
             [&same["loss"], &same["loss_se"], &same["difference_se"]]
         );
     }
+    let args = ["surface", "r", "--extend", "--split=test", "--name=pca"];
+    place.refused(&args, &["50 train images", "--name", "--force"]);
     // More images over the grid that it has.
     let report = place.json(&["surface", "r", "--samples=120", "--extend"]);
     assert_eq!((report["samples"].as_u64(), report["nx"].as_u64()), (Some(120), Some(9)));
@@ -111,8 +113,6 @@ fn a_surface_is_extended_with_its_old_cells_or_refused_with_the_reason() {
         place.refused(&[&["surface", "r", "--extend"], more].concat(), words);
     };
     refused(&["--samples=60"], &["--samples", "120"]);
-    let test = ["--split=test", "--name=pca", "--sample-order=balanced"];
-    refused(&test, &["120 train images", "--name", "--force"]);
     refused(&["--grid=8x7", "--range=-1,1,0,3"], &["x = -0.75", "17 of them"]);
     refused(&["--grid=9x7", "--range=-1,1,0,3", "--sample-seed=5"], &["reused", "seed 0"]);
     // Of the run that went on another plane.
@@ -159,7 +159,7 @@ fn a_part_of_the_cells_is_evaluated_and_the_rest_is_marked_as_interpolated_every
     }
     let measured = place.ok(&["measure", "r"]);
     assert!(measured.contains("135 of them interpolated"), "{measured}");
-    assert!(place.ok(&["inspect", "r", "--check"]).contains("surface"));
+    assert!(place.ok(&["inspect", "r", "--check"]).contains("whole"));
 
     // More, over a run that is there; then all, as if nothing had been left out.
     let report = place.json(&[&args[..], &["--budget=80"]].concat());
