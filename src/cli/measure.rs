@@ -10,7 +10,7 @@ use lossreel::stages::measure::{
     MeasureOf, Measured, OfPoint, OfSurface, of_file, of_folder, of_line, of_point, of_surface,
     write_csv,
 };
-use lossreel::stages::path_shape::RunPath;
+use lossreel::stages::path_shape::SnapshotPath;
 use lossreel::stages::{RunChoice, RunSet, Subject};
 use lossreel::{Error, Result};
 use serde::Serialize;
@@ -194,7 +194,7 @@ fn of_root(root: &Path, args: &Args, out: &Out) -> Result<(Measured, Option<Path
         }
     }
     if wanted(MeasureOf::Path) {
-        let found = RunPath::of_run(&set.runs()[0])?;
+        let found = SnapshotPath::of_run(&set.runs()[0])?;
         found.measure(&mut measured);
         if let Some(file) = &args.path_csv {
             found.write_csv(file)?;

@@ -7,8 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::store::GRID;
-use super::{Cell, Header};
+use super::header::{Cell, GRID, Header};
 use crate::Result;
 use crate::disk::{self, JsonFile};
 

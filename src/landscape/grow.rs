@@ -6,50 +6,12 @@
 
 use std::sync::atomic::AtomicBool;
 
-use serde::{Deserialize, Serialize};
-
 use super::evaluate::{AtCells, fill};
+use super::header::{Cell, Header};
 use super::moments::Moments;
-use super::{Cell, Header, SurfaceStore, theta_at};
+use super::{SurfaceStore, theta_at};
 use crate::objective::{BySample, Objective};
 use crate::{Error, Result};
-
-/// Until when images are added to a surface: the paired standard errors of its cells' differences to the
-/// plane's origin, or that quantile of them, meet a bound.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct UntilSe {
-    /// The bound, in the unit of the loss, or as a share of each cell's loss.
-    pub bound: f64,
-    /// Whether it is a share.
-    pub relative: bool,
-    /// Which of the errors, sorted, has to meet it, 0..1: 1 is the largest.
-    pub quantile: f64,
-}
-
-impl UntilSe {
-    /// The error that is held to the bound, over cells whose loss and error are finite; `None` where no cell
-    /// has one.
-    pub fn of(&self, store: &SurfaceStore) -> Option<f64> {
-        let error = |cell: &Cell| cell.difference_se / if self.relative { cell.loss } else { 1.0 };
-        let mut errors: Vec<f64> = (store.cells.iter().flatten())
-            .filter(|cell| cell.loss.is_finite())
-            .map(error)
-            .filter(|error| error.is_finite())
-            .collect();
-        errors.sort_by(f64::total_cmp);
-        let rank = (self.quantile * errors.len() as f64).ceil() as usize;
-        errors.get(rank.saturating_sub(1)).copied()
-    }
-
-    /// How many of `all` images a sample should have that has `samples` and reaches `error`: what the law
-    /// 1/sqrt(n) promises and a twentieth more, at least one piece and at most four times as many, in whole
-    /// pieces of `piece`.
-    pub fn next(&self, samples: usize, error: f64, all: usize, piece: usize) -> usize {
-        let promised = 1.05 * samples as f64 * (error / self.bound).powi(2);
-        let next = (promised.min(4.0 * samples as f64).ceil() as usize).max(samples + 1);
-        next.next_multiple_of(piece).min(all)
-    }
-}
 
 /// How many images each cell of the unfinished surface beside that in `store` has; `None` where there is none.
 ///
@@ -172,6 +134,7 @@ impl<'a> Parts<'a> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use super::super::UntilSe;
     use super::super::evaluate;
     use super::super::evaluate::tests::{PLANE, header};
     use super::*;
@@ -292,12 +255,12 @@ mod tests {
         let largest = UntilSe { bound: 0.1, relative: false, quantile: 1.0 };
         let errors: Vec<f64> = store.cells.iter().flatten().map(|c| c.difference_se).collect();
         let most = errors.iter().copied().fold(0.0, f64::max);
-        assert_eq!(largest.of(&store), Some(most));
+        assert_eq!(largest.of(&store.cells), Some(most));
         // At the largest |x| = 5 the differences are (1 + i mod 5) 25, with the variance 2 50/49 of 1 to 5.
         assert!((most - 25.0 * (2.0f64 * 50.0 / 49.0 / 50.0).sqrt()).abs() < 1e-9, "{most}");
-        let median = UntilSe { quantile: 0.5, ..largest }.of(&store).unwrap();
+        let median = UntilSe { quantile: 0.5, ..largest }.of(&store.cells).unwrap();
         assert_eq!(errors.iter().filter(|e| **e <= median).count(), 35);
-        let relative = UntilSe { relative: true, ..largest }.of(&store).unwrap();
+        let relative = UntilSe { relative: true, ..largest }.of(&store.cells).unwrap();
         assert!(relative < 0.1 && relative > 0.0);
         // Twice the error that is asked for takes four times the images, and never more at once.
         assert_eq!(largest.next(100, 0.11, 10_000, 64), 128);

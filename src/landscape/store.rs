@@ -5,99 +5,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-use super::grow::UntilSe;
+use super::header::{Cell, GRID, Header, Through, UntilSe};
 use super::interpolation::{Interpolated, Interpolation};
 use super::{Grid, PathLosses, change, folder};
 use crate::disk::{self, JsonFile, JsonlWriter};
-use crate::objective::Evaluation;
-use crate::record::EvaluatedOn;
 use crate::{Error, Result};
-
-pub(super) const GRID: JsonFile = JsonFile {
-    action: "read the surface",
-    name: "the header",
-    remedy: "remove the folder and compute the surface again",
-};
-
-/// `grid.json`: everything a cell's value depends on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Header {
-    /// Version of the run folder's format.
-    pub format_version: u32,
-    /// Columns and rows.
-    pub grid: Grid,
-    /// Digest of the plane's vectors.
-    pub plane_digest: String,
-    /// The plane in words.
-    pub plane: String,
-    /// Through which snapshot of a run a curve goes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub through: Option<Through>,
-    /// Until which standard error images were added.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<UntilSe>,
-    /// The images and what else each value rests on.
-    #[serde(flatten)]
-    pub on: EvaluatedOn,
-}
-
-/// A snapshot through which a curve goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Through {
-    /// Its number.
-    pub snapshot: usize,
-    /// Optimizer steps made.
-    pub step: u64,
-    /// Whether it was meant as the run's last state, and not by its number: then a run that goes on
-    /// leaves the curve behind.
-    pub last: bool,
-}
-
-impl Header {
-    /// Whether cells of `other` have the values that cells of this have. The digest of the plane's
-    /// vectors says where a curve goes through; how that point was named does not count.
-    pub(super) fn has_the_values_of(&self, other: &Self) -> bool {
-        *self == Self { through: self.through, until: self.until, ..other.clone() }
-    }
-}
-
-/// One cell's value.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Cell {
-    /// Row-major index.
-    pub k: usize,
-    /// Mean loss; NaN and infinities are written as strings and read as such.
-    #[serde(with = "crate::disk::float")]
-    pub loss: f64,
-    /// Standard error of that mean.
-    #[serde(with = "crate::disk::float")]
-    pub loss_se: f64,
-    /// Standard error of the difference to the loss at the plane's origin on the same samples, sample by
-    /// sample: what they have in common is not in it. NaN where it is not known.
-    #[serde(default = "unknown", with = "crate::disk::float", skip_serializing_if = "is_unknown")]
-    pub difference_se: f64,
-    /// Right answers.
-    pub correct: usize,
-}
-
-fn unknown() -> f64 {
-    f64::NAN
-}
-
-// Serde asks by reference.
-#[allow(clippy::trivially_copy_pass_by_ref)]
-fn is_unknown(value: &f64) -> bool {
-    value.is_nan()
-}
-
-impl Cell {
-    pub(super) fn new(k: usize, value: Evaluation, difference_se: f64) -> Self {
-        let Evaluation { loss, loss_se, correct, .. } = value;
-        Self { k, loss, loss_se, difference_se, correct }
-    }
-}
 
 /// A surface's folder.
 #[derive(Debug)]

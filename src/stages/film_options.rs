@@ -2,7 +2,7 @@
 //! pause, the title card.
 
 use super::opened::OpenRun;
-use super::path_shape::RunPath;
+use super::path_shape::SnapshotPath;
 use super::sharpness::{Sharpness, SharpnessOf};
 use crate::dataset::SplitName;
 use crate::measures::Station;
@@ -165,7 +165,7 @@ pub struct ChartSource<'a> {
     /// Its preconditioned sharpness, likewise.
     pub preconditioned: Option<Sharpness>,
     /// The shape of its path, likewise.
-    pub path: Option<RunPath>,
+    pub path: Option<SnapshotPath>,
 }
 
 /// Of more values than this a chart shows running medians.
@@ -193,7 +193,7 @@ impl FilmOptions {
         let preconditioned = wanted.then(|| Sharpness::preconditioned(run)).transpose()?;
         let of_path = [StripChart::Distance, StripChart::Cosine, StripChart::Update];
         let wanted = self.charts().iter().any(|chart| of_path.contains(chart));
-        let path = wanted.then(|| RunPath::of_run(run)).transpose()?;
+        let path = wanted.then(|| SnapshotPath::of_run(run)).transpose()?;
         Ok(ChartSource { name, metrics: run.metrics()?, sharpness, preconditioned, path })
     }
 
@@ -577,7 +577,7 @@ mod tests {
         assert!(options.strip(Clock::Epoch, &[source("a", &metrics)]).series.is_empty());
         let about = |i: usize, j: usize| [0.0, 3.0, 4.0][i] * [0.0, 3.0, 4.0][j];
         let shape = PathShape::new(about, &[2.0, 5.0, 6.0], &[0, 100, 200]);
-        let path = Some(RunPath { times: vec![(0, 0.0), (100, 1.0), (200, 2.0)], shape });
+        let path = Some(SnapshotPath { times: vec![(0, 0.0), (100, 1.0), (200, 2.0)], shape });
         let strip = options.strip(Clock::Epoch, &[ChartSource { path, ..source("a", &metrics) }]);
         let points: Vec<&[(f64, f64)]> = strip.series.iter().map(|s| &s.points[..]).collect();
         assert_eq!(points[0], [(0.0, 0.0), (1.0, 3.0), (2.0, 4.0)]);

@@ -12,14 +12,14 @@ use super::measure::Measured;
 
 /// The shape of a run's path, with the times of its points.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RunPath {
+pub struct SnapshotPath {
     /// (step, epoch) of each point: the snapshots that are finite.
     pub times: Vec<(u64, f64)>,
     /// The shape.
     pub shape: PathShape,
 }
 
-impl RunPath {
+impl SnapshotPath {
     /// Of the finite snapshots of `run`. Their inner products are kept with the run, as those of its planes
     /// are.
     ///

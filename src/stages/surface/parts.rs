@@ -76,7 +76,7 @@ pub fn compute(
         let unfinished = begun(&store)?.filter(|next| *next <= all);
         let next = match parts.until {
             Some(until) => {
-                let found = until.of(&store).ok_or_else(no_error)?;
+                let found = until.of(&store.cells).ok_or_else(no_error)?;
                 error = Some((found, found <= until.bound));
                 if found <= until.bound || images >= all {
                     break;
