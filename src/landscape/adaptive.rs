@@ -316,7 +316,7 @@ impl Rounds {
 }
 
 fn known(scale: Scale, loss: f64) -> Known {
-    if loss.is_finite() { Known::Value(scale.from_loss(loss)) } else { Known::Loss(loss) }
+    if loss.is_finite() { Known::Value(scale.of_loss(loss)) } else { Known::Loss(loss) }
 }
 
 /// Cells guessed at once by one thread.
@@ -487,9 +487,9 @@ mod tests {
         let (store, _) = run(folder.path(), 41, 400, 1.24);
         let losses = store.losses();
         let mut wrong = 0;
-        for k in 0..losses.len() {
+        for (k, loss) in losses.iter().enumerate() {
             let [x, _] = store.header.grid.point(k);
-            wrong += usize::from(losses[k].is_finite() == (x > 1.24));
+            wrong += usize::from(loss.is_finite() == (x > 1.24));
         }
         // Half of each round goes to the edge until every cell beside it is evaluated.
         assert_eq!(wrong, 0);

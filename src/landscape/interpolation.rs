@@ -35,13 +35,13 @@ impl Scale {
 
     /// The range of `losses` on this scale; 0 where none is finite.
     pub(super) fn range(self, losses: impl Iterator<Item = f64>) -> f64 {
-        let values = losses.filter(|loss| loss.is_finite()).map(|loss| self.from_loss(loss));
+        let values = losses.filter(|loss| loss.is_finite()).map(|loss| self.of_loss(loss));
         let (min, max) =
             values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
         (max - min).max(0.0)
     }
 
-    pub(super) fn from_loss(self, loss: f64) -> f64 {
+    pub(super) fn of_loss(self, loss: f64) -> f64 {
         if self == Self::Log { loss.ln() } else { loss }
     }
 

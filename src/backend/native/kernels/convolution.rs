@@ -249,7 +249,7 @@ impl ConvDataGradient {
 /// The gradient to the weights, gathered in the kernel's own order and unpacked once.
 #[derive(Debug)]
 pub(crate) enum ConvWeightGradient {
-    Direct(Conv, Shape),
+    Direct(Box<Conv>, Shape),
     Winograd(Winograd),
 }
 
@@ -259,7 +259,7 @@ impl ConvWeightGradient {
         let &Geometry { level, form, .. } = geometry;
         match geometry.winograd(Numbers::F32, input, dz) {
             Some(kernel) => Self::Winograd(kernel),
-            None => Self::Direct(Conv::new(level, input, dz, form), dz),
+            None => Self::Direct(Box::new(Conv::new(level, input, dz, form)), dz),
         }
     }
 
