@@ -475,6 +475,7 @@ mod tests {
         let read = SurfaceStore::open(whole.path()).unwrap();
         assert_eq!((read.losses(), read.counts()), (store.losses(), store.counts()));
         // Without a budget the rest is evaluated, and nothing is interpolated any more.
+        drop(store);
         let (store, evaluated) = run(whole.path(), 41, 41 * 41, f64::INFINITY);
         assert_eq!((evaluated, store.counts()), (41 * 41 - 400, [41 * 41, 0]));
         assert!(!whole.path().join("interpolated.json").exists());

@@ -259,7 +259,8 @@ mod tests {
         // At the largest |x| = 5 the differences are (1 + i mod 5) 25, with the variance 2 50/49 of 1 to 5.
         assert!((most - 25.0 * (2.0f64 * 50.0 / 49.0 / 50.0).sqrt()).abs() < 1e-9, "{most}");
         let median = UntilSe { quantile: 0.5, ..largest }.of(&store.cells).unwrap();
-        assert_eq!(errors.iter().filter(|e| **e <= median).count(), 35);
+        // Of the 5 cells at x = 0, 10 at each of 1, 2 and 3; they are alike but for rounding.
+        assert_eq!(errors.iter().filter(|e| **e <= median * (1.0 + 1e-9)).count(), 35);
         let relative = UntilSe { relative: true, ..largest }.of(&store.cells).unwrap();
         assert!(relative < 0.1 && relative > 0.0);
         // Twice the error that is asked for takes four times the images, and never more at once.

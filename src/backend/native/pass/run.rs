@@ -56,10 +56,19 @@ impl Run<'_> {
                 } else {
                     let started = Instant::now();
                     self.step(step, group);
-                    self.worker.times[steps_before + k] += started.elapsed().as_secs_f64();
+                    let threads = if self.is_shared(step) { self.pass.workers.len() } else { 1 };
+                    let elapsed = started.elapsed().as_secs_f64();
+                    self.worker.times[steps_before + k] += threads as f64 * elapsed;
                 }
             }
         }
+    }
+
+    /// Whether all threads work on a step.
+    fn is_shared(&self, step: &Step) -> bool {
+        let linear =
+            matches!(step, Step::Conv { .. } | Step::ConvWeights { .. } | Step::ConvData { .. });
+        linear && self.threads == Threads::All
     }
 
     /// A slot's images of the group.
