@@ -24,6 +24,7 @@ const FILES: &[(&str, &str)] = &[
     ("architectures", include_str!("../../experiments/lecture/architectures.toml")),
     ("choice_of_plane", include_str!("../../experiments/lecture/choice_of_plane.toml")),
     ("wide_and_sharp", include_str!("../../experiments/lecture/wide_and_sharp.toml")),
+    ("curvature", include_str!("../../experiments/lecture/curvature.toml")),
     ("convexity", include_str!("../../experiments/lecture/convexity.toml")),
     ("edge_of_stability", include_str!("../../experiments/lecture/edge_of_stability.toml")),
     ("optimizers", include_str!("../../experiments/lecture/optimizers.toml")),

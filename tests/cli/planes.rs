@@ -39,7 +39,8 @@ fn planes_by_the_loss_see_what_they_see_and_carry_a_surface() {
     let text = fs::read_to_string(&table).unwrap();
     let cell = |x: f64| -> f64 {
         let row = text.lines().skip(1).find(|line| {
-            let cells: Vec<f64> = line.split(',').map(|c| c.parse().unwrap()).collect();
+            let cells = line.split(',').take(2).map(|c| c.parse().unwrap());
+            let cells: Vec<f64> = cells.collect();
             (cells[0] - x).abs() < 1e-9 && cells[1].abs() < 1e-9
         });
         row.unwrap().split(',').nth(2).unwrap().parse().unwrap()

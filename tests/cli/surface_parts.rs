@@ -140,7 +140,7 @@ fn a_part_of_the_cells_is_evaluated_and_the_rest_is_marked_as_interpolated_every
     place.ok(&["render", "r", "--as=contour", "--out=c.svg", "--size=640x480"]);
     let svg = fs::read_to_string(place.path("c.svg")).unwrap();
     assert!(
-        svg.contains("60 evaluated of 15 × 13 points") && svg.contains("interpolated"),
+        svg.contains("15 × 13 points, 60 of them evaluated") && svg.contains("interpolated"),
         "{svg}"
     );
     place.ok(&["export", "r", "--to=csv", "--out=s.csv"]);

@@ -53,7 +53,8 @@ fn a_page_is_one_small_file_that_names_no_host() {
     assert_eq!((&surface["xs"][1], &surface["ys"][1]), (&Value::from(9), &Value::from(7)));
     let fields: Vec<&str> =
         surface["fields"].as_array().unwrap().iter().map(|f| f["key"].as_str().unwrap()).collect();
-    assert_eq!(fields, ["loss", "accuracy", "error", "loss_se", "relative_se"]);
+    let known = ["loss", "accuracy", "error", "loss_se", "relative_se", "difference_se"];
+    assert_eq!(fields, known);
     assert_eq!(subject["runs"][0]["ended"], true);
     // The same again gives the same bytes.
     place.ok(&["view", "run", "--out", "again.html", "--panel-title", hostile]);
