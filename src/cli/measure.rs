@@ -194,10 +194,18 @@ fn of_root(root: &Path, args: &Args, out: &Out) -> Result<(Measured, Option<Path
         }
     }
     if wanted(MeasureOf::Path) {
-        let found = SnapshotPath::of_run(&set.runs()[0])?;
-        found.measure(&mut measured);
-        if let Some(file) = &args.path_csv {
-            found.write_csv(file)?;
+        match SnapshotPath::of_run(&set.runs()[0]) {
+            Ok(found) => {
+                found.measure(&mut measured);
+                args.path_csv.iter().try_for_each(|file| found.write_csv(file))?;
+            }
+            // Without a finite snapshot there is no path.
+            Err(Error::Landscape { what, .. })
+                if !asked(MeasureOf::Path) && args.path_csv.is_none() =>
+            {
+                measured.notes.push(format!("nothing of the path: {what}"));
+            }
+            Err(error) => return Err(error),
         }
     }
     let path = measured.write(&run, &args.name)?;
