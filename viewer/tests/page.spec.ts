@@ -390,7 +390,7 @@ test('pictures are as large as asked for, and data leave as they are', async ({ 
   const [csv] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Surface as CSV' }).click()]);
   const lines = readFileSync(await csv.path(), 'utf8').trim().split('\n');
   expect(lines.length).toBe(1 + 21 * 17);
-  expect(lines[0]).toBe('x,y,status,loss,accuracy,error,loss_se,relative_se');
+  expect(lines[0]).toBe('x,y,status,loss,accuracy,error,loss_se,relative_se,difference_se');
   const [json] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'All as JSON' }).click()]);
   const all = JSON.parse(readFileSync(await json.path(), 'utf8'));
   expect(all.fields.loss.length).toBe(21 * 17);
