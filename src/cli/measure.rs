@@ -186,7 +186,10 @@ fn of_root(root: &Path, args: &Args, out: &Out) -> Result<(Measured, Option<Path
     if wanted(MeasureOf::Point) {
         let choice = RunChoice { data_dir: args.data_dir.as_deref(), ..RunChoice::default() };
         match Subject::of_run_with(&run, choice) {
-            Ok(subject) => of_a_point(&subject, args, &mut measured, out)?,
+            Ok(subject) => {
+                let batch = set.runs()[0].spec()?.train.batch_size;
+                of_a_point(&subject, Some(batch), args, &mut measured, out)?;
+            }
             Err(Error::NoSpec { .. }) if !asked(MeasureOf::Point) => {
                 measured.notes.push("the run's network is not known: nothing of its point".into());
             }
@@ -212,7 +215,14 @@ fn of_root(root: &Path, args: &Args, out: &Out) -> Result<(Measured, Option<Path
     Ok((measured, Some(path)))
 }
 
-fn of_a_point(subject: &Subject, args: &Args, measured: &mut Measured, out: &Out) -> Result<()> {
+/// `batch` is the size of the run's batches, where there is one.
+fn of_a_point(
+    subject: &Subject,
+    batch: Option<usize>,
+    args: &Args,
+    measured: &mut Measured,
+    out: &Out,
+) -> Result<()> {
     let stop = interrupt::flag();
     let split = args.sample.split.unwrap_or(SplitName::Train);
     let request = OfPoint {
@@ -222,6 +232,7 @@ fn of_a_point(subject: &Subject, args: &Args, measured: &mut Measured, out: &Out
         epsilon: args.epsilon,
         rho: args.rho,
         products: args.probes,
+        batch,
     };
     let bar = Follow::new(out, "the point", "measures");
     let result = of_point(subject, &request, measured, &stop, &|done, total| bar.on(done, total));

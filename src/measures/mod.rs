@@ -11,6 +11,7 @@ mod contour_tree;
 mod convex;
 mod expected_rise;
 mod field;
+mod gradient_noise;
 mod merge;
 mod monotonicity;
 mod path;
@@ -23,6 +24,7 @@ pub use basin::{Basin, Extent, basin};
 pub use convex::convex_fraction;
 pub use expected_rise::{Rise, expected_rise};
 pub use field::Field;
+pub use gradient_noise::{GradientNoise, gradient_noise};
 pub use merge::{MergeTree, Pair, merge_tree};
 pub use monotonicity::{Monotonicity, monotonicity};
 pub use path::{PathShape, Station};
@@ -245,6 +247,33 @@ pub const MEASURES: &[Definition] = &[
         unit: "weights",
         definition: "Euclidean length of theta",
         source: "-",
+    },
+    Definition {
+        name: "gradient_norm",
+        unit: "nats per weight",
+        definition: "length of the gradient of the expected loss: that of the sample's, less what the sample's \
+                     own noise adds to its square",
+        source: "McCandlish et al. 2018, appendix A.1",
+    },
+    Definition {
+        name: "gradient_variance",
+        unit: "squared nats per squared weight",
+        definition: "trace of the covariance of a single image's gradient, from the gradients of groups of \
+                     images; the error is the jackknife's over the groups, here and of the two that follow",
+        source: "McCandlish et al. 2018, section 2.2",
+    },
+    Definition {
+        name: "gradient_noise_scale",
+        unit: "images",
+        definition: "the gradient's variance over its squared length: the batch whose gradient is as much \
+                     noise as signal",
+        source: "McCandlish et al. 2018, section 2.2",
+    },
+    Definition {
+        name: "gradient_snr",
+        unit: ONE,
+        definition: "ratio of signal to noise of a batch's gradient: its images over the gradient noise scale",
+        source: "McCandlish et al. 2018, section 2.2",
     },
     Definition {
         name: "generalisation_gap",

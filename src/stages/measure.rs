@@ -15,7 +15,8 @@ use crate::disk::{self, JsonFile};
 use crate::landscape::{Cell, Moments, SurfaceStore, theta_at};
 use crate::measures::{
     Basin, Extent, Field, MergeTree, Pair, Value, barrier, basin, convex_fraction, definition,
-    epsilon_sharpness, expected_rise, merge_tree, monotonicity, rho_sharpness, roughness, smad,
+    epsilon_sharpness, expected_rise, gradient_noise, merge_tree, monotonicity, rho_sharpness,
+    roughness, smad,
 };
 use crate::names::named_enum;
 use crate::objective::{DatasetObjective, Evaluation, Objective};
@@ -69,7 +70,12 @@ pub struct OfPoint {
     pub rho: f64,
     /// Products for the trace.
     pub products: usize,
+    /// The batch of which the gradient's ratio of signal to noise is told, where one is known.
+    pub batch: Option<usize>,
 }
+
+/// Groups of images whose gradients tell the gradient's noise.
+const GROUPS: usize = 20;
 
 /// Measures by name, in the order in which they are told.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -475,7 +481,7 @@ pub fn of_point(
     interrupt: &AtomicBool,
     progress: Progress<'_>,
 ) -> Result<()> {
-    const STAGES: usize = 6;
+    const STAGES: usize = 7;
     let positive = |key: &str, value: f64| {
         if value > 0.0 && value.is_finite() {
             return Ok(());
@@ -520,6 +526,8 @@ pub fn of_point(
     let norm = theta.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
     m.push("norm", norm);
     progress(1, STAGES);
+    add_gradient_noise(subject, request, m, &mut into.notes, interrupt)?;
+    progress(2, STAGES);
     let hessian = Curvature::hessian(&objective, theta);
     let ends = extremes_of(&hessian, ExtremesConfig::default(), &streams, interrupt)?;
     match (ends.eigenvalues.first(), ends.residuals.first()) {
@@ -530,12 +538,12 @@ pub fn of_point(
                 Some(format!("did not converge: at least {bound:.4}"));
         }
     }
-    progress(2, STAGES);
+    progress(3, STAGES);
     let config = TraceConfig { method: TraceMethod::HutchPlusPlus, products: request.products };
     let found = trace(&hessian, config, &[], &streams, interrupt)?.whole;
     let value = m.push("trace", found.value);
     *value = value.clone().with_se(found.se);
-    progress(3, STAGES);
+    progress(4, STAGES);
     let rises = expected_rise(
         &objective,
         layout,
@@ -549,13 +557,56 @@ pub fn of_point(
         let value = m.push(format!("expected_rise@{}", rise.radius), rise.mean.value);
         *value = value.clone().with_se(rise.mean.se);
     }
-    progress(4, STAGES);
+    progress(5, STAGES);
     let (percent, _) = epsilon_sharpness(&objective, theta, request.epsilon, interrupt)?;
     m.push(format!("epsilon_sharpness@{}", request.epsilon), percent);
-    progress(5, STAGES);
+    progress(6, STAGES);
     let found = rho_sharpness(&objective, theta, request.rho, interrupt)?;
     m.push(format!("rho_sharpness@{}", request.rho), found.rise());
     progress(STAGES, STAGES);
+    Ok(())
+}
+
+/// Adds what the gradients of groups of the sample's images say of its noise.
+fn add_gradient_noise(
+    subject: &Subject,
+    request: &OfPoint,
+    m: &mut Measures,
+    notes: &mut Vec<String>,
+    interrupt: &AtomicBool,
+) -> Result<()> {
+    let parts = subject.parts(request.sample, GROUPS)?;
+    if parts.len() < 3 {
+        notes.push("the gradient's noise is not measured on fewer than 3 images".into());
+        return Ok(());
+    }
+    let images = parts[0].len();
+    let gradient = |k: usize, into: &mut [f32]| {
+        subject
+            .objective_of(request.sample.split, &parts[k])?
+            .loss_and_grad(&subject.theta, into)?;
+        Ok(())
+    };
+    let dim = subject.theta.len();
+    let found = gradient_noise(dim, parts.len(), images, gradient, interrupt)?;
+    let squared = found.squared_gradient;
+    let lost = found.scale.value.is_nan();
+    let remedy = || Some("lost in the noise of these images; use more".to_string());
+    let value = m.push("gradient_norm", squared.value.sqrt());
+    *value = if lost {
+        value.clone().with_note(remedy())
+    } else {
+        value.clone().with_se(squared.se / (2.0 * squared.value.sqrt()))
+    };
+    let value = m.push("gradient_variance", found.variance.value);
+    *value = value.clone().with_se(found.variance.se);
+    let value = m.push("gradient_noise_scale", found.scale.value);
+    *value = value.clone().with_se(found.scale.se).with_note(remedy().filter(|_| lost));
+    if let Some(batch) = request.batch {
+        let times = batch as f64;
+        let value = m.push(format!("gradient_snr@{batch}"), times * found.signal.value);
+        *value = value.clone().with_se(times * found.signal.se);
+    }
     Ok(())
 }
 

@@ -26,11 +26,21 @@ fn a_run_is_measured_with_all_that_is_there_and_two_stand_side_by_side() {
     let names = of(&point, 0).as_object().unwrap();
     assert!(names.contains_key("lambda_max") && !names.contains_key("smad"), "{names:?}");
     assert!(point["runs"][0]["notes"].to_string().contains("lossreel surface"));
-    for name in ["loss", "trace", "expected_rise@0.5", "generalisation_gap"] {
+    let noise = ["gradient_norm", "gradient_variance", "gradient_noise_scale"];
+    for name in
+        ["loss", "trace", "expected_rise@0.5", "generalisation_gap"].into_iter().chain(noise)
+    {
         let one = &of(&point, 0)[name];
         assert!(one["se"].as_f64().unwrap() > 0.0 && one["unit"].is_string(), "{name}: {one}");
     }
     assert!(number(of(&point, 0), "rho_sharpness@0.05") > 0.0);
+    // Of the run's batch of 50 the ratio of signal to noise is 50 over the noise scale.
+    let snr =
+        number(of(&point, 0), "gradient_snr@50") * number(of(&point, 0), "gradient_noise_scale");
+    assert!((snr / 50.0 - 1.0).abs() < 1e-12, "{snr}");
+    let few =
+        place.json(&["measure", "a", "--of=point", "--samples=2", "--directions=2", "--probes=3"]);
+    assert!(few["runs"][0]["notes"].to_string().contains("fewer than 3 images"), "{few}");
     assert!(number(of(&point, 0), "epsilon_sharpness@0.0005") > 0.0);
 
     let path = place.json(&["measure", "a", "--of=path", "--path-csv=path.csv"]);
