@@ -29,8 +29,10 @@ named_enum! {
         River = "river",
         /// Against the gradient at the end and the last step beside it, both of length 1.
         Gradient = "gradient",
-        /// Two eigenvectors of the Hessian at the end, of length 1.
+        /// Eigenvectors of the two largest eigenvalues of the Hessian at the end, of length 1.
         Hessian = "hessian",
+        /// Those of its largest and of its smallest eigenvalue, of length 1.
+        HessianEnds = "hessian_ends",
         /// Through the ends of three runs, orthogonal and of length 1.
         Minima = "minima",
     }
@@ -207,6 +209,9 @@ impl Plane {
             PlaneKind::River => ["sharpest direction", "rest of the path"],
             PlaneKind::Gradient => ["against the gradient", "rest of the last step"],
             PlaneKind::Minima => ["towards the second end", "towards the third end"],
+            PlaneKind::HessianEnds => {
+                ["eigenvector of the largest eigenvalue", "eigenvector of the smallest eigenvalue"]
+            }
             PlaneKind::Hessian => return format!("eigenvector {} of the Hessian", axis + 1),
             _ => return format!("direction {}", axis + 1),
         };

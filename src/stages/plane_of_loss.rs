@@ -12,7 +12,7 @@ use crate::landscape::{Plane, PlaneKind, length, narrow, unit, without};
 use crate::names::named_enum;
 use crate::objective::Objective;
 use crate::record::{Run, RunSnapshots};
-use crate::render::numbers::thousands;
+use crate::render::numbers::{significant, thousands};
 use crate::rng::Streams;
 use crate::{Error, Result};
 
@@ -86,7 +86,11 @@ pub fn plane(
             let streams = Streams::new(request.sample.seed);
             let (made, vectors) =
                 eigenvectors(&objective, &end, directions, request.config, &streams, interrupt)?;
-            (PlaneKind::Hessian, format!("{made} {on}"), vectors)
+            let kind = match directions {
+                LossDirections::HessianEnds => PlaneKind::HessianEnds,
+                _ => PlaneKind::Hessian,
+            };
+            (kind, format!("{made} {on}"), vectors)
         }
     };
     let (start, _) = snapshots.state(0)?;
@@ -95,7 +99,7 @@ pub fn plane(
             .map(|((s, e), v)| (f64::from(*s) - f64::from(*e)) * f64::from(*v))
             .sum();
         // Against the gradient is a way of its own: only eigenvectors have no sign.
-        if along > 0.0 && kind == PlaneKind::Hessian {
+        if along > 0.0 && kind != PlaneKind::Gradient {
             vector.iter_mut().for_each(|v| *v = -*v);
         }
     }
@@ -159,19 +163,19 @@ fn eigenvectors(
             remedy: "raise --iterations or --tolerance, or take more images (--samples)".into(),
         });
     }
-    let large = |at: usize| found.eigenvalues.get(at).copied().unwrap_or(f64::NAN);
+    let of =
+        |values: &[f64], at: usize| significant(values.get(at).copied().unwrap_or(f64::NAN), 4);
+    let large = of(&found.eigenvalues, 0);
     let made = if ends {
-        let least = found.smallest.first().copied().unwrap_or(f64::NAN);
+        let least = of(&found.smallest, 0);
         format!(
-            "eigenvectors of the Hessian at the end, of its largest (x: {:.4}) and smallest (y: {least:.4}) \
-             eigenvalues,",
-            large(0)
+            "eigenvectors of the Hessian at the end, of its largest (x: {large}) and smallest (y: {least}) \
+             eigenvalues,"
         )
     } else {
+        let second = of(&found.eigenvalues, 1);
         format!(
-            "eigenvectors of the Hessian at the end, of its largest eigenvalues ({:.4} and {:.4}),",
-            large(0),
-            large(1)
+            "eigenvectors of the Hessian at the end, of its largest eigenvalues ({large} and {second}),"
         )
     };
     Ok((made, [x, y]))
@@ -212,9 +216,9 @@ mod tests {
         let axis = |v: &[f32]| (0..4).find(|i| v[*i].abs() > 0.999);
         let (made, [x, y]) = of(LossDirections::Hessian);
         assert_eq!((axis(&x), axis(&y)), (Some(3), Some(0)));
-        assert!(made.contains("10.0000 and 3.0000"), "{made}");
+        assert!(made.contains("(10 and 3)"), "{made}");
         let (made, [x, y]) = of(LossDirections::HessianEnds);
         assert_eq!((axis(&x), axis(&y)), (Some(3), Some(1)));
-        assert!(made.contains("-1.0000"), "{made}");
+        assert!(made.contains("(y: −1)"), "{made}");
     }
 }
