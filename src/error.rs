@@ -187,6 +187,12 @@ pub enum Error {
         /// Its update rule.
         rule: String,
     },
+    /// A run that did not measure its gradient's noise while it was trained.
+    #[error("no noise of the gradient was measured: {}", path.display())]
+    NoGradientNoise {
+        /// The run folder.
+        path: PathBuf,
+    },
     /// A run whose metrics have no times.
     #[error("the run has no times in its metrics: {}", path.display())]
     NoTimes {

@@ -26,6 +26,7 @@ use crate::backend::{Backend, difference_hvp, largest, loss};
 use crate::dataset::{BatchTargets, Batcher, LabelledImages, NormStats, Targets};
 use crate::network::Network;
 use crate::parallel;
+use crate::rng::Rng;
 use crate::{Error, Result};
 
 /// The loss at one point.
@@ -195,6 +196,26 @@ impl DatasetObjective {
     /// As [`DatasetObjective::new`].
     pub fn with_backend(&self, backend: Arc<dyn Backend>, buffers: Vec<f32>) -> Result<Self> {
         Self::new(backend, buffers, self.sample.clone(), self.stats.clone(), self.max_value)
+    }
+
+    /// The sample in `groups` groups of equally many images, drawn with `rng`, or of one image each where there
+    /// are fewer; what does not go into them is left out.
+    ///
+    /// # Errors
+    /// As [`DatasetObjective::new`].
+    pub fn groups(&self, groups: usize, rng: &mut Rng) -> Result<Vec<Self>> {
+        let mut images: Vec<usize> = (0..self.samples()).collect();
+        rng.shuffle(&mut images);
+        let each = (images.len() / groups).max(1);
+        let of = |own: &[usize]| {
+            let sample = Arc::new(self.sample.select(own));
+            Ok(Self {
+                sample,
+                statistics: self.statistics.clone(),
+                ..self.with_buffers(self.buffers.clone())?
+            })
+        };
+        images.chunks_exact(each).take(groups).map(of).collect()
     }
 
     /// Number of images in the sample.

@@ -82,6 +82,11 @@ fn remedy(error: &Error) -> Option<String> {
              --set record.sharpness=epoch"
                 .into()
         }
+        Error::NoGradientNoise { .. } => {
+            "train it again with --set record.gradient_noise=epoch; of one state lossreel measure RUN --of point \
+             tells it"
+                .into()
+        }
         Error::NoTimes { .. } => "race by --clock epoch or step".into(),
         Error::NoJointPlane { .. } => "make one: lossreel plane RUN RUN ... --out JOINT".into(),
         Error::NoJointFolder { .. } => {

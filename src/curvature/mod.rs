@@ -4,10 +4,12 @@
 //! An [`Operator`] is what is multiplied: the Hessian or the Gauss-Newton matrix ([`Curvature`]), the
 //! [`Block`] of some parameters of it, [`Scaled`] from both sides. [`Krylov`] is the space that such products span. On it stand the
 //! ends of the spectrum ([`extremes`]; the largest eigenvalue is what the literature calls sharpness) and
-//! its [`density`]; the [`trace`](fn@trace) needs products only.
+//! its [`density`]; the [`trace`](fn@trace) needs products only. Beside them stands the [`GradientNoise`], the
+//! trace of the gradient's covariance.
 
 mod density;
 mod extremes;
+mod gradient_noise;
 mod krylov;
 mod operator;
 mod parameters;
@@ -18,6 +20,7 @@ pub use density::{Density, DensityConfig, density};
 pub use extremes::{
     Estimate, Extremes, ExtremesConfig, extremes, extremes_and_vectors, extremes_of, leading,
 };
+pub use gradient_noise::{GRADIENT_GROUPS, GradientNoise, gradient_noise};
 pub use krylov::{Krylov, Ritz};
 pub use operator::{Block, Curvature, Matrix, Operator, Scaled};
 pub use parameters::{Layer, layers, parameters};

@@ -15,6 +15,7 @@ pub(super) enum Line {
     Step(StepRecord),
     Epoch(EpochRecord),
     Sharpness(SharpnessRecord),
+    GradientNoise(GradientNoiseRecord),
 }
 
 /// A step, as written.
@@ -101,6 +102,39 @@ pub struct SharpnessRecord {
     pub preconditioned: Option<f64>,
 }
 
+/// A measurement of the gradient's noise, as written: that of the mean loss on a fixed sample of un-augmented
+/// training images, in eval mode, without weight decay ([`GradientNoise`](crate::curvature::GradientNoise)).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GradientNoiseRecord {
+    /// Steps done.
+    pub step: u64,
+    /// Position in epochs.
+    pub epoch: f64,
+    /// Length of the gradient of the expected loss; NaN where it is lost in the noise of the sample.
+    #[serde(with = "crate::disk::float")]
+    pub gradient_norm: f64,
+    /// Trace of the covariance of a single image's gradient.
+    #[serde(with = "crate::disk::float")]
+    pub variance: f64,
+    /// The simple noise scale, in images; NaN where the gradient is.
+    #[serde(with = "crate::disk::float")]
+    pub noise_scale: f64,
+    /// Its standard error over groups of images.
+    #[serde(with = "crate::disk::float")]
+    pub noise_scale_se: f64,
+    /// Ratio of signal to noise of the gradient of a batch of `batch` images; below zero where the gradient is
+    /// lost in the noise of the sample.
+    #[serde(with = "crate::disk::float")]
+    pub signal_to_noise: f64,
+    /// Its standard error over groups of images.
+    #[serde(with = "crate::disk::float")]
+    pub signal_to_noise_se: f64,
+    /// Images in a batch of the run.
+    pub batch: usize,
+    /// Images it was measured on.
+    pub samples: usize,
+}
+
 impl StepRecord {
     pub(super) fn new(m: StepMetrics, elapsed_secs: f64) -> Self {
         let accuracy = m.correct as f64 / m.answers as f64;
@@ -139,6 +173,7 @@ impl Line {
             Line::Step(s) => s.step,
             Line::Epoch(e) => e.step,
             Line::Sharpness(s) => s.step,
+            Line::GradientNoise(n) => n.step,
         }
     }
 
@@ -147,7 +182,7 @@ impl Line {
             Line::Step(s) => s.elapsed_secs,
             Line::Epoch(e) => Some(e.elapsed_secs),
             // Measuring is not training.
-            Line::Sharpness(_) => None,
+            Line::Sharpness(_) | Line::GradientNoise(_) => None,
         }
     }
 }
@@ -161,6 +196,8 @@ pub struct Metrics {
     pub epochs: Vec<EpochRecord>,
     /// One record a measurement, of runs that measure sharpness while they train.
     pub sharpness: Vec<SharpnessRecord>,
+    /// Likewise of the gradient's noise.
+    pub gradient_noise: Vec<GradientNoiseRecord>,
     /// Whether the last line was cut off (a crash while it was written) and left out.
     pub torn: bool,
 }
@@ -215,6 +252,7 @@ impl Run {
                 Line::Step(s) => metrics.steps.push(s),
                 Line::Epoch(e) => metrics.epochs.push(e),
                 Line::Sharpness(s) => metrics.sharpness.push(s),
+                Line::GradientNoise(n) => metrics.gradient_noise.push(n),
             }
         }
         Ok(metrics)

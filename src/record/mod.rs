@@ -14,11 +14,13 @@
 mod checkpoint;
 mod curvature;
 mod evaluation;
+mod gradient_noise;
 mod gram_file;
 mod joint;
 mod keep;
 mod loop_recorder;
 mod manifest;
+mod meter;
 mod metrics;
 mod occasions;
 mod policy;
@@ -38,12 +40,12 @@ pub use joint::{Joint, JointAbout, JointRun, run_digest};
 pub use keep::Keep;
 pub use loop_recorder::LoopRecorder;
 pub use manifest::{FORMAT_VERSION, Manifest, Status};
-pub use metrics::{EpochRecord, Metrics, SharpnessRecord, StepRecord};
+pub use metrics::{EpochRecord, GradientNoiseRecord, Metrics, SharpnessRecord, StepRecord};
 pub use occasions::{DROP, Occasions, SPIKE_DEVIATIONS, SPIKE_LEAST, SPIKE_WINDOW, Trigger};
 pub use policy::Policy;
 pub use recorder::Recorder;
 pub use snapshots::{RunSnapshots, SnapshotInfo, read_state};
-pub use spec::{RecordSpec, SHARPNESS_SAMPLES};
+pub use spec::{GRADIENT_NOISE_SAMPLES, RecordSpec, SHARPNESS_SAMPLES};
 pub use stream::{Recorded, STREAM_VERSION, StreamReply, record_stream};
 
 use std::fs::{self, File, TryLockError};

@@ -6,10 +6,12 @@
 use std::fs::{self, File};
 use std::sync::Arc;
 
+use super::gradient_noise::gradient_noise;
 use super::keep::Held;
+use super::meter::Meter;
 use super::metrics::{EpochRecord, Line, StepRecord};
 use super::occasions::{DROP, SpikeWatch, Trigger};
-use super::sharpness::SharpnessMeter;
+use super::sharpness::sharpness;
 use super::snapshots::StateFile;
 use super::writer::Writer;
 use super::{RecordSpec, Run, SnapshotInfo, Status};
@@ -33,7 +35,8 @@ pub struct Recorder {
     batch_loss: f64,
     elapsed_before_secs: f64,
     started: std::time::Instant,
-    sharpness: Option<SharpnessMeter>,
+    sharpness: Option<Meter>,
+    gradient_noise: Option<Meter>,
     // Dropped before the lock: while it writes, the folder is ours.
     writer: Writer,
     _lock: File,
@@ -57,8 +60,15 @@ impl Recorder {
         }
         // The clock goes on from the last thing that is kept: what a crash took back took no time.
         let elapsed_before_secs = kept.iter().rev().find_map(|l| l.elapsed_secs()).unwrap_or(0.0);
-        let measured = kept.iter().filter(|l| matches!(l, Line::Sharpness(_))).map(|l| l.step());
-        let sharpness = SharpnessMeter::new(spec, measured.max());
+        let last = |of: fn(&Line) -> bool| kept.iter().filter(|l| of(l)).map(|l| l.step()).max();
+        let sharpness = spec.sharpness.map(|policy| {
+            let samples = spec.sharpness_samples.unwrap_or(super::SHARPNESS_SAMPLES);
+            Meter::new(policy, samples, last(|l| matches!(l, Line::Sharpness(_))))
+        });
+        let gradient_noise = spec.gradient_noise.map(|policy| {
+            let samples = spec.gradient_noise_samples.unwrap_or(super::GRADIENT_NOISE_SAMPLES);
+            Meter::new(policy, samples, last(|l| matches!(l, Line::GradientNoise(_))))
+        });
         let held = take_back(run, state.step, &kept)?;
         let mut spikes = SpikeWatch::default();
         let (mut lr, mut batch_loss) = (f64::NAN, f64::NAN);
@@ -92,6 +102,7 @@ impl Recorder {
             elapsed_before_secs,
             started: std::time::Instant::now(),
             sharpness,
+            gradient_noise,
             writer: Writer::start(capacity, run.root())?,
             _lock: lock,
         })
@@ -112,7 +123,7 @@ impl Recorder {
                 if state.step == 0 {
                     self.lr = self.lr_of_step(setup, 1);
                     self.snapshot(setup, state, false)?;
-                    self.measure_sharpness(setup, state, SharpnessMeter::is_due)?;
+                    self.measure(setup, state, Meter::is_due)?;
                     self.checkpoint(state)?;
                     // A run that has made a step can be resumed.
                     self.writer.wait()?;
@@ -130,7 +141,7 @@ impl Recorder {
                     if due {
                         self.snapshot(setup, state, false)?;
                     }
-                    self.measure_sharpness(setup, state, SharpnessMeter::is_due)?;
+                    self.measure(setup, state, Meter::is_due)?;
                 }
             }
             Event::Epoch { state, metrics } => {
@@ -149,8 +160,7 @@ impl Recorder {
                 let diverged = matches!(verdict, Verdict::Diverged { .. });
                 let interrupted = *verdict == Verdict::Interrupted;
                 if !interrupted && !diverged {
-                    let is_missing = |meter: &SharpnessMeter, step, _| meter.is_missing(step);
-                    self.measure_sharpness(setup, state, is_missing)?;
+                    self.measure(setup, state, |meter, step, _| meter.is_missing(step))?;
                 }
                 if !interrupted && (diverged || !self.is_taken(state.step)) {
                     self.snapshot(setup, state, diverged)?;
@@ -187,26 +197,39 @@ impl Recorder {
         self.held.last().is_some_and(|held| held.step == step)
     }
 
-    /// Seconds spent on this run, over all resumptions, without those of measuring sharpness: a race
+    /// Seconds spent on this run, over all resumptions, without those of measuring: a race
     /// by the clock is not lost by looking.
     fn elapsed_secs(&self) -> f64 {
-        let measuring = self.sharpness.as_ref().map_or(0.0, |meter| meter.secs);
+        let meters = [&self.sharpness, &self.gradient_noise].into_iter().flatten();
+        let measuring: f64 = meters.map(|meter| meter.secs).sum();
         self.elapsed_before_secs + self.started.elapsed().as_secs_f64() - measuring
     }
 
-    /// Logs the sharpness of `state` where there is a meter and it is `due` (given the step and the
-    /// steps in an epoch).
-    fn measure_sharpness(
+    /// Logs what is measured of `state`, by the meters that there are and that are `due` (given the step and
+    /// the steps in an epoch).
+    fn measure(
         &mut self,
         setup: &Setup,
         state: &TrainState,
-        due: impl Fn(&SharpnessMeter, u64, u64) -> bool,
+        due: impl Fn(&Meter, u64, u64) -> bool,
     ) -> Result<()> {
-        let Some(meter) = self.sharpness.as_mut() else { return Ok(()) };
-        if due(meter, state.step, self.steps_per_epoch) {
-            let epoch = state.step as f64 / self.steps_per_epoch as f64;
-            let record = meter.measure(setup, state, epoch)?;
-            self.log.push(&Line::Sharpness(record))?;
+        let (step, per_epoch) = (state.step, self.steps_per_epoch);
+        let epoch = step as f64 / per_epoch as f64;
+        if let Some(meter) = self.sharpness.as_mut().filter(|meter| due(meter, step, per_epoch)) {
+            let found =
+                meter.measure(setup, state, |objective| sharpness(objective, state, epoch))?;
+            self.log.push(&Line::Sharpness(found))?;
+        }
+        if let Some(meter) =
+            self.gradient_noise.as_mut().filter(|meter| due(meter, step, per_epoch))
+        {
+            let batch = setup.train.batch_size;
+            let found = meter.measure(setup, state, |objective| {
+                gradient_noise(objective, state, epoch, batch)
+            })?;
+            if let Some(found) = found {
+                self.log.push(&Line::GradientNoise(found))?;
+            }
         }
         Ok(())
     }

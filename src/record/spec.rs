@@ -20,12 +20,19 @@ pub struct RecordSpec {
     pub dtype: StoredAs,
     /// When sharpness is measured: a [`Policy`], or `off`, the default. Each measurement costs some
     /// twenty passes forth and back over `sharpness_samples` images.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "policy_or_off")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "sharpness_policy")]
     pub sharpness: Option<Policy>,
     /// Training images that sharpness is measured on (a class-balanced draw), 0 for all; 500 by
     /// default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sharpness_samples: Option<usize>,
+    /// When the gradient's noise is measured, likewise. Each measurement costs two passes forth and back over
+    /// `gradient_noise_samples` images.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "gradient_noise_policy")]
+    pub gradient_noise: Option<Policy>,
+    /// Training images that it is measured on (a class-balanced draw), 0 for all; 1,000 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient_noise_samples: Option<usize>,
 }
 
 impl RecordSpec {
@@ -34,6 +41,9 @@ impl RecordSpec {
         if self.sharpness.is_some() {
             self.sharpness_samples.get_or_insert(SHARPNESS_SAMPLES);
         }
+        if self.gradient_noise.is_some() {
+            self.gradient_noise_samples.get_or_insert(GRADIENT_NOISE_SAMPLES);
+        }
         self
     }
 }
@@ -41,12 +51,26 @@ impl RecordSpec {
 /// Images that sharpness is measured on by default.
 pub const SHARPNESS_SAMPLES: usize = 500;
 
-fn policy_or_off<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Policy>, D::Error> {
+/// Images that the gradient's noise is measured on by default, as `lossreel measure`.
+pub const GRADIENT_NOISE_SAMPLES: usize = 1000;
+
+fn sharpness_policy<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Policy>, D::Error> {
+    policy_or_off("record.sharpness", input)
+}
+
+fn gradient_noise_policy<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Policy>, D::Error> {
+    policy_or_off("record.gradient_noise", input)
+}
+
+fn policy_or_off<'de, D: Deserializer<'de>>(
+    key: &str,
+    input: D,
+) -> Result<Option<Policy>, D::Error> {
     let text = String::deserialize(input)?;
     if text == "off" {
         return Ok(None);
     }
-    Policy::parse("record.sharpness", &text).map(Some).map_err(de::Error::custom)
+    Policy::parse(key, &text).map(Some).map_err(de::Error::custom)
 }
 
 #[cfg(test)]
@@ -64,5 +88,9 @@ mod tests {
         assert_eq!(read(&text).unwrap(), on, "{text}");
         let err = read("sharpness = \"often\"").unwrap_err().to_string();
         assert!(err.contains("record.sharpness") && err.contains("100 steps"), "{err}");
+        let noise = read("gradient_noise = \"epoch\"").unwrap();
+        assert_eq!((noise.gradient_noise_samples, noise.sharpness), (Some(1000), None));
+        let err = read("gradient_noise = \"often\"").unwrap_err().to_string();
+        assert!(err.contains("record.gradient_noise"), "{err}");
     }
 }

@@ -235,6 +235,10 @@ pub enum Quantity {
     Sharpness,
     /// The largest eigenvalue of the preconditioned Hessian, likewise.
     PreconditionedSharpness,
+    /// The gradient's noise scale in images, likewise.
+    NoiseScale,
+    /// The ratio of signal to noise of a batch's gradient, likewise.
+    SignalToNoise,
     /// A distance in weights, on a linear axis.
     Distance,
     /// The cosine of an angle, on a linear axis.

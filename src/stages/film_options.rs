@@ -7,7 +7,8 @@ use super::sharpness::{Sharpness, SharpnessOf};
 use crate::dataset::SplitName;
 use crate::measures::Station;
 use crate::names::named_enum;
-use crate::record::Metrics;
+use crate::record::{GradientNoiseRecord, Metrics};
+use crate::render::numbers::thousands;
 use crate::render::scene::{
     Card, Clock, Moment, Pacing, PathPoint, Quantity, Series, Split, Strip,
 };
@@ -109,6 +110,10 @@ named_enum! {
         Sharpness = "sharpness",
         /// Largest eigenvalue of the Hessian as the rule preconditions it, and its edge of stability.
         PreconditionedSharpness = "preconditioned-sharpness",
+        /// Noise scale of the gradient, and the batch size.
+        NoiseScale = "noise-scale",
+        /// Ratio of signal to noise of a batch's gradient.
+        SignalToNoise = "snr",
         /// Norm of the mini-batch gradient.
         GradNorm = "grad-norm",
         /// Distance of the weights from the first snapshot and to the last.
@@ -185,12 +190,19 @@ impl FilmOptions {
     /// What the charts and the moments need of `run`, whose panel has the title `name`.
     ///
     /// # Errors
-    /// [`crate::Error::NoSharpness`] when a chart of it is asked for and none was measured.
+    /// [`Error::NoSharpness`] and [`Error::NoGradientNoise`] when a chart of them is asked for and none was
+    /// measured.
     pub fn chart_source<'a>(&self, name: &'a str, run: &'a OpenRun) -> Result<ChartSource<'a>> {
         let wanted = self.charts().contains(&StripChart::Sharpness);
         let sharpness = wanted.then(|| Sharpness::of_run(run)).transpose()?;
         let wanted = self.charts().contains(&StripChart::PreconditionedSharpness);
         let preconditioned = wanted.then(|| Sharpness::preconditioned(run)).transpose()?;
+        let of_noise = [StripChart::NoiseScale, StripChart::SignalToNoise];
+        if self.charts().iter().any(|chart| of_noise.contains(chart))
+            && run.metrics()?.gradient_noise.is_empty()
+        {
+            return Err(Error::NoGradientNoise { path: run.run().root().to_path_buf() });
+        }
         let of_path = [StripChart::Distance, StripChart::Cosine, StripChart::Update];
         let wanted = self.charts().iter().any(|chart| of_path.contains(chart));
         let path = wanted.then(|| SnapshotPath::of_run(run)).transpose()?;
@@ -237,7 +249,9 @@ impl FilmOptions {
                 for mut new in chart_series(*chart, panel, &at, run, highest) {
                     // One line for a bound that runs share, and a name for each that they do not.
                     if new.split == Split::Bound {
-                        let bounds = || series.iter().filter(|s| s.split == Split::Bound);
+                        let bound =
+                            |s: &&Series| s.split == Split::Bound && s.quantity == new.quantity;
+                        let bounds = || series.iter().filter(bound);
                         if bounds().any(|s| same_points(&s.points, &new.points)) {
                             continue;
                         }
@@ -382,6 +396,29 @@ fn chart_series(
             let known = run.preconditioned.as_ref();
             let highest = sharpest_preconditioned;
             known.map_or_else(Vec::new, |known| known.series(panel, at, metrics, highest))
+        }
+        StripChart::NoiseScale | StripChart::SignalToNoise => {
+            let measured = &metrics.gradient_noise;
+            // What is lost in noise is a gap.
+            let of = |value: fn(&GradientNoiseRecord) -> f64| -> Vec<(f64, f64)> {
+                measured.iter().map(|n| (at(n.epoch, n.step), value(n))).collect()
+            };
+            if chart == StripChart::SignalToNoise {
+                let known = |n: &GradientNoiseRecord| {
+                    if n.signal_to_noise > 0.0 { n.signal_to_noise } else { f64::NAN }
+                };
+                return vec![series("", Quantity::SignalToNoise, Split::Train, of(known))];
+            }
+            let batch = measured.first().map_or(0, |n| n.batch);
+            vec![
+                series("", Quantity::NoiseScale, Split::Train, of(|n| n.noise_scale)),
+                series(
+                    &format!("batch of {}", thousands(&batch.to_string())),
+                    Quantity::NoiseScale,
+                    Split::Bound,
+                    of(|n| n.batch as f64),
+                ),
+            ]
         }
         StripChart::Distance | StripChart::Cosine | StripChart::Update => {
             let Some(path) = &run.path else { return Vec::new() };

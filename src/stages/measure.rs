@@ -9,14 +9,15 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::opened::RunSet;
 use super::surface::OverPlane;
 use super::{Progress, SampleChoice, Subject, curve};
-use crate::curvature::{Curvature, ExtremesConfig, TraceConfig, TraceMethod, extremes_of, trace};
+use crate::curvature::{
+    Curvature, ExtremesConfig, GradientNoise, Mean, TraceConfig, TraceMethod, extremes_of, trace,
+};
 use crate::dataset::{SampleOrder, SplitName};
 use crate::disk::{self, JsonFile};
 use crate::landscape::{Cell, Moments, SurfaceStore, theta_at};
 use crate::measures::{
     Basin, Extent, Field, MergeTree, Pair, Value, barrier, basin, convex_fraction, definition,
-    epsilon_sharpness, expected_rise, gradient_noise, merge_tree, monotonicity, rho_sharpness,
-    roughness, smad,
+    epsilon_sharpness, expected_rise, merge_tree, monotonicity, rho_sharpness, roughness, smad,
 };
 use crate::names::named_enum;
 use crate::objective::{DatasetObjective, Evaluation, Objective};
@@ -73,9 +74,6 @@ pub struct OfPoint {
     /// The batch of which the gradient's ratio of signal to noise is told, where one is known.
     pub batch: Option<usize>,
 }
-
-/// Groups of images whose gradients tell the gradient's noise.
-const GROUPS: usize = 20;
 
 /// Measures by name, in the order in which they are told.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -526,7 +524,13 @@ pub fn of_point(
     let norm = theta.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
     m.push("norm", norm);
     progress(1, STAGES);
-    add_gradient_noise(subject, request, m, &mut into.notes, interrupt)?;
+    match GradientNoise::of(&objective, theta, &streams, interrupt)? {
+        Some(found) => add_gradient_noise(&found, request.batch, m),
+        None => {
+            let note = "the gradient's noise is not measured on fewer than 3 images";
+            into.notes.push(note.into());
+        }
+    }
     progress(2, STAGES);
     let hessian = Curvature::hessian(&objective, theta);
     let ends = extremes_of(&hessian, ExtremesConfig::default(), &streams, interrupt)?;
@@ -567,47 +571,20 @@ pub fn of_point(
     Ok(())
 }
 
-/// Adds what the gradients of groups of the sample's images say of its noise.
-fn add_gradient_noise(
-    subject: &Subject,
-    request: &OfPoint,
-    m: &mut Measures,
-    notes: &mut Vec<String>,
-    interrupt: &AtomicBool,
-) -> Result<()> {
-    let parts = subject.parts(request.sample, GROUPS)?;
-    if parts.len() < 3 {
-        notes.push("the gradient's noise is not measured on fewer than 3 images".into());
-        return Ok(());
-    }
-    let images = parts[0].len();
-    let gradient = |k: usize, into: &mut [f32]| {
-        subject
-            .objective_of(request.sample.split, &parts[k])?
-            .loss_and_grad(&subject.theta, into)?;
-        Ok(())
+/// Adds the gradient's noise, of a batch of `batch` images where that is known.
+fn add_gradient_noise(found: &GradientNoise, batch: Option<usize>, m: &mut Measures) {
+    let lost = || Some("lost in the noise of these images; use more".to_string());
+    let mut push = |name: &str, found: Mean| {
+        let note = lost().filter(|_| found.value.is_nan());
+        let value = m.push(name, found.value);
+        *value = value.clone().with_se(found.se).with_note(note);
     };
-    let dim = subject.theta.len();
-    let found = gradient_noise(dim, parts.len(), images, gradient, interrupt)?;
-    let squared = found.squared_gradient;
-    let lost = found.scale.value.is_nan();
-    let remedy = || Some("lost in the noise of these images; use more".to_string());
-    let value = m.push("gradient_norm", squared.value.sqrt());
-    *value = if lost {
-        value.clone().with_note(remedy())
-    } else {
-        value.clone().with_se(squared.se / (2.0 * squared.value.sqrt()))
-    };
-    let value = m.push("gradient_variance", found.variance.value);
-    *value = value.clone().with_se(found.variance.se);
-    let value = m.push("gradient_noise_scale", found.scale.value);
-    *value = value.clone().with_se(found.scale.se).with_note(remedy().filter(|_| lost));
-    if let Some(batch) = request.batch {
-        let times = batch as f64;
-        let value = m.push(format!("gradient_snr@{batch}"), times * found.signal.value);
-        *value = value.clone().with_se(times * found.signal.se);
+    push("gradient_norm", found.gradient());
+    push("gradient_variance", found.variance);
+    push("gradient_noise_scale", found.scale);
+    if let Some(batch) = batch {
+        push(&format!("gradient_snr@{batch}"), found.batch_signal(batch));
     }
-    Ok(())
 }
 
 const FILE: JsonFile = JsonFile {

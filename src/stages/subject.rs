@@ -302,34 +302,6 @@ impl Subject {
         self.objective_on(split.select(&added))
     }
 
-    /// The images of a sample of `choice` in `groups` groups of equally many, drawn at random, and in fewer
-    /// groups where there are fewer images; those that do not go into them are left out.
-    ///
-    /// # Errors
-    /// As [`Subject::objective`].
-    pub(super) fn parts(&self, choice: SampleChoice, groups: usize) -> Result<Vec<Vec<usize>>> {
-        let all = self.split_len(choice.split);
-        let mut images = match choice.samples {
-            None => (0..all).collect(),
-            Some(n) => self.chosen(choice, n)?,
-        };
-        Streams::new(choice.seed).stream("groups", 0).shuffle(&mut images);
-        let each = (images.len() / groups).max(1);
-        Ok(images.chunks_exact(each).take(groups).map(<[usize]>::to_vec).collect())
-    }
-
-    /// The loss on images of a split, by their indices.
-    ///
-    /// # Errors
-    /// As [`Subject::objective`].
-    pub(super) fn objective_of(
-        &self,
-        split: SplitName,
-        images: &[usize],
-    ) -> Result<DatasetObjective> {
-        self.objective_on(self.data.split(split).select(images))
-    }
-
     fn chosen(&self, choice: SampleChoice, n: usize) -> Result<Vec<usize>> {
         let labels = &self.data.split(choice.split).labels;
         choose(labels, n, choice.order, &Streams::new(choice.seed))

@@ -308,3 +308,58 @@ fn convexity_is_measured_over_a_surface_resumed_and_drawn() {
         numbers.filter_map(|n| n.parse::<f64>().ok()).any(|n| (n - largest).abs() < 2e-3 * largest);
     assert!(close, "{largest}: {whole}");
 }
+
+#[test]
+fn the_gradients_noise_is_the_same_measured_while_training_and_afterwards_and_films_show_it() {
+    let place = Place::new();
+    let measured =
+        ["--set=record.gradient_noise=2 steps", "--set=record.gradient_noise_samples=60"];
+    place.train("run", &measured);
+    let lines = fs::read_to_string(place.path("run/metrics.jsonl")).unwrap();
+    let found: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|line| line["kind"] == "gradient_noise")
+        .collect();
+    assert_eq!(found.len(), 5, "{lines}");
+    for line in &found {
+        let [scale, se, ratio] = ["noise_scale", "noise_scale_se", "signal_to_noise"]
+            .map(|key| line[key].as_f64().unwrap());
+        assert!(scale > 0.0 && se > 0.0 && (ratio * scale / 50.0 - 1.0).abs() < 1e-9, "{line}");
+        assert_eq!((line["batch"].as_u64(), line["samples"].as_u64()), (Some(50), Some(60)));
+    }
+    // The state at the end is the last snapshot.
+    let of = place.json(&[
+        "measure",
+        "run",
+        "--of=point",
+        "--samples=60",
+        "--directions=2",
+        "--probes=3",
+    ]);
+    let last = found.last().unwrap();
+    let pairs = [
+        ("noise_scale", "gradient_noise_scale"),
+        ("gradient_norm", "gradient_norm"),
+        ("variance", "gradient_variance"),
+        ("signal_to_noise", "gradient_snr@50"),
+    ];
+    for (logged, told) in pairs {
+        let logged = last[logged].as_f64().unwrap();
+        let told = of["runs"][0]["measures"][told]["value"].as_f64().unwrap();
+        assert!((logged / told - 1.0).abs() < 1e-9, "{logged} {told}");
+    }
+
+    place.ok(&["plane", "run"]);
+    place.ok(&["surface", "run", "--grid", "3x3", "--samples", "20"]);
+    place.ok(&["render", "run", "--strip", "noise-scale,snr", "--out", "x.svg"]);
+    let svg = fs::read_to_string(place.path("x.svg")).unwrap();
+    for words in ["Gradient noise scale", "batch of 50", "Signal to noise"] {
+        assert!(svg.contains(words), "{words}: {svg}");
+    }
+    place.train("bare", &[]);
+    place.ok(&["plane", "bare"]);
+    place.ok(&["surface", "bare", "--grid", "3x3", "--samples", "20"]);
+    let render = ["render", "bare", "--strip", "noise-scale", "--out", "y.svg"];
+    place.refused(&render, &["no noise of the gradient", "record.gradient_noise=epoch"]);
+}

@@ -6,8 +6,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::curvature::Mean;
+use super::Mean;
+use crate::objective::{DatasetObjective, Objective};
+use crate::rng::Streams;
 use crate::{Error, Result};
+
+/// Groups of images whose gradients tell the noise.
+pub const GRADIENT_GROUPS: usize = 20;
 
 /// The gradient's noise at a point, estimated from the gradients of groups of images. The standard errors are
 /// the jackknife's over the groups.
@@ -21,6 +26,43 @@ pub struct GradientNoise {
     pub scale: Mean,
     /// |G|^2 / tr Sigma, the ratio of signal to noise of a single image; that of a batch of B is B times it.
     pub signal: Mean,
+}
+
+impl GradientNoise {
+    /// The noise of the gradient of `objective` at `theta`, from [`GRADIENT_GROUPS`] groups of its images (or from
+    /// single images where there are fewer), drawn with `streams` (stream `gradient_groups`); `None` where there
+    /// are fewer than 3 images.
+    ///
+    /// # Errors
+    /// Those of [`gradient_noise`].
+    pub fn of(
+        objective: &DatasetObjective,
+        theta: &[f32],
+        streams: &Streams,
+        interrupt: &AtomicBool,
+    ) -> Result<Option<Self>> {
+        if objective.samples() < 3 {
+            return Ok(None);
+        }
+        let parts = objective.groups(GRADIENT_GROUPS, &mut streams.stream("gradient_groups", 0))?;
+        let gradient = |k: usize, into: &mut [f32]| {
+            parts[k].loss_and_grad(theta, into)?;
+            Ok(())
+        };
+        gradient_noise(theta.len(), parts.len(), parts[0].samples(), gradient, interrupt).map(Some)
+    }
+
+    /// The ratio of signal to noise of a batch of `images`, and its standard error.
+    pub fn batch_signal(&self, images: usize) -> Mean {
+        let times = images as f64;
+        Mean { value: times * self.signal.value, se: times * self.signal.se }
+    }
+
+    /// |G|, and its standard error; not a number where |G|^2 is not above zero.
+    pub fn gradient(&self) -> Mean {
+        let value = self.squared_gradient.value.sqrt();
+        Mean { value, se: self.squared_gradient.se / (2.0 * value) }
+    }
 }
 
 /// |G|^2 and tr Sigma of `groups` groups of `images` images: `sum` is the squared length of the sum of their
@@ -106,8 +148,6 @@ mod tests {
     use crate::backend::{BackendName, backend};
     use crate::dataset::{DataSet, LoadOptions, NormChoice, NormStats, load};
     use crate::models::ModelSpec;
-    use crate::objective::{DatasetObjective, Objective};
-    use crate::rng::Streams;
 
     static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -187,6 +227,15 @@ mod tests {
         let length: f64 = together.iter().map(|g| f64::from(*g).powi(2)).sum();
         let squared = found.squared_gradient.value + found.variance.value / 12.0;
         assert!((squared / length - 1.0).abs() < 1e-4, "{squared} {length}");
+        // Fewer images than groups are single images, in whatever order.
+        let own =
+            GradientNoise::of(&on(&(0..12).collect::<Vec<_>>()), &theta, &Streams::new(3), &NEVER);
+        let own = own.unwrap().unwrap();
+        assert!((own.variance.value / variance - 1.0).abs() < 1e-4, "{own:?} {variance}");
+        assert_eq!(
+            GradientNoise::of(&on(&[0, 1]), &theta, &Streams::new(3), &NEVER).unwrap(),
+            None
+        );
     }
 
     #[test]
