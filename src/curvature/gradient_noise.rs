@@ -197,13 +197,19 @@ mod tests {
     fn of_single_images_it_is_the_gradients_covariance() {
         let data = load(DataSet::Digits, &LoadOptions::default()).unwrap();
         let network = ModelSpec::of("lenet5").build(data.shape(), data.classes).unwrap();
-        let theta = network.init_theta(&Streams::new(1));
+        let (theta, buffers) = (network.init_theta(&Streams::new(1)), network.init_buffers());
         let engine = backend(BackendName::Native, Arc::new(network)).unwrap();
         let stats = NormStats::of(&data, &NormChoice::Dataset).unwrap();
         let on = |images: &[usize]| {
             let sample = Arc::new(data.train.select(images));
-            DatasetObjective::new(engine.clone(), Vec::new(), sample, stats.clone(), data.max_value)
-                .unwrap()
+            DatasetObjective::new(
+                engine.clone(),
+                buffers.clone(),
+                sample,
+                stats.clone(),
+                data.max_value,
+            )
+            .unwrap()
         };
         let gradients: Vec<Vec<f32>> = (0..12)
             .map(|k| {
