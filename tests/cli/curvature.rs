@@ -335,7 +335,7 @@ fn the_gradients_noise_is_the_same_measured_while_training_and_afterwards_and_fi
         "--of=point",
         "--samples=60",
         "--directions=2",
-        "--probes=3",
+        "--probes=6",
     ]);
     let last = found.last().unwrap();
     let pairs = [

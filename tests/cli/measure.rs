@@ -39,7 +39,7 @@ fn a_run_is_measured_with_all_that_is_there_and_two_stand_side_by_side() {
         number(of(&point, 0), "gradient_snr@50") * number(of(&point, 0), "gradient_noise_scale");
     assert!((snr / 50.0 - 1.0).abs() < 1e-12, "{snr}");
     let few =
-        place.json(&["measure", "a", "--of=point", "--samples=2", "--directions=2", "--probes=3"]);
+        place.json(&["measure", "a", "--of=point", "--samples=2", "--directions=2", "--probes=6"]);
     assert!(few["runs"][0]["notes"].to_string().contains("fewer than 3 images"), "{few}");
     assert!(number(of(&point, 0), "epsilon_sharpness@0.0005") > 0.0);
 
