@@ -303,7 +303,7 @@ impl<'a> Chart<'a> {
             (None, Quantity::GradNorm) => "Gradient norm",
             (None, Quantity::Sharpness) => "Sharpness",
             (None, Quantity::PreconditionedSharpness) => "Preconditioned sharpness",
-            (None, Quantity::NoiseScale) => "Gradient noise scale (images)",
+            (None, Quantity::NoiseScale) => "Gradient noise scale in images",
             (None, Quantity::SignalToNoise) => "Signal to noise of a batch",
             (None, Quantity::Distance) => "Distance in weights",
             (None, Quantity::Cosine) => "Cosine between displacements",
