@@ -209,11 +209,7 @@ impl DatasetObjective {
         let each = (images.len() / groups).max(1);
         let of = |own: &[usize]| {
             let sample = Arc::new(self.sample.select(own));
-            Ok(Self {
-                sample,
-                statistics: self.statistics.clone(),
-                ..self.with_buffers(self.buffers.clone())?
-            })
+            Ok(Self { sample, ..self.with_buffers(self.buffers.clone())? })
         };
         images.chunks_exact(each).take(groups).map(of).collect()
     }

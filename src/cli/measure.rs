@@ -188,7 +188,7 @@ fn of_root(root: &Path, args: &Args, out: &Out) -> Result<(Measured, Option<Path
         match Subject::of_run_with(&run, choice) {
             Ok(subject) => {
                 let batch = set.runs()[0].spec()?.train.batch_size;
-                of_a_point(&subject, Some(batch), args, &mut measured, out)?;
+                of_a_point(&subject, batch, args, &mut measured, out)?;
             }
             Err(Error::NoSpec { .. }) if !asked(MeasureOf::Point) => {
                 measured.notes.push("the run's network is not known: nothing of its point".into());
@@ -215,10 +215,10 @@ fn of_root(root: &Path, args: &Args, out: &Out) -> Result<(Measured, Option<Path
     Ok((measured, Some(path)))
 }
 
-/// `batch` is the size of the run's batches, where there is one.
+/// `batch` is the size of the run's batches.
 fn of_a_point(
     subject: &Subject,
-    batch: Option<usize>,
+    batch: usize,
     args: &Args,
     measured: &mut Measured,
     out: &Out,

@@ -110,9 +110,8 @@ pub fn gradient_noise(
     let mut parts = Vec::with_capacity(groups);
     for k in 0..groups {
         next(k, &mut |g| {
-            let product = |s: &mut dyn Iterator<Item = f64>| s.sum::<f64>();
-            let square = product(&mut g.iter().map(|g| f64::from(*g).powi(2)));
-            let with_sum = product(&mut g.iter().zip(&sum).map(|(g, s)| f64::from(*g) * s));
+            let square: f64 = g.iter().map(|g| f64::from(*g).powi(2)).sum();
+            let with_sum: f64 = g.iter().zip(&sum).map(|(g, s)| f64::from(*g) * s).sum();
             parts.push((square, with_sum));
         })?;
     }

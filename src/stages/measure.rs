@@ -71,8 +71,8 @@ pub struct OfPoint {
     pub rho: f64,
     /// Products for the trace.
     pub products: usize,
-    /// The batch of which the gradient's ratio of signal to noise is told, where one is known.
-    pub batch: Option<usize>,
+    /// The images of the batch whose gradient's ratio of signal to noise is told.
+    pub batch: usize,
 }
 
 /// Measures by name, in the order in which they are told.
@@ -571,8 +571,8 @@ pub fn of_point(
     Ok(())
 }
 
-/// Adds the gradient's noise, of a batch of `batch` images where that is known.
-fn add_gradient_noise(found: &GradientNoise, batch: Option<usize>, m: &mut Measures) {
+/// Adds the gradient's noise, and its ratio to the signal for a batch of `batch` images.
+fn add_gradient_noise(found: &GradientNoise, batch: usize, m: &mut Measures) {
     let lost = || Some("lost in the noise of these images; use more".to_string());
     let mut push = |name: &str, found: Mean| {
         let note = lost().filter(|_| found.value.is_nan());
@@ -582,9 +582,7 @@ fn add_gradient_noise(found: &GradientNoise, batch: Option<usize>, m: &mut Measu
     push("gradient_norm", found.gradient());
     push("gradient_variance", found.variance);
     push("gradient_noise_scale", found.scale);
-    if let Some(batch) = batch {
-        push(&format!("gradient_snr@{batch}"), found.batch_signal(batch));
-    }
+    push(&format!("gradient_snr@{batch}"), found.batch_signal(batch));
 }
 
 const FILE: JsonFile = JsonFile {
