@@ -193,6 +193,12 @@ pub enum Error {
         /// The run folder.
         path: PathBuf,
     },
+    /// A run that did not measure the overshoot of its steps while it was trained.
+    #[error("no overshoot of steps was measured: {}", path.display())]
+    NoOvershoot {
+        /// The run folder.
+        path: PathBuf,
+    },
     /// A run whose metrics have no times.
     #[error("the run has no times in its metrics: {}", path.display())]
     NoTimes {

@@ -364,6 +364,8 @@ const OPTIONAL_KEYS: &[&str] = &[
     "record.sharpness_samples",
     "record.gradient_noise",
     "record.gradient_noise_samples",
+    "record.overshoot",
+    "record.overshoot_samples",
 ];
 
 /// Keys of a spec that may change between a run's beginning and its end: they say how long it goes on,

@@ -87,6 +87,7 @@ fn remedy(error: &Error) -> Option<String> {
              tells it"
                 .into()
         }
+        Error::NoOvershoot { .. } => "train it again with --set record.overshoot=epoch".into(),
         Error::NoTimes { .. } => "race by --clock epoch or step".into(),
         Error::NoJointPlane { .. } => "make one: lossreel plane RUN RUN ... --out JOINT".into(),
         Error::NoJointFolder { .. } => {

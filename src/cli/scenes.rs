@@ -24,10 +24,10 @@ pub struct Options {
     #[arg(long, default_value = "auto", value_name = "CLOCK")]
     clock: ClockArg,
     /// Charts below the film: loss, accuracy, lr, sharpness (of runs that measured it, or after
-    /// `lossreel curvature RUN`), preconditioned-sharpness, noise-scale and snr (of runs that measured them:
-    /// record.sharpness, record.gradient_noise), grad-norm, and of the snapshots distance (from the start, to the
-    /// end), cosine (between displacements), update (over weights, for a step), with commas between them; or none.
-    /// By default loss,accuracy, and none below histograms and shadows.
+    /// `lossreel curvature RUN`), preconditioned-sharpness, noise-scale, snr and overshoot (of runs that measured
+    /// them: record.sharpness, record.gradient_noise, record.overshoot), grad-norm, and of the snapshots distance
+    /// (from the start, to the end), cosine (between displacements), update (over weights, for a step), with commas
+    /// between them; or none. By default loss,accuracy, and none below histograms and shadows.
     #[arg(long, value_name = "CHARTS")]
     strip: Option<String>,
     /// Seconds for which the film pauses where the learning rate drops and at the best test

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Mean;
+use super::{Mean, jackknife};
 use crate::objective::{DatasetObjective, Objective};
 use crate::rng::Streams;
 use crate::{Error, Result};
@@ -127,9 +127,7 @@ pub fn gradient_noise(
         .collect();
     let mean = |of: &dyn Fn([f64; 2]) -> f64| {
         let each: Vec<f64> = without.iter().map(|&w| of(w)).collect();
-        let centre = each.iter().sum::<f64>() / n;
-        let spread: f64 = each.iter().map(|v| (v - centre).powi(2)).sum();
-        Mean { value: of(all), se: ((n - 1.0) / n * spread).sqrt() }
+        Mean { value: of(all), se: jackknife(&each) }
     };
     Ok(GradientNoise {
         squared_gradient: mean(&|e| e[0]),

@@ -30,9 +30,14 @@ impl Meter {
         Self { policy, samples, objective: None, last_step, secs: 0.0 }
     }
 
+    /// Whether the state after `step` steps is measured.
+    pub fn takes(&self, step: u64, steps_per_epoch: u64) -> bool {
+        self.policy.takes(step, steps_per_epoch)
+    }
+
     /// Whether the state after `step` steps is measured and was not yet.
     pub fn is_due(&self, step: u64, steps_per_epoch: u64) -> bool {
-        self.policy.takes(step, steps_per_epoch) && self.is_missing(step)
+        self.takes(step, steps_per_epoch) && self.is_missing(step)
     }
 
     /// Whether the state after `step` steps was not measured yet.
@@ -49,20 +54,32 @@ impl Meter {
         f: impl FnOnce(&DatasetObjective) -> Result<T>,
     ) -> Result<T> {
         let started = Instant::now();
+        let buffers = setup.buffers_at_theta(state)?.into_owned();
+        self.secs += started.elapsed().as_secs_f64();
+        self.measure_with(setup, buffers, state.step, f)
+    }
+
+    /// Measures after `step` steps by `f`, which is given the loss on the sample with `buffers`, (B,).
+    pub fn measure_with<T>(
+        &mut self,
+        setup: &Setup,
+        buffers: Vec<f32>,
+        step: u64,
+        f: impl FnOnce(&DatasetObjective) -> Result<T>,
+    ) -> Result<T> {
+        let started = Instant::now();
         let objective = match &self.objective {
-            Some(objective) => {
-                objective.with_buffers(setup.buffers_at_theta(state)?.into_owned())?
-            }
-            None => self.objective(setup, state)?,
+            Some(objective) => objective.with_buffers(buffers)?,
+            None => self.objective(setup, buffers)?,
         };
         let found = f(&objective)?;
         self.objective = Some(objective);
-        self.last_step = Some(state.step);
+        self.last_step = Some(step);
         self.secs += started.elapsed().as_secs_f64();
         Ok(found)
     }
 
-    fn objective(&self, setup: &Setup, state: &TrainState) -> Result<DatasetObjective> {
+    fn objective(&self, setup: &Setup, buffers: Vec<f32>) -> Result<DatasetObjective> {
         let train = &setup.data.train;
         let sample = if self.samples == 0 || self.samples >= train.len() {
             train.clone()
@@ -72,7 +89,7 @@ impl Meter {
         };
         DatasetObjective::new(
             setup.backend.clone(),
-            setup.buffers_at_theta(state)?.into_owned(),
+            buffers,
             Arc::new(sample),
             setup.stats.clone(),
             setup.data.max_value,

@@ -16,6 +16,7 @@ pub(super) enum Line {
     Epoch(EpochRecord),
     Sharpness(SharpnessRecord),
     GradientNoise(GradientNoiseRecord),
+    Overshoot(OvershootRecord),
 }
 
 /// A step, as written.
@@ -135,6 +136,34 @@ pub struct GradientNoiseRecord {
     pub samples: usize,
 }
 
+/// A measurement of how far a step overshot, as written: on a fixed sample of un-augmented training images, in eval
+/// mode, without weight decay ([`Overshoot`](crate::curvature::Overshoot)).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OvershootRecord {
+    /// The step, from 1.
+    pub step: u64,
+    /// Position in epochs after it.
+    pub epoch: f64,
+    /// -1 for a step that did not get anywhere on the parabola along it, 0 for one to its minimum, 1 for one to the
+    /// same height on the other side; NaN where the step went uphill from its beginning.
+    #[serde(with = "crate::disk::float")]
+    pub alpha: f64,
+    /// Its standard error over groups of images.
+    #[serde(with = "crate::disk::float")]
+    pub alpha_se: f64,
+    /// Slope of the loss along the step where it began, for the whole step.
+    #[serde(with = "crate::disk::float")]
+    pub slope_before: f64,
+    /// The same where it ended.
+    #[serde(with = "crate::disk::float")]
+    pub slope_after: f64,
+    /// Length of the step, in units of theta.
+    #[serde(with = "crate::disk::float")]
+    pub length: f64,
+    /// Images it was measured on.
+    pub samples: usize,
+}
+
 impl StepRecord {
     pub(super) fn new(m: StepMetrics, elapsed_secs: f64) -> Self {
         let accuracy = m.correct as f64 / m.answers as f64;
@@ -174,6 +203,7 @@ impl Line {
             Line::Epoch(e) => e.step,
             Line::Sharpness(s) => s.step,
             Line::GradientNoise(n) => n.step,
+            Line::Overshoot(o) => o.step,
         }
     }
 
@@ -182,7 +212,7 @@ impl Line {
             Line::Step(s) => s.elapsed_secs,
             Line::Epoch(e) => Some(e.elapsed_secs),
             // Measuring is not training.
-            Line::Sharpness(_) | Line::GradientNoise(_) => None,
+            Line::Sharpness(_) | Line::GradientNoise(_) | Line::Overshoot(_) => None,
         }
     }
 }
@@ -198,6 +228,8 @@ pub struct Metrics {
     pub sharpness: Vec<SharpnessRecord>,
     /// Likewise of the gradient's noise.
     pub gradient_noise: Vec<GradientNoiseRecord>,
+    /// Likewise of the overshoot of steps.
+    pub overshoot: Vec<OvershootRecord>,
     /// Whether the last line was cut off (a crash while it was written) and left out.
     pub torn: bool,
 }
@@ -253,6 +285,7 @@ impl Run {
                 Line::Epoch(e) => metrics.epochs.push(e),
                 Line::Sharpness(s) => metrics.sharpness.push(s),
                 Line::GradientNoise(n) => metrics.gradient_noise.push(n),
+                Line::Overshoot(o) => metrics.overshoot.push(o),
             }
         }
         Ok(metrics)

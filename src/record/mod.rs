@@ -23,6 +23,7 @@ mod manifest;
 mod meter;
 mod metrics;
 mod occasions;
+mod overshoot;
 mod policy;
 mod recorder;
 mod sharpness;
@@ -40,12 +41,14 @@ pub use joint::{Joint, JointAbout, JointRun, run_digest};
 pub use keep::Keep;
 pub use loop_recorder::LoopRecorder;
 pub use manifest::{FORMAT_VERSION, Manifest, Status};
-pub use metrics::{EpochRecord, GradientNoiseRecord, Metrics, SharpnessRecord, StepRecord};
+pub use metrics::{
+    EpochRecord, GradientNoiseRecord, Metrics, OvershootRecord, SharpnessRecord, StepRecord,
+};
 pub use occasions::{DROP, Occasions, SPIKE_DEVIATIONS, SPIKE_LEAST, SPIKE_WINDOW, Trigger};
 pub use policy::Policy;
 pub use recorder::Recorder;
 pub use snapshots::{RunSnapshots, SnapshotInfo, read_state};
-pub use spec::{GRADIENT_NOISE_SAMPLES, RecordSpec, SHARPNESS_SAMPLES};
+pub use spec::{GRADIENT_NOISE_SAMPLES, OVERSHOOT_SAMPLES, RecordSpec, SHARPNESS_SAMPLES};
 pub use stream::{Recorded, STREAM_VERSION, StreamReply, record_stream};
 
 use std::fs::{self, File, TryLockError};

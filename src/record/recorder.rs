@@ -11,6 +11,7 @@ use super::keep::Held;
 use super::meter::Meter;
 use super::metrics::{EpochRecord, Line, StepRecord};
 use super::occasions::{DROP, SpikeWatch, Trigger};
+use super::overshoot::StepMeter;
 use super::sharpness::sharpness;
 use super::snapshots::StateFile;
 use super::writer::Writer;
@@ -37,6 +38,7 @@ pub struct Recorder {
     started: std::time::Instant,
     sharpness: Option<Meter>,
     gradient_noise: Option<Meter>,
+    overshoot: Option<StepMeter>,
     // Dropped before the lock: while it writes, the folder is ours.
     writer: Writer,
     _lock: File,
@@ -68,6 +70,11 @@ impl Recorder {
         let gradient_noise = spec.gradient_noise.map(|policy| {
             let samples = spec.gradient_noise_samples.unwrap_or(super::GRADIENT_NOISE_SAMPLES);
             Meter::new(policy, samples, last(|l| matches!(l, Line::GradientNoise(_))))
+        });
+        let overshoot = spec.overshoot.map(|policy| {
+            let samples = spec.overshoot_samples.unwrap_or(super::OVERSHOOT_SAMPLES);
+            // A step is written after it is made: it was not begun before.
+            StepMeter::new(Meter::new(policy, samples, None))
         });
         let held = take_back(run, state.step, &kept)?;
         let mut spikes = SpikeWatch::default();
@@ -103,6 +110,7 @@ impl Recorder {
             started: std::time::Instant::now(),
             sharpness,
             gradient_noise,
+            overshoot,
             writer: Writer::start(capacity, run.root())?,
             _lock: lock,
         })
@@ -128,12 +136,14 @@ impl Recorder {
                     // A run that has made a step can be resumed.
                     self.writer.wait()?;
                 }
+                self.begin_step(setup, state)?;
             }
             Event::Step { state, metrics } => {
                 (self.lr, self.batch_loss) = (metrics.lr, metrics.loss);
                 self.log.push(&Line::Step(StepRecord::new(*metrics, self.elapsed_secs())))?;
                 let spike = self.spikes.is_spike(metrics.loss);
                 if metrics.loss.is_finite() {
+                    self.end_step(setup, state)?;
                     let every = &self.spec.every;
                     let due = every.takes(state.step, self.steps_per_epoch)
                         || every.has(Trigger::LossSpike) && spike
@@ -142,6 +152,7 @@ impl Recorder {
                         self.snapshot(setup, state, false)?;
                     }
                     self.measure(setup, state, Meter::is_due)?;
+                    self.begin_step(setup, state)?;
                 }
             }
             Event::Epoch { state, metrics } => {
@@ -200,7 +211,9 @@ impl Recorder {
     /// Seconds spent on this run, over all resumptions, without those of measuring: a race
     /// by the clock is not lost by looking.
     fn elapsed_secs(&self) -> f64 {
-        let meters = [&self.sharpness, &self.gradient_noise].into_iter().flatten();
+        let overshoot = self.overshoot.as_ref().map(|steps| &steps.meter);
+        let meters = [self.sharpness.as_ref(), self.gradient_noise.as_ref(), overshoot];
+        let meters = meters.into_iter().flatten();
         let measuring: f64 = meters.map(|meter| meter.secs).sum();
         self.elapsed_before_secs + self.started.elapsed().as_secs_f64() - measuring
     }
@@ -230,6 +243,25 @@ impl Recorder {
             if let Some(found) = found {
                 self.log.push(&Line::GradientNoise(found))?;
             }
+        }
+        Ok(())
+    }
+
+    /// Keeps `state` where the step that follows is to be measured.
+    fn begin_step(&mut self, setup: &Setup, state: &TrainState) -> Result<()> {
+        match &mut self.overshoot {
+            Some(steps) => steps.begin(setup, state, self.steps_per_epoch),
+            None => Ok(()),
+        }
+    }
+
+    /// Logs the overshoot of the step that led to `state`, where it is measured.
+    fn end_step(&mut self, setup: &Setup, state: &TrainState) -> Result<()> {
+        let epoch = state.step as f64 / self.steps_per_epoch as f64;
+        if let Some(steps) = &mut self.overshoot
+            && let Some(found) = steps.end(setup, state, epoch)?
+        {
+            self.log.push(&Line::Overshoot(found))?;
         }
         Ok(())
     }

@@ -33,6 +33,13 @@ pub struct RecordSpec {
     /// Training images that it is measured on (a class-balanced draw), 0 for all; 1,000 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gradient_noise_samples: Option<usize>,
+    /// After which states the step that follows is measured: whether it over- or undershot, likewise. Each
+    /// measurement costs two passes forth and back over `overshoot_samples` images.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "overshoot_policy")]
+    pub overshoot: Option<Policy>,
+    /// Training images that it is measured on (a class-balanced draw), 0 for all; 1,000 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overshoot_samples: Option<usize>,
 }
 
 impl RecordSpec {
@@ -44,6 +51,9 @@ impl RecordSpec {
         if self.gradient_noise.is_some() {
             self.gradient_noise_samples.get_or_insert(GRADIENT_NOISE_SAMPLES);
         }
+        if self.overshoot.is_some() {
+            self.overshoot_samples.get_or_insert(OVERSHOOT_SAMPLES);
+        }
         self
     }
 }
@@ -54,12 +64,19 @@ pub const SHARPNESS_SAMPLES: usize = 500;
 /// Images that the gradient's noise is measured on by default, as `lossreel measure`.
 pub const GRADIENT_NOISE_SAMPLES: usize = 1000;
 
+/// Images that the overshoot of a step is measured on by default.
+pub const OVERSHOOT_SAMPLES: usize = 1000;
+
 fn sharpness_policy<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Policy>, D::Error> {
     policy_or_off("record.sharpness", input)
 }
 
 fn gradient_noise_policy<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Policy>, D::Error> {
     policy_or_off("record.gradient_noise", input)
+}
+
+fn overshoot_policy<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Policy>, D::Error> {
+    policy_or_off("record.overshoot", input)
 }
 
 fn policy_or_off<'de, D: Deserializer<'de>>(
@@ -92,5 +109,9 @@ mod tests {
         assert_eq!((noise.gradient_noise_samples, noise.sharpness), (Some(1000), None));
         let err = read("gradient_noise = \"often\"").unwrap_err().to_string();
         assert!(err.contains("record.gradient_noise"), "{err}");
+        let overshoot = read("overshoot = \"100 steps\"").unwrap();
+        assert_eq!(overshoot.overshoot_samples, Some(1000));
+        let err = read("overshoot = \"often\"").unwrap_err().to_string();
+        assert!(err.contains("record.overshoot"), "{err}");
     }
 }

@@ -239,6 +239,8 @@ pub enum Quantity {
     NoiseScale,
     /// The ratio of signal to noise of a batch's gradient, likewise.
     SignalToNoise,
+    /// Where a step ended on the parabola along it, from -1 (nowhere) over 0 (its minimum).
+    Overshoot,
     /// A distance in weights, on a linear axis.
     Distance,
     /// The cosine of an angle, on a linear axis.

@@ -7,7 +7,7 @@ use super::sharpness::{Sharpness, SharpnessOf};
 use crate::dataset::SplitName;
 use crate::measures::Station;
 use crate::names::named_enum;
-use crate::record::{GradientNoiseRecord, Metrics};
+use crate::record::{GradientNoiseRecord, Metrics, OvershootRecord};
 use crate::render::numbers::thousands;
 use crate::render::scene::{
     Card, Clock, Moment, Pacing, PathPoint, Quantity, Series, Split, Strip,
@@ -114,6 +114,8 @@ named_enum! {
         NoiseScale = "noise-scale",
         /// Ratio of signal to noise of a batch's gradient.
         SignalToNoise = "snr",
+        /// Where steps ended on the parabola along them.
+        Overshoot = "overshoot",
         /// Norm of the mini-batch gradient.
         GradNorm = "grad-norm",
         /// Distance of the weights from the first snapshot and to the last.
@@ -182,6 +184,11 @@ impl FilmOptions {
         self.charts.as_deref().unwrap_or(&[StripChart::Loss, StripChart::Accuracy])
     }
 
+    /// Whether somebody chose charts, and not none.
+    pub fn chooses_charts(&self) -> bool {
+        self.charts.as_ref().is_some_and(|charts| !charts.is_empty())
+    }
+
     /// The same for a scene that is about something else than the loss: without charts where nobody chose.
     pub fn without_charts(&self) -> Self {
         Self { charts: Some(self.charts.clone().unwrap_or_default()), ..self.clone() }
@@ -190,8 +197,8 @@ impl FilmOptions {
     /// What the charts and the moments need of `run`, whose panel has the title `name`.
     ///
     /// # Errors
-    /// [`Error::NoSharpness`] and [`Error::NoGradientNoise`] when a chart of them is asked for and none was
-    /// measured.
+    /// [`Error::NoSharpness`], [`Error::NoGradientNoise`] and [`Error::NoOvershoot`] when a chart of them is
+    /// asked for and none was measured.
     pub fn chart_source<'a>(&self, name: &'a str, run: &'a OpenRun) -> Result<ChartSource<'a>> {
         let wanted = self.charts().contains(&StripChart::Sharpness);
         let sharpness = wanted.then(|| Sharpness::of_run(run)).transpose()?;
@@ -202,6 +209,9 @@ impl FilmOptions {
             && run.metrics()?.gradient_noise.is_empty()
         {
             return Err(Error::NoGradientNoise { path: run.run().root().to_path_buf() });
+        }
+        if self.charts().contains(&StripChart::Overshoot) && run.metrics()?.overshoot.is_empty() {
+            return Err(Error::NoOvershoot { path: run.run().root().to_path_buf() });
         }
         let of_path = [StripChart::Distance, StripChart::Cosine, StripChart::Update];
         let wanted = self.charts().iter().any(|chart| of_path.contains(chart));
@@ -418,6 +428,16 @@ fn chart_series(
                     Split::Bound,
                     of(|n| n.batch as f64),
                 ),
+            ]
+        }
+        StripChart::Overshoot => {
+            // A step that went uphill is a gap.
+            let of = |value: fn(&OvershootRecord) -> f64| -> Vec<(f64, f64)> {
+                metrics.overshoot.iter().map(|o| (at(o.epoch, o.step), value(o))).collect()
+            };
+            vec![
+                series("", Quantity::Overshoot, Split::Train, of(|o| o.alpha)),
+                series("minimum", Quantity::Overshoot, Split::Bound, of(|_| 0.0)),
             ]
         }
         StripChart::Distance | StripChart::Cosine | StripChart::Update => {

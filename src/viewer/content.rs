@@ -150,7 +150,8 @@ pub struct RunInfo {
 /// A curve over training.
 #[derive(Debug, Clone, Serialize)]
 pub struct Series {
-    /// `loss`, `accuracy`, `lr`, `sharpness` or `preconditioned_sharpness`.
+    /// `loss`, `accuracy`, `lr`, `sharpness`, `preconditioned_sharpness`, `noise_scale`,
+    /// `signal_to_noise` or `overshoot`.
     pub quantity: &'static str,
     /// `train`, `test`, `batch` or `bound`.
     pub split: &'static str,

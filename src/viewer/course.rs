@@ -2,7 +2,7 @@
 
 use super::arrays::{ArrayRef, Arrays};
 use super::content::Series;
-use crate::record::Metrics;
+use crate::record::{GradientNoiseRecord, Metrics, OvershootRecord};
 use crate::stages::sharpness::{Sharpness, SharpnessOf};
 
 /// Of more values than this a curve is thinned.
@@ -140,6 +140,25 @@ pub(super) fn series(
             add(quantity, "bound", "edge of stability", bound);
         }
     }
+    let noise = |f: fn(&GradientNoiseRecord) -> f64| -> Vec<Point> {
+        let point =
+            |n: &GradientNoiseRecord| Point { step: n.step as f64, epoch: n.epoch, value: f(n) };
+        metrics.gradient_noise.iter().map(point).collect()
+    };
+    add("noise_scale", "train", "noise scale", noise(|n| n.noise_scale));
+    add("noise_scale", "bound", "batch size", noise(|n| n.batch as f64));
+    // Below zero the gradient is lost in the noise of the sample: a gap.
+    let known = |n: &GradientNoiseRecord| {
+        if n.signal_to_noise > 0.0 { n.signal_to_noise } else { f64::NAN }
+    };
+    add("signal_to_noise", "train", "signal to noise", noise(known));
+    let steps = |f: fn(&OvershootRecord) -> f64| -> Vec<Point> {
+        let point =
+            |o: &OvershootRecord| Point { step: o.step as f64, epoch: o.epoch, value: f(o) };
+        metrics.overshoot.iter().map(point).collect()
+    };
+    add("overshoot", "train", "overshoot", steps(|o| o.alpha));
+    add("overshoot", "bound", "minimum along the step", steps(|_| 0.0));
     found
 }
 
@@ -162,5 +181,30 @@ mod tests {
         assert_eq!((some[0].step, some[0].value), (8.0, 4.0));
         assert_eq!(some.last().unwrap().step, 4999.0);
         assert_eq!(thinned((0..600).map(point).collect()).1, 1);
+    }
+
+    #[test]
+    fn the_noise_of_the_gradient_is_two_charts_with_the_batch_in_one() {
+        let record = |step, noise_scale, signal_to_noise| GradientNoiseRecord {
+            step,
+            epoch: step as f64 / 4.0,
+            gradient_norm: 1.0,
+            variance: 2.0,
+            noise_scale,
+            noise_scale_se: 0.1,
+            signal_to_noise,
+            signal_to_noise_se: 0.1,
+            batch: 50,
+            samples: 1000,
+        };
+        let metrics = Metrics {
+            gradient_noise: vec![record(0, 12.0, 4.0), record(4, f64::NAN, -0.01)],
+            ..Metrics::default()
+        };
+        let mut arrays = Arrays::default();
+        let found = series(&metrics, [None, None], &Times::default(), &mut arrays);
+        let names: Vec<(&str, &str)> = found.iter().map(|s| (s.quantity, s.split)).collect();
+        let of_noise = ["noise_scale", "noise_scale", "signal_to_noise"];
+        assert_eq!(names, [(of_noise[0], "train"), (of_noise[1], "bound"), (of_noise[2], "train")]);
     }
 }

@@ -363,3 +363,44 @@ fn the_gradients_noise_is_the_same_measured_while_training_and_afterwards_and_fi
     let render = ["render", "bare", "--strip", "noise-scale", "--out", "y.svg"];
     place.refused(&render, &["no noise of the gradient", "record.gradient_noise=epoch"]);
 }
+
+#[test]
+fn the_overshoot_of_steps_is_measured_while_training_and_films_show_it() {
+    let place = Place::new();
+    let measured = |lr| {
+        let run = format!("lr-{lr}");
+        let rate = format!("--set=optim.lr={lr}");
+        let more = ["--set=record.overshoot=1 steps", "--set=record.overshoot_samples=200"];
+        place.train(&run, &[&more[..], &[&rate, "--set=optim.rule=sgd"]].concat());
+        let lines = fs::read_to_string(place.path(&format!("{run}/metrics.jsonl"))).unwrap();
+        let found: Vec<Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .filter(|line| line["kind"] == "overshoot")
+            .collect();
+        let steps: Vec<u64> = found.iter().map(|line| line["step"].as_u64().unwrap()).collect();
+        assert_eq!(steps, (1..=8).collect::<Vec<u64>>(), "{lines}");
+        found
+    };
+    let alpha = |line: &Value| line["alpha"].as_f64().unwrap();
+    for line in &measured("1e-4") {
+        let [before, after] = ["slope_before", "slope_after"].map(|k| line[k].as_f64().unwrap());
+        assert!(before < 0.0 && (alpha(line) + after / before).abs() < 1e-12, "{line}");
+        // So small a step stays where it is on its parabola.
+        assert!(alpha(line) > -1.0 && alpha(line) < -0.9, "{line}");
+        assert!(line["alpha_se"].as_f64().unwrap() > 0.0 && line["samples"] == 200, "{line}");
+    }
+    // One of a hundred thousand times the rate ends where the loss rises again.
+    assert!(measured("10").iter().any(|line| line["alpha"].as_f64().is_some_and(|a| a > 0.0)));
+
+    place.ok(&["plane", "lr-1e-4"]);
+    place.ok(&["surface", "lr-1e-4", "--grid", "3x3", "--samples", "20"]);
+    place.ok(&["render", "lr-1e-4", "--strip", "loss,overshoot", "--out", "x.svg"]);
+    let svg = fs::read_to_string(place.path("x.svg")).unwrap();
+    assert!(svg.contains("Overshoot of a step"), "{svg}");
+    place.train("bare", &[]);
+    place.ok(&["plane", "bare"]);
+    place.ok(&["surface", "bare", "--grid", "3x3", "--samples", "20"]);
+    let render = ["render", "bare", "--strip", "overshoot", "--out", "y.svg"];
+    place.refused(&render, &["no overshoot of steps", "record.overshoot=epoch"]);
+}

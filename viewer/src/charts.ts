@@ -1,4 +1,5 @@
-// The charts below the surfaces: loss, accuracy, learning rate and sharpness over training, with one playhead.
+// The charts below the surfaces: loss, accuracy, learning rate, sharpness, the noise of the gradient and the
+// overshoot of steps over training, with one playhead.
 
 import type { Content, Series, ThemeColors } from './content';
 import { el, svg } from './dom';
@@ -19,6 +20,9 @@ const TITLES = {
   lr: 'Learning rate',
   sharpness: 'Sharpness',
   preconditioned_sharpness: 'Preconditioned sharpness',
+  noise_scale: 'Noise scale (images)',
+  signal_to_noise: 'Signal to noise of a batch',
+  overshoot: 'Overshoot of a step',
 } as const;
 const HEIGHT = 92;
 const PAD = { left: 48, right: 10, top: 20, bottom: 18 };
@@ -76,13 +80,15 @@ export class Charts {
     for (const t of ticks(0, end, 4)) {
       parts.push(svg('text', { class: 'tick', x: x(t), y: HEIGHT - 4, 'text-anchor': 'middle' }, significant(t, 4)));
     }
+    // A bound does not stretch the scale, and is not drawn where it lies beyond it.
+    const beyond = (curve: Curve, v: number) => curve.s.split === 'bound' && (unit(v) > b || unit(v) < a);
     for (const curve of curves) {
       const color = theme.series[curve.run.color % theme.series.length]!;
       let d = '';
       let pen = false;
       for (let i = 0; i < curve.y.length; i++) {
         const [t, v] = [curve.x[i]!, curve.y[i]!];
-        if (!Number.isFinite(v) || !Number.isFinite(t) || (log && v <= 0) || (curve.s.split === 'bound' && unit(v) > b)) {
+        if (!Number.isFinite(v) || !Number.isFinite(t) || (log && v <= 0) || beyond(curve, v)) {
           pen = false;
           continue;
         }
@@ -91,8 +97,7 @@ export class Charts {
       }
       parts.push(svg('path', { class: `curve ${curve.s.split}`, d, stroke: color }));
     }
-    const names = new Set(curves.filter((c) => c.s.split !== 'train' || quantity !== 'lr').map((c) => c.s.name));
-    const legend = quantity === 'lr' ? '' : [...names].join(', ');
+    const legend = quantity === 'lr' ? '' : [...new Set(curves.map((c) => c.s.name))].join(', ');
     const solid = curves.some((c) => c.s.split === 'train') && curves.some((c) => c.s.split === 'test');
     const title = svg('text', { class: 'title', x: PAD.left, y: 12 }, TITLES[quantity]);
     const note = svg('text', { class: 'tick', x: width - PAD.right, y: 12, 'text-anchor': 'end' }, solid ? 'training solid, test dashed' : legend);
@@ -101,7 +106,11 @@ export class Charts {
     head.style.top = `${PAD.top - 4}px`;
     head.style.height = `${HEIGHT - PAD.bottom - PAD.top + 4}px`;
     this.heads.push({ line: head, x });
-    const label = `${TITLES[quantity]} over training: ${curves.map((c) => `${c.run.title}, ${c.s.name}, from ${text(c.y[0]!)} to ${text(c.y[c.y.length - 1]!)}`).join('; ')}`;
+    const ends = (c: Curve) => {
+      const known = [...c.y].filter(Number.isFinite);
+      return known.length ? `from ${text(known[0]!)} to ${text(known[known.length - 1]!)}` : 'not finite';
+    };
+    const label = `${TITLES[quantity]} over training: ${curves.map((c) => `${c.run.title}, ${c.s.name}, ${ends(c)}`).join('; ')}`;
     const picture = svg(
       'svg',
       { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: 'img', 'aria-label': label },

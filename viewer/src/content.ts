@@ -52,7 +52,7 @@ export interface RunInfo {
 }
 
 export interface Series {
-  quantity: 'loss' | 'accuracy' | 'lr' | 'sharpness' | 'preconditioned_sharpness';
+  quantity: 'loss' | 'accuracy' | 'lr' | 'sharpness' | 'preconditioned_sharpness' | 'noise_scale' | 'signal_to_noise' | 'overshoot';
   split: 'train' | 'test' | 'batch' | 'bound';
   name: string;
   step: Packed;

@@ -428,14 +428,18 @@ test('a convexity that was measured is a quantity with points of its own', async
   await expect(page.locator('#render-command')).toHaveValue('lossreel render first --as heatmap --quantity convexity --theme light --out picture.png');
 });
 
-test('preconditioned sharpness that was recorded has a chart with its edge', async ({ watched: page }) => {
+test('sharpness, gradient noise and overshoot that were recorded have charts with their bounds', async ({ watched: page }) => {
   await open(page, 'adam.html');
-  await expect(page.locator('.charts svg .title')).toHaveText(['Loss', 'Accuracy', 'Learning rate', 'Sharpness', 'Preconditioned sharpness']);
+  await expect(page.locator('.charts svg .title')).toHaveText(['Loss', 'Accuracy', 'Learning rate', 'Sharpness', 'Preconditioned sharpness', 'Noise scale (images)', 'Signal to noise of a batch', 'Overshoot of a step']);
   const series = await ask(page, (app) => {
     const found = app.content.header.subjects[0]!.runs[0]!.series.filter((s) => s.quantity === 'preconditioned_sharpness');
     return found.map((s) => [s.split, Array.from(app.content.numbers(s.value)).every((v) => v > 0)]);
   });
   expect(series).toEqual([['train', true], ['bound', true]]);
+  // The noise of the gradient beside the batch size, where both fit on the scale.
+  const noise = page.locator('.charts .chart').nth(5);
+  await expect(noise.locator('svg')).toHaveAttribute('aria-label', /noise scale, from [\d.]+ to [\d.]+; .*batch size, from 50 to 50/);
+  await expect(noise.locator('path.train')).toHaveAttribute('d', /^M/);
 });
 
 test('the camera of the page is the camera of the command', async ({ watched: page }) => {

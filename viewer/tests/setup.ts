@@ -32,7 +32,7 @@ export default function setup(): () => void {
   // The first has its convexity as well, at points of its own.
   lossreel('surface', 'first', '--grid', '21x17', '--samples', '100', '--convexity=5x4');
   lossreel('surface', 'first', '--stack', 'snapshots', '--layers', '3', '--grid', '9', '--samples', '50');
-  train('adam', 3, '--set=optim.rule=adam', '--set=optim.lr=0.003', '--set=record.sharpness=epoch', '--set=record.sharpness_samples=50');
+  train('adam', 3, '--set=optim.rule=adam', '--set=optim.lr=0.003', '--set=record.sharpness=epoch', '--set=record.sharpness_samples=50', '--set=record.gradient_noise=epoch', '--set=record.overshoot=epoch');
   lossreel('plane', 'adam');
   lossreel('surface', 'adam', '--grid', '7', '--samples', '50');
   lossreel('view', 'adam', '--out', 'adam.html');

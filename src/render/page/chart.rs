@@ -305,6 +305,7 @@ impl<'a> Chart<'a> {
             (None, Quantity::PreconditionedSharpness) => "Preconditioned sharpness",
             (None, Quantity::NoiseScale) => "Gradient noise scale in images",
             (None, Quantity::SignalToNoise) => "Signal to noise of a batch",
+            (None, Quantity::Overshoot) => "Overshoot of a step (alpha)",
             (None, Quantity::Distance) => "Distance in weights",
             (None, Quantity::Cosine) => "Cosine between displacements",
             (None, Quantity::Update) => "Update / weights",
