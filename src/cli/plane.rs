@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use lossreel::curvature::ExtremesConfig;
 use lossreel::landscape::{
-    Ignore, Normalisation, Plane, PlaneKind, PlaneOrigin, Rounding, RunPath,
+    Ignore, Normalisation, Plane, PlaneKind, PlaneOrigin, Rounding, RunPath, SnapshotRange,
 };
 use lossreel::record::{Existing, Run};
-use lossreel::stages::plane::{Directions, joint, of_run};
+use lossreel::stages::plane::{Directions, Principal, joint, of_run};
 use lossreel::stages::plane_compare::compare;
 use lossreel::stages::plane_of_loss::{self, LossDirections, LossPlaneRequest};
 use lossreel::stages::snapshot_map;
 use lossreel::stages::{RunChoice, Subject};
-use lossreel::trajectory::{Centring, Fidelity, NullInterval, Seen};
+use lossreel::trajectory::{Centring, Fidelity, NullInterval, Seen, Weighting};
 use lossreel::{Error, Result};
 use serde::Serialize;
 
@@ -52,11 +52,20 @@ pub struct Args {
     /// PCA: centre the columns (as the paper's code does) or not.
     #[arg(long, default_value = "centred", value_name = "centred|uncentred")]
     centring: Centring,
+    /// PCA: count every snapshot alike, or weigh them evenly in path length, so that many snapshots of a
+    /// standstill weigh nothing.
+    #[arg(long, default_value = "snapshots", value_name = "snapshots|path-length")]
+    weighting: Weighting,
+    /// PCA: of this part of the run alone, whose path is then on the plane: 5..20, 5.. or ..20, numbers of
+    /// snapshots, both included.
+    #[arg(long, value_name = "FROM..TO", conflicts_with = "out")]
+    snapshots: Option<SnapshotRange>,
     #[command(flatten)]
     random: Random,
     #[command(flatten)]
     of_loss: OfLoss,
-    /// Name of the plane in its folder; the word of its directions by default.
+    /// Name of the plane in its folder; by default the word of its directions, of a part of a run with its
+    /// numbers (pca-5-20), weighted by path length with that (pca-path-length).
     #[arg(long)]
     name: Option<String>,
     /// Print how much of the path the PCA plane sees beside so many random planes (20 without a number), and
@@ -67,7 +76,7 @@ pub struct Args {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "20",
-        conflicts_with_all = ["out", "name"]
+        conflicts_with_all = ["out", "name", "snapshots"]
     )]
     compare: Option<usize>,
 }
@@ -103,9 +112,9 @@ pub struct Random {
 }
 
 /// The directions that a word names, and the plane's own name.
-pub fn directions(word: &str, centring: Centring, random: &Random) -> (Directions, &'static str) {
+pub fn directions(word: &str, principal: Principal, random: &Random) -> (Directions, &'static str) {
     match word {
-        "pca" => (Directions::Pca(centring), "pca"),
+        "pca" => (Directions::Pca(principal), "pca"),
         "random" => (
             Directions::Random { norm: random.norm, ignore: random.ignore, seed: random.seed },
             "random",
@@ -270,8 +279,16 @@ fn compared(args: &Args, random: usize, out: &Out) -> Result<()> {
 fn make(args: &Args) -> Result<(PathBuf, Plane, Option<MapReport>)> {
     let runs = args.runs.iter().map(Run::open).collect::<Result<Vec<_>>>()?;
     let by_loss = LossDirections::ALL.iter().find(|d| d.as_str() == args.directions).copied();
-    let (directions, own) = directions(&args.directions, args.centring, &args.random);
-    let own = by_loss.map_or(own, LossDirections::as_str);
+    let principal = Principal {
+        centring: args.centring,
+        weighting: args.weighting,
+        range: args.snapshots.unwrap_or_default(),
+    };
+    let (directions, own) = directions(&args.directions, principal, &args.random);
+    let own = match by_loss {
+        Some(by_loss) => by_loss.as_str().to_string(),
+        None => own_name(own, principal),
+    };
     if directions == Directions::Minima && args.out.is_none() {
         let problem = "and no folder for the plane through the ends of three runs";
         return Err(Error::bad_value(
@@ -281,7 +298,7 @@ fn make(args: &Args) -> Result<(PathBuf, Plane, Option<MapReport>)> {
             "name three runs and a folder: --out outputs/JOINT",
         ));
     }
-    let name = args.name.as_deref().unwrap_or(own);
+    let name = args.name.as_deref().unwrap_or(&own);
     let Some(folder) = &args.out else {
         let [run] = &runs[..] else {
             let given = format!("{} runs", runs.len());
@@ -295,11 +312,11 @@ fn make(args: &Args) -> Result<(PathBuf, Plane, Option<MapReport>)> {
         return Ok((run.plane_path(name)?, plane, None));
     };
     if by_loss.is_some()
-        || !matches!(directions, Directions::Pca(Centring::Centred) | Directions::Minima)
+        || !(directions == Directions::default() || directions == Directions::Minima)
     {
         return Err(Error::bad_value(
             "--directions",
-            format!("{}, {}", args.directions, args.centring),
+            format!("{}, {}, {}", args.directions, args.centring, args.weighting),
             "not a way to make a joint plane",
             "leave it out, for centred principal components, or say minima, for the ends of three runs",
         ));
@@ -317,6 +334,19 @@ fn make(args: &Args) -> Result<(PathBuf, Plane, Option<MapReport>)> {
     };
     let map = args.snapshot_map.then(map).transpose()?;
     Ok((joint.plane_path(name)?, plane, map))
+}
+
+/// The name of a plane that is given none: `pca`, `pca-5-20`, `pca-5-last`, `pca-path-length`.
+fn own_name(word: &str, Principal { weighting, range, .. }: Principal) -> String {
+    let mut name = word.to_string();
+    if !range.is_whole() {
+        name += &format!("-{}-", range.from);
+        name += &range.to.map_or("last".into(), |to| to.to_string());
+    }
+    if weighting != Weighting::default() {
+        name += &format!("-{weighting}");
+    }
+    name
 }
 
 /// The plane of a run by its loss.

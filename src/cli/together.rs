@@ -64,7 +64,8 @@ pub fn check(command: &str, matches: &ArgMatches) -> Result<()> {
         "plane" => {
             let directions = given.value("directions");
             given.random(directions == "random", "--directions random")?;
-            given.only(&["centring"], directions == "pca", "--directions pca")
+            let principal = ["centring", "weighting", "snapshots"];
+            given.only(&principal, directions == "pca", "--directions pca")
         }
         "surface" => {
             given.sample(false)?;

@@ -44,7 +44,7 @@ pub use grow::{begun, grow};
 pub use header::{Cell, Header, Through, UntilSe};
 pub use interpolation::{Interpolated, Interpolation, InterpolationError, Scale};
 pub(crate) use moments::Moments;
-pub use paths::{PathCoord, PathLoss, PathLosses, PlaneOrigin, RunPath};
+pub use paths::{PathCoord, PathLoss, PathLosses, PlaneOrigin, RunPath, SnapshotRange};
 pub use plane::{About, Plane, PlaneKind, Rounding, digest_of};
 pub use points::{PointCell, PointStore, point_grid};
 pub use stack::{Layer, Stack, StackAbout, StackKind};

@@ -1,12 +1,13 @@
 //! The paths of one run or of several on a plane, and the losses along them.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::disk::{self, JsonlWriter};
 use crate::names::named_enum;
+use crate::{Error, Result};
 
 named_enum! {
     /// Where the point (0, 0) of a plane is.
@@ -22,6 +23,58 @@ named_enum! {
         Mean = "mean",
         /// The last finite snapshot of the first run.
         Final = "final",
+    }
+}
+
+/// A part of a run: the snapshots from one number to another, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct SnapshotRange {
+    /// The first.
+    pub from: usize,
+    /// The last; none for whatever is the run's last.
+    pub to: Option<usize>,
+}
+
+impl SnapshotRange {
+    /// Whether it is the whole of any run.
+    pub fn is_whole(self) -> bool {
+        self == Self::default()
+    }
+
+    /// Whether snapshot `index` is in it.
+    pub fn contains(self, index: usize) -> bool {
+        self.from <= index && self.to.is_none_or(|to| index <= to)
+    }
+}
+
+/// `5..20`, `5..`, `..20`.
+impl std::fmt::Display for SnapshotRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.to {
+            Some(to) => write!(f, "{}..{to}", self.from),
+            None => write!(f, "{}..", self.from),
+        }
+    }
+}
+
+impl FromStr for SnapshotRange {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = |problem: &str| {
+            let remedy = "write the first and the last: 5..20, or 5.. or ..20 (both are included)";
+            Error::bad_value("range of snapshots", text, problem, remedy)
+        };
+        let (from, to) = text.split_once("..").ok_or_else(|| bad("not two numbers"))?;
+        let number = |text: &str| match text.trim() {
+            "" => Ok(None),
+            number => number.parse().map(Some).map_err(|_| bad("not two numbers")),
+        };
+        let (from, to) = (number(from)?.unwrap_or(0), number(to)?);
+        if to.is_some_and(|to| to <= from) {
+            return Err(bad("no path: it has fewer than two snapshots"));
+        }
+        Ok(Self { from, to })
     }
 }
 

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PathCoord, PlaneOrigin, RunPath};
+use super::{PathCoord, PlaneOrigin, RunPath, SnapshotRange};
 use crate::disk::{self, digest::hexadecimal};
 use crate::names::named_enum;
-use crate::trajectory::{NullInterval, Seen};
+use crate::trajectory::{NullInterval, Seen, Weighting};
 use crate::weights::{SafetensorsFile, write_safetensors};
 use crate::{Error, Result};
 
@@ -83,6 +83,12 @@ pub struct About {
     pub null: String,
     /// Where (0, 0) is; never `auto`.
     pub origin: PlaneOrigin,
+    /// The part of the run that the plane and the path on it are of; none for a whole run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<SnapshotRange>,
+    /// What each snapshot weighed in the principal components.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub weighting: Weighting,
     /// Squared singular values of the path, falling: all, or the leading ones of a long path.
     pub spectrum: Vec<f64>,
     /// The runs' paths on the plane: one, several for a joint plane, none for a plane through
@@ -123,6 +129,11 @@ impl Rounding {
         let of_distance = largest(&mut away.map(|[r, d]| r / d));
         (rounding > 0.0).then_some(Self { of_extent: rounding / extent, of_distance })
     }
+}
+
+/// Whether `value` is what is left out of a file.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl About {

@@ -18,7 +18,6 @@ use crate::record::{Existing, Metrics, Run};
 use crate::render::scene::Film;
 use crate::spec::Spec;
 use crate::train::{Event, Verdict};
-use crate::trajectory::Centring;
 use crate::{Error, Result};
 
 /// The spec of the pair.
@@ -84,7 +83,7 @@ fn run(
         return Err(stopped());
     }
     let run = prepared.run;
-    let plane = super::plane::of_run(&run, &Directions::Pca(Centring::Centred), "pca")?;
+    let plane = super::plane::of_run(&run, &Directions::default(), "pca")?;
     let subject = Subject::of_run(&run, None, None)?;
     let sample = SampleChoice {
         split: SplitName::Train,

@@ -9,14 +9,14 @@ use std::path::Path;
 use super::opened::{OpenRun, RunSet};
 use crate::landscape::{
     About, Ignore, Normalisation, PathCoord, Plane, PlaneKind, PlaneOrigin, Rounding, RunPath,
-    cosine, length, narrow, random_direction, unit, without,
+    SnapshotRange, cosine, length, narrow, random_direction, unit, without,
 };
 use crate::network::{Network, ParamLayout};
 use crate::record::{Existing, FORMAT_VERSION, Joint, Run, RunSnapshots, check_name, run_digest};
 use crate::rng::Streams;
 use crate::trajectory::{
     AxisKind, Centring, Gram, Joined, Null, NullInterval, Pca, PcaConfig, Projection, Snapshots,
-    is_by_displacements, joint_pca, null_of_path, pca, pca_of, project,
+    Weighting, is_by_displacements, joint_pca, null_of_path, pca, pca_of, project,
 };
 use crate::weights::hdf5;
 use crate::{Error, Result};
@@ -24,8 +24,8 @@ use crate::{Error, Result};
 /// How directions are made.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Directions {
-    /// Principal components of the path.
-    Pca(Centring),
+    /// Principal components of the path, or of a part of it.
+    Pca(Principal),
     /// Drawn at random.
     Random {
         /// How they are scaled.
@@ -50,10 +50,31 @@ pub enum Directions {
     Minima,
 }
 
+/// Which principal components.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Principal {
+    /// About the mean of the path or not; a joint plane's are.
+    pub centring: Centring,
+    /// What each snapshot weighs.
+    pub weighting: Weighting,
+    /// The part of the run that they are of, and whose path is on the plane.
+    pub range: SnapshotRange,
+}
+
 impl Default for Directions {
     /// Principal components about the mean of the path.
     fn default() -> Self {
-        Self::Pca(Centring::Centred)
+        Self::Pca(Principal::default())
+    }
+}
+
+impl Directions {
+    /// The part of a run that a plane of these directions is of.
+    pub(super) fn range(&self) -> SnapshotRange {
+        match self {
+            Self::Pca(principal) => principal.range,
+            _ => SnapshotRange::default(),
+        }
     }
 }
 
@@ -82,7 +103,7 @@ pub fn of_run(run: &Run, directions: &Directions, name: &str) -> Result<Plane> {
 
 /// The plane of [`of_run`], not written.
 pub(super) fn of_run_along(run: &Run, directions: &Directions) -> Result<Plane> {
-    let members = [member(OpenRun::new(run.clone()))?];
+    let members = [member(OpenRun::new(run.clone()), directions.range())?];
     compute(&members, directions, PlaneOrigin::Final)
 }
 
@@ -99,8 +120,8 @@ pub fn joint(
     name: &str,
     existing: Existing,
 ) -> Result<(RunSet, Plane)> {
-    let members =
-        runs.iter().map(|run| member(OpenRun::new(run.clone()))).collect::<Result<Vec<_>>>()?;
+    let member = |run: &Run| member(OpenRun::new(run.clone()), directions.range());
+    let members = runs.iter().map(member).collect::<Result<Vec<_>>>()?;
     let mut plane = compute(&members, directions, origin)?;
     check_name("plane", name)?;
     // Nothing is touched before everything that can be refused has been.
@@ -122,10 +143,20 @@ pub(super) struct Member {
     diverged: Vec<usize>,
 }
 
-/// A run opened to make a plane of.
-pub(super) fn member(opened: OpenRun) -> Result<Member> {
-    let snapshots = opened.snapshots(|s| !s.diverged)?;
-    let diverged = opened.run().snapshots()?.into_iter().filter(|s| s.diverged);
+/// A run opened to make a plane of its snapshots in `range`.
+pub(super) fn member(opened: OpenRun, range: SnapshotRange) -> Result<Member> {
+    let snapshots = opened.snapshots(|s| !s.diverged && range.contains(s.index))?;
+    let all = opened.run().snapshots()?;
+    if !range.is_whole() && snapshots.len() < 2 {
+        let has = match (all.first(), all.last()) {
+            (Some(first), Some(last)) => format!("it has {} to {}", first.index, last.index),
+            _ => "it has none".into(),
+        };
+        let remedy = format!("name a part of the run with two snapshots or more: {has}");
+        let problem = format!("no path: {} of them are in {}", snapshots.len(), opened.name());
+        return Err(Error::bad_value("--snapshots", range, problem, remedy));
+    }
+    let diverged = all.into_iter().filter(|s| s.diverged && range.contains(s.index));
     let diverged = diverged.map(|s| s.index).collect();
     Ok(Member { name: opened.name(), opened, snapshots, diverged })
 }
@@ -164,7 +195,7 @@ pub(super) fn compute(
     let joined = Joined::new(&snapshots)?;
     let several = members.len() > 1;
     let mut axes = match directions {
-        Directions::Pca(centring) => principal(members, &snapshots, &joined, *centring)?,
+        Directions::Pca(wanted) => principal(members, &snapshots, &joined, wanted)?,
         Directions::Minima => minima(members, &snapshots, &joined)?,
         drawn => {
             let used = places(&joined, &(0..joined.len()).collect::<Vec<_>>(), members.len());
@@ -239,6 +270,11 @@ pub(super) fn compute(
         cosine: seen.cosine,
         null: null.into(),
         origin,
+        range: Some(directions.range()).filter(|range| !range.is_whole()),
+        weighting: match directions {
+            Directions::Pca(wanted) => wanted.weighting,
+            _ => Weighting::default(),
+        },
         paths: members.iter().enumerate().map(path_of).collect(),
         made: axes.made,
         explained_variance: axes.explained_variance,
@@ -285,7 +321,7 @@ fn principal(
     members: &[Member],
     snapshots: &[RunSnapshots],
     joined: &Joined<'_, RunSnapshots>,
-    centring: Centring,
+    &Principal { centring, weighting, range }: &Principal,
 ) -> Result<Axes> {
     let several = members.len() > 1;
     let names = || members.iter().map(|m| m.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -300,13 +336,15 @@ fn principal(
         let (explained_variance, interval) = (found.null_explained_variance, found.null_interval);
         (found.pca, Null { explained_variance, interval }, shares)
     } else {
-        let found = of_one(members[0].opened.run(), &snapshots[0], centring)?;
+        let config = PcaConfig { centring, weighting, ..PcaConfig::default() };
+        let found = of_one(members[0].opened.run(), &snapshots[0], &config, range)?;
         let components = found.gram.used.len().clamp(2, NULL_COMPONENTS);
-        let null = null_of_path(&found.gram, snapshots[0].dim(), components, centring)?;
+        let how = (centring, weighting);
+        let null = null_of_path(&found.gram, snapshots[0].dim(), components, how)?;
         let share = found.explained_variance.iter().sum();
         (found, null, vec![(share, share)])
     };
-    let (kind, made) = match (several, centring) {
+    let (kind, mut made) = match (several, centring) {
         (true, _) => (
             PlaneKind::Joint,
             format!(
@@ -323,6 +361,12 @@ fn principal(
             "principal components of the displacements, not centred".into(),
         ),
     };
+    if weighting == Weighting::PathLength {
+        made += ", weighted evenly in path length";
+    }
+    if !range.is_whole() {
+        made += &format!(", of the snapshots {range}");
+    }
     let random = found.axes.iter().enumerate().filter(|(_, kind)| **kind == AxisKind::Random);
     let what = if several { "paths span" } else { "path spans" };
     let notes = random
@@ -408,14 +452,19 @@ fn rounding_of(
     Rounding::of(&all)
 }
 
-/// The principal components of one path, from the inner products that its run keeps.
-fn of_one(run: &Run, snapshots: &RunSnapshots, centring: Centring) -> Result<Pca> {
-    let config = PcaConfig { centring, ..PcaConfig::default() };
-    if is_by_displacements(snapshots.len(), snapshots.dim()) {
-        return pca(snapshots, &config);
+/// The principal components of one path, of a whole run from the inner products that the run keeps.
+fn of_one(
+    run: &Run,
+    snapshots: &RunSnapshots,
+    config: &PcaConfig,
+    range: SnapshotRange,
+) -> Result<Pca> {
+    // What the run keeps is of all its snapshots: those of a part would take its place.
+    if !range.is_whole() || is_by_displacements(snapshots.len(), snapshots.dim()) {
+        return pca(snapshots, config);
     }
     let inner = run.inner_products(snapshots, config.memory_bytes)?;
-    Ok(pca_of(Gram::of(inner, config.origin)?, &config))
+    Ok(pca_of(Gram::of(inner, config.origin)?, config))
 }
 
 /// For each run the snapshots `used`: number among all, and number in the run.
@@ -622,6 +671,8 @@ pub fn through_point(
         null_spectrum: vec![],
         null: String::new(),
         origin: PlaneOrigin::Final,
+        range: None,
+        weighting: Weighting::default(),
         spectrum: vec![],
         paths: vec![],
         notes: vec![],

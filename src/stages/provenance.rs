@@ -3,9 +3,10 @@
 
 use super::on_plane::OnPlane;
 use crate::dataset::things;
-use crate::landscape::{Cell, Header, Plane, PlaneKind, SurfaceStore};
+use crate::landscape::{About, Cell, Header, Plane, PlaneKind, SurfaceStore};
 use crate::record::EvaluatedOn;
 use crate::render::numbers::{significant, thousands};
+use crate::trajectory::Weighting;
 
 /// The quantity whose sampling error a caption states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,11 +143,28 @@ pub(crate) fn points(store: &SurfaceStore) -> String {
 fn axes(plane: &Plane) -> String {
     let about = &plane.about;
     let walk = if about.kind == PlaneKind::Joint { "Random walks" } else { "A random walk" };
-    match &about.null_explained_variance[..] {
+    let axes = match &about.null_explained_variance[..] {
         [a, b] if a + b == 0.0 => "The path does not move".into(),
         [a, b] => format!("{walk} would give {}", sum_in_words(*a, *b)),
         _ => capital(&about.made),
-    }
+    };
+    let weighted = match about.weighting {
+        Weighting::Snapshots => None,
+        Weighting::PathLength => Some("weighted by path length".to_string()),
+    };
+    let how: Vec<String> = part(about).into_iter().chain(weighted).collect();
+    if how.is_empty() { axes } else { format!("Plane of {}. {axes}", how.join(", ")) }
+}
+
+/// The part of a run that a plane is of: `snapshots 5 to 20, epochs 2.5 to 10`; `None` where it is of all.
+pub(super) fn part(about: &About) -> Option<String> {
+    about.range?;
+    let (first, last) = (about.path().first()?, about.path().last()?);
+    let epochs = [first.epoch, last.epoch].map(|epoch| significant(epoch, 3));
+    Some(format!(
+        "snapshots {} to {}, epochs {} to {}",
+        first.snapshot, last.snapshot, epochs[0], epochs[1]
+    ))
 }
 
 fn sum_in_words(a: f64, b: f64) -> String {

@@ -9,7 +9,7 @@ use crate::render::numbers::{significant, thousands};
 use crate::render::scene::PathPoint;
 use crate::render::scenes::shadow::{ShadowFilm, ShadowView};
 use crate::rng::Streams;
-use crate::trajectory::{Snapshots, project};
+use crate::trajectory::{Snapshots, Weighting, project};
 use crate::{Error, Result};
 
 /// Where the snapshots that `plane` knows lie on a plane of two random orthonormal directions
@@ -72,6 +72,15 @@ pub fn gather(
     let (name, plane) = (plane, stale::current(&RunSet::from(run.clone()), plane)?.0);
     if plane.about.kind != PlaneKind::Pca {
         return Err(Error::NotPrincipal { plane: name.into(), of: run.name() });
+    }
+    if plane.about.weighting != Weighting::Snapshots {
+        return Err(Error::Landscape {
+            what: format!(
+                "plane `{name}` of {} weighs its path by length, and this picture counts snapshots alike",
+                run.name()
+            ),
+            remedy: "choose a plane made with --weighting snapshots".into(),
+        });
     }
     let dim = run.layout()?.dim();
     let random = random_path(run, &plane, seed)?;

@@ -1,11 +1,11 @@
 //! Planes to a spectrum: the explained variance of each path beside the random walk's.
 
 use super::opened::{OpenRun, RunSet};
-use super::stale;
+use super::{provenance, stale};
 use crate::landscape::PlaneKind;
 use crate::render::numbers::thousands;
 use crate::render::scenes::spectrum::{PathSpectrum, SpectrumFigure};
-use crate::trajectory::{Centring, null_explained_variance};
+use crate::trajectory::{Centring, Weighting, null_explained_variance};
 use crate::{Error, Result};
 
 /// The spectra of the PCA planes called `plane` of `runs`, each with its name.
@@ -39,11 +39,16 @@ pub fn gather(
         let is_own = about.null_spectrum.len() >= explained.len().min(2);
         own.push(is_own);
         let null = if is_own {
-            about.null_spectrum
+            about.null_spectrum.clone()
         } else {
             null_explained_variance(snapshots, explained.len(), centring)
         };
-        captions.push(format!("{} snapshots", thousands(&snapshots.to_string())));
+        let weighted = match about.weighting {
+            Weighting::Snapshots => "",
+            Weighting::PathLength => " weighted by path length",
+        };
+        let part = provenance::part(&about).map_or(String::new(), |part| format!(" ({part})"));
+        captions.push(format!("{} snapshots{weighted}{part}", thousands(&snapshots.to_string())));
         figure.paths.push(PathSpectrum { name: name.clone(), explained, null });
     }
     let of = if own.len() > 1 { "the first path" } else { "the path" };

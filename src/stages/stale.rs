@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::opened::{OpenRun, RunSet};
-use super::plane::{Directions, compute, member};
+use super::plane::{Directions, Principal, compute, member};
 use crate::landscape::{Plane, PlaneKind, Through};
 use crate::trajectory::Centring;
 use crate::{Error, Result};
@@ -19,7 +19,7 @@ pub struct Behind {
     pub run: String,
     /// Snapshots of it that the plane knows.
     pub known: usize,
-    /// Snapshots that it has.
+    /// Snapshots that it has, in the part that the plane is of.
     pub now: usize,
 }
 
@@ -29,8 +29,9 @@ pub struct Behind {
 /// Those of listing the snapshots.
 pub fn behind(set: &RunSet, plane: &Plane) -> Result<Option<Behind>> {
     for (run, path) in set.runs().iter().zip(&plane.about.paths) {
-        let steps: HashMap<usize, u64> =
-            run.run().snapshots()?.iter().map(|s| (s.index, s.step)).collect();
+        let range = plane.about.range.unwrap_or_default();
+        let snapshots = run.run().snapshots()?.into_iter().filter(|s| range.contains(s.index));
+        let steps: HashMap<usize, u64> = snapshots.map(|s| (s.index, s.step)).collect();
         let seen = path.path.iter().filter(|p| steps.get(&p.snapshot) == Some(&p.step)).count();
         let left_out = path.excluded.iter().filter(|n| steps.contains_key(n)).count();
         let all = path.path.len() + path.excluded.len();
@@ -94,13 +95,17 @@ pub fn current(set: &RunSet, name: &str) -> Result<(Plane, Option<Behind>)> {
 /// Those of making a plane; [`Error::StalePath`] for a plane whose directions did not come from a
 /// path.
 fn again(set: &RunSet, old: &Plane) -> Result<Plane> {
-    let members = set.runs().iter().cloned().map(member).collect::<Result<Vec<_>>>()?;
+    let range = old.about.range.unwrap_or_default();
+    let principal =
+        |centring| Directions::Pca(Principal { centring, weighting: old.about.weighting, range });
     let directions = match old.about.kind {
-        PlaneKind::Pca | PlaneKind::Joint => Directions::Pca(Centring::Centred),
-        PlaneKind::PcaUncentred => Directions::Pca(Centring::Uncentred),
+        PlaneKind::Pca | PlaneKind::Joint => principal(Centring::Centred),
+        PlaneKind::PcaUncentred => principal(Centring::Uncentred),
         PlaneKind::Minima => Directions::Minima,
         _ => return Err(Error::StalePath { run: set.name().into() }),
     };
+    let member = |run: &OpenRun| member(run.clone(), directions.range());
+    let members = set.runs().iter().map(member).collect::<Result<Vec<_>>>()?;
     let mut plane = compute(&members, &directions, old.about.origin)?;
     for (index, path) in plane.about.paths.iter_mut().enumerate() {
         path.run = set.run_name(index);

@@ -3,9 +3,9 @@
 //!
 //! A path is T snapshots of P parameters, usually with T << P, and P may be tens of millions, so
 //! nothing here holds all of it: [`gram()`] streams the exact T x T matrix of inner products, which
-//! [`InnerProducts`] can continue when the path has grown, [`pca()`] does the rest on that matrix, and [`Pca::directions`] and [`project`] stream once
-//! more. Coordinates are relative to the origin, usually the final snapshot, which therefore sits
-//! at (0, 0).
+//! [`InnerProducts`] can continue when the path has grown, [`pca()`] does the rest on that matrix, and
+//! [`Pca::directions`] and [`project`] stream once more. Coordinates are relative to the origin, usually
+//! the final snapshot, which therefore sits at (0, 0).
 
 mod eigen;
 mod gram;
@@ -23,7 +23,7 @@ pub use inner::InnerProducts;
 pub use joined::{Joined, JointPca, joint_pca};
 pub use map::{Embedding, Fidelity, LEAST_SNAPSHOTS, MOST_SNAPSHOTS, SnapshotMap, snapshot_map};
 pub use null::{Null, NullInterval, null_explained_variance, null_of_path};
-pub use pca::{AxisKind, Centring, Pca, PcaConfig, pca, pca_of};
+pub use pca::{AxisKind, Centring, Pca, PcaConfig, Weighting, pca, pca_of};
 pub use project::{Projection, Seen, project};
 
 use crate::error::Result;

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::eigen::eigen_symmetric;
 use super::gram::{Gram, Part};
 use super::leading::{DENSE, Products, Scatter, shares_of};
-use super::pca::Centring;
+use super::pca::{Centring, Weighting, shares_of_length};
 use crate::error::{Error, Result};
 use crate::rng::{Rng, Streams};
 
@@ -50,7 +50,8 @@ pub struct NullInterval {
 }
 
 /// The null of the path with the Gram matrix `gram` in `dim` dimensions: a random walk that has the path's
-/// own step lengths, between the snapshots used. The shares of its first `components` components.
+/// own step lengths, between the snapshots used, weighted as the path is. The shares of its first
+/// `components` components.
 ///
 /// # Errors
 /// [`Error::Landscape`] for steps that are not finite.
@@ -58,13 +59,23 @@ pub fn null_of_path(
     gram: &Gram,
     dim: usize,
     components: usize,
-    centring: Centring,
+    (centring, weighting): (Centring, Weighting),
 ) -> Result<Null> {
     // Displacements are measured from the last point: what two points still have to go to it, squared, is
     // the inner product, so the walk goes from there back.
     let n = gram.used.len();
     let back: Vec<f64> = (1..n).rev().map(|i| gram.distance_sq(i - 1, i)).collect();
-    null_of_walks(&Array2::zeros((1, 1)), &[back], dim, components, centring)
+    let masses = match weighting {
+        Weighting::Snapshots => None,
+        Weighting::PathLength => {
+            let lengths: Vec<f64> = back.iter().map(|step_sq| step_sq.sqrt()).collect();
+            let shares = shares_of_length(&lengths).into_iter();
+            Some(shares.map(|share| n as f64 * share).collect::<Vec<f64>>())
+        }
+    };
+    let walk =
+        WalksOf { starts: &Array2::zeros((1, 1)), steps_sq: &[back], masses: masses.as_deref() };
+    walk.null(dim, components, centring)
 }
 
 /// The explained variance of the first `components` principal components of a random walk of
@@ -109,12 +120,6 @@ pub(super) fn null_of_walks(
     components: usize,
     centring: Centring,
 ) -> Result<Null> {
-    if let Some(bad) = steps_sq.iter().flatten().find(|s| !(s.is_finite() && **s >= 0.0)) {
-        return Err(Error::Landscape {
-            what: format!("a random walk cannot have a squared step of {bad}"),
-            remedy: "give finite numbers, zero or more".to_string(),
-        });
-    }
     let total: usize = steps_sq.iter().map(|steps| steps.len() + 1).sum();
     let mass = |n: usize| total as f64 / (steps_sq.len() * n) as f64;
     let masses: Vec<f64> = steps_sq
@@ -122,33 +127,59 @@ pub(super) fn null_of_walks(
         .flat_map(|steps| std::iter::repeat_n(mass(steps.len() + 1), steps.len() + 1))
         .collect();
     let masses = (steps_sq.len() > 1).then_some(&masses[..]);
-    let centred = centring == Centring::Centred;
-    let explained_variance = Walks::new(starts, steps_sq).shares(masses, centred, components);
-    let moves = explained_variance.first().is_some_and(|share| *share > 0.0);
-    let interval = (moves && total <= DENSE).then(|| {
-        let draws: Vec<[f64; 2]> = (0..DRAWS)
-            .into_par_iter()
-            .map(|draw| {
-                let mut rng = Streams::new(0).stream("null", draw as u64);
-                let points = drawn_points(starts, steps_sq, dim, &mut rng);
-                let part = Part::Displacements(points.view());
-                let shares = Scatter::new(&part, masses, centred).shares(2);
-                [shares[0], shares[1]]
-            })
-            .collect();
-        let middle = |of: &dyn Fn(&[f64; 2]) -> f64| {
-            let mut values: Vec<f64> = draws.iter().map(of).collect();
-            values.sort_by(f64::total_cmp);
-            let at = |share: f64| values[(share * (values.len() - 1) as f64).round() as usize];
-            [at(0.025), at(0.975)]
-        };
-        NullInterval {
-            draws: DRAWS,
-            axes: [middle(&|d| d[0]), middle(&|d| d[1])],
-            sum: middle(&|d| d[0] + d[1]),
+    WalksOf { starts, steps_sq, masses }.null(dim, components, centring)
+}
+
+/// Random walks that begin where the inner products `starts`, (R, R), say and have the squared step lengths
+/// `steps_sq`, with the mass of each of their points; without, all weigh alike.
+struct WalksOf<'a> {
+    starts: &'a Array2<f64>,
+    steps_sq: &'a [Vec<f64>],
+    masses: Option<&'a [f64]>,
+}
+
+impl WalksOf<'_> {
+    /// What their principal components hold.
+    ///
+    /// # Errors
+    /// [`Error::Landscape`] for a step that is negative or not finite.
+    fn null(&self, dim: usize, components: usize, centring: Centring) -> Result<Null> {
+        let Self { starts, steps_sq, masses } = *self;
+        if let Some(bad) = steps_sq.iter().flatten().find(|s| !(s.is_finite() && **s >= 0.0)) {
+            return Err(Error::Landscape {
+                what: format!("a random walk cannot have a squared step of {bad}"),
+                remedy: "give finite numbers, zero or more".to_string(),
+            });
         }
-    });
-    Ok(Null { explained_variance, interval })
+        let total: usize = steps_sq.iter().map(|steps| steps.len() + 1).sum();
+        let centred = centring == Centring::Centred;
+        let explained_variance = Walks::new(starts, steps_sq).shares(masses, centred, components);
+        let moves = explained_variance.first().is_some_and(|share| *share > 0.0);
+        let interval = (moves && total <= DENSE).then(|| {
+            let draws: Vec<[f64; 2]> = (0..DRAWS)
+                .into_par_iter()
+                .map(|draw| {
+                    let mut rng = Streams::new(0).stream("null", draw as u64);
+                    let points = drawn_points(starts, steps_sq, dim, &mut rng);
+                    let part = Part::Displacements(points.view());
+                    let shares = Scatter::new(&part, masses, centred).shares(2);
+                    [shares[0], shares[1]]
+                })
+                .collect();
+            let middle = |of: &dyn Fn(&[f64; 2]) -> f64| {
+                let mut values: Vec<f64> = draws.iter().map(of).collect();
+                values.sort_by(f64::total_cmp);
+                let at = |share: f64| values[(share * (values.len() - 1) as f64).round() as usize];
+                [at(0.025), at(0.975)]
+            };
+            NullInterval {
+                draws: DRAWS,
+                axes: [middle(&|d| d[0]), middle(&|d| d[1])],
+                sum: middle(&|d| d[0] + d[1]),
+            }
+        });
+        Ok(Null { explained_variance, interval })
+    }
 }
 
 /// The points of walks with steps in directions uniform over the sphere in `dim` dimensions, one a row, in
@@ -370,12 +401,47 @@ mod tests {
                 assert!(off < 0.01, "{centring} {k}: {:?} {want:?}", found.explained_variance);
             }
             assert!((want[0] - equal[0]).abs() > 0.02, "the test would not tell them apart");
-            let null = null_of_path(&found.gram, params, 2, centring).unwrap();
+            let how = (centring, Weighting::Snapshots);
+            let null = null_of_path(&found.gram, params, 2, how).unwrap();
             let sum: f64 = found.explained_variance.iter().sum();
             let [low, high] = null.interval.unwrap().sum;
             // A walk is one of the draws: within the middle 95 %, a little widened.
             assert!(low - 0.01 < sum && sum < high + 0.01, "{centring}: {sum} {low} {high}");
         }
+    }
+
+    #[test]
+    fn a_walk_weighted_by_its_length_has_a_null_that_is_weighted_alike() {
+        let (snapshots, params) = (40, 20_000);
+        let mut rng = Streams::new(6).stream("test", 0);
+        // Steps that shrink thirtyfold: alike, the points of the end weigh most; by length, those of the start.
+        let length = |i: usize| 0.1 + 3.0 * (1.0 - i as f64 / snapshots as f64).powi(2);
+        let mut theta = vec![0.0f32; params];
+        let mut walk = vec![theta.clone()];
+        for i in 1..snapshots {
+            theta.iter_mut().for_each(|w| *w += (length(i) * rng.normal()) as f32);
+            walk.push(theta.clone());
+        }
+        let nulls: Vec<Null> = Weighting::ALL
+            .iter()
+            .map(|&weighting| {
+                let config = PcaConfig { weighting, ..PcaConfig::default() };
+                let found = pca(&walk, &config).unwrap();
+                let how = (Centring::Centred, weighting);
+                let null = null_of_path(&found.gram, params, 2, how).unwrap();
+                for k in 0..2 {
+                    let off = (found.explained_variance[k] - null.explained_variance[k]).abs();
+                    // Fluctuations of inner products are of order sqrt(1/D) = 0.007.
+                    assert!(off < 0.01, "{weighting} {k}: {:?}", found.explained_variance);
+                }
+                let sum: f64 = found.explained_variance.iter().sum();
+                let [low, high] = null.interval.as_ref().unwrap().sum;
+                assert!(low - 0.01 < sum && sum < high + 0.01, "{weighting}: {sum} {low} {high}");
+                null
+            })
+            .collect();
+        let [alike, by_length] = [0, 1].map(|w| nulls[w].explained_variance[0]);
+        assert!((alike - by_length).abs() > 0.02, "the test would not tell them apart");
     }
 
     #[test]

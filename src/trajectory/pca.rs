@@ -11,6 +11,11 @@
 //! weight, however many snapshots it has: with the mass m_i = T / (R T_r) of a snapshot of run r,
 //! the mean is that of the masses, and the components are those of the sum of m_i (x_i - mean)(x_i
 //! - mean)^T. One run alone has masses of 1, and nothing changes.
+//!
+//! Weighted by path length ([`Weighting::PathLength`]) the masses of a run's snapshots are instead those of
+//! the trapezoidal rule along its path: half of the way from the snapshot before and half of the way to the
+//! next. Then the sums approximate integrals over the length of the path, and a thousand snapshots of a
+//! standstill weigh nothing.
 
 use ndarray::{Array2, Axis};
 
@@ -43,6 +48,18 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// What each snapshot of a path weighs in the decomposition.
+    #[derive(Default)]
+    pub enum Weighting("weighting") {
+        /// Every snapshot alike: the principal components proper, and the paper's.
+        #[default]
+        Snapshots = "snapshots",
+        /// Evenly in path length: the half of the way from the snapshot before and to the next.
+        PathLength = "path-length",
+    }
+}
+
 /// What [`pca()`] is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PcaConfig {
@@ -54,6 +71,8 @@ pub struct PcaConfig {
     pub origin: Option<usize>,
     /// The run each snapshot belongs to, (T,): every run weighs alike. Empty: all are of one run.
     pub groups: Vec<usize>,
+    /// What a snapshot weighs within its run.
+    pub weighting: Weighting,
     /// The root seed of random axes (stream `direction`, the axis's number the index).
     pub seed: u64,
     /// What may be held in memory while snapshots stream by.
@@ -67,6 +86,7 @@ impl Default for PcaConfig {
             components: 2,
             origin: None,
             groups: Vec::new(),
+            weighting: Weighting::Snapshots,
             seed: 0,
             memory_bytes: MEMORY_BYTES,
         }
@@ -114,7 +134,10 @@ pub fn pca(snapshots: &(impl Snapshots + ?Sized), config: &PcaConfig) -> Result<
 /// [`pca()`] of the path with the Gram matrix `gram`, whose origin is the one of `config`.
 pub fn pca_of(gram: Gram, config: &PcaConfig) -> Pca {
     let count = gram.used.len();
-    let masses = masses(&gram.used, &config.groups);
+    let masses = match config.weighting {
+        Weighting::Snapshots => masses(&gram.used, &config.groups),
+        Weighting::PathLength => masses_by_length(&gram, &config.groups),
+    };
     let inner = gram.whole();
     let scatter = Scatter::new(&inner, masses.as_deref(), config.centring == Centring::Centred);
     let leading = scatter.leading(config.components);
@@ -251,6 +274,35 @@ fn masses(used: &[usize], groups: &[usize]) -> Option<Vec<f64>> {
         total / (runs * count as f64)
     };
     (counts.len() > 1).then(|| used.iter().map(mass).collect())
+}
+
+/// The mass of each snapshot used in proportion to the way it stands for within its run, and in all of a run
+/// T / R; of a run that does not move, every snapshot alike. The snapshots of a run are adjacent.
+fn masses_by_length(gram: &Gram, groups: &[usize]) -> Option<Vec<f64>> {
+    let of = |i: &usize| groups.get(*i).copied().unwrap_or(0);
+    let runs: Vec<&[usize]> = gram.used.chunk_by(|a, b| of(a) == of(b)).collect();
+    let of_run = gram.used.len() as f64 / runs.len() as f64;
+    let mut first = 0;
+    let mut masses = Vec::with_capacity(gram.used.len());
+    for run in &runs {
+        let steps: Vec<f64> =
+            (first + 1..first + run.len()).map(|i| gram.distance_sq(i - 1, i).sqrt()).collect();
+        masses.extend(shares_of_length(&steps).into_iter().map(|share| of_run * share));
+        first += run.len();
+    }
+    Some(masses)
+}
+
+/// The share of a path's length that each of its points stands for, (T,): half of the steps before and after
+/// it. `steps`, (T - 1,), are their lengths; where all are 0, the points share alike.
+pub(super) fn shares_of_length(steps: &[f64]) -> Vec<f64> {
+    let points = steps.len() + 1;
+    let length: f64 = steps.iter().sum();
+    if length <= 0.0 {
+        return vec![1.0 / points as f64; points];
+    }
+    let step = |i: Option<usize>| i.and_then(|i| steps.get(i)).copied().unwrap_or(0.0);
+    (0..points).map(|i| (step(i.checked_sub(1)) + step(Some(i))) / (2.0 * length)).collect()
 }
 
 /// The value farthest from zero; of several within 1e-9 of it, the first.

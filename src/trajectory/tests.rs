@@ -192,6 +192,52 @@ fn the_farthest_snapshot_lies_on_the_negative_side_and_the_origin_at_zero() {
 }
 
 #[test]
+fn weighted_by_length_a_standstill_weighs_nothing() {
+    let rows = path(Formula { snapshots: 12, params: 501, offset: 0.0 });
+    let mut stood = rows.clone();
+    stood.extend(std::iter::repeat_n(rows[11].clone(), 50));
+    let by = |rows: &Vec<Vec<f32>>, weighting| {
+        let found = pca(rows, &PcaConfig { weighting, ..PcaConfig::default() }).unwrap();
+        let directions = found.directions(rows).unwrap();
+        assert_orthonormal(&directions);
+        (found, directions)
+    };
+    let (plain, plain_axes) = by(&rows, Weighting::PathLength);
+    let (long, long_axes) = by(&stood, Weighting::PathLength);
+    let [alike, alike_long] = [&rows, &stood].map(|rows| by(rows, Weighting::Snapshots).0);
+    for k in 0..2 {
+        near(long.explained_variance[k], plain.explained_variance[k], 1e-9, "explained variance");
+        for (a, b) in plain_axes[k].iter().zip(&long_axes[k]) {
+            assert!((a - b).abs() < 1e-5, "axis {k}: {a} {b}");
+        }
+        for (a, b) in plain.coords.iter().zip(&long.coords) {
+            near(a[k], b[k], 1e-6 * plain.coords[0][0].abs(), "coordinate");
+        }
+    }
+    // With every snapshot alike, 50 of one place turn the plane: the test can fail.
+    let turned = alike.explained_variance[0] - alike_long.explained_variance[0];
+    assert!(turned.abs() > 1e-3, "{turned}");
+}
+
+#[test]
+fn weighted_by_length_a_curve_has_the_components_of_its_arc_however_it_was_sampled() {
+    // A half circle: the variance of the cosine over its arc is 1/2, that of the sine 1/2 - (2/pi)^2.
+    use std::f64::consts::PI;
+    let at = |t: f64| vec![(3.0 * t.cos()) as f32, (3.0 * t.sin()) as f32, 0.5];
+    let rows: Vec<Vec<f32>> = (0..=900).map(|i| at(PI * (f64::from(i) / 900.0).powi(3))).collect();
+    let of = |weighting| {
+        pca(&rows, &PcaConfig { weighting, ..PcaConfig::default() }).unwrap().explained_variance
+    };
+    let want = 0.5 / (1.0 - (2.0 / PI).powi(2));
+    near(of(Weighting::PathLength)[0], want, 1e-4, "share of the first axis");
+    assert!((of(Weighting::Snapshots)[0] - want).abs() > 0.01);
+    // A path that does not move has no length to weigh by.
+    let still = vec![vec![1.0f32; 5]; 4];
+    let config = PcaConfig { weighting: Weighting::PathLength, ..PcaConfig::default() };
+    assert_eq!(pca(&still, &config).unwrap().axes, [AxisKind::Random; 2]);
+}
+
+#[test]
 fn a_chosen_origin_moves_the_coordinates_and_not_the_centred_plane() {
     let rows = path(Formula { snapshots: 12, params: 501, offset: 0.0 });
     let last = pca(&rows, &PcaConfig::default()).unwrap();

@@ -460,7 +460,10 @@ impl Work<'_> {
     ) -> Result<Vec<Stop>> {
         let last = path.path.iter().map(|p| p.snapshot).chain(path.excluded.iter().copied()).max();
         let files = run.run().snapshot_files()?;
-        let new = files.into_iter().filter(|(index, _)| last.is_none_or(|last| *index > last));
+        let in_part = |index| plane.about.range.is_none_or(|range| range.contains(index));
+        let new = files
+            .into_iter()
+            .filter(|(index, _)| last.is_none_or(|last| *index > last) && in_part(*index));
         let infos: Vec<SnapshotInfo> = new
             .map(|(index, path)| SnapshotInfo::read(path, index))
             .collect::<Result<Vec<_>>>()?

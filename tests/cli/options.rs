@@ -19,6 +19,8 @@ fn options_that_have_no_effect_are_refused_by_name() {
         (&["plane", "r", "--norm=layer"], "--norm"),
         (&["plane", "r", "--ignore=none"], "--ignore"),
         (&["plane", "r", "--directions=random", "--centring=uncentred"], "--centring"),
+        (&["plane", "r", "--directions=random", "--weighting=path-length"], "--weighting"),
+        (&["plane", "r", "--directions=minima", "--snapshots=1..3"], "--snapshots"),
         (&["surface", "r", "--seed=77"], "--seed"),
         (&["surface", "r", "--norm=weight"], "--norm"),
         (&["surface", "r", "--snapshot=1"], "--snapshot"),

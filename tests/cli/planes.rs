@@ -2,9 +2,12 @@
 
 use super::*;
 
-/// The numbers of an array.
+/// The numbers of an array, and of arrays in it.
 fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+    match value {
+        Value::Array(values) => values.iter().flat_map(numbers).collect(),
+        value => vec![value.as_f64().unwrap()],
+    }
 }
 
 #[test]
@@ -84,4 +87,89 @@ fn the_plane_through_three_ends_has_them_where_it_says() {
     joint(&["a", "again", "b"], &["same", "train.seed"]);
     place.refused(&["plane", "a", "--directions=minima"], &["--out"]);
     place.refused(&["plane", "a", "b", "--out=other", "--directions=hessian"], &["joint plane"]);
+}
+
+#[test]
+fn a_plane_of_a_part_of_a_run_has_that_part_and_no_more() {
+    let place = Place::new();
+    // 4 steps an epoch, a snapshot after each: 0 to 8.
+    place.train("run", &["--set=record.every=1 steps"]);
+    let whole = place.json(&["plane", "run"]);
+    let part = place.json(&["plane", "run", "--snapshots=2..6"]);
+    assert_eq!((whole["snapshots"].as_u64(), part["snapshots"].as_u64()), (Some(9), Some(5)));
+    assert!(part["plane"].as_str().unwrap().ends_with("pca-2-6.safetensors"), "{part}");
+    // The last of the part is at (0, 0), and its walk has the part's own step lengths.
+    assert_eq!(numbers(&part["path"][4]), [0.0, 0.0]);
+    assert_ne!(whole["null_explained_variance"], part["null_explained_variance"]);
+    // It is the plane of a run that has these snapshots only.
+    place.train("short", &["--set=record.every=1 steps"]);
+    for index in [0, 1, 7, 8] {
+        fs::remove_file(place.path(&format!("short/snapshots/{index:06}.safetensors"))).unwrap();
+    }
+    let short = place.json(&["plane", "short"]);
+    for key in ["path", "explained_variance", "off_plane_residual", "null_explained_variance"] {
+        let (part, short) = (numbers(&part[key]), numbers(&short[key]));
+        assert_eq!(part.len(), short.len(), "{key}");
+        for (a, b) in part.iter().zip(&short) {
+            assert!((a - b).abs() < 1e-6, "{key}: {a} {b}");
+        }
+    }
+
+    // Its surface and its pictures are of the part, and say so.
+    let surface = ["surface", "run", "--plane=pca-2-6", "--grid=5x5", "--samples=50"];
+    place.ok(&surface);
+    place.ok(&["render", "run", "--surface=pca-2-6", "--out=part.svg", "--size=1280x720"]);
+    let drawn = fs::read_to_string(place.path("part.svg")).unwrap();
+    assert!(drawn.contains("snapshots 2 to 6"), "{drawn}");
+    place.ok(&["render", "run", "--as=spectrum", "--plane=pca-2-6", "--out=s.svg"]);
+    let drawn = fs::read_to_string(place.path("s.svg")).unwrap();
+    assert!(drawn.contains("snapshots 2 to 6"), "{drawn}");
+
+    // A run that goes on leaves a part behind only where that has no end.
+    place.ok(&["plane", "run", "--snapshots=6.."]);
+    stale::go_on(&place, "run");
+    place.ok(&["surface", "run", "--plane=pca-2-6", "--grid=6x5", "--samples=50", "--name=again"]);
+    let later = [&surface[..2], &["--plane=pca-6-last", "--grid=3x3", "--samples=16"]].concat();
+    let said = place.run(&later);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert!(said.stderr.contains("knew 3 of 7 snapshots of run"), "{}", said.stderr);
+
+    let missing = ["plane", "run", "--snapshots=40..50"];
+    place.refused(&missing, &["no path", "it has 0 to 12"]);
+    for (range, word) in [("6..2", "fewer than two"), ("6", "5..20"), ("a..b", "5..20")] {
+        let ended = place.run(&["plane", "run", &format!("--snapshots={range}")]);
+        assert_eq!(ended.code, 2, "{range}: {}", ended.stderr);
+        assert!(ended.stderr.contains(word), "{range}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_plane_weighted_by_path_length_is_one_of_its_own() {
+    let place = Place::new();
+    place.train("run", &["--set=record.every=1 steps"]);
+    let alike = place.json(&["plane", "run"]);
+    let by_length = place.json(&["plane", "run", "--weighting=path-length"]);
+    let file = by_length["plane"].as_str().unwrap();
+    assert!(file.ends_with("pca-path-length.safetensors"), "{by_length}");
+    for key in ["explained_variance", "null_explained_variance"] {
+        assert_ne!(alike[key], by_length[key], "{key}");
+    }
+    // All of the path is on it.
+    assert_eq!(by_length["snapshots"].as_u64(), Some(9));
+    let surface = ["surface", "run", "--plane=pca-path-length", "--grid=4x4", "--samples=16"];
+    place.ok(&surface);
+    place.ok(&["render", "run", "--surface=pca-path-length", "--out=a.svg", "--size=1280x720"]);
+    let drawn = fs::read_to_string(place.path("a.svg")).unwrap();
+    assert!(drawn.contains("weighted by path length"), "{drawn}");
+    // Made again as it was made.
+    stale::go_on(&place, "run");
+    place.ok(&[&surface[..], &["--force"]].concat());
+    let again = place.json(&["plane", "run", "--weighting=path-length"]);
+    assert_eq!(again["snapshots"].as_u64(), Some(13));
+    // The shares of that picture count snapshots alike.
+    let shadow = ["render", "run", "--as=shadow", "--plane=pca-path-length", "--out=s.gif"];
+    place.refused(&shadow, &["weighs its path by length", "--weighting snapshots"]);
+    let joint = ["plane", "run", "run", "--out=joint", "--weighting=path-length"];
+    place.refused(&joint, &["joint plane"]);
+    assert!(!place.path("joint").exists());
 }
