@@ -63,6 +63,9 @@ pub struct About {
     pub kind: PlaneKind,
     /// The same in words: normalisation, seed, file.
     pub made: String,
+    /// The network in words, of a plane through a file of weights; of a run the run says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// Digest of the network's layout.
     pub layout_digest: String,
     /// Cosine of the angle between the directions.

@@ -101,7 +101,8 @@ pub fn gather(
     for source in sources {
         let on = source.open()?;
         let mut panel = source.panel(&on)?;
-        (panel.relief, panel.arrows) = (extras.relief, arrows(source, &on.store, extras.arrows)?);
+        let of = [source.surface.as_str(), &source.run.name()];
+        (panel.relief, panel.arrows) = (extras.relief, arrows(&on.store, extras.arrows, of)?);
         if let Some(seed) = extras.inset {
             let path = shadow::random_path(&source.run, &on.plane, seed)?;
             panel.inset = Some(Inset { title: "in a random plane, to scale".into(), path });
@@ -137,11 +138,11 @@ pub fn gather(
     Ok(film)
 }
 
-/// The arrows that `choice` means on a surface.
-fn arrows(
-    source: &PanelSource,
+/// The arrows that `choice` means on the surface `store`, which is called `surface` and is of `of`.
+pub(super) fn arrows(
     store: &SurfaceStore,
     choice: Option<ArrowChoice>,
+    [surface, of]: [&str; 2],
 ) -> Result<Arrows> {
     let Some(choice) = choice else { return Ok(Arrows::None) };
     if choice == ArrowChoice::Interpolated {
@@ -159,15 +160,14 @@ fn arrows(
     match (choice, gradients.is_empty()) {
         (_, false) => Ok(Arrows::Measured(gradients)),
         (ArrowChoice::Measured, true) => {
-            let (surface, of) = (source.surface.clone(), source.run.name());
-            Err(Error::NoGradients { surface, of })
+            Err(Error::NoGradients { surface: surface.into(), of: of.into() })
         }
         _ => Ok(Arrows::Interpolant),
     }
 }
 
 /// What the arrows are, for the caption; nothing where there are none.
-fn arrows_caption(panels: &[ContourPanel]) -> String {
+pub(super) fn arrows_caption(panels: &[ContourPanel]) -> String {
     let mut measured: Vec<usize> = Vec::new();
     let mut interpolated = false;
     for panel in panels {

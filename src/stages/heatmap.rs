@@ -2,11 +2,12 @@
 
 use super::contour::PanelSource;
 use super::film_options::{FilmOptions, HOLD_SECS, begin_with_path};
+use super::on_plane::OnPlane;
 use super::provenance::{self, ErrorOf};
 use crate::landscape::{Cell, ConvexityStore, SurfaceStore};
 use crate::names::named_enum;
 use crate::record::EvaluatedOn;
-use crate::render::scene::Grid;
+use crate::render::scene::{ContourPanel, Grid};
 use crate::render::scenes::heatmap::{Heatmap, Scaling};
 use crate::{Error, Result};
 
@@ -131,7 +132,25 @@ pub fn gather(
     options: &FilmOptions,
 ) -> Result<Heatmap> {
     let on = source.open()?;
-    let mut panel = source.panel(&on)?;
+    let panel = source.panel(&on)?;
+    let mut map = of_panel(&on, panel, quantity, range, title)?;
+    let charts = [options.chart_source(&map.heading, &source.run)?];
+    let (mut strip, pacing) = options.timing(&map.title, &mut [&mut map.path], &charts);
+    begin_with_path(&mut strip, 0, on.store.header.on.split, &map.path);
+    Ok(Heatmap { strip, pacing, hold_secs: HOLD_SECS, ..map })
+}
+
+/// The heat map of `quantity` over the surface of `on`, whose titles and path are those of `panel`, without charts.
+///
+/// # Errors
+/// [`Error::BadValue`] for the accuracy of numbers; [`Error::Landscape`] for a convexity that was not measured.
+pub(super) fn of_panel(
+    on: &OnPlane,
+    panel: ContourPanel,
+    quantity: CellQuantity,
+    range: Option<[f64; 2]>,
+    title: Option<&str>,
+) -> Result<Heatmap> {
     let (store, split) = (&on.store, on.store.header.on.split);
     let evaluated_on = &store.header.on;
     if quantity == CellQuantity::Accuracy && evaluated_on.answers == 0 {
@@ -175,13 +194,10 @@ pub fn gather(
         }
     };
     let title = title.map_or_else(|| quantity.headline(split.adjective()), str::to_string);
-    let charts = [options.chart_source(&panel.title, &source.run)?];
-    let (mut strip, pacing) = options.timing(&title, &mut [&mut panel.path], &charts);
-    begin_with_path(&mut strip, 0, split, &panel.path);
     let (words, error) = quantity.caption();
     let caption = match &convexity {
-        Some(found) => provenance::caption_at(&on, words, &found.header),
-        None => provenance::caption_of(std::slice::from_ref(&on), words, error),
+        Some(found) => provenance::caption_at(on, words, &found.header),
+        None => provenance::caption_of(std::slice::from_ref(on), words, error),
     };
     let squares = match grid.interpolated {
         Some(_) => "One square per point, interpolated ones dimmed.",
@@ -207,8 +223,6 @@ pub fn gather(
         range,
         rises: quantity == CellQuantity::Accuracy,
         path: panel.path,
-        strip,
-        pacing,
-        hold_secs: HOLD_SECS,
+        ..Heatmap::default()
     })
 }

@@ -48,6 +48,7 @@ pub mod stack;
 pub mod stale;
 pub mod subject;
 pub mod surface;
+mod surface_folder;
 pub mod train;
 
 pub use contour::PanelSource;

@@ -1,5 +1,7 @@
 //! A plane with a surface over it and the paths on it, as pictures show them.
 
+use std::path::Path;
+
 use super::opened::{RunSet, panel, point_of};
 use super::stale;
 use crate::landscape::{PathCoord, PathLosses, Plane, RunPath, SurfaceStore};
@@ -38,6 +40,38 @@ impl OnPlane {
         }
         let losses = store.path_losses()?;
         Ok(Self { plane, store, losses, surface: surface.into(), of: set.name().into() })
+    }
+
+    /// The surface in `folder`, which is no run's, over the plane beside it: that of a file of weights.
+    ///
+    /// # Errors
+    /// Those of reading them; [`Error::BadFile`] for a curve and for a surface without a plane;
+    /// [`Error::StalePlane`] where the plane is another surface's.
+    pub fn of_folder(folder: &Path) -> Result<Self> {
+        let store = SurfaceStore::open(folder)?;
+        let bad = |what: &str, remedy: &str| Error::BadFile {
+            what: what.into(),
+            remedy: remedy.into(),
+            path: folder.to_path_buf(),
+        };
+        if store.header.grid.y.n == 1 {
+            return Err(bad("it holds a curve and not a surface", "draw it with --as curve"));
+        }
+        let plane =
+            Plane::read(&folder.join("plane.safetensors")).map_err(|error| match error {
+                Error::NoPlane { .. } => bad(
+                    "the surface has no plane beside it",
+                    "where it is a run's, name the run and --surface; else compute it again",
+                ),
+                error => error,
+            })?;
+        let of = folder.display().to_string();
+        if store.header.plane_digest != plane.digest() {
+            let (surface, plane) = ("surface".into(), "plane.safetensors".into());
+            return Err(Error::StalePlane { surface, plane, of, stack: None });
+        }
+        let losses = store.path_losses()?;
+        Ok(Self { plane, store, losses, surface: "surface".into(), of })
     }
 
     /// The path of run `index` with its losses.

@@ -202,7 +202,7 @@ impl OpenRun {
 }
 
 /// An architecture as people write it: `ResNet-56`.
-fn architecture_words(arch: &str) -> String {
+pub(super) fn architecture_words(arch: &str) -> String {
     for (prefix, name) in [
         ("resnet", "ResNet-"),
         ("vgg", "VGG-"),

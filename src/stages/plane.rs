@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::opened::{OpenRun, RunSet};
+use super::opened::{OpenRun, RunSet, architecture_words};
 use crate::landscape::{
     About, Ignore, Normalisation, PathCoord, Plane, PlaneKind, PlaneOrigin, Rounding, RunPath,
     SnapshotRange, cosine, length, narrow, random_direction, unit, without,
@@ -266,6 +266,7 @@ pub(super) fn compute(
     let about = About {
         format_version: FORMAT_VERSION,
         kind: axes.kind,
+        network: None,
         layout_digest,
         cosine: seen.cosine,
         null: null.into(),
@@ -663,6 +664,7 @@ pub fn through_point(
         format_version: FORMAT_VERSION,
         kind,
         made,
+        network: Some(architecture_words(&network.arch)),
         layout_digest: network.layout.digest(),
         cosine: cosine(&x, &y),
         explained_variance: vec![],

@@ -207,6 +207,11 @@ pub(crate) fn capital(words: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
+/// What the dots of a path are, where there is one.
+fn dots(plane: &Plane) -> &'static str {
+    if plane.about.paths.is_empty() { "" } else { "Dots: saved weights. " }
+}
+
 /// The caption of loss surfaces. Panels that rest on the same share it, each with its own error;
 /// others have captions of their own.
 pub(super) fn caption(panels: &[OnPlane]) -> String {
@@ -217,9 +222,10 @@ pub(super) fn caption(panels: &[OnPlane]) -> String {
 pub(super) fn caption_at(on: &OnPlane, quantity: &str, header: &Header) -> String {
     let norm = header.on.batch_norm.caption().map_or(String::new(), |words| format!(" {words}."));
     format!(
-        "{quantity} on {} at {}. Dots: saved weights. {}.{norm}",
+        "{quantity} on {} at {}. {}{}.{norm}",
         sample(&header.on),
         size(header),
+        dots(&on.plane),
         axes(&on.plane)
     )
 }
@@ -235,7 +241,8 @@ pub(super) fn caption_of(panels: &[OnPlane], quantity: &str, of: Option<ErrorOf>
         let (sample, points, norm) = about(&group[0]);
         let stores: Vec<&SurfaceStore> = group.iter().map(|p| &p.store).collect();
         let error = of.map_or(String::new(), |of| format!(" ({})", error(of, &stores)));
-        format!("{quantity} on {sample} at {points}{error}. Dots: saved weights. {axes}.{norm}")
+        let dots = dots(&group[0].plane);
+        format!("{quantity} on {sample} at {points}{error}. {dots}{axes}.{norm}")
     };
     let alike = panels.iter().all(|p| about(p) == about(&panels[0]));
     let planes: Vec<&Plane> = panels.iter().map(|p| &p.plane).collect();

@@ -11,6 +11,7 @@ use super::heatmap::CellQuantity;
 use super::histograms::LayerChoice;
 use super::opened::{OpenRun, RunSet};
 use super::race::RaceRequest;
+use super::surface_folder::{self, FolderRequest};
 use super::{
     boundary, curve, curve_figure, grid_file, heatmap, histograms, moving, provenance, race,
     shadow, snapshot_map, spectrum, stale,
@@ -228,6 +229,44 @@ impl SceneRequest {
         Ok(())
     }
 
+    /// Whether the folders hold surfaces or curves by themselves and no runs.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] where some do and some do not, and for what such a folder cannot show.
+    fn is_of_folders(&self) -> Result<bool> {
+        let count = self.folders.iter().filter(|folder| surface_folder::is_at(folder)).count();
+        if count == 0 {
+            return Ok(false);
+        }
+        let refuse = |key: &str, value: &str, problem: &str, remedy: &str| {
+            Err(Error::bad_value(key, value, problem, remedy))
+        };
+        if count < self.folders.len() {
+            let problem = "some with runs, some with a surface alone";
+            return refuse("RUN", "folders", problem, "draw them in pictures of their own");
+        }
+        if let Some(surface) = &self.surface {
+            let problem = "but the folder holds one surface or curve alone";
+            return refuse("surface", surface, problem, "leave it out");
+        }
+        let scenes = ["contour", "surface", "heatmap", "curve"];
+        if !scenes.contains(&self.scene.name()) {
+            let remedy = format!("draw it as {}", scenes.join(", "));
+            let problem = "which the surface of a file of weights does not hold";
+            return refuse("scene", self.scene.name(), problem, &remedy);
+        }
+        if self.film.chooses_charts() {
+            let problem = "but the surface of a file of weights has no training to chart";
+            return refuse("strip", "given", problem, "leave it out, or draw a run");
+        }
+        Ok(true)
+    }
+
+    fn folder_request(&self) -> FolderRequest<'_> {
+        let titles = &self.panel_titles;
+        FolderRequest { folders: &self.folders, titles, title: self.title() }
+    }
+
     fn runs(&self) -> Result<Vec<OpenRun>> {
         self.folders.iter().map(OpenRun::open).collect()
     }
@@ -276,9 +315,12 @@ impl SceneRequest {
     }
 
     fn film(&self, extras: Extras) -> Result<Film> {
-        let mut film = match self.grid_files.is_empty() {
-            true => contour::gather(&self.sources()?, self.title(), &self.film, extras)?,
-            false => grid_file::film(&self.file_request(extras.levels))?,
+        let mut film = if !self.grid_files.is_empty() {
+            grid_file::film(&self.file_request(extras.levels))?
+        } else if self.is_of_folders()? {
+            surface_folder::film(&self.folder_request(), extras)?
+        } else {
+            contour::gather(&self.sources()?, self.title(), &self.film, extras)?
         };
         film.table = self.table.clone();
         say_once(&mut film);
@@ -305,7 +347,14 @@ impl SceneRequest {
     }
 
     fn curve(&self, style: CurveStyle) -> Result<CurveFigure> {
-        let figure = if self.curve_files.is_empty() {
+        let figure = if self.is_of_folders()? {
+            let named = |(i, folder): (usize, &PathBuf)| {
+                let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                (self.panel_titles.get(i).cloned().unwrap_or(name), folder.clone())
+            };
+            let folders: Vec<_> = self.folders.iter().enumerate().map(named).collect();
+            curve_figure::curves(&folders, self.title())?
+        } else if self.curve_files.is_empty() {
             let names = self.curve_names();
             let runs = self.named_runs()?;
             let mut folders = Vec::with_capacity(runs.len() * names.len());
@@ -381,7 +430,8 @@ impl SceneRequest {
             return Ok(Vec::new());
         }
         let mut found = Vec::new();
-        for folder in self.folders.iter().filter(|folder| !Joint::is_at(folder)) {
+        let is_run = |folder: &&PathBuf| !Joint::is_at(folder) && !surface_folder::is_at(folder);
+        for folder in self.folders.iter().filter(is_run) {
             let run = OpenRun::open(folder)?;
             if let Some((known, now)) = stale::curvature_behind(&run)? {
                 found.push(format!(
@@ -399,6 +449,7 @@ impl SceneRequest {
     /// [`Error::BadValue`] for a request that does not go together; those of the scene.
     pub fn gather(&self) -> Result<SceneData> {
         self.check()?;
+        let of_folders = self.is_of_folders()?;
         Ok(match &self.scene {
             Scene::Contour(extras) => SceneData::Contour(self.film(*extras)?),
             Scene::Surface(view) => SceneData::Surface(self.film(Extras::default())?, view.clone()),
@@ -410,6 +461,10 @@ impl SceneRequest {
             Scene::Heatmap(_, range) if !self.grid_files.is_empty() => {
                 let request = self.file_request(Levels::default());
                 SceneData::Heatmap(grid_file::heatmap(&request, *range)?)
+            }
+            Scene::Heatmap(quantity, range) if of_folders => {
+                let request = self.folder_request();
+                SceneData::Heatmap(surface_folder::heatmap(&request, *quantity, *range)?)
             }
             Scene::Heatmap(quantity, range) => {
                 let source = self.only_source()?;

@@ -39,6 +39,7 @@ mod sweep;
 mod targets;
 mod trust;
 mod view;
+mod weights;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -151,6 +152,8 @@ const RESNET: &[&str] = &[
     "--set=record.every=9 steps",
     "--set=record.sharpness=10 steps",
     "--set=record.sharpness_samples=30",
+    "--set=record.overshoot=10 steps",
+    "--set=record.overshoot_samples=30",
 ];
 
 /// Every file below a folder (locks aside) by its path in it.
