@@ -10,7 +10,7 @@ use lossreel::stages::film_options::{FilmOptions, StripChart, seconds};
 use lossreel::stages::heatmap::CellQuantity;
 use lossreel::stages::histograms::LayerChoice;
 use lossreel::stages::race::parse_target;
-use lossreel::stages::scenes::Scene;
+use lossreel::stages::scenes::{Scene, SurfaceOptions};
 use lossreel::{Error, Result};
 
 use super::surface_look::LookArgs;
@@ -57,10 +57,11 @@ pub struct Options {
     /// shadow, contour --inset: seed of the random plane.
     #[arg(long, default_value_t = 0, value_name = "SEED", help_heading = "Scenes")]
     plane_seed: u64,
-    /// heatmap: loss, accuracy, loss-se, relative-se, difference-se or loss-difference.
+    /// heatmap, and the colours of surface: loss, accuracy, loss-se, relative-se, difference-se, loss-difference;
+    /// after `surface --convexity` convexity, lambda-max or lambda-min, after `surface --gradients` gradient-norm.
     #[arg(long, default_value = "loss", value_name = "QUANTITY", help_heading = "Scenes")]
     quantity: CellQuantity,
-    /// heatmap: ends of the colour scale; contour: ends of the scale, and the distance of two levels where
+    /// heatmap, surface with --quantity: ends of the colour scale; contour: ends of the scale, and the distance of two levels where
     /// there is a third number (the paper's figures: 0.1,10,0.5).
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true, help_heading = "Scenes")]
     values: Option<String>,
@@ -169,8 +170,13 @@ impl Options {
                 arrows: self.arrows,
                 inset: self.inset.then_some(self.plane_seed),
                 levels: self.values.as_deref().map_or(Ok(Levels::default()), levels)?,
+                drape: None,
             }),
-            SceneName::Surface => Scene::Surface(look.view()?),
+            SceneName::Surface => {
+                let range = self.values.as_deref().map(ends).transpose()?;
+                let drape = (self.quantity != CellQuantity::Loss).then_some((self.quantity, range));
+                Scene::Surface(SurfaceOptions { drape, ..look.view()? })
+            }
             SceneName::Curve if self.twin => Scene::Curve(CurveStyle::Twin),
             SceneName::Curve => Scene::Curve(CurveStyle::Stacked),
             SceneName::Spectrum => Scene::Spectrum,

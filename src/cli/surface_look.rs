@@ -62,6 +62,7 @@ impl LookArgs {
             if is_file { CameraPath::read(Path::new(name)) } else { CameraPath::preset(name) }
         };
         Ok(SurfaceOptions {
+            drape: None,
             camera: self.camera.as_ref().map(camera).transpose()?,
             azimuth: self.azimuth,
             elevation: self.elevation,

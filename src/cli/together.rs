@@ -129,8 +129,8 @@ fn recorded(what: &str, given: &Given<'_>) -> Result<()> {
 const SCENES: &[(&[&str], &[&str])] = &[
     (&["hillshade", "arrows", "inset"], &["contour"]),
     (&["plane_seed"], &["shadow", "contour"]),
-    (&["quantity"], &["heatmap"]),
-    (&["values"], &["heatmap", "contour"]),
+    (&["quantity"], &["heatmap", "surface"]),
+    (&["values"], &["heatmap", "contour", "surface"]),
     (&["layers"], &["histograms"]),
     (&["view"], &["moving"]),
     (&["layout", "goal"], &["race"]),
@@ -192,6 +192,8 @@ fn render(given: &Given<'_>) -> Result<()> {
     given.only(&look, in_space, "--view space")?;
     let random_plane = scene != "contour" || given.has("inset");
     given.only(&["plane_seed"], random_plane, "--inset")?;
+    let colored = scene != "surface" || given.value("quantity") != "loss";
+    given.only(&["values"], colored, "a surface that --quantity colours")?;
     let of_runs = ["plane", "surface", "quantity", "arrows", "inset", "clock", "strip", "pause"];
     given.only(&of_runs, !given.has("grid_file"), "a scene of runs")?;
     given.only(&["surface"], !given.has("curve_file"), "a scene of runs")?;

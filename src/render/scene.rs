@@ -186,6 +186,33 @@ pub struct Gradient {
     pub dy: f64,
 }
 
+/// From values to colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Scaling {
+    /// Logarithmic where all values are positive and span more than a factor of ten, else linear.
+    #[default]
+    Auto,
+    /// Even in the value.
+    Linear,
+    /// Even in its logarithm; zero and below are clipped.
+    Log,
+    /// Even in the value, with zero in the middle of a two-coloured map.
+    Diverging,
+}
+
+/// A quantity that colours surfaces in space, on one scale for all panels.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Drape {
+    /// What the colours mean ("|λ min / λ max|").
+    pub value_label: String,
+    /// How its values become colours.
+    pub scaling: Scaling,
+    /// The ends of the scale; what lies outside is clipped. The finite values' own range without one.
+    pub range: Option<[f64; 2]>,
+    /// Whether more is better: the map is turned over.
+    pub rises: bool,
+}
+
 /// A picture in the picture: the same path seen in another plane, to the same scale.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Inset {
@@ -206,6 +233,8 @@ pub struct ContourPanel {
     pub grid: Grid,
     /// The standard errors of the grid's values, in its order; empty where they are unknown.
     pub errors: Vec<f64>,
+    /// What colours the surface in space instead of its heights, as [`Film::drape`] says; NaN is not known.
+    pub drape: Option<Grid>,
     /// The path over it, oldest first; may be empty.
     pub path: Vec<PathPoint>,
     /// The x axis with its share of the variance ("PC1 (63.1 %)").
@@ -414,6 +443,8 @@ pub struct Film {
     pub caption: String,
     /// What the colours mean ("training loss").
     pub value_label: String,
+    /// What colours surfaces in space where it is not their heights.
+    pub drape: Option<Drape>,
     /// One panel, two side by side, or more in small multiples.
     pub panels: Vec<ContourPanel>,
     /// How the panels stand, where somebody chose it.

@@ -1,6 +1,7 @@
 //! Surfaces with paths over them to a contour film, of one run or of several side by side.
 
 use super::film_options::{ChartSource, FilmOptions, HOLD_SECS, begin_with_path};
+use super::heatmap::{self, CellQuantity};
 use super::on_plane::OnPlane;
 use super::opened::{OpenRun, RunSet};
 use super::{provenance, shadow};
@@ -83,6 +84,8 @@ pub struct Extras {
     pub inset: Option<u64>,
     /// The levels, where somebody chose them.
     pub levels: Levels,
+    /// What colours surfaces in space instead of their heights, and the ends of its scale.
+    pub drape: Option<(CellQuantity, Option<[f64; 2]>)>,
 }
 
 /// A contour film of one run, or of several side by side on one colour scale.
@@ -121,6 +124,7 @@ pub fn gather(
         film.caption += " Shaded from the upper left.";
     }
     film.caption += &arrows_caption(&film.panels);
+    drape(&mut film, &opened, &extras)?;
     let titles: Vec<String> = film.panels.iter().map(|panel| panel.title.clone()).collect();
     let charts = (sources.iter().zip(&titles))
         .map(|(source, title)| options.chart_source(title, &source.run))
@@ -136,6 +140,24 @@ pub fn gather(
         inset.zip(&panel.path).for_each(|(there, here)| there.time = here.time);
     }
     Ok(film)
+}
+
+/// Colours the panels of `film`, which show `surfaces`, as `extras` says.
+///
+/// # Errors
+/// Those of the heat map of the same quantity.
+pub(super) fn drape(film: &mut Film, surfaces: &[OnPlane], extras: &Extras) -> Result<()> {
+    let Some((quantity, range)) = extras.drape else { return Ok(()) };
+    film.drape = Some(heatmap::drape(quantity, range));
+    let mut captions = Vec::with_capacity(surfaces.len());
+    for (panel, on) in film.panels.iter_mut().zip(surfaces) {
+        let (grid, caption) = heatmap::grid_of(on, quantity)?;
+        panel.drape = Some(grid);
+        captions.push(caption);
+    }
+    captions.dedup();
+    film.caption += &captions.concat();
+    Ok(())
 }
 
 /// The arrows that `choice` means on the surface `store`, which is called `surface` and is of `of`.

@@ -4,11 +4,11 @@ use super::contour::PanelSource;
 use super::film_options::{FilmOptions, HOLD_SECS, begin_with_path};
 use super::on_plane::OnPlane;
 use super::provenance::{self, ErrorOf};
-use crate::landscape::{Cell, ConvexityStore, SurfaceStore};
+use crate::landscape::{Cell, ConvexityCell, ConvexityStore, GradientStore, Header, SurfaceStore};
 use crate::names::named_enum;
 use crate::record::EvaluatedOn;
-use crate::render::scene::{ContourPanel, Grid};
-use crate::render::scenes::heatmap::{Heatmap, Scaling};
+use crate::render::scene::{ContourPanel, Drape, Grid, Scaling};
+use crate::render::scenes::heatmap::Heatmap;
 use crate::{Error, Result};
 
 named_enum! {
@@ -31,6 +31,12 @@ named_enum! {
         /// The ratio of the Hessian's smallest and largest eigenvalue where the smallest is negative, 0 where
         /// the loss is convex: `surface --convexity` measures it.
         Convexity = "convexity",
+        /// The largest eigenvalue of the Hessian, of the same measurement.
+        LargestEigenvalue = "lambda-max",
+        /// The smallest eigenvalue, of the same measurement: red is convex, blue is not.
+        SmallestEigenvalue = "lambda-min",
+        /// The length of the gradient, of which the plane shows a part: `surface --gradients` measures it.
+        GradientNorm = "gradient-norm",
     }
 }
 
@@ -43,8 +49,11 @@ impl CellQuantity {
             Self::RelativeSe => 100.0 * cell.loss_se / cell.loss,
             Self::DifferenceSe => cell.difference_se,
             Self::LossDifference => cell.loss - origin,
-            // Of its own points.
-            Self::Convexity => f64::NAN,
+            // Of points of their own.
+            Self::Convexity
+            | Self::LargestEigenvalue
+            | Self::SmallestEigenvalue
+            | Self::GradientNorm => f64::NAN,
         }
     }
 
@@ -57,6 +66,9 @@ impl CellQuantity {
             Self::DifferenceSe => "standard error of the difference",
             Self::LossDifference => "loss − final loss",
             Self::Convexity => "|λ min / λ max|",
+            Self::LargestEigenvalue => "λ max",
+            Self::SmallestEigenvalue => "λ min",
+            Self::GradientNorm => "length of the gradient",
         }
     }
 
@@ -75,7 +87,28 @@ impl CellQuantity {
                 "Smallest over largest eigenvalue of the Hessian (magnitude; 0 where none is negative)",
                 None,
             ),
+            Self::LargestEigenvalue => {
+                ("Largest eigenvalue of the Hessian of tensors with more than one dimension", None)
+            }
+            Self::SmallestEigenvalue => {
+                ("Smallest eigenvalue of the Hessian of tensors with more than one dimension", None)
+            }
+            Self::GradientNorm => ("Length of the gradient", None),
         }
+    }
+
+    /// How values become colours.
+    fn scaling(self) -> Scaling {
+        match self {
+            Self::LossDifference | Self::SmallestEigenvalue => Scaling::Diverging,
+            Self::Accuracy | Self::Convexity => Scaling::Linear,
+            _ => Scaling::Auto,
+        }
+    }
+
+    /// The ends of its scale where nobody chose them and they are not those of the values.
+    fn range(self) -> Option<[f64; 2]> {
+        (self == Self::Convexity).then_some(CONVEXITY_RANGE)
     }
 
     /// A headline; `split` is "training" or "test".
@@ -91,6 +124,11 @@ impl CellQuantity {
             }
             Self::LossDifference => "Loss above the final model".into(),
             Self::Convexity => format!("Where the {split} loss is convex"),
+            Self::LargestEigenvalue => format!("How sharp the {split} loss is, point by point"),
+            Self::SmallestEigenvalue => {
+                format!("The most negative curvature of the {split} loss, point by point")
+            }
+            Self::GradientNorm => format!("How steep the {split} loss is, point by point"),
         }
     }
 }
@@ -113,6 +151,66 @@ fn convexity_of(store: &SurfaceStore) -> Result<ConvexityStore> {
         what: format!("no convexity was measured over {}", store.folder().display()),
         remedy: "measure it: lossreel surface RUN --convexity".into(),
     })
+}
+
+/// What a picture shows that was measured over a surface at points of its own.
+struct AtPoints {
+    header: Header,
+    /// A value a point, NaN where it is not known.
+    values: Vec<f64>,
+}
+
+/// The `quantity` at points of its own over the surface `store`; `None` for one of its cells.
+fn at_points(quantity: CellQuantity, store: &SurfaceStore) -> Result<Option<AtPoints>> {
+    let curvature = |of: fn(&ConvexityCell) -> f64| -> Result<Option<AtPoints>> {
+        let found = convexity_of(store)?;
+        // What is not known well enough has no ratio either.
+        let known = |cell: &ConvexityCell| if cell.ratio().is_nan() { f64::NAN } else { of(cell) };
+        Ok(Some(AtPoints { values: values_of(&found.cells, known), header: found.header }))
+    };
+    match quantity {
+        CellQuantity::Convexity => curvature(ConvexityCell::ratio),
+        CellQuantity::LargestEigenvalue => curvature(|cell| cell.largest),
+        CellQuantity::SmallestEigenvalue => curvature(|cell| cell.smallest),
+        CellQuantity::GradientNorm => {
+            // What lies beside a surface that is no longer its own is none.
+            let found = GradientStore::open(store.folder())?.filter(|g| g.is_of(&store.header));
+            let found = found.ok_or_else(|| Error::Landscape {
+                what: format!("no gradients were measured over {}", store.folder().display()),
+                remedy: "measure them: lossreel surface RUN --gradients".into(),
+            })?;
+            let values = values_of(&found.cells, |cell| cell.norm);
+            Ok(Some(AtPoints { values, header: found.header }))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The colours of a surface in space that `quantity` has instead of its heights, on a scale with the ends `range`.
+pub(super) fn drape(quantity: CellQuantity, range: Option<[f64; 2]>) -> Drape {
+    Drape {
+        value_label: quantity.label().into(),
+        scaling: quantity.scaling(),
+        range: range.or(quantity.range()),
+        rises: quantity == CellQuantity::Accuracy,
+    }
+}
+
+/// The values of `quantity` over the surface of `on`, and what a caption says of them.
+///
+/// # Errors
+/// [`Error::BadValue`] for the accuracy of numbers; [`Error::Landscape`] for what was not measured.
+pub(super) fn grid_of(on: &OnPlane, quantity: CellQuantity) -> Result<(Grid, String)> {
+    let Values { grid, header, .. } = values(on, quantity)?;
+    let (words, _) = quantity.caption();
+    let at = header.map_or(String::new(), |header| format!(", {}", provenance::size(&header)));
+    Ok((grid, format!(" Colours: {}{at}.", lower(words))))
+}
+
+/// The first letter small.
+fn lower(words: &str) -> String {
+    let mut letters = words.trim_end_matches(',').chars();
+    letters.next().map_or(String::new(), |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// A value of each cell, NaN where none was evaluated.
@@ -151,7 +249,46 @@ pub(super) fn of_panel(
     range: Option<[f64; 2]>,
     title: Option<&str>,
 ) -> Result<Heatmap> {
-    let (store, split) = (&on.store, on.store.header.on.split);
+    let split = on.store.header.on.split;
+    let Values { grid, header } = values(on, quantity)?;
+    let title = title.map_or_else(|| quantity.headline(split.adjective()), str::to_string);
+    let (words, error) = quantity.caption();
+    let caption = match &header {
+        Some(header) => provenance::caption_at(on, words, header),
+        None => provenance::caption_of(std::slice::from_ref(on), words, error),
+    };
+    let squares = match grid.interpolated {
+        Some(_) => "One square per point, interpolated ones dimmed.",
+        None => "One square per evaluated point.",
+    };
+    Ok(Heatmap {
+        title,
+        heading: panel.title,
+        subtitle: panel.subtitle,
+        caption: format!("{caption} {squares}"),
+        value_label: quantity.label().into(),
+        x_label: panel.x_label,
+        y_label: panel.y_label,
+        grid,
+        scaling: quantity.scaling(),
+        // The paper's scale, so that pictures compare.
+        range: range.or(quantity.range()),
+        rises: quantity == CellQuantity::Accuracy,
+        path: panel.path,
+        ..Heatmap::default()
+    })
+}
+
+/// The values of a quantity over a surface.
+struct Values {
+    grid: Grid,
+    /// What they were measured by, where that is at points of their own.
+    header: Option<Header>,
+}
+
+/// Those of `quantity` over the surface of `on`.
+fn values(on: &OnPlane, quantity: CellQuantity) -> Result<Values> {
+    let store = &on.store;
     let evaluated_on = &store.header.on;
     if quantity == CellQuantity::Accuracy && evaluated_on.answers == 0 {
         return Err(Error::bad_value(
@@ -169,60 +306,18 @@ pub(super) fn of_panel(
     let done = (0..store.cells.len()).filter(|k| store.cells[*k].is_some());
     let origin = done.min_by(|a, b| nearest(a).total_cmp(&nearest(b)));
     let origin = origin.and_then(|k| store.cells[k]).map_or(f64::NAN, |c| c.loss);
-    let convexity = match quantity {
-        CellQuantity::Convexity => Some(convexity_of(store)?),
-        _ => None,
+    if let Some(AtPoints { header, values }) = at_points(quantity, store)? {
+        let (xs, ys) = (header.grid.x.values(), header.grid.y.values());
+        let grid = Grid { xs, ys, values, interpolated: None };
+        return Ok(Values { grid, header: Some(header) });
+    }
+    // Only the loss is interpolated; what is measured beside it is not.
+    let losses = |less: f64| store.losses().into_iter().map(|loss| loss - less).collect();
+    let (values, interpolated) = match quantity {
+        CellQuantity::Loss => (losses(0.0), store.interpolated_mask()),
+        CellQuantity::LossDifference => (losses(origin), store.interpolated_mask()),
+        _ => (values_of(&store.cells, |cell| quantity.of(cell, evaluated_on, origin)), None),
     };
-    let grid = match &convexity {
-        Some(found) => Grid {
-            xs: found.header.grid.x.values(),
-            ys: found.header.grid.y.values(),
-            values: values_of(&found.cells, |cell| cell.ratio()),
-            interpolated: None,
-        },
-        // Only the loss is interpolated; what is measured beside it is not.
-        None => {
-            let losses = |less: f64| store.losses().into_iter().map(|loss| loss - less).collect();
-            let (values, interpolated) = match quantity {
-                CellQuantity::Loss => (losses(0.0), store.interpolated_mask()),
-                CellQuantity::LossDifference => (losses(origin), store.interpolated_mask()),
-                _ => {
-                    (values_of(&store.cells, |cell| quantity.of(cell, evaluated_on, origin)), None)
-                }
-            };
-            Grid { values, interpolated, ..panel.grid }
-        }
-    };
-    let title = title.map_or_else(|| quantity.headline(split.adjective()), str::to_string);
-    let (words, error) = quantity.caption();
-    let caption = match &convexity {
-        Some(found) => provenance::caption_at(on, words, &found.header),
-        None => provenance::caption_of(std::slice::from_ref(on), words, error),
-    };
-    let squares = match grid.interpolated {
-        Some(_) => "One square per point, interpolated ones dimmed.",
-        None => "One square per evaluated point.",
-    };
-    let caption = format!("{caption} {squares}");
-    // The paper's scale, so that pictures compare.
-    let range = range.or(convexity.is_some().then_some(CONVEXITY_RANGE));
-    Ok(Heatmap {
-        title,
-        heading: panel.title,
-        subtitle: panel.subtitle,
-        caption,
-        value_label: quantity.label().into(),
-        x_label: panel.x_label,
-        y_label: panel.y_label,
-        grid,
-        scaling: match quantity {
-            CellQuantity::LossDifference => Scaling::Diverging,
-            CellQuantity::Accuracy | CellQuantity::Convexity => Scaling::Linear,
-            _ => Scaling::Auto,
-        },
-        range,
-        rises: quantity == CellQuantity::Accuracy,
-        path: panel.path,
-        ..Heatmap::default()
-    })
+    let (xs, ys) = (store.header.grid.x.values(), store.header.grid.y.values());
+    Ok(Values { grid: Grid { xs, ys, values, interpolated }, header: None })
 }

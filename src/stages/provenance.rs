@@ -115,7 +115,7 @@ pub(crate) fn sample(on: &EvaluatedOn) -> String {
 }
 
 /// `31 × 31 points`.
-fn size(header: &Header) -> String {
+pub(super) fn size(header: &Header) -> String {
     format!("{} × {} points", header.grid.x.n, header.grid.y.n)
 }
 

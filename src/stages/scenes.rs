@@ -91,6 +91,8 @@ pub struct SurfaceOptions {
     pub azimuth: Option<f64>,
     /// From how high, in degrees; `None` likewise.
     pub elevation: Option<f64>,
+    /// What colours the surface instead of its heights, and the ends of its scale.
+    pub drape: Option<(CellQuantity, Option<[f64; 2]>)>,
     /// How heights grow with values.
     pub heights: Heights,
     /// Values above this are cut off and capped.
@@ -452,7 +454,10 @@ impl SceneRequest {
         let of_folders = self.is_of_folders()?;
         Ok(match &self.scene {
             Scene::Contour(extras) => SceneData::Contour(self.film(*extras)?),
-            Scene::Surface(view) => SceneData::Surface(self.film(Extras::default())?, view.clone()),
+            Scene::Surface(view) => {
+                let extras = Extras { drape: view.drape, ..Extras::default() };
+                SceneData::Surface(self.film(extras)?, view.clone())
+            }
             Scene::Curve(style) => SceneData::Curve(self.curve(*style)?),
             Scene::Spectrum => {
                 let runs = self.named_runs()?;

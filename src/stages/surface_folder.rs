@@ -92,6 +92,7 @@ pub fn film(request: &FolderRequest, extras: Extras) -> Result<Film> {
         film.caption += " Shaded from the upper left.";
     }
     film.caption += &contour::arrows_caption(&film.panels);
+    contour::drape(&mut film, &opened, &extras)?;
     Ok(film)
 }
 

@@ -284,6 +284,34 @@ fn convexity_is_measured_over_a_surface_resumed_and_drawn() {
     place.ok(&args);
     assert_eq!(fs::read_to_string(&cells).unwrap(), whole);
     place.ok(&["render", "run", "--as=heatmap", "--quantity=convexity", "--out=map.png"]);
+    // The ends of the spectrum themselves, and the length of the gradient, which is measured by itself.
+    for (quantity, words) in [("lambda-max", "How sharp"), ("lambda-min", "most negative")] {
+        let map = ["render", "run", "--as=heatmap", "--out=map.svg", "--quantity", quantity];
+        place.ok(&map);
+        let drawn = fs::read_to_string(place.path("map.svg")).unwrap();
+        assert!(drawn.contains(words) && drawn.contains("4 × 3"), "{quantity}: {drawn}");
+    }
+    let steep = ["render", "run", "--as=heatmap", "--quantity=gradient-norm", "--out=steep.svg"];
+    place.refused(&steep, &["--gradients"]);
+    place.ok(&["surface", "run", "--grid=5x5", "--samples=50", "--gradients=3x3"]);
+    place.ok(&steep);
+    let drawn = fs::read_to_string(place.path("steep.svg")).unwrap();
+    assert!(drawn.contains("How steep") && drawn.contains("3 × 3"), "{drawn}");
+    // The same as the colours of the surface in space.
+    let space = ["render", "run", "--as=surface", "--size=640x360"];
+    let picture = |name: &str, more: &[&str]| {
+        place.ok(&[&space[..], more, &[&format!("--out={name}.png")]].concat());
+        fs::read(place.path(&format!("{name}.png"))).unwrap()
+    };
+    let plain = picture("plain", &[]);
+    for quantity in ["convexity", "lambda-min", "gradient-norm", "accuracy", "loss-difference"] {
+        let draped = picture(quantity, &["--quantity", quantity]);
+        assert_ne!(draped, plain, "{quantity}");
+    }
+    let wide = picture("wide", &["--quantity=convexity", "--values=0,2"]);
+    assert_ne!(wide, fs::read(place.path("convexity.png")).unwrap());
+    let given = [&space[..], &["--values=0,2", "--out=x.png"]].concat();
+    place.refused(&given, &["--values", "leave it out"]);
     let checked = place.json(&["inspect", "run", "--check"]).to_string();
     assert!(checked.contains("surfaces/pca/convexity"), "{checked}");
     // The value at a point is what `curvature` finds of its weights there: the grid's own centre is no point of

@@ -7,6 +7,7 @@
 
 pub mod axes;
 pub mod chart;
+pub mod color_scale;
 pub mod colorbar;
 pub mod layout;
 pub mod panels;

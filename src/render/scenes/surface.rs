@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Canvas, Rect};
 use crate::render::map::panel;
+use crate::render::page::color_scale::ColorScale;
 use crate::render::page::colorbar::ColorBar;
 use crate::render::page::layout::Layout;
 use crate::render::page::panels::{AxisLabels, Contents, PanelBox, widest_ems};
@@ -84,9 +85,20 @@ pub struct Surfaces<'a> {
     film: &'a Film,
     layout: Layout,
     scale: LevelScale,
+    /// Of what colours them, where that is not their heights.
+    drape: Option<(&'a str, ColorScale)>,
     renderer: Renderer<'a>,
     fields: Vec<(HeightField, Horizon)>,
     windows: Vec<Window>,
+}
+
+/// The scale of what colours the surfaces of `film` instead of their heights, with what it means.
+fn drape<'a>(film: &'a Film, theme: &Theme) -> Option<(&'a str, ColorScale)> {
+    let drape = film.drape.as_ref()?;
+    let grids = film.panels.iter().filter_map(|panel| panel.drape.as_ref());
+    let values: Vec<f64> = grids.flat_map(|grid| grid.values.iter().copied()).collect();
+    let scale = ColorScale::new(&values, (drape.scaling, drape.rises), drape.range, theme);
+    Some((&drape.value_label, scale))
 }
 
 /// The box of `panel`'s surface at its `place`.
@@ -137,7 +149,11 @@ impl<'a> SurfaceFilm<'a> {
             film.panels.iter().flat_map(|p| p.grid.values.iter().copied()).collect();
         let scale =
             scale::scale(&values, look.heights, look.clip, &film.levels)?.resolved(&film.cells());
-        let bar_label_ems = widest_ems(&scale.labels());
+        let drape = drape(film, theme);
+        let (bar_title, bar_label_ems) = match &drape {
+            None => (film.value_label.as_str(), widest_ems(&scale.labels())),
+            Some((title, scale)) => (*title, scale.bar_label_ems(title)),
+        };
         // The layout of windows asks for no domain.
         let table = Some(&film.table);
         let contents = Contents { panels: &film.panels, domains: &[], bar_label_ems, table };
@@ -146,7 +162,7 @@ impl<'a> SurfaceFilm<'a> {
         let least = if theme.words.scales { 18.0 } else { 9.0 };
         let (page, layout) =
             Page::laid_out(film.page_spec(), film.times(), screen, least, |page| {
-                Layout::windows(page, &contents, &film.value_label, BOARD_LINES)
+                Layout::windows(page, &contents, bar_title, BOARD_LINES)
             });
         let mut surfaces: Vec<(HeightField, Trail)> = film
             .panels
@@ -155,7 +171,10 @@ impl<'a> SurfaceFilm<'a> {
             .map(|(panel, place)| {
                 let nodes = nodes(place.frame, look.passes);
                 let relief = look.relief.unwrap_or(framing::NATURAL);
-                let field = HeightField::with_nodes(panel, &scale, relief, nodes);
+                let mut field = HeightField::with_nodes(panel, &scale, relief, nodes);
+                if let (Some(grid), Some((_, colors))) = (&panel.drape, &drape) {
+                    field = field.draped(panel, grid, |value| colors.share(value));
+                }
                 let trail = Trail::new(panel, &field, &scale);
                 (field, trail)
             })
@@ -203,9 +222,12 @@ impl<'a> SurfaceFilm<'a> {
         }
         let type_sizes = (page.font, page.px_scale);
         let passes = look.passes;
-        let renderer =
+        let mut renderer =
             Renderer::new(theme, &scale, type_sizes, &mut windows, &flown, relief, passes);
-        let body = Surfaces { film, layout, scale, renderer, fields, windows };
+        if let Some((_, colors)) = &drape {
+            renderer = renderer.draped(colors);
+        }
+        let body = Surfaces { film, layout, scale, drape, renderer, fields, windows };
         Ok(Self { page, body })
     }
 }
@@ -219,7 +241,12 @@ impl Body for Surfaces<'_> {
             panel::draw_heading(canvas, p, place, page, key);
         }
         table::draw(canvas, &film.table, &self.layout.panels, page);
-        draw_bar(canvas, self.layout.colorbar, (&film.value_label, &self.scale), page);
+        match (&self.drape, self.layout.colorbar) {
+            (Some((title, scale)), Some(bar)) => {
+                scale.bar(title, bar, page).draw(canvas, bar, page, true)
+            }
+            (_, bar) => draw_bar(canvas, bar, (&film.value_label, &self.scale), page),
+        }
         Ok(())
     }
 

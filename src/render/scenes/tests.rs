@@ -2,7 +2,7 @@
 
 use super::boundary::{BoundaryFilm, BoundaryShow, InputSpace};
 use super::curve::CurveShow;
-use super::heatmap::{Heatmap, HeatmapShow, Scaling};
+use super::heatmap::{Heatmap, HeatmapShow};
 use super::histograms::{HistogramFilm, HistogramRun, HistogramShow, LayerHistogram};
 use super::shadow::{ShadowFilm, ShadowShow, ShadowView};
 use super::spectrum::{PathSpectrum, SpectrumFigure, SpectrumShow};
@@ -11,7 +11,7 @@ use crate::render::film::show::{self, Show};
 use crate::render::film::{Output, write_show};
 use crate::render::scene::{
     Arrows, Card, Clock, CurveFigure, CurveStyle, Film, Gradient, Inset, Moment, Pacing, PathPoint,
-    Quantity, Relief, Series, Split, Strip,
+    Quantity, Relief, Scaling, Series, Split, Strip,
 };
 use crate::render::scenes::contour::ContourFilm;
 use crate::render::tests::golden::{assert_golden_show, film, panel, strip, two_panels};

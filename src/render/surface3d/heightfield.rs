@@ -41,7 +41,7 @@ pub struct HeightField {
     /// Nodes along x and y.
     pub nodes: [usize; 2],
     /// Row-major `[iy][ix]`: `t` (above 1 where clipped), dz/dx, dz/dy (of the clipped surface, in
-    /// box units), and nothing.
+    /// box units), and the place on the scale of what colours it, NaN where that is not known.
     texels: Vec<[f32; 4]>,
     /// How many nodes a grid cell is wide and high.
     parts: [usize; 2],
@@ -112,6 +112,51 @@ impl HeightField {
         self
     }
 
+    /// The same surface coloured by `grid`, whose values `place` brings to 0..1: linear between its points and as
+    /// at its border beyond them, over the ground of `panel`.
+    pub fn draped(mut self, panel: &ContourPanel, grid: &Grid, place: impl Fn(f64) -> f64) -> Self {
+        let domain = Domain::of(panel);
+        let places: Vec<f32> = grid
+            .values
+            .iter()
+            .map(|&v| if v.is_nan() { f32::NAN } else { place(v) as f32 })
+            .collect();
+        // For each node the point before it and how far it is to the next one.
+        let between = |points: &[f64], [low, high]: [f64; 2], nodes: usize| -> Vec<(usize, f32)> {
+            let at = |i: usize| low + (high - low) * i as f64 / (nodes - 1) as f64;
+            let find = |w: f64| {
+                let next = points.partition_point(|p| *p <= w).clamp(1, points.len().max(2) - 1);
+                let (Some(a), Some(b)) = (points.get(next - 1), points.get(next)) else {
+                    return (0, 0.0);
+                };
+                (next - 1, ((w - a) / (b - a)).clamp(0.0, 1.0) as f32)
+            };
+            (0..nodes).map(|i| find(at(i))).collect()
+        };
+        let [nx, ny] = self.nodes;
+        let columns = grid.xs.len();
+        let (across, up) = (between(&grid.xs, domain.x, nx), between(&grid.ys, domain.y, ny));
+        for (iy, &(row, fy)) in up.iter().enumerate() {
+            for (ix, &(column, fx)) in across.iter().enumerate() {
+                let value = |dx: usize, dy: usize| {
+                    let x = (column + dx).min(columns - 1);
+                    let y = (row + dy).min(grid.ys.len() - 1);
+                    places[y * columns + x]
+                };
+                // A point that is not known takes away its own surroundings, and no more.
+                let mix = |a: f32, b: f32, t: f32| match t {
+                    0.0 => a,
+                    1.0 => b,
+                    t => a + t * (b - a),
+                };
+                let (low, high) =
+                    (mix(value(0, 0), value(1, 0), fx), mix(value(0, 1), value(1, 1), fx));
+                self.texels[iy * nx + ix][3] = mix(low, high, fy);
+            }
+        }
+        self
+    }
+
     /// The places on the scale of all nodes, row by row.
     pub fn places(&self) -> Vec<f32> {
         self.texels.iter().map(|p| p[0]).collect()
@@ -151,7 +196,7 @@ impl HeightField {
         }
     }
 
-    /// `t`, dz/dx, dz/dy at `(u, v)` in `0..=1` (clamped).
+    /// `t`, dz/dx, dz/dy, and the place of what colours it at `(u, v)` in `0..=1` (clamped).
     #[inline]
     pub fn at(&self, u: f32, v: f32) -> [f32; 4] {
         let [nx, ny] = self.nodes;

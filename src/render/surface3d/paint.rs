@@ -32,6 +32,8 @@ pub struct Paint {
     ramp: Vec<Light>,
     /// The ramp as it is on the floor: half of it is page.
     floor: Vec<Light>,
+    /// The ramp of what colours the surface where that is not its heights.
+    drape: Option<Vec<Light>>,
     /// Places of the contour lines on the scale and how strong each is.
     levels: Vec<(f32, f32)>,
     /// The level at or above each bin's start.
@@ -72,6 +74,7 @@ impl Paint {
         Self {
             ramp,
             floor,
+            drape: None,
             levels,
             bins,
             spacing,
@@ -79,6 +82,25 @@ impl Paint {
             page: linear(theme.background),
             hatch: linear(theme.hatch),
             cap: blend(end, linear(theme.muted), 0.18),
+        }
+    }
+
+    /// The same for surfaces that something else than their heights colours, by the `color` of its places.
+    pub fn draped(self, color: impl Fn(f64) -> Color) -> Self {
+        Self { drape: Some(ramp_of(color)), ..self }
+    }
+
+    /// The colour of a surface at height `t`, where what colours it is at `place` on its own scale.
+    #[inline]
+    pub fn sheet(&self, t: f32, place: f32) -> Light {
+        match &self.drape {
+            None => self.at(t),
+            // What is not known has no colour.
+            Some(_) if place.is_nan() => blend(self.page, self.hatch, 0.25),
+            Some(ramp) => {
+                let i = (place * (STEPS - 1) as f32 + 0.5) as i32;
+                ramp[i.clamp(0, STEPS as i32 - 1) as usize]
+            }
         }
     }
 

@@ -88,10 +88,10 @@ impl Shader<'_> {
     #[inline]
     pub fn surface(&self, u: f32, v: f32, above: bool, steps: Option<Steps>) -> Light {
         let field = self.field;
-        let [t, dx, dy, _] = field.at(u, v);
+        let [t, dx, dy, place] = field.at(u, v);
         let normal = unit([-dx, -dy, 1.0]);
         let normal = if above { normal } else { scale(normal, -1.0) };
-        let mut color = self.paint.at(t);
+        let mut color = self.paint.sheet(t, place);
         let mut gloss = 1.0;
         let mark = if field.has_marks() { field.mark(u, v) } else { Mark::Plain };
         match mark {
@@ -132,8 +132,8 @@ impl Shader<'_> {
 
     /// The thin side of the sheet at its border.
     pub fn rim(&self, u: f32, v: f32) -> Light {
-        let t = self.field.at(u, v)[0];
-        scale(self.paint.at(t), 0.55)
+        let [t, _, _, place] = self.field.at(u, v);
+        scale(self.paint.sheet(t, place), 0.55)
     }
 
     /// The floor at `(u, v)`: a pale map with its lines.

@@ -16,6 +16,7 @@ use crate::render::canvas::color::Color;
 use crate::render::canvas::text::Type;
 use crate::render::canvas::theme::Theme;
 use crate::render::canvas::{Align, Canvas, Cap, Rect, Stroke, TextStyle};
+use crate::render::page::color_scale::ColorScale;
 use crate::render::page::scale::LevelScale;
 
 /// One surface in its window, made ready.
@@ -118,6 +119,11 @@ impl<'a> Renderer<'a> {
     ) -> Self {
         let focal = focus(windows, way, relief, &font, px_scale);
         Self { theme, paint: Paint::new(theme, scale), font, px_scale, focal, passes: passes(n) }
+    }
+
+    /// The same for surfaces that something else than their heights colours.
+    pub(in crate::render) fn draped(self, scale: &ColorScale) -> Self {
+        Self { paint: self.paint.draped(|place| scale.color_at(place)), ..self }
     }
 }
 
