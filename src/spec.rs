@@ -360,6 +360,8 @@ const OPTIONAL_KEYS: &[&str] = &[
     "schedule.decay_fraction",
     "schedule.decay_shape",
     "train.loss",
+    "train.fork_epoch",
+    "train.fork_seed",
     "record.sharpness",
     "record.sharpness_samples",
     "record.gradient_noise",
@@ -611,7 +613,7 @@ mod tests {
 
     #[test]
     fn every_optional_key_is_known() {
-        let full = "[optim]\nlr=1.0\nmomentum=0.5\nnesterov=false\ndampening=0.0\nbeta1=0.9\nbeta2=0.9\neps=1e-8\nalpha=0.9\ncentered=false\nweight_decay=0.0\ndecay=\"coupled\"\ngrad_clip=1.0\nsam_rho=0.1\nsam_adaptive=true\nadamw_lr=0.1\n[schedule]\nmilestones=[1]\ndecay_fraction=0.1\ndecay_shape=\"linear\"\n[model]\nfrom=\"w\"\n[data]\ndir=\"x\"\naugment=\"none\"\nnorm_stats=\"dataset\"\n[record]\nsharpness=\"epoch\"\nsharpness_samples=9\ngradient_noise=\"epoch\"\ngradient_noise_samples=9\n";
+        let full = "[optim]\nlr=1.0\nmomentum=0.5\nnesterov=false\ndampening=0.0\nbeta1=0.9\nbeta2=0.9\neps=1e-8\nalpha=0.9\ncentered=false\nweight_decay=0.0\ndecay=\"coupled\"\ngrad_clip=1.0\nsam_rho=0.1\nsam_adaptive=true\nadamw_lr=0.1\n[schedule]\nmilestones=[1]\ndecay_fraction=0.1\ndecay_shape=\"linear\"\n[model]\nfrom=\"w\"\n[data]\ndir=\"x\"\naugment=\"none\"\nnorm_stats=\"dataset\"\n[train]\nfork_epoch=1\nfork_seed=2\n[record]\nsharpness=\"epoch\"\nsharpness_samples=9\ngradient_noise=\"epoch\"\ngradient_noise_samples=9\n";
         Spec::parse(full, &[]).unwrap();
         let own = "[data]\nset=\"folder\"\nimage_size=[3, 4]\nimage_fit=\"stretch\"\ncolors=\"grey\"\ntest_fraction=0.3\nsplit_seed=4\n";
         let table = "[data]\nset=\"csv\"\nlabel_column=-1\nshape=[1, 2, 3]\n";

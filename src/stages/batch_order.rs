@@ -13,7 +13,7 @@ use safetensors::tensor::{Dtype, TensorView};
 
 use super::data;
 use super::opened::OpenRun;
-use crate::dataset::{Augmentation, SampleOrder, batches, choose, epoch_order};
+use crate::dataset::{Augmentation, SampleOrder, batches, choose};
 use crate::disk;
 use crate::rng::Streams;
 use crate::{Error, Result};
@@ -46,6 +46,7 @@ impl BatchOrder {
         let (train, count) = (&spec.train, setup.data.train.len());
         let streams = Streams::new(train.seed);
         let per_epoch = setup.steps_per_epoch()?;
+        let draws = train.draws(per_epoch);
         let total = per_epoch.saturating_mul(train.epochs);
         let steps = steps.unwrap_or(total);
         if steps == 0 || steps > total {
@@ -65,12 +66,13 @@ impl BatchOrder {
         };
         let mut order = Self { steps: vec![0], ..Self::default() };
         for epoch in 0..steps.div_ceil(per_epoch) {
-            let visits = epoch_order(&streams, epoch, count);
-            let augmentation = Augmentation { augment: setup.augment, streams, epoch };
+            let visits = draws.epoch_order(epoch, count);
             let left = steps - epoch * per_epoch;
             let chunks = batches(&visits, train.batch_size, train.last_batch)?;
             for (k, chunk) in chunks.take(left.try_into().unwrap_or(usize::MAX)).enumerate() {
                 let step = epoch * per_epoch + k as u64;
+                let streams = draws.at(step);
+                let augmentation = Augmentation { augment: setup.augment, streams, epoch };
                 order.lr.push(setup.schedule.lr_at(setup.optim.lr(), step, per_epoch, total));
                 for &index in chunk {
                     let by = augmentation.draw(index);

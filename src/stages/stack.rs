@@ -15,7 +15,7 @@ use super::opened::{OpenRun, RunSet};
 use super::surface::{OverPlane, SurfaceRequest, grid_of};
 use super::{Progress, SampleChoice};
 use crate::backend::Precision;
-use crate::dataset::{SplitName, batches, epoch_order};
+use crate::dataset::{SplitName, batches};
 use crate::landscape::{
     Grid, Header, Layer, PathCoord, PathLoss, RunPath, Stack, StackAbout, StackKind, SurfaceReport,
     SurfaceStore, digest_of, evaluate, theta_at,
@@ -231,8 +231,8 @@ impl Work<'_> {
         let (subject, plane) = (self.over.subject, self.over.plane);
         let (train, data) = (&self.run.spec()?.train, &subject.data);
         let per_epoch = self.steps_per_epoch()?;
-        let order =
-            epoch_order(&Streams::new(train.seed), (index / per_epoch) as u64, data.train.len());
+        let draws = train.draws(per_epoch as u64);
+        let order = draws.epoch_order((index / per_epoch) as u64, data.train.len());
         let indices = batches(&order, train.batch_size, train.last_batch)?
             .nth(index % per_epoch)
             .expect("an epoch has as many batches as it has steps");

@@ -3,8 +3,13 @@
 //! a [`TrainState`] at step k is all that is needed to go on as if nothing had happened.
 
 mod batch;
+mod draws;
 mod feed;
+mod spec;
 mod statistics;
+
+pub use draws::Draws;
+pub use spec::TrainSpec;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -13,88 +18,14 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{Backend, BackendName, TrainPass};
-use crate::dataset::{
-    Augment, Augmentation, Batcher, Dataset, LabelledImages, LastBatch, Loss, NormStats, batches,
-    epoch_order,
-};
+use crate::Result;
+use crate::backend::{Backend, TrainPass};
+use crate::dataset::{Augment, Augmentation, Batcher, Dataset, LabelledImages, NormStats, batches};
 use crate::memory;
 use crate::objective::{DatasetObjective, Evaluation, Objective};
 use crate::optim::{OptimConfig, Optimizer, ParamRange, ScheduleConfig};
 use crate::rng::Streams;
-use crate::{Error, Result};
 use batch::StepBatch;
-
-/// The `[train]` table of a spec.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TrainSpec {
-    /// Passes over the training set.
-    pub epochs: u64,
-    /// Images a step.
-    pub batch_size: usize,
-    /// Root of all randomness.
-    pub seed: u64,
-    /// What is made small: `cross_entropy` or `squared`; without it squared error for targets that are
-    /// numbers and cross-entropy for classes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub loss: Option<Loss>,
-    /// Share of the target spread over all classes, 0 for none; of cross-entropy only.
-    pub label_smoothing: f64,
-    /// `keep` or `drop` the short batch at the end of an epoch.
-    pub last_batch: LastBatch,
-    /// Training images evaluated after each epoch (a class-balanced draw), 0 for all.
-    pub eval_samples: usize,
-    /// Epochs without a better test loss after which training stops, 0 for never.
-    pub early_stop: u64,
-    /// Which engine trains.
-    pub backend: BackendName,
-}
-
-impl Default for TrainSpec {
-    fn default() -> Self {
-        Self {
-            epochs: 300,
-            batch_size: 128,
-            seed: 0,
-            loss: None,
-            label_smoothing: 0.0,
-            last_batch: LastBatch::Keep,
-            eval_samples: 0,
-            early_stop: 0,
-            backend: BackendName::Auto,
-        }
-    }
-}
-
-impl TrainSpec {
-    /// Checks every value.
-    ///
-    /// # Errors
-    /// [`Error::BadValue`] naming the key.
-    pub fn check(&self) -> Result<()> {
-        if self.epochs == 0 {
-            return Err(Error::bad_value("train.epochs", 0, "nothing to train", "use at least 1"));
-        }
-        if !(0.0..1.0).contains(&self.label_smoothing) {
-            return Err(Error::bad_value(
-                "train.label_smoothing",
-                self.label_smoothing,
-                "not a share below 1",
-                "use a value from 0 up to but not including 1",
-            ));
-        }
-        if self.loss == Some(Loss::Squared) && self.label_smoothing > 0.0 {
-            return Err(Error::bad_value(
-                "train.label_smoothing",
-                self.label_smoothing,
-                "but the squared error has none",
-                "use 0, or train.loss = \"cross_entropy\"",
-            ));
-        }
-        Ok(())
-    }
-}
 
 /// Everything a run needs apart from its state, resolved and checked.
 pub struct Setup {
@@ -277,8 +208,8 @@ pub fn train(
     listener: &mut dyn FnMut(Event<'_>) -> Result<()>,
 ) -> Result<Verdict> {
     let spec = &setup.train;
-    let streams = Streams::new(spec.seed);
     let steps_per_epoch = setup.steps_per_epoch()?;
+    let draws = spec.draws(steps_per_epoch);
     let total_steps = steps_per_epoch.saturating_mul(spec.epochs);
     let batcher = Batcher::new(&setup.data.train, setup.data.max_value, &setup.stats)?;
     let evaluator = Evaluator::new(setup)?;
@@ -296,11 +227,14 @@ pub fn train(
             break Verdict::EarlyStopped;
         }
         let epoch = state.step / steps_per_epoch;
-        let order = epoch_order(&streams, epoch, setup.data.train.len());
+        let order = draws.epoch_order(epoch, setup.data.train.len());
+        // All steps of one pass draw from the same streams: the epoch in which a run forks has two.
+        let (streams, until) = (draws.at(state.step), draws.until(state.step));
         let augmentation = Augmentation { augment: setup.augment, streams, epoch };
         let done = (state.step % steps_per_epoch) as usize;
-        let chunks = batches(&order, spec.batch_size, spec.last_batch)?.skip(done);
-        let epoch = feed::each(&batcher, &augmentation, chunks, |images, targets| {
+        let left = (until - state.step) as usize;
+        let chunks = batches(&order, spec.batch_size, spec.last_batch)?.skip(done).take(left);
+        let pass = feed::each(&batcher, &augmentation, chunks, |images, targets| {
             if interrupt.load(Ordering::Relaxed) {
                 return Ok(ControlFlow::Break(Verdict::Interrupted));
             }
@@ -358,8 +292,11 @@ pub fn train(
                 ControlFlow::Continue(())
             })
         })?;
-        if let ControlFlow::Break(verdict) = epoch {
+        if let ControlFlow::Break(verdict) = pass {
             break verdict;
+        }
+        if !state.step.is_multiple_of(steps_per_epoch) {
+            continue;
         }
         let ended =
             evaluator.end_epoch(setup, state, steps_per_epoch, total_steps, started, listener)?;

@@ -54,3 +54,32 @@ fn the_order_names_each_image_of_each_step_and_its_learning_rate() {
     refused("--steps=0", &["--steps", "1 to 8"]);
     assert!(!place.path("x").exists());
 }
+
+#[test]
+fn the_order_of_a_fork_is_that_of_its_parent_up_to_the_fork() {
+    let place = Place::new();
+    let small = ["--set=data.train_samples=30", "--set=train.epochs=2"];
+    let order_of = |run: &str, more: &[&str]| {
+        place.ok(&[RESNET, &small[..], &["--out", run], more].concat());
+        let out = format!("{run}.safetensors");
+        place.ok(&["export", run, "--to=batch-order", "--out", &out]);
+        let bytes = fs::read(place.path(&out)).unwrap();
+        let order = SafeTensors::deserialize(&bytes).unwrap();
+        let images = ints(order.tensor("images").unwrap().data(), i32::from_le_bytes);
+        (images, order.tensor("crop").unwrap().data().to_vec())
+    };
+    let parent = order_of("parent", &[]);
+    let fork = order_of("fork", &["--set=train.fork_epoch=0.5", "--set=train.fork_seed=1"]);
+    // Two of the four steps of an epoch are alike, 16 images, and so is the set of all 30.
+    assert_eq!(parent.0[..16], fork.0[..16]);
+    assert_eq!(parent.1[..32], fork.1[..32]);
+    assert_ne!(parent.0[16..30], fork.0[16..30]);
+    assert_ne!(parent.1[32..60], fork.1[32..60]);
+    assert_ne!(parent.0[30..], fork.0[30..]);
+    let sorted = |images: &[i32]| {
+        let mut images = images.to_vec();
+        images.sort_unstable();
+        images
+    };
+    assert_eq!(sorted(&parent.0[..30]), sorted(&fork.0[..30]));
+}
