@@ -472,6 +472,23 @@ impl DatasetObjective {
         Ok(pieces.concat())
     }
 
+    /// Of each image of the sample, in its order, the loss and the share of its answers that are right; NaN
+    /// where nothing is classified.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub fn losses_and_accuracies(&self, theta: &[f32]) -> Result<Vec<[f64; 2]>> {
+        let pieces = self.pieces(theta, &self.buffers, &|_| (), |outputs, targets, indices| {
+            let of = |(k, z): (usize, &[f32])| {
+                let target = targets.example(k, indices.len());
+                let (loss, correct) = loss(z, target);
+                [loss, correct as f64 / target.answers() as f64]
+            };
+            outputs.enumerate().map(of).collect::<Vec<[f64; 2]>>()
+        })?;
+        Ok(pieces.concat())
+    }
+
     /// The numbers that are to be predicted for the sample, (n, outputs), in its order; none where the
     /// targets are classes.
     pub fn values(&self) -> Option<&[f32]> {

@@ -19,6 +19,7 @@ mod grid_size;
 mod hvp;
 mod import;
 mod inspect;
+mod instability;
 mod interrupt;
 mod lecture;
 mod man;
@@ -107,6 +108,7 @@ enum Command {
     Measure(Box<measure::Args>),
     Average(average::Args),
     River(river::Args),
+    Instability(instability::Args),
     Function(function::Args),
     Render(Box<render::Args>),
     View(view::Args),
@@ -173,6 +175,7 @@ pub fn main() -> ExitCode {
         Command::Measure(args) => measure::run(*args, &out),
         Command::Average(args) => average::run(args, &out),
         Command::River(args) => river::run(args, &out),
+        Command::Instability(args) => instability::run(args, &out),
         Command::Function(args) => function::run(args, &out),
         Command::Render(args) => render::run(*args, &out),
         Command::View(args) => view::run(args, &out),

@@ -28,8 +28,9 @@ use super::surface_look::LookArgs;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Run folders; for a race a joint folder (`lossreel plane RUN RUN --out JOINT`). Of a file of weights the folder
-    /// that `lossreel surface --weights` or `lossreel curve --out` wrote, as contour, surface, heatmap or curve.
+    /// Run folders; for a race a joint folder (`lossreel plane RUN RUN --out JOINT`), for instability the folder
+    /// of the analysis. Of a file of weights the folder that `lossreel surface --weights` or `lossreel curve --out`
+    /// wrote, as contour, surface, heatmap or curve.
     #[arg(
         required_unless_present_any = ["curve_file", "grid_file"],
         conflicts_with = "grid_file",

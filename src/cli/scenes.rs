@@ -140,6 +140,8 @@ pub enum SceneName {
     Race,
     /// Several runs' snapshots placed by the distances between them (`lossreel plane --snapshot-map`).
     Map,
+    /// Barriers between the children of a run's forks, by epoch (`lossreel instability`).
+    Instability,
 }
 
 impl Options {
@@ -192,6 +194,7 @@ impl Options {
             }),
             SceneName::Race => Scene::Race(self.layout, parse_target(&self.goal)?),
             SceneName::Map => Scene::Map,
+            SceneName::Instability => Scene::Instability,
         })
     }
 }

@@ -305,7 +305,7 @@ fn count(steps: u64, takes: impl Fn(u64) -> bool) -> u64 {
 }
 
 /// Seconds that `steps` take, from one step timed after one to warm up. Nothing is kept.
-fn estimate(setup: &lossreel::train::Setup, steps: u64) -> Result<f64> {
+pub fn estimate(setup: &lossreel::train::Setup, steps: u64) -> Result<f64> {
     use lossreel::backend::TrainPass;
     use lossreel::dataset::Batcher;
     let mut state = setup.begin()?;

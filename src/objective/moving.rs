@@ -42,8 +42,16 @@ impl MovingStatistics {
     /// Those of the backend.
     pub fn losses(&self, state: &[f32]) -> Result<Vec<f64>> {
         let (theta, buffers) = self.parts(state);
-        let of = self.inner.with_buffers(buffers)?;
-        of.losses(theta)
+        self.inner.with_buffers(buffers)?.losses(theta)
+    }
+
+    /// Loss and share of right answers of each image at a state, in the sample's order.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub fn losses_and_accuracies(&self, state: &[f32]) -> Result<Vec<[f64; 2]>> {
+        let (theta, buffers) = self.parts(state);
+        self.inner.with_buffers(buffers)?.losses_and_accuracies(theta)
     }
 }
 

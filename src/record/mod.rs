@@ -14,6 +14,7 @@
 mod checkpoint;
 mod curvature;
 mod evaluation;
+mod fork;
 mod gradient_noise;
 mod gram_file;
 mod joint;
@@ -30,6 +31,7 @@ mod sharpness;
 mod snapshots;
 mod spec;
 mod stream;
+mod trained;
 mod writer;
 
 pub use curvature::{
@@ -37,6 +39,7 @@ pub use curvature::{
     TraceRecord,
 };
 pub use evaluation::{EvaluatedOn, PrecisionError, SampleSource};
+pub(crate) use fork::remove_unfinished_forks;
 pub use joint::{Joint, JointAbout, JointRun, run_digest};
 pub use keep::Keep;
 pub use loop_recorder::LoopRecorder;
@@ -50,6 +53,7 @@ pub use recorder::Recorder;
 pub use snapshots::{RunSnapshots, SnapshotInfo, read_state};
 pub use spec::{GRADIENT_NOISE_SAMPLES, OVERSHOOT_SAMPLES, RecordSpec, SHARPNESS_SAMPLES};
 pub use stream::{Recorded, STREAM_VERSION, StreamReply, record_stream};
+pub use trained::Trained;
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};

@@ -7,15 +7,16 @@ use serde::Serialize;
 
 use super::line::Along;
 pub use super::line::{FarEnd, Line};
+use super::line_loss::LineLoss;
 use super::opened::OpenRun;
 use super::{Progress, SampleChoice, Subject, stale};
 use crate::backend::Precision;
 use crate::curvature::Mean;
 use crate::dataset::SplitName;
-use crate::landscape::{Axis, Grid, Header, SurfaceStore, Through, digest_of, evaluate, theta_at};
+use crate::landscape::{Axis, Grid, Header, SurfaceStore, Through, digest_of, evaluate};
 use crate::measures::barrier;
 use crate::network::ParamLayout;
-use crate::objective::{BatchNormPolicy, MovingStatistics, Objective, PointPolicy};
+use crate::objective::{BatchNormPolicy, Objective, PointPolicy};
 use crate::record::{EvaluatedOn, FORMAT_VERSION};
 use crate::{Error, Result};
 
@@ -141,8 +142,25 @@ pub fn compute(
     interrupt: &AtomicBool,
     progress: Progress<'_>,
 ) -> Result<Curve> {
+    let (mut curve, line) = compute_line(subject, folder, request, interrupt, progress)?;
+    if matches!(request.line, Line::To { .. } | Line::ToState(_)) {
+        curve.barrier = CurveBarrier::of(&curve.points, |x| line.losses(x))?;
+    }
+    Ok(curve)
+}
+
+/// [`compute`] without a barrier, and the loss that it is of.
+///
+/// # Errors
+/// As [`compute`].
+pub(super) fn compute_line<'a>(
+    subject: &'a Subject,
+    folder: &Path,
+    request: &CurveRequest,
+    interrupt: &AtomicBool,
+    progress: Progress<'_>,
+) -> Result<(Curve, LineLoss<'a>)> {
     let network = subject.network();
-    let mut objective = subject.objective(request.sample)?;
     let through = Point {
         arch: &network.arch,
         layout: &network.layout,
@@ -151,64 +169,11 @@ pub fn compute(
         snapshot: subject.through,
     };
     let line = if request.align { aligned(subject, &request.line)? } else { request.line.clone() };
-    let mut along = through.along(&line)?;
-    let has_statistics = objective.has_batch_norm();
-    match request.bn.filter(|_| has_statistics) {
-        None => {}
-        Some(PointPolicy::Interpolated) if along.of_buffers.is_none() => {
-            let remedy = "use recalibrated, or a line to another network";
-            let problem = "but the line has no statistics at its other end";
-            return Err(Error::bad_value("bn", "interpolated", problem, remedy));
-        }
-        Some(PointPolicy::Interpolated) => {}
-        Some(PointPolicy::Frozen) => {
-            let moved = along.of_buffers.take().is_some();
-            along.notes.extend(moved.then(|| {
-                "BatchNorm keeps the statistics of x = 0 all along: the loss at x = 1 is not the other \
-                 network's own"
-                    .to_string()
-            }));
-        }
-        Some(PointPolicy::Recalibrated) => {
-            along.of_buffers = None;
-            objective = objective.recalibrated(subject.calibration(request.calibration)?)?;
-        }
-        Some(PointPolicy::Batch) => {
-            along.of_buffers = None;
-            objective = objective.of_batches();
-        }
-    }
-    let batch_norm = match (objective.point_statistics(), &along.of_buffers) {
-        _ if subject.buffers.is_empty() => BatchNormPolicy::None,
-        (Some(policy), _) => policy,
-        (None, Some(_)) => BatchNormPolicy::Interpolated,
-        (None, None) => BatchNormPolicy::Frozen,
-    };
-    let on = subject.evaluated_on(request.sample, &objective, batch_norm);
-    let between = matches!(line, Line::To { .. } | Line::ToState(_));
-    let (of_theta, of_buffers) = (along.of_theta.clone(), along.of_buffers.clone());
-    let at = |x: f64, from: &[f32], step: &[f32]| theta_at(from, step, step, [x, 0.0]);
-    if let Some(of_buffers) = of_buffers {
-        let moving = MovingStatistics::new(objective);
-        let of = (&moving as &dyn Objective, on);
-        let mut curve = on_line(&through, along, folder, request, of, interrupt, progress)?;
-        if between {
-            curve.barrier = CurveBarrier::of(&curve.points, |x| {
-                let state =
-                    [at(x, &subject.theta, &of_theta), at(x, &subject.buffers, &of_buffers)];
-                moving.losses(&state.concat())
-            })?;
-        }
-        return Ok(curve);
-    }
-    let of = (&objective as &dyn Objective, on);
-    let mut curve = on_line(&through, along, folder, request, of, interrupt, progress)?;
-    if between {
-        curve.barrier = CurveBarrier::of(&curve.points, |x| {
-            objective.losses(&at(x, &subject.theta, &of_theta))
-        })?;
-    }
-    Ok(curve)
+    let along = through.along(&line)?;
+    let line = LineLoss::new(subject, along, request.sample, (request.bn, request.calibration))?;
+    let of = (line.objective(), line.on.clone());
+    let curve = on_line(&through, line.along.clone(), folder, request, of, interrupt, progress)?;
+    Ok((curve, line))
 }
 
 /// `line` to the network at its far end with its units in the order of those of `subject`.

@@ -136,6 +136,7 @@ impl FarEnd {
 }
 
 /// A line's direction.
+#[derive(Clone)]
 pub(super) struct Along {
     /// It in words.
     pub made: String,

@@ -13,8 +13,8 @@ use super::opened::{OpenRun, RunSet};
 use super::race::RaceRequest;
 use super::surface_folder::{self, FolderRequest};
 use super::{
-    boundary, curve, curve_figure, grid_file, heatmap, histograms, moving, provenance, race,
-    shadow, snapshot_map, spectrum, stale,
+    boundary, curve, curve_figure, grid_file, heatmap, histograms, instability, moving, provenance,
+    race, shadow, snapshot_map, spectrum, stale,
 };
 use crate::record::Joint;
 use crate::render::film::show::Show;
@@ -25,6 +25,7 @@ use crate::render::scenes::contour::ContourFilm;
 use crate::render::scenes::curve::CurveShow;
 use crate::render::scenes::heatmap::{Heatmap, HeatmapShow};
 use crate::render::scenes::histograms::{HistogramFilm, HistogramShow};
+use crate::render::scenes::instability::{InstabilityFigure, InstabilityShow};
 use crate::render::scenes::moving_map::{Moving, MovingFilm};
 use crate::render::scenes::moving_surface::MovingSurface;
 use crate::render::scenes::race::standings::Target;
@@ -62,6 +63,8 @@ pub enum Scene {
     Race(RaceLayout, Target),
     /// The snapshots of several runs, placed by the distances between them.
     Map,
+    /// The barriers between the children of a run's forks.
+    Instability,
 }
 
 impl Scene {
@@ -78,6 +81,7 @@ impl Scene {
             Self::Moving(_) => "moving",
             Self::Race(..) => "race",
             Self::Map => "map",
+            Self::Instability => "instability",
         }
     }
 }
@@ -132,7 +136,8 @@ impl SurfaceOptions {
 pub struct SceneRequest {
     /// What is drawn.
     pub scene: Scene,
-    /// Run folders; for a race one joint folder, for a moving surface one run or joint folder.
+    /// Run folders; for a race one joint folder, for a moving surface one run or joint folder, for an
+    /// instability analysis its folder.
     pub folders: Vec<PathBuf>,
     /// Surfaces of the paper's code (HDF5) instead of runs, for `contour`, `surface`, `heatmap` and
     /// `moving`.
@@ -495,6 +500,10 @@ impl SceneRequest {
             Scene::Moving(view) => SceneData::Moving(self.moving()?, view.clone()),
             Scene::Race(layout, target) => SceneData::Race(self.race(*layout, *target)?),
             Scene::Map => SceneData::Map(self.map()?),
+            Scene::Instability => {
+                let analysis = instability::Analysis::open(self.only()?)?;
+                SceneData::Instability(instability::figure(&analysis, self.title())?)
+            }
         })
     }
 }
@@ -543,6 +552,8 @@ pub enum SceneData {
     Race(Race),
     /// A map of snapshots.
     Map(MapFigure),
+    /// Barriers by the epoch of the fork.
+    Instability(InstabilityFigure),
 }
 
 impl SceneData {
@@ -572,6 +583,7 @@ impl SceneData {
             }
             Self::Race(race) => draw(&RaceFilm::new(race, theme, size, frames, fps)?),
             Self::Map(figure) => draw(&MapShow::new(figure, theme, size)?),
+            Self::Instability(figure) => draw(&InstabilityShow::new(figure, theme, size)?),
         }
     }
 

@@ -10,11 +10,12 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::film::steps_after;
-use super::folder::{About, StepRecord, Sweep, Trained};
+use super::folder::{About, StepRecord, Sweep};
 use super::members::Members;
 use super::steps::Step;
 use crate::disk::digest::sha256;
 use crate::parallel::{Place, Taken, Team};
+use crate::record::Trained;
 use crate::{Error, Result};
 
 /// What is to be done for one member.

@@ -9,9 +9,8 @@ use super::file::{Film, Measure, SweepFile};
 use super::film::steps_after;
 use super::members::{Axis, Members};
 use crate::disk::{self, JsonFile, JsonlWriter};
-use crate::record::{FORMAT_VERSION, Run, Status as RunStatus};
+use crate::record::{FORMAT_VERSION, Run, Trained};
 use crate::spec::changed_keys;
-use crate::train::Verdict;
 use crate::{Error, Result};
 
 const SWEEP: JsonFile = JsonFile {
@@ -332,7 +331,7 @@ impl Sweep {
     /// [`Error::SpecChanged`] where its folder holds a run of another spec; those of reading the run.
     pub(super) fn trained(&self, member: &str) -> Result<Trained> {
         let run = self.run_dir(member);
-        let state = trained(&run)?;
+        let state = Trained::of(&run)?;
         let path = self.spec_path(member);
         if matches!(state, Trained::No | Trained::NotBegun) || !disk::is_there(&path)? {
             return Ok(state);
@@ -359,40 +358,6 @@ fn spec_path(root: &Path, member: &str) -> PathBuf {
 /// `train.epochs` of a resolved spec.
 fn epochs(spec: &str) -> Option<toml::Value> {
     spec.parse::<toml::Table>().ok()?.get("train")?.get("epochs").cloned()
-}
-
-/// Whether a run folder holds a run that has come to an end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trained {
-    Yes,
-    Diverged,
-    /// Cut short: it can be gone on with.
-    Cut,
-    /// Cut short before there was anything to go on with: it is to be begun again.
-    NotBegun,
-    /// There is no run.
-    No,
-}
-
-/// How far the training in `run` is, by whatever spec.
-fn trained(run: &Path) -> Result<Trained> {
-    let run = match Run::open(run) {
-        Ok(run) => run,
-        Err(Error::NoRun { .. }) => return Ok(Trained::No),
-        // A folder that a kill left before its spec was written.
-        Err(Error::NotARun { .. }) => return Ok(Trained::No),
-        Err(Error::NotBegun { .. }) => return Ok(Trained::NotBegun),
-        Err(error) => return Err(error),
-    };
-    Ok(match run.manifest()?.status {
-        RunStatus::Unfinished if !run.has_checkpoint()? => Trained::NotBegun,
-        RunStatus::Unfinished => Trained::Cut,
-        RunStatus::Ended { verdict, .. } => match verdict {
-            Verdict::Interrupted => Trained::Cut,
-            Verdict::Diverged { .. } => Trained::Diverged,
-            Verdict::Finished | Verdict::EarlyStopped => Trained::Yes,
-        },
-    })
 }
 
 /// How much of a sweep a process works on.

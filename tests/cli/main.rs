@@ -14,6 +14,7 @@ mod data;
 mod divergence;
 mod elsewhere;
 mod function;
+mod instability;
 mod joint;
 mod lecture;
 mod leftovers;

@@ -24,7 +24,7 @@ fn place() -> Place {
 }
 
 /// The tree without what changes from one execution to the next: seconds, and the order of the log.
-fn lasting(place: &Place, folder: &str) -> Vec<(String, String)> {
+pub fn lasting(place: &Place, folder: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (name, bytes) in files(&place.path(folder)) {
         if name == "members.jsonl" {

@@ -54,6 +54,24 @@ pub(crate) const CURVATURE: &[&str] = &["curvature", "r", "--samples=20"];
 pub(crate) const JOINT: &[&str] = &["plane", "r", "s", "--out=j"];
 pub(crate) const JOINT_SURFACE: &[&str] = &["surface", "j", "--grid=2x2", "--samples=20"];
 
+/// Forks within an epoch and at the end: a parent that stops, children of its state, the line between two.
+pub(crate) const INSTABILITY: &[&str] = &[
+    "instability",
+    "--out=i",
+    "--at=0.5,2",
+    "--points=3",
+    "--samples=20",
+    "--bn-samples=20",
+    "--set=data.set=spirals",
+    "--set=model.arch=mlp",
+    "--set=model.hidden=[8]",
+    "--set=data.train_samples=40",
+    "--set=data.test_samples=20",
+    "--set=train.batch_size=20",
+    "--set=train.epochs=2",
+    "--set=record.every=1 steps",
+];
+
 /// All stages but `demo`, whose net is too large to be trained again and again.
 pub(crate) fn all() -> Vec<Stage> {
     use Before::*;
@@ -91,6 +109,7 @@ pub(crate) fn all() -> Vec<Stage> {
         ),
         stage("curve", Runs, CURVE),
         stage("curvature", Runs, CURVATURE),
+        stage("instability", Nothing, INSTABILITY),
         stage("import", Runs, &["import", "w.pth", "--out=w.safetensors"]),
         render("render png", "--out=x.png", &[]),
         render("render gif", "--out=x.gif", &[]),

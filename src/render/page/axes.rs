@@ -138,6 +138,11 @@ impl<'a> Axes<'a> {
         self.draw_with(canvas, &whole);
     }
 
+    /// As [`Axes::draw`], with an x axis that has a name at each of `names`.
+    pub fn draw_naming(&self, canvas: &mut dyn Canvas, names: &[(f64, String)]) {
+        self.draw_with(canvas, names);
+    }
+
     fn draw_with(&self, canvas: &mut dyn Canvas, x_numbers: &[(f64, String)]) {
         let (page, f) = (self.page, self.frame);
         let (theme, font, px_scale) = (page.theme, page.font, page.px_scale);

@@ -5,6 +5,7 @@ pub mod contour;
 pub mod curve;
 pub mod heatmap;
 pub mod histograms;
+pub mod instability;
 pub mod moving_map;
 pub mod moving_surface;
 pub mod optimizers;

@@ -4,6 +4,9 @@ use super::boundary::{BoundaryFilm, BoundaryShow, InputSpace};
 use super::curve::CurveShow;
 use super::heatmap::{Heatmap, HeatmapShow};
 use super::histograms::{HistogramFilm, HistogramRun, HistogramShow, LayerHistogram};
+use super::instability::{
+    Barrier, BarrierPanel, BarrierSeries, InstabilityFigure, InstabilityShow,
+};
 use super::shadow::{ShadowFilm, ShadowShow, ShadowView};
 use super::spectrum::{PathSpectrum, SpectrumFigure, SpectrumShow};
 use crate::render::canvas::theme::Theme;
@@ -168,6 +171,31 @@ fn spectrum() -> SpectrumFigure {
         title: "How flat is the path?".into(),
         caption: "13 snapshots.".into(),
         paths: vec![path("a run", 0.2)],
+    }
+}
+
+/// Barriers that fall with the epoch of the fork; of the third fork none is known.
+fn instability() -> InstabilityFigure {
+    let series = |name: &str, height: f64| {
+        let barrier = |i: i32| Barrier { value: height * 0.4f64.powi(i), se: 0.05 * height };
+        let barriers = (0..6).map(|i| (i != 2).then(|| barrier(i))).collect();
+        BarrierSeries { name: name.into(), barriers }
+    };
+    let panel = |title: &str, y_label: &str, height: f64, threshold| BarrierPanel {
+        title: title.into(),
+        y_label: y_label.into(),
+        series: vec![series("test", height), series("training", 0.8 * height)],
+        threshold,
+    };
+    InstabilityFigure {
+        title: "Instability to the noise of SGD".into(),
+        caption: "Two children of each fork.".into(),
+        x_label: "epoch of the fork".into(),
+        forks: ["0", "1", "2", "4", "8", "16"].map(String::from).to_vec(),
+        panels: vec![
+            panel("Error", "error barrier, %", 40.0, Some(2.0)),
+            panel("Loss", "loss barrier", 1.5, None),
+        ],
     }
 }
 
@@ -485,9 +513,27 @@ fn still_figures_refuse_what_they_cannot_draw() {
     let mut unusable = spectrum();
     unusable.paths[0].explained[0] = f64::NAN;
     assert!(spectrum_to(&unusable, "s.png").is_err());
+    let forks_to = |figure: &InstabilityFigure, name: &str| {
+        let show = InstabilityShow::new(figure, &theme, SIZE);
+        write(show.as_ref().map(|s| s as &dyn Show).map_err(|e| e.to_string()), name)
+    };
+    let err = forks_to(&instability(), "i.gif").unwrap_err();
+    assert!(err.contains("an instability analysis does not move"), "{err}");
+    let mut unknown = instability();
+    for series in unknown.panels.iter_mut().flat_map(|panel| &mut panel.series) {
+        series.barriers.fill(None);
+    }
+    assert!(forks_to(&unknown, "i.png").unwrap_err().contains("finite"));
     let nothing = CurveFigure { style: CurveStyle::Twin, ..CurveFigure::default() };
     assert!(CurveShow::new(&nothing, &theme, SIZE).is_err());
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "something was left behind");
+    // One fork whose barriers are all 0.
+    let mut same = instability();
+    same.forks.truncate(1);
+    for series in same.panels.iter_mut().flat_map(|panel| &mut panel.series) {
+        series.barriers = vec![Some(Barrier::default())];
+    }
+    forks_to(&same, "same.png").unwrap();
     // One component only, and a curve of one point.
     let mut one = spectrum();
     (one.paths[0].explained, one.paths[0].null) = (vec![1.0], vec![1.0]);
@@ -579,6 +625,10 @@ fn words_can_be_read_in_every_scene_at_every_size() {
     let figure: &'static SpectrumFigure = leak(spectrum());
     assert_legible("spectrum", &|size, scale| {
         Box::new(SpectrumShow::new(figure, theme(scale), size).unwrap())
+    });
+    let forks: &'static InstabilityFigure = leak(instability());
+    assert_legible("instability", &|size, scale| {
+        Box::new(InstabilityShow::new(forks, theme(scale), size).unwrap())
     });
     for (name, style) in [("twin", CurveStyle::Twin), ("curve", CurveStyle::Stacked)] {
         let figure: &'static CurveFigure = leak(CurveFigure { style, ..twin() });
