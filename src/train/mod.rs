@@ -49,7 +49,7 @@ impl Setup {
     /// Optimizer steps in an epoch.
     ///
     /// # Errors
-    /// [`Error::BadValue`] for a batch size of 0 or larger than the data.
+    /// [`crate::Error::BadValue`] for a batch size of 0 or larger than the data.
     pub fn steps_per_epoch(&self) -> Result<u64> {
         let order: Vec<usize> = (0..self.data.train.len()).collect();
         Ok(batches(&order, self.train.batch_size, self.train.last_batch)?.len() as u64)
