@@ -89,6 +89,12 @@ impl Cell {
         let Evaluation { loss, loss_se, correct, .. } = value;
         Self { k, loss, loss_se, difference_se, correct }
     }
+
+    /// The standard error with which it is told from other cells on the same samples: that of the difference to
+    /// the origin, or of the loss itself where that is not known.
+    pub fn paired_se(&self) -> f64 {
+        if self.difference_se.is_finite() { self.difference_se } else { self.loss_se }
+    }
 }
 
 /// Until when images are added to a surface: the paired standard errors of its cells' differences to the

@@ -1,9 +1,9 @@
 //! Surfaces with paths over them to a contour film, of one run or of several side by side.
 
 use super::film_options::{ChartSource, FilmOptions, HOLD_SECS, begin_with_path};
-use super::heatmap::{self, CellQuantity};
 use super::on_plane::OnPlane;
 use super::opened::{OpenRun, RunSet};
+use super::quantity::{self, CellQuantity};
 use super::{provenance, shadow};
 use crate::landscape::{GradientStore, SurfaceStore};
 use crate::names::named_enum;
@@ -124,7 +124,7 @@ pub fn gather(
         film.caption += " Shaded from the upper left.";
     }
     film.caption += &arrows_caption(&film.panels);
-    drape(&mut film, &opened, &extras)?;
+    drape(&mut film, &opened, &extras, title)?;
     let titles: Vec<String> = film.panels.iter().map(|panel| panel.title.clone()).collect();
     let charts = (sources.iter().zip(&titles))
         .map(|(source, title)| options.chart_source(title, &source.run))
@@ -142,16 +142,25 @@ pub fn gather(
     Ok(film)
 }
 
-/// Colours the panels of `film`, which show `surfaces`, as `extras` says.
+/// Colours the panels of `film`, which show `surfaces`, as `extras` says; the headline is then of that, unless there is
+/// a `title`.
 ///
 /// # Errors
 /// Those of the heat map of the same quantity.
-pub(super) fn drape(film: &mut Film, surfaces: &[OnPlane], extras: &Extras) -> Result<()> {
+pub(super) fn drape(
+    film: &mut Film,
+    surfaces: &[OnPlane],
+    extras: &Extras,
+    title: Option<&str>,
+) -> Result<()> {
     let Some((quantity, range)) = extras.drape else { return Ok(()) };
-    film.drape = Some(heatmap::drape(quantity, range));
+    film.drape = Some(quantity::drape(quantity, range));
+    if let (None, Some(on)) = (title, surfaces.first()) {
+        film.title = quantity.headline(on.store.header.on.split.adjective());
+    }
     let mut captions = Vec::with_capacity(surfaces.len());
     for (panel, on) in film.panels.iter_mut().zip(surfaces) {
-        let (grid, caption) = heatmap::grid_of(on, quantity)?;
+        let (grid, caption) = quantity::grid_of(on, quantity)?;
         panel.drape = Some(grid);
         captions.push(caption);
     }

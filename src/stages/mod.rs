@@ -37,6 +37,7 @@ pub mod plane_compare;
 pub mod plane_of_loss;
 pub mod predictions;
 pub(crate) mod provenance;
+pub mod quantity;
 pub mod race;
 pub mod recorded;
 pub mod repair;

@@ -375,7 +375,8 @@ impl From<OpenRun> for RunSet {
 /// A panel over a surface's grid with `values`, its axes labelled, without a path.
 pub(super) fn panel(plane: &Plane, store: &SurfaceStore, values: Vec<f64>) -> ContourPanel {
     let grid = store.header.grid;
-    let error = |cell: &Option<Cell>| cell.as_ref().map_or(f64::NAN, |cell| cell.loss_se);
+    // Levels part cells from each other: what counts is how well differences on the same images are known.
+    let error = |cell: &Option<Cell>| cell.as_ref().map_or(f64::NAN, Cell::paired_se);
     ContourPanel {
         errors: store.cells.iter().map(error).collect(),
         // What is interpolated between evaluated cells is as smooth as they are: the caption says how many

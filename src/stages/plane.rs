@@ -366,7 +366,10 @@ fn principal(
         made += ", weighted evenly in path length";
     }
     if !range.is_whole() {
-        made += &format!(", of the snapshots {range}");
+        made += &match range.to {
+            Some(to) => format!(", of the snapshots {} to {to}", range.from),
+            None => format!(", of the snapshots from {} on", range.from),
+        };
     }
     let random = found.axes.iter().enumerate().filter(|(_, kind)| **kind == AxisKind::Random);
     let what = if several { "paths span" } else { "path spans" };

@@ -48,8 +48,9 @@ fn typical<'a>(
     errors.get(errors.len() / 2).copied()
 }
 
-/// `typical error 4 %, at the minimum 60 %`, of one surface or more: the median over all points, and
-/// the error of the lowest one where that is another.
+/// `typical error 4 %, at the minimum 60 %, of differences 0.5 %`, of one surface or more: the median over all
+/// points, the error of the lowest one where that is another, and for losses the median of the errors of
+/// differences to the origin, image by image, where they are known.
 pub(crate) fn error(of: ErrorOf, stores: &[&SurfaceStore]) -> String {
     let (mut medians, mut lowest, mut differ) = (Vec::new(), Vec::new(), false);
     for store in stores {
@@ -67,7 +68,23 @@ pub(crate) fn error(of: ErrorOf, stores: &[&SurfaceStore]) -> String {
     }
     let joined = |errors: &[Option<f64>]| one_or_range(errors, |error| of.words(error));
     let at = if differ { format!(", at the minimum {}", joined(&lowest)) } else { String::new() };
-    format!("typical error {}{at}", joined(&medians))
+    let paired: Option<Vec<Option<f64>>> = (of == ErrorOf::Loss)
+        .then(|| stores.iter().map(|store| Some(Some(typical_of_differences(store)?))).collect())
+        .flatten();
+    let paired = paired.map(|errors| format!(", of differences {}", joined(&errors)));
+    format!("typical error {}{at}{}", joined(&medians), paired.unwrap_or_default())
+}
+
+/// The median of the paired standard errors of differences to the origin, in percent of the loss; `None` where they
+/// are not known.
+fn typical_of_differences(store: &SurfaceStore) -> Option<f64> {
+    let cells = store.cells.iter().flatten().filter(|cell| cell.difference_se > 0.0);
+    let mut errors: Vec<f64> = cells
+        .map(|cell| 100.0 * cell.difference_se / cell.loss)
+        .filter(|error| error.is_finite())
+        .collect();
+    errors.sort_by(f64::total_cmp);
+    errors.get(errors.len() / 2).copied()
 }
 
 /// `4 %`, `4 % / 10 %`, and of more than three surfaces the least and the greatest: `4 % to 10 %`.

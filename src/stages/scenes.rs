@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use super::contour::{self, Extras, PanelSource};
 use super::film_options::{FilmOptions, StripChart};
 use super::grid_file::FileRequest;
-use super::heatmap::CellQuantity;
 use super::histograms::LayerChoice;
 use super::opened::{OpenRun, RunSet};
+use super::quantity::CellQuantity;
 use super::race::RaceRequest;
 use super::surface_folder::{self, FolderRequest};
 use super::{
@@ -355,9 +355,14 @@ impl SceneRequest {
 
     fn curve(&self, style: CurveStyle) -> Result<CurveFigure> {
         let figure = if self.is_of_folders()? {
+            // One needs no name; several are told apart by their folders.
+            let own = |folder: &PathBuf| match self.folders.len() {
+                1 => String::new(),
+                _ => folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            };
             let named = |(i, folder): (usize, &PathBuf)| {
-                let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                (self.panel_titles.get(i).cloned().unwrap_or(name), folder.clone())
+                let title = self.panel_titles.get(i).cloned();
+                (title.unwrap_or_else(|| own(folder)), folder.clone())
             };
             let folders: Vec<_> = self.folders.iter().enumerate().map(named).collect();
             curve_figure::curves(&folders, self.title())?

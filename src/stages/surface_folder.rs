@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use super::contour::{self, Extras};
-use super::heatmap::{self, CellQuantity};
+use super::heatmap;
 use super::on_plane::OnPlane;
 use super::provenance;
+use super::quantity::CellQuantity;
 use crate::disk;
 use crate::record::Joint;
 use crate::render::scene::{ContourPanel, Film, Relief};
@@ -92,7 +93,7 @@ pub fn film(request: &FolderRequest, extras: Extras) -> Result<Film> {
         film.caption += " Shaded from the upper left.";
     }
     film.caption += &contour::arrows_caption(&film.panels);
-    contour::drape(&mut film, &opened, &extras)?;
+    contour::drape(&mut film, &opened, &extras, request.title)?;
     Ok(film)
 }
 

@@ -5,8 +5,8 @@ use super::arrays::Arrays;
 use super::content::{Field, OwnGrid};
 use crate::Result;
 use crate::landscape::SurfaceStore;
-use crate::stages::heatmap::measured_convexity;
 use crate::stages::provenance::{count, sample};
+use crate::stages::quantity::measured_convexity;
 
 /// The key of the quantity.
 pub(super) const KEY: &str = "convexity";

@@ -110,9 +110,12 @@ impl Paint {
         self.ramp[((t * (STEPS - 1) as f32 + 0.5) as i32).clamp(0, STEPS as i32 - 1) as usize]
     }
 
-    /// The floor's colour at `t`.
+    /// The floor's colour below the same place.
     #[inline]
-    pub fn floor(&self, t: f32) -> Light {
+    pub fn floor(&self, t: f32, place: f32) -> Light {
+        if self.drape.is_some() {
+            return blend(self.page, self.sheet(t, place), 0.5);
+        }
         self.floor[((t * (STEPS - 1) as f32 + 0.5) as i32).clamp(0, STEPS as i32 - 1) as usize]
     }
 

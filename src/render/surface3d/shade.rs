@@ -140,7 +140,7 @@ impl Shader<'_> {
     #[inline]
     pub fn floor(&self, u: f32, v: f32, steps: Steps) -> Light {
         let field = self.field;
-        let [t, dx, dy, _] = field.at(u, v);
+        let [t, dx, dy, place] = field.at(u, v);
         if field.has_marks() && field.mark(u, v) == Mark::Hole {
             return self.hatched(self.paint.page, u, v, Some(steps));
         }
@@ -148,8 +148,11 @@ impl Shader<'_> {
         let (tu, tv) = (2.0 * field.half[0] * dx * rise, 2.0 * field.half[1] * dy * rise);
         let [ux, vx, uy, vy] = steps;
         let (tx, ty) = (tu * ux + tv * vx, tu * uy + tv * vy);
-        let color =
-            if t > 1.0 { blend(self.paint.page, self.paint.cap, 0.5) } else { self.paint.floor(t) };
+        let color = if t > 1.0 {
+            blend(self.paint.page, self.paint.cap, 0.5)
+        } else {
+            self.paint.floor(t, place)
+        };
         let ink = if t > 1.0 {
             0.0
         } else {
