@@ -158,7 +158,7 @@ pub(super) fn series(
         metrics.overshoot.iter().map(point).collect()
     };
     add("overshoot", "train", "overshoot", steps(|o| o.alpha));
-    add("overshoot", "bound", "minimum along the step", steps(|_| 0.0));
+    add("overshoot", "bound", "minimum of the parabola", steps(|_| 0.0));
     found
 }
 

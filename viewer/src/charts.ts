@@ -97,10 +97,8 @@ export class Charts {
       }
       parts.push(svg('path', { class: `curve ${curve.s.split}`, d, stroke: color }));
     }
-    const legend = quantity === 'lr' ? '' : [...new Set(curves.map((c) => c.s.name))].join(', ');
-    const solid = curves.some((c) => c.s.split === 'train') && curves.some((c) => c.s.split === 'test');
     const title = svg('text', { class: 'title', x: PAD.left, y: 12 }, TITLES[quantity]);
-    const note = svg('text', { class: 'tick', x: width - PAD.right, y: 12, 'text-anchor': 'end' }, solid ? 'training solid, test dashed' : legend);
+    const note = svg('text', { class: 'tick', x: width - PAD.right, y: 12, 'text-anchor': 'end' }, legend(curves, TITLES[quantity], width));
     // Not part of the picture: moving it does not draw the curves again.
     const head = el('div', { class: 'head', 'aria-hidden': 'true' });
     head.style.top = `${PAD.top - 4}px`;
@@ -144,6 +142,17 @@ interface Curve {
   s: Series;
   x: ArrayLike<number>;
   y: ArrayLike<number> & Iterable<number>;
+}
+
+/** What the lines of a chart are beside its title, where there is room for it: a letter takes some 5 pixels, of a title 6.6. */
+function legend(curves: Curve[], title: string, width: number): string {
+  const has = (split: Series['split']) => curves.some((c) => c.s.split === split);
+  // A curve that the title names needs no name, unless something was left out of it.
+  const named = curves.filter((c) => c.s.split !== 'train' || c.s.name.includes('medians'));
+  const names = new Set(named.map((c) => (c.s.split === 'bound' ? `dotted: ${c.s.name}` : c.s.name)));
+  const text = has('train') && has('test') ? 'training solid, test dashed' : [...names].join(', ');
+  const room = width - PAD.left - PAD.right - 6.6 * title.length - 10;
+  return 5 * text.length <= room ? text : '';
 }
 
 function timesOf(content: Content, s: Series, axis: 'epoch' | 'step' | 'time'): ArrayLike<number> | null {

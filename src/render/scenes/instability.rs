@@ -156,8 +156,11 @@ impl InstabilityFigure {
             canvas.line(&[(frame.x, y), (frame.right(), y)], &stroke);
             let style = TextStyle::new(font.small, theme.muted).align(Align::Right);
             let text = format!("stable below {} %", significant(threshold, 3));
-            let text = style.fit(&text, frame.w - font.small);
-            canvas.text(&text, frame.right() - 0.5 * font.small, y - 0.45 * font.small, &style);
+            // Where there is no room the number beside the line says it.
+            if style.width(&text) <= frame.w - font.small {
+                let (x, y) = (frame.right() - 0.5 * font.small, y - 0.45 * font.small);
+                canvas.text(&text, x, y, &style);
+            }
         }
         // Each fork has a slot, in which the series stand side by side so that their errors can be seen.
         let slot = frame.w / forks as f32;

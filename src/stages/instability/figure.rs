@@ -6,6 +6,7 @@ use crate::Result;
 use crate::render::numbers::{number, thousands};
 use crate::render::scenes::instability::{Barrier, BarrierPanel, BarrierSeries, InstabilityFigure};
 use crate::spec::Spec;
+use crate::stages::opened::architecture_words;
 
 /// The figure of `analysis`.
 ///
@@ -81,6 +82,7 @@ fn caption(analysis: &Analysis) -> Result<String> {
     Ok(format!(
         "{} trained for {epochs} epochs; largest rise on the line between the ends of {children} above the mean of \
          the ends, at {} points; bars: ± 1 standard error over the images.{images}{norm}{without}{scale}",
-        spec.model.arch, settings.points
+        architecture_words(&spec.model.arch),
+        settings.points
     ))
 }
