@@ -165,12 +165,13 @@ fn axes(plane: &Plane) -> String {
         [a, b] => format!("{walk} would give {}", sum_in_words(*a, *b)),
         _ => capital(&about.made),
     };
-    let weighted = match about.weighting {
-        Weighting::Snapshots => None,
-        Weighting::PathLength => Some("weighted by path length".to_string()),
-    };
-    let how: Vec<String> = part(about).into_iter().chain(weighted).collect();
-    if how.is_empty() { axes } else { format!("Plane of {}. {axes}", how.join(", ")) }
+    let by_length = about.weighting == Weighting::PathLength;
+    match (part(about), by_length) {
+        (None, false) => axes,
+        (None, true) => format!("Plane weighted by path length. {axes}"),
+        (Some(part), false) => format!("Plane of {part}. {axes}"),
+        (Some(part), true) => format!("Plane of {part}, weighted by path length. {axes}"),
+    }
 }
 
 /// The part of a run that a plane is of: `snapshots 5 to 20, epochs 2.5 to 10`; `None` where it is of all.

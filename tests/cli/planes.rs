@@ -118,10 +118,12 @@ fn a_plane_of_a_part_of_a_run_has_that_part_and_no_more() {
     // Its surface and its pictures are of the part, and say so.
     let surface = ["surface", "run", "--plane=pca-2-6", "--grid=5x5", "--samples=50"];
     place.ok(&surface);
-    place.ok(&["render", "run", "--surface=pca-2-6", "--out=part.svg", "--size=1280x720"]);
+    // So wide that the captions are one line.
+    let wide = "--size=2560x720";
+    place.ok(&["render", "run", "--plane=pca-2-6", "--out=part.svg", wide]);
     let drawn = fs::read_to_string(place.path("part.svg")).unwrap();
     assert!(drawn.contains("snapshots 2 to 6"), "{drawn}");
-    place.ok(&["render", "run", "--as=spectrum", "--plane=pca-2-6", "--out=s.svg"]);
+    place.ok(&["render", "run", "--as=spectrum", "--plane=pca-2-6", "--out=s.svg", wide]);
     let drawn = fs::read_to_string(place.path("s.svg")).unwrap();
     assert!(drawn.contains("snapshots 2 to 6"), "{drawn}");
 
@@ -158,9 +160,10 @@ fn a_plane_weighted_by_path_length_is_one_of_its_own() {
     assert_eq!(by_length["snapshots"].as_u64(), Some(9));
     let surface = ["surface", "run", "--plane=pca-path-length", "--grid=4x4", "--samples=16"];
     place.ok(&surface);
-    place.ok(&["render", "run", "--surface=pca-path-length", "--out=a.svg", "--size=1280x720"]);
+    // So wide that the caption is one line.
+    place.ok(&["render", "run", "--plane=pca-path-length", "--out=a.svg", "--size=2560x720"]);
     let drawn = fs::read_to_string(place.path("a.svg")).unwrap();
-    assert!(drawn.contains("weighted by path length"), "{drawn}");
+    assert!(drawn.contains("Plane weighted by path length."), "{drawn}");
     // Made again as it was made.
     stale::go_on(&place, "run");
     place.ok(&[&surface[..], &["--force"]].concat());
