@@ -45,10 +45,10 @@ pub fn gather(
         };
         let weighted = match about.weighting {
             Weighting::Snapshots => "",
-            Weighting::PathLength => " weighted by path length",
+            Weighting::PathLength => ", weighted by path length",
         };
-        let part = provenance::part(&about).map_or(String::new(), |part| format!(" ({part})"));
-        captions.push(format!("{} snapshots{weighted}{part}", thousands(&snapshots.to_string())));
+        let all = || format!("{} snapshots", thousands(&snapshots.to_string()));
+        captions.push(format!("{}{weighted}", provenance::part(&about).unwrap_or_else(all)));
         figure.paths.push(PathSpectrum { name: name.clone(), explained, null });
     }
     let of = if own.len() > 1 { "the first path" } else { "the path" };
