@@ -48,9 +48,8 @@ fn typical<'a>(
     errors.get(errors.len() / 2).copied()
 }
 
-/// `typical error 4 %, at the minimum 60 %, of differences 0.5 %`, of one surface or more: the median over all
-/// points, the error of the lowest one where that is another, and for losses the median of the errors of
-/// differences to the origin, image by image, where they are known.
+/// `typical error 4 %, at the minimum 60 %`, of one surface or more: the median over all points, and
+/// the error of the lowest one where that is another.
 pub(crate) fn error(of: ErrorOf, stores: &[&SurfaceStore]) -> String {
     let (mut medians, mut lowest, mut differ) = (Vec::new(), Vec::new(), false);
     for store in stores {
@@ -68,11 +67,17 @@ pub(crate) fn error(of: ErrorOf, stores: &[&SurfaceStore]) -> String {
     }
     let joined = |errors: &[Option<f64>]| one_or_range(errors, |error| of.words(error));
     let at = if differ { format!(", at the minimum {}", joined(&lowest)) } else { String::new() };
-    let paired: Option<Vec<Option<f64>>> = (of == ErrorOf::Loss)
-        .then(|| stores.iter().map(|store| Some(Some(typical_of_differences(store)?))).collect())
-        .flatten();
-    let paired = paired.map(|errors| format!(", of differences {}", joined(&errors)));
-    format!("typical error {}{at}{}", joined(&medians), paired.unwrap_or_default())
+    format!("typical error {}{at}", joined(&medians))
+}
+
+/// `, of differences 0.5 %`: the median of the errors of differences to the origin, image by image, by which levels
+/// are kept apart; empty where they are not known of all `stores`.
+fn error_of_differences(stores: &[&SurfaceStore]) -> String {
+    let errors: Option<Vec<Option<f64>>> =
+        stores.iter().map(|store| Some(Some(typical_of_differences(store)?))).collect();
+    errors.map_or(String::new(), |errors| {
+        format!(", of differences {}", one_or_range(&errors, |error| ErrorOf::Loss.words(error)))
+    })
 }
 
 /// The median of the paired standard errors of differences to the origin, in percent of the loss; `None` where they
@@ -258,7 +263,13 @@ pub(super) fn caption_of(panels: &[OnPlane], quantity: &str, of: Option<ErrorOf>
     let line = |group: &[OnPlane], axes: &str| {
         let (sample, points, norm) = about(&group[0]);
         let stores: Vec<&SurfaceStore> = group.iter().map(|p| &p.store).collect();
-        let error = of.map_or(String::new(), |of| format!(" ({})", error(of, &stores)));
+        let error = of.map_or(String::new(), |of| {
+            let paired = match of {
+                ErrorOf::Loss => error_of_differences(&stores),
+                ErrorOf::Accuracy => String::new(),
+            };
+            format!(" ({}{paired})", error(of, &stores))
+        });
         let dots = dots(&group[0].plane);
         format!("{quantity} on {sample} at {points}{error}. {dots}{axes}.{norm}")
     };
