@@ -357,7 +357,7 @@ impl Run {
 ///
 /// # Errors
 /// [`Error::Io`] for a folder that cannot be listed; one that is missing is not occupied.
-fn is_occupied(root: &Path) -> Result<bool> {
+pub(crate) fn is_occupied(root: &Path) -> Result<bool> {
     let entries = match fs::read_dir(root) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),

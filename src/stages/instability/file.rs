@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::{self, JsonFile};
 use crate::objective::{BatchNormPolicy, PointPolicy};
-use crate::record::{FORMAT_VERSION, remove_unfinished_forks};
+use crate::record::{FORMAT_VERSION, is_occupied, remove_unfinished_forks};
 use crate::spec::Spec;
 use crate::{Error, Result};
 
@@ -285,23 +285,6 @@ impl Analysis {
         }
         disk::write_bytes(&root.join("instability.csv"), text.as_bytes())
     }
-}
-
-/// Whether a folder holds anything but a lock and what a writer killed at its first file left.
-fn is_occupied(root: &Path) -> Result<bool> {
-    let entries = match fs::read_dir(root) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        Err(e) => return Err(Error::io("look into the folder", root)(e)),
-    };
-    for entry in entries {
-        let name = entry.map_err(Error::io("look into the folder", root))?.file_name();
-        let name = name.to_string_lossy();
-        if name != ".lock" && !disk::is_temporary(&name) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Takes the folder for one process.
